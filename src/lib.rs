@@ -1,1 +1,18 @@
+//! The N-API floor: shapes in, shapes out. It decides nothing; it turns frames into submissions and completions into JSON,
+//! with one wake for many completions.
 
+mod completions;
+mod errors;
+mod frame;
+mod ops;
+mod sender;
+mod simulator;
+mod stats;
+
+use napi_derive::napi;
+
+/// The version of the native part; equal to the package's.
+#[napi(catch_unwind)]
+pub fn core_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

@@ -1,0 +1,107 @@
+//! Drains: each waits for the messages that were there when it began, and for no later one.
+//!
+//! A drain closes an epoch; messages belong to the epoch of their submission. An epoch whose messages, and those of all
+//! earlier ones, are settled ends the drains that wait for it. That costs a counter an epoch, not a list of messages.
+
+use std::collections::VecDeque;
+
+use crate::clock::Timestamp;
+use crate::message::Ticket;
+
+#[derive(Debug)]
+pub(super) struct Drains {
+    first: u64,
+    counts: VecDeque<usize>,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    epoch: u64,
+    ticket: Ticket,
+    deadline: Option<Timestamp>,
+}
+
+impl Drains {
+    pub(super) fn new() -> Self {
+        Self { first: 0, counts: VecDeque::from([0]), waiting: VecDeque::new() }
+    }
+
+    /// A submission begins: its epoch.
+    pub(super) fn enter(&mut self) -> u64 {
+        if let Some(count) = self.counts.back_mut() {
+            *count += 1;
+        }
+        self.first + self.counts.len() as u64 - 1
+    }
+
+    /// A submission of this epoch has ended.
+    pub(super) fn leave(&mut self, epoch: u64) {
+        if let Some(count) = usize::try_from(epoch - self.first).ok().and_then(|index| self.counts.get_mut(index)) {
+            *count -= 1;
+        }
+    }
+
+    /// Begins a drain.
+    pub(super) fn begin(&mut self, ticket: Ticket, deadline: Option<Timestamp>) {
+        let epoch = self.first + self.counts.len() as u64 - 1;
+        self.waiting.push_back(Waiting { epoch, ticket, deadline });
+        self.counts.push_back(0);
+    }
+
+    /// The next drain whose messages are all settled, with its deadline.
+    pub(super) fn next_done(&mut self) -> Option<(Ticket, Option<Timestamp>)> {
+        while self.counts.len() > 1 && self.counts.front() == Some(&0) {
+            self.counts.pop_front();
+            self.first += 1;
+        }
+        if self.waiting.front()?.epoch >= self.first {
+            return None;
+        }
+        self.waiting.pop_front().map(|waiting| (waiting.ticket, waiting.deadline))
+    }
+
+    /// Gives a drain up; how many messages it waited for.
+    pub(super) fn give_up(&mut self, ticket: Ticket) -> Option<(usize, Option<Timestamp>)> {
+        let index = self.waiting.iter().position(|waiting| waiting.ticket == ticket)?;
+        let waiting = self.waiting.remove(index)?;
+        let epochs = usize::try_from(waiting.epoch + 1 - self.first).unwrap_or(0);
+        Some((self.counts.iter().take(epochs).sum(), waiting.deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_waits_for_earlier_messages_alone() {
+        let ticket = |number| Ticket { handle: 0, number };
+        let mut drains = Drains::new();
+        let early = drains.enter();
+        drains.begin(ticket(1), None);
+        let late = drains.enter();
+        drains.begin(ticket(2), None);
+        assert_eq!(drains.next_done(), None);
+        drains.leave(late);
+        assert_eq!(drains.next_done(), None);
+        drains.leave(early);
+        assert_eq!(drains.next_done(), Some((ticket(1), None)));
+        assert_eq!(drains.next_done(), Some((ticket(2), None)));
+        drains.begin(ticket(3), None);
+        assert_eq!(drains.next_done(), Some((ticket(3), None)));
+    }
+
+    #[test]
+    fn giving_up_tells_what_was_left() {
+        let ticket = Ticket { handle: 0, number: 1 };
+        let mut drains = Drains::new();
+        (0..3).for_each(|_| {
+            drains.enter();
+        });
+        drains.begin(ticket, None);
+        drains.enter();
+        assert_eq!(drains.give_up(ticket), Some((3, None)));
+        assert_eq!(drains.give_up(ticket), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! The ends of a message: a receipt or a dead letter, and what both leave behind.
+
+use super::letters::RESPONSE_BYTES_MAX;
+use super::outbox::{Entry, State};
+use super::timers::Timer;
+use super::{Attempt, Dispatcher, Effect, Notice};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::lanes::Slot;
+use crate::message::{Cargo, Ticket};
+use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Reason, Receipt, Response};
+
+impl Dispatcher {
+    /// The server took it.
+    pub(super) fn succeed(
+        &mut self,
+        now: Timestamp,
+        attempt: Attempt,
+        response: Response,
+        too_large: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        if too_large && matches!(self.outbox.get(attempt.slot).cargo, Cargo::Call(_)) {
+            self.bury(now, attempt.slot, Reason::ResponseTooLarge, Some(response), None, effects);
+            return;
+        }
+        let (entry, followers) = self.remove(attempt.slot);
+        match entry.cargo {
+            Cargo::Message(message) => {
+                self.counters.delivered += 1;
+                if message.id_given {
+                    self.recent.remember(now, &message.id, response.status, entry.attempts);
+                }
+                let receipt = Receipt {
+                    id: message.id,
+                    conversation: message.conversation,
+                    response,
+                    attempts: entry.attempts,
+                    batch_size: 1,
+                    queued: attempt.started_at.since(entry.submitted_at),
+                    duplicate: false,
+                };
+                for ticket in followers {
+                    let receipt = Receipt { duplicate: true, ..receipt.clone() };
+                    effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
+                }
+                let request = Some(now.since(attempt.started_at));
+                effects.push(Effect::Delivered { waiter: entry.waiter, receipt, request });
+            }
+            Cargo::Call(_) => {
+                let answer = CallAnswer { response, attempts: entry.attempts };
+                effects.extend(entry.waiter.map(|ticket| Effect::CallAnswered(ticket, answer)));
+            }
+        }
+        self.tell_if_empty(effects);
+    }
+
+    /// It is given up: a message is kept as a dead letter, a request's caller is told.
+    pub(super) fn bury(
+        &mut self,
+        now: Timestamp,
+        slot: Slot,
+        reason: Reason,
+        response: Option<Response>,
+        problem: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (entry, followers) = self.remove(slot);
+        let failure = DeliveryFailure {
+            attempts: entry.attempts,
+            ambiguous: entry.ambiguous || (reason == Reason::Aborted && entry.state == State::InFlight),
+            response,
+            problem,
+            ..Self::failure(&entry.cargo, reason)
+        };
+        let Cargo::Message(message) = &entry.cargo else {
+            let error = Error::Delivery(Box::new(failure));
+            effects.extend(entry.waiter.map(|ticket| Effect::Failed(ticket, error)));
+            self.tell_if_empty(effects);
+            return;
+        };
+        for ticket in followers {
+            effects.push(Effect::Failed(ticket, Error::Delivery(Box::new(failure.clone()))));
+        }
+        let conversation = message.conversation.clone();
+        effects.push(Effect::Buried { waiter: entry.waiter, conversation, failure: failure.clone() });
+        self.counters.dead_letters += 1;
+        let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: clipped(failure), at: now };
+        self.counters.dead_letters_dropped += self.letters.add(letter);
+        self.tell_if_empty(effects);
+    }
+
+    /// Without a word to anyone: its caller knows already.
+    pub(super) fn discard(&mut self, slot: Slot) {
+        self.remove(slot);
+    }
+
+    pub(super) fn failure(cargo: &Cargo, reason: Reason) -> DeliveryFailure {
+        DeliveryFailure {
+            reason,
+            id: cargo.id().map(Into::into),
+            response: None,
+            attempts: 0,
+            ambiguous: false,
+            problem: None,
+        }
+    }
+
+    /// Takes a message out of outbox, lane, timers and drains.
+    fn remove(&mut self, slot: Slot) -> (Entry, Vec<Ticket>) {
+        let waiter = self.outbox.get(slot).waiter;
+        let mut entry = self.outbox.remove(slot);
+        entry.waiter = waiter;
+        match entry.state {
+            State::Queued => self.lanes.remove(entry.lane, slot),
+            State::Parked { until, .. } => {
+                self.timers.clear(until, Timer::Unpark(slot));
+                self.lanes.settle(entry.lane);
+            }
+            State::InFlight => self.lanes.settle(entry.lane),
+        }
+        if let Some(at) = entry.expires_at {
+            self.timers.clear(at, Timer::Expire(slot));
+        }
+        self.drains.leave(entry.epoch);
+        (entry, self.followers.remove(&slot).unwrap_or_default())
+    }
+
+    fn tell_if_empty(&self, effects: &mut Vec<Effect>) {
+        if self.is_idle() {
+            effects.push(Effect::Notice(Notice::Empty));
+        }
+    }
+}
+
+fn clipped(mut failure: DeliveryFailure) -> DeliveryFailure {
+    if let Some(response) = failure.response.as_mut().filter(|response| response.body.len() > RESPONSE_BYTES_MAX) {
+        // A copy, so that the letter doesn't hold on to the whole.
+        response.body = bytes::Bytes::copy_from_slice(&response.body[..RESPONSE_BYTES_MAX]);
+        response.truncated = true;
+    }
+    failure
+}

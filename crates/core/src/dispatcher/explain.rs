@@ -1,0 +1,156 @@
+//! Why a message waits, and when it will probably go.
+
+use super::auth::Auth;
+use super::gate::Cause;
+use super::outbox::{Entry, Parking, State};
+use super::Dispatcher;
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Before the full outbox.
+    WaitingRoom,
+    /// In the outbox.
+    Queued,
+    /// On the wire.
+    InFlight,
+    /// Given up.
+    DeadLetter,
+}
+
+/// One reason to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Others of its conversation go first; this many.
+    Lane(usize),
+    /// The quota is spent.
+    Budget,
+    /// The organisation pauses after a 429.
+    Pause,
+    /// Its last attempt failed.
+    Retry,
+    /// Its own `notBefore`.
+    NotBefore,
+    /// There is no access token, or the credentials are refused.
+    Auth,
+    /// The server is down.
+    Outage,
+    /// As many requests are on the wire as may be.
+    Connections,
+    /// The outbox is full.
+    Capacity,
+}
+
+/// An answer to `explain(id)`.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The message's conversation.
+    pub conversation: Box<str>,
+    /// Where it is.
+    pub whereabouts: Whereabouts,
+    /// Why it isn't on the wire, with the time until which that holds if it is known.
+    pub holds: Vec<(Hold, Option<Timestamp>)>,
+    /// Messages that are expected to leave before it.
+    pub ahead: usize,
+    /// When it is expected to leave; none when nothing tells.
+    pub expected_at: Option<Timestamp>,
+    /// Attempts made.
+    pub attempts: u32,
+}
+
+impl Dispatcher {
+    /// Explains a message; none when its id is unknown, or it is delivered.
+    pub fn explain(&self, now: Timestamp, id: &str) -> Option<Explanation> {
+        if let Some(slot) = self.outbox.by_id(id) {
+            return Some(self.explain_entry(now, slot));
+        }
+        if let Some((position, waiting)) = self.waiting.position(id) {
+            let ahead = self.outbox.len() + position;
+            return Some(Explanation {
+                conversation: conversation(&waiting.submission.cargo),
+                whereabouts: Whereabouts::WaitingRoom,
+                holds: vec![(Hold::Capacity, None)],
+                ahead,
+                expected_at: self.expected(now, now, ahead),
+                attempts: 0,
+            });
+        }
+        self.letters.get(id).map(|letter| Explanation {
+            conversation: conversation(&letter.cargo),
+            whereabouts: Whereabouts::DeadLetter,
+            holds: Vec::new(),
+            ahead: 0,
+            expected_at: None,
+            attempts: letter.failure.attempts,
+        })
+    }
+
+    fn explain_entry(&self, now: Timestamp, slot: Slot) -> Explanation {
+        let entry = self.outbox.get(slot);
+        let (ahead_in_lane, ahead) = match entry.state {
+            State::Queued => {
+                let ahead = self.lanes.ahead(entry.lane, slot);
+                (ahead, self.lanes.turns_before(entry.lane, ahead))
+            }
+            State::Parked { .. } | State::InFlight => (0, 0),
+        };
+        let in_flight = entry.state == State::InFlight;
+        let holds = if in_flight { Vec::new() } else { self.holds(now, entry, ahead_in_lane) };
+        let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
+        Explanation {
+            conversation: conversation(&entry.cargo),
+            whereabouts: if in_flight { Whereabouts::InFlight } else { Whereabouts::Queued },
+            expected_at: if in_flight { None } else { self.expected(now, earliest, ahead) },
+            ahead,
+            holds,
+            attempts: entry.attempts,
+        }
+    }
+
+    fn holds(&self, now: Timestamp, entry: &Entry, ahead_in_lane: usize) -> Vec<(Hold, Option<Timestamp>)> {
+        let mut holds = Vec::new();
+        match entry.state {
+            State::Parked { until, why: Parking::Retry } => holds.push((Hold::Retry, Some(until))),
+            State::Parked { until, why: Parking::NotBefore } => holds.push((Hold::NotBefore, Some(until))),
+            State::Queued | State::InFlight => {
+                holds.extend(entry.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
+            }
+        }
+        if ahead_in_lane > 0 {
+            holds.push((Hold::Lane(ahead_in_lane), None));
+        }
+        if let Some(closure) = self.gate.closure() {
+            let hold = match self.gate.closed_by() {
+                Some(Cause::Throttled(_)) => Hold::Pause,
+                Some(Cause::Auth) => Hold::Auth,
+                Some(Cause::Outage) | None => Hold::Outage,
+            };
+            holds.push((hold, closure.until));
+        } else if Auth::failures(&self.auth) > 0 {
+            holds.push((Hold::Auth, self.start_at));
+        }
+        if self.attempts.len() >= self.settings.connections.max {
+            holds.push((Hold::Connections, None));
+        }
+        if self.quota.available(now) == 0 {
+            holds.push((Hold::Budget, self.quota.next_free(now)));
+        }
+        holds
+    }
+
+    /// When a message with `ahead` others before it leaves, if nothing leaves before `earliest`.
+    fn expected(&self, now: Timestamp, earliest: Timestamp, ahead: usize) -> Option<Timestamp> {
+        let gate_known = self.gate.closure().is_none_or(|closure| closure.until.is_some());
+        let beyond_budget = (ahead as u64).saturating_sub(u64::from(self.quota.available(now)).saturating_sub(1));
+        gate_known.then(|| earliest.max(now).after(self.quota.time_for(beyond_budget)))
+    }
+}
+
+fn conversation(cargo: &crate::message::Cargo) -> Box<str> {
+    match cargo {
+        crate::message::Cargo::Message(message) => message.conversation.clone(),
+        crate::message::Cargo::Call(_) => Box::default(),
+    }
+}

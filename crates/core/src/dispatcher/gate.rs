@@ -1,0 +1,149 @@
+//! The gate before the wire: one closure stops the whole organisation, one probe opens it again.
+//!
+//! A 429, an outage and refused credentials close it alike; they differ in how long, and in what counts as a success.
+
+use crate::clock::Timestamp;
+use crate::http::WaitSource;
+use crate::stats::Closure;
+
+/// A request on the wire, by its number.
+pub type AttemptId = u64;
+
+/// Why the gate is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server said 429.
+    Throttled(WaitSource),
+    /// The server, or the way to it, is down.
+    Outage,
+    /// The credentials are refused.
+    Auth,
+}
+
+impl Cause {
+    /// The word in events and stats.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Throttled(source) => source.word(),
+            Self::Outage => "breaker",
+            Self::Auth => "auth",
+        }
+    }
+
+    fn is_throttle(self) -> bool {
+        matches!(self, Self::Throttled(_))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Shut { until: Timestamp },
+    Probing { attempt: Option<AttemptId> },
+}
+
+/// Whether a request may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Go.
+    Free,
+    /// One may go, and decides.
+    Probe,
+    /// None before this time.
+    Shut(Timestamp),
+    /// None before the probe's answer.
+    AwaitProbe,
+}
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    state: State,
+    cause: Cause,
+    since: Timestamp,
+    /// Closures in a row without a success between them.
+    strikes: u32,
+}
+
+impl Gate {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { state: State::Open, cause: Cause::Outage, since: now, strikes: 0 }
+    }
+
+    pub(super) fn pass(&mut self, now: Timestamp) -> Pass {
+        if let State::Shut { until } = self.state {
+            if now < until {
+                return Pass::Shut(until);
+            }
+            self.state = State::Probing { attempt: None };
+        }
+        match self.state {
+            State::Open => Pass::Free,
+            State::Probing { attempt: None } => Pass::Probe,
+            State::Probing { .. } | State::Shut { .. } => Pass::AwaitProbe,
+        }
+    }
+
+    /// Closes, or stays closed for longer; never for less long than it is. True when the closing time changed.
+    pub(super) fn shut(&mut self, now: Timestamp, until: Timestamp, cause: Cause) -> bool {
+        if self.is_open() || self.cause.is_throttle() != cause.is_throttle() {
+            self.since = now;
+            self.strikes = 0;
+        }
+        if matches!(self.state, State::Shut { until: current } if current >= until) {
+            return false;
+        }
+        self.state = State::Shut { until };
+        self.cause = cause;
+        true
+    }
+
+    /// Counts a closure that was decided by a request sent through the open gate or as a probe.
+    pub(super) fn strike(&mut self) {
+        self.strikes = self.strikes.saturating_add(1);
+    }
+
+    pub(super) fn strikes(&self) -> u32 {
+        self.strikes
+    }
+
+    pub(super) fn probe(&mut self, attempt: AttemptId) {
+        self.state = State::Probing { attempt: Some(attempt) };
+    }
+
+    pub(super) fn is_probe(&self, attempt: AttemptId) -> bool {
+        self.state == State::Probing { attempt: Some(attempt) }
+    }
+
+    /// The probe ended without telling anything: another one may go.
+    pub(super) fn probe_lost(&mut self) {
+        self.state = State::Probing { attempt: None };
+    }
+
+    /// Opens; the cause and the start of the closure that ends.
+    pub(super) fn open(&mut self) -> Option<(Cause, Timestamp)> {
+        if self.is_open() {
+            return None;
+        }
+        self.state = State::Open;
+        self.strikes = 0;
+        Some((self.cause, self.since))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Closed for this kind of cause.
+    pub(super) fn closed_by(&self) -> Option<Cause> {
+        (!self.is_open()).then_some(self.cause)
+    }
+
+    pub(super) fn closure(&self) -> Option<Closure> {
+        let until = match self.state {
+            State::Open => return None,
+            State::Shut { until } => Some(until),
+            State::Probing { .. } => None,
+        };
+        Some(Closure { reason: self.cause.word(), since: self.since, until })
+    }
+}

@@ -1,0 +1,248 @@
+//! The way in: duplicates, limits, the waiting room, acceptance; and the way back out for what its caller withdraws.
+
+use super::outbox::{Entry, State};
+use super::timers::Timer;
+use super::waiting::Waiting;
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::lanes::Slot;
+use crate::message::{Cargo, Message, Settle, Submission, Ticket};
+use crate::outcome::{Reason, Receipt, Response};
+use crate::settings::WhenFull;
+
+/// Promises that may wait for one message, since its id was sent again.
+const FOLLOWERS_MAX: usize = 1_000;
+
+impl Dispatcher {
+    pub(super) fn submit(&mut self, now: Timestamp, submission: Submission, effects: &mut Vec<Effect>) {
+        if let Err(error) = self.check(&submission) {
+            effects.push(Effect::Failed(submission.ticket, error));
+            return;
+        }
+        if self.is_duplicate(now, &submission, effects) {
+            return;
+        }
+        let bytes = submission.cargo.len();
+        let epoch = self.drains.enter();
+        if self.waiting.is_empty() && self.has_room(bytes) {
+            self.admit(now, submission, now, epoch, effects);
+        } else if self.settings.queue.when_full == WhenFull::Wait && self.waiting.has_room(bytes) {
+            let expires_at = submission.expires_at;
+            let number = self.waiting.push(Waiting { submission, submitted_at: now, epoch });
+            if let Some(at) = expires_at {
+                self.timers.set(at, Timer::ExpireWaiting(number));
+            }
+        } else {
+            self.drains.leave(epoch);
+            effects.push(Effect::Failed(submission.ticket, self.full()));
+        }
+    }
+
+    /// Lets in what waits, as far as there is room.
+    pub(super) fn admit_waiting(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        while let Some((number, first)) = self.waiting.first() {
+            if !self.has_room(first.submission.cargo.len()) {
+                return;
+            }
+            let Some(Waiting { submission, submitted_at, epoch }) = self.leave_waiting(number) else { return };
+            if self.is_duplicate(now, &submission, effects) {
+                self.drains.leave(epoch);
+            } else {
+                self.admit(now, submission, submitted_at, epoch, effects);
+            }
+        }
+    }
+
+    fn leave_waiting(&mut self, number: u64) -> Option<Waiting> {
+        let waiting = self.waiting.remove(number)?;
+        if let Some(at) = waiting.submission.expires_at {
+            self.timers.clear(at, Timer::ExpireWaiting(number));
+        }
+        Some(waiting)
+    }
+
+    /// Never accepted, so there is no dead letter: the caller still has it.
+    pub(super) fn expire_waiting(&mut self, number: u64, effects: &mut Vec<Effect>) {
+        if let Some(Waiting { submission, epoch, .. }) = self.waiting.remove(number) {
+            self.drains.leave(epoch);
+            let failure = Self::failure(&submission.cargo, Reason::Expired);
+            effects.push(Effect::Failed(submission.ticket, Error::Delivery(Box::new(failure))));
+        }
+    }
+
+    fn check(&self, submission: &Submission) -> Result<(), Error> {
+        let (bytes, bytes_max) = (submission.cargo.len(), self.settings.queue.max_bytes);
+        if bytes > bytes_max {
+            return Err(Error::message("body", format!("must be at most queue.maxBytes, {bytes_max} bytes, got {bytes}")));
+        }
+        match &submission.cargo {
+            Cargo::Message(message) => self.settings.route.check(message),
+            Cargo::Call(_) => Ok(()),
+        }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        let limits = &self.settings.queue;
+        self.outbox.len() < limits.max_messages && self.outbox.bytes() + bytes <= limits.max_bytes
+    }
+
+    fn full(&self) -> Error {
+        let limits = &self.settings.queue;
+        Error::QueueFull {
+            messages: self.outbox.len(),
+            bytes: self.outbox.bytes(),
+            messages_max: limits.max_messages,
+            bytes_max: limits.max_bytes,
+        }
+    }
+
+    /// Answers a message whose id is known: in the outbox, delivered, or a dead letter.
+    fn is_duplicate(&mut self, now: Timestamp, submission: &Submission, effects: &mut Vec<Effect>) -> bool {
+        let Cargo::Message(message) = &submission.cargo else { return false };
+        if !message.id_given {
+            return false;
+        }
+        let ticket = submission.ticket;
+        let answer = if let Some(slot) = self.outbox.by_id(&message.id) {
+            if submission.settle == Settle::OnOutcome { self.follow(slot, ticket) } else { None }
+        } else if let Some(letter) = self.letters.get(&message.id) {
+            Some(Effect::Failed(ticket, Error::Delivery(Box::new(letter.failure.clone()))))
+        } else if let Some(memory) = self.recent.find(now, &message.id) {
+            let receipt = remembered(message, memory.status, memory.attempts);
+            Some(Effect::Delivered { waiter: Some(ticket), receipt, request: None })
+        } else {
+            return false;
+        };
+        self.counters.duplicates += 1;
+        match submission.settle {
+            Settle::OnAcceptance => effects.push(Effect::Accepted { ticket, id: message.id.clone(), duplicate: true }),
+            Settle::OnOutcome => effects.extend(answer),
+        }
+        true
+    }
+
+    /// One more promise for a message that is in the outbox.
+    fn follow(&mut self, slot: Slot, ticket: Ticket) -> Option<Effect> {
+        if let Some(error) = self.auth_error(slot) {
+            return Some(Effect::Failed(ticket, error));
+        }
+        let followers = self.followers.entry(slot).or_default();
+        if followers.len() >= FOLLOWERS_MAX {
+            return Some(Effect::Failed(ticket, self.full()));
+        }
+        followers.push(ticket);
+        None
+    }
+
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        submission: Submission,
+        submitted_at: Timestamp,
+        epoch: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Submission { ticket, settle, cargo, priority, expires_at, not_before } = submission;
+        let (lane, id) = match &cargo {
+            Cargo::Message(message) => {
+                self.counters.accepted += 1;
+                (self.lanes.of_conversation(&message.conversation), Some(message.id.clone()))
+            }
+            Cargo::Call(_) => (self.lanes.of_request(), None),
+        };
+        self.accepted += 1;
+        let slot = self.outbox.insert(Entry {
+            cargo,
+            lane,
+            seq: self.accepted,
+            priority,
+            state: State::Queued,
+            attempts: 0,
+            unauthorised: false,
+            retry_paid: false,
+            ambiguous: false,
+            withdrawn: false,
+            submitted_at,
+            first_attempt_at: None,
+            expires_at,
+            not_before: not_before.filter(|at| *at > now),
+            waiter: Entry::outcome_waiter(ticket, settle),
+            epoch,
+        });
+        self.lanes.push(lane, self.outbox.get(slot).item(slot));
+        if let Some(at) = expires_at {
+            self.timers.set(at, Timer::Expire(slot));
+        }
+        match (settle, id) {
+            (Settle::OnAcceptance, Some(id)) => effects.push(Effect::Accepted { ticket, id, duplicate: false }),
+            _ => self.fail_waiter_if_unauthorised(slot, effects),
+        }
+    }
+
+    /// A dead letter goes through the door again: same id, attempts from zero, no expiry.
+    pub(super) fn redrive(&mut self, now: Timestamp, ticket: Ticket, id: Box<str>, effects: &mut Vec<Effect>) {
+        let Some(size) = self.letters.get(&id).map(|letter| letter.cargo.len()) else {
+            effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
+            return;
+        };
+        if !self.has_room(size) {
+            effects.push(Effect::Failed(ticket, self.full()));
+            return;
+        }
+        if let Some(letter) = self.letters.take(&id) {
+            let submission = Submission {
+                ticket,
+                settle: Settle::OnAcceptance,
+                cargo: letter.cargo,
+                priority: letter.priority,
+                expires_at: None,
+                not_before: None,
+            };
+            let epoch = self.drains.enter();
+            self.admit(now, submission, now, epoch, effects);
+        }
+    }
+
+    /// The caller no longer waits. What waits is withdrawn; a message on the wire is left to its answer, since only that
+    /// tells its lane how it ended.
+    pub(super) fn cancel(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Vec<Effect>) {
+        if let Some(number) = self.waiting.by_ticket(ticket) {
+            if let Some(waiting) = self.leave_waiting(number) {
+                self.drains.leave(waiting.epoch);
+            }
+        } else if let Some(slot) = self.outbox.by_ticket(ticket) {
+            self.outbox.forget_waiter(slot);
+            if !self.followers.contains_key(&slot) {
+                self.withdraw(now, slot, effects);
+            }
+        } else if let Some((_, deadline)) = self.drains.give_up(ticket) {
+            if let Some(at) = deadline {
+                self.timers.clear(at, Timer::Drain(ticket));
+            }
+        } else {
+            self.followers.values_mut().for_each(|tickets| tickets.retain(|other| *other != ticket));
+        }
+    }
+
+    fn withdraw(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+        let entry = self.outbox.get_mut(slot);
+        match (&entry.cargo, entry.state) {
+            (Cargo::Message(_), State::InFlight) => entry.withdrawn = true,
+            (Cargo::Call(_), State::InFlight) => self.cut(now, slot, effects),
+            _ => self.bury(now, slot, Reason::Aborted, None, None, effects),
+        }
+    }
+}
+
+fn remembered(message: &Message, status: u16, attempts: u32) -> Receipt {
+    Receipt {
+        id: message.id.clone(),
+        conversation: message.conversation.clone(),
+        response: Response { status, ..Response::default() },
+        attempts,
+        batch_size: 1,
+        queued: std::time::Duration::ZERO,
+        duplicate: true,
+    }
+}

@@ -1,0 +1,61 @@
+//! Dead letters: kept whole, in the order of their making, bounded in number and bytes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::outcome::DeadLetter;
+
+/// Beyond these the oldest letters are dropped, and counted.
+const LETTERS_MAX: usize = 100_000;
+const LETTER_BYTES_MAX: usize = 268_435_456;
+/// How much of an answer's body a letter keeps.
+pub(super) const RESPONSE_BYTES_MAX: usize = 8_192;
+
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    letters: BTreeMap<u64, DeadLetter>,
+    by_id: HashMap<Box<str>, u64>,
+    next: u64,
+    bytes: usize,
+}
+
+impl Letters {
+    /// Keeps a letter; how many old ones had to go for it.
+    pub(super) fn add(&mut self, letter: DeadLetter) -> u64 {
+        let Some(id) = letter.cargo.id() else { return 0 };
+        self.next += 1;
+        self.by_id.insert(id.into(), self.next);
+        self.bytes += size(&letter);
+        self.letters.insert(self.next, letter);
+        let mut dropped = 0;
+        while self.letters.len() > LETTERS_MAX || (self.bytes > LETTER_BYTES_MAX && self.letters.len() > 1) {
+            let Some(oldest) = self.letters.first_key_value().and_then(|(_, letter)| letter.cargo.id()) else { break };
+            let oldest: Box<str> = oldest.into();
+            self.take(&oldest);
+            dropped += 1;
+        }
+        dropped
+    }
+
+    pub(super) fn take(&mut self, id: &str) -> Option<DeadLetter> {
+        let letter = self.by_id.remove(id).and_then(|number| self.letters.remove(&number))?;
+        self.bytes -= size(&letter);
+        Some(letter)
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&DeadLetter> {
+        self.letters.get(self.by_id.get(id)?)
+    }
+
+    /// Letters behind the number `after`, with theirs.
+    pub(super) fn page(&self, after: u64) -> impl Iterator<Item = (u64, &DeadLetter)> {
+        self.letters.range(after.saturating_add(1)..).map(|(number, letter)| (*number, letter))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.letters.len()
+    }
+}
+
+fn size(letter: &DeadLetter) -> usize {
+    letter.cargo.len() + letter.failure.response.as_ref().map_or(0, |response| response.body.len())
+}

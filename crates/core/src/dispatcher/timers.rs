@@ -1,0 +1,47 @@
+//! Times at which something falls due, each removed with its reason, so that a settled message leaves none behind.
+
+use std::collections::BTreeSet;
+
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::message::Ticket;
+
+/// What falls due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A parked message goes back to its lane.
+    Unpark(Slot),
+    /// A message in the outbox expires.
+    Expire(Slot),
+    /// A submission in the waiting room expires.
+    ExpireWaiting(u64),
+    /// A drain's time is up.
+    Drain(Ticket),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Timers(BTreeSet<(Timestamp, Timer)>);
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
+        self.0.insert((at, timer));
+    }
+
+    pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {
+        self.0.remove(&(at, timer));
+    }
+
+    /// The earliest that is due.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
+        let (at, timer) = *self.0.first()?;
+        if at > now {
+            return None;
+        }
+        self.0.pop_first();
+        Some(timer)
+    }
+
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.0.first().map(|(at, _)| *at)
+    }
+}

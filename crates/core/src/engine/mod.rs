@@ -1,0 +1,405 @@
+//! The engine of an organisation: a task on the engine thread that feeds the dispatcher and performs its effects.
+
+pub(crate) mod registry;
+mod runtime;
+pub mod sink;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
+
+use self::registry::{Published, lock};
+use self::sink::{Completion, GivenToken, Happening, Interest, Sink};
+use crate::clock::Clock;
+use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
+use crate::error::Error;
+use crate::http::{Client, TokenAnswer};
+use crate::message::{Submission, Ticket};
+use crate::random::Random;
+use crate::retry::Answer;
+use crate::settings::{Credentials, Settings};
+
+/// Commands that are taken in before the dispatcher looks at the lanes.
+const COMMANDS_PER_TURN: usize = 256;
+/// How long the caller's `accessToken` function may take.
+const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What handles ask for.
+pub(crate) enum Command {
+    Join(u32, Arc<dyn Sink>),
+    /// The handle's environment is gone; its messages stay.
+    Leave(u32),
+    Submit(Vec<Submission>),
+    Event(Event),
+    Explain(Ticket, Box<str>),
+    Letters(Ticket, u64, usize),
+    Listen(u32, Interest),
+    Drain(Ticket, Option<Duration>),
+    Close(Ticket, Duration),
+    Token(u64, GivenToken),
+}
+
+/// What the engine's own tasks report.
+enum Report {
+    Answer(AttemptId, Answer),
+    Token(TokenAnswer),
+    CallbackLate(u64),
+}
+
+struct Guest {
+    sink: Arc<dyn Sink>,
+    interest: Interest,
+    completions: Vec<Completion>,
+}
+
+/// How a drain ends.
+enum Drain {
+    Plain(Duration),
+    Close,
+}
+
+pub(crate) struct Engine {
+    settings: Arc<Settings>,
+    clock: Clock,
+    dispatcher: Dispatcher,
+    client: Arc<Client>,
+    inbox: UnboundedReceiver<Command>,
+    reports: UnboundedReceiver<Report>,
+    reporter: UnboundedSender<Report>,
+    guests: HashMap<u32, Guest>,
+    in_flight: HashMap<AttemptId, AbortHandle>,
+    drains: HashMap<Ticket, Drain>,
+    token: Option<Arc<HeaderValue>>,
+    /// The token request that a guest's function is to answer.
+    callback: u64,
+    callback_open: bool,
+    published: Arc<Mutex<Published>>,
+    effects: Vec<Effect>,
+    closed: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        clock: Clock,
+        inbox: UnboundedReceiver<Command>,
+        published: Arc<Mutex<Published>>,
+    ) -> Result<Self, Error> {
+        let (reporter, reports) = unbounded_channel();
+        let dispatcher = Dispatcher::new(Arc::clone(&settings), Random::from_entropy(), clock.now());
+        lock(&published).snapshot = Some(dispatcher.snapshot(clock.now()));
+        Ok(Self {
+            client: Arc::new(Client::new(Arc::clone(&settings))?),
+            clock,
+            dispatcher,
+            settings,
+            inbox,
+            reports,
+            reporter,
+            guests: HashMap::new(),
+            in_flight: HashMap::new(),
+            drains: HashMap::new(),
+            token: None,
+            callback: 0,
+            callback_open: false,
+            published,
+            effects: Vec::new(),
+            closed: false,
+        })
+    }
+
+    /// Runs until the last handle has closed, or all have left and nothing is to do.
+    pub(crate) async fn run(mut self) {
+        while !self.may_end() {
+            self.take_in().await;
+            self.dispatcher.poll(self.clock.now(), &mut self.effects);
+            self.perform();
+            self.publish();
+            self.tell();
+        }
+    }
+
+    fn may_end(&self) -> bool {
+        let unused = self.guests.is_empty() && (self.closed || self.dispatcher.is_idle());
+        // A new engine waits for its first guest: the registry counts it already.
+        unused && registry::retire(&self.settings.organization)
+    }
+
+    /// Waits for something to happen, and takes in what has happened meanwhile.
+    async fn take_in(&mut self) {
+        let wake = self.dispatcher.next_wake().map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
+        tokio::select! {
+            Some(command) = self.inbox.recv() => self.command(command),
+            Some(report) = self.reports.recv() => self.report(report),
+            () = sleep_until(wake) => {}
+        }
+        for _ in 0..COMMANDS_PER_TURN {
+            match self.inbox.try_recv() {
+                Ok(command) => self.command(command),
+                Err(_) => break,
+            }
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            self.report(report);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.dispatcher.handle(self.clock.now(), event, &mut self.effects);
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Join(handle, sink) => {
+                let guest = Guest { sink, interest: Interest::default(), completions: Vec::new() };
+                self.guests.insert(handle, guest);
+                self.closed = false;
+                self.ask_again_for_token();
+            }
+            Command::Leave(handle) => self.leave(handle),
+            Command::Submit(submissions) => {
+                submissions.into_iter().for_each(|submission| self.handle(Event::Submit(submission)));
+            }
+            Command::Event(event) => self.handle(event),
+            Command::Explain(ticket, id) => self.explain(ticket, id),
+            Command::Letters(ticket, after, limit) => self.letters(ticket, after, limit),
+            Command::Listen(handle, interest) => {
+                if let Some(guest) = self.guests.get_mut(&handle) {
+                    guest.interest = interest;
+                }
+            }
+            Command::Drain(ticket, timeout) => {
+                self.drains.insert(ticket, Drain::Plain(timeout.unwrap_or_default()));
+                self.begin_drain(ticket, timeout);
+            }
+            Command::Close(ticket, timeout) => {
+                self.drains.insert(ticket, Drain::Close);
+                self.begin_drain(ticket, Some(timeout));
+            }
+            Command::Token(number, given) => self.token_given(number, given),
+        }
+    }
+
+    fn begin_drain(&mut self, ticket: Ticket, timeout: Option<Duration>) {
+        let deadline = timeout.map(|timeout| self.clock.now().after(timeout));
+        self.handle(Event::Drain(ticket, deadline));
+    }
+
+    fn leave(&mut self, handle: u32) {
+        if self.guests.remove(&handle).is_some() {
+            registry::leave(&self.settings.organization);
+            self.drains.retain(|ticket, _| ticket.handle != handle);
+            self.ask_again_for_token();
+        }
+    }
+
+    fn explain(&mut self, ticket: Ticket, id: Box<str>) {
+        let completion = match self.dispatcher.explain(self.clock.now(), &id) {
+            Some(explanation) => Completion::Explained(ticket.number, id, Box::new(explanation)),
+            None => Completion::Failed(ticket.number, Error::NotFound { what: "message", id: id.into() }),
+        };
+        self.complete(ticket.handle, completion);
+    }
+
+    fn letters(&mut self, ticket: Ticket, after: u64, limit: usize) {
+        let mut page: Vec<_> =
+            self.dispatcher.letters(after).take(limit + 1).map(|(number, letter)| (number, letter.clone())).collect();
+        let more = page.len() > limit;
+        page.truncate(limit);
+        self.complete(ticket.handle, Completion::Letters(ticket.number, page, more));
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Answer(attempt, answer) => {
+                self.in_flight.remove(&attempt);
+                self.handle(Event::Answered(attempt, answer));
+            }
+            Report::Token(answer) => self.token_answered(answer),
+            Report::CallbackLate(number) if self.callback_open && number == self.callback => {
+                self.callback_open = false;
+                let problem = format!("the accessToken function gave none within {} s", CALLBACK_TIMEOUT.as_secs());
+                self.token_answered(TokenAnswer::Failed { problem, wait: None });
+            }
+            Report::CallbackLate(_) => {}
+        }
+    }
+
+    fn token_answered(&mut self, answer: TokenAnswer) {
+        let news = match answer {
+            TokenAnswer::Granted { header, lifetime } => {
+                self.token = Some(Arc::new(header));
+                TokenNews::Granted(lifetime)
+            }
+            TokenAnswer::Refused(problem) => TokenNews::Refused(problem),
+            TokenAnswer::Failed { problem, wait } => TokenNews::Failed { problem, wait },
+        };
+        self.handle(Event::Token(news));
+    }
+
+    fn token_given(&mut self, number: u64, given: GivenToken) {
+        if !self.callback_open || number != self.callback {
+            return;
+        }
+        self.callback_open = false;
+        self.token_answered(match given {
+            GivenToken::Token(header, lifetime) => TokenAnswer::Granted { header, lifetime },
+            GivenToken::Refused(problem) => TokenAnswer::Refused(problem),
+        });
+    }
+
+    fn perform(&mut self) {
+        for effect in std::mem::take(&mut self.effects) {
+            self.perform_one(effect);
+        }
+    }
+
+    fn perform_one(&mut self, effect: Effect) {
+        match effect {
+            Effect::Accepted { ticket, id, duplicate } => {
+                self.complete(ticket.handle, Completion::Accepted { ticket: ticket.number, id, duplicate });
+            }
+            Effect::Delivered { waiter, receipt, request } => {
+                if let Some(request) = request {
+                    self.measure(receipt.queued, request);
+                    self.happen("delivered", || Happening::Delivered(receipt.clone()));
+                }
+                if let Some(ticket) = waiter {
+                    self.complete(ticket.handle, Completion::Delivered(ticket.number, receipt));
+                }
+            }
+            Effect::Buried { waiter, conversation, failure } => {
+                self.happen("deadLetter", || Happening::DeadLetter(conversation.clone(), failure.clone()));
+                if let Some(ticket) = waiter {
+                    let error = Error::Delivery(Box::new(failure));
+                    self.complete(ticket.handle, Completion::Failed(ticket.number, error));
+                }
+            }
+            Effect::CallAnswered(ticket, answer) => {
+                self.complete(ticket.handle, Completion::Answered(ticket.number, answer));
+            }
+            Effect::Failed(ticket, error) => self.complete(ticket.handle, Completion::Failed(ticket.number, error)),
+            Effect::Done(ticket) => self.complete(ticket.handle, Completion::Done(ticket.number)),
+            Effect::Drained(ticket, left) => self.drained(ticket, left),
+            Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment),
+            Effect::Cut(attempt) => {
+                if let Some(task) = self.in_flight.remove(&attempt) {
+                    task.abort();
+                }
+            }
+            Effect::FetchToken => self.fetch_token(),
+            Effect::Notice(notice) => {
+                let name = Happening::Notice(notice.clone()).name();
+                self.happen(name, || Happening::Notice(notice.clone()));
+            }
+        }
+    }
+
+    fn measure(&mut self, queued: Duration, request: Duration) {
+        let mut published = lock(&self.published);
+        published.latencies.queued.record(queued);
+        published.latencies.request.record(request);
+        published.latencies.total.record(queued + request);
+    }
+
+    fn send(&mut self, attempt: AttemptId, shipment: crate::http::Shipment) {
+        // The dispatcher sends only with a token; the newest is as good as the one it counted with.
+        let Some(token) = self.token.clone() else { return };
+        let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
+        let task = tokio::spawn(async move {
+            let answer = client.send(shipment, token).await;
+            let _ = reporter.send(Report::Answer(attempt, answer));
+        });
+        self.in_flight.insert(attempt, task.abort_handle());
+    }
+
+    fn fetch_token(&mut self) {
+        if self.settings.credentials == Credentials::Callback {
+            self.callback += 1;
+            self.callback_open = true;
+            self.ask_again_for_token();
+            let (number, reporter) = (self.callback, self.reporter.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(CALLBACK_TIMEOUT).await;
+                let _ = reporter.send(Report::CallbackLate(number));
+            });
+            return;
+        }
+        let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
+        tokio::spawn(async move {
+            let _ = reporter.send(Report::Token(client.token().await));
+        });
+    }
+
+    /// Asks a guest's function for the token that is wanted; another guest's when the one that was asked has left.
+    fn ask_again_for_token(&mut self) {
+        if self.callback_open {
+            if let Some(handle) = self.guests.keys().min().copied() {
+                self.complete(handle, Completion::TokenWanted(self.callback));
+            }
+        }
+    }
+
+    fn drained(&mut self, ticket: Ticket, left: Option<usize>) {
+        let completion = match (self.drains.remove(&ticket), left) {
+            (Some(Drain::Close), left) => {
+                let handle = ticket.handle;
+                self.complete(handle, Completion::Closed(ticket.number, left.unwrap_or(0)));
+                self.tell();
+                self.closed = self.guests.len() == 1;
+                self.leave(handle);
+                return;
+            }
+            (Some(Drain::Plain(timeout)), Some(undelivered)) => {
+                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                Completion::Failed(ticket.number, Error::DrainTimeout { undelivered, timeout_ms })
+            }
+            _ => Completion::Done(ticket.number),
+        };
+        self.complete(ticket.handle, completion);
+    }
+
+    fn complete(&mut self, handle: u32, completion: Completion) {
+        if let Some(guest) = self.guests.get_mut(&handle) {
+            guest.completions.push(completion);
+        }
+    }
+
+    fn happen(&mut self, name: &str, happening: impl Fn() -> Happening) {
+        for guest in self.guests.values_mut().filter(|guest| guest.interest.has(name)) {
+            guest.completions.push(Completion::Event(happening()));
+        }
+    }
+
+    fn publish(&self) {
+        lock(&self.published).snapshot = Some(self.dispatcher.snapshot(self.clock.now()));
+    }
+
+    /// Hands over what has come together for each guest.
+    fn tell(&mut self) {
+        for guest in self.guests.values_mut().filter(|guest| !guest.completions.is_empty()) {
+            guest.sink.complete(std::mem::take(&mut guest.completions), &self.clock);
+        }
+    }
+}
+
+impl Drop for Engine {
+    /// Whatever is on the wire when the engine ends is cut with it.
+    fn drop(&mut self) {
+        self.in_flight.values().for_each(AbortHandle::abort);
+    }
+}
+
+fn sleep_until(at: Option<tokio::time::Instant>) -> impl Future<Output = ()> {
+    async move {
+        match at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Where completions go: the other side of a handle.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+
+use crate::clock::Clock;
+use crate::dispatcher::{Explanation, Notice};
+use crate::error::Error;
+use crate::http::TokenAnswer;
+use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Receipt};
+
+/// One thing to tell a handle.
+#[derive(Debug)]
+pub enum Completion {
+    /// An `enqueue` or `redrive`.
+    Accepted {
+        /// Whose promise.
+        ticket: u64,
+        /// The message's id.
+        id: Box<str>,
+        /// Whether it was known.
+        duplicate: bool,
+    },
+    /// A `send`.
+    Delivered(u64, Receipt),
+    /// A `request`.
+    Answered(u64, CallAnswer),
+    /// Refused, whatever it was.
+    Failed(u64, Error),
+    /// An operation without a value.
+    Done(u64),
+    /// A `close`, with what is left.
+    Closed(u64, usize),
+    /// An `explain`, with the message's id.
+    Explained(u64, Box<str>, Box<Explanation>),
+    /// A page of dead letters with their numbers; whether there are more behind it.
+    Letters(u64, Vec<(u64, DeadLetter)>, bool),
+    /// The caller's `accessToken` function is to be called.
+    TokenWanted(u64),
+    /// An event that the handle listens to.
+    Event(Happening),
+}
+
+/// An event of the sender's.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// A receipt.
+    Delivered(Receipt),
+    /// A message was given up.
+    DeadLetter(Box<str>, DeliveryFailure),
+    /// Pauses, outages, an empty outbox.
+    Notice(Notice),
+}
+
+/// The events that a handle wants, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest(u8);
+
+impl Interest {
+    const NAMES: [&'static str; 7] = ["delivered", "deadLetter", "throttled", "resumed", "quota", "outage", "drain"];
+
+    /// By the events' names; unknown ones are nothing.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let bit = |name| Self::NAMES.iter().position(|known| *known == name).map_or(0, |index| 1 << index);
+        Self(names.into_iter().map(bit).fold(0, |bits, bit| bits | bit))
+    }
+
+    /// Whether it has the event of this name.
+    pub fn has(self, name: &str) -> bool {
+        self.0 & Self::of([name]).0 != 0
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Happening {
+    /// The event's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delivered(_) => "delivered",
+            Self::DeadLetter(..) => "deadLetter",
+            Self::Notice(Notice::Throttled { .. }) => "throttled",
+            Self::Notice(Notice::Resumed { .. }) => "resumed",
+            Self::Notice(Notice::Outage { .. }) => "outage",
+            Self::Notice(Notice::Empty) => "drain",
+        }
+    }
+}
+
+/// Takes completions; called on the engine's thread, once for many.
+pub trait Sink: Send + Sync {
+    /// Must neither block nor panic.
+    fn complete(&self, completions: Vec<Completion>, clock: &Clock);
+}
+
+/// The caller's answer to [`Completion::TokenWanted`].
+#[derive(Debug)]
+pub enum GivenToken {
+    /// The token as a header.
+    Token(HeaderValue, Option<Duration>),
+    /// There is none, and why.
+    Refused(String),
+}
+
+impl GivenToken {
+    /// A token as the caller's function gave it.
+    pub fn of(token: &str) -> Self {
+        match TokenAnswer::given(token) {
+            TokenAnswer::Granted { header, lifetime } => Self::Token(header, lifetime),
+            TokenAnswer::Refused(problem) | TokenAnswer::Failed { problem, .. } => Self::Refused(problem),
+        }
+    }
+}

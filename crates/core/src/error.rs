@@ -1,0 +1,110 @@
+//! What Spillway refuses and why: one type, a stable code each.
+
+use thiserror::Error;
+
+use crate::outcome::DeliveryFailure;
+
+/// An error that reaches the caller. `Display` names the field, the value and what is allowed; never a secret or a text.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum Error {
+    /// An option is wrong.
+    #[error("{field} {problem}")]
+    Config {
+        /// The option, as a path: `retry.maxAttempts`.
+        field: String,
+        /// What is allowed and what was given.
+        problem: String,
+    },
+    /// A second sender of the organisation asks for another setting than the engine runs with.
+    #[error(
+        "{field} is {wanted} here, but the running engine of organization {organization:?} has {running}: senders of one \
+         organization share one engine, so their options must be equal"
+    )]
+    Conflict {
+        /// The option that differs.
+        field: String,
+        /// The organisation.
+        organization: String,
+        /// The value that the new sender asked for.
+        wanted: String,
+        /// The value in force.
+        running: String,
+    },
+    /// A message or request can't be sent as it is.
+    #[error("{field} {problem}")]
+    MessageInvalid {
+        /// The field of the message.
+        field: String,
+        /// What is allowed and what was given.
+        problem: String,
+    },
+    /// The outbox has no room, and `whenFull` is `reject` (or the waiting room is full, too).
+    #[error("the queue is full: {messages} messages and {bytes} bytes of at most {messages_max} and {bytes_max}")]
+    QueueFull {
+        /// Messages in the outbox.
+        messages: usize,
+        /// Bytes of their bodies.
+        bytes: usize,
+        /// The limit on messages.
+        messages_max: usize,
+        /// The limit on bytes.
+        bytes_max: usize,
+    },
+    /// A message or request ended without a receipt.
+    #[error("{0}")]
+    Delivery(Box<DeliveryFailure>),
+    /// The credentials were refused. Messages stay in the outbox.
+    #[error("{problem}; the message stays in the outbox and is sent once the credentials work")]
+    Auth {
+        /// What the login or API host said.
+        problem: String,
+        /// The message whose promise this error settles.
+        message_id: Option<String>,
+    },
+    /// The sender is closed, or closing.
+    #[error("the sender is closed")]
+    Closed,
+    /// No message or dead letter has this id.
+    #[error("no {what} has the id {id:?}")]
+    NotFound {
+        /// `message` or `dead letter`.
+        what: &'static str,
+        /// The id that was asked for.
+        id: String,
+    },
+    /// `drain` ran into its `timeoutMs`.
+    #[error("{undelivered} messages were not settled within {timeout_ms} ms")]
+    DrainTimeout {
+        /// The messages that were accepted before the call and are not settled.
+        undelivered: usize,
+        /// The timeout, in milliseconds.
+        timeout_ms: u64,
+    },
+}
+
+impl Error {
+    /// A wrong option.
+    pub fn config(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Config { field: field.into(), problem: problem.into() }
+    }
+
+    /// A wrong message.
+    pub fn message(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::MessageInvalid { field: field.into(), problem: problem.into() }
+    }
+
+    /// The stable code: part of the public API.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "CONFIG_INVALID",
+            Self::Conflict { .. } => "CONFIG_CONFLICT",
+            Self::MessageInvalid { .. } => "MESSAGE_INVALID",
+            Self::QueueFull { .. } => "QUEUE_FULL",
+            Self::Delivery(failure) => failure.reason.code(),
+            Self::Auth { .. } => "AUTH_REJECTED",
+            Self::Closed => "CLOSED",
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::DrainTimeout { .. } => "DRAIN_TIMEOUT",
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The front of an engine: what a caller holds.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::clock::Clock;
+use crate::dispatcher::Event;
+use crate::engine::registry::{self, Published, lock};
+use crate::engine::sink::{GivenToken, Interest, Sink};
+use crate::engine::Command;
+use crate::error::Error;
+use crate::message::{Submission, Ticket};
+use crate::settings::Settings;
+use crate::stats::{Latencies, Snapshot};
+
+/// A place at the engine of an organisation. Dropped, it leaves: its promises end, its messages don't.
+pub struct Handle {
+    id: u32,
+    commands: UnboundedSender<Command>,
+    published: Arc<Mutex<Published>>,
+    clock: Clock,
+    organization: String,
+}
+
+impl Handle {
+    /// Joins the organisation's engine in this process, or starts it. Completions come to `sink`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the engine runs with other settings; [`Error::Config`] when it can't be started.
+    pub fn open(settings: Settings, sink: Arc<dyn Sink>) -> Result<Self, Error> {
+        let organization = settings.organization.clone();
+        let place = registry::join(settings, sink)?;
+        Ok(Self { id: place.handle, commands: place.commands, published: place.published, clock: place.clock, organization })
+    }
+
+    /// The ticket with this handle's own number.
+    pub fn ticket(&self, number: u64) -> Ticket {
+        Ticket { handle: self.id, number }
+    }
+
+    /// The organisation.
+    pub fn organization(&self) -> &str {
+        &self.organization
+    }
+
+    /// The engine's clock, for the times of submissions.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Hands over messages and requests; many at once cost one crossing.
+    pub fn submit(&self, submissions: Vec<Submission>) {
+        self.command(Command::Submit(submissions));
+    }
+
+    /// Withdraws what the ticket stands for.
+    pub fn cancel(&self, number: u64) {
+        self.command(Command::Event(Event::Cancel(self.ticket(number))));
+    }
+
+    /// Sends a dead letter again.
+    pub fn redrive(&self, number: u64, id: Box<str>) {
+        self.command(Command::Event(Event::Redrive(self.ticket(number), id)));
+    }
+
+    /// Forgets a dead letter.
+    pub fn drop_letter(&self, number: u64, id: Box<str>) {
+        self.command(Command::Event(Event::Drop(self.ticket(number), id)));
+    }
+
+    /// Asks why a message waits.
+    pub fn explain(&self, number: u64, id: Box<str>) {
+        self.command(Command::Explain(self.ticket(number), id));
+    }
+
+    /// Asks for up to `limit` dead letters behind the number `after`.
+    pub fn letters(&self, number: u64, after: u64, limit: usize) {
+        self.command(Command::Letters(self.ticket(number), after, limit));
+    }
+
+    /// Says which events are wanted.
+    pub fn listen(&self, interest: Interest) {
+        self.command(Command::Listen(self.id, interest));
+    }
+
+    /// Settles when everything submitted so far is settled, or the time is up.
+    pub fn drain(&self, number: u64, timeout: Option<Duration>) {
+        self.command(Command::Drain(self.ticket(number), timeout));
+    }
+
+    /// Drains, then leaves the engine; the last handle ends it.
+    pub fn close(&self, number: u64, timeout: Duration) {
+        self.command(Command::Close(self.ticket(number), timeout));
+    }
+
+    /// Answers a wanted token.
+    pub fn give_token(&self, request: u64, given: GivenToken) {
+        self.command(Command::Token(request, given));
+    }
+
+    /// The engine's numbers as of its last turn.
+    pub fn stats(&self) -> (Option<Snapshot>, Latencies) {
+        let published = lock(&self.published);
+        (published.snapshot.clone(), published.latencies.clone())
+    }
+
+    /// An engine that has ended hears nothing more; then nobody waits for an answer either.
+    fn command(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.command(Command::Leave(self.id));
+    }
+}

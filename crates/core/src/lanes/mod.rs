@@ -1,0 +1,276 @@
+//! Lanes: one FIFO per conversation, and the fair choice of the lane whose head goes next.
+//!
+//! A lane hands out its head and, with ordering `conversation`, nothing more until that message is settled or put back.
+//! Messages that wait for a time of their own (backoff, `notBefore`) are handed out, too, and parked by the dispatcher:
+//! to the lane both are *outstanding*.
+
+mod queue;
+mod ready;
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use slab::Slab;
+
+use self::queue::{Links, Queue};
+use self::ready::Ready;
+use crate::message::Priority;
+
+/// A message's place in the outbox.
+pub type Slot = u32;
+/// A lane's place among the lanes.
+pub type LaneId = u32;
+
+/// What a lane needs to know of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its place in the outbox.
+    pub slot: Slot,
+    /// Its number by acceptance; counts up in a lane.
+    pub seq: u64,
+    /// Higher goes first.
+    pub priority: Priority,
+}
+
+#[derive(Debug)]
+struct Lane {
+    /// None for a `request()`, which is a lane of its own.
+    conversation: Option<Box<str>>,
+    queue: Queue,
+    outstanding: u32,
+}
+
+/// All lanes of an organisation.
+#[derive(Debug)]
+pub struct Lanes {
+    lanes: Slab<Lane>,
+    by_conversation: HashTable<LaneId>,
+    hasher: DefaultHashBuilder,
+    links: Links,
+    ready: Ready,
+    ordered: bool,
+}
+
+impl Lanes {
+    /// No lanes; `ordered` lanes hand out one message at a time.
+    pub fn new(ordered: bool) -> Self {
+        Self {
+            lanes: Slab::new(),
+            by_conversation: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            links: Links::default(),
+            ready: Ready::default(),
+            ordered,
+        }
+    }
+
+    /// The lane of a conversation, made when there is none.
+    pub fn of_conversation(&mut self, conversation: &str) -> LaneId {
+        let hash = self.hasher.hash_one(conversation);
+        let named = |id: &LaneId| self.lanes[*id as usize].conversation.as_deref() == Some(conversation);
+        if let Some(id) = self.by_conversation.find(hash, named) {
+            return *id;
+        }
+        let id = self.insert(Some(conversation.into()));
+        let (lanes, hasher) = (&self.lanes, &self.hasher);
+        let rehash = |id: &LaneId| hasher.hash_one(lanes[*id as usize].conversation.as_deref().unwrap_or_default());
+        self.by_conversation.insert_unique(hash, id, rehash);
+        id
+    }
+
+    /// A lane for a single request.
+    pub fn of_request(&mut self) -> LaneId {
+        self.insert(None)
+    }
+
+    fn insert(&mut self, conversation: Option<Box<str>>) -> LaneId {
+        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0 };
+        LaneId::try_from(self.lanes.insert(lane)).unwrap_or(LaneId::MAX)
+    }
+
+    /// Appends a message.
+    pub fn push(&mut self, lane: LaneId, item: Item) {
+        self.lanes[lane as usize].queue.push_back(&mut self.links, item);
+        self.refresh(lane, false);
+    }
+
+    /// The message that goes next.
+    pub fn peek(&mut self) -> Option<(LaneId, Slot)> {
+        let lane = self.ready.peek()?;
+        Some((lane, self.lanes[lane as usize].queue.head()?))
+    }
+
+    /// Hands out what [`Self::peek`] showed.
+    pub fn take(&mut self) -> Option<(LaneId, Slot)> {
+        let lane = self.ready.pop()?;
+        let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links)?;
+        self.lanes[lane as usize].outstanding += 1;
+        self.refresh(lane, false);
+        Some((lane, slot))
+    }
+
+    /// An outstanding message goes back to the head of its lane, and the lane to the head of its like.
+    pub fn put_back(&mut self, lane: LaneId, item: Item) {
+        let state = &mut self.lanes[lane as usize];
+        state.outstanding -= 1;
+        state.queue.push_in_order(&mut self.links, item);
+        self.refresh(lane, true);
+    }
+
+    /// An outstanding message is settled.
+    pub fn settle(&mut self, lane: LaneId) {
+        self.lanes[lane as usize].outstanding -= 1;
+        self.refresh(lane, false);
+    }
+
+    /// Takes a waiting message out.
+    pub fn remove(&mut self, lane: LaneId, slot: Slot) {
+        self.lanes[lane as usize].queue.remove(&mut self.links, slot);
+        self.refresh(lane, false);
+    }
+
+    /// Puts the lane where its state says, and forgets an empty one.
+    fn refresh(&mut self, id: LaneId, in_front: bool) {
+        let lane = &self.lanes[id as usize];
+        match lane.queue.priority() {
+            Some(priority) if !self.ordered || lane.outstanding == 0 => self.ready.set(id, priority, in_front),
+            Some(_) => self.ready.clear(id),
+            None => {
+                self.ready.clear(id);
+                if lane.outstanding == 0 {
+                    self.forget(id);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, id: LaneId) {
+        if let Some(conversation) = self.lanes.remove(id as usize).conversation {
+            let hash = self.hasher.hash_one(&*conversation);
+            if let Ok(found) = self.by_conversation.find_entry(hash, |other| *other == id) {
+                found.remove();
+            }
+        }
+    }
+
+    /// The conversation of a lane; none for a request's.
+    pub fn conversation(&self, lane: LaneId) -> Option<&str> {
+        self.lanes[lane as usize].conversation.as_deref()
+    }
+
+    /// Messages before `slot` in its lane, the outstanding ones included.
+    pub fn ahead(&self, lane: LaneId, slot: Slot) -> usize {
+        let lane = &self.lanes[lane as usize];
+        lane.outstanding as usize + lane.queue.position(&self.links, slot)
+    }
+
+    /// Messages that leave before the one with `ahead` others before it in `lane`, if every lane gets its turn evenly.
+    pub fn turns_before(&self, lane: LaneId, ahead: usize) -> usize {
+        let others = self.lanes.iter().filter(|(id, _)| *id != lane as usize);
+        ahead + others.map(|(_, other)| other.queue.len().min(ahead + 1)).sum::<usize>()
+    }
+
+    /// How many conversations have messages.
+    pub fn conversations(&self) -> usize {
+        self.by_conversation.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(slot: Slot, priority: Priority) -> Item {
+        Item { slot, seq: u64::from(slot), priority }
+    }
+
+    fn drain(lanes: &mut Lanes) -> Vec<Slot> {
+        let mut order = Vec::new();
+        while let Some((lane, slot)) = lanes.take() {
+            order.push(slot);
+            lanes.settle(lane);
+        }
+        order
+    }
+
+    #[test]
+    fn lanes_take_turns_however_long_one_is() {
+        let mut lanes = Lanes::new(true);
+        for slot in 0..6 {
+            let lane = lanes.of_conversation("long");
+            lanes.push(lane, item(slot, 0));
+        }
+        for slot in 6..8 {
+            let lane = lanes.of_conversation("short");
+            lanes.push(lane, item(slot, 0));
+        }
+        assert_eq!(drain(&mut lanes), [0, 6, 1, 7, 2, 3, 4, 5]);
+        assert_eq!(lanes.conversations(), 0);
+    }
+
+    #[test]
+    fn an_ordered_lane_hands_out_one_at_a_time_and_a_free_one_all() {
+        for (ordered, count) in [(true, 1), (false, 3)] {
+            let mut lanes = Lanes::new(ordered);
+            let lane = lanes.of_conversation("c");
+            (0..3).for_each(|slot| lanes.push(lane, item(slot, 0)));
+            let handed_out = std::iter::from_fn(|| lanes.take()).count();
+            assert_eq!(handed_out, count);
+        }
+    }
+
+    #[test]
+    fn a_put_back_message_keeps_its_place_and_its_lane_goes_first() {
+        let mut lanes = Lanes::new(true);
+        let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+        lanes.push(a, item(0, 0));
+        lanes.push(b, item(1, 0));
+        lanes.push(a, item(2, 0));
+        assert_eq!(lanes.take(), Some((a, 0)));
+        lanes.put_back(a, item(0, 0));
+        assert_eq!(drain(&mut lanes), [0, 1, 2]);
+    }
+
+    #[test]
+    fn an_urgent_message_pulls_its_lane_forward_but_not_past_its_own_elders() {
+        let mut lanes = Lanes::new(true);
+        let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+        lanes.push(b, item(0, 0));
+        lanes.push(a, item(1, 0));
+        lanes.push(a, item(2, 5));
+        lanes.push(a, item(3, 0));
+        assert_eq!(drain(&mut lanes), [1, 2, 0, 3]);
+    }
+
+    #[test]
+    fn low_priority_is_not_starved() {
+        let mut lanes = Lanes::new(true);
+        let low = lanes.of_conversation("low");
+        lanes.push(low, item(0, -5));
+        let mut slot = 1;
+        let mut waited = 0;
+        loop {
+            let lane = lanes.of_conversation(&format!("high {slot}"));
+            lanes.push(lane, item(slot, 5));
+            slot += 1;
+            let (lane, taken) = lanes.take().unwrap_or_default();
+            lanes.settle(lane);
+            if taken == 0 {
+                break;
+            }
+            waited += 1;
+            assert!(waited < 32, "starved");
+        }
+    }
+
+    #[test]
+    fn removing_messages_leaves_the_rest_in_order() {
+        let mut lanes = Lanes::new(true);
+        let lane = lanes.of_conversation("c");
+        (0..5).for_each(|slot| lanes.push(lane, item(slot, 0)));
+        for slot in [0, 2, 4] {
+            lanes.remove(lane, slot);
+        }
+        assert_eq!(drain(&mut lanes), [1, 3]);
+    }
+}

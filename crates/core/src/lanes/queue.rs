@@ -1,0 +1,133 @@
+//! One lane's queue: a doubly linked list through the slots, since an abort takes a message out of the middle.
+
+use std::collections::VecDeque;
+
+use super::{Item, Slot};
+use crate::message::Priority;
+
+const NIL: Slot = Slot::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    before: Slot,
+    after: Slot,
+    seq: u64,
+}
+
+/// The links of all queues, by slot.
+#[derive(Debug, Default)]
+pub(super) struct Links(Vec<Link>);
+
+impl Links {
+    fn set(&mut self, slot: Slot, link: Link) {
+        let index = slot as usize;
+        if index >= self.0.len() {
+            self.0.resize(index + 1, Link { before: NIL, after: NIL, seq: 0 });
+        }
+        self.0[index] = link;
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    head: Slot,
+    tail: Slot,
+    len: u32,
+    /// The highest priorities that wait, as `(seq, priority)`: falling priorities, rising seq. The front's is the lane's;
+    /// each holds until the message with its seq has left.
+    urgent: VecDeque<(u64, Priority)>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { head: NIL, tail: NIL, len: 0, urgent: VecDeque::new() }
+    }
+}
+
+impl Queue {
+    pub(super) fn push_back(&mut self, links: &mut Links, item: Item) {
+        self.link(links, item, self.tail, NIL);
+        while self.urgent.back().is_some_and(|(_, priority)| *priority <= item.priority) {
+            self.urgent.pop_back();
+        }
+        self.urgent.push_back((item.seq, item.priority));
+    }
+
+    /// Puts a message that was handed out back to its place by seq: the head, unless others are handed out at the same time.
+    pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item) {
+        let (mut before, mut after) = (NIL, self.head);
+        while after != NIL && links.0[after as usize].seq < item.seq {
+            (before, after) = (after, links.0[after as usize].after);
+        }
+        self.link(links, item, before, after);
+        // Exact for the head; behind it the priority may hold a little longer than it has to, which does no harm.
+        if self.urgent.front().is_none_or(|(_, priority)| *priority < item.priority) {
+            self.urgent.push_front((item.seq, item.priority));
+        }
+    }
+
+    pub(super) fn pop_front(&mut self, links: &mut Links) -> Option<Slot> {
+        let slot = self.head();
+        if let Some(slot) = slot {
+            self.remove(links, slot);
+        }
+        slot
+    }
+
+    pub(super) fn remove(&mut self, links: &mut Links, slot: Slot) {
+        let Link { before, after, .. } = links.0[slot as usize];
+        match before {
+            NIL => self.head = after,
+            before => links.0[before as usize].after = after,
+        }
+        match after {
+            NIL => self.tail = before,
+            after => links.0[after as usize].before = before,
+        }
+        self.len -= 1;
+        self.drop_stale(links);
+    }
+
+    fn link(&mut self, links: &mut Links, item: Item, before: Slot, after: Slot) {
+        links.set(item.slot, Link { before, after, seq: item.seq });
+        match before {
+            NIL => self.head = item.slot,
+            before => links.0[before as usize].after = item.slot,
+        }
+        match after {
+            NIL => self.tail = item.slot,
+            after => links.0[after as usize].before = item.slot,
+        }
+        self.len += 1;
+    }
+
+    /// Drops the priorities of messages that have left from the front or the back.
+    fn drop_stale(&mut self, links: &Links) {
+        if self.len == 0 {
+            self.urgent.clear();
+            return;
+        }
+        let head_seq = links.0[self.head as usize].seq;
+        while self.urgent.len() > 1 && self.urgent.front().is_some_and(|(seq, _)| *seq < head_seq) {
+            self.urgent.pop_front();
+        }
+    }
+
+    pub(super) fn head(&self) -> Option<Slot> {
+        (self.head != NIL).then_some(self.head)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The highest priority that waits here; none when nothing does.
+    pub(super) fn priority(&self) -> Option<Priority> {
+        if self.len == 0 { None } else { self.urgent.front().map(|(_, priority)| *priority) }
+    }
+
+    pub(super) fn position(&self, links: &Links, slot: Slot) -> usize {
+        let next = |slot: &Slot| Some(links.0[*slot as usize].after).filter(|after| *after != NIL);
+        std::iter::successors(self.head(), next).take_while(|other| *other != slot).count()
+    }
+}

@@ -1,0 +1,11 @@
+//! What to do about an answer, and when to try again.
+
+mod backoff;
+mod breaker;
+mod budget;
+mod classify;
+
+pub use self::backoff::Backoff;
+pub use self::breaker::Breaker;
+pub use self::budget::RetryBudget;
+pub use self::classify::{Answer, Verdict, classify};

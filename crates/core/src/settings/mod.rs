@@ -1,0 +1,379 @@
+//! Options: raw JSON in, [`Settings`] out. A `Settings` is always valid; every rule on options stands here and nowhere else.
+
+mod reader;
+pub mod region;
+mod route;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde_json::Value;
+
+use self::reader::Reader;
+pub use self::route::{PRESETS, Route};
+use crate::error::Error;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Valid options of an organisation's engine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The tenant whose limit is shared.
+    pub organization: String,
+    /// Base URL of the API, without a trailing slash.
+    pub api_url: String,
+    /// Base URL of the login host, without a trailing slash.
+    pub login_url: String,
+    /// How access tokens are obtained.
+    pub credentials: Credentials,
+    /// Where messages go.
+    pub route: Route,
+    /// The quota: all of them hold together.
+    pub rates: Vec<Rate>,
+    /// Attempts, age, pauses.
+    pub retry: RetrySettings,
+    /// Whether a conversation's messages wait for each other.
+    pub ordering: Ordering,
+    /// The outbox's limits.
+    pub queue: QueueSettings,
+    /// The connections' limits.
+    pub connections: ConnectionSettings,
+    /// How long the id of a settled message is remembered.
+    pub dedupe: Duration,
+    trail: BTreeMap<String, String>,
+}
+
+/// How access tokens are obtained.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// OAuth client credentials grant.
+    Client {
+        /// Client id.
+        id: String,
+        /// Client secret.
+        secret: String,
+    },
+    /// A token that the caller gave.
+    Token(String),
+    /// A function of the caller's gives a token whenever one is needed.
+    Callback,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client { .. } => "Client(secret)",
+            Self::Token(_) => "Token(secret)",
+            Self::Callback => "Callback",
+        })
+    }
+}
+
+/// A quota: so many requests per window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests that may arrive in any rolling window.
+    pub requests: NonZeroU32,
+    /// The window.
+    pub per: Duration,
+    /// Requests that may leave at once.
+    pub burst: NonZeroU32,
+}
+
+/// What to do with a message that was sent and not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ambiguous {
+    /// Send it again: at least once.
+    Retry,
+    /// Give it up: at most once.
+    Fail,
+}
+
+/// Limits of retrying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetrySettings {
+    /// Attempts of a message, the first included.
+    pub max_attempts: u32,
+    /// How long after its first attempt a message may be tried again.
+    pub max_age: Duration,
+    /// Unknown outcomes.
+    pub ambiguous: Ambiguous,
+    /// Longer pauses are told as `long`, and our own backoff stays below it.
+    pub max_pause: Duration,
+}
+
+/// Whether a conversation's messages wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ordering {
+    /// Message n+1 isn't on the wire before n is settled.
+    Conversation,
+    /// They don't wait.
+    None,
+}
+
+/// What happens to a message that finds the outbox full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Its promise waits for room.
+    Wait,
+    /// It is refused.
+    Reject,
+}
+
+/// The outbox's limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Messages.
+    pub max_messages: usize,
+    /// Bytes of serialised bodies.
+    pub max_bytes: usize,
+    /// What happens beyond.
+    pub when_full: WhenFull,
+}
+
+/// The connections' limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionSettings {
+    /// Requests in flight, and so connections to the API host.
+    pub max: usize,
+    /// For TCP and TLS.
+    pub connect_timeout: Duration,
+    /// From sending to the last byte of the answer.
+    pub request_timeout: Duration,
+}
+
+impl Settings {
+    /// Reads and checks options in JSON, as JavaScript hands them over.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the first thing that is wrong.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| Error::config("options", format!("must be JSON: line {}", error.line())))?;
+        let root = Reader::root(&value)?;
+        let organization = root
+            .text("organization", 256)?
+            .ok_or_else(|| root.refuse("organization", "a string: the key of the shared budget"))?
+            .to_owned();
+        let (api_url, login_url) = urls(&root)?;
+        let mut settings = Self {
+            organization,
+            api_url,
+            login_url,
+            credentials: credentials(&root)?,
+            route: route(&root)?,
+            rates: rates(&root)?,
+            retry: retry(&root)?,
+            ordering: root
+                .choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
+            queue: queue(&root)?,
+            connections: connections(&root)?,
+            dedupe: Duration::from_millis(root.integer("dedupeMs", 0..=7 * DAY_MS, DAY_MS)?),
+            trail: BTreeMap::new(),
+        };
+        store(&root)?;
+        batch(&root)?;
+        settings.trail = root.finish()?.take();
+        Ok(settings)
+    }
+
+    /// The first option in which `other` differs: its name, the value here and the value there. Secrets are not shown.
+    pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        if self.credentials != other.credentials {
+            let hidden = |which: &str| format!("{which} credentials");
+            return Some(("credentials".to_owned(), hidden("other"), hidden("its own")));
+        }
+        let names = self.trail.keys().chain(other.trail.keys());
+        names.into_iter().find_map(|name| {
+            let (own, theirs) = (self.trail.get(name), other.trail.get(name));
+            let show = |value: Option<&String>| value.map_or_else(|| "not set".to_owned(), |text| format!("{text:?}"));
+            (own != theirs).then(|| (name.clone(), show(own), show(theirs)))
+        })
+    }
+}
+
+fn urls(root: &Reader<'_>) -> Result<(String, String), Error> {
+    let names = || region::REGIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let known = match root.text("region", 64)? {
+        None => None,
+        Some(name) => {
+            Some(region::urls(name).ok_or_else(|| root.refuse("region", format_args!("one of {}", names())))?)
+        }
+    };
+    let (api, login) = (base_url(root, "apiUrl")?, base_url(root, "loginUrl")?);
+    match (known, api, login) {
+        (Some((region_api, region_login)), api, login) => {
+            Ok((api.unwrap_or(region_api), login.unwrap_or(region_login)))
+        }
+        (None, Some(api), Some(login)) => Ok((api, login)),
+        (None, Some(api), None) => Ok((api.clone(), api)),
+        (None, None, _) => Err(root.refuse("region", format_args!("one of {} (or give apiUrl and loginUrl)", names()))),
+    }
+}
+
+fn base_url(root: &Reader<'_>, key: &'static str) -> Result<Option<String>, Error> {
+    let Some(text) = root.text(key, 2_048)? else { return Ok(None) };
+    let rule = "an http or https URL without credentials, query and fragment";
+    let url = Url::parse(text).map_err(|_| root.refuse(key, rule))?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.host_str().is_some()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !plain {
+        // The URL may hold a password: it is not repeated.
+        return Err(root.refuse_secret(key, rule));
+    }
+    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+}
+
+fn credentials(root: &Reader<'_>) -> Result<Credentials, Error> {
+    let rule = "{ clientId, clientSecret } or { accessToken }";
+    let object = root.object("credentials")?.ok_or_else(|| root.refuse_secret("credentials", rule))?;
+    let callback = object.value("accessToken").is_some_and(|value| value.get("$js") == Some(&"function".into()));
+    let token = if callback { None } else { object.secret("accessToken", 16_384)? };
+    let found = match (object.secret("clientId", 256)?, object.secret("clientSecret", 1_024)?, token) {
+        (Some(id), Some(secret), None) if !callback => {
+            Credentials::Client { id: id.to_owned(), secret: secret.to_owned() }
+        }
+        (None, None, Some(token)) => Credentials::Token(token.to_owned()),
+        (None, None, None) if callback => Credentials::Callback,
+        (Some(_), None, None) if !callback => {
+            return Err(object.refuse_secret("clientSecret", "given with clientId"));
+        }
+        (None, Some(_), None) if !callback => {
+            return Err(object.refuse_secret("clientId", "given with clientSecret"));
+        }
+        _ => return Err(root.refuse_secret("credentials", rule)),
+    };
+    object.finish()?;
+    Ok(found)
+}
+
+fn route(root: &Reader<'_>) -> Result<Route, Error> {
+    let names = PRESETS.iter().map(|(name, ..)| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    let rule = format!("one of {names} or {{ path, textField?, array?, maxTextLength? }}");
+    match root.value("route") {
+        Some(Value::String(name)) => {
+            root.note("route", name);
+            Route::preset(name).ok_or_else(|| root.refuse("route", rule))
+        }
+        Some(Value::Object(_)) => {
+            let object = root.object("route")?.ok_or_else(|| root.refuse("route", &rule))?;
+            let path = object.text("path", 1_024)?.ok_or_else(|| object.refuse("path", "a path such as \"/x/{conversationId}\""))?;
+            let route = Route::custom(path, object.text("textField", 128)?).map_err(|rule| object.refuse("path", rule))?;
+            object.integer("maxTextLength", 1..=1_000_000, 4_000)?;
+            object.choice("array", &[("false", false)]).or_else(|_| match object.value("array") {
+                Some(Value::Bool(_)) => Ok(false),
+                _ => Err(object.refuse("array", "true or false")),
+            })?;
+            object.finish()?;
+            Ok(route)
+        }
+        _ => Err(root.refuse("route", rule)),
+    }
+}
+
+fn rates(root: &Reader<'_>) -> Result<Vec<Rate>, Error> {
+    const WINDOWS_MAX: usize = 8;
+    let rule = "{ requests, perMs } or a list of 1 to 8 of them";
+    match root.value("rateLimit") {
+        Some(Value::String(word)) if word == "learn" => Err(Error::config(
+            "rateLimit",
+            "\"learn\" is not available in this version: give { requests, perMs }, or a list of them",
+        )),
+        Some(one @ Value::Object(_)) if one.get("$js").is_none() => {
+            let object = root.object("rateLimit")?.ok_or_else(|| root.refuse("rateLimit", rule))?;
+            Ok(vec![rate(object)?])
+        }
+        Some(Value::Array(list)) if (1..=WINDOWS_MAX).contains(&list.len()) => {
+            root.note("rateLimit", format_args!("{} windows", list.len()));
+            let read = |(index, value)| rate(root.element("rateLimit", index, value)?);
+            list.iter().enumerate().map(read).collect()
+        }
+        _ => Err(root.refuse("rateLimit", rule)),
+    }
+}
+
+fn rate(object: Reader<'_>) -> Result<Rate, Error> {
+    const REQUESTS_MAX: u64 = 1_000_000;
+    let requests = object.integer_required("requests", 1..=REQUESTS_MAX)?;
+    let per_ms = object.integer_required("perMs", 1..=DAY_MS)?;
+    let burst = object.integer("burst", 1..=requests, requests)?;
+    object.finish()?;
+    let count = |number: u64| u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(burst) })
+}
+
+fn store(root: &Reader<'_>) -> Result<(), Error> {
+    let rule = "\"memory\"";
+    match root.text("store", 4_096)? {
+        Some("memory") => Ok(()),
+        Some(other) if other.starts_with("file:") || other.starts_with("redis:") || other.starts_with("rediss:") => {
+            let kind = other.split(':').next().unwrap_or_default();
+            Err(Error::config(
+                "store",
+                format!("\"{kind}:\" is not available in this version: use \"memory\", which ends with the process"),
+            ))
+        }
+        Some(_) => Err(root.refuse("store", rule)),
+        None => Err(root.refuse("store", format_args!("{rule}; it must be chosen, since it decides what survives"))),
+    }
+}
+
+fn batch(root: &Reader<'_>) -> Result<(), Error> {
+    let Some(object) = root.object("batch")? else {
+        root.note("batch.mode", "none");
+        return Ok(());
+    };
+    let mode = object.choice("mode", &[("none", "none"), ("array", "array"), ("merge", "merge")])?;
+    if mode != "none" {
+        return Err(Error::config("batch.mode", format!("{mode:?} is not available in this version: use \"none\"")));
+    }
+    object.integer("maxMessages", 1..=10_000, 10)?;
+    object.integer("maxBytes", 1_024..=16_777_216, 256_000)?;
+    object.integer("lingerMs", 0..=60_000, 500)?;
+    object.finish().map(drop)
+}
+
+fn retry(root: &Reader<'_>) -> Result<RetrySettings, Error> {
+    const MAX_ATTEMPTS: u64 = 10;
+    const MAX_AGE_MS: u64 = 600_000;
+    const MAX_PAUSE_MS: u64 = 180_000;
+    let object = root.section("retry")?;
+    let settings = RetrySettings {
+        max_attempts: u32::try_from(object.integer("maxAttempts", 1..=1_000, MAX_ATTEMPTS)?).unwrap_or(u32::MAX),
+        max_age: Duration::from_millis(object.integer("maxAgeMs", 0..=30 * DAY_MS, MAX_AGE_MS)?),
+        ambiguous: object.choice("ambiguous", &[("retry", Ambiguous::Retry), ("fail", Ambiguous::Fail)])?,
+        max_pause: Duration::from_millis(object.integer("maxPauseMs", 1_000..=DAY_MS, MAX_PAUSE_MS)?),
+    };
+    object.finish()?;
+    Ok(settings)
+}
+
+fn queue(root: &Reader<'_>) -> Result<QueueSettings, Error> {
+    let object = root.section("queue")?;
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let settings = QueueSettings {
+        max_messages: size(object.integer("maxMessages", 1..=10_000_000, 100_000)?),
+        max_bytes: size(object.integer("maxBytes", 1_024..=68_719_476_736, 268_435_456)?),
+        when_full: object.choice("whenFull", &[("wait", WhenFull::Wait), ("reject", WhenFull::Reject)])?,
+    };
+    object.finish()?;
+    Ok(settings)
+}
+
+fn connections(root: &Reader<'_>) -> Result<ConnectionSettings, Error> {
+    let object = root.section("connections")?;
+    let settings = ConnectionSettings {
+        max: usize::try_from(object.integer("max", 1..=1_024, 64)?).unwrap_or(usize::MAX),
+        connect_timeout: Duration::from_millis(object.integer("connectTimeoutMs", 10..=120_000, 5_000)?),
+        request_timeout: Duration::from_millis(object.integer("requestTimeoutMs", 10..=600_000, 16_000)?),
+    };
+    object.finish()?;
+    Ok(settings)
+}

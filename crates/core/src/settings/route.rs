@@ -1,0 +1,206 @@
+//! Where messages go: the path with its placeholders, and the presets of the API's messaging routes.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::Error;
+use crate::message::Message;
+
+/// Everything but RFC 3986's unreserved characters is encoded, so that a value can't leave its path segment.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const PLACEHOLDER_CONVERSATION: &str = "conversationId";
+
+/// `(name, path, text field)` of the presets.
+pub const PRESETS: [(&str, &str, Option<&str>); 7] = [
+    ("messaging", "/api/v2/messaging/conversations/{conversationId}/messages", Some("text")),
+    ("messaging-array", "/v2/conversations/messages", Some("text")),
+    ("open-inbound", "/api/v2/conversations/messages/{integrationId}/inbound/open/message", Some("text")),
+    ("open-event", "/api/v2/conversations/messages/{integrationId}/inbound/open/event", None),
+    ("open-receipt", "/api/v2/conversations/messages/{integrationId}/inbound/open/receipt", None),
+    (
+        "conversation",
+        "/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/messages",
+        Some("textBody"),
+    ),
+    ("agentless", "/api/v2/conversations/messages/agentless", Some("textBody")),
+];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    Placeholder(String),
+}
+
+/// A path template such as `/x/{conversationId}/y`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pieces: Vec<Piece>,
+    text_field: Option<String>,
+}
+
+impl Route {
+    /// A preset by its name.
+    pub fn preset(name: &str) -> Option<Self> {
+        let (_, path, text_field) = PRESETS.iter().find(|(preset, ..)| *preset == name)?;
+        Some(Self { pieces: pieces(path).ok()?, text_field: text_field.map(str::to_owned) })
+    }
+
+    /// A route of the caller's own.
+    ///
+    /// # Errors
+    /// What is wrong with the path, as a phrase that follows "must be".
+    pub fn custom(path: &str, text_field: Option<&str>) -> Result<Self, &'static str> {
+        Ok(Self { pieces: pieces(path)?, text_field: text_field.map(str::to_owned) })
+    }
+
+    /// The body's field that holds the text.
+    pub fn text_field(&self) -> Option<&str> {
+        self.text_field.as_deref()
+    }
+
+    /// The path of `message`, each value percent-encoded.
+    ///
+    /// # Errors
+    /// A placeholder without a value, or with one that would change the path's structure (empty, `.`, `..`); a param that
+    /// the route has no placeholder for.
+    pub fn path(&self, message: &Message) -> Result<String, Error> {
+        let mut path = String::with_capacity(96);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => path.push_str(text),
+                Piece::Placeholder(name) => {
+                    path.extend(utf8_percent_encode(value(message, name)?, SEGMENT));
+                }
+            }
+        }
+        Ok(path)
+    }
+
+    /// Checks that `message` has all that its path needs, and nothing that it doesn't.
+    ///
+    /// # Errors
+    /// As [`Self::path`].
+    pub fn check(&self, message: &Message) -> Result<(), Error> {
+        for piece in &self.pieces {
+            if let Piece::Placeholder(name) = piece {
+                value(message, name)?;
+            }
+        }
+        let foreign = message.params.iter().flat_map(|params| params.keys()).find(|key| !self.names(key));
+        match foreign {
+            None => Ok(()),
+            Some(key) => Err(Error::message(format!("params.{key}"), "is not a placeholder of the route's path")),
+        }
+    }
+
+    fn names(&self, name: &str) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Placeholder(own) if own == name))
+    }
+}
+
+fn value<'a>(message: &'a Message, name: &str) -> Result<&'a str, Error> {
+    let given = message.params.as_ref().and_then(|params| params.get(name)).map(String::as_str);
+    let (field, value) = match given {
+        None if name == PLACEHOLDER_CONVERSATION => (name.to_owned(), Some(&*message.conversation)),
+        given => (format!("params.{name}"), given),
+    };
+    match value {
+        None => Err(Error::message(field, "is missing: the route's path needs it")),
+        Some("" | "." | "..") => Err(Error::message(field, "must not be empty, \".\" or \"..\": it is a path segment")),
+        Some(value) => Ok(value),
+    }
+}
+
+/// Splits a template; a phrase that follows "must be" when it is none.
+fn pieces(path: &str) -> Result<Vec<Piece>, &'static str> {
+    const RULE: &str = "a path that begins with one \"/\", of visible ASCII without \"?\", \"#\", \"\\\" and \"..\" segments";
+    let plain = path.starts_with('/')
+        && !path.starts_with("//")
+        && path.len() <= 1_024
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\'))
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."));
+    if !plain {
+        return Err(RULE);
+    }
+    let mut pieces = Vec::new();
+    let mut rest = path;
+    while let Some((literal, tail)) = rest.split_once('{') {
+        let (name, tail) = tail.split_once('}').ok_or("a path whose every \"{\" is closed by \"}\"")?;
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err("a path whose placeholders have names of ASCII letters, digits and \"_\"");
+        }
+        pieces.push(Piece::Literal(literal.to_owned()));
+        pieces.push(Piece::Placeholder(name.to_owned()));
+        rest = tail;
+    }
+    if rest.contains('}') || pieces.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.contains('}'))) {
+        return Err("a path without a stray \"}\"");
+    }
+    pieces.push(Piece::Literal(rest.to_owned()));
+    Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn message(conversation: &str, params: &[(&str, &str)]) -> Message {
+        let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Message {
+            id: "m".into(),
+            id_given: true,
+            conversation: conversation.into(),
+            params: Some(Box::new(params)),
+            body: bytes::Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn values_are_encoded_and_stay_in_their_segment() {
+        let route = Route::preset("messaging").unwrap();
+        for (conversation, segment) in [
+            ("plain-1_2~3.4", "plain-1_2~3.4"),
+            ("../../admin", "..%2F..%2Fadmin"),
+            ("%2e%2e", "%252e%252e"),
+            ("a\0b", "a%00b"),
+            ("x?y#z", "x%3Fy%23z"),
+            ("日本", "%E6%97%A5%E6%9C%AC"),
+        ] {
+            let path = route.path(&message(conversation, &[])).unwrap();
+            assert_eq!(path, format!("/api/v2/messaging/conversations/{segment}/messages"));
+        }
+    }
+
+    #[test]
+    fn dot_segments_and_missing_or_foreign_params_are_refused() {
+        let route = Route::preset("open-inbound").unwrap();
+        for (params, field) in [
+            (&[][..], "params.integrationId"),
+            (&[("integrationId", "..")][..], "params.integrationId"),
+            (&[("integrationId", ".")][..], "params.integrationId"),
+            (&[("integrationId", "")][..], "params.integrationId"),
+            (&[("integrationId", "ok"), ("other", "x")][..], "params.other"),
+        ] {
+            match route.check(&message("c", params)) {
+                Err(Error::MessageInvalid { field: named, .. }) => assert_eq!(named, field),
+                other => assert!(other.is_err(), "{params:?} was accepted"),
+            }
+        }
+    }
+
+    #[test]
+    fn templates_are_checked() {
+        assert!(Route::custom("/x/{conversationId}/y", Some("text")).is_ok());
+        for path in ["x", "//host/x", "/a/../b", "/a?b", "/a b", "/{", "/}", "/{a b}", "/{}", "", "/a\\b", "/é"] {
+            assert!(Route::custom(path, None).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_preset_parses() {
+        for (name, ..) in PRESETS {
+            assert!(Route::preset(name).is_some(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Operations that are too rare to need more than JSON.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use spillway_core::engine::sink::{GivenToken, Interest};
+use spillway_core::error::Error;
+use spillway_core::handle::Handle;
+use spillway_core::message::{Call, Cargo, Settle, Submission};
+
+use crate::frame::span;
+
+/// The largest response body of a `request()` unless it says otherwise.
+const RESPONSE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+
+#[derive(Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Op {
+    Cancel { ticket: u64 },
+    Explain { ticket: u64, id: Box<str> },
+    DeadLetters { ticket: u64, after: u64, limit: usize },
+    Redrive { ticket: u64, id: Box<str> },
+    Drop { ticket: u64, id: Box<str> },
+    Drain { ticket: u64, timeout_ms: Option<f64> },
+    Close { ticket: u64, timeout_ms: f64 },
+    Listen { events: Vec<String> },
+    Token { id: u64, token: Option<String>, error: Option<String> },
+}
+
+pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
+    match serde_json::from_str(text).map_err(broken)? {
+        Op::Cancel { ticket } => handle.cancel(ticket),
+        Op::Explain { ticket, id } => handle.explain(ticket, id),
+        Op::DeadLetters { ticket, after, limit } => handle.letters(ticket, after, limit),
+        Op::Redrive { ticket, id } => handle.redrive(ticket, id),
+        Op::Drop { ticket, id } => handle.drop_letter(ticket, id),
+        Op::Drain { ticket, timeout_ms } => handle.drain(ticket, timeout_ms.map(span)),
+        Op::Close { ticket, timeout_ms } => handle.close(ticket, span(timeout_ms)),
+        Op::Listen { events } => handle.listen(Interest::of(events.iter().map(String::as_str))),
+        Op::Token { id, token, error } => handle.give_token(
+            id,
+            match token {
+                Some(token) => GivenToken::of(&token),
+                None => GivenToken::Refused(error.unwrap_or_else(|| "the accessToken function gave none".to_owned())),
+            },
+        ),
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    method: Box<str>,
+    path: Box<str>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    priority: i8,
+    timeout_ms: Option<f64>,
+    max_response_bytes: Option<usize>,
+    expires_in_ms: Option<f64>,
+}
+
+pub(crate) fn read_request(handle: &Handle, ticket: u64, head: &str, body: Option<Bytes>) -> Result<Submission, Error> {
+    let head: Head = serde_json::from_str(head).map_err(broken)?;
+    let call = Call {
+        method: head.method,
+        path: head.path,
+        headers: head.headers.into_iter().collect(),
+        body,
+        timeout: head.timeout_ms.map(span).filter(|timeout| *timeout > Duration::ZERO),
+        response_bytes_max: head.max_response_bytes.unwrap_or(RESPONSE_BYTES_MAX),
+    };
+    Ok(Submission {
+        ticket: handle.ticket(ticket),
+        settle: Settle::OnOutcome,
+        cargo: Cargo::Call(Box::new(call)),
+        priority: head.priority,
+        expires_at: head.expires_in_ms.map(|ms| handle.clock().now().after(span(ms))),
+        not_before: None,
+    })
+}
+
+fn broken(error: serde_json::Error) -> Error {
+    Error::message("request", format!("is not understood by the native part: {error}"))
+}

@@ -1,0 +1,104 @@
+//! `NativeSender`: a handle of the engine, and the mailbox through which completions reach JavaScript.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use napi::bindgen_prelude::{Function, Uint8Array};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Result, Status};
+use napi_derive::napi;
+use spillway_core::clock::Clock;
+use spillway_core::engine::sink::{Completion, Sink};
+use spillway_core::handle::Handle;
+use spillway_core::random::Random;
+use spillway_core::settings::Settings;
+
+use crate::errors::thrown;
+use crate::{completions, frame, ops, stats};
+
+/// Weak: it doesn't keep the event loop alive. JavaScript does that with a timer while something is awaited.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// Completions on their way to JavaScript: many lie here together, and one wake fetches them all.
+struct Mailbox {
+    rows: Mutex<String>,
+    wake: Wake,
+}
+
+impl Mailbox {
+    fn with_rows<T>(&self, change: impl FnOnce(&mut String) -> T) -> T {
+        change(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Sink for Mailbox {
+    fn complete(&self, completions: Vec<Completion>, clock: &Clock) {
+        let was_empty = self.with_rows(|rows| {
+            let was_empty = rows.is_empty();
+            completions.iter().for_each(|completion| completions::write(rows, completion, clock));
+            was_empty
+        });
+        if was_empty {
+            // An environment that is closing takes no calls; nobody waits there any more.
+            self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+}
+
+/// A sender's native half.
+#[napi]
+pub struct NativeSender {
+    handle: Handle,
+    mailbox: Arc<Mailbox>,
+    random: Random,
+}
+
+#[napi]
+impl NativeSender {
+    /// Joins or starts the organisation's engine.
+    #[napi(catch_unwind)]
+    pub fn open(settings: String, wake: Function<'_, (), ()>) -> Result<Self> {
+        let settings = Settings::from_json(&settings).map_err(|error| thrown(&error))?;
+        let wake = wake.build_threadsafe_function().weak::<true>().build()?;
+        let mailbox = Arc::new(Mailbox { rows: Mutex::default(), wake });
+        let sink: Arc<dyn Sink> = mailbox.clone();
+        let handle = Handle::open(settings, sink).map_err(|error| thrown(&error))?;
+        Ok(Self { handle, mailbox, random: Random::from_entropy() })
+    }
+
+    /// The messages of one tick.
+    #[napi(catch_unwind)]
+    pub fn submit(&mut self, frame: Uint8Array) -> Result<()> {
+        let submissions = frame::read(&frame, &self.handle, &mut self.random).map_err(|error| thrown(&error))?;
+        self.handle.submit(submissions);
+        Ok(())
+    }
+
+    /// Any other API call.
+    #[napi(catch_unwind)]
+    pub fn request(&self, ticket: f64, head: String, body: Option<Uint8Array>) -> Result<()> {
+        let body = body.map(|body| Bytes::copy_from_slice(&body));
+        let submission = ops::read_request(&self.handle, ticket as u64, &head, body).map_err(|error| thrown(&error))?;
+        self.handle.submit(vec![submission]);
+        Ok(())
+    }
+
+    /// Everything else, as `{ op, ticket, … }`.
+    #[napi(catch_unwind)]
+    pub fn call(&self, op: String) -> Result<()> {
+        ops::call(&self.handle, &op).map_err(|error| thrown(&error))
+    }
+
+    /// All completions since the last time, as a JSON array.
+    #[napi(catch_unwind)]
+    pub fn take(&self) -> String {
+        let rows = self.mailbox.with_rows(std::mem::take);
+        format!("[{rows}]")
+    }
+
+    /// The engine's numbers, as JSON.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> String {
+        stats::stats_text(&self.handle)
+    }
+}

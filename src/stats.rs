@@ -1,0 +1,75 @@
+//! `stats()` as JSON.
+
+use serde_json::{Value, json};
+use spillway_core::clock::Clock;
+use spillway_core::handle::Handle;
+use spillway_core::stats::{Closure, Latency, Snapshot};
+
+pub(crate) fn stats_text(handle: &Handle) -> String {
+    let (snapshot, latencies) = handle.stats();
+    let clock = handle.clock();
+    let mut stats = snapshot.map_or(Value::Null, |snapshot| snapshot_data(&snapshot, clock));
+    stats["organization"] = handle.organization().into();
+    stats["latencies"] = json!({
+        "queuedMs": latency_data(&latencies.queued),
+        "requestMs": latency_data(&latencies.request),
+        "totalMs": latency_data(&latencies.total),
+    });
+    stats.to_string()
+}
+
+fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
+    let (counters, depth) = (&snapshot.counters, &snapshot.depth);
+    let now = clock.now();
+    let windows: Vec<Value> = snapshot
+        .rates
+        .iter()
+        .map(|rate| json!({ "requests": rate.requests, "perMs": rate.per.as_millis() as u64 }))
+        .collect();
+    json!({
+        "counters": {
+            "accepted": counters.accepted,
+            "duplicates": counters.duplicates,
+            "delivered": counters.delivered,
+            "deadLetters": counters.dead_letters,
+            "deadLettersDropped": counters.dead_letters_dropped,
+            "requests": counters.requests,
+            "retries": counters.retries,
+            "throttled": counters.throttled,
+            "tokenRequests": counters.token_requests,
+        },
+        "queue": {
+            "messages": depth.messages,
+            "bytes": depth.bytes,
+            "waiting": depth.waiting,
+            "conversations": depth.conversations,
+            "inFlight": depth.in_flight,
+            "deadLetters": depth.dead_letters,
+        },
+        "quota": { "windows": windows, "source": "configured", "sinceMs": clock.epoch_ms(spillway_core::clock::Timestamp::START) },
+        "budget": {
+            "available": snapshot.available,
+            "nextInMs": snapshot.next_free.map_or(0.0, |at| at.since(now).as_secs_f64() * 1_000.0),
+        },
+        "pause": snapshot.pause.map(|closure| {
+            let until = closure.until.unwrap_or(now);
+            json!({
+                "reason": closure.reason,
+                "untilMs": clock.epoch_ms(until),
+                "remainingMs": until.since(now).as_secs_f64() * 1_000.0,
+            })
+        }),
+        "outage": snapshot.outage.map(|Closure { reason, since, .. }| {
+            json!({ "reason": reason, "sinceMs": clock.epoch_ms(since) })
+        }),
+    })
+}
+
+fn latency_data(latency: &Latency) -> Value {
+    json!({
+        "p50": latency.quantile_ms(0.5),
+        "p99": latency.quantile_ms(0.99),
+        "max": latency.max_ms(),
+        "count": latency.count(),
+    })
+}
