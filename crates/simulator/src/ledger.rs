@@ -1,0 +1,198 @@
+//! What really arrived: the witness of every test.
+
+mod report;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::content::Message;
+pub use report::Report;
+use window::RollingWindow;
+
+/// So many message ids, and conversations, are remembered; further ones count as accepted only.
+const IDS_MAX: usize = 5_000_000;
+
+/// Counts what a server sees.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// The plain counters; the other fields are filled in when asked for.
+    counts: Report,
+    window: RollingWindow,
+    ids: HashMap<Box<str>, Acceptances>,
+    conversations: HashMap<Box<str>, Conversation>,
+    in_flight: u64,
+    connections_open: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Acceptances {
+    all: u32,
+    cut: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Conversation {
+    in_flight: u64,
+    /// The highest `seq` accepted, with the hash of its message's id.
+    highest: Option<(f64, u64)>,
+}
+
+/// A request between its sending and its answer; give it back with [`Model::close`](crate::Model::close).
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a flight that isn't closed counts as in flight for ever"]
+pub struct Flight {
+    conversations: Vec<Box<str>>,
+}
+
+impl Ledger {
+    pub(crate) fn new(window_us: u64) -> Self {
+        Self {
+            counts: Report::default(),
+            window: RollingWindow::new(window_us),
+            ids: HashMap::new(),
+            conversations: HashMap::new(),
+            in_flight: 0,
+            connections_open: 0,
+        }
+    }
+
+    /// Counts in windows of this length from now on; a new length starts a new count.
+    pub(crate) fn set_window(&mut self, window_us: u64) {
+        if self.window.length_us() != window_us {
+            self.window = RollingWindow::new(window_us);
+        }
+    }
+
+    pub(crate) fn open<'a>(&mut self, conversations: impl Iterator<Item = &'a str>) -> Flight {
+        self.in_flight += 1;
+        self.counts.max_in_flight = self.counts.max_in_flight.max(self.in_flight);
+        let mut flight = Flight { conversations: Vec::new() };
+        for name in conversations {
+            if flight.conversations.iter().any(|known| &**known == name) {
+                continue;
+            }
+            let Some(conversation) = entry(&mut self.conversations, name) else { continue };
+            conversation.in_flight += 1;
+            let most = &mut self.counts.max_in_flight_per_conversation;
+            *most = (*most).max(conversation.in_flight);
+            flight.conversations.push(name.into());
+        }
+        flight
+    }
+
+    pub(crate) fn close(&mut self, flight: Flight) {
+        self.in_flight -= 1;
+        for name in flight.conversations {
+            if let Some(conversation) = self.conversations.get_mut(&name) {
+                conversation.in_flight -= 1;
+            }
+        }
+    }
+
+    pub(crate) fn arrived(&mut self, now_us: u64) {
+        self.counts.arrivals += 1;
+        self.counts.first_arrival_ms.get_or_insert(ms(now_us));
+        self.window.arrived(now_us);
+    }
+
+    pub(crate) fn answered(&mut self, status: u16) {
+        *self.counts.statuses.entry(status).or_default() += 1;
+    }
+
+    pub(crate) fn refused(&mut self) {
+        self.counts.refused += 1;
+    }
+
+    /// A request of these messages was accepted; `cut`: its answer will not be understood.
+    pub(crate) fn accepted<'a>(&mut self, now_us: u64, messages: impl Iterator<Item = &'a Message<'a>>, cut: bool) {
+        self.counts.accepted += 1;
+        self.counts.last_accepted_ms = Some(ms(now_us));
+        for message in messages {
+            self.check_order(message);
+            let Some(id) = message.id.as_deref() else { continue };
+            let Some(acceptances) = entry(&mut self.ids, id) else { continue };
+            self.counts.duplicates += u64::from(acceptances.all > 0);
+            acceptances.all += 1;
+            acceptances.cut += u32::from(cut);
+        }
+    }
+
+    fn check_order(&mut self, message: &Message<'_>) {
+        let (Some(seq), Some(name)) = (message.seq, message.conversation.as_deref()) else { return };
+        let Some(conversation) = entry(&mut self.conversations, name) else { return };
+        let id = hash(message.id.as_deref());
+        // Only the highest is kept: if a message isn't above it, and is another one, it is out of order; if it is above
+        // it, it is above all.
+        match conversation.highest {
+            Some((highest, owner)) if seq <= highest => {
+                self.counts.order_violations += u64::from(message.id.is_none() || owner != id);
+            }
+            _ => conversation.highest = Some((seq, id)),
+        }
+    }
+
+    pub(crate) fn cut_before(&mut self) {
+        self.counts.cuts_before += 1;
+    }
+
+    pub(crate) fn cut_after(&mut self) {
+        self.counts.cuts_after += 1;
+    }
+
+    pub(crate) fn token_requested(&mut self) {
+        self.counts.token_requests += 1;
+    }
+
+    pub(crate) fn token_issued(&mut self) {
+        self.counts.tokens_issued += 1;
+    }
+
+    pub(crate) fn connected(&mut self) {
+        self.counts.connections_opened += 1;
+        self.connections_open += 1;
+        self.counts.connections_open_max = self.counts.connections_open_max.max(self.connections_open);
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        self.connections_open -= 1;
+    }
+
+    pub(crate) fn report(&self, with_ids: bool) -> Report {
+        let ids = |count: fn(&Acceptances) -> u32| {
+            let counted = self.ids.iter().map(move |(id, acceptances)| (String::from(&**id), count(acceptances)));
+            with_ids.then(|| counted.filter(|(_, count)| *count > 0).collect())
+        };
+        Report {
+            most_in_window: self.window.most(),
+            window_ms: ms(self.window.length_us()),
+            unique_ids: self.ids.len() as u64,
+            ids: ids(|acceptances| acceptances.all),
+            cut_ids: ids(|acceptances| acceptances.cut),
+            ..self.counts.clone()
+        }
+    }
+}
+
+/// The value of `key`, made when there is none; `None` when the map is full.
+fn entry<'m, V: Default>(map: &'m mut HashMap<Box<str>, V>, key: &str) -> Option<&'m mut V> {
+    if !map.contains_key(key) {
+        if map.len() >= IDS_MAX {
+            return None;
+        }
+        map.insert(key.into(), V::default());
+    }
+    map.get_mut(key)
+}
+
+fn hash(text: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn ms(us: u64) -> f64 {
+    us as f64 / 1_000.0
+}

@@ -1,0 +1,98 @@
+//! One connection, to its good or bad end.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::exchange::exchange;
+use super::thread::Shared;
+use crate::model::Cut;
+
+/// How long a TLS handshake, and how long the last bytes of a connection may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Not HTTP, whatever one does with it.
+const GARBAGE: &[u8] = b"\x00\xff\x13\x37 this is not HTTP \r\n\r\n\x01\x02";
+
+/// A stream whose TCP socket can be reached.
+trait Wire: AsyncRead + AsyncWrite + Unpin {
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Wire for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// Counts a connection as open while it lives.
+struct Opened(Rc<Shared>);
+
+impl Opened {
+    fn count(shared: Rc<Shared>) -> Self {
+        shared.model.borrow_mut().connected();
+        Self(shared)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.model.borrow_mut().disconnected();
+    }
+}
+
+/// Serves one connection. What goes wrong on it is the client's to notice.
+pub(super) async fn serve(shared: Rc<Shared>, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
+    let _opened = Opened::count(shared.clone());
+    let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else { return requests(shared, stream).await };
+    if let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await {
+        requests(shared, stream).await;
+    }
+}
+
+async fn requests(shared: Rc<Shared>, wire: impl Wire) {
+    let cut = Rc::new(Cell::new(Cut::None));
+    let service = service_fn(|request| Box::pin(exchange(shared.clone(), cut.clone(), request)));
+    let mut connection = http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(wire), service);
+    let mut outage = pin!(shared.outage.notified());
+    let mut ending = false;
+    loop {
+        tokio::select! {
+            // Its error is either the client's, or our own cut.
+            _ = poll_fn(|context| connection.poll_without_shutdown(context)) => break,
+            () = &mut outage, if !ending => {
+                ending = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    }
+    let wire = connection.into_parts().io.into_inner();
+    let _ = timeout(PATIENCE, end(wire, cut.get())).await;
+}
+
+async fn end(mut wire: impl Wire, cut: Cut) -> io::Result<()> {
+    match cut {
+        Cut::Before => return wire.socket().set_zero_linger(),
+        Cut::Garbage => wire.write_all(GARBAGE).await?,
+        Cut::None | Cut::After => {}
+    }
+    wire.shutdown().await
+}
