@@ -60,7 +60,7 @@ class Completions {
     return waiter
   }
 
-  // One listener a signal, not one a message: Node takes the eleventh on a signal that covers many for a leak, and warns.
+  // One listener a signal, not one a message: Node takes the eleventh on one signal for a leak, and warns.
   #watch(signal, ticket) {
     const watched = this.#ticketsOfSignal.get(signal)
     if (watched !== undefined) {

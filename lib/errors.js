@@ -36,7 +36,7 @@ class DeliveryError extends SpillwayError {
     super(message, {
       code: 'DELIVERY_REJECTED', status: null, attempts: 0, messageId: null, ambiguous: false, ...fields,
     })
-    // Servers echo what was sent to them. Not enumerable, an echoed text is there for who asks, but in no log by accident.
+    // Servers echo what was sent to them. Not enumerable, an echoed text is there for who asks, and in no log by chance.
     Object.defineProperty(this, 'response', { value: response, enumerable: false, configurable: true, writable: true })
   }
 }
@@ -72,19 +72,21 @@ for (const [name, type] of Object.entries(CLASSES)) {
   Object.defineProperty(type.prototype, 'name', { value: name, configurable: true, writable: true })
 }
 
-const CLASS_BY_CODE = {
-  MESSAGE_INVALID: ConfigError,
-  QUEUE_FULL: QueueFullError,
-  EXPIRED: ExpiredError,
-  CLOSED: ClosedError,
-}
-const CLASS_BY_PREFIX = { CONFIG: ConfigError, DELIVERY: DeliveryError, AUTH: AuthError, STORE: StoreError }
+const CLASS_BY_CODE = new Map([
+  ['MESSAGE_INVALID', ConfigError],
+  ['QUEUE_FULL', QueueFullError],
+  ['EXPIRED', ExpiredError],
+  ['CLOSED', ClosedError],
+])
+const CLASS_BY_PREFIX = new Map([
+  ['CONFIG', ConfigError],
+  ['DELIVERY', DeliveryError],
+  ['AUTH', AuthError],
+  ['STORE', StoreError],
+])
 
 function classOf(code) {
-  const known = CLASS_BY_CODE[code]
-  if (known) return known
-  const end = code.indexOf('_')
-  return (end > 0 && CLASS_BY_PREFIX[code.slice(0, end)]) || SpillwayError
+  return CLASS_BY_CODE.get(code) ?? CLASS_BY_PREFIX.get(code.split('_', 1)[0]) ?? SpillwayError
 }
 
 /**

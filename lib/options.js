@@ -9,8 +9,8 @@ const { hasLoneSurrogateEscape, isWellFormed } = require('./text.js')
 const mark = (what) => ({ $js: what })
 
 /**
- * A `JSON.stringify` replacer that loses nothing silently. It takes the value from its holder, `this`: the one that it is
- * given has been through `toJSON` already, and a Date looks like a string there.
+ * A `JSON.stringify` replacer that loses nothing silently. It takes the value from its holder, `this`: the one that it
+ * is given has been through `toJSON` already, and a Date looks like a string there.
  */
 function marked(key) {
   const value = this[key]

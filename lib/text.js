@@ -2,7 +2,7 @@
 
 const LONE_SURROGATE = /\p{Surrogate}/u
 
-// `JSON.stringify` escapes a lone surrogate, and nothing else, as \ud8xx–\udfxx; a backslash of the text comes doubled.
+// `JSON.stringify` escapes a lone surrogate, and nothing else, as \ud8xx–\udfxx; a text's backslash comes doubled.
 const LONE_SURROGATE_ESCAPE = /(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]/
 
 /** Whether the string is Unicode, so that UTF-8 can carry it unchanged. Native from Node 20 on. */
