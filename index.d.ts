@@ -141,7 +141,10 @@ export interface BatchOptions {
 export interface RetryOptions {
   /** Attempts of a message, the first included. 1 to 1,000. Default 10. */
   maxAttempts?: number
-  /** How long after its first attempt a message may be tried again, in milliseconds. 0 to 2,592,000,000 (30 days). Default 600,000. */
+  /**
+   * How long after its first attempt a message may be tried again, in milliseconds. 0 to 2,592,000,000 (30 days).
+   * Default 600,000.
+   */
   maxAgeMs?: number
   /**
    * What to do with a message that was sent and not answered, so that nobody knows whether it arrived:
@@ -183,7 +186,7 @@ export type JsonBody = {} | null
 
 /** One thing to deliver. A field that is wrong rejects with a {@link ConfigError} of code `MESSAGE_INVALID`. */
 export interface Message {
-  /** The conversation: the lane in which messages keep their order. 1 to 512 UTF-8 bytes; any text, it is percent-encoded. */
+  /** The lane in which messages keep their order. 1 to 512 UTF-8 bytes of any text; in the path it is percent-encoded. */
   conversationId: string
   /** The body of the request, serialised once, when it is handed over. At most 8,388,608 bytes of JSON. */
   body: JsonBody
@@ -241,7 +244,7 @@ export interface Acceptance {
   duplicate: boolean
 }
 
-/** Another API call, inside the same budget. A field that is wrong rejects with a {@link ConfigError} of code `MESSAGE_INVALID`. */
+/** Another API call. A field that is wrong rejects with a {@link ConfigError} of code `MESSAGE_INVALID`. */
 export interface ApiRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
   /**
@@ -263,9 +266,12 @@ export interface ApiRequest {
   body?: JsonBody
   /** Higher goes first. An integer from -100 to 100. Default 0. */
   priority?: number
-  /** Time from sending to the last byte of the answer, in milliseconds, 1 to 600,000. Default `connections.requestTimeoutMs`. */
+  /** From sending to the last byte of the answer, in ms, 1 to 600,000. Default `connections.requestTimeoutMs`. */
   timeoutMs?: number
-  /** A longer answer is a {@link DeliveryError} of code `DELIVERY_RESPONSE_TOO_LARGE`. 1 to 268,435,456. Default 8,388,608. */
+  /**
+   * Bytes of the answer's body; a longer one is a {@link DeliveryError} of code `DELIVERY_RESPONSE_TOO_LARGE`.
+   * 1 to 268,435,456. Default 8,388,608.
+   */
   maxResponseBytes?: number
   /** Given up unless it is sent within this time. In milliseconds, above 0, at most 2,592,000,000. Default: never. */
   expiresInMs?: number
@@ -613,7 +619,7 @@ export interface SimulatorConfig {
   quota?: SimulatorQuota | readonly SimulatorQuota[] | null
   /** The quota of each access token. Default none. */
   tokenQuota?: SimulatorQuota | readonly SimulatorQuota[] | null
-  /** The headers that tell about the quota: `X-RateLimit-*` (default), `inin-ratelimit-*`, the IETF's, its older ones, none. */
+  /** The headers that tell about the quota: `X-RateLimit-*` (default), `inin-ratelimit-*`, IETF's, its older ones, none. */
   headers?: 'x' | 'inin' | 'ietf' | 'ietf-legacy' | 'none' | null
   /** How `X-RateLimit-Reset` tells the time: seconds that are left (default), or since 1970. */
   resetFormat?: 'seconds' | 'unix' | null
