@@ -1,0 +1,123 @@
+import { once, type EventEmitter } from 'node:events'
+
+import {
+  Sender, type Acceptance, type ApiResponse, type DeadLetter, type DeadLetterEvent, type Explanation, type Message,
+  type Receipt, type SenderOptions, type Stats,
+} from '../../index.js'
+import { expect, type Equal } from './equal.js'
+
+const credentials = { clientId: 'id', clientSecret: 'secret' }
+const base = {
+  organization: 'acme', region: 'us-east-1', credentials, route: 'messaging', store: 'memory',
+  rateLimit: { requests: 100, perMs: 1_000 },
+} as const satisfies SenderOptions
+
+// Everything that the options know.
+const all: SenderOptions = {
+  ...base,
+  apiUrl: 'https://api.example', loginUrl: 'https://login.example',
+  credentials: { accessToken: async () => 'token' },
+  route: { path: '/x/{conversationId}/y', textField: 'text', array: false, maxTextLength: 4_000 },
+  rateLimit: [{ requests: 10, perMs: 1_000, burst: 5 }, { requests: 300, perMs: 60_000 }],
+  batch: { mode: 'none', maxMessages: 10, maxBytes: 256_000, lingerMs: 500 },
+  retry: { maxAttempts: 10, maxAgeMs: 600_000, ambiguous: 'fail', maxPauseMs: 180_000 },
+  ordering: 'none',
+  queue: { maxMessages: 1, maxBytes: 1_024, whenFull: 'reject' },
+  connections: { max: 64, connectTimeoutMs: 5_000, requestTimeoutMs: 16_000 },
+  dedupeMs: 0,
+}
+const file: SenderOptions = { ...base, store: 'file:./outbox.db', rateLimit: 'learn', batch: { mode: 'merge' } }
+
+// @ts-expect-error a store must be chosen
+const noStore: SenderOptions = { organization: 'a', credentials, route: 'messaging', rateLimit: { requests: 1, perMs: 1 } }
+// @ts-expect-error no such region
+const noRegion: SenderOptions = { ...base, region: 'us-east-9' }
+// @ts-expect-error no such route
+const noRoute: SenderOptions = { ...base, route: 'messages' }
+// @ts-expect-error a client or a token, not both
+const both: SenderOptions = { ...base, credentials: { ...credentials, accessToken: 'token' } }
+// @ts-expect-error no such store
+const noSuchStore: SenderOptions = { ...base, store: 'disk' }
+// @ts-expect-error an unknown key
+const unknownKey: SenderOptions = { ...base, rateLimits: [] }
+
+// @ts-expect-error a sender is opened, not constructed
+new Sender()
+
+async function members(): Promise<void> {
+  await using sender = await Sender.open(base)
+  const { signal } = new AbortController()
+  interface Body { text: string }
+  const body: Body = { text: 'hi' }
+  const message: Message = { conversationId: 'c', body }
+
+  expect<Equal<ReturnType<typeof sender.send>, Promise<Receipt>>>()
+  expect<Equal<ReturnType<typeof sender.enqueue>, Promise<Acceptance>>>()
+  expect<Equal<ReturnType<typeof sender.request>, Promise<ApiResponse>>>()
+  expect<Equal<ReturnType<typeof sender.explain>, Promise<Explanation>>>()
+  expect<Equal<ReturnType<typeof sender.stats>, Stats>>()
+  expect<Equal<ReturnType<typeof sender.redrive>, Promise<void>>>()
+  expect<Equal<ReturnType<typeof sender.drop>, Promise<void>>>()
+  expect<Equal<ReturnType<typeof sender.drain>, Promise<void>>>()
+  expect<Equal<ReturnType<typeof sender.close>, Promise<{ undelivered: number }>>>()
+
+  await sender.send(message, { signal })
+  await sender.enqueue({ ...message, id: 'i', params: { a: 'b' }, priority: 1, expiresInMs: 1, notBefore: new Date() })
+  await sender.send({ conversationId: 'c', body: null, notBefore: 0 })
+  // @ts-expect-error a body is required
+  await sender.send({ conversationId: 'c' })
+  // @ts-expect-error undefined is no JSON
+  await sender.send({ conversationId: 'c', body: undefined })
+  // @ts-expect-error params are strings
+  await sender.send({ ...message, params: { a: 1 } })
+  // @ts-expect-error no such field
+  await sender.send({ ...message, conversationID: 'c' })
+  // @ts-expect-error no such option
+  await sender.send(message, { timeoutMs: 1 })
+
+  await sender.request({ method: 'GET', path: '/a', query: { a: 'b', n: 1, yes: true, list: ['x'] }, headers: { x: 'y' } })
+  await sender.request({ method: 'POST', path: '/a', body: new Uint8Array(1), timeoutMs: 1, maxResponseBytes: 1 }, { signal })
+  // @ts-expect-error methods are upper case
+  await sender.request({ method: 'get', path: '/a' })
+
+  for await (const letter of sender.deadLetters()) {
+    expect<Equal<typeof letter, DeadLetter>>()
+    await sender.redrive(letter.id)
+  }
+  await sender.drain({ timeoutMs: 1, signal })
+  const { undelivered } = await sender.close({ timeoutMs: 1 })
+  expect<Equal<typeof undelivered, number>>()
+}
+
+function events(sender: Sender): void {
+  sender
+    .on('delivered', (receipt) => expect<Equal<typeof receipt, Receipt>>())
+    .once('deadLetter', (letter) => expect<Equal<typeof letter, DeadLetterEvent>>())
+    .on('throttled', ({ reason, untilMs, pauseMs, long }) => {
+      expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff' | 'auth'>>()
+      expect<Equal<typeof untilMs | typeof pauseMs, number>>()
+      expect<Equal<typeof long, boolean>>()
+    })
+    .prependListener('resumed', ({ pausedMs }) => expect<Equal<typeof pausedMs, number>>())
+    .on('quota', ({ source }) => expect<Equal<typeof source, 'configured' | 'learned'>>())
+    .addListener('outage', ({ open }) => expect<Equal<typeof open, boolean>>())
+    .on('drain', (...nothing) => expect<Equal<typeof nothing, []>>())
+    .off('drain', () => {})
+  // @ts-expect-error a dead letter's event has no body
+  sender.on('deadLetter', (letter) => letter.body)
+  const emitter: EventEmitter = sender
+  void once(emitter, 'drain')
+}
+
+function stats(sender: Sender): void {
+  const { counters, queue, quota, budget, pause, outage, latencies } = sender.stats()
+  expect<Equal<typeof counters.deadLettersDropped | typeof queue.inFlight | typeof budget.available, number>>()
+  expect<Equal<(typeof quota.windows)[number], { requests: number; perMs: number }>>()
+  expect<Equal<typeof latencies.totalMs.p99, number>>()
+  // @ts-expect-error there may be no pause
+  pause.reason
+  // @ts-expect-error there may be no outage
+  outage.reason
+}
+
+export { all, both, events, file, members, noRegion, noRoute, noStore, noSuchStore, stats, unknownKey }

@@ -1,0 +1,96 @@
+'use strict'
+
+const { HEADER_BYTES } = require('../../lib/frame.js')
+
+/** The messages in a frame, as the core reads them. */
+function readFrame(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const messages = []
+  for (let at = 0; at < bytes.length; ) {
+    const lengths = [32, 36, 40, 44].map((offset) => view.getUint32(at + offset, true))
+    let start = at + HEADER_BYTES
+    const [id, conversationId, params, body] = lengths.map((length) => {
+      const text = Buffer.from(bytes.subarray(start, start + length)).toString('utf8')
+      start += length
+      return text
+    })
+    messages.push({
+      ticket: view.getFloat64(at, true),
+      expiresInMs: view.getFloat64(at + 8, true),
+      notBefore: view.getFloat64(at + 16, true),
+      priority: view.getInt32(at + 24, true),
+      flags: view.getUint32(at + 28, true),
+      id,
+      conversationId,
+      params,
+      body,
+    })
+    at = start
+  }
+  return messages
+}
+
+/** A NativeSender that records what crosses; the test says what comes back. */
+class FakeSender {
+  static opened = []
+  static refusal = null
+
+  static open(settings, wake) {
+    if (FakeSender.refusal !== null) throw new Error(FakeSender.refusal)
+    const sender = new FakeSender(settings, wake)
+    FakeSender.opened.push(sender)
+    return sender
+  }
+
+  frames = []
+  requests = []
+  ops = []
+  completions = []
+  answers = {}
+  submitError = null
+
+  constructor(settings, wake) {
+    this.settings = JSON.parse(settings)
+    this.wake = wake
+  }
+
+  get messages() {
+    return this.frames.flat()
+  }
+
+  submit(frame) {
+    if (this.submitError !== null) throw this.submitError
+    this.frames.push(readFrame(frame))
+  }
+
+  request(ticket, head, body) {
+    this.requests.push({ ticket, head: JSON.parse(head), body })
+  }
+
+  call(json) {
+    const op = JSON.parse(json)
+    this.ops.push(op)
+    const answer = this.answers[op.op]
+    if (answer) this.complete([op.ticket, ...answer(op)])
+  }
+
+  stats() {
+    return '{"organization":"acme"}'
+  }
+
+  take() {
+    return JSON.stringify(this.completions.splice(0))
+  }
+
+  /** Puts completions there and wakes, as the core does: later, and once for many. */
+  complete(...completions) {
+    if (this.completions.length === 0) setImmediate(this.wake)
+    this.completions.push(...completions)
+  }
+
+  op(name) {
+    return this.ops.filter((op) => op.op === name)
+  }
+}
+
+module.exports = { FakeSender, readFrame }

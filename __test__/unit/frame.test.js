@@ -1,0 +1,49 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const { Frame } = require('../../lib/frame.js')
+const { checkMessage } = require('../../lib/message.js')
+const { readFrame } = require('./fake-binding.js')
+
+test('messages cross unchanged, one after another', () => {
+  const frame = new Frame()
+  const messages = [
+    { conversationId: 'c', body: null },
+    { conversationId: 'Ünï😀\0', id: 'i/../d', body: { text: '日本語\n"\\' }, params: { a: 'b' }, priority: -100, expiresInMs: 1.5, notBefore: 7 },
+    { conversationId: 'x'.repeat(512), id: '€'.repeat(85), body: ['€'.repeat(50_000)], priority: 100 },
+  ].map(checkMessage)
+  messages.forEach((message, i) => frame.append(2 ** 40 + i, i % 2, message))
+  assert.deepEqual(
+    readFrame(frame.take()),
+    messages.map((message, i) => ({ ...message, ticket: 2 ** 40 + i, flags: i % 2 })),
+  )
+  assert.equal(frame.length, 0)
+  assert.equal(frame.take().length, 0)
+})
+
+test('the header is as long and laid out as agreed', () => {
+  const frame = new Frame()
+  frame.append(1, 1, checkMessage({ conversationId: 'c', id: 'i', body: 1 }))
+  const bytes = frame.take()
+  assert.equal(
+    bytes.toString('hex'),
+    '000000000000f03f' + '000000000000f0bf' + '000000000000f0bf' + '00000000' + '01000000' +
+      '01000000' + '01000000' + '00000000' + '01000000' + '69' + '63' + '31',
+  )
+})
+
+test('it grows over many messages, and lets a large buffer go', () => {
+  const frame = new Frame()
+  const small = checkMessage({ conversationId: 'c', body: 'x'.repeat(1000) })
+  for (let i = 0; i < 200; i++) frame.append(i, 0, small)
+  const messages = readFrame(frame.take())
+  assert.equal(messages.length, 200)
+  assert.ok(messages.every((message, i) => message.ticket === i && message.body === small.body))
+
+  frame.append(1, 0, checkMessage({ conversationId: 'c', body: 'x'.repeat(4_000_000) }))
+  const large = frame.take()
+  frame.append(2, 0, small)
+  assert.ok(frame.take().buffer.byteLength < large.buffer.byteLength)
+})

@@ -1,0 +1,112 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const { checkRequest } = require('../../lib/request.js')
+
+const get = { method: 'GET', path: '/api/v2/users/me' }
+const head = (request) => JSON.parse(checkRequest(request).head)
+
+const pathRule = 'path must be "/" and a path on the API host, percent-encoded, of at most 8192 characters'
+const dotRule = 'path must be a path without "." and ".." segments, encoded or not'
+const valueRule = 'headers.x must be at most 8192 characters of visible ASCII, without line breaks and NUL'
+const queryRule = 'query.q must be a string, a finite number, a boolean or an array of strings'
+const methods = 'method must be one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
+
+const REFUSED = [
+  [null, 'request must be an object, got null'],
+  [{ ...get, url: 'x' }, /^"url" is not a key of request; allowed are method, path,/],
+  [{ ...get, method: 'get' }, `${methods}, got "get"`],
+  [{ ...get, method: 'CONNECT' }, `${methods}, got "CONNECT"`],
+  [{ ...get, method: 'GET /evil HTTP/1.1\r\n' }, `${methods}, got "GET /evil HTTP/1.1\\r\\n"`],
+  [{ method: 'GET' }, `${pathRule}, got undefined`],
+  [{ ...get, path: '' }, `${pathRule}, got ""`],
+  [{ ...get, path: 'api' }, `${pathRule}, got "api"`],
+  [{ ...get, path: 'https://evil.example/' }, `${pathRule}, got "https://evil.example/"`],
+  [{ ...get, path: '//evil.example/' }, `${pathRule}, got "//evil.example/"`],
+  [{ ...get, path: '/\\evil.example/' }, `${pathRule}, got "/\\\\evil.example/"`],
+  [{ ...get, path: '/\t/evil.example/' }, `${pathRule}, got "/\\t/evil.example/"`],
+  [{ ...get, path: '/a\r\nx: y' }, `${pathRule}, got "/a\\r\\nx: y"`],
+  [{ ...get, path: '/a\0' }, `${pathRule}, got "/a\\u0000"`],
+  [{ ...get, path: '/a b' }, `${pathRule}, got "/a b"`],
+  [{ ...get, path: '/ä' }, `${pathRule}, got "/ä"`],
+  [{ ...get, path: '/a#b' }, `${pathRule}, got "/a#b"`],
+  [{ ...get, path: `/${'a'.repeat(8192)}` }, `${pathRule}, got "/${'a'.repeat(59)}"…`],
+  [{ ...get, path: '/a/../b' }, `${dotRule}, got "/a/../b"`],
+  [{ ...get, path: '/a/..' }, `${dotRule}, got "/a/.."`],
+  [{ ...get, path: '/a/%2e%2E/b' }, `${dotRule}, got "/a/%2e%2E/b"`],
+  [{ ...get, path: '/a/.%2e?x' }, `${dotRule}, got "/a/.%2e?x"`],
+  [{ ...get, path: '/./a' }, `${dotRule}, got "/./a"`],
+  [{ ...get, query: 'a=b' }, 'query must be a plain object, got "a=b"'],
+  [{ ...get, query: { q: null } }, `${queryRule}, got null`],
+  [{ ...get, query: { q: NaN } }, `${queryRule}, got NaN`],
+  [{ ...get, query: { q: [1] } }, `${queryRule}, got 1`],
+  [{ ...get, query: { q: { a: 1 } } }, `${queryRule}, got an object`],
+  [{ ...get, query: { q: '\ud800' } }, 'query.q must be text without lone surrogates, got "\\ud800"'],
+  [{ ...get, headers: [['a', 'b']] }, 'headers must be a plain object of strings, got an array'],
+  [{ ...get, headers: { 'a b': 'c' } }, 'headers must be an object whose keys are header names, got "a b"'],
+  [{ ...get, headers: { 'a\r\nb': 'c' } }, 'headers must be an object whose keys are header names, got "a\\r\\nb"'],
+  [{ ...get, headers: { '': 'c' } }, 'headers must be an object whose keys are header names, got ""'],
+  [{ ...get, headers: { x: 1 } }, 'headers.x must be a string, got 1'],
+  [{ ...get, headers: { x: 'secret\r\nhost: evil' } }, valueRule],
+  [{ ...get, headers: { x: 'secret\0' } }, valueRule],
+  [{ ...get, headers: { x: 'ä' } }, valueRule],
+  [{ ...get, headers: { x: 'a'.repeat(8193) } }, valueRule],
+  [{ ...get, headers: { A: 'x', a: 'y' } }, 'headers.a must not be given twice'],
+  [{ ...get, headers: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`h${i}`, ''])) },
+    'headers must be at most 64 headers, got an object'],
+  ...['Authorization', 'host', 'Content-Length', 'TRANSFER-ENCODING', 'connection'].map((name) => [
+    { ...get, headers: { [name]: 'secret' } },
+    `headers.${name} is set by the sender and must not be given`,
+  ]),
+  [{ ...get, priority: 200 }, 'priority must be an integer from -100 to 100, got 200'],
+  [{ ...get, timeoutMs: 0 }, 'timeoutMs must be an integer from 1 to 600000, got 0'],
+  [{ ...get, timeoutMs: 1.5 }, 'timeoutMs must be an integer from 1 to 600000, got 1.5'],
+  [{ ...get, maxResponseBytes: 2 ** 40 }, 'maxResponseBytes must be an integer from 1 to 268435456, got 1099511627776'],
+  [{ ...get, maxResponseBytes: null }, 'maxResponseBytes must be an integer from 1 to 268435456, got null'],
+  [{ ...get, expiresInMs: 0 }, /^expiresInMs must be a number of milliseconds above 0/],
+  [{ ...get, body: 1n }, 'body must be a JSON value: it holds a bigint'],
+  [{ ...get, body: 'secret\ud800' }, 'body must hold no lone surrogate'],
+  [{ ...get, body: () => {} }, 'body must be a JSON value, got a function'],
+]
+
+test('each bad request is refused by name and rule; header values and bodies are not shown', () => {
+  for (const [request, expected] of REFUSED) {
+    assert.throws(() => checkRequest(request), (error) => {
+      assert.equal(error.name, 'ConfigError')
+      assert.equal(error.code, 'MESSAGE_INVALID')
+      if (expected instanceof RegExp) assert.match(error.message, expected)
+      else assert.equal(error.message, expected)
+      assert.doesNotMatch(error.message, /secret/)
+      return true
+    })
+  }
+})
+
+test('the query is encoded into the path', () => {
+  const query = { a: 'ü b&c=d', n: 1.5, yes: true, list: ['x', 'y/z'], none: [], absent: undefined }
+  assert.equal(head({ ...get, query }).path, '/api/v2/users/me?a=%C3%BC%20b%26c%3Dd&n=1.5&yes=true&list=x&list=y%2Fz')
+  assert.equal(head({ ...get, path: '/a?b=1', query: { c: '2' } }).path, '/a?b=1&c=2')
+  assert.equal(head({ ...get, query: {} }).path, get.path)
+})
+
+test('a body brings its type, unless the caller gave one', () => {
+  const post = { method: 'POST', path: '/a' }
+  const table = [
+    [{ a: 1 }, '{"a":1}', 'application/json'],
+    [null, 'null', 'application/json'],
+    ['grüße', 'grüße', 'text/plain; charset=utf-8'],
+    [Buffer.from('x'), 'x', 'application/octet-stream'],
+    [new Uint8Array([120]), 'x', 'application/octet-stream'],
+  ]
+  for (const [body, text, type] of table) {
+    const checked = checkRequest({ ...post, body })
+    assert.equal(Buffer.from(checked.body).toString(), text)
+    assert.deepEqual(JSON.parse(checked.head).headers, { 'content-type': type })
+    assert.deepEqual(head({ ...post, body, headers: { 'Content-Type': 'a/b' } }).headers, { 'content-type': 'a/b' })
+  }
+  const bare = checkRequest(post)
+  assert.equal(bare.body, null)
+  assert.deepEqual(JSON.parse(bare.head), { method: 'POST', path: '/a', headers: {}, maxResponseBytes: 8_388_608 })
+})

@@ -1,0 +1,88 @@
+'use strict'
+
+const { describe } = require('./describe.js')
+const { ConfigError } = require('./errors.js')
+const { fitsBytes, isWellFormed } = require('./text.js')
+
+const ID_BYTES_MAX = 256
+const PRIORITY_MAX = 100
+/** The furthest that any time of ours lies ahead: 30 days. */
+const AHEAD_MS_MAX = 30 * 24 * 60 * 60 * 1000
+
+/** An argument that is wrong, and the rule that it breaks. */
+function refused(field, rule) {
+  return new ConfigError(`${field} ${rule}`, { code: 'MESSAGE_INVALID', field })
+}
+
+/** An argument that is wrong: what is allowed, and the value as far as an error may show it. */
+function invalid(field, allowed, value) {
+  return refused(field, `must be ${allowed}, got ${describe(value)}`)
+}
+
+function isObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Refuses what is no object, and keys that nobody will read: a misspelt option must not pass for a default. */
+function checkObject(what, value, keys) {
+  if (!isObject(value)) throw invalid(what, 'an object', value)
+  for (const key in value) {
+    if (keys.has(key)) continue
+    const rule = `is not a key of ${what}; allowed are ${[...keys].join(', ')}`
+    throw new ConfigError(`${describe(key)} ${rule}`, { code: 'MESSAGE_INVALID', field: key })
+  }
+  return value
+}
+
+function checkId(field, value, bytesMax = ID_BYTES_MAX) {
+  if (typeof value !== 'string' || value === '' || !fitsBytes(value, bytesMax)) {
+    throw invalid(field, `a non-empty string of at most ${bytesMax} UTF-8 bytes`, value)
+  }
+  if (!isWellFormed(value)) throw invalid(field, 'a string without lone surrogates', value)
+  return value
+}
+
+function checkInteger(field, value, min, max) {
+  if (Number.isInteger(value) && value >= min && value <= max) return value
+  throw invalid(field, `an integer from ${min} to ${max}`, value)
+}
+
+function checkPriority(value) {
+  return checkInteger('priority', value, -PRIORITY_MAX, PRIORITY_MAX)
+}
+
+function checkExpiresInMs(value) {
+  if (typeof value === 'number' && value > 0 && value <= AHEAD_MS_MAX) return value
+  throw invalid('expiresInMs', `a number of milliseconds above 0 and at most ${AHEAD_MS_MAX} (30 days)`, value)
+}
+
+/** A wait; undefined stays so. */
+function checkTimeout(value) {
+  if (value === undefined || (typeof value === 'number' && value >= 0 && value <= AHEAD_MS_MAX)) return value
+  throw invalid('timeoutMs', `a number of milliseconds from 0 to ${AHEAD_MS_MAX} (30 days)`, value)
+}
+
+/** A signal, or undefined. By shape and not by class: a polyfill's signal, or another realm's, aborts as well. */
+function checkSignal(signal) {
+  if (signal === undefined) return undefined
+  const like =
+    isObject(signal) &&
+    typeof signal.aborted === 'boolean' &&
+    typeof signal.addEventListener === 'function' &&
+    typeof signal.removeEventListener === 'function'
+  if (!like) throw invalid('signal', 'an AbortSignal', signal)
+  return signal
+}
+
+module.exports = {
+  AHEAD_MS_MAX,
+  checkExpiresInMs,
+  checkId,
+  checkInteger,
+  checkObject,
+  checkPriority,
+  checkSignal,
+  checkTimeout,
+  invalid,
+  refused,
+}

@@ -1,0 +1,169 @@
+'use strict'
+
+const path = require('node:path')
+
+const { Sender } = require('../sender.js')
+const { Simulator } = require('../simulator.js')
+const { HandRolled, TRIES_MAX } = require('./handrolled.js')
+const { EXIT_INTERRUPTED, watchInterrupt } = require('./interrupt.js')
+const { jsonLines, openInput } = require('./jsonlines.js')
+const { engineReading, NO_PROGRESS, Progress } = require('./progress.js')
+const { Replay } = require('./replay.js')
+const { count, seconds, summaryTable } = require('./summary.js')
+const { number, UsageError } = require('./usage.js')
+
+const EXAMPLE = path.join(__dirname, '../../examples/webchat-peak.jsonl')
+const QUOTA_PER_SECOND = 100
+const SPEED_MAX = 1000
+const CREDENTIALS = { clientId: 'demo', clientSecret: 'demo-secret' }
+const CLOSE_TIMEOUT_MS = 2000
+
+const help = `Usage: spillway demo [--file PATH] [--compare] [--speed N] [--json]
+
+Starts a simulated Genesys that allows ${QUOTA_PER_SECOND} requests a second (fixed window, Retry-After: 0, 20-60 ms latency,
+OAuth), sends a peak hour of chat messages through Spillway to it, and sums up what arrived.
+
+Options:
+  --file PATH   another peak: JSON lines {atMs, id, conversationId, seq, type, direction, from, text};
+                default: the example that comes with the package
+  --compare     then also the hand-rolled way: a POST a message, exponential backoff with jitter, ${TRIES_MAX} tries
+  --speed N     everything N times as fast, the quota too (0.01 to ${SPEED_MAX}, default 1)
+  --json        the summary as JSON, and no progress
+  -h, --help    this text
+  --version     the version
+
+Exit code: 0 if nothing was lost, 1 if something was, 2 for a wrong argument or file, 130 after Ctrl-C.
+`
+
+const options = {
+  file: { type: 'string' },
+  compare: { type: 'boolean' },
+  speed: { type: 'string' },
+}
+
+async function run(values, _positionals, io) {
+  const speed = values.speed === undefined ? 1 : number('--speed', values.speed, { min: 0.01, max: SPEED_MAX })
+  const peak = await readPeak(values.file ?? EXAMPLE, speed)
+  const { signal, release } = watchInterrupt(io.signals)
+  const stage = { peak, signal, io, quiet: values.json ?? false }
+  if (!values.json) io.stdout.write(introduction(peak))
+  try {
+    const runs = [await onSimulator(stage, throughSpillway)]
+    if (values.compare && !signal.aborted) runs.push(await onSimulator(stage, handRolled))
+    if (signal.aborted) return interrupted(runs, io)
+    io.stdout.write(values.json ? `${JSON.stringify({ runs })}\n` : `\n${summaryTable(runs)}`)
+    return runs[0].lost === 0 ? 0 : 1
+  } finally {
+    release()
+  }
+}
+
+/** The rows in the order of their arrival, and the best time that anybody could need for them. */
+async function readPeak(file, speed) {
+  const rows = []
+  for await (const { line, value } of jsonLines(openInput(file), file)) rows.push(checkRow(value, file, line))
+  if (rows.length === 0) throw new UsageError(`${file} has no messages`)
+  rows.sort((a, b) => a.atMs - b.atMs)
+  const unique = new Set(rows.map((row) => row.id)).size
+  const quota = Math.max(1, Math.round(QUOTA_PER_SECOND * speed))
+  // The server's fixed window lets a whole quota through at once; the rest needs a second for each further one.
+  const idealMs = Math.max(rows.at(-1).atMs / speed, (unique / quota - 1) * 1000)
+  return { rows, unique, quota, speed, idealMs }
+}
+
+function checkRow(row, file, line) {
+  const right =
+    typeof row === 'object' && row !== null && Number.isFinite(row.atMs) && row.atMs >= 0 &&
+    [row.id, row.conversationId].every((text) => typeof text === 'string' && text !== '')
+  if (right) return row
+  throw new UsageError(`${file}, line ${line}: must have atMs (a number, not below 0), id and conversationId (texts)`)
+}
+
+function introduction({ rows, unique, quota, idealMs }) {
+  const conversations = new Set(rows.map((row) => row.conversationId)).size
+  return (
+    `${count(rows.length)} messages (${count(unique)} different) of ${count(conversations)} conversations, to a server ` +
+    `that allows ${count(quota)} requests a second: ${seconds(idealMs)} at best.\n`
+  )
+}
+
+/** Each way gets a server of its own, with the same settings and an empty ledger. */
+async function onSimulator(stage, way) {
+  const { peak } = stage
+  const simulator = await Simulator.start({
+    quota: { requests: peak.quota, perMs: 1000, algorithm: 'fixed-window' },
+    retryAfter: 'zero',
+    headers: 'x',
+    latencyMs: { min: 20, max: 60 },
+    credentials: CREDENTIALS,
+  })
+  try {
+    const { name, duplicatesRecognised, elapsedMs, delayMs } = await way(stage, simulator)
+    const ledger = simulator.ledger()
+    return {
+      name,
+      messages: peak.rows.length,
+      unique: peak.unique,
+      delivered: ledger.uniqueIds,
+      lost: peak.unique - ledger.uniqueIds,
+      outOfOrder: ledger.orderViolations,
+      duplicatesDelivered: ledger.duplicates,
+      duplicatesRecognised,
+      requests: ledger.arrivals,
+      throttled: ledger.refused,
+      elapsedMs,
+      idealMs: peak.idealMs,
+      delayMs,
+    }
+  } finally {
+    await simulator.close()
+  }
+}
+
+async function throughSpillway({ peak, signal, io, quiet }, simulator) {
+  const sender = await Sender.open({
+    organization: 'demo',
+    apiUrl: simulator.url,
+    loginUrl: simulator.url,
+    credentials: CREDENTIALS,
+    route: 'messaging',
+    store: 'memory',
+    rateLimit: { requests: peak.quota, perMs: 1000 },
+  })
+  const replay = new Replay(peak.rows, peak.speed)
+  const read = () => ({ settled: replay.settled, total: peak.rows.length, ...engineReading(sender.stats()) })
+  const progress = quiet ? NO_PROGRESS : new Progress(io.stdout, 'spillway   ', read)
+  try {
+    const send = (row) => sender.send(messageOf(row), { signal }).then(() => true, () => false)
+    const times = await replay.run(send, signal)
+    return { name: 'Spillway', duplicatesRecognised: sender.stats().counters.duplicates, ...times }
+  } finally {
+    progress.stop()
+    await sender.close({ timeoutMs: CLOSE_TIMEOUT_MS })
+  }
+}
+
+async function handRolled({ peak, signal, io, quiet }, simulator) {
+  const client = new HandRolled(simulator.url, CREDENTIALS, signal)
+  const replay = new Replay(peak.rows, peak.speed)
+  const read = () => ({ settled: replay.settled, total: peak.rows.length, inFlight: client.inFlight })
+  const progress = quiet ? NO_PROGRESS : new Progress(io.stdout, 'hand-rolled', read)
+  try {
+    const times = await replay.run((row) => client.send(row.conversationId, messageOf(row).body), signal)
+    return { name: 'hand-rolled', duplicatesRecognised: 0, ...times }
+  } finally {
+    progress.stop()
+  }
+}
+
+function messageOf({ id, conversationId, seq, type, direction, from, text }) {
+  return { id, conversationId, body: { id, seq, type, direction, from, text } }
+}
+
+function interrupted(runs, io) {
+  const { delivered, unique } = runs.at(-1)
+  io.stderr.write(`interrupted: ${count(delivered)} of ${count(unique)} delivered\n`)
+  return EXIT_INTERRUPTED
+}
+
+module.exports = { help, options, run }

@@ -1,0 +1,217 @@
+'use strict'
+
+const { performance } = require('node:perf_hooks')
+
+const { AuthError, ClosedError, ConfigError } = require('../errors.js')
+const { Sender } = require('../sender.js')
+const { readConfig } = require('./config.js')
+const { EXIT_INTERRUPTED, watchInterrupt } = require('./interrupt.js')
+const { jsonLines, openInput } = require('./jsonlines.js')
+const { engineReading, Progress } = require('./progress.js')
+const { count, seconds, table } = require('./summary.js')
+const { UsageError } = require('./usage.js')
+
+// However long the input is, so many messages are in memory.
+const UNSETTLED_MAX = 10_000
+const LISTED_MAX = 1000
+const CLOSE_TIMEOUT_MS = 2000
+
+const help = `Usage: spillway send FILE|- --config FILE [--json]
+
+Sends the messages of a file, or of standard input (-): JSON lines, each
+  {"conversationId": "…", "body": {…}, "id"?, "params"?, "priority"?, "expiresInMs"?, "notBefore"?}
+
+Options:
+  --config FILE   the options of Sender.open (index.d.ts) as JSON, without secrets
+  --json          the summary as JSON; progress goes to standard error either way
+  -h, --help      this text
+  --version       the version
+
+Secrets come from the environment: SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN.
+
+Exit code: 0 if all was delivered, 1 if a message ended as a dead letter (they are listed) or wasn't delivered,
+2 for a wrong argument, configuration or line, 130 after Ctrl-C.
+`
+
+const options = { config: { type: 'string' } }
+
+async function run(values, [source], io) {
+  if (source === undefined) throw new UsageError('a file is missing, or - for standard input')
+  if (values.config === undefined) throw new UsageError('--config FILE is missing')
+  const sender = await Sender.open(withSecrets(await readConfig(values.config), values.config, io.env))
+  const { signal, release } = watchInterrupt(io.signals)
+  const batch = new Batch(sender)
+  const read = () => ({ settled: batch.settled, total: batch.total, ...engineReading(sender.stats()) })
+  const progress = new Progress(io.stderr, 'spillway', read)
+  sender.on('outage', ({ open, reason, message }) => {
+    progress.note(open ? `outage (${reason}): ${message}` : `the outage (${reason}) is over`)
+  })
+  let undelivered
+  try {
+    await batch.send(openInput(source, io.stdin), source === '-' ? 'standard input' : source, signal)
+  } finally {
+    release()
+    progress.stop()
+    ;({ undelivered } = await sender.close({ timeoutMs: CLOSE_TIMEOUT_MS }))
+  }
+  return report({ ...batch.summary(), undelivered }, batch.stopped, values.json, io)
+}
+
+/** The options with the credentials of the environment. A secret in a file ends up in a repository. */
+function withSecrets(config, file, env) {
+  const { accessToken, clientSecret, clientId, ...others } = config.credentials ?? {}
+  for (const [key, variable] of [['clientSecret', 'SPILLWAY_CLIENT_SECRET'], ['accessToken', 'SPILLWAY_ACCESS_TOKEN']]) {
+    if (config.credentials?.[key] === undefined) continue
+    throw new UsageError(`--config ${file} must not hold credentials.${key}: put it into ${variable}`)
+  }
+  const token = env.SPILLWAY_ACCESS_TOKEN
+  const secret = env.SPILLWAY_CLIENT_SECRET
+  if (token && secret) throw new UsageError('SPILLWAY_ACCESS_TOKEN and SPILLWAY_CLIENT_SECRET are both set: which one?')
+  if (token) return { ...config, credentials: { ...others, accessToken: token } }
+  const id = env.SPILLWAY_CLIENT_ID || clientId
+  if (id && secret) return { ...config, credentials: { ...others, clientId: id, clientSecret: secret } }
+  throw new UsageError(
+    'no credentials: set SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN, in the environment',
+  )
+}
+
+/** The messages of one input on their way. */
+class Batch {
+  /** Why it ended before its input did: an error, or 'interrupted'. */
+  stopped = null
+  /** How many the input has; null until it is read to its end. */
+  total = null
+  settled = 0
+  #sender
+  #read = 0
+  #delivered = 0
+  #failed = 0
+  #listed = []
+  #startedAt = performance.now()
+  #input = null
+  #wake = () => {}
+
+  constructor(sender) {
+    this.#sender = sender
+  }
+
+  /** Resolves when all that was read is settled, or when it stopped. */
+  async send(input, name, signal) {
+    this.#input = input
+    const interrupt = () => this.#stop('interrupted')
+    signal.addEventListener('abort', interrupt, { once: true })
+    try {
+      for await (const { line, value } of jsonLines(input, name)) {
+        while (this.#read - this.settled >= UNSETTLED_MAX && this.stopped === null) await this.#settlement()
+        if (this.stopped !== null) break
+        this.#follow(value, `${name}, line ${line}`)
+      }
+      this.total = this.#read
+    } catch (error) {
+      // An input that was destroyed by the stop complains; that is not why it ended. What came before a bad line goes on.
+      this.stopped ??= error
+    }
+    while (this.settled < this.#read && !this.#mustLeave()) await this.#settlement()
+  }
+
+  summary() {
+    return {
+      messages: this.#read,
+      delivered: this.#delivered,
+      failed: this.#failed,
+      deadLetters: this.#listed,
+      duplicates: this.#sender.stats().counters.duplicates,
+      elapsedMs: performance.now() - this.#startedAt,
+    }
+  }
+
+  async #follow(message, place) {
+    this.#read++
+    try {
+      await this.#sender.send(message)
+      this.#delivered++
+    } catch (error) {
+      this.#failure(error, message, place)
+    }
+    this.settled++
+    this.#wake()
+  }
+
+  #failure(error, message, place) {
+    if (error instanceof ConfigError) {
+      this.#stop(new UsageError(`${place}: ${error.message}`))
+    } else if (error instanceof AuthError) {
+      // The message stays in the outbox, but an outbox in memory ends with this process: waiting helps nobody.
+      this.#stop(error)
+    } else if (!(error instanceof ClosedError)) {
+      this.#failed++
+      if (this.#listed.length < LISTED_MAX) this.#listed.push(letterOf(error, message))
+    }
+  }
+
+  #stop(reason) {
+    this.stopped ??= reason
+    this.#input.destroy()
+    this.#wake()
+  }
+
+  /** After an interrupt or refused credentials nothing is waited for; after a bad line what came before it is. */
+  #mustLeave() {
+    return this.stopped !== null && !(this.stopped instanceof UsageError)
+  }
+
+  #settlement() {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+}
+
+/** What may be shown of a message that failed: never its text. */
+function letterOf(error, message) {
+  return {
+    id: error.messageId ?? message.id ?? null,
+    conversationId: message.conversationId,
+    reason: error.reason ?? reasonOf(error.code),
+    status: error.status ?? null,
+  }
+}
+
+/** `DELIVERY_REJECTED` is `rejected`, as in a dead letter. */
+function reasonOf(code) {
+  return code.replace(/^DELIVERY_/, '').toLowerCase().replaceAll('_', '-')
+}
+
+function report(summary, stopped, json, io) {
+  io.stdout.write(json ? `${JSON.stringify(summary)}\n` : summaryText(summary))
+  if (stopped === 'interrupted') {
+    io.stderr.write(`interrupted: ${count(summary.undelivered)} messages were not delivered\n`)
+    return EXIT_INTERRUPTED
+  }
+  if (stopped !== null) throw stopped
+  return summary.failed > 0 || summary.undelivered > 0 ? 1 : 0
+}
+
+function summaryText({ messages, delivered, failed, deadLetters, duplicates, undelivered, elapsedMs }) {
+  const text = table([
+    ['messages', count(messages)],
+    ['delivered', count(delivered)],
+    ['dead letters', count(failed)],
+    ['not delivered', count(undelivered)],
+    ['duplicates recognised', count(duplicates)],
+    ['time', seconds(elapsedMs)],
+  ])
+  if (failed === 0) return text
+  const rows = deadLetters.map(({ id, conversationId, reason, status }) => [
+    printable(id ?? '-'), printable(conversationId), reason, status === null ? '-' : String(status),
+  ])
+  const more = failed > rows.length ? `and ${count(failed - rows.length)} more\n` : ''
+  return `${text}\n${table([['id', 'conversation', 'reason', 'status'], ...rows])}${more}`
+}
+
+/** Ids are any text: one with control characters must not reach the terminal as such. */
+function printable(text) {
+  return /[\x00-\x1f\x7f-\x9f]/.test(text) ? JSON.stringify(text) : text
+}
+
+module.exports = { help, options, positionalsMax: 1, run }

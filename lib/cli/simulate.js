@@ -1,0 +1,90 @@
+'use strict'
+
+const { Simulator } = require('../simulator.js')
+const { readConfig } = require('./config.js')
+const { watchInterrupt } = require('./interrupt.js')
+const { count, table } = require('./summary.js')
+const { number, UsageError } = require('./usage.js')
+
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1
+
+const help = `Usage: spillway simulate [--port N] [--host H] [--quota N/TIME]... [--config FILE] [--json]
+
+Runs a simulated Genesys (API and login host in one), prints its URL, and after Ctrl-C what arrived.
+
+Options:
+  --port N         the port; default: one that is free
+  --host H         the address to listen at; default 127.0.0.1
+  --quota N/TIME   allow N requests in TIME, as in 100/1s, 300/1m or 5/200ms; several hold together
+  --config FILE    further settings, JSON: those of Simulator.start in index.d.ts
+  --json           a line of JSON with the URL, then one with the ledger
+  -h, --help       this text
+  --version        the version
+`
+
+const options = {
+  port: { type: 'string' },
+  host: { type: 'string' },
+  quota: { type: 'string', multiple: true },
+  config: { type: 'string' },
+}
+
+async function run(values, _positionals, io) {
+  const config = values.config === undefined ? {} : await readConfig(values.config)
+  if (values.port !== undefined) config.port = number('--port', values.port, { min: 0, max: 65_535, integer: true })
+  if (values.host !== undefined) config.host = values.host
+  if (values.quota !== undefined) config.quota = values.quota.map(parseQuota)
+
+  const { signal, release } = watchInterrupt(io.signals)
+  const simulator = await Simulator.start(config).catch((error) => {
+    release()
+    throw error
+  })
+  const url = simulator.url
+  io.stdout.write(values.json ? `${JSON.stringify({ url })}\n` : `simulator at ${url} (Ctrl-C ends it)\n`)
+  await untilAborted(signal)
+  const ledger = simulator.ledger()
+  await simulator.close()
+  io.stdout.write(values.json ? `${JSON.stringify({ ledger })}\n` : `\n${ledgerTable(ledger)}`)
+  return 0
+}
+
+function parseQuota(text) {
+  const match = /^(\d+)\/(\d+)(ms|s|m|h)$/.exec(text)
+  if (!match) throw new UsageError(`--quota must be like 100/1s (N/TIME in ms, s, m or h), got ${JSON.stringify(text)}`)
+  return { requests: Number(match[1]), perMs: Number(match[2]) * UNIT_MS[match[3]] }
+}
+
+/** The simulator doesn't hold the event loop: here it is all there is to do. */
+function untilAborted(signal) {
+  return new Promise((resolve) => {
+    const hold = setInterval(() => {}, LONGEST_INTERVAL_MS)
+    const end = () => {
+      clearInterval(hold)
+      resolve()
+    }
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+}
+
+function ledgerTable(ledger) {
+  const statuses = Object.entries(ledger.statuses).map(([status, times]) => `${count(times)} × ${status}`)
+  return table([
+    ['requests that arrived', count(ledger.arrivals)],
+    ['accepted', count(ledger.accepted)],
+    ['refused with 429', count(ledger.refused)],
+    ['answers', statuses.join(', ') || 'none'],
+    [`most in any ${count(ledger.windowMs)} ms`, count(ledger.mostInWindow)],
+    ['different ids', count(ledger.uniqueIds)],
+    ['accepted twice', count(ledger.duplicates)],
+    ['out of order', count(ledger.orderViolations)],
+    ['most in flight', count(ledger.maxInFlight)],
+    ['most in flight of a conversation', count(ledger.maxInFlightPerConversation)],
+    ['connections opened', count(ledger.connectionsOpened)],
+    ['tokens issued', count(ledger.tokensIssued)],
+  ])
+}
+
+module.exports = { help, options, run }

@@ -1,0 +1,97 @@
+'use strict'
+
+// Captured at load: a test's fake timers must not decide whether the process stays alive.
+const { clearInterval, setInterval } = require('node:timers')
+
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1
+
+/**
+ * The promises that wait for the core, by ticket. While there is one, a timer holds the event loop: the handle through
+ * which the core wakes it doesn't.
+ */
+class Completions {
+  #waiting = new Map()
+  #ticketsOfSignal = new Map()
+  #hold = setInterval(() => {}, LONGEST_INTERVAL_MS).unref()
+  #onAbort
+
+  /** `onAbort(ticket)` is called for each ticket whose signal aborts, after its promise is rejected. */
+  constructor(onAbort) {
+    this.#onAbort = onAbort
+  }
+
+  get size() {
+    return this.#waiting.size
+  }
+
+  /**
+   * A promise of the ticket's completion, `[ticket, "ok" | "err", value]`. It rejects only with the signal's reason: an
+   * error of the core stays data, for the public method to build it where the caller's stack is.
+   */
+  expect(ticket, signal) {
+    if (signal !== undefined) this.#watch(signal, ticket)
+    if (this.#waiting.size === 0) this.#hold.ref()
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(ticket, { resolve, reject, signal })
+    })
+  }
+
+  settle(completion) {
+    // Nobody waits for a ticket that was aborted meanwhile.
+    this.#forget(completion[0])?.resolve(completion)
+  }
+
+  /** Settles all that still wait with one error, given as data. */
+  failAll(data) {
+    for (const ticket of this.#waiting.keys()) this.settle([ticket, 'err', data])
+  }
+
+  /** Nothing will be expected any more. */
+  end() {
+    clearInterval(this.#hold)
+  }
+
+  #forget(ticket) {
+    const waiter = this.#waiting.get(ticket)
+    if (waiter === undefined) return undefined
+    this.#waiting.delete(ticket)
+    if (this.#waiting.size === 0) this.#hold.unref()
+    if (waiter.signal !== undefined) this.#unwatch(waiter.signal, ticket)
+    return waiter
+  }
+
+  // One listener a signal, not one a message: Node takes the eleventh on one signal for a leak, and warns.
+  #watch(signal, ticket) {
+    const watched = this.#ticketsOfSignal.get(signal)
+    if (watched !== undefined) {
+      watched.tickets.add(ticket)
+      return
+    }
+    const tickets = new Set([ticket])
+    const listener = () => this.#abort(tickets, abortReason(signal))
+    signal.addEventListener('abort', listener)
+    this.#ticketsOfSignal.set(signal, { tickets, listener })
+  }
+
+  #unwatch(signal, ticket) {
+    const { tickets, listener } = this.#ticketsOfSignal.get(signal)
+    tickets.delete(ticket)
+    if (tickets.size > 0) return
+    signal.removeEventListener('abort', listener)
+    this.#ticketsOfSignal.delete(signal)
+  }
+
+  #abort(tickets, reason) {
+    for (const ticket of [...tickets]) {
+      this.#forget(ticket).reject(reason)
+      this.#onAbort(ticket)
+    }
+  }
+}
+
+/** The signal's reason; signals of older polyfills have none. */
+function abortReason(signal) {
+  return signal.reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : signal.reason
+}
+
+module.exports = { abortReason, Completions }

@@ -1,0 +1,77 @@
+'use strict'
+
+const { isDate } = require('node:util').types
+const { AHEAD_MS_MAX, checkExpiresInMs, checkId, checkObject, checkPriority, invalid, refused } = require('./checks.js')
+const { describe } = require('./describe.js')
+const { isPlain } = require('./plain.js')
+const { fitsBytes, hasLoneSurrogateEscape, isWellFormed } = require('./text.js')
+
+const CONVERSATION_ID_BYTES_MAX = 512
+const PARAMS_BYTES_MAX = 16 * 1024
+const BODY_BYTES_MAX = 8 * 1024 * 1024
+
+const KEYS = new Set(['conversationId', 'body', 'id', 'params', 'priority', 'expiresInMs', 'notBefore'])
+
+/**
+ * The message as the frame writes it: texts serialised, absent numbers in their neutral value. Throws a ConfigError
+ * with the code MESSAGE_INVALID. Reads each field once, so what was checked is what is sent.
+ */
+function checkMessage(message) {
+  const { conversationId, id, params, priority, expiresInMs, notBefore, body } = checkObject('message', message, KEYS)
+  checkId('conversationId', conversationId, CONVERSATION_ID_BYTES_MAX)
+  return {
+    conversationId,
+    id: id === undefined ? '' : checkId('id', id),
+    params: params === undefined ? '' : paramsText(params),
+    priority: priority === undefined ? 0 : checkPriority(priority),
+    expiresInMs: expiresInMs === undefined ? -1 : checkExpiresInMs(expiresInMs),
+    notBefore: notBefore === undefined ? -1 : epochMs(notBefore),
+    body: bodyText(body),
+  }
+}
+
+function epochMs(value) {
+  const at = isDate(value) ? value.getTime() : value
+  if (typeof at !== 'number' || !Number.isFinite(at) || at > Date.now() + AHEAD_MS_MAX) {
+    throw invalid('notBefore', 'a valid Date or a finite time in epoch milliseconds, at most 30 days ahead', value)
+  }
+  // Below zero is the frame's sign for "none"; a time before 1970 is as past as 1970 itself.
+  return Math.max(0, at)
+}
+
+function paramsText(params) {
+  if (!isPlain(params)) throw invalid('params', 'a plain object of strings', params)
+  for (const [key, value] of Object.entries(params)) {
+    if (typeof value !== 'string') throw invalid(`params.${key}`, 'a string', value)
+    if (!isWellFormed(value)) throw invalid(`params.${key}`, 'a string without lone surrogates', value)
+  }
+  const text = JSON.stringify({ ...params })
+  if (hasLoneSurrogateEscape(text)) throw invalid('params', 'an object with keys without lone surrogates', params)
+  if (!fitsBytes(text, PARAMS_BYTES_MAX)) throw invalid('params', `at most ${PARAMS_BYTES_MAX} bytes of JSON`, params)
+  return text
+}
+
+/** The body's JSON. Its errors say what is wrong with it and nothing of what is in it. */
+function bodyText(body) {
+  if (typeof body === 'number' && !Number.isFinite(body)) throw invalid('body', 'a JSON value', body)
+  let text
+  try {
+    text = JSON.stringify(body)
+  } catch (error) {
+    throw refused('body', `must be a JSON value: ${whyUnserialisable(error)}`)
+  }
+  if (text === undefined) throw refused('body', `must be a JSON value, got ${describe(body)}`)
+  if (hasLoneSurrogateEscape(text)) throw refused('body', 'must hold no lone surrogate in any of its strings')
+  if (!fitsBytes(text, BODY_BYTES_MAX)) throw refused('body', `must be at most ${BODY_BYTES_MAX} bytes of JSON`)
+  return text
+}
+
+// The thrown error itself isn't passed on: one from a `toJSON` may quote the text that it choked on.
+function whyUnserialisable(error) {
+  if (error instanceof RangeError) return 'it is nested too deep or too large'
+  if (!(error instanceof TypeError)) return 'a toJSON or getter in it threw'
+  if (/circular|cyclic/i.test(error.message)) return 'it refers to itself'
+  return /BigInt/.test(error.message) ? 'it holds a bigint' : 'a toJSON or getter in it threw'
+}
+
+module.exports = { bodyText, checkMessage }

@@ -1,0 +1,118 @@
+'use strict'
+
+const { isUint8Array } = require('node:util').types
+const { checkExpiresInMs, checkInteger, checkObject, checkPriority, invalid, refused } = require('./checks.js')
+const { clip } = require('./describe.js')
+const { bodyText } = require('./message.js')
+const { isPlain } = require('./plain.js')
+const { isWellFormed } = require('./text.js')
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+const KEYS = new Set([
+  'method', 'path', 'query', 'headers', 'body', 'priority', 'timeoutMs', 'maxResponseBytes', 'expiresInMs',
+])
+
+// These belong to the connection or to the credentials: a caller's value would contradict what is really sent.
+const REFUSED_HEADERS = new Set(['authorization', 'host', 'content-length', 'transfer-encoding', 'connection'])
+
+const PATH_CHARS_MAX = 8 * 1024
+const HEADERS_MAX = 64
+const HEADER_CHARS_MAX = 8 * 1024
+const TIMEOUT_MS_MAX = 10 * 60 * 1000
+const RESPONSE_BYTES_DEFAULT = 8 * 1024 * 1024
+const RESPONSE_BYTES_MAX = 256 * 1024 * 1024
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+// Tab and what can be seen. Latin-1 beyond ASCII is legal on the wire, but read differently by every server.
+const HEADER_VALUE = /^[\t\x20-\x7e]*$/
+// URL parsers take a backslash for a slash and drop control characters: "/\host" would leave for another host.
+const PATH = /^\/(?![/\\])[\x21\x22\x24-\x5b\x5d-\x7e]*$/
+const DOT_SEGMENT = /^(?:\.|%2e){1,2}$/i
+
+/** The request in the two parts in which it crosses: a head as JSON text, and the body's bytes. */
+function checkRequest(request) {
+  checkObject('request', request, KEYS)
+  const { method, path, query, headers, body, priority, timeoutMs, expiresInMs } = request
+  const { maxResponseBytes = RESPONSE_BYTES_DEFAULT } = request
+  if (!METHODS.has(method)) throw invalid('method', `one of ${[...METHODS].join(', ')}`, method)
+  const [bytes, contentType] = encodeBody(body)
+  const head = {
+    method,
+    path: checkPath(path) + (query === undefined ? '' : queryText(query, path.includes('?') ? '&' : '?')),
+    headers: checkHeaders(headers, contentType),
+    priority: priority === undefined ? undefined : checkPriority(priority),
+    timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, TIMEOUT_MS_MAX),
+    maxResponseBytes: checkInteger('maxResponseBytes', maxResponseBytes, 1, RESPONSE_BYTES_MAX),
+    expiresInMs: expiresInMs === undefined ? undefined : checkExpiresInMs(expiresInMs),
+  }
+  return { head: JSON.stringify(head), body: bytes }
+}
+
+function checkPath(path) {
+  if (typeof path !== 'string' || path.length > PATH_CHARS_MAX || !PATH.test(path)) {
+    const allowed = `"/" and a path on the API host, percent-encoded, of at most ${PATH_CHARS_MAX} characters`
+    throw invalid('path', allowed, path)
+  }
+  for (const segment of path.split('?', 1)[0].split('/')) {
+    if (DOT_SEGMENT.test(segment)) throw invalid('path', 'a path without "." and ".." segments, encoded or not', path)
+  }
+  return path
+}
+
+function queryText(query, separator) {
+  if (!isPlain(query)) throw invalid('query', 'a plain object', query)
+  const pairs = []
+  for (const [key, value] of Object.entries(query)) {
+    if (value === undefined) continue
+    for (const item of Array.isArray(value) ? value : [value]) pairs.push(queryPair(key, item, Array.isArray(value)))
+  }
+  return pairs.length === 0 ? '' : separator + pairs.join('&')
+}
+
+function queryPair(key, value, inArray) {
+  const field = `query.${clip(key)}`
+  const scalar = !inArray && (typeof value === 'boolean' || Number.isFinite(value))
+  if (typeof value !== 'string' && !scalar) {
+    throw invalid(field, 'a string, a finite number, a boolean or an array of strings', value)
+  }
+  if (!isWellFormed(key) || !isWellFormed(String(value))) throw invalid(field, 'text without lone surrogates', value)
+  return `${encodeURIComponent(key)}=${encodeURIComponent(value)}`
+}
+
+/** The headers with lower-case names, and with the type of the body unless the caller gave one. */
+function checkHeaders(headers = {}, contentType) {
+  if (!isPlain(headers)) throw invalid('headers', 'a plain object of strings', headers)
+  const entries = Object.entries(headers)
+  if (entries.length > HEADERS_MAX) throw invalid('headers', `at most ${HEADERS_MAX} headers`, headers)
+  const checked = new Map()
+  for (const [name, value] of entries) {
+    if (!TOKEN.test(name)) throw invalid('headers', 'an object whose keys are header names', name)
+    const lower = name.toLowerCase()
+    if (REFUSED_HEADERS.has(lower)) throw refused(`headers.${clip(name)}`, 'is set by the sender and must not be given')
+    if (checked.has(lower)) throw refused(`headers.${clip(name)}`, 'must not be given twice')
+    checkHeaderValue(name, value)
+    checked.set(lower, value)
+  }
+  if (contentType !== null && !checked.has('content-type')) checked.set('content-type', contentType)
+  return Object.fromEntries(checked)
+}
+
+// A header may carry a key of the caller's: its value is not shown.
+function checkHeaderValue(name, value) {
+  if (typeof value !== 'string') throw invalid(`headers.${clip(name)}`, 'a string', value)
+  if (value.length <= HEADER_CHARS_MAX && HEADER_VALUE.test(value)) return
+  const rule = `must be at most ${HEADER_CHARS_MAX} characters of visible ASCII, without line breaks and NUL`
+  throw refused(`headers.${clip(name)}`, rule)
+}
+
+function encodeBody(body) {
+  if (body === undefined) return [null, null]
+  if (isUint8Array(body)) return [body, 'application/octet-stream']
+  if (typeof body === 'string') {
+    if (!isWellFormed(body)) throw refused('body', 'must hold no lone surrogate')
+    return [Buffer.from(body, 'utf8'), 'text/plain; charset=utf-8']
+  }
+  return [Buffer.from(bodyText(body), 'utf8'), 'application/json']
+}
+
+module.exports = { checkRequest }

@@ -1,0 +1,288 @@
+'use strict'
+
+const { EventEmitter } = require('node:events')
+
+const { native } = require('./binding.js')
+const { checkId, checkObject, checkSignal, checkTimeout } = require('./checks.js')
+const { abortReason, Completions } = require('./completions.js')
+const { clip } = require('./describe.js')
+const { asyncDispose } = require('./dispose.js')
+const { ClosedError, errorFrom, errorFromThrown, SpillwayError } = require('./errors.js')
+const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
+const { checkMessage } = require('./message.js')
+const { parseOptions } = require('./options.js')
+const { checkRequest } = require('./request.js')
+
+const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
+const DEAD_LETTERS_PAGE = 100
+const CLOSE_TIMEOUT_MS = 10_000
+// A frame of this size crosses at once: the core starts on it while the tick goes on, and the buffer stays small.
+const FRAME_BYTES_MAX = 256 * 1024
+const TOKEN_ERROR_CHARS_MAX = 200
+const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
+
+const SEND_KEYS = new Set(['signal'])
+const DRAIN_KEYS = new Set(['timeoutMs', 'signal'])
+const CLOSE_KEYS = new Set(['timeoutMs'])
+
+// Only `Sender.open` knows it: a sender without an engine is of no use.
+const OPEN = Symbol('open')
+
+/** The queue in front of an organisation's API. See index.d.ts for what each member promises. */
+class Sender extends EventEmitter {
+  #native
+  #accessToken
+  #completions = new Completions((ticket) => this.#tell({ op: 'cancel', ticket }))
+  #frame = new Frame()
+  #frameFirstTicket = 0
+  #ticketLast = 0
+  #listened = ''
+  #closing = null
+
+  constructor(key, handle, accessToken) {
+    if (key !== OPEN) throw new TypeError('a Sender is opened with await Sender.open(options), not with new')
+    super()
+    this.#native = handle
+    this.#accessToken = accessToken
+    this.#watchListeners()
+  }
+
+  static async open(options) {
+    const { settings, accessToken } = parseOptions(options)
+    const { NativeSender } = native()
+    let sender
+    let handle
+    try {
+      handle = NativeSender.open(settings, () => sender.#wake())
+    } catch (thrown) {
+      throw errorFromThrown(thrown)
+    }
+    sender = new Sender(OPEN, handle, accessToken)
+    return sender
+  }
+
+  async send(message, options) {
+    return valueOf(await this.#submit(message, options, SETTLE_ON_OUTCOME))
+  }
+
+  async enqueue(message, options) {
+    return valueOf(await this.#submit(message, options, SETTLE_ON_ACCEPTANCE))
+  }
+
+  async request(request, options) {
+    const signal = this.#begin(options)
+    const { head, body } = checkRequest(request)
+    return valueOf(await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body)))
+  }
+
+  stats() {
+    try {
+      return JSON.parse(this.#native.stats())
+    } catch (thrown) {
+      throw errorFromThrown(thrown)
+    }
+  }
+
+  async explain(id) {
+    return valueOf(await this.#ask({ op: 'explain', id: checkId('id', id) }))
+  }
+
+  async *deadLetters() {
+    let after = 0
+    while (after !== null) {
+      const page = valueOf(await this.#ask({ op: 'deadLetters', after, limit: DEAD_LETTERS_PAGE }))
+      yield* page.letters
+      after = page.next
+    }
+  }
+
+  async redrive(id) {
+    valueOf(await this.#ask({ op: 'redrive', id: checkId('id', id) }))
+  }
+
+  async drop(id) {
+    valueOf(await this.#ask({ op: 'drop', id: checkId('id', id) }))
+  }
+
+  async drain(options = {}) {
+    const { timeoutMs, signal } = checkObject('options', options, DRAIN_KEYS)
+    checkTimeout(timeoutMs)
+    checkSignal(signal)
+    if (signal?.aborted) throw abortReason(signal)
+    valueOf(await this.#ask({ op: 'drain', timeoutMs }, signal))
+  }
+
+  // Not async: every call after the first gets the same promise.
+  close(options = {}) {
+    if (this.#closing !== null) return this.#closing
+    let timeoutMs
+    try {
+      timeoutMs = checkTimeout(checkObject('options', options, CLOSE_KEYS).timeoutMs) ?? CLOSE_TIMEOUT_MS
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#closing = this.#close(timeoutMs)
+    return this.#closing
+  }
+
+  async [asyncDispose]() {
+    await this.close()
+  }
+
+  // Without a name, EventEmitter removes also the two listeners through which this class hears of the others.
+  removeAllListeners(...names) {
+    super.removeAllListeners(...names)
+    this.#watchListeners()
+    return this
+  }
+
+  async #close(timeoutMs) {
+    // `#closing` isn't set yet: this is the last op that isn't refused.
+    const answer = this.#ask({ op: 'close', timeoutMs })
+    try {
+      return valueOf(await answer)
+    } finally {
+      this.#completions.failAll(CLOSED)
+      this.#completions.end()
+    }
+  }
+
+  #checkOpen() {
+    if (this.#closing !== null) throw new ClosedError()
+  }
+
+  /** What every send begins with. Gives the signal; an aborted one rejects before anything crosses. */
+  #begin(options) {
+    this.#checkOpen()
+    if (options === undefined) return undefined
+    const { signal } = checkObject('options', options, SEND_KEYS)
+    checkSignal(signal)
+    if (signal?.aborted) throw abortReason(signal)
+    return signal
+  }
+
+  #submit(message, options, flags) {
+    const signal = this.#begin(options)
+    const checked = checkMessage(message)
+    const ticket = ++this.#ticketLast
+    if (this.#frame.length === 0) {
+      this.#frameFirstTicket = ticket
+      queueMicrotask(() => this.#flush())
+    }
+    this.#frame.append(ticket, flags, checked)
+    const completion = this.#completions.expect(ticket, signal)
+    if (this.#frame.length > FRAME_BYTES_MAX) this.#flush()
+    return completion
+  }
+
+  // The tickets of a frame follow one another: whatever else takes a ticket flushes first.
+  #flush() {
+    if (this.#frame.length === 0) return
+    try {
+      this.#native.submit(this.#frame.take())
+    } catch (thrown) {
+      for (let ticket = this.#frameFirstTicket; ticket <= this.#ticketLast; ticket++) this.#fail(ticket, thrown)
+    }
+  }
+
+  async #ask(op, signal) {
+    this.#checkOpen()
+    return this.#cross(signal, (ticket) => this.#native.call(JSON.stringify({ ...op, ticket })))
+  }
+
+  // What the tick has queued crosses first: an op must find the messages that were sent before it.
+  #cross(signal, call) {
+    this.#flush()
+    const ticket = ++this.#ticketLast
+    const completion = this.#completions.expect(ticket, signal)
+    try {
+      call(ticket)
+    } catch (thrown) {
+      this.#fail(ticket, thrown)
+    }
+    return completion
+  }
+
+  /** An op without an answer. A core that is gone doesn't miss it. */
+  #tell(op) {
+    this.#flush()
+    try {
+      this.#native.call(JSON.stringify(op))
+    } catch {}
+  }
+
+  #fail(ticket, thrown) {
+    this.#completions.settle([ticket, 'err', dataOf(errorFromThrown(thrown))])
+  }
+
+  #wake() {
+    for (const completion of JSON.parse(this.#native.take())) {
+      if (completion[0] !== 0) this.#completions.settle(completion)
+      else if (completion[1] === 'event') this.#emitSafely(completion[2], completion[3])
+      else if (completion[1] === 'token') this.#giveToken(completion[2])
+    }
+  }
+
+  // A listener that throws must not keep the completions behind its event from settling. Its error surfaces all the
+  // same, as an uncaught exception.
+  #emitSafely(name, payload) {
+    try {
+      if (payload === undefined || payload === null) this.emit(name)
+      else this.emit(name, payload)
+    } catch (error) {
+      process.nextTick(() => {
+        throw error
+      })
+    }
+  }
+
+  async #giveToken(id) {
+    let answer
+    try {
+      answer = { token: checkToken(await this.#accessToken?.()) }
+    } catch (error) {
+      answer = { error: clip(`accessToken failed: ${error?.message ?? 'no reason given'}`, TOKEN_ERROR_CHARS_MAX) }
+    }
+    this.#tell({ op: 'token', id, ...answer })
+  }
+
+  #watchListeners() {
+    for (const [name, listener] of [['newListener', this.#listenerAdded], ['removeListener', this.#listenerRemoved]]) {
+      if (!this.listeners(name).includes(listener)) this.on(name, listener)
+    }
+    this.#listenerRemoved()
+  }
+
+  // 'newListener' comes before the listener is there, 'removeListener' when it is gone.
+  #listenerAdded = (added) => this.#listen(EVENTS.filter((name) => name === added || this.listenerCount(name) > 0))
+  #listenerRemoved = () => this.#listen(EVENTS.filter((name) => this.listenerCount(name) > 0))
+
+  // Only events that somebody listens to cross.
+  #listen(events) {
+    const listened = events.join()
+    if (listened === this.#listened) return
+    this.#listened = listened
+    this.#tell({ op: 'listen', events })
+  }
+}
+
+/** The value of a completion, or its error, with a stack that begins at the public method. */
+function valueOf([, kind, value]) {
+  if (kind === 'ok') return value
+  throw errorFrom(value, valueOf)
+}
+
+/** An error as the core would report it, for promises that settle with data. */
+function dataOf(error) {
+  if (error instanceof SpillwayError) return { ...error, message: error.message }
+  return { code: 'SPILLWAY_ERROR', message: `the core failed: ${error?.message ?? error}`, cause: error }
+}
+
+// What isn't a token is described by its type alone: it may hold one.
+function checkToken(token) {
+  if (typeof token !== 'string') throw new TypeError(`it must give a non-empty string, got ${typeof token}`)
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new TypeError('it must give a non-empty string of visible ASCII, no spaces')
+  return token
+}
+
+module.exports = { Sender }
