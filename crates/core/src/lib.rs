@@ -3,6 +3,7 @@
 //! Floors, imports pointing downward only: `handle` → `engine` → `http`, `dispatcher` → `lanes`, `quota`, `retry` →
 //! `message`, `outcome`, `settings`, `error`, `stats` → `clock`, `random`.
 
+pub mod batcher;
 pub mod clock;
 pub mod dispatcher;
 pub mod engine;

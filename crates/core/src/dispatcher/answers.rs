@@ -1,21 +1,17 @@
-//! What an answer does: to its message, to the gate, to the token.
+//! What an answer tells about the organisation: the gate, the token, the credentials.
 
 use std::time::Duration;
 
 use super::gate::Cause;
-use super::outbox::{Parking, State};
+use super::outbox::State;
 use super::{Attempt, AttemptId, Dispatcher, Effect, Notice, TokenNews};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::{Evidence, WaitSource};
 use crate::lanes::Slot;
 use crate::message::Cargo;
-use crate::outcome::{Reason, Response};
 use crate::retry::{Answer, Backoff, Verdict, classify};
-use crate::settings::Ambiguous;
 
-/// Between attempts of a message.
-const RETRY_BACKOFF: Backoff = Backoff::new(Duration::ZERO, Duration::from_millis(200), Duration::from_secs(30));
 /// While 429s repeat and the server names no time.
 const PAUSE_FLOOR: Duration = Duration::from_millis(100);
 const PAUSE_BASE: Duration = Duration::from_millis(250);
@@ -29,37 +25,17 @@ impl Dispatcher {
     pub(super) fn answered(&mut self, now: Timestamp, id: AttemptId, answer: Answer, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.attempts.remove(&id) else { return };
         match answer {
-            Answer::Unsent { .. } => self.quota.unsent(),
-            _ => self.quota.answered(now),
+            Answer::Unsent { .. } => self.quota.unsent(attempt.cost),
+            _ => self.quota.answered(now, attempt.cost),
         }
         let verdict = classify(&answer);
-        self.move_gate(now, id, attempt, verdict, &answer, effects);
+        self.move_gate(now, id, &attempt, verdict, &answer, effects);
         if verdict != Verdict::Unauthorised {
-            self.outbox.get_mut(attempt.slot).unauthorised = false;
-        }
-        let (too_large, response, problem) = match answer {
-            Answer::Answered { response, .. } => (false, Some(response), None),
-            Answer::TooLarge { response, .. } => (true, Some(response), None),
-            Answer::Unsent { problem } | Answer::Unanswered { problem } => (false, None, Some(problem)),
-        };
-        match (verdict, response) {
-            (Verdict::Delivered, Some(response)) => {
-                self.succeed(now, attempt, response, too_large, effects);
-            }
-            (Verdict::Throttled | Verdict::Unauthorised, _) => self.keep_place(now, attempt.slot, effects),
-            (Verdict::Ambiguous, response) => {
-                self.outbox.get_mut(attempt.slot).ambiguous = true;
-                if self.may_repeat(attempt.slot) {
-                    self.retry(now, attempt.slot, response, problem, effects);
-                } else {
-                    self.bury(now, attempt.slot, Reason::Ambiguous, response, problem, effects);
-                }
-            }
-            (Verdict::Transient, response) => self.retry(now, attempt.slot, response, problem, effects),
-            (Verdict::Delivered | Verdict::Rejected, response) => {
-                self.bury(now, attempt.slot, Reason::Rejected, response, problem, effects);
+            for slot in &attempt.load.members {
+                self.outbox.get_mut(*slot).unauthorised = false;
             }
         }
+        self.settle(now, attempt, verdict, answer, effects);
     }
 
     /// What the answer says about the organisation, whatever becomes of the message.
@@ -67,7 +43,7 @@ impl Dispatcher {
         &mut self,
         now: Timestamp,
         id: AttemptId,
-        attempt: Attempt,
+        attempt: &Attempt,
         verdict: Verdict,
         answer: &Answer,
         effects: &mut Vec<Effect>,
@@ -78,7 +54,8 @@ impl Dispatcher {
                 self.counters.throttled += 1;
                 self.breaker.succeeded();
                 if let Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } = answer {
-                    self.pause(now, attempt, is_probe, evidence, effects);
+                    let is_news = is_probe || (self.gate.is_open() && attempt.started_at >= self.opened_at);
+                    self.pause(now, is_news, evidence, effects);
                 }
             }
             Verdict::Unauthorised => self.unauthorised(now, attempt, is_probe, effects),
@@ -106,15 +83,7 @@ impl Dispatcher {
 
     /// One 429 stops everyone. Only a request that was sent while the gate was open, or the probe, makes the backoff grow:
     /// the others were on the wire already and tell nothing new, unless they name a later time.
-    fn pause(
-        &mut self,
-        now: Timestamp,
-        attempt: Attempt,
-        is_probe: bool,
-        evidence: &Evidence,
-        effects: &mut Vec<Effect>,
-    ) {
-        let is_news = is_probe || (self.gate.is_open() && attempt.started_at >= self.opened_at);
+    pub(super) fn pause(&mut self, now: Timestamp, is_news: bool, evidence: &Evidence, effects: &mut Vec<Effect>) {
         let wait = evidence.wait();
         if !is_news && wait.is_none() {
             return;
@@ -135,6 +104,12 @@ impl Dispatcher {
         if is_news {
             self.gate.strike();
         }
+    }
+
+    /// One message of an array was refused by the limit: the whole organisation pauses, as for any 429.
+    pub(super) fn pause_for_item(&mut self, now: Timestamp, started_at: Timestamp, effects: &mut Vec<Effect>) {
+        let is_news = self.gate.is_open() && started_at >= self.opened_at;
+        self.pause(now, is_news, &Evidence::default(), effects);
     }
 
     fn shut_for_outage(&mut self, now: Timestamp, answer: &Answer, effects: &mut Vec<Effect>) {
@@ -171,9 +146,12 @@ impl Dispatcher {
     }
 
     /// A 401: once, the token may have ended; twice in a row for the same message, the credentials are at fault.
-    fn unauthorised(&mut self, now: Timestamp, attempt: Attempt, is_probe: bool, effects: &mut Vec<Effect>) {
+    fn unauthorised(&mut self, now: Timestamp, attempt: &Attempt, is_probe: bool, effects: &mut Vec<Effect>) {
         self.auth.invalidate(attempt.generation);
-        let again = std::mem::replace(&mut self.outbox.get_mut(attempt.slot).unauthorised, true);
+        let mut again = false;
+        for slot in &attempt.load.members {
+            again |= std::mem::replace(&mut self.outbox.get_mut(*slot).unauthorised, true);
+        }
         if again || (is_probe && self.auth_problem.is_some()) {
             self.refuse_credentials(now, "the API host answers 401 to a fresh access token".to_owned(), effects);
         } else if is_probe {
@@ -222,61 +200,5 @@ impl Dispatcher {
     pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
         let problem = self.auth_problem.clone()?;
         Some(Error::Auth { problem, message_id: self.outbox.get(slot).cargo.id().map(str::to_owned) })
-    }
-
-    /// The answer was about the organisation, not about the message: no attempt is spent, the place is kept.
-    fn keep_place(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        let entry = self.outbox.get_mut(slot);
-        entry.attempts -= 1;
-        if self.must_end(now, slot, effects) {
-            return;
-        }
-        self.unpark(slot);
-    }
-
-    /// The end of messages that were withdrawn, or have expired, while they were on the wire.
-    fn must_end(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
-        let entry = self.outbox.get(slot);
-        let expired = entry.expires_at.is_some_and(|at| at <= now);
-        // A request whose promise was refused meanwhile has nobody to answer to.
-        let orphaned = matches!(entry.cargo, Cargo::Call(_)) && entry.waiter.is_none();
-        let reason = match (entry.withdrawn || orphaned, expired) {
-            (true, _) => Reason::Aborted,
-            (false, true) => Reason::Expired,
-            (false, false) => return false,
-        };
-        self.bury(now, slot, reason, None, None, effects);
-        true
-    }
-
-    /// Whether an unknown outcome may be tried again.
-    fn may_repeat(&self, slot: Slot) -> bool {
-        let by_setting = self.settings.retry.ambiguous == Ambiguous::Retry;
-        match &self.outbox.get(slot).cargo {
-            Cargo::Message(_) => by_setting,
-            Cargo::Call(call) => by_setting || call.idempotent(),
-        }
-    }
-
-    fn retry(
-        &mut self,
-        now: Timestamp,
-        slot: Slot,
-        response: Option<Response>,
-        problem: Option<String>,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.must_end(now, slot, effects) {
-            return;
-        }
-        let entry = self.outbox.get(slot);
-        let limits = self.settings.retry;
-        let at = now.after(RETRY_BACKOFF.wait(entry.attempts, &mut self.random));
-        let age_ends = entry.first_attempt_at.unwrap_or(now).after(limits.max_age);
-        if entry.attempts >= limits.max_attempts || at > age_ends {
-            self.bury(now, slot, Reason::Exhausted, response, problem, effects);
-        } else {
-            self.park(slot, at, Parking::Retry);
-        }
     }
 }

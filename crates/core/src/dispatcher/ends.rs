@@ -3,28 +3,31 @@
 use super::letters::RESPONSE_BYTES_MAX;
 use super::outbox::{Entry, State};
 use super::timers::Timer;
-use super::{Attempt, Dispatcher, Effect, Notice};
+use super::{Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Ticket};
 use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Reason, Receipt, Response};
 
+/// The request that carried a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trip {
+    pub(super) batch_size: u32,
+    pub(super) started_at: Timestamp,
+}
+
 impl Dispatcher {
     /// The server took it.
     pub(super) fn succeed(
         &mut self,
         now: Timestamp,
-        attempt: Attempt,
+        slot: Slot,
+        trip: Trip,
         response: Response,
-        too_large: bool,
         effects: &mut Vec<Effect>,
     ) {
-        if too_large && matches!(self.outbox.get(attempt.slot).cargo, Cargo::Call(_)) {
-            self.bury(now, attempt.slot, Reason::ResponseTooLarge, Some(response), None, effects);
-            return;
-        }
-        let (entry, followers) = self.remove(attempt.slot);
+        let (entry, followers) = self.remove(slot);
         match entry.cargo {
             Cargo::Message(message) => {
                 self.counters.delivered += 1;
@@ -36,15 +39,15 @@ impl Dispatcher {
                     conversation: message.conversation,
                     response,
                     attempts: entry.attempts,
-                    batch_size: 1,
-                    queued: attempt.started_at.since(entry.submitted_at),
+                    batch_size: trip.batch_size,
+                    queued: trip.started_at.since(entry.submitted_at),
                     duplicate: false,
                 };
                 for ticket in followers {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
                     effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
                 }
-                let request = Some(now.since(attempt.started_at));
+                let request = Some(now.since(trip.started_at));
                 effects.push(Effect::Delivered { waiter: entry.waiter, receipt, request });
             }
             Cargo::Call(_) => {
@@ -68,7 +71,7 @@ impl Dispatcher {
         let (entry, followers) = self.remove(slot);
         let failure = DeliveryFailure {
             attempts: entry.attempts,
-            ambiguous: entry.ambiguous || (reason == Reason::Aborted && entry.state == State::InFlight),
+            ambiguous: entry.ambiguous,
             response,
             problem,
             ..Self::failure(&entry.cargo, reason)
@@ -117,7 +120,7 @@ impl Dispatcher {
                 self.timers.clear(until, Timer::Unpark(slot));
                 self.lanes.settle(entry.lane);
             }
-            State::InFlight => self.lanes.settle(entry.lane),
+            State::InFlight | State::Bound => self.lanes.settle(entry.lane),
         }
         if let Some(at) = entry.expires_at {
             self.timers.clear(at, Timer::Expire(slot));

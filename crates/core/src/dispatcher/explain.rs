@@ -94,7 +94,7 @@ impl Dispatcher {
                 let ahead = self.lanes.ahead(entry.lane, slot);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
-            State::Parked { .. } | State::InFlight => (0, 0),
+            State::Parked { .. } | State::Bound | State::InFlight => (0, 0),
         };
         let in_flight = entry.state == State::InFlight;
         let holds = if in_flight { Vec::new() } else { self.holds(now, entry, ahead_in_lane) };
@@ -114,6 +114,7 @@ impl Dispatcher {
         match entry.state {
             State::Parked { until, why: Parking::Retry } => holds.push((Hold::Retry, Some(until))),
             State::Parked { until, why: Parking::NotBefore } => holds.push((Hold::NotBefore, Some(until))),
+            State::Bound => holds.push((Hold::Retry, None)),
             State::Queued | State::InFlight => {
                 holds.extend(entry.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
             }

@@ -4,12 +4,13 @@ use super::outbox::{Entry, State};
 use super::timers::Timer;
 use super::waiting::Waiting;
 use super::{Dispatcher, Effect};
+use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Message, Settle, Submission, Ticket};
 use crate::outcome::{Reason, Receipt, Response};
-use crate::settings::WhenFull;
+use crate::settings::{BatchMode, WhenFull};
 
 /// Promises that may wait for one message, since its id was sent again.
 const FOLLOWERS_MAX: usize = 1_000;
@@ -79,10 +80,15 @@ impl Dispatcher {
                 format!("must be at most queue.maxBytes, {bytes_max} bytes, got {bytes}"),
             ));
         }
-        match &submission.cargo {
-            Cargo::Message(message) => self.settings.route.check(message),
-            Cargo::Call(_) => Ok(()),
+        let Cargo::Message(message) = &submission.cargo else { return Ok(()) };
+        let batch = &self.settings.batch;
+        let alone = ArraySize::default().with(bytes).bytes();
+        if batch.mode == BatchMode::Array && alone > batch.max_bytes {
+            let rule =
+                format!("must fit into batch.maxBytes, {} bytes, in an array of its own, got {alone}", batch.max_bytes);
+            return Err(Error::message("body", rule));
         }
+        self.settings.route.check(message)
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -231,7 +237,7 @@ impl Dispatcher {
     fn withdraw(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
         let entry = self.outbox.get_mut(slot);
         match (&entry.cargo, entry.state) {
-            (Cargo::Message(_), State::InFlight) => entry.withdrawn = true,
+            (Cargo::Message(_), State::InFlight | State::Bound) => entry.withdrawn = true,
             (Cargo::Call(_), State::InFlight) => self.cut(now, slot, effects),
             _ => self.bury(now, slot, Reason::Aborted, None, None, effects),
         }

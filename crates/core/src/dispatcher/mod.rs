@@ -7,15 +7,18 @@ mod drains;
 mod ends;
 mod explain;
 mod gate;
+mod gather;
 mod intake;
 mod letters;
+mod load;
 mod outbox;
 mod pump;
 mod recent;
+mod settle;
 mod timers;
 mod waiting;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +29,12 @@ pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::gate::Gate;
 pub use self::gate::{AttemptId, Cause};
 use self::letters::Letters;
+use self::load::Load;
 use self::outbox::Outbox;
 use self::recent::Recent;
 use self::timers::{Timer, Timers};
 use self::waiting::WaitingRoom;
+use crate::batcher::Limits;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::Shipment;
@@ -165,9 +170,13 @@ pub enum Notice {
 }
 
 /// A request on the wire.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Attempt {
-    slot: Slot,
+    load: Load,
+    /// Slots of the quota that it holds.
+    cost: u32,
+    /// Bytes of its body.
+    bytes: usize,
     generation: Generation,
     started_at: Timestamp,
 }
@@ -190,6 +199,12 @@ pub struct Dispatcher {
     recent: Recent,
     letters: Letters,
     drains: Drains,
+    batch_limits: Limits,
+    /// Bound loads that may go, before anything else: their lanes wait for them.
+    bound: VecDeque<Load>,
+    /// Bound loads that wait for their backoff.
+    parked: HashMap<u64, Load>,
+    parkings: u64,
     attempts: HashMap<AttemptId, Attempt>,
     attempts_made: AttemptId,
     accepted: u64,
@@ -217,6 +232,10 @@ impl Dispatcher {
             followers: HashMap::new(),
             timers: Timers::default(),
             letters: Letters::default(),
+            batch_limits: Limits::new(&settings.batch),
+            bound: VecDeque::new(),
+            parked: HashMap::new(),
+            parkings: 0,
             attempts: HashMap::new(),
             attempts_made: 0,
             accepted: 0,
@@ -260,6 +279,7 @@ impl Dispatcher {
     fn fire(&mut self, now: Timestamp, timer: Timer, effects: &mut Vec<Effect>) {
         match timer {
             Timer::Unpark(slot) => self.unpark(slot),
+            Timer::Release(number) => self.bound.extend(self.parked.remove(&number)),
             Timer::Expire(slot) => self.expire(now, slot, effects),
             Timer::ExpireWaiting(number) => self.expire_waiting(number, effects),
             Timer::Drain(ticket) => {

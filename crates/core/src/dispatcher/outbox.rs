@@ -16,6 +16,8 @@ pub(super) enum State {
     Queued,
     /// Out of its lane, until a time of its own.
     Parked { until: Timestamp, why: Parking },
+    /// Bound to others in a batch that waits to be sent again.
+    Bound,
     /// On the wire.
     InFlight,
 }
@@ -43,7 +45,7 @@ pub(super) struct Entry {
     pub(super) retry_paid: bool,
     /// Some attempt was sent and not answered.
     pub(super) ambiguous: bool,
-    /// The caller has withdrawn it while it was on the wire.
+    /// The caller has withdrawn it while it was on the wire, or bound.
     pub(super) withdrawn: bool,
     pub(super) submitted_at: Timestamp,
     pub(super) first_attempt_at: Option<Timestamp>,

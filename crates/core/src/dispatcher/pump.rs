@@ -1,68 +1,122 @@
-//! The way out: which message starts now, if any may.
-
-use std::time::Duration;
+//! The way out: which request starts now, if any may.
 
 use super::auth::Access;
 use super::gate::Pass;
-use super::outbox::{Entry, Parking, State};
+use super::load::Load;
+use super::outbox::{Parking, State};
 use super::timers::Timer;
 use super::{Attempt, Dispatcher, Effect, Generation};
 use crate::clock::Timestamp;
-use crate::http::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
-use crate::lanes::Slot;
-use crate::message::Cargo;
+use crate::lanes::{LaneId, Slot};
 use crate::outcome::Reason;
 use crate::quota::NotYet;
-use crate::settings::Settings;
+
+/// What goes next.
+#[derive(Clone, Copy)]
+enum Candidate {
+    /// A batch that is repeated, or a part of one that was split.
+    Bound,
+    /// The head of the lane whose turn it is.
+    Turn,
+    /// A request, while the messages before it wait for company.
+    Request(LaneId),
+}
 
 impl Dispatcher {
     /// Starts everything that gate, connections, token and budget allow; notes when to look again.
     pub(super) fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.start_at = None;
-        while let Some((_, slot)) = self.lanes.peek() {
+        while !self.bound.is_empty() || self.lanes.peek().is_some() {
             let is_probe = match self.gate.pass(now) {
                 Pass::Free => false,
                 Pass::Probe => true,
-                Pass::Shut(until) => {
-                    self.start_at = Some(until);
-                    return;
-                }
+                Pass::Shut(until) => return self.look_again(until),
                 Pass::AwaitProbe => return,
             };
             if self.attempts.len() >= self.settings.connections.max {
                 return;
             }
-            if self.park_if_early(now, slot) {
-                continue;
-            }
+            let Some(candidate) = self.candidate(now, effects) else { return };
             let Some(generation) = self.access(now, effects) else { return };
-            match self.quota.take(now) {
-                Ok(()) => self.start(now, generation, is_probe, effects),
-                Err(NotYet::Until(at)) => {
-                    self.start_at = Some(at);
-                    return;
+            match self.quota.check(now, self.least_cost(candidate)) {
+                Ok(()) => {
+                    let Some(load) = self.load(now, candidate) else { return };
+                    self.start(now, load, generation, is_probe, effects);
                 }
+                Err(NotYet::Until(at)) => return self.look_again(at),
                 Err(NotYet::AtAnswer) => return,
             }
         }
     }
 
-    /// A head that waits for a time of its own leaves its lane until then; so does a retry without retry budget.
-    fn park_if_early(&mut self, now: Timestamp, slot: Slot) -> bool {
-        let entry = self.outbox.get_mut(slot);
-        let early = match entry.not_before {
-            Some(at) if at > now => Some((at, Parking::NotBefore)),
-            _ if entry.attempts > 0 && !entry.retry_paid => {
-                let refused = self.retry_budget.withdraw(now).err();
-                entry.retry_paid = refused.is_none();
-                refused.map(|at| (at, Parking::Retry))
+    /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.
+    fn look_again(&mut self, at: Timestamp) {
+        self.start_at = Some(self.start_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    fn candidate(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Candidate> {
+        while let Some(mut load) = self.bound.pop_front() {
+            load.members.retain(|slot| !self.must_end(now, *slot, effects));
+            if load.members.is_empty() {
+                self.bound.extend(load.next());
+            } else if let Err(at) = self.pay_for_retry(now, load.members[0]) {
+                self.park_load(load, at);
+            } else {
+                self.bound.push_front(load);
+                return Some(Candidate::Bound);
             }
-            _ => None,
+        }
+        while let Some((_, slot)) = self.lanes.peek() {
+            if self.park_if_early(now, slot) {
+                continue;
+            }
+            let Some(until) = self.lingers(now, slot) else { return Some(Candidate::Turn) };
+            self.look_again(until);
+            return self.lanes.peek_request().map(Candidate::Request);
+        }
+        None
+    }
+
+    /// Loads are cut to what the budget holds, so one message is enough to begin with.
+    fn least_cost(&self, candidate: Candidate) -> u32 {
+        let members = match candidate {
+            Candidate::Bound => self.bound.front().map_or(1, |load| load.members.len()),
+            Candidate::Turn | Candidate::Request(_) => 1,
+        };
+        self.cost(members).min(self.quota.cost_max())
+    }
+
+    fn load(&mut self, now: Timestamp, candidate: Candidate) -> Option<Load> {
+        match candidate {
+            Candidate::Bound => self.bound.pop_front(),
+            Candidate::Request(lane) => self.lanes.take_from(lane).map(|slot| Load::of(vec![slot])),
+            Candidate::Turn => {
+                let (lane, slot) = self.lanes.take()?;
+                Some(self.gather(now, lane, slot))
+            }
+        }
+    }
+
+    /// A head that waits for a time of its own leaves its lane until then; so does a retry without retry budget.
+    pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot) -> bool {
+        let early = match self.outbox.get(slot).not_before {
+            Some(at) if at > now => Some((at, Parking::NotBefore)),
+            _ => self.pay_for_retry(now, slot).err().map(|at| (at, Parking::Retry)),
         };
         let Some((until, why)) = early else { return false };
         self.lanes.take();
         self.park(slot, until, why);
         true
+    }
+
+    /// A retry is paid for once, however long it waits for the budget afterwards.
+    fn pay_for_retry(&mut self, now: Timestamp, slot: Slot) -> Result<(), Timestamp> {
+        let entry = self.outbox.get_mut(slot);
+        if entry.attempts > 0 && !entry.retry_paid {
+            self.retry_budget.withdraw(now)?;
+            entry.retry_paid = true;
+        }
+        Ok(())
     }
 
     pub(super) fn park(&mut self, slot: Slot, until: Timestamp, why: Parking) {
@@ -75,6 +129,20 @@ impl Dispatcher {
         entry.state = State::Queued;
         let (lane, item) = (entry.lane, entry.item(slot));
         self.lanes.put_back(lane, item);
+    }
+
+    /// Keeps a load together until it may go again.
+    pub(super) fn park_load(&mut self, load: Load, until: Timestamp) {
+        self.bind(&load);
+        self.parkings += 1;
+        self.parked.insert(self.parkings, load);
+        self.timers.set(until, Timer::Release(self.parkings));
+    }
+
+    pub(super) fn bind(&mut self, load: &Load) {
+        for slot in load.all() {
+            self.outbox.get_mut(slot).state = State::Bound;
+        }
     }
 
     fn access(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Generation> {
@@ -92,75 +160,54 @@ impl Dispatcher {
         }
     }
 
-    fn start(&mut self, now: Timestamp, generation: Generation, is_probe: bool, effects: &mut Vec<Effect>) {
-        let Some((_, slot)) = self.lanes.take() else { return };
-        let entry = self.outbox.get_mut(slot);
-        entry.state = State::InFlight;
-        entry.attempts += 1;
-        entry.retry_paid = false;
-        entry.first_attempt_at.get_or_insert(now);
-        let is_retry = entry.attempts > 1;
-        let shipment = shipment(entry, &self.settings);
+    fn start(&mut self, now: Timestamp, load: Load, generation: Generation, is_probe: bool, effects: &mut Vec<Effect>) {
+        let cost = self.cost(load.members.len()).min(self.quota.cost_max());
+        self.quota.take(cost);
+        let mut is_retry = false;
+        for slot in &load.members {
+            let entry = self.outbox.get_mut(*slot);
+            entry.state = State::InFlight;
+            entry.attempts += 1;
+            entry.retry_paid = false;
+            entry.first_attempt_at.get_or_insert(now);
+            is_retry |= entry.attempts > 1;
+        }
         self.counters.requests += 1;
         if is_retry {
             self.counters.retries += 1;
         } else {
             self.retry_budget.deposit();
         }
+        let shipment = self.shipment(&load);
         self.attempts_made += 1;
         let attempt = self.attempts_made;
-        self.attempts.insert(attempt, Attempt { slot, generation, started_at: now });
         if is_probe {
             self.gate.probe(attempt);
         }
+        let bytes = shipment.body.as_ref().map_or(0, bytes::Bytes::len);
+        self.attempts.insert(attempt, Attempt { load, cost, bytes, generation, started_at: now });
         effects.push(Effect::Send { attempt, generation, shipment });
     }
 
     /// A request that nobody waits for any more is cut; it may have arrived, so its slot stays taken for a window.
     pub(super) fn cut(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        let Some(attempt) = self.attempts.iter().find(|(_, attempt)| attempt.slot == slot).map(|(id, _)| *id) else {
-            return;
-        };
-        self.attempts.remove(&attempt);
-        self.quota.answered(now);
-        if self.gate.is_probe(attempt) {
+        let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
+        let Some(id) = self.attempts.iter().find(|(_, attempt)| carries(attempt)).map(|(id, _)| *id) else { return };
+        if let Some(attempt) = self.attempts.remove(&id) {
+            self.quota.answered(now, attempt.cost);
+        }
+        if self.gate.is_probe(id) {
             self.gate.probe_lost();
         }
-        effects.push(Effect::Cut(attempt));
+        effects.push(Effect::Cut(id));
+        self.outbox.get_mut(slot).ambiguous = true;
         self.bury(now, slot, Reason::Aborted, None, None, effects);
     }
 
     /// Expires a message that isn't on the wire; one that is has its answer to wait for.
     pub(super) fn expire(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        if self.outbox.get(slot).state != State::InFlight {
+        if matches!(self.outbox.get(slot).state, State::Queued | State::Parked { .. }) {
             self.bury(now, slot, Reason::Expired, None, None, effects);
         }
-    }
-}
-
-fn shipment(entry: &Entry, settings: &Settings) -> Shipment {
-    let timeout: Duration = settings.connections.request_timeout;
-    match &entry.cargo {
-        Cargo::Message(message) => Shipment {
-            method: "POST".into(),
-            // Checked at the door, so there is a path.
-            path: settings.route.path(message).unwrap_or_default(),
-            headers: Vec::new(),
-            body: Some(message.body.clone()),
-            idempotency_key: Some(message.id.clone()),
-            timeout,
-            response_bytes_max: MESSAGE_RESPONSE_BYTES_MAX,
-            keep_headers: false,
-        },
-        Cargo::Call(call) => Shipment {
-            method: call.method.clone(),
-            path: call.path.to_string(),
-            headers: call.headers.clone(),
-            body: call.body.clone(),
-            idempotency_key: None,
-            timeout: call.timeout.unwrap_or(timeout),
-            response_bytes_max: call.response_bytes_max,
-            keep_headers: true,
-        },
     }
 }

@@ -11,6 +11,8 @@ use crate::message::Ticket;
 pub(super) enum Timer {
     /// A parked message goes back to its lane.
     Unpark(Slot),
+    /// A batch that is repeated as it is may go again.
+    Release(u64),
     /// A message in the outbox expires.
     Expire(Slot),
     /// A submission in the waiting room expires.

@@ -109,6 +109,29 @@ impl Lanes {
         Some((lane, slot))
     }
 
+    /// The head of a lane, whether or not it is the lane's turn.
+    pub fn head_of(&self, lane: LaneId) -> Option<Slot> {
+        self.lanes[lane as usize].queue.head()
+    }
+
+    /// Hands out one more message of a lane, to travel with those of it that are outstanding.
+    pub fn take_from(&mut self, lane: LaneId) -> Option<Slot> {
+        let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links)?;
+        self.lanes[lane as usize].outstanding += 1;
+        self.refresh(lane, false);
+        Some(slot)
+    }
+
+    /// The first ready lane that is a request's.
+    pub fn peek_request(&self) -> Option<LaneId> {
+        self.ready.iter().find(|lane| self.lanes[*lane as usize].conversation.is_none())
+    }
+
+    /// How many lanes have a message that may go.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// An outstanding message goes back to the head of its lane, and the lane to the head of its like.
     pub fn put_back(&mut self, lane: LaneId, item: Item) {
         let state = &mut self.lanes[lane as usize];

@@ -70,6 +70,17 @@ impl Ready {
         }
     }
 
+    /// How many lanes are ready.
+    pub(super) fn len(&self) -> usize {
+        self.lanes
+    }
+
+    /// All ready lanes, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = LaneId> {
+        let entries = self.queues.values().flatten();
+        entries.filter(|(lane, stamp)| self.stands[*lane as usize].stamp == *stamp).map(|(lane, _)| *lane)
+    }
+
     /// The lane whose turn it is.
     pub(super) fn peek(&mut self) -> Option<LaneId> {
         let priority = self.choose()?;

@@ -30,14 +30,14 @@ impl Quota {
         Self { windows: rates.iter().map(|rate| Window::new(*rate, now)).collect() }
     }
 
-    /// Takes a slot of every window, or none.
+    /// Whether `cost` slots are free in every window.
     ///
     /// # Errors
     /// When to ask again.
-    pub fn take(&mut self, now: Timestamp) -> Result<(), NotYet> {
+    pub fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
         let mut latest = None;
         for window in &mut self.windows {
-            match window.check(now) {
+            match window.check(now, cost) {
                 Ok(()) => {}
                 Err(NotYet::AtAnswer) => return Err(NotYet::AtAnswer),
                 Err(NotYet::Until(at)) => latest = latest.max(Some(at)),
@@ -45,26 +45,33 @@ impl Quota {
         }
         match latest {
             Some(at) => Err(NotYet::Until(at)),
-            None => {
-                self.windows.iter_mut().for_each(Window::take);
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 
+    /// Takes slots that [`Self::check`] found free.
+    pub fn take(&mut self, cost: u32) {
+        self.windows.iter_mut().for_each(|window| window.take(cost));
+    }
+
     /// The request was answered, or may have arrived: its slots come back a window after this.
-    pub fn answered(&mut self, now: Timestamp) {
-        self.windows.iter_mut().for_each(|window| window.answered(now));
+    pub fn answered(&mut self, now: Timestamp, cost: u32) {
+        self.windows.iter_mut().for_each(|window| window.answered(now, cost));
     }
 
     /// The request never reached the server: its slots are free at once.
-    pub fn unsent(&mut self) {
-        self.windows.iter_mut().for_each(Window::unsent);
+    pub fn unsent(&mut self, cost: u32) {
+        self.windows.iter_mut().for_each(|window| window.unsent(cost));
     }
 
     /// After a pause requests leave evenly spaced at first, not as a flood.
     pub fn restart(&mut self, now: Timestamp) {
         self.windows.iter_mut().for_each(|window| window.restart(now));
+    }
+
+    /// The most that one request may cost: what the smallest window, or its burst, holds.
+    pub fn cost_max(&self) -> u32 {
+        self.windows.iter().map(|window| window.rate().burst.get()).min().unwrap_or(u32::MAX)
     }
 
     /// Slots that are free in every window.

@@ -4,6 +4,7 @@
 //! idle time, where a burst has no cost and waiting has one; it is wrong after a pause, when a server has just said that
 //! it had too much: then the bucket starts empty, and requests leave one by one at the quota's rate.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,8 +41,9 @@ pub(super) struct Pacer {
     limiter: RateLimiter<NotKeyed, InMemoryState, Now, NoOpMiddleware<Nanos>>,
     now: Now,
     quota: Quota,
-    /// A cell that GCRA has already granted: asking it twice would spend twice.
-    granted: bool,
+    /// Cells that GCRA has granted and that are not spent, so that asking twice doesn't spend twice; below zero after a
+    /// request that cost more than was asked for.
+    granted: i64,
 }
 
 impl Pacer {
@@ -53,27 +55,27 @@ impl Pacer {
         // A period of zero is the only thing that governor refuses here.
         let quota = Quota::with_period(spacing).unwrap_or_else(|| Quota::per_second(rate.requests));
         let quota = quota.allow_burst(rate.burst);
-        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), now: clock, quota, granted: false }
+        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), now: clock, quota, granted: 0 }
     }
 
-    /// Whether a request may leave now; the grant stays until [`Self::take`].
-    pub(super) fn check(&mut self, now: Timestamp) -> Result<(), Timestamp> {
-        if self.granted {
-            return Ok(());
-        }
+    /// Whether a request of this cost may leave now; the grant stays until [`Self::take`].
+    pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), Timestamp> {
         self.now.set(now);
-        match self.limiter.check() {
-            Ok(()) => {
-                self.granted = true;
-                Ok(())
+        while let Some(missing) = u32::try_from(i64::from(cost) - self.granted).ok().and_then(NonZeroU32::new) {
+            // More than a burst at once is never granted.
+            let part = missing.min(self.quota.burst_size());
+            match self.limiter.check_n(part) {
+                Ok(Ok(())) => self.granted += i64::from(part.get()),
+                Ok(Err(not_until)) => return Err(now.after(not_until.wait_time_from(self.now.now()) + ROUNDING)),
+                Err(_) => break,
             }
-            Err(not_until) => Err(now.after(not_until.wait_time_from(self.now.now()) + ROUNDING)),
         }
+        Ok(())
     }
 
     /// Spends the grant.
-    pub(super) fn take(&mut self) {
-        self.granted = false;
+    pub(super) fn take(&mut self, cost: u32) {
+        self.granted -= i64::from(cost);
     }
 
     /// Starts anew with an empty bucket.
@@ -82,7 +84,7 @@ impl Pacer {
         self.limiter = RateLimiter::direct_with_clock(self.quota, self.now.clone());
         // The whole burst fits by definition; what is left is an empty bucket.
         let _emptied = self.limiter.check_n(self.quota.burst_size());
-        self.granted = false;
+        self.granted = 0;
     }
 }
 

@@ -29,29 +29,31 @@ impl Window {
         Self { rate, pacer: Pacer::new(rate, now), on_the_wire: 0, cooling: VecDeque::new() }
     }
 
-    /// Whether a slot is free; [`Self::take`] takes it.
-    pub(super) fn check(&mut self, now: Timestamp) -> Result<(), NotYet> {
+    /// Whether `cost` slots are free; [`Self::take`] takes them.
+    pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
         while self.cooling.front().is_some_and(|free| *free <= now) {
             self.cooling.pop_front();
         }
-        if self.held() >= self.limit() {
-            return Err(self.cooling.front().map_or(NotYet::AtAnswer, |free| NotYet::Until(*free)));
+        let missing = (self.held() + cost as usize).saturating_sub(self.limit());
+        if missing > 0 {
+            return Err(self.cooling.get(missing - 1).map_or(NotYet::AtAnswer, |free| NotYet::Until(*free)));
         }
-        self.pacer.check(now).map_err(NotYet::Until)
+        self.pacer.check(now, cost).map_err(NotYet::Until)
     }
 
-    pub(super) fn take(&mut self) {
-        self.pacer.take();
-        self.on_the_wire += 1;
+    pub(super) fn take(&mut self, cost: u32) {
+        self.pacer.take(cost);
+        self.on_the_wire += cost;
     }
 
-    pub(super) fn answered(&mut self, now: Timestamp) {
-        self.on_the_wire = self.on_the_wire.saturating_sub(1);
-        self.cooling.push_back(now.after(self.rate.per + GUARD));
+    pub(super) fn answered(&mut self, now: Timestamp, cost: u32) {
+        self.on_the_wire = self.on_the_wire.saturating_sub(cost);
+        let free = now.after(self.rate.per + GUARD);
+        self.cooling.extend(std::iter::repeat_n(free, cost as usize));
     }
 
-    pub(super) fn unsent(&mut self) {
-        self.on_the_wire = self.on_the_wire.saturating_sub(1);
+    pub(super) fn unsent(&mut self, cost: u32) {
+        self.on_the_wire = self.on_the_wire.saturating_sub(cost);
     }
 
     pub(super) fn restart(&mut self, now: Timestamp) {

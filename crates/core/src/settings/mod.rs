@@ -1,5 +1,6 @@
 //! Options: raw JSON in, [`Settings`] out. A `Settings` is always valid; every rule on options stands here and nowhere else.
 
+mod batch;
 mod reader;
 pub mod region;
 mod route;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
+pub use self::batch::{BatchMode, BatchSettings, Cost, TextUnits};
 use self::reader::Reader;
 pub use self::route::{PRESETS, Route};
 use crate::error::Error;
@@ -35,6 +37,8 @@ pub struct Settings {
     pub rates: Vec<Rate>,
     /// Attempts, age, pauses.
     pub retry: RetrySettings,
+    /// Whether and how messages travel together.
+    pub batch: BatchSettings,
     /// Whether a conversation's messages wait for each other.
     pub ordering: Ordering,
     /// The outbox's limits.
@@ -159,12 +163,14 @@ impl Settings {
             .ok_or_else(|| root.refuse("organization", "a string: the key of the shared budget"))?
             .to_owned();
         let (api_url, login_url) = urls(&root)?;
+        let route = route(&root)?;
         let mut settings = Self {
             organization,
             api_url,
             login_url,
             credentials: credentials(&root)?,
-            route: route(&root)?,
+            batch: batch::read(&root, &route)?,
+            route,
             rates: rates(&root)?,
             retry: retry(&root)?,
             ordering: root.choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
@@ -174,7 +180,6 @@ impl Settings {
             trail: BTreeMap::new(),
         };
         store(&root)?;
-        batch(&root)?;
         settings.trail = root.finish()?.take();
         Ok(settings)
     }
@@ -268,11 +273,11 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
                 .ok_or_else(|| object.refuse("path", "a path such as \"/x/{conversationId}\""))?;
             let route =
                 Route::custom(path, object.text("textField", 128)?).map_err(|rule| object.refuse("path", rule))?;
-            object.integer("maxTextLength", 1..=1_000_000, 4_000)?;
-            object.choice("array", &[("false", false)]).or_else(|_| match object.value("array") {
-                Some(Value::Bool(_)) => Ok(false),
-                _ => Err(object.refuse("array", "true or false")),
-            })?;
+            let route = route.with_array(object.choice_of_bool("array", false)?).with_text_length_max(object.integer(
+                "maxTextLength",
+                1..=1_000_000,
+                route::TEXT_LENGTH_MAX,
+            )?);
             object.finish()?;
             Ok(route)
         }
@@ -325,21 +330,6 @@ fn store(root: &Reader<'_>) -> Result<(), Error> {
         Some(_) => Err(root.refuse("store", rule)),
         None => Err(root.refuse("store", format_args!("{rule}; it must be chosen, since it decides what survives"))),
     }
-}
-
-fn batch(root: &Reader<'_>) -> Result<(), Error> {
-    let Some(object) = root.object("batch")? else {
-        root.note("batch.mode", "none");
-        return Ok(());
-    };
-    let mode = object.choice("mode", &[("none", "none"), ("array", "array"), ("merge", "merge")])?;
-    if mode != "none" {
-        return Err(Error::config("batch.mode", format!("{mode:?} is not available in this version: use \"none\"")));
-    }
-    object.integer("maxMessages", 1..=10_000, 10)?;
-    object.integer("maxBytes", 1_024..=16_777_216, 256_000)?;
-    object.integer("lingerMs", 0..=60_000, 500)?;
-    object.finish().map(drop)
 }
 
 fn retry(root: &Reader<'_>) -> Result<RetrySettings, Error> {

@@ -103,6 +103,16 @@ impl<'a> Reader<'a> {
         Ok(*choice)
     }
 
+    /// True or false.
+    pub(super) fn choice_of_bool(&self, key: &'static str, default: bool) -> Result<bool, Error> {
+        let value = match self.value(key) {
+            None => default,
+            Some(value) => value.as_bool().ok_or_else(|| self.refuse(key, "true or false"))?,
+        };
+        self.note(key, value);
+        Ok(value)
+    }
+
     /// A text without control characters.
     pub(super) fn text(&self, key: &'static str, bytes_max: usize) -> Result<Option<&'a str>, Error> {
         let Some(value) = self.value(key) else { return Ok(None) };

@@ -10,6 +10,13 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 const PLACEHOLDER_CONVERSATION: &str = "conversationId";
 
+/// The longest text of a merged message unless the route says otherwise: web and open messaging take 2,000 or 4,000
+/// characters, by conflicting sources, so the lower one.
+pub(super) const TEXT_LENGTH_MAX: u64 = 2_000;
+
+/// The preset whose route takes an array.
+const ARRAY_PRESET: &str = "messaging-array";
+
 /// `(name, path, text field)` of the presets.
 pub const PRESETS: [(&str, &str, Option<&str>); 7] = [
     ("messaging", "/api/v2/messaging/conversations/{conversationId}/messages", Some("text")),
@@ -36,13 +43,15 @@ enum Piece {
 pub struct Route {
     pieces: Vec<Piece>,
     text_field: Option<String>,
+    array: bool,
+    text_length_max: usize,
 }
 
 impl Route {
     /// A preset by its name.
     pub fn preset(name: &str) -> Option<Self> {
         let (_, path, text_field) = PRESETS.iter().find(|(preset, ..)| *preset == name)?;
-        Some(Self { pieces: pieces(path).ok()?, text_field: text_field.map(str::to_owned) })
+        Self::custom(path, *text_field).ok().map(|route| route.with_array(name == ARRAY_PRESET))
     }
 
     /// A route of the caller's own.
@@ -50,7 +59,39 @@ impl Route {
     /// # Errors
     /// What is wrong with the path, as a phrase that follows "must be".
     pub fn custom(path: &str, text_field: Option<&str>) -> Result<Self, &'static str> {
-        Ok(Self { pieces: pieces(path)?, text_field: text_field.map(str::to_owned) })
+        Ok(Self {
+            pieces: pieces(path)?,
+            text_field: text_field.map(str::to_owned),
+            array: false,
+            text_length_max: TEXT_LENGTH_MAX as usize,
+        })
+    }
+
+    /// The same route, taking arrays or not.
+    #[must_use]
+    pub fn with_array(self, array: bool) -> Self {
+        Self { array, ..self }
+    }
+
+    /// The same route with another limit on texts.
+    #[must_use]
+    pub fn with_text_length_max(self, length: u64) -> Self {
+        Self { text_length_max: usize::try_from(length).unwrap_or(usize::MAX), ..self }
+    }
+
+    /// Whether the body is an array of messages; then a single message is an array of one.
+    pub fn is_array(&self) -> bool {
+        self.array
+    }
+
+    /// Whether the path differs by conversation.
+    pub fn names_conversation(&self) -> bool {
+        self.names(PLACEHOLDER_CONVERSATION)
+    }
+
+    /// The longest text of a merged message.
+    pub fn text_length_max(&self) -> usize {
+        self.text_length_max
     }
 
     /// The body's field that holds the text.

@@ -1,0 +1,13 @@
+//! Batches: which messages may travel in one request, how their bodies become one, and how one answer becomes many.
+//!
+//! Pure functions and small state; the dispatcher decides when.
+
+mod array;
+mod items;
+mod limits;
+mod merge;
+
+pub use self::array::{ArraySize, join};
+pub use self::items::{Item, read_items};
+pub use self::limits::Limits;
+pub use self::merge::Merge;

@@ -1,0 +1,128 @@
+//! What travels in one request: one message, or several that share its fate until the server tells them apart.
+
+use std::collections::VecDeque;
+
+use crate::lanes::Slot;
+
+/// The messages of one request, and what its failure or success leads to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Load {
+    /// In the order of the body.
+    pub(super) members: Vec<Slot>,
+    /// The other parts of the batch that it was split from; they follow one after the other, which keeps their order.
+    rest: VecDeque<Part>,
+    /// Must be repeated with the same members: the server may know it.
+    frozen: bool,
+}
+
+/// A part of a split batch that waits for its turn.
+#[derive(Clone, Debug)]
+struct Part {
+    members: Vec<Slot>,
+    /// The batch that it is half of was refused for one message's fault: if the other half passes, the fault is here.
+    at_fault_if_reached: bool,
+}
+
+impl Load {
+    pub(super) fn of(members: Vec<Slot>) -> Self {
+        Self { members, ..Self::default() }
+    }
+
+    /// Whether it travels as it is, rather than its members each by their lane.
+    pub(super) fn is_bound(&self) -> bool {
+        self.frozen || !self.rest.is_empty()
+    }
+
+    pub(super) fn freeze(mut self) -> Self {
+        self.frozen = true;
+        self
+    }
+
+    /// Halves a refused batch: the first half goes now, the second after it. `one_is_at_fault` when the refusal was about a
+    /// message's content rather than the batch's size.
+    pub(super) fn split(mut self, one_is_at_fault: bool) -> Self {
+        // The fault is in this part, so it says nothing about the parts behind it any more.
+        self.rest.iter_mut().for_each(|part| part.at_fault_if_reached = false);
+        self.halve(one_is_at_fault);
+        self
+    }
+
+    /// The message at fault was found, alone: what is left of the batch is probably sound, and travels together again.
+    pub(super) fn reunite(mut self) -> Self {
+        let members: Vec<Slot> = self.rest.drain(..).flat_map(|part| part.members).collect();
+        if !members.is_empty() {
+            self.rest.push_back(Part { members, at_fault_if_reached: false });
+        }
+        self
+    }
+
+    /// All messages in it, the parts that follow included.
+    pub(super) fn all(&self) -> impl Iterator<Item = Slot> {
+        self.members.iter().chain(self.rest.iter().flat_map(|part| &part.members)).copied()
+    }
+
+    fn halve(&mut self, one_is_at_fault: bool) {
+        let second = self.members.split_off(self.members.len().div_ceil(2));
+        self.rest.push_front(Part { members: second, at_fault_if_reached: one_is_at_fault });
+        self.frozen = false;
+    }
+
+    /// The part that follows when all members are settled. A part that is known to hold the fault is halved without asking.
+    pub(super) fn next(mut self) -> Option<Self> {
+        let part = self.rest.pop_front()?;
+        self.members = part.members;
+        self.frozen = false;
+        if part.at_fault_if_reached && self.members.len() > 1 {
+            self.halve(true);
+        }
+        Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    /// Sends a batch to a server that refuses whatever holds a poison: requests made, and the order of all that passed or
+    /// was found at fault alone.
+    fn deliver(count: u32, poison: &BTreeSet<u32>) -> (usize, Vec<u32>) {
+        let mut requests = 0;
+        let mut settled = Vec::new();
+        let mut next = Some(Load::of((0..count).collect()));
+        while let Some(load) = next {
+            requests += 1;
+            let refused = load.members.iter().any(|slot| poison.contains(slot));
+            next = if refused && load.members.len() > 1 {
+                Some(load.split(true))
+            } else if refused {
+                settled.extend(&load.members);
+                load.reunite().next()
+            } else {
+                settled.extend(&load.members);
+                load.next()
+            };
+        }
+        (requests, settled)
+    }
+
+    #[test]
+    fn one_poison_among_n_costs_at_most_twice_the_logarithm_and_two() {
+        for count in 2..200_u32 {
+            for poison in 0..count {
+                let (requests, settled) = deliver(count, &BTreeSet::from([poison]));
+                assert!(requests as f64 <= 2.0 * f64::from(count).log2() + 2.0, "{poison} of {count}: {requests}");
+                assert_eq!(settled, (0..count).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_message_ends_once_and_in_order(count in 1..64_u32, poison in proptest::collection::btree_set(0..64_u32, 0..64)) {
+            let (_, settled) = deliver(count, &poison);
+            prop_assert_eq!(settled, (0..count).collect::<Vec<_>>());
+        }
+    }
+}

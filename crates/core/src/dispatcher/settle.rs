@@ -1,0 +1,234 @@
+//! What an answer does to the messages that it is for.
+
+use std::time::Duration;
+
+use super::ends::Trip;
+use super::load::Load;
+use super::outbox::Parking;
+use super::{Attempt, Dispatcher, Effect};
+use crate::batcher::{Item, read_items};
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::message::Cargo;
+use crate::outcome::{Reason, Response};
+use crate::retry::{Answer, Backoff, Verdict, classify};
+use crate::settings::Ambiguous;
+
+/// Between attempts of a message.
+const RETRY_BACKOFF: Backoff = Backoff::new(Duration::ZERO, Duration::from_millis(200), Duration::from_secs(30));
+
+/// The statuses that say that a batch was too large, or one of its messages wrong.
+const TOO_LARGE: u16 = 413;
+const BAD_REQUEST: u16 = 400;
+
+/// What came back, apart from its verdict.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    response: Option<Response>,
+    problem: Option<String>,
+}
+
+impl Dispatcher {
+    pub(super) fn settle(
+        &mut self,
+        now: Timestamp,
+        attempt: Attempt,
+        verdict: Verdict,
+        answer: Answer,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (too_large, told) = match answer {
+            Answer::Answered { response, .. } => (false, Told { response: Some(response), problem: None }),
+            Answer::TooLarge { response, .. } => (true, Told { response: Some(response), problem: None }),
+            Answer::Unsent { problem } | Answer::Unanswered { problem } => {
+                (false, Told { response: None, problem: Some(problem) })
+            }
+        };
+        match verdict {
+            Verdict::Delivered if too_large && self.carries_call(&attempt.load) => {
+                self.end(now, attempt.load, Reason::ResponseTooLarge, &told, effects);
+            }
+            Verdict::Delivered => self.deliver(now, attempt, told.response.unwrap_or_default(), effects),
+            Verdict::Throttled | Verdict::Unauthorised => self.keep_places(now, attempt.load, effects),
+            Verdict::Ambiguous => self.repeat_or_end(now, attempt.load, &told, effects),
+            Verdict::Transient => self.retry(now, attempt.load, &told, effects),
+            Verdict::Rejected => self.reject(now, attempt, &told, effects),
+        }
+    }
+
+    fn carries_call(&self, load: &Load) -> bool {
+        load.members.iter().any(|slot| matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)))
+    }
+
+    /// One status for all, or one for each message of an array.
+    fn deliver(&mut self, now: Timestamp, attempt: Attempt, response: Response, effects: &mut Vec<Effect>) {
+        let Attempt { load, bytes, started_at, .. } = attempt;
+        self.batch_limits.passed(load.members.len(), bytes);
+        let trip = Trip { batch_size: u32::try_from(load.members.len()).unwrap_or(u32::MAX), started_at };
+        let items =
+            if self.settings.route.is_array() && !response.truncated { self.items(&load, &response) } else { None };
+        for (index, slot) in load.members.iter().enumerate() {
+            match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
+                None => self.succeed(now, *slot, trip, response.clone(), effects),
+                Some(item) => self.deliver_item(now, *slot, trip, item, &response, effects),
+            }
+        }
+        self.bind_next(load);
+    }
+
+    fn items(&self, load: &Load, response: &Response) -> Option<Vec<Option<Item>>> {
+        let ids: Vec<&str> = load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()).collect();
+        if ids.len() == load.members.len() { read_items(&response.body, &ids) } else { None }
+    }
+
+    /// A message that the list says nothing certain about has an unknown outcome.
+    fn deliver_item(
+        &mut self,
+        now: Timestamp,
+        slot: Slot,
+        trip: Trip,
+        item: Option<Item>,
+        whole: &Response,
+        effects: &mut Vec<Effect>,
+    ) {
+        let alone = Load::of(vec![slot]);
+        let Some(Item { status, body }) = item else {
+            let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
+            return self.repeat_or_end(now, alone, &Told { response: None, problem }, effects);
+        };
+        let response = Response { status, body, ..whole.clone() };
+        let told = Told { response: Some(response.clone()), problem: None };
+        let answer = Answer::Answered { response: response.clone(), evidence: Default::default() };
+        match classify(&answer) {
+            Verdict::Delivered => self.succeed(now, slot, trip, response, effects),
+            Verdict::Throttled => {
+                self.counters.throttled += 1;
+                self.pause_for_item(now, trip.started_at, effects);
+                self.keep_places(now, alone, effects);
+            }
+            Verdict::Unauthorised => self.keep_places(now, alone, effects),
+            Verdict::Transient | Verdict::Ambiguous => self.retry(now, alone, &told, effects),
+            Verdict::Rejected => self.end(now, alone, Reason::Rejected, &told, effects),
+        }
+    }
+
+    /// The answer was about the organisation, not about the messages: no attempt is spent, places are kept.
+    fn keep_places(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
+        for slot in &load.members {
+            self.outbox.get_mut(*slot).attempts -= 1;
+        }
+        if load.is_bound() {
+            self.bind(&load);
+            self.bound.push_front(load);
+            return;
+        }
+        for slot in load.members {
+            if !self.must_end(now, slot, effects) {
+                self.unpark(slot);
+            }
+        }
+    }
+
+    fn repeat_or_end(&mut self, now: Timestamp, load: Load, told: &Told, effects: &mut Vec<Effect>) {
+        for slot in &load.members {
+            self.outbox.get_mut(*slot).ambiguous = true;
+        }
+        if !load.members.iter().all(|slot| self.may_repeat(*slot)) {
+            self.end(now, load, Reason::Ambiguous, told, effects);
+        } else if load.members.len() > 1 {
+            // The server may have taken it: the repetition must be the same, so that a server that knows it can tell.
+            self.retry(now, load.freeze(), told, effects);
+        } else {
+            self.retry(now, load, told, effects);
+        }
+    }
+
+    /// Whether an unknown outcome may be tried again.
+    fn may_repeat(&self, slot: Slot) -> bool {
+        let by_setting = self.settings.retry.ambiguous == Ambiguous::Retry;
+        match &self.outbox.get(slot).cargo {
+            Cargo::Message(_) => by_setting,
+            Cargo::Call(call) => by_setting || call.idempotent(),
+        }
+    }
+
+    fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
+        let attempts = load.members.first().map_or(1, |slot| self.outbox.get(*slot).attempts);
+        let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random));
+        load.members
+            .retain(|slot| !self.must_end(now, *slot, effects) && !self.is_exhausted(now, at, *slot, told, effects));
+        if load.members.is_empty() {
+            self.bind_next(load);
+        } else if load.is_bound() {
+            self.park_load(load, at);
+        } else {
+            load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
+        }
+    }
+
+    fn is_exhausted(
+        &mut self,
+        now: Timestamp,
+        next: Timestamp,
+        slot: Slot,
+        told: &Told,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let (entry, limits) = (self.outbox.get(slot), self.settings.retry);
+        let age_ends = entry.first_attempt_at.unwrap_or(now).after(limits.max_age);
+        let exhausted = entry.attempts >= limits.max_attempts || next > age_ends;
+        if exhausted {
+            self.bury(now, slot, Reason::Exhausted, told.response.clone(), told.problem.clone(), effects);
+        }
+        exhausted
+    }
+
+    /// The end of messages that were withdrawn, or have expired, while they were on the wire or bound.
+    pub(super) fn must_end(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        let entry = self.outbox.get(slot);
+        let expired = entry.expires_at.is_some_and(|at| at <= now);
+        // A request whose promise was refused meanwhile has nobody to answer to.
+        let orphaned = matches!(entry.cargo, Cargo::Call(_)) && entry.waiter.is_none();
+        let reason = match (entry.withdrawn || orphaned, expired) {
+            (true, _) => Reason::Aborted,
+            (false, true) => Reason::Expired,
+            (false, false) => return false,
+        };
+        self.bury(now, slot, reason, None, None, effects);
+        true
+    }
+
+    /// A refused batch is halved, down to the one message that is at fault.
+    fn reject(&mut self, now: Timestamp, attempt: Attempt, told: &Told, effects: &mut Vec<Effect>) {
+        let Attempt { load, bytes, .. } = attempt;
+        let status = told.response.as_ref().map_or(0, |response| response.status);
+        if load.members.len() < 2 || !matches!(status, TOO_LARGE | BAD_REQUEST) {
+            let load = if status == BAD_REQUEST { load.reunite() } else { load };
+            return self.end(now, load, Reason::Rejected, told, effects);
+        }
+        if status == TOO_LARGE {
+            self.batch_limits.too_large(load.members.len(), bytes);
+        }
+        for slot in &load.members {
+            // The refusal was the batch's: it is no attempt of each of its messages.
+            self.outbox.get_mut(*slot).attempts -= 1;
+        }
+        let load = load.split(status == BAD_REQUEST);
+        self.bind(&load);
+        self.bound.push_back(load);
+    }
+
+    fn end(&mut self, now: Timestamp, load: Load, reason: Reason, told: &Told, effects: &mut Vec<Effect>) {
+        for slot in &load.members {
+            self.bury(now, *slot, reason, told.response.clone(), told.problem.clone(), effects);
+        }
+        self.bind_next(load);
+    }
+
+    /// What was split from the same batch goes on.
+    fn bind_next(&mut self, load: Load) {
+        if let Some(next) = load.next() {
+            self.bound.push_back(next);
+        }
+    }
+}
