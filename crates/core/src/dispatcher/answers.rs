@@ -43,18 +43,14 @@ impl Dispatcher {
             Answer::Unsent { problem } | Answer::Unanswered { problem } => (false, None, Some(problem)),
         };
         match (verdict, response) {
+            (Verdict::Delivered, Some(response)) if !too_large && self.is_cut_short(attempt.slot, &response) => {
+                self.repeat_or_bury(now, attempt.slot, Some(response), problem, effects);
+            }
             (Verdict::Delivered, Some(response)) => {
                 self.succeed(now, attempt, response, too_large, effects);
             }
             (Verdict::Throttled | Verdict::Unauthorised, _) => self.keep_place(now, attempt.slot, effects),
-            (Verdict::Ambiguous, response) => {
-                self.outbox.get_mut(attempt.slot).ambiguous = true;
-                if self.may_repeat(attempt.slot) {
-                    self.retry(now, attempt.slot, response, problem, effects);
-                } else {
-                    self.bury(now, attempt.slot, Reason::Ambiguous, response, problem, effects);
-                }
-            }
+            (Verdict::Ambiguous, response) => self.repeat_or_bury(now, attempt.slot, response, problem, effects),
             (Verdict::Transient, response) => self.retry(now, attempt.slot, response, problem, effects),
             (Verdict::Delivered | Verdict::Rejected, response) => {
                 self.bury(now, attempt.slot, Reason::Rejected, response, problem, effects);
@@ -249,12 +245,33 @@ impl Dispatcher {
         true
     }
 
-    /// Whether an unknown outcome may be tried again.
-    fn may_repeat(&self, slot: Slot) -> bool {
+    /// A message is delivered by the status; a request without the whole of its answer isn't answered.
+    fn is_cut_short(&self, slot: Slot, response: &Response) -> bool {
+        response.truncated && matches!(self.outbox.get(slot).cargo, Cargo::Call(_))
+    }
+
+    fn repeat_or_bury(
+        &mut self,
+        now: Timestamp,
+        slot: Slot,
+        response: Option<Response>,
+        problem: Option<String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.outbox.get_mut(slot).ambiguous = true;
+        if self.may_repeat(slot, response.is_some()) {
+            self.retry(now, slot, response, problem, effects);
+        } else {
+            self.bury(now, slot, Reason::Ambiguous, response, problem, effects);
+        }
+    }
+
+    /// Whether what may have been processed, or by the status of its cut answer surely was, may be sent again.
+    fn may_repeat(&self, slot: Slot, is_processed: bool) -> bool {
         let by_setting = self.settings.retry.ambiguous == Ambiguous::Retry;
         match &self.outbox.get(slot).cargo {
             Cargo::Message(_) => by_setting,
-            Cargo::Call(call) => by_setting || call.idempotent(),
+            Cargo::Call(call) => call.idempotent() || (by_setting && !is_processed),
         }
     }
 
