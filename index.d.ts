@@ -224,7 +224,7 @@ export interface Receipt {
   conversationId: string
   /** The HTTP status, 200 to 299. */
   status: number
-  /** The body of the answer: parsed if it is JSON, else its text. */
+  /** The body of the answer: parsed if it is JSON, else its text; null if there is none. */
   body: any
   /** Attempts that were made; answers of 429 and 401 don't count. */
   attempts: number
@@ -283,7 +283,7 @@ export interface ApiResponse {
   status: number
   /** Names in lower case; several headers of one name are joined by `', '`. */
   headers: Record<string, string>
-  /** Parsed if the content type says JSON, else the text. */
+  /** Parsed if the content type says JSON, else the text; null if there is none. */
   body: any
 }
 
@@ -308,7 +308,7 @@ export interface DeadLetterEvent {
   reason: 'rejected' | 'exhausted' | 'expired' | 'ambiguous' | 'aborted'
   /** The last HTTP status, if there was an answer. */
   status: number | null
-  /** The body of the last answer, cut to a bounded length. */
+  /** The body of the last answer, as in a receipt, cut to a bounded length. */
   response: any
   /** Attempts that were made. */
   attempts: number

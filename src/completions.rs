@@ -7,7 +7,7 @@ use spillway_core::engine::sink::{Completion, Happening};
 use spillway_core::message::Cargo;
 use spillway_core::outcome::{DeadLetter, DeliveryFailure, Receipt};
 
-use crate::errors::{body_data, error_data, headers_data, response_data};
+use crate::errors::{body_by_type_data, body_data, error_data, headers_data};
 
 /// Appends one completion to the array's text; the brackets are added when it is taken.
 pub(crate) fn write(text: &mut String, completion: &Completion, clock: &Clock) {
@@ -26,8 +26,7 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
             json!([ticket, "ok", {
                 "status": response.status,
                 "headers": headers_data(response),
-                "body": body_data(response),
-                "attempts": answer.attempts,
+                "body": body_by_type_data(response),
             }])
         }
         Completion::Failed(ticket, error) => json!([ticket, "err", error_data(error)]),
@@ -63,31 +62,31 @@ fn receipt_data(receipt: &Receipt) -> Value {
     data
 }
 
-fn failure_fields(conversation: &str, failure: &DeliveryFailure) -> Value {
+fn failure_fields(conversation: &str, failure: &DeliveryFailure, at: Timestamp, clock: &Clock) -> Value {
     json!({
         "id": failure.id,
         "conversationId": conversation,
         "reason": failure.reason.word(),
         "status": failure.response.as_ref().map(|response| response.status),
-        "response": failure.response.as_ref().map(response_data),
+        "response": failure.response.as_ref().map(body_data),
         "attempts": failure.attempts,
         "ambiguous": failure.ambiguous,
+        "atMs": clock.epoch_ms(at),
         "message": failure.to_string(),
     })
 }
 
 fn letter_data(letter: &DeadLetter, clock: &Clock) -> Value {
     let Cargo::Message(message) = &letter.cargo else { return Value::Null };
-    let mut data = failure_fields(&message.conversation, &letter.failure);
+    let mut data = failure_fields(&message.conversation, &letter.failure, letter.at, clock);
     data["body"] = serde_json::from_slice(&message.body).unwrap_or(Value::Null);
-    data["atMs"] = clock.epoch_ms(letter.at).into();
     data
 }
 
 fn event_data(happening: &Happening, clock: &Clock) -> Value {
     match happening {
         Happening::Delivered(receipt) => receipt_data(receipt),
-        Happening::DeadLetter(conversation, failure) => failure_fields(conversation, failure),
+        Happening::DeadLetter(conversation, failure, at) => failure_fields(conversation, failure, *at, clock),
         Happening::Notice(Notice::Throttled { reason, until, pause, long }) => json!({
             "reason": reason, "untilMs": clock.epoch_ms(*until), "pauseMs": pause.as_secs_f64() * 1_000.0, "long": long,
         }),

@@ -23,23 +23,11 @@ fn failure_data(failure: &DeliveryFailure) -> Value {
     json!({
         "reason": failure.reason.word(),
         "status": failure.response.as_ref().map(|response| response.status),
-        "response": failure.response.as_ref().map(response_data),
+        "response": failure.response.as_ref().map(body_data),
         "attempts": failure.attempts,
         "messageId": failure.id,
         "ambiguous": failure.ambiguous,
     })
-}
-
-/// `{ status, body }`, with headers where they were kept.
-pub(crate) fn response_data(response: &Response) -> Value {
-    let mut data = json!({ "status": response.status, "body": body_data(response) });
-    if !response.headers.is_empty() {
-        data["headers"] = headers_data(response);
-    }
-    if response.truncated {
-        data["truncated"] = true.into();
-    }
-    data
 }
 
 /// Headers by name; a repeated one is joined as RFC 9110 (5.3) has it.
@@ -65,7 +53,19 @@ pub(crate) fn body_data(response: &Response) -> Value {
         return Value::Null;
     }
     let json = if response.truncated { None } else { serde_json::from_slice(&response.body).ok() };
-    json.unwrap_or_else(|| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
+    json.unwrap_or_else(|| text_data(response))
+}
+
+/// JSON if the content type says so (and it is), else text; null when empty. Needs the headers.
+pub(crate) fn body_by_type_data(response: &Response) -> Value {
+    let content_type = response.headers.iter().find(|(name, _)| name == "content-type");
+    let essence = content_type.and_then(|(_, value)| value.split(';').next()).unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json");
+    if is_json || response.body.is_empty() { body_data(response) } else { text_data(response) }
+}
+
+fn text_data(response: &Response) -> Value {
+    Value::String(String::from_utf8_lossy(&response.body).into_owned())
 }
 
 /// An error to throw from a synchronous call: its message is the `ErrorData`.

@@ -48,6 +48,10 @@ impl Dispatcher {
             Verdict::Delivered if too_large && self.carries_call(&attempt.load) => {
                 self.end(now, attempt.load, Reason::ResponseTooLarge, &told, effects);
             }
+            // A message is delivered by the status; a request without the whole of its answer isn't answered.
+            Verdict::Delivered if is_cut_short(&told) && self.carries_call(&attempt.load) => {
+                self.repeat_or_end(now, attempt.load, &told, effects);
+            }
             Verdict::Delivered => self.deliver(now, attempt, told.response.unwrap_or_default(), effects),
             Verdict::Throttled | Verdict::Unauthorised => self.keep_places(now, attempt.load, effects),
             Verdict::Ambiguous => self.repeat_or_end(now, attempt.load, &told, effects),
@@ -133,7 +137,7 @@ impl Dispatcher {
         for slot in &load.members {
             self.outbox.get_mut(*slot).ambiguous = true;
         }
-        if !load.members.iter().all(|slot| self.may_repeat(*slot)) {
+        if !load.members.iter().all(|slot| self.may_repeat(*slot, told.response.is_some())) {
             self.end(now, load, Reason::Ambiguous, told, effects);
         } else if load.members.len() > 1 {
             // The server may have taken it: the repetition must be the same, so that a server that knows it can tell.
@@ -143,12 +147,12 @@ impl Dispatcher {
         }
     }
 
-    /// Whether an unknown outcome may be tried again.
-    fn may_repeat(&self, slot: Slot) -> bool {
+    /// Whether what may have been processed, or by the status of its cut answer surely was, may be sent again.
+    fn may_repeat(&self, slot: Slot, is_processed: bool) -> bool {
         let by_setting = self.settings.retry.ambiguous == Ambiguous::Retry;
         match &self.outbox.get(slot).cargo {
             Cargo::Message(_) => by_setting,
-            Cargo::Call(call) => by_setting || call.idempotent(),
+            Cargo::Call(call) => call.idempotent() || (by_setting && !is_processed),
         }
     }
 
@@ -231,4 +235,8 @@ impl Dispatcher {
             self.bound.push_back(next);
         }
     }
+}
+
+fn is_cut_short(told: &Told) -> bool {
+    told.response.as_ref().is_some_and(|response| response.truncated)
 }

@@ -273,7 +273,8 @@ impl Engine {
                 }
             }
             Effect::Buried { waiter, conversation, failure } => {
-                self.happen("deadLetter", || Happening::DeadLetter(conversation.clone(), failure.clone()));
+                let now = self.clock.now();
+                self.happen("deadLetter", || Happening::DeadLetter(conversation.clone(), failure.clone(), now));
                 if let Some(ticket) = waiter {
                     let error = Error::Delivery(Box::new(failure));
                     self.complete(ticket.handle, Completion::Failed(ticket.number, error));

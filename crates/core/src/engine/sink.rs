@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{Explanation, Notice};
 use crate::error::Error;
 use crate::http::TokenAnswer;
@@ -47,8 +47,8 @@ pub enum Completion {
 pub enum Happening {
     /// A receipt.
     Delivered(Receipt),
-    /// A message was given up.
-    DeadLetter(Box<str>, DeliveryFailure),
+    /// A message of this conversation was given up, and when.
+    DeadLetter(Box<str>, DeliveryFailure, Timestamp),
     /// Pauses, outages, an empty outbox.
     Notice(Notice),
 }

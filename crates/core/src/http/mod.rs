@@ -3,6 +3,7 @@
 mod evidence;
 mod oauth;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,15 +94,18 @@ impl Client {
             Ok(request) => request,
             Err(error) => return Answer::Unsent { problem: chain(error) },
         };
-        let reading = async {
-            match self.http.execute(request).await {
-                Ok(response) => read(response, bytes_max, keep_headers, timeout).await,
-                Err(error) if error.is_connect() => Answer::Unsent { problem: chain(error) },
-                Err(error) => Answer::Unanswered { problem: chain(error) },
+        let mut limit = pin!(tokio::time::sleep(timeout));
+        let sent = tokio::select! {
+            sent = self.http.execute(request) => sent,
+            () = &mut limit => {
+                return Answer::Unanswered { problem: format!("no answer within {} ms", timeout.as_millis()) };
             }
         };
-        let late = || Answer::Unanswered { problem: format!("no answer within {} ms", timeout.as_millis()) };
-        tokio::time::timeout(timeout, reading).await.unwrap_or_else(|_| late())
+        match sent {
+            Ok(response) => read(response, bytes_max, keep_headers, limit).await,
+            Err(error) if error.is_connect() => Answer::Unsent { problem: chain(error) },
+            Err(error) => Answer::Unanswered { problem: chain(error) },
+        }
     }
 
     fn request(&self, shipment: Shipment, token: &HeaderValue) -> Result<reqwest::Request, reqwest::Error> {
@@ -129,13 +133,18 @@ impl Client {
 const IDEMPOTENCY: &percent_encoding::AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
 
-/// Reads the body up to its limit. The status is known here, so that a cut or slow body doesn't make the outcome unknown.
-async fn read(mut response: reqwest::Response, bytes_max: usize, keep_headers: bool, timeout: Duration) -> Answer {
+/// Reads the body up to its limits. The status is known here, so that a cut or slow body doesn't make the outcome unknown.
+async fn read(
+    mut response: reqwest::Response,
+    bytes_max: usize,
+    keep_headers: bool,
+    limit: Pin<&mut tokio::time::Sleep>,
+) -> Answer {
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
     let mut too_large = false;
-    let complete = tokio::time::timeout(timeout, async {
+    let reading = async {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => {
@@ -148,9 +157,11 @@ async fn read(mut response: reqwest::Response, bytes_max: usize, keep_headers: b
                 Err(_) => return false,
             }
         }
-    })
-    .await
-    .unwrap_or(false);
+    };
+    let complete = tokio::select! {
+        complete = reading => complete,
+        () = limit => false,
+    };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let evidence = Evidence::read(text, &body, Clock::epoch_ms_now());
     let correlation_id = text(CORRELATION_ID).map(|id| id.chars().take(128).collect());
