@@ -1,6 +1,6 @@
 'use strict'
 
-const HEADER_BYTES = 48
+const HEADER_BYTES = 52
 const INITIAL_BYTES = 64 * 1024
 // A larger buffer than this, left by a large message, isn't kept for the small ones that follow.
 const KEPT_BYTES_MAX = 1024 * 1024
@@ -26,12 +26,13 @@ class Frame {
   }
 
   /** Writes a message that was checked, its texts straight into the buffer. */
-  append(ticket, flags, { id, conversationId, params, body, priority, expiresInMs, notBefore }) {
-    this.#reserve(HEADER_BYTES + bytesMax(id) + bytesMax(conversationId) + bytesMax(params) + bytesMax(body))
+  append(ticket, flags, { id, conversationId, params, traceparent, body, priority, expiresInMs, notBefore }) {
+    this.#reserve(HEADER_BYTES + bytesMax(id) + bytesMax(conversationId) + bytesMax(params) + bytesMax(traceparent) + bytesMax(body))
     const start = this.#length
     const atConversation = this.#text(id, start + HEADER_BYTES)
     const atParams = this.#text(conversationId, atConversation)
-    const atBody = this.#text(params, atParams)
+    const atTraceparent = this.#text(params, atParams)
+    const atBody = this.#text(traceparent, atTraceparent)
     const end = this.#text(body, atBody)
 
     const view = this.#view
@@ -42,8 +43,9 @@ class Frame {
     view.setUint32(start + 28, flags, true)
     view.setUint32(start + 32, atConversation - start - HEADER_BYTES, true)
     view.setUint32(start + 36, atParams - atConversation, true)
-    view.setUint32(start + 40, atBody - atParams, true)
-    view.setUint32(start + 44, end - atBody, true)
+    view.setUint32(start + 40, atTraceparent - atParams, true)
+    view.setUint32(start + 44, atBody - atTraceparent, true)
+    view.setUint32(start + 48, end - atBody, true)
     this.#length = end
   }
 

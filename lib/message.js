@@ -26,6 +26,7 @@ function checkMessage(message) {
     priority: priority === undefined ? 0 : checkPriority(priority),
     expiresInMs: expiresInMs === undefined ? -1 : checkExpiresInMs(expiresInMs),
     notBefore: notBefore === undefined ? -1 : epochMs(notBefore),
+    traceparent: '',
     body: bodyText(body),
   }
 }

@@ -1,5 +1,7 @@
 //! Completions as one JSON array, which V8 parses faster than N-API builds objects.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::dispatcher::{Explanation, Hold, Notice, Whereabouts};
@@ -23,11 +25,13 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
         Completion::Delivered(ticket, receipt) => json!([ticket, "ok", receipt_data(receipt)]),
         Completion::Answered(ticket, answer) => {
             let response = &answer.response;
-            json!([ticket, "ok", {
-                "status": response.status,
-                "headers": headers_data(response),
-                "body": body_by_type_data(response),
-            }])
+            let mut data = json!({ "status": response.status, "headers": headers_data(response) });
+            if answer.raw {
+                data["base64"] = BASE64.encode(&response.body).into();
+            } else {
+                data["body"] = body_by_type_data(response);
+            }
+            json!([ticket, "ok", data])
         }
         Completion::Failed(ticket, error) => json!([ticket, "err", error_data(error)]),
         Completion::Done(ticket) => json!([ticket, "ok", null]),
@@ -87,6 +91,17 @@ fn event_data(happening: &Happening, clock: &Clock) -> Value {
     match happening {
         Happening::Delivered(receipt) => receipt_data(receipt),
         Happening::DeadLetter(conversation, failure, at) => failure_fields(conversation, failure, *at, clock),
+        Happening::Request(end) => json!({
+            "method": end.method,
+            "path": end.path,
+            "messages": end.messages,
+            "messageId": end.message_id,
+            "startedAtMs": clock.epoch_ms(end.started_at),
+            "tookMs": end.took.as_secs_f64() * 1_000.0,
+            "status": end.status,
+            "correlationId": end.correlation_id,
+            "problem": end.problem,
+        }),
         Happening::Notice(Notice::Throttled { reason, until, pause, long }) => json!({
             "reason": reason, "untilMs": clock.epoch_ms(*until), "pauseMs": pause.as_secs_f64() * 1_000.0, "long": long,
         }),

@@ -1,5 +1,6 @@
 //! Frames: the messages of one tick in one buffer. Little endian, one after another: ticket, `expiresInMs` and `notBefore`
-//! (epoch ms) as doubles, -1 for none; priority and flags as 32 bits; the lengths of id, conversation id, params and body;
+//! (epoch ms) as doubles, -1 for none; priority and flags as 32 bits; the lengths of id, conversation id, params, traceparent
+//! and body;
 //! then these as UTF-8.
 
 use std::time::Duration;
@@ -57,16 +58,17 @@ pub(crate) fn read(frame: &[u8], handle: &Handle, random: &mut Random) -> Result
 fn read_one(cursor: &mut Cursor<'_>, handle: &Handle, random: &mut Random) -> Result<Submission, Error> {
     let (ticket, expires_in_ms, not_before) = (cursor.double()?, cursor.double()?, cursor.double()?);
     let (priority, flags) = (cursor.word()?, cursor.word()?);
-    let lengths = [cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?];
+    let lengths = [cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?];
     let (id, conversation) = (cursor.text(lengths[0])?, cursor.text(lengths[1])?);
-    let params = cursor.text(lengths[2])?;
-    let body = Bytes::copy_from_slice(cursor.bytes(lengths[3] as usize)?);
+    let (params, traceparent) = (cursor.text(lengths[2])?, cursor.text(lengths[3])?);
+    let body = Bytes::copy_from_slice(cursor.bytes(lengths[4] as usize)?);
     let message = Message {
         id: if id.is_empty() { random.message_id(Clock::epoch_ms_now()) } else { id.into() },
         id_given: !id.is_empty(),
         conversation: conversation.into(),
         params: if params.is_empty() { None } else { Some(Box::new(read_params(params)?)) },
         body,
+        traceparent: if traceparent.is_empty() { None } else { Some(traceparent.into()) },
     };
     Ok(Submission {
         ticket: handle.ticket(ticket as u64),

@@ -60,6 +60,8 @@ struct Head {
     priority: i8,
     timeout_ms: Option<f64>,
     max_response_bytes: Option<usize>,
+    #[serde(default)]
+    raw: bool,
     expires_in_ms: Option<f64>,
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn read_request(handle: &Handle, ticket: u64, head: &str, body: Optio
         body,
         timeout: head.timeout_ms.map(span).filter(|timeout| *timeout > Duration::ZERO),
         response_bytes_max: head.max_response_bytes.unwrap_or(RESPONSE_BYTES_MAX),
+        raw: head.raw,
     };
     Ok(Submission {
         ticket: handle.ticket(ticket),

@@ -44,6 +44,8 @@ pub struct Message {
     pub params: Option<Box<Params>>,
     /// The serialised JSON body.
     pub body: Bytes,
+    /// W3C `traceparent` of the caller's span; a batch carries its first message's.
+    pub traceparent: Option<Box<str>>,
 }
 
 /// Any other API call inside the same budget.
@@ -61,6 +63,8 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// The largest response body that is read.
     pub response_bytes_max: usize,
+    /// The answer is wanted as it is: its body as bytes, and whatever its status.
+    pub raw: bool,
 }
 
 impl Call {

@@ -142,4 +142,6 @@ pub struct CallAnswer {
     pub response: Response,
     /// Attempts made.
     pub attempts: u32,
+    /// The body is wanted as bytes.
+    pub raw: bool,
 }

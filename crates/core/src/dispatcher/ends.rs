@@ -50,8 +50,8 @@ impl Dispatcher {
                 let request = Some(now.since(trip.started_at));
                 effects.push(Effect::Delivered { waiter: entry.waiter, receipt, request });
             }
-            Cargo::Call(_) => {
-                let answer = CallAnswer { response, attempts: entry.attempts };
+            Cargo::Call(call) => {
+                let answer = CallAnswer { response, attempts: entry.attempts, raw: call.raw };
                 effects.extend(entry.waiter.map(|ticket| Effect::CallAnswered(ticket, answer)));
             }
         }
@@ -77,6 +77,11 @@ impl Dispatcher {
             ..Self::failure(&entry.cargo, reason)
         };
         let Cargo::Message(message) = &entry.cargo else {
+            if let Some((ticket, answer)) = last_word(&entry, &failure) {
+                effects.push(Effect::CallAnswered(ticket, answer));
+                self.tell_if_empty(effects);
+                return;
+            }
             let error = Error::Delivery(Box::new(failure));
             effects.extend(entry.waiter.map(|ticket| Effect::Failed(ticket, error)));
             self.tell_if_empty(effects);
@@ -134,6 +139,14 @@ impl Dispatcher {
             effects.push(Effect::Notice(Notice::Empty));
         }
     }
+}
+
+/// The server's answer to a request whose caller judges it by itself: then no status is a failure.
+fn last_word(entry: &Entry, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
+    let Cargo::Call(call) = &entry.cargo else { return None };
+    let is_final = matches!(failure.reason, Reason::Rejected | Reason::Exhausted);
+    let response = failure.response.clone().filter(|_| call.raw && is_final)?;
+    Some((entry.waiter?, CallAnswer { response, attempts: entry.attempts, raw: true }))
 }
 
 fn clipped(mut failure: DeliveryFailure) -> DeliveryFailure {

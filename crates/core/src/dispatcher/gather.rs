@@ -12,6 +12,9 @@ use crate::lanes::{LaneId, Slot};
 use crate::message::{Call, Cargo, Message};
 use crate::settings::{BatchMode, Cost, Settings};
 
+/// <https://www.w3.org/TR/trace-context/>.
+const TRACEPARENT: &str = "traceparent";
+
 impl Dispatcher {
     /// Until when an array waits for more messages before the one whose turn it is leaves; none when it may leave.
     pub(super) fn lingers(&self, now: Timestamp, slot: Slot) -> Option<Timestamp> {
@@ -143,7 +146,11 @@ impl Dispatcher {
                 method: "POST".into(),
                 // Checked at the door, so there is a path.
                 path: self.settings.route.path(message).unwrap_or_default(),
-                headers: Vec::new(),
+                headers: message
+                    .traceparent
+                    .iter()
+                    .map(|parent| (TRACEPARENT.to_owned(), parent.to_string()))
+                    .collect(),
                 body: Some(self.body(message, load)),
                 idempotency_key: Some(match load.members.len() {
                     1 => message.id.clone(),
@@ -153,6 +160,7 @@ impl Dispatcher {
                 timeout: self.settings.connections.request_timeout,
                 response_bytes_max: MESSAGE_RESPONSE_BYTES_MAX,
                 keep_headers: false,
+                messages: u32::try_from(load.members.len()).unwrap_or(u32::MAX),
             },
         }
     }
@@ -196,5 +204,6 @@ fn call_shipment(call: &Call, timeout: Duration) -> Shipment {
         timeout: call.timeout.unwrap_or(timeout),
         response_bytes_max: call.response_bytes_max,
         keep_headers: true,
+        messages: 0,
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use self::registry::{Published, lock};
-use self::sink::{Completion, GivenToken, Happening, Interest, Sink};
+use self::sink::{Completion, GivenToken, Happening, Interest, RequestEnd, Sink};
 use crate::clock::Clock;
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use crate::error::Error;
@@ -56,6 +56,13 @@ struct Guest {
     completions: Vec<Completion>,
 }
 
+/// A request that was sent.
+struct OnTheWire {
+    task: AbortHandle,
+    /// What to tell of it at its end, if somebody listens.
+    end: Option<Box<RequestEnd>>,
+}
+
 /// How a drain ends.
 enum Drain {
     Plain(Duration),
@@ -71,7 +78,7 @@ pub(crate) struct Engine {
     reports: UnboundedReceiver<Report>,
     reporter: UnboundedSender<Report>,
     guests: HashMap<u32, Guest>,
-    in_flight: HashMap<AttemptId, AbortHandle>,
+    in_flight: HashMap<AttemptId, OnTheWire>,
     drains: HashMap<Ticket, Drain>,
     token: Option<Arc<HeaderValue>>,
     /// The token request that a guest's function is to answer.
@@ -216,7 +223,10 @@ impl Engine {
     fn report(&mut self, report: Report) {
         match report {
             Report::Answer(attempt, answer) => {
-                self.in_flight.remove(&attempt);
+                let end = self.in_flight.remove(&attempt).and_then(|wire| wire.end);
+                if let Some(end) = end {
+                    self.request_ended(end, &answer);
+                }
                 self.handle(Event::Answered(attempt, answer));
             }
             Report::Token(answer) => self.token_answered(answer),
@@ -288,8 +298,8 @@ impl Engine {
             Effect::Drained(ticket, left) => self.drained(ticket, left),
             Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment),
             Effect::Cut(attempt) => {
-                if let Some(task) = self.in_flight.remove(&attempt) {
-                    task.abort();
+                if let Some(wire) = self.in_flight.remove(&attempt) {
+                    wire.task.abort();
                 }
             }
             Effect::FetchToken => self.fetch_token(),
@@ -310,12 +320,26 @@ impl Engine {
     fn send(&mut self, attempt: AttemptId, shipment: crate::http::Shipment) {
         // The dispatcher sends only with a token; the newest is as good as the one it counted with.
         let Some(token) = self.token.clone() else { return };
+        let listening = self.guests.values().any(|guest| guest.interest.has("request"));
+        let end = listening.then(|| Box::new(RequestEnd::of(&shipment, self.clock.now())));
         let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
         let task = tokio::spawn(async move {
             let answer = client.send(shipment, token).await;
             let _ = reporter.send(Report::Answer(attempt, answer));
         });
-        self.in_flight.insert(attempt, task.abort_handle());
+        self.in_flight.insert(attempt, OnTheWire { task: task.abort_handle(), end });
+    }
+
+    fn request_ended(&mut self, mut end: Box<RequestEnd>, answer: &Answer) {
+        end.took = self.clock.now().since(end.started_at);
+        match answer {
+            Answer::Answered { response, .. } | Answer::TooLarge { response, .. } => {
+                end.status = Some(response.status);
+                end.correlation_id.clone_from(&response.correlation_id);
+            }
+            Answer::Unsent { problem } | Answer::Unanswered { problem } => end.problem = Some(problem.clone()),
+        }
+        self.happen("request", || Happening::Request(end.clone()));
     }
 
     fn fetch_token(&mut self) {
@@ -391,7 +415,7 @@ impl Engine {
 impl Drop for Engine {
     /// Whatever is on the wire when the engine ends is cut with it.
     fn drop(&mut self) {
-        self.in_flight.values().for_each(AbortHandle::abort);
+        self.in_flight.values().for_each(|wire| wire.task.abort());
     }
 }
 

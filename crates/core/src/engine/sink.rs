@@ -7,7 +7,7 @@ use reqwest::header::HeaderValue;
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{Explanation, Notice};
 use crate::error::Error;
-use crate::http::TokenAnswer;
+use crate::http::{Shipment, TokenAnswer};
 use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Receipt};
 
 /// One thing to tell a handle.
@@ -49,8 +49,33 @@ pub enum Happening {
     Delivered(Receipt),
     /// A message of this conversation was given up, and when.
     DeadLetter(Box<str>, DeliveryFailure, Timestamp),
+    /// A request came to its end.
+    Request(Box<RequestEnd>),
     /// Pauses, outages, an empty outbox.
     Notice(Notice),
+}
+
+/// A request that came to its end, whatever the end is.
+#[derive(Clone, Debug)]
+pub struct RequestEnd {
+    /// Upper-case method.
+    pub method: Box<str>,
+    /// Path and query.
+    pub path: String,
+    /// How many messages it carried; none for a `request()`.
+    pub messages: u32,
+    /// The id of its first message, for one; made up of it for a batch.
+    pub message_id: Option<Box<str>>,
+    /// When it was sent.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// The answer's status, if one came.
+    pub status: Option<u16>,
+    /// `ININ-Correlation-Id`.
+    pub correlation_id: Option<String>,
+    /// What went wrong below HTTP.
+    pub problem: Option<String>,
 }
 
 /// The events that a handle wants, as bits.
@@ -58,7 +83,8 @@ pub enum Happening {
 pub struct Interest(u8);
 
 impl Interest {
-    const NAMES: [&'static str; 7] = ["delivered", "deadLetter", "throttled", "resumed", "quota", "outage", "drain"];
+    const NAMES: [&'static str; 8] =
+        ["delivered", "deadLetter", "throttled", "resumed", "quota", "outage", "drain", "request"];
 
     /// By the events' names; unknown ones are nothing.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
@@ -84,6 +110,7 @@ impl Happening {
         match self {
             Self::Delivered(_) => "delivered",
             Self::DeadLetter(..) => "deadLetter",
+            Self::Request(_) => "request",
             Self::Notice(Notice::Throttled { .. }) => "throttled",
             Self::Notice(Notice::Resumed { .. }) => "resumed",
             Self::Notice(Notice::Outage { .. }) => "outage",
@@ -113,6 +140,23 @@ impl GivenToken {
         match TokenAnswer::given(token) {
             TokenAnswer::Granted { header, lifetime } => Self::Token(header, lifetime),
             TokenAnswer::Refused(problem) | TokenAnswer::Failed { problem, .. } => Self::Refused(problem),
+        }
+    }
+}
+
+impl RequestEnd {
+    /// What is known at the start.
+    pub(super) fn of(shipment: &Shipment, started_at: Timestamp) -> Self {
+        Self {
+            method: shipment.method.clone(),
+            path: shipment.path.clone(),
+            messages: shipment.messages,
+            message_id: shipment.idempotency_key.clone(),
+            started_at,
+            took: Duration::ZERO,
+            status: None,
+            correlation_id: None,
+            problem: None,
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Shipment {
     pub response_bytes_max: usize,
     /// Whether the answer's headers are wanted.
     pub keep_headers: bool,
+    /// How many messages it carries; none for a `request()`.
+    pub messages: u32,
 }
 
 /// The HTTP client of an engine.

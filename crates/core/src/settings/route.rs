@@ -195,6 +195,7 @@ mod tests {
             conversation: conversation.into(),
             params: Some(Box::new(params)),
             body: bytes::Bytes::new(),
+            traceparent: None,
         }
     }
 
