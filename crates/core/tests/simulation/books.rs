@@ -1,0 +1,275 @@
+//! Guarantees 1, 2 and 6: books on every message, kept beside the dispatcher from what goes in and comes out alone.
+//!
+//! They predict what an event does to outbox and waiting room, and are compared with the dispatcher's own numbers after
+//! every step: what is lost, doubled, late or out of order shows as a difference.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use spillway_core::dispatcher::AttemptId;
+use spillway_core::settings::{Ambiguous, Ordering, Settings, WhenFull};
+use spillway_core::stats::Depth;
+
+use super::draining::Draining;
+use super::tickets::Tickets;
+use super::violation::{Checked, broken, hold};
+
+/// A message or request as it is handed over.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    pub ticket: u64,
+    pub settles_on_acceptance: bool,
+    /// A message's id, or a name for a request.
+    pub name: String,
+    pub is_call: bool,
+    pub id_given: bool,
+    pub conversation: String,
+    pub bytes: usize,
+    pub expires_us: Option<u64>,
+    pub not_before_us: Option<u64>,
+    /// Its number among all that was handed over; for drains.
+    pub born: u64,
+}
+
+/// A parcel in the outbox.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub parcel: Parcel,
+    pub waiter: Option<u64>,
+    pub followers: Vec<u64>,
+    pub attempts: u32,
+    pub in_flight: bool,
+    pub withdrawn: bool,
+    pub accepted_by_server: u32,
+    pub lost_answers: u32,
+}
+
+pub struct Books {
+    pub tickets: Tickets,
+    pub draining: Draining,
+    /// By order of acceptance.
+    pub(super) open: BTreeMap<u64, Entry>,
+    pub(super) by_name: HashMap<String, u64>,
+    pub(super) by_ticket: HashMap<u64, u64>,
+    pub(super) lanes: HashMap<String, BTreeSet<u64>>,
+    pub(super) waiting: VecDeque<Parcel>,
+    pub letters: BTreeMap<String, Parcel>,
+    pub(super) recent: HashMap<String, u64>,
+    pub(super) flights: HashMap<AttemptId, u64>,
+    pub(super) bytes: usize,
+    pub(super) ambiguous: Ambiguous,
+    pub(super) ordered: bool,
+    pub(super) attempts_max: u32,
+    connections_max: usize,
+    messages_max: usize,
+    bytes_max: usize,
+    when_full: WhenFull,
+    dedupe_us: u64,
+    accepted: u64,
+}
+
+impl Books {
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            tickets: Tickets::default(),
+            draining: Draining::default(),
+            open: BTreeMap::new(),
+            by_name: HashMap::new(),
+            by_ticket: HashMap::new(),
+            lanes: HashMap::new(),
+            waiting: VecDeque::new(),
+            letters: BTreeMap::new(),
+            recent: HashMap::new(),
+            flights: HashMap::new(),
+            bytes: 0,
+            ambiguous: settings.retry.ambiguous,
+            ordered: settings.ordering == Ordering::Conversation,
+            attempts_max: settings.retry.max_attempts,
+            connections_max: settings.connections.max,
+            messages_max: settings.queue.max_messages,
+            bytes_max: settings.queue.max_bytes,
+            when_full: settings.queue.when_full,
+            dedupe_us: settings.dedupe.as_micros() as u64,
+            accepted: 0,
+        }
+    }
+
+    /// Call before the dispatcher gets it.
+    pub fn submit(&mut self, now_us: u64, mut parcel: Parcel) {
+        if parcel.bytes > self.bytes_max || self.is_duplicate(now_us, &parcel) {
+            if parcel.bytes > self.bytes_max {
+                self.tickets.due(parcel.ticket);
+            }
+            return;
+        }
+        parcel.born = self.draining.enter();
+        if self.waiting.is_empty() && self.has_room(parcel.bytes) {
+            self.admit(parcel);
+        } else if self.when_full == WhenFull::Wait {
+            self.waiting.push_back(parcel);
+        } else {
+            self.draining.leave(parcel.born);
+            self.tickets.due(parcel.ticket);
+        }
+    }
+
+    fn is_duplicate(&mut self, now_us: u64, parcel: &Parcel) -> bool {
+        if !parcel.id_given {
+            return false;
+        }
+        let seq = self.by_name.get(&parcel.name).copied();
+        let is_remembered = self.recent.get(&parcel.name).is_some_and(|at| now_us - at < self.dedupe_us);
+        match seq.and_then(|seq| Some((seq, self.open.get_mut(&seq)?))) {
+            Some((seq, entry)) => {
+                // Somebody wants it again.
+                entry.withdrawn = false;
+                if !parcel.settles_on_acceptance {
+                    entry.followers.push(parcel.ticket);
+                    self.by_ticket.insert(parcel.ticket, seq);
+                    return true;
+                }
+            }
+            None if self.letters.contains_key(&parcel.name) || is_remembered => {}
+            None => return false,
+        }
+        self.tickets.due(parcel.ticket);
+        true
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.open.len() < self.messages_max && self.bytes + bytes <= self.bytes_max
+    }
+
+    fn admit(&mut self, parcel: Parcel) {
+        self.accepted += 1;
+        let seq = self.accepted;
+        self.bytes += parcel.bytes;
+        self.by_name.insert(parcel.name.clone(), seq);
+        if !parcel.is_call {
+            self.lanes.entry(parcel.conversation.clone()).or_default().insert(seq);
+        }
+        let waiter = (!parcel.settles_on_acceptance).then_some(parcel.ticket);
+        match waiter {
+            Some(ticket) => drop(self.by_ticket.insert(ticket, seq)),
+            None => self.tickets.due(parcel.ticket),
+        }
+        let entry = Entry {
+            parcel,
+            waiter,
+            followers: Vec::new(),
+            attempts: 0,
+            in_flight: false,
+            withdrawn: false,
+            accepted_by_server: 0,
+            lost_answers: 0,
+        };
+        self.open.insert(seq, entry);
+    }
+
+    /// The waiting room moves on as far as there is room. The dispatcher does it before it starts anything.
+    pub fn admit_ready(&mut self, now_us: u64) {
+        while self.admit_first(now_us) {}
+    }
+
+    fn admit_first(&mut self, now_us: u64) -> bool {
+        if !self.waiting.front().is_some_and(|first| self.has_room(first.bytes)) {
+            return false;
+        }
+        let Some(parcel) = self.waiting.pop_front() else { return false };
+        if self.is_duplicate(now_us, &parcel) {
+            self.draining.leave(parcel.born);
+        } else {
+            self.admit(parcel);
+        }
+        true
+    }
+
+    /// A ticket in the waiting room settles: it has expired there, or everything up to it is admitted.
+    pub(super) fn reach(&mut self, now_us: u64, ticket: u64) -> Checked {
+        while let Some(index) = self.waiting.iter().position(|parcel| parcel.ticket == ticket) {
+            if self.waiting[index].expires_us.is_some_and(|at| at <= now_us) {
+                let born = self.waiting.remove(index).map_or(0, |parcel| parcel.born);
+                self.draining.leave(born);
+            } else if !self.admit_first(now_us) {
+                return broken("6 queue", format!("ticket {ticket} of the waiting room settles without room"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A dead letter goes through the door again, if there is one and there is room.
+    pub fn redrive(&mut self, ticket: u64, name: &str) {
+        let Some(parcel) = self.letters.get(name).filter(|parcel| self.has_room(parcel.bytes)).cloned() else {
+            self.tickets.due(ticket);
+            return;
+        };
+        self.letters.remove(name);
+        let born = self.draining.enter();
+        self.admit(Parcel {
+            ticket,
+            settles_on_acceptance: true,
+            expires_us: None,
+            not_before_us: None,
+            born,
+            ..parcel
+        });
+    }
+
+    /// The caller no longer waits. True when a message must become a dead letter by it.
+    pub fn cancel(&mut self, ticket: u64) -> bool {
+        if !self.tickets.withdraw(ticket) || self.draining.cancel(ticket) {
+            return false;
+        }
+        if let Some(index) = self.waiting.iter().position(|parcel| parcel.ticket == ticket) {
+            let born = self.waiting.remove(index).map_or(0, |parcel| parcel.born);
+            self.draining.leave(born);
+            return false;
+        }
+        let Some(seq) = self.by_ticket.remove(&ticket) else { return false };
+        let Some(entry) = self.open.get_mut(&seq) else { return false };
+        entry.followers.retain(|other| *other != ticket);
+        if entry.waiter != Some(ticket) {
+            return false;
+        }
+        // The next one that waits takes the place.
+        entry.waiter = (!entry.followers.is_empty()).then(|| entry.followers.remove(0));
+        if entry.waiter.is_some() {
+            return false;
+        }
+        entry.withdrawn = true;
+        let (is_call, in_flight) = (entry.parcel.is_call, entry.in_flight);
+        if is_call {
+            self.end(seq);
+        }
+        !is_call && !in_flight
+    }
+
+    /// After every step.
+    pub fn check(&mut self, depth: &Depth) -> Checked {
+        self.tickets.check_due()?;
+        let own = Depth {
+            messages: self.open.len(),
+            bytes: self.bytes,
+            waiting: self.waiting.len(),
+            conversations: self.lanes.len(),
+            in_flight: self.flights.len(),
+            dead_letters: self.letters.len(),
+        };
+        hold(own == *depth, "1 conservation", || format!("the books say {own:?}, the dispatcher {depth:?}"))?;
+        let full = self.open.len() > self.messages_max || self.bytes > self.bytes_max;
+        hold(!full, "6 queue", || format!("{depth:?} is over the limits"))?;
+        let may_wait = self.when_full == WhenFull::Wait || depth.waiting == 0;
+        hold(may_wait, "6 queue", || "somebody waits, with whenFull 'reject'".to_owned())?;
+        hold(depth.in_flight <= self.connections_max, "6 connections", || format!("{} in flight", depth.in_flight))
+    }
+
+    pub fn check_end(&self) -> Checked {
+        hold(self.open.is_empty() && self.waiting.is_empty(), "1 nothing left", || format!("{:?}", self.open.first_key_value()))?;
+        self.tickets.check_end()
+    }
+}
+
+impl Books {
+    pub fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+}

@@ -1,0 +1,66 @@
+//! Which seeds run, on how many threads, and what is said about one that fails.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::world::World;
+
+/// Seeds that have failed once: they always run first.
+pub const KEPT: &[u64] = &[];
+/// Fresh seeds of a plain test run; `SPILLWAY_SEEDS` sets another number.
+const FRESH: u64 = 1_500;
+const THREADS: usize = 2;
+
+/// One seed alone when `SPILLWAY_SEED` names it.
+pub fn chosen() -> Vec<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect(name));
+    match number("SPILLWAY_SEED") {
+        Some(seed) => vec![seed],
+        None => KEPT.iter().copied().chain(0..number("SPILLWAY_SEEDS").unwrap_or(FRESH)).collect(),
+    }
+}
+
+/// Runs them all; the reports of those that fail, a few at most. Panics of the dispatcher count, too.
+pub fn run(seeds: &[u64]) -> Vec<String> {
+    const REPORTS_MAX: usize = 3;
+    let (next, reports) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Some(report) = report(*seed) {
+                let mut reports = reports.lock().expect("no thread panics");
+                reports.push(report);
+                if reports.len() >= REPORTS_MAX {
+                    next.store(seeds.len(), Ordering::Relaxed);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
+    reports.into_inner().expect("no thread panics")
+}
+
+/// None when all rules hold. A failing seed runs again for its trace, which proves that it is the same run again.
+fn report(seed: u64) -> Option<String> {
+    let verdict = |world: &mut World| {
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
+        match run {
+            Ok(Ok(_)) => None,
+            Ok(Err(violation)) => Some(violation.to_string()),
+            Err(panic) => Some(format!("panic: {:?}", panic.downcast_ref::<String>())),
+        }
+    };
+    let broken = verdict(&mut World::new(seed))?;
+    let mut world = World::new(seed);
+    world.trace = Some(VecDeque::new());
+    let again = verdict(&mut world);
+    let same = if again.as_ref() == Some(&broken) { "" } else { "\nTHE SECOND RUN DIFFERS: something asked the clock or drew a number" };
+    let trace: Vec<_> = world.trace.take().unwrap_or_default().into();
+    Some(format!(
+        "seed {seed} breaks a rule at {:.3} ms of virtual time\nrule    {broken}{same}\n{}\nthe last steps:\n{}\n\
+         again:  SPILLWAY_SEED={seed} npm run test:seed\n",
+        world.now_us as f64 / 1_000.0,
+        world.words(),
+        trace.join("\n"),
+    ))
+}
