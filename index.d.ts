@@ -555,8 +555,8 @@ export class Sender extends EventEmitter {
 export class SpillwayError extends Error {
   constructor(message: string, fields?: { code?: string; cause?: unknown })
   /**
-   * Stable, for programs; messages may be reworded. Of this class itself: `NOT_FOUND`, `DRAIN_TIMEOUT`, `ADDON_MISSING`,
-   * `SPILLWAY_ERROR`.
+   * Stable, for programs; messages may be reworded. Of this class itself: `NOT_FOUND`, `DRAIN_TIMEOUT`,
+   * `UNSUPPORTED_PLATFORM` (the native addon can't be loaded here), `SPILLWAY_ERROR`.
    */
   readonly code: string
 }

@@ -1,20 +1,36 @@
 'use strict'
 
-// The one place that loads the native addon. The generated loader only knows that nothing worked; a person who reads the
-// error needs to know on what machine, what would have worked, and what to do now.
+const { SpillwayError } = require('./errors.js')
 
-try {
-  module.exports = require('../binding.js')
-} catch (cause) {
-  throw explain(cause)
+let binding
+
+/** The addon, loaded when it is first needed: `spillway --help` and the error classes work where it is missing. */
+function native() {
+  binding ??= load()
+  return binding
 }
 
+function load() {
+  try {
+    return require('../binding.js')
+  } catch (cause) {
+    throw explain(cause)
+  }
+}
+
+/** Puts another binding in its place: for tests, which drive the completions by hand. */
+function use(other) {
+  binding = other
+}
+
+// The generated loader only knows that nothing worked; a person who reads the error needs to know on what machine, what
+// would have worked, and what to do now.
 function explain(cause) {
   const { version, napi } = require('../package.json')
   const supported = napi.targets.map(describeTarget)
   const here = [process.platform, process.arch, ...(process.platform === 'linux' ? [findLibc()] : [])].join(' ')
   const isSupported = supported.includes(here)
-  const error = new Error(
+  return new SpillwayError(
     [
       `spillway ${version} could not load its native addon on ${here} (Node ${process.version}).`,
       `Supported: ${supported.join(', ')}; Node 18 or newer.`,
@@ -23,10 +39,8 @@ function explain(cause) {
       '  npm ci && npm run build',
       'and install that folder: npm install PATH_OF_THE_CHECKOUT',
     ].join('\n'),
+    { code: 'UNSUPPORTED_PLATFORM', cause },
   )
-  error.code = 'UNSUPPORTED_PLATFORM'
-  error.cause = cause
-  return error
 }
 
 function adviseReinstall() {
@@ -50,3 +64,5 @@ function findLibc() {
   process.report.excludeNetwork = true
   return process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl'
 }
+
+module.exports = { native, use }

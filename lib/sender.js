@@ -2,13 +2,13 @@
 
 const { EventEmitter } = require('node:events')
 
-const { native } = require('./binding.js')
 const { checkId, checkObject, checkSignal, checkTimeout } = require('./checks.js')
 const { abortReason, Completions } = require('./completions.js')
 const { clip } = require('./describe.js')
 const { asyncDispose } = require('./dispose.js')
 const { ClosedError, errorFrom, errorFromThrown, SpillwayError } = require('./errors.js')
 const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
+const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
 const { parseOptions } = require('./options.js')
 const { checkRequest } = require('./request.js')

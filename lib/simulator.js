@@ -1,9 +1,9 @@
 'use strict'
 
-const { native } = require('./binding.js')
 const { checkObject } = require('./checks.js')
 const { asyncDispose } = require('./dispose.js')
 const { errorFromThrown } = require('./errors.js')
+const { native } = require('./load.js')
 const { settingsText } = require('./options.js')
 
 const LEDGER_KEYS = new Set(['ids'])

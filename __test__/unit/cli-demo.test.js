@@ -5,7 +5,7 @@ const { createServer } = require('node:http')
 const { once } = require('node:events')
 const { beforeEach, test } = require('node:test')
 
-const { use } = require('../../lib/binding.js')
+const { use } = require('../../lib/load.js')
 const { HandRolled } = require('../../lib/cli/handrolled.js')
 const { quantile, table } = require('../../lib/cli/summary.js')
 const { Progress } = require('../../lib/cli/progress.js')

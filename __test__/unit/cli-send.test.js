@@ -4,7 +4,7 @@ const assert = require('node:assert/strict')
 const { after, beforeEach, test } = require('node:test')
 const { Readable } = require('node:stream')
 
-const { use } = require('../../lib/binding.js')
+const { use } = require('../../lib/load.js')
 const { cli, scratch } = require('./cli-io.js')
 const { FakeSender } = require('./fake-binding.js')
 

@@ -9,19 +9,22 @@ const { after, describe, it } = require('node:test')
 const ROOT = join(__dirname, '../..')
 const folders = []
 
-/** lib/load.js in a package whose binding.js is `binding`, on a machine that `pretend` changes. */
+/** What lib/load.js gives in a package whose binding.js is `binding`, on a machine that `pretend` changes. */
 function load({ binding, pretend = '' }) {
   const folder = mkdtempSync(join(tmpdir(), 'spillway-load-'))
   folders.push(folder)
   mkdirSync(join(folder, 'lib'))
-  copyFileSync(join(ROOT, 'lib/load.js'), join(folder, 'lib/load.js'))
+  for (const name of ['load.js', 'errors.js']) copyFileSync(join(ROOT, 'lib', name), join(folder, 'lib', name))
   copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
   if (binding !== undefined) writeFileSync(join(folder, 'binding.js'), binding)
   const script = `
     ${pretend}
+    const { native } = require(${JSON.stringify(join(folder, 'lib/load.js'))})
+    const { SpillwayError } = require(${JSON.stringify(join(folder, 'lib/errors.js'))})
     try {
-      console.log(JSON.stringify({ exports: require(${JSON.stringify(join(folder, 'lib/load.js'))}) }))
+      console.log(JSON.stringify({ exports: native(), again: native() === native() }))
     } catch (error) {
+      if (!(error instanceof SpillwayError)) throw error
       console.log(JSON.stringify({ code: error.code, message: error.message, cause: error.cause?.message }))
     }`
   const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' })
@@ -39,8 +42,22 @@ const FAILS = "throw new Error('Cannot find native binding')"
 describe('lib/load.js', () => {
   after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })))
 
-  it('gives what binding.js exports', () => {
-    assert.deepEqual(load({ binding: "exports.coreVersion = '0.1.0'" }), { exports: { coreVersion: '0.1.0' } })
+  it('gives what binding.js exports, always the same', () => {
+    const loaded = load({ binding: "exports.coreVersion = '0.1.0'" })
+    assert.deepEqual(loaded, { exports: { coreVersion: '0.1.0' }, again: true })
+  })
+
+  it('loads nothing before it is asked to', () => {
+    const script = `
+      const Module = require('node:module')
+      const load = Module._load
+      Module._load = (id, ...rest) => {
+        if (/\\bbinding\\.js$/.test(id)) throw new Error('too early')
+        return load(id, ...rest)
+      }
+      require(${JSON.stringify(ROOT)})`
+    const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
   })
 
   it('names an unsupported platform, Node, what is supported, and how to build', () => {

@@ -7,7 +7,7 @@ const path = require('node:path')
 const { afterEach, beforeEach, test } = require('node:test')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 
-const { use } = require('../../lib/binding.js')
+const { use } = require('../../lib/load.js')
 const { asyncDispose } = require('../../lib/dispose.js')
 const { Sender } = require('../../lib/sender.js')
 const { FakeSender } = require('./fake-binding.js')
@@ -314,7 +314,7 @@ test('stats are the core\'s', () => {
 /** What code against the fake prints, in a process of its own. */
 function run(code) {
   const prelude = `
-    const { use } = require('./lib/binding.js')
+    const { use } = require('./lib/load.js')
     const { FakeSender } = require('./__test__/unit/fake-binding.js')
     use({ NativeSender: FakeSender })
     const { Sender } = require('./index.js')

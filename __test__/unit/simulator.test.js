@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
-const { use } = require('../../lib/binding.js')
+const { use } = require('../../lib/load.js')
 const { asyncDispose } = require('../../lib/dispose.js')
 const { Simulator } = require('../../lib/simulator.js')
 
