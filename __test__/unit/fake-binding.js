@@ -7,9 +7,9 @@ function readFrame(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const messages = []
   for (let at = 0; at < bytes.length; ) {
-    const lengths = [32, 36, 40, 44].map((offset) => view.getUint32(at + offset, true))
+    const lengths = [32, 36, 40, 44, 48].map((offset) => view.getUint32(at + offset, true))
     let start = at + HEADER_BYTES
-    const [id, conversationId, params, body] = lengths.map((length) => {
+    const [id, conversationId, params, traceparent, body] = lengths.map((length) => {
       const text = Buffer.from(bytes.subarray(start, start + length)).toString('utf8')
       start += length
       return text
@@ -23,6 +23,7 @@ function readFrame(bytes) {
       id,
       conversationId,
       params,
+      traceparent,
       body,
     })
     at = start

@@ -96,7 +96,7 @@ test('notBefore too far ahead is refused, the limit itself is not', () => {
 
 test('what is left out has its neutral value', () => {
   assert.deepEqual(checkMessage({ ...ok, id: undefined, priority: undefined }), {
-    conversationId: 'c', id: '', params: '', priority: 0, expiresInMs: -1, notBefore: -1, body: JSON.stringify(ok.body),
+    conversationId: 'c', id: '', params: '', priority: 0, expiresInMs: -1, notBefore: -1, traceparent: '', body: JSON.stringify(ok.body),
   })
 })
 

@@ -94,7 +94,7 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
     let conversation = format!("c-{}", draw.range(1, plan.conversations));
     let length = if draw.percent(2) { draw.range(1, 20_000) } else { draw.range(1, 200) } as usize;
     let body = Bytes::from(format!(r#"{{"text":"{}"}}"#, "x".repeat(length)));
-    let message = Message { id: name.as_str().into(), id_given, conversation: conversation.as_str().into(), params: None, body };
+    let message = Message { id: name.as_str().into(), id_given, conversation: conversation.as_str().into(), params: None, body, traceparent: None };
     let time = |draw: &mut Draw, chance: u64| draw.percent(chance).then(|| now_us + draw.range(0, plan.traffic_us / 3));
     let parcel = Parcel {
         ticket,
@@ -140,6 +140,7 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
         body,
         timeout: draw.percent(20).then(|| Duration::from_millis(draw.range(250, 1_000))),
         response_bytes_max: 65_536,
+        raw: false,
     };
     let submission = submission(&parcel, Cargo::Call(Box::new(call)), 0);
     (parcel, submission)
