@@ -121,7 +121,7 @@ fn server(draw: &mut Draw, rates: &[(u64, u64)], options: &Value) -> (Value, boo
     if others {
         let (requests, per_ms) = rates[0];
         // At most half of it: the rest is what we live on.
-        server["others"] = json!({ "requests": requests.div_ceil(2), "perMs": per_ms, "burst": draw.range(1, 5) });
+        server["others"] = json!({ "requests": requests.min(200).div_ceil(2), "perMs": per_ms, "burst": draw.range(1, 5) });
         if requests == 1 {
             server["others"]["perMs"] = json!(2 * per_ms);
         }

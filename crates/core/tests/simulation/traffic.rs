@@ -23,7 +23,11 @@ pub enum Action {
     Server(String),
 }
 
-const WELL: &str = r#"{"faults":null,"tokenFault":null,"tokenThrottle":null,"credentials":{"clientSecret":"right"}}"#;
+const WELL: &str = concat!(
+    r#"{"faults":null,"tokenFault":null,"tokenThrottle":null,"credentials":{"clientSecret":"right"},"#,
+    // The others leave, too: a pause of a day would be a day of their requests to count.
+    r#""others":null}"#,
+);
 
 /// All actions of a run with their times.
 pub fn schedule(plan: &Plan, draw: &mut Draw) -> Vec<(u64, Action)> {
