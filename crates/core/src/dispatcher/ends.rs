@@ -68,7 +68,7 @@ impl Dispatcher {
         let (entry, followers) = self.remove(slot);
         let failure = DeliveryFailure {
             attempts: entry.attempts,
-            ambiguous: entry.ambiguous || (reason == Reason::Aborted && entry.state == State::InFlight),
+            ambiguous: entry.ambiguous,
             response,
             problem,
             ..Self::failure(&entry.cargo, reason)

@@ -127,6 +127,7 @@ impl Dispatcher {
             self.gate.probe_lost();
         }
         effects.push(Effect::Cut(attempt));
+        self.outbox.get_mut(slot).ambiguous = true;
         self.bury(now, slot, Reason::Aborted, None, None, effects);
     }
 
