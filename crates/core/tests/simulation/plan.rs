@@ -137,7 +137,7 @@ fn faults(draw: &mut Draw, options: &Value) -> Value {
     let heavy = draw.percent(20);
     for name in ["cutBefore", "cutAfter", "garbage", "status500", "status502", "status503", "status504", "status408", "slow"] {
         if draw.percent(35) {
-            faults[name] = json!(draw.range(1, if heavy { 11 } else { 4 }) as f64 / 100.0);
+            faults[name] = json!(draw.range(1, if heavy { 5 } else { 2 }) as f64 / 100.0);
         }
     }
     let timeout_ms = options["connections"]["requestTimeoutMs"].as_u64().unwrap_or(1_000);

@@ -57,7 +57,7 @@ fn action(draw: &mut Draw) -> Action {
 
 fn spell(draw: &mut Draw) -> (Action, Action) {
     let server = |text: &str| Action::Server(text.to_owned());
-    match draw.range(0, 4) {
+    match draw.range(0, 5) {
         0 => (
             server(r#"{"credentials":{"clientSecret":"other"},"tokenLifeMs":2000}"#),
             server(r#"{"credentials":{"clientSecret":"right"}}"#),
@@ -66,6 +66,7 @@ fn spell(draw: &mut Draw) -> (Action, Action) {
         2 => (server(r#"{"tokenFault":"slow","tokenLifeMs":3000}"#), server(r#"{"tokenFault":null}"#)),
         // Tokens that live too short a time to say so: every one of them ends with a 401.
         3 => (server(r#"{"tokenLifeMs":400}"#), server(r#"{"tokenLifeMs":60000}"#)),
+        4 => (server(r#"{"faults":{"status503":0.5}}"#), server(r#"{"faults":{"status503":null}}"#)),
         _ => (Action::Refuse(true), Action::Refuse(false)),
     }
 }
