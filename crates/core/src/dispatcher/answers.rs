@@ -178,7 +178,10 @@ impl Dispatcher {
     pub(super) fn token(&mut self, now: Timestamp, news: TokenNews, effects: &mut Vec<Effect>) {
         match news {
             TokenNews::Granted(lifetime) => self.auth.granted(now, lifetime),
-            TokenNews::Refused(problem) => self.refuse_credentials(now, problem, effects),
+            TokenNews::Refused(problem) => {
+                self.auth.fetch_over();
+                self.refuse_credentials(now, problem, effects);
+            }
             TokenNews::Failed { wait, .. } => self.auth.failed(now, wait, &mut self.random),
         }
     }

@@ -90,10 +90,18 @@ impl Auth {
         self.fetch = Fetch::NotBefore(now.after(wait.map_or(backoff, |wait| wait.max(backoff))));
     }
 
-    /// The credentials are refused: no token, and no fetch before the gate opens again.
+    /// The login host has refused: that fetch is over.
+    pub(super) fn fetch_over(&mut self) {
+        self.fetch = Fetch::Idle;
+    }
+
+    /// The credentials are refused: no token, and no fetch before the gate opens again. One that runs still counts: two at
+    /// once would spend two tokens.
     pub(super) fn refused(&mut self, until: Timestamp) {
         self.token = None;
-        self.fetch = Fetch::NotBefore(until);
+        if self.fetch != Fetch::Running {
+            self.fetch = Fetch::NotBefore(until);
+        }
     }
 
     /// A request with this token got a 401; an older token's 401 says nothing about this one.

@@ -114,7 +114,12 @@ impl Dispatcher {
         }
         let ticket = submission.ticket;
         let answer = if let Some(slot) = self.outbox.by_id(&message.id) {
-            if submission.settle == Settle::OnOutcome { self.follow(slot, ticket) } else { None }
+            // Withdrawn on the wire, and now wanted again.
+            let wanted_again = std::mem::take(&mut self.outbox.get_mut(slot).withdrawn);
+            match submission.settle {
+                Settle::OnOutcome => self.follow(slot, ticket, wanted_again),
+                Settle::OnAcceptance => None,
+            }
         } else if let Some(letter) = self.letters.get(&message.id) {
             Some(Effect::Failed(ticket, Error::Delivery(Box::new(letter.failure.clone()))))
         } else if let Some(memory) = self.recent.find(now, &message.id) {
@@ -131,10 +136,14 @@ impl Dispatcher {
         true
     }
 
-    /// One more promise for a message that is in the outbox.
-    fn follow(&mut self, slot: Slot, ticket: Ticket) -> Option<Effect> {
+    /// One more promise for a message that is in the outbox; as its own, if nobody else's is left.
+    fn follow(&mut self, slot: Slot, ticket: Ticket, as_own: bool) -> Option<Effect> {
         if let Some(error) = self.auth_error(slot) {
             return Some(Effect::Failed(ticket, error));
+        }
+        if as_own {
+            self.outbox.set_waiter(slot, ticket);
+            return None;
         }
         let followers = self.followers.entry(slot).or_default();
         if followers.len() >= FOLLOWERS_MAX {
@@ -222,16 +231,30 @@ impl Dispatcher {
             }
         } else if let Some(slot) = self.outbox.by_ticket(ticket) {
             self.outbox.forget_waiter(slot);
-            if !self.followers.contains_key(&slot) {
-                self.withdraw(now, slot, effects);
+            match self.first_follower(slot) {
+                Some(heir) => self.outbox.set_waiter(slot, heir),
+                None => self.withdraw(now, slot, effects),
             }
         } else if let Some((_, deadline)) = self.drains.give_up(ticket) {
             if let Some(at) = deadline {
                 self.timers.clear(at, Timer::Drain(ticket));
             }
         } else {
-            self.followers.values_mut().for_each(|tickets| tickets.retain(|other| *other != ticket));
+            self.followers.retain(|_, tickets| {
+                tickets.retain(|other| *other != ticket);
+                !tickets.is_empty()
+            });
         }
+    }
+
+    /// Takes the promise that has followed the message for longest.
+    fn first_follower(&mut self, slot: Slot) -> Option<Ticket> {
+        let tickets = self.followers.get_mut(&slot)?;
+        let first = tickets.remove(0);
+        if tickets.is_empty() {
+            self.followers.remove(&slot);
+        }
+        Some(first)
     }
 
     fn withdraw(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {

@@ -87,9 +87,16 @@ impl Outbox {
             self.ids.insert_unique(hasher.hash_one(id), slot, |slot| hash_of_id(entries, hasher, *slot));
         }
         if let Some(ticket) = entry.waiter {
-            self.tickets.insert_unique(hasher.hash_one(ticket), slot, |slot| hash_of_ticket(entries, hasher, *slot));
+            self.set_waiter(slot, ticket);
         }
         slot
+    }
+
+    /// From now on the outcome settles this promise.
+    pub(super) fn set_waiter(&mut self, slot: Slot, ticket: Ticket) {
+        self.entries[slot as usize].waiter = Some(ticket);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.tickets.insert_unique(hasher.hash_one(ticket), slot, |slot| hash_of_ticket(entries, hasher, *slot));
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Entry {

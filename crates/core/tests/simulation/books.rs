@@ -120,8 +120,12 @@ impl Books {
         let is_remembered = self.recent.get(&parcel.name).is_some_and(|at| now_us - at < self.dedupe_us);
         match seq.and_then(|seq| Some((seq, self.open.get_mut(&seq)?))) {
             Some((seq, entry)) => {
-                // Somebody wants it again.
-                entry.withdrawn = false;
+                // Withdrawn on the wire, and now wanted again.
+                if std::mem::take(&mut entry.withdrawn) && !parcel.settles_on_acceptance {
+                    entry.waiter = Some(parcel.ticket);
+                    self.by_ticket.insert(parcel.ticket, seq);
+                    return true;
+                }
                 if !parcel.settles_on_acceptance {
                     entry.followers.push(parcel.ticket);
                     self.by_ticket.insert(parcel.ticket, seq);
@@ -263,7 +267,9 @@ impl Books {
     }
 
     pub fn check_end(&self) -> Checked {
-        hold(self.open.is_empty() && self.waiting.is_empty(), "1 nothing left", || format!("{:?}", self.open.first_key_value()))?;
+        hold(self.open.is_empty() && self.waiting.is_empty(), "1 nothing left", || {
+            format!("{:?}", self.open.first_key_value())
+        })?;
         self.tickets.check_end()
     }
 }

@@ -23,7 +23,11 @@ pub enum Action {
     Server(String),
 }
 
-const WELL: &str = r#"{"faults":null,"tokenFault":null,"tokenThrottle":null,"credentials":{"clientSecret":"right"}}"#;
+const WELL: &str = concat!(
+    r#"{"faults":null,"tokenFault":null,"tokenThrottle":null,"credentials":{"clientSecret":"right"},"#,
+    // The others leave, too: a pause of a day would be a day of their requests to count.
+    r#""others":null}"#,
+);
 
 /// All actions of a run with their times.
 pub fn schedule(plan: &Plan, draw: &mut Draw) -> Vec<(u64, Action)> {
@@ -53,7 +57,7 @@ fn action(draw: &mut Draw) -> Action {
 
 fn spell(draw: &mut Draw) -> (Action, Action) {
     let server = |text: &str| Action::Server(text.to_owned());
-    match draw.range(0, 4) {
+    match draw.range(0, 5) {
         0 => (
             server(r#"{"credentials":{"clientSecret":"other"},"tokenLifeMs":2000}"#),
             server(r#"{"credentials":{"clientSecret":"right"}}"#),
@@ -62,6 +66,7 @@ fn spell(draw: &mut Draw) -> (Action, Action) {
         2 => (server(r#"{"tokenFault":"slow","tokenLifeMs":3000}"#), server(r#"{"tokenFault":null}"#)),
         // Tokens that live too short a time to say so: every one of them ends with a 401.
         3 => (server(r#"{"tokenLifeMs":400}"#), server(r#"{"tokenLifeMs":60000}"#)),
+        4 => (server(r#"{"faults":{"status503":0.5}}"#), server(r#"{"faults":{"status503":null}}"#)),
         _ => (Action::Refuse(true), Action::Refuse(false)),
     }
 }
@@ -94,7 +99,14 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
     let conversation = format!("c-{}", draw.range(1, plan.conversations));
     let length = if draw.percent(2) { draw.range(1, 20_000) } else { draw.range(1, 200) } as usize;
     let body = Bytes::from(format!(r#"{{"text":"{}"}}"#, "x".repeat(length)));
-    let message = Message { id: name.as_str().into(), id_given, conversation: conversation.as_str().into(), params: None, body, traceparent: None };
+    let message = Message {
+        id: name.as_str().into(),
+        id_given,
+        conversation: conversation.as_str().into(),
+        params: None,
+        body,
+        traceparent: None,
+    };
     let time = |draw: &mut Draw, chance: u64| draw.percent(chance).then(|| now_us + draw.range(0, plan.traffic_us / 3));
     let parcel = Parcel {
         ticket,
