@@ -7,22 +7,30 @@ use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::dispatcher::{Explanation, Hold, Notice, Whereabouts};
 use spillway_core::engine::sink::{Completion, Happening};
 use spillway_core::message::Cargo;
-use spillway_core::outcome::{DeadLetter, DeliveryFailure, Receipt};
+use spillway_core::outcome::{DeadLetter, DeliveryFailure};
 
 use crate::errors::{body_by_type_data, body_data, error_data, headers_data};
+use crate::receipt::ReceiptRow;
 
 /// Appends one completion to the array's text; the brackets are added when it is taken.
-pub(crate) fn write(text: &mut String, completion: &Completion, clock: &Clock) {
-    if !text.is_empty() {
-        text.push(',');
+pub(crate) fn write(rows: &mut Vec<u8>, completion: &Completion, clock: &Clock) {
+    if !rows.is_empty() {
+        rows.push(b',');
     }
-    text.push_str(&row(completion, clock).to_string());
+    let written = match completion {
+        Completion::Delivered(ticket, receipt) => {
+            serde_json::to_writer(rows, &(ticket, "ok", ReceiptRow::from(receipt)))
+        }
+        other => serde_json::to_writer(rows, &row(other, clock)),
+    };
+    // Neither a buffer in memory nor keys that are texts can fail.
+    debug_assert!(written.is_ok());
 }
 
 fn row(completion: &Completion, clock: &Clock) -> Value {
     match completion {
         Completion::Accepted { ticket, id, duplicate } => json!([ticket, "ok", { "id": id, "duplicate": duplicate }]),
-        Completion::Delivered(ticket, receipt) => json!([ticket, "ok", receipt_data(receipt)]),
+        Completion::Delivered(ticket, receipt) => json!([ticket, "ok", ReceiptRow::from(receipt)]),
         Completion::Answered(ticket, answer) => {
             let response = &answer.response;
             let mut data = json!({ "status": response.status, "headers": headers_data(response) });
@@ -49,23 +57,6 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
     }
 }
 
-fn receipt_data(receipt: &Receipt) -> Value {
-    let mut data = json!({
-        "id": receipt.id,
-        "conversationId": receipt.conversation,
-        "status": receipt.response.status,
-        "body": body_data(&receipt.response),
-        "attempts": receipt.attempts,
-        "batchSize": receipt.batch_size,
-        "queuedMs": receipt.queued.as_secs_f64() * 1_000.0,
-        "correlationId": receipt.response.correlation_id,
-    });
-    if receipt.duplicate {
-        data["duplicate"] = true.into();
-    }
-    data
-}
-
 fn failure_fields(conversation: &str, failure: &DeliveryFailure, at: Timestamp, clock: &Clock) -> Value {
     json!({
         "id": failure.id,
@@ -89,7 +80,7 @@ fn letter_data(letter: &DeadLetter, clock: &Clock) -> Value {
 
 fn event_data(happening: &Happening, clock: &Clock) -> Value {
     match happening {
-        Happening::Delivered(receipt) => receipt_data(receipt),
+        Happening::Delivered(receipt) => json!(ReceiptRow::from(receipt)),
         Happening::DeadLetter(conversation, failure, at) => failure_fields(conversation, failure, *at, clock),
         Happening::Request(end) => json!({
             "method": end.method,

@@ -21,12 +21,12 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Completions on their way to JavaScript: many lie here together, and one wake fetches them all.
 struct Mailbox {
-    rows: Mutex<String>,
+    rows: Mutex<Vec<u8>>,
     wake: Wake,
 }
 
 impl Mailbox {
-    fn with_rows<T>(&self, change: impl FnOnce(&mut String) -> T) -> T {
+    fn with_rows<T>(&self, change: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         change(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -93,7 +93,8 @@ impl NativeSender {
     #[napi(catch_unwind)]
     pub fn take(&self) -> String {
         let rows = self.mailbox.with_rows(std::mem::take);
-        format!("[{rows}]")
+        // Rows are JSON, and JSON is UTF-8.
+        format!("[{}]", String::from_utf8_lossy(&rows))
     }
 
     /// The engine's numbers, as JSON.

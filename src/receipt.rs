@@ -1,0 +1,55 @@
+//! Receipts as JSON, written straight into the row: there is one for every message, so none is built as a tree first, and
+//! the server's JSON is checked and copied, not parsed and written again.
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use spillway_core::outcome::{Receipt, Response};
+
+/// A receipt in the shape of `index.d.ts`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReceiptRow<'a> {
+    id: &'a str,
+    conversation_id: &'a str,
+    status: u16,
+    body: Body<'a>,
+    attempts: u32,
+    batch_size: u32,
+    queued_ms: f64,
+    correlation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<bool>,
+}
+
+impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
+    fn from(receipt: &'a Receipt) -> Self {
+        Self {
+            id: &receipt.id,
+            conversation_id: &receipt.conversation,
+            status: receipt.response.status,
+            body: Body(&receipt.response),
+            attempts: receipt.attempts,
+            batch_size: receipt.batch_size,
+            queued_ms: receipt.queued.as_secs_f64() * 1_000.0,
+            correlation_id: receipt.response.correlation_id.as_deref(),
+            duplicate: receipt.duplicate.then_some(true),
+        }
+    }
+}
+
+/// JSON if it is JSON, else text; null when empty.
+pub(crate) struct Body<'a>(pub(crate) &'a Response);
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let response = self.0;
+        if response.body.is_empty() {
+            return serializer.serialize_none();
+        }
+        let json = if response.truncated { None } else { serde_json::from_slice::<&RawValue>(&response.body).ok() };
+        match json {
+            Some(json) => json.serialize(serializer),
+            None => serializer.serialize_str(&String::from_utf8_lossy(&response.body)),
+        }
+    }
+}
