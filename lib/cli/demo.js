@@ -5,6 +5,7 @@ const path = require('node:path')
 const { Sender } = require('../sender.js')
 const { Simulator } = require('../simulator.js')
 const { HandRolled, TRIES_MAX } = require('./handrolled.js')
+const { idealTime } = require('./ideal.js')
 const { EXIT_INTERRUPTED, watchInterrupt } = require('./interrupt.js')
 const { jsonLines, openInput } = require('./jsonlines.js')
 const { engineReading, NO_PROGRESS, Progress } = require('./progress.js')
@@ -64,11 +65,11 @@ async function readPeak(file, speed) {
   for await (const { line, value } of jsonLines(openInput(file), file)) rows.push(checkRow(value, file, line))
   if (rows.length === 0) throw new UsageError(`${file} has no messages`)
   rows.sort((a, b) => a.atMs - b.atMs)
-  const unique = new Set(rows.map((row) => row.id)).size
+  const seen = new Set()
+  const firsts = rows.filter(({ id }) => seen.size < seen.add(id).size)
   const quota = Math.max(1, Math.round(QUOTA_PER_SECOND * speed))
-  // The server's fixed window lets a whole quota through at once; the rest needs a second for each further one.
-  const idealMs = Math.max(rows.at(-1).atMs / speed, (unique / quota - 1) * 1000)
-  return { rows, unique, quota, speed, idealMs }
+  const idealMs = Math.max(rows.at(-1).atMs / speed, idealTime(firsts.map((row) => row.atMs / speed), quota, 1000))
+  return { rows, unique: firsts.length, quota, speed, idealMs }
 }
 
 function checkRow(row, file, line) {
