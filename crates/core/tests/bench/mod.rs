@@ -157,8 +157,9 @@ pub fn settled(effects: &[Effect]) -> Vec<String> {
         Effect::Accepted { ticket, duplicate, .. } => {
             Some(format!("{} accepted{}", ticket.number, if *duplicate { " again" } else { "" }))
         }
-        Effect::Delivered { waiter, receipt, .. } => waiter
-            .map(|ticket| format!("{} delivered{}", ticket.number, if receipt.duplicate { " again" } else { "" })),
+        Effect::Delivered { waiter, receipt, .. } => {
+            waiter.map(|ticket| format!("{} delivered{}", ticket.number, if receipt.duplicate { " again" } else { "" }))
+        }
         Effect::Buried { waiter, failure, .. } => {
             Some(format!("{} {}", waiter.map_or(0, |ticket| ticket.number), failure.reason.code()))
         }
