@@ -113,7 +113,7 @@ impl Dispatcher {
     }
 
     fn shut_for_outage(&mut self, now: Timestamp, answer: &Answer, effects: &mut Vec<Effect>) {
-        let begins = self.gate.closed_by() != Some(Cause::Outage);
+        let begins = !std::mem::replace(&mut self.outage_told, true);
         let until = now.after(OUTAGE_BACKOFF.wait(self.gate.strikes() + 1, &mut self.random));
         self.gate.shut(now, until, Cause::Outage);
         self.gate.strike();
@@ -135,13 +135,12 @@ impl Dispatcher {
         if self.auth_problem.take().is_some() {
             effects.push(Effect::Notice(over(Cause::Auth.word())));
         }
-        match cause {
-            Cause::Throttled(_) => {
-                self.quota.restart(now);
-                effects.push(Effect::Notice(Notice::Resumed { paused: now.since(since) }));
-            }
-            Cause::Outage => effects.push(Effect::Notice(over(cause.word()))),
-            Cause::Auth => {}
+        if std::mem::take(&mut self.outage_told) {
+            effects.push(Effect::Notice(over(Cause::Outage.word())));
+        }
+        if matches!(cause, Cause::Throttled(_)) {
+            self.quota.restart(now);
+            effects.push(Effect::Notice(Notice::Resumed { paused: now.since(since) }));
         }
     }
 

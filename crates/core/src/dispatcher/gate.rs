@@ -90,6 +90,10 @@ impl Gate {
             self.strikes = 0;
         }
         if matches!(self.state, State::Shut { until: current } if current >= until) {
+            // An outage ends with any success; a pause that falls into it must not.
+            if cause.is_throttle() && self.cause == Cause::Outage {
+                self.cause = cause;
+            }
             return false;
         }
         self.state = State::Shut { until };

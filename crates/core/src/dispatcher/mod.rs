@@ -210,6 +210,8 @@ pub struct Dispatcher {
     accepted: u64,
     opened_at: Timestamp,
     auth_problem: Option<String>,
+    /// Listeners know of an outage, and want to know when it ends.
+    outage_told: bool,
     /// When the budget or the token allows the next start; what else may start is decided by events.
     start_at: Option<Timestamp>,
     counters: Counters,
@@ -241,6 +243,7 @@ impl Dispatcher {
             accepted: 0,
             opened_at: now,
             auth_problem: None,
+            outage_told: false,
             start_at: None,
             counters: Counters::default(),
             settings,

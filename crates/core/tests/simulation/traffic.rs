@@ -29,6 +29,12 @@ const WELL: &str = concat!(
     r#""others":null}"#,
 );
 
+/// Nearly every request fails, so that the breaker opens.
+const OUTAGE: &str = concat!(
+    r#"{"faults":{"status503":0.9,"cutBefore":null,"cutAfter":null,"garbage":null,"#,
+    r#""status500":null,"status502":null,"status504":null,"status408":null,"slow":null}}"#,
+);
+
 /// All actions of a run with their times.
 pub fn schedule(plan: &Plan, draw: &mut Draw) -> Vec<(u64, Action)> {
     let mut actions: Vec<_> = (0..plan.actions).map(|_| (draw.range(0, plan.traffic_us), action(draw))).collect();
@@ -66,7 +72,7 @@ fn spell(draw: &mut Draw) -> (Action, Action) {
         2 => (server(r#"{"tokenFault":"slow","tokenLifeMs":3000}"#), server(r#"{"tokenFault":null}"#)),
         // Tokens that live too short a time to say so: every one of them ends with a 401.
         3 => (server(r#"{"tokenLifeMs":400}"#), server(r#"{"tokenLifeMs":60000}"#)),
-        4 => (server(r#"{"faults":{"status503":0.5}}"#), server(r#"{"faults":{"status503":null}}"#)),
+        4 => (server(OUTAGE), server(r#"{"faults":{"status503":0.02}}"#)),
         _ => (Action::Refuse(true), Action::Refuse(false)),
     }
 }

@@ -1,0 +1,178 @@
+//! A dispatcher on a bench: the test is its callers, its server and its clock.
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use spillway_core::clock::Timestamp;
+use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
+use spillway_core::http::Evidence;
+use spillway_core::message::{Call, Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::outcome::Response;
+use spillway_core::random::Random;
+use spillway_core::retry::Answer;
+use spillway_core::settings::Settings;
+
+pub struct Bench {
+    pub dispatcher: Dispatcher,
+    pub now: Timestamp,
+    tickets: u64,
+}
+
+/// Options with `patch` laid over them, one level deep.
+pub fn options(patch: Value) -> Value {
+    let mut options = json!({
+        "organization": "bench",
+        "apiUrl": "http://127.0.0.1:1",
+        "credentials": { "accessToken": "token" },
+        "route": "messaging",
+        "store": "memory",
+        "rateLimit": { "requests": 1_000, "perMs": 1_000 },
+    });
+    if let (Some(options), Value::Object(patch)) = (options.as_object_mut(), patch) {
+        options.extend(patch);
+    }
+    options
+}
+
+pub fn of(number: u64) -> Ticket {
+    Ticket { handle: 0, number }
+}
+
+pub fn answered(status: u16, evidence: Evidence) -> Answer {
+    Answer::Answered { response: Response { status, ..Response::default() }, evidence }
+}
+
+pub fn status(status: u16) -> Answer {
+    answered(status, Evidence::default())
+}
+
+pub fn retry_after(seconds: u64) -> Answer {
+    answered(429, Evidence { retry_after: Some(Duration::from_secs(seconds)), ..Evidence::default() })
+}
+
+pub fn unanswered() -> Answer {
+    Answer::Unanswered { problem: "cut".to_owned() }
+}
+
+impl Bench {
+    pub fn new(patch: Value) -> Self {
+        let settings = Settings::from_json(&options(patch).to_string()).unwrap();
+        let dispatcher = Dispatcher::new(Arc::new(settings), Random::from_seed(7), Timestamp::START);
+        let mut bench = Self { dispatcher, now: Timestamp::START, tickets: 0 };
+        bench.handle(Event::Token(TokenNews::Granted(None)));
+        bench
+    }
+
+    pub fn handle(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.dispatcher.handle(self.now, event, &mut effects);
+        effects
+    }
+
+    pub fn poll(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.dispatcher.poll(self.now, &mut effects);
+        effects
+    }
+
+    pub fn wait_ms(&mut self, ms: u64) {
+        self.now = self.now.after(Duration::from_millis(ms));
+    }
+
+    /// Sends a message: its ticket, and what happened at once.
+    pub fn send(&mut self, id: &str, conversation: &str) -> (u64, Vec<Effect>) {
+        self.submit(id, conversation, |_| {})
+    }
+
+    pub fn submit(&mut self, id: &str, conversation: &str, change: impl FnOnce(&mut Submission)) -> (u64, Vec<Effect>) {
+        self.tickets += 1;
+        let message = Message {
+            id: id.into(),
+            id_given: true,
+            conversation: conversation.into(),
+            params: None,
+            body: Bytes::from_static(
+                br#"{"text":"hello"
+            traceparent: None,
+        }"#,
+            ),
+        };
+        let mut submission = Submission {
+            ticket: of(self.tickets),
+            settle: Settle::OnOutcome,
+            cargo: Cargo::Message(message),
+            priority: 0,
+            expires_at: None,
+            not_before: None,
+        };
+        change(&mut submission);
+        (self.tickets, self.handle(Event::Submit(submission)))
+    }
+
+    pub fn call(&mut self, method: &str) -> u64 {
+        let call = Call {
+            method: method.into(),
+            path: "/x".into(),
+            headers: Vec::new(),
+            body: None,
+            timeout: None,
+            response_bytes_max: 1_024,
+            raw: false,
+        };
+        self.submit("", "", |submission| submission.cargo = Cargo::Call(Box::new(call))).0
+    }
+
+    /// Polls; what leaves, by id, with its attempt.
+    pub fn leaving(&mut self) -> Vec<(AttemptId, String)> {
+        sends(&self.poll())
+    }
+
+    pub fn answer(&mut self, attempt: AttemptId, answer: Answer) -> Vec<Effect> {
+        self.handle(Event::Answered(attempt, answer))
+    }
+
+    pub fn drain(&mut self, within_ms: Option<u64>) -> u64 {
+        self.tickets += 1;
+        let deadline = within_ms.map(|ms| self.now.after(Duration::from_millis(ms)));
+        self.handle(Event::Drain(of(self.tickets), deadline));
+        self.tickets
+    }
+}
+
+pub fn sends(effects: &[Effect]) -> Vec<(AttemptId, String)> {
+    let send = |effect: &Effect| match effect {
+        Effect::Send { attempt, shipment, .. } => {
+            Some((*attempt, shipment.idempotency_key.as_deref().unwrap_or(&shipment.path).to_owned()))
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(send).collect()
+}
+
+pub fn ids(sends: &[(AttemptId, String)]) -> Vec<&str> {
+    sends.iter().map(|(_, id)| id.as_str()).collect()
+}
+
+/// What settles, as words: "1 delivered", "2 EXPIRED", "3 accepted", "4 drained None" and so on.
+pub fn settled(effects: &[Effect]) -> Vec<String> {
+    let word = |effect: &Effect| match effect {
+        Effect::Accepted { ticket, duplicate, .. } => {
+            Some(format!("{} accepted{}", ticket.number, if *duplicate { " again" } else { "" }))
+        }
+        Effect::Delivered { waiter, receipt, .. } => {
+            waiter.map(|ticket| format!("{} delivered{}", ticket.number, if receipt.duplicate { " again" } else { "" }))
+        }
+        Effect::Buried { waiter, failure, .. } => {
+            Some(format!("{} {}", waiter.map_or(0, |ticket| ticket.number), failure.reason.code()))
+        }
+        Effect::CallAnswered(ticket, answer) => Some(format!("{} answered {}", ticket.number, answer.response.status)),
+        Effect::Failed(ticket, error) => Some(format!("{} {}", ticket.number, error.code())),
+        Effect::Done(ticket) => Some(format!("{} done", ticket.number)),
+        Effect::Drained(ticket, left) => Some(format!("{} drained {left:?}", ticket.number)),
+        Effect::Send { .. } | Effect::Cut(_) | Effect::FetchToken | Effect::Notice(_) => None,
+    };
+    effects.iter().filter_map(word).collect()
+}

@@ -1,0 +1,159 @@
+//! The delivery table of the design, row by row, and what stops the whole organisation.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
+#![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
+
+mod bench;
+
+use bench::{Bench, answered, ids, of, retry_after, settled, status, unanswered};
+use serde_json::json;
+use spillway_core::dispatcher::{Effect, Event, Notice, TokenNews};
+use spillway_core::http::Evidence;
+use spillway_core::retry::Answer;
+
+/// What becomes of a lone message after one answer: what settles, its attempts, and whether the next one of its
+/// conversation may leave at once.
+fn outcome(patch: serde_json::Value, answer: Answer) -> (Vec<String>, bool, Option<u32>) {
+    let mut bench = Bench::new(patch);
+    bench.send("a", "c");
+    bench.send("b", "c");
+    let leaving = bench.leaving();
+    assert_eq!(ids(&leaving), ["a"]);
+    let settled = settled(&bench.answer(leaving[0].0, answer));
+    let attempts = bench.dispatcher.explain(bench.now, "a").map(|explanation| explanation.attempts);
+    (settled, ids(&bench.leaving()) == ["b"], attempts)
+}
+
+#[test]
+fn the_table_row_by_row() {
+    let unsent = || Answer::Unsent { problem: "refused".to_owned() };
+    let retry = json!({});
+    let fail = json!({ "retry": { "ambiguous": "fail" } });
+    let once = json!({ "retry": { "maxAttempts": 1 } });
+    let rows = [
+        ("200", retry.clone(), status(200), "1 delivered", true, None),
+        ("204", retry.clone(), status(204), "1 delivered", true, None),
+        ("429", retry.clone(), retry_after(1), "", false, Some(0)),
+        ("bare 429", retry.clone(), status(429), "", false, Some(0)),
+        ("401", retry.clone(), status(401), "", false, Some(0)),
+        ("408", retry.clone(), status(408), "", false, Some(1)),
+        ("500", retry.clone(), status(500), "", false, Some(1)),
+        ("502", retry.clone(), status(502), "", false, Some(1)),
+        ("503", retry.clone(), status(503), "", false, Some(1)),
+        ("504", retry.clone(), status(504), "", false, Some(1)),
+        ("refused", retry.clone(), unsent(), "", false, Some(1)),
+        ("503, the last attempt", once.clone(), status(503), "1 DELIVERY_EXHAUSTED", true, Some(1)),
+        ("refused, the last attempt", once.clone(), unsent(), "1 DELIVERY_EXHAUSTED", true, Some(1)),
+        ("429 with one attempt", once, status(429), "", false, Some(0)),
+        ("cut, retry", retry.clone(), unanswered(), "", false, Some(1)),
+        ("cut, fail", fail.clone(), unanswered(), "1 DELIVERY_AMBIGUOUS", true, Some(1)),
+        ("503, fail", fail, status(503), "", false, Some(1)),
+        ("400", retry.clone(), status(400), "1 DELIVERY_REJECTED", true, Some(1)),
+        ("404", retry.clone(), status(404), "1 DELIVERY_REJECTED", true, Some(1)),
+        ("413", retry.clone(), status(413), "1 DELIVERY_REJECTED", true, Some(1)),
+        ("302", retry, status(302), "1 DELIVERY_REJECTED", true, Some(1)),
+    ];
+    for (name, patch, answer, settles, next_leaves, attempts) in rows {
+        let expected: Vec<String> = if settles.is_empty() { Vec::new() } else { vec![settles.to_owned()] };
+        assert_eq!(outcome(patch, answer), (expected, next_leaves, attempts), "{name}");
+    }
+}
+
+#[test]
+fn a_429_stops_everyone_until_its_probe_succeeds() {
+    let mut bench =
+        Bench::new(json!({ "connections": { "max": 2 }, "rateLimit": { "requests": 100, "perMs": 1_000 } }));
+    (0..6).for_each(|index| drop(bench.send(&format!("{index}"), &format!("c{index}"))));
+    let first = bench.leaving();
+    bench.answer(first[0].0, retry_after(2));
+    bench.answer(first[1].0, status(200));
+    bench.wait_ms(1_999);
+    assert!(bench.leaving().is_empty());
+    bench.wait_ms(1);
+    let probe = bench.leaving();
+    assert_eq!(ids(&probe), ["0"], "the message kept its place");
+    bench.answer(probe[0].0, retry_after(1));
+    bench.wait_ms(1_000);
+    let probe = bench.leaving();
+    assert_eq!(probe.len(), 1);
+    assert!(bench.leaving().is_empty(), "one probe at a time");
+    bench.answer(probe[0].0, status(200));
+    bench.wait_ms(10);
+    assert_eq!(bench.leaving().len(), 1, "spaced evenly at first");
+}
+
+/// Ten failures open the breaker while two requests are still on the wire: one is answered with 429, then one succeeds.
+#[test]
+fn a_success_during_an_outage_does_not_end_the_pause_of_a_429() {
+    let mut bench = Bench::new(json!({}));
+    (0..12).for_each(|index| drop(bench.send(&format!("{index}"), &format!("c{index}"))));
+    let mut leaving = bench.leaving();
+    bench.send("late", "late");
+    let (throttled, accepted) = (leaving.pop().unwrap().0, leaving.pop().unwrap().0);
+    let mut notices = Vec::new();
+    leaving.iter().for_each(|(attempt, _)| notices.extend(bench.answer(*attempt, status(503))));
+    let short = Evidence { retry_after: Some(std::time::Duration::from_millis(150)), ..Evidence::default() };
+    bench.answer(throttled, answered(429, short));
+    bench.answer(accepted, status(200));
+    assert!(bench.leaving().is_empty(), "left during the pause");
+    bench.wait_ms(31_000);
+    let probe = bench.leaving();
+    assert_eq!(probe.len(), 1);
+    notices.extend(bench.answer(probe[0].0, status(200)));
+    let outage = |effect: &Effect| match effect {
+        Effect::Notice(Notice::Outage { open, .. }) => Some(*open),
+        _ => None,
+    };
+    assert_eq!(notices.iter().filter_map(outage).collect::<Vec<_>>(), [true, false], "an outage that began ends");
+}
+
+#[test]
+fn a_second_401_refuses_promises_and_keeps_messages() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("a", "c");
+    let call = bench.call("GET");
+    let first = bench.leaving();
+    assert_eq!(first.len(), 2);
+    bench.answer(first[0].0, status(401));
+    assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)), "one refresh");
+    bench.handle(Event::Token(TokenNews::Granted(None)));
+    let again = bench.leaving();
+    assert_eq!(ids(&again), ["a"]);
+    let effects = bench.answer(again[0].0, status(401));
+    assert_eq!(settled(&effects), ["1 AUTH_REJECTED".to_owned(), format!("{call} AUTH_REJECTED")]);
+    assert_eq!(settled(&bench.answer(first[1].0, status(401))), [""; 0], "its caller knows already");
+    assert_eq!(bench.dispatcher.unsettled(), 1, "the message stays, the request doesn't");
+    bench.wait_ms(2_000);
+    bench.poll();
+    bench.handle(Event::Token(TokenNews::Granted(None)));
+    let probe = bench.leaving();
+    assert_eq!(ids(&probe), ["a"]);
+    bench.answer(probe[0].0, status(200));
+    assert!(bench.dispatcher.is_idle());
+}
+
+#[test]
+fn a_request_is_repeated_after_an_unknown_outcome_only_where_that_is_harmless() {
+    for (method, repeated) in [("GET", true), ("PUT", true), ("DELETE", true), ("POST", false), ("PATCH", false)] {
+        let mut bench = Bench::new(json!({ "retry": { "ambiguous": "fail" } }));
+        bench.call(method);
+        let leaving = bench.leaving();
+        let effects = bench.answer(leaving[0].0, unanswered());
+        assert_eq!(settled(&effects).is_empty(), repeated, "{method}");
+    }
+}
+
+#[test]
+fn an_abort_takes_back_what_waits_and_leaves_what_is_on_the_wire_to_its_answer() {
+    let mut bench = Bench::new(json!({}));
+    let (flying, _) = bench.send("a", "c");
+    let (queued, _) = bench.send("b", "c");
+    let leaving = bench.leaving();
+    assert_eq!(settled(&bench.handle(Event::Cancel(of(queued)))), ["0 DELIVERY_ABORTED"]);
+    assert!(settled(&bench.handle(Event::Cancel(of(flying)))).is_empty());
+    assert_eq!(settled(&bench.answer(leaving[0].0, status(503))), ["0 DELIVERY_ABORTED"], "not tried again");
+    let call = bench.call("GET");
+    bench.leaving();
+    let effects = bench.handle(Event::Cancel(of(call)));
+    assert!(matches!(effects[0], Effect::Cut(_)), "{effects:?}");
+    assert!(bench.dispatcher.is_idle());
+}

@@ -1,0 +1,146 @@
+//! Every option, wrong in type and in range: the error names the field, the value, and what is allowed.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
+#![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
+
+mod bench;
+
+use bench::options;
+use serde_json::{Value, json};
+use spillway_core::error::Error;
+use spillway_core::settings::Settings;
+
+fn refusal(patch: Value) -> (String, String) {
+    match Settings::from_json(&options(patch.clone()).to_string()) {
+        Err(Error::Config { field, problem }) => (field, problem),
+        other => panic!("{patch}: {other:?}"),
+    }
+}
+
+/// `a.b` with `value` as a patch of the options.
+fn patch(field: &str, value: &Value) -> Value {
+    match field.split_once('.') {
+        None => json!({ field: value }),
+        Some((section, key)) if section == "rateLimit" => {
+            let mut rate = json!({ "requests": 1, "perMs": 1 });
+            rate[key] = value.clone();
+            json!({ section: rate })
+        }
+        Some((section, key)) => json!({ section: { key: value } }),
+    }
+}
+
+#[test]
+fn numbers() {
+    for (field, low, high) in [
+        ("rateLimit.requests", 1_u64, 1_000_000_u64),
+        ("rateLimit.perMs", 1, 86_400_000),
+        ("retry.maxAttempts", 1, 1_000),
+        ("retry.maxAgeMs", 0, 30 * 86_400_000),
+        ("retry.maxPauseMs", 1_000, 86_400_000),
+        ("queue.maxMessages", 1, 10_000_000),
+        ("queue.maxBytes", 1_024, 68_719_476_736),
+        ("connections.max", 1, 1_024),
+        ("connections.connectTimeoutMs", 10, 120_000),
+        ("connections.requestTimeoutMs", 10, 600_000),
+        ("dedupeMs", 0, 7 * 86_400_000),
+        ("batch.maxMessages", 1, 10_000),
+        ("batch.maxBytes", 1_024, 16_777_216),
+        ("batch.lingerMs", 0, 60_000),
+    ] {
+        for value in [json!(low), json!(high)] {
+            let text = options(patch(field, &value)).to_string();
+            assert!(Settings::from_json(&text).is_ok(), "{field} = {value}: {:?}", Settings::from_json(&text));
+        }
+        let below = low.checked_sub(1).map_or(json!(-1), |below| json!(below));
+        let wrong = [below, json!(high + 1), json!("5"), json!(1.5), json!(true), json!([1]), json!({ "$js": "NaN" })];
+        for value in wrong {
+            let (named, problem) = refusal(patch(field, &value));
+            let shown = if value.is_object() { "NaN".to_owned() } else { value.to_string() };
+            assert_eq!(named, field, "{value}");
+            assert_eq!(problem, format!("must be an integer from {low} to {high}, got {shown}"));
+        }
+    }
+}
+
+#[test]
+fn words() {
+    for (field, allowed) in [
+        ("ordering", "\"conversation\" or \"none\""),
+        ("retry.ambiguous", "\"retry\" or \"fail\""),
+        ("queue.whenFull", "\"wait\" or \"reject\""),
+        ("batch.mode", "\"none\" or \"array\" or \"merge\""),
+    ] {
+        for value in [json!("other"), json!(""), json!(1), json!(false), json!([])] {
+            let expected = (field.to_owned(), format!("must be {allowed}, got {value}"));
+            assert_eq!(refusal(patch(field, &value)), expected);
+        }
+    }
+}
+
+#[test]
+fn sections_and_unknown_keys() {
+    for section in ["retry", "queue", "connections", "batch"] {
+        for value in [json!(1), json!("x"), json!([]), json!(true)] {
+            let expected = (section.to_owned(), format!("must be an object, got {value}"));
+            assert_eq!(refusal(json!({ section: value })), expected);
+        }
+        let (field, problem) = refusal(json!({ section: { "maxx": 1 } }));
+        assert_eq!(field, format!("{section}.maxx"));
+        assert!(problem.starts_with("is not an option; allowed here: "), "{problem}");
+    }
+    assert_eq!(refusal(json!({ "rateLimits": 1 })).0, "rateLimits");
+}
+
+#[test]
+fn the_rest() {
+    for (wrong, field, part) in [
+        (json!({ "organization": null }), "organization", "got null"),
+        (json!({ "organization": "" }), "organization", "got \"\""),
+        (json!({ "organization": 5 }), "organization", "got 5"),
+        (json!({ "organization": "a\nb" }), "organization", "without control characters"),
+        (json!({ "apiUrl": null }), "region", "one of us-east-1"),
+        (json!({ "region": "mars-1" }), "region", "got \"mars-1\""),
+        (json!({ "apiUrl": "ftp://x" }), "apiUrl", "http or https"),
+        (json!({ "apiUrl": "nonsense" }), "apiUrl", "got \"nonsense\""),
+        (json!({ "loginUrl": "http://x/?q" }), "loginUrl", "without credentials, query and fragment"),
+        (json!({ "route": "nowhere" }), "route", "got \"nowhere\""),
+        (json!({ "route": 7 }), "route", "\"messaging\""),
+        (json!({ "route": { "path": "x" } }), "route.path", "a path that begins with one \"/\""),
+        (json!({ "route": { "path": "/x", "other": 1 } }), "route.other", "is not an option"),
+        (json!({ "store": null }), "store", "must be chosen"),
+        (json!({ "store": "disk" }), "store", "got \"disk\""),
+        (json!({ "store": "file:x" }), "store", "not available in this version"),
+        (json!({ "rateLimit": null }), "rateLimit", "got null"),
+        (json!({ "rateLimit": [] }), "rateLimit", "a list of 1 to 8"),
+        (json!({ "rateLimit": "learn" }), "rateLimit", "not available in this version"),
+        (json!({ "rateLimit": { "requests": 1 } }), "rateLimit.perMs", "got nothing"),
+        (
+            json!({ "rateLimit": [{ "requests": 1, "perMs": 1 }, { "requests": 0, "perMs": 1 }] }),
+            "rateLimit[1].requests",
+            "got 0",
+        ),
+        (json!({ "rateLimit": { "requests": 5, "perMs": 1, "burst": 6 } }), "rateLimit.burst", "from 1 to 5, got 6"),
+        (json!({ "batch": { "mode": "merge" } }), "batch.mode", "not available in this version"),
+        (json!({ "credentials": null }), "credentials", "{ clientId, clientSecret } or { accessToken }"),
+        (json!({ "credentials": { "clientId": "x" } }), "credentials.clientSecret", "given with clientId"),
+        (json!({ "credentials": { "clientSecret": "x" } }), "credentials.clientId", "given with clientSecret"),
+    ] {
+        let (named, problem) = refusal(wrong.clone());
+        assert_eq!(named, field, "{wrong}");
+        assert!(problem.contains(part), "{wrong}: {problem}");
+    }
+}
+
+#[test]
+fn secrets_are_never_repeated() {
+    for wrong in [
+        json!({ "credentials": { "clientId": "id", "clientSecret": "hush hush" } }),
+        json!({ "credentials": { "clientId": "id", "clientSecret": "hush", "accessToken": "hush" } }),
+        json!({ "credentials": { "accessToken": "hush\nhush" } }),
+        json!({ "credentials": "hush" }),
+        json!({ "apiUrl": "http://user:hush@host" }),
+    ] {
+        let (field, problem) = refusal(wrong.clone());
+        assert!(!problem.contains("hush"), "{field} {problem}");
+    }
+}
