@@ -313,6 +313,10 @@ fn rate(object: Reader<'_>) -> Result<Rate, Error> {
     let requests = object.integer_required("requests", 1..=REQUESTS_MAX)?;
     let per_ms = object.integer_required("perMs", 1..=DAY_MS)?;
     let burst = object.integer("burst", 1..=requests, requests)?;
+    if burst == requests {
+        // It differs with the requests then, and the requests are what the caller wrote.
+        object.note("burst", "requests");
+    }
     object.finish()?;
     let count = |number: u64| u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(burst) })
