@@ -94,11 +94,8 @@ impl Bench {
             id_given: true,
             conversation: conversation.into(),
             params: None,
-            body: Bytes::from_static(
-                br#"{"text":"hello"
+            body: Bytes::from_static(br#"{"text":"hello"}"#),
             traceparent: None,
-        }"#,
-            ),
         };
         let mut submission = Submission {
             ticket: of(self.tickets),
