@@ -120,7 +120,12 @@ fn the_rest() {
             "got 0",
         ),
         (json!({ "rateLimit": { "requests": 5, "perMs": 1, "burst": 6 } }), "rateLimit.burst", "from 1 to 5, got 6"),
-        (json!({ "batch": { "mode": "merge" } }), "batch.mode", "not available in this version"),
+        (json!({ "batch": { "mode": "array" } }), "batch.mode", "takes no array"),
+        (
+            json!({ "batch": { "mode": "merge" }, "route": "messaging-array" }),
+            "batch.mode",
+            "merging needs a text field",
+        ),
         (json!({ "credentials": null }), "credentials", "{ clientId, clientSecret } or { accessToken }"),
         (json!({ "credentials": { "clientId": "x" } }), "credentials.clientSecret", "given with clientId"),
         (json!({ "credentials": { "clientSecret": "x" } }), "credentials.clientId", "given with clientSecret"),
