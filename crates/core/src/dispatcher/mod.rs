@@ -264,7 +264,8 @@ impl Dispatcher {
             Timer::ExpireWaiting(number) => self.expire_waiting(number, effects),
             Timer::Drain(ticket) => {
                 if let Some((left, _)) = self.drains.give_up(ticket) {
-                    effects.push(Effect::Drained(ticket, Some(left)));
+                    // With no time given at all, the deadline comes before anybody has looked whether nothing is left.
+                    effects.push(Effect::Drained(ticket, Some(left).filter(|left| *left > 0)));
                 }
             }
         }
