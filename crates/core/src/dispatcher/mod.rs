@@ -257,6 +257,11 @@ impl Dispatcher {
         [self.timers.next(), self.start_at].into_iter().flatten().min()
     }
 
+    /// When [`Self::snapshot`] shows a larger budget, though nothing happens and nothing is to be done.
+    pub fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
+        self.quota.next_reading(now)
+    }
+
     fn fire(&mut self, now: Timestamp, timer: Timer, effects: &mut Vec<Effect>) {
         match timer {
             Timer::Unpark(slot) => self.unpark(slot),
