@@ -100,7 +100,7 @@ fn event_data(happening: &Happening, clock: &Clock) -> Value {
         Happening::Notice(Notice::Outage { reason, problem, open }) => {
             json!({ "reason": reason, "message": problem, "open": open })
         }
-        Happening::Notice(Notice::Empty) => json!({}),
+        Happening::Notice(Notice::Empty) => Value::Null,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `stats()` as JSON.
 
 use serde_json::{Value, json};
-use spillway_core::clock::Clock;
+use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::handle::Handle;
 use spillway_core::stats::{Closure, Latency, Snapshot};
 
@@ -21,6 +21,7 @@ pub(crate) fn stats_text(handle: &Handle) -> String {
 fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
     let (counters, depth) = (&snapshot.counters, &snapshot.depth);
     let now = clock.now();
+    let remaining_ms = |until: Timestamp| until.since(now).as_secs_f64() * 1_000.0;
     let windows: Vec<Value> = snapshot
         .rates
         .iter()
@@ -49,14 +50,13 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
         "quota": { "windows": windows, "source": "configured", "sinceMs": clock.epoch_ms(spillway_core::clock::Timestamp::START) },
         "budget": {
             "available": snapshot.available,
-            "nextInMs": snapshot.next_free.map_or(0.0, |at| at.since(now).as_secs_f64() * 1_000.0),
+            "nextInMs": if snapshot.available > 0 { Some(0.0) } else { snapshot.next_free.map(remaining_ms) },
         },
         "pause": snapshot.pause.map(|closure| {
-            let until = closure.until.unwrap_or(now);
             json!({
                 "reason": closure.reason,
-                "untilMs": clock.epoch_ms(until),
-                "remainingMs": until.since(now).as_secs_f64() * 1_000.0,
+                "untilMs": closure.until.map(|until| clock.epoch_ms(until)),
+                "remainingMs": closure.until.map(remaining_ms),
             })
         }),
         "outage": snapshot.outage.map(|Closure { reason, since, .. }| {

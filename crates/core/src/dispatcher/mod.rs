@@ -279,6 +279,11 @@ impl Dispatcher {
         [self.timers.next(), self.start_at].into_iter().flatten().min()
     }
 
+    /// When [`Self::snapshot`] shows a larger budget, though nothing happens and nothing is to be done.
+    pub fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
+        self.quota.next_reading(now)
+    }
+
     fn fire(&mut self, now: Timestamp, timer: Timer, effects: &mut Vec<Effect>) {
         match timer {
             Timer::Unpark(slot) => self.unpark(slot),
@@ -287,7 +292,8 @@ impl Dispatcher {
             Timer::ExpireWaiting(number) => self.expire_waiting(number, effects),
             Timer::Drain(ticket) => {
                 if let Some((left, _)) = self.drains.give_up(ticket) {
-                    effects.push(Effect::Drained(ticket, Some(left)));
+                    // With no time given at all, the deadline comes before anybody has looked whether nothing is left.
+                    effects.push(Effect::Drained(ticket, Some(left).filter(|left| *left > 0)));
                 }
             }
         }

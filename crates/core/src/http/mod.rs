@@ -1,5 +1,6 @@
 //! The wire: one reqwest client an engine, and how its answers read.
 
+mod adoption;
 mod evidence;
 mod oauth;
 
@@ -12,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Method};
 
+use self::adoption::Adoption;
 pub use self::evidence::{Evidence, Wait, WaitSource};
 pub use self::oauth::TokenAnswer;
 use crate::clock::Clock;
@@ -74,6 +76,7 @@ impl Client {
             .retry(reqwest::retry::never())
             .referer(false)
             .connect_timeout(limits.connect_timeout)
+            .connector_layer(Adoption::default())
             .pool_max_idle_per_host(limits.max)
             .pool_idle_timeout(IDLE);
         let plain = [&settings.api_url, &settings.login_url].iter().all(|url| url.starts_with("http:"));

@@ -79,9 +79,18 @@ impl Quota {
         self.windows.iter().map(|window| window.available(now)).min().unwrap_or(u32::MAX)
     }
 
-    /// When a slot comes back, if none is free and it is known.
+    /// When a slot is free in every window, if none is now; none, too, while the next answer decides it.
     pub fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
-        self.windows.iter().filter_map(|window| window.next_free(now)).max()
+        let mut latest = None;
+        for spent in self.windows.iter().filter(|window| window.available(now) == 0) {
+            latest = latest.max(Some(spent.next_free(now)?));
+        }
+        latest
+    }
+
+    /// When more is available than now, to the grain in which it is worth telling; none if nothing comes back by itself.
+    pub fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
+        self.windows.iter().filter_map(|window| window.next_reading(now)).min()
     }
 
     /// The time that `requests` further requests take at the slowest window's rate.

@@ -15,6 +15,11 @@ use crate::settings::Rate;
 /// Servers count in milliseconds: two arrivals that are a window apart may be a millisecond less apart on their clock.
 const GUARD: Duration = Duration::from_millis(1);
 
+/// How finely a budget that comes back is told.
+const READINGS_PER_WINDOW: u32 = 100;
+const READING_GRAIN_MIN: Duration = Duration::from_millis(20);
+const READING_GRAIN_MAX: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub(super) struct Window {
     rate: Rate,
@@ -67,6 +72,13 @@ impl Window {
 
     pub(super) fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
         if self.available(now) > 0 { None } else { self.cooling.front().copied() }
+    }
+
+    /// When more is available than now, but no sooner than a small part of the window from now.
+    pub(super) fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
+        let cooled = self.cooling.partition_point(|free| *free <= now);
+        let grain = (self.rate.per / READINGS_PER_WINDOW).clamp(READING_GRAIN_MIN, READING_GRAIN_MAX);
+        self.cooling.get(cooled).map(|free| (*free).max(now.after(grain)))
     }
 
     pub(super) fn time_for(&self, requests: u64) -> Duration {
