@@ -4,7 +4,6 @@ mod reader;
 pub mod region;
 mod route;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -43,7 +42,7 @@ pub struct Settings {
     pub connections: ConnectionSettings,
     /// How long the id of a settled message is remembered.
     pub dedupe: Duration,
-    trail: BTreeMap<String, String>,
+    trail: Vec<(String, String)>,
 }
 
 /// How access tokens are obtained.
@@ -171,7 +170,7 @@ impl Settings {
             queue: queue(&root)?,
             connections: connections(&root)?,
             dedupe: Duration::from_millis(root.integer("dedupeMs", 0..=7 * DAY_MS, DAY_MS)?),
-            trail: BTreeMap::new(),
+            trail: Vec::new(),
         };
         store(&root)?;
         batch(&root)?;
@@ -185,11 +184,14 @@ impl Settings {
             let hidden = |which: &str| format!("{which} credentials");
             return Some(("credentials".to_owned(), hidden("other"), hidden("its own")));
         }
-        let names = self.trail.keys().chain(other.trail.keys());
+        let value = |settings: &Self, name: &str| {
+            settings.trail.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        };
+        let names = self.trail.iter().chain(&other.trail).map(|(name, _)| name);
         names.into_iter().find_map(|name| {
-            let (own, theirs) = (self.trail.get(name), other.trail.get(name));
+            let (own, theirs) = (value(self, name), value(other, name));
             let show = |value: Option<&String>| value.map_or_else(|| "not set".to_owned(), |text| format!("{text:?}"));
-            (own != theirs).then(|| (name.clone(), show(own), show(theirs)))
+            (own != theirs).then(|| (name.clone(), show(own.as_ref()), show(theirs.as_ref())))
         })
     }
 }
@@ -269,10 +271,7 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
             let route =
                 Route::custom(path, object.text("textField", 128)?).map_err(|rule| object.refuse("path", rule))?;
             object.integer("maxTextLength", 1..=1_000_000, 4_000)?;
-            object.choice("array", &[("false", false)]).or_else(|_| match object.value("array") {
-                Some(Value::Bool(_)) => Ok(false),
-                _ => Err(object.refuse("array", "true or false")),
-            })?;
+            object.boolean("array", false)?;
             object.finish()?;
             Ok(route)
         }
@@ -328,10 +327,7 @@ fn store(root: &Reader<'_>) -> Result<(), Error> {
 }
 
 fn batch(root: &Reader<'_>) -> Result<(), Error> {
-    let Some(object) = root.object("batch")? else {
-        root.note("batch.mode", "none");
-        return Ok(());
-    };
+    let object = root.section("batch")?;
     let mode = object.choice("mode", &[("none", "none"), ("array", "array"), ("merge", "merge")])?;
     if mode != "none" {
         return Err(Error::config("batch.mode", format!("{mode:?} is not available in this version: use \"none\"")));
