@@ -46,7 +46,7 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             "inFlight": depth.in_flight,
             "deadLetters": depth.dead_letters,
         },
-        "quota": { "windows": windows, "source": "configured", "sinceMs": clock.epoch_ms(spillway_core::clock::Timestamp::START) },
+        "quota": { "windows": windows, "source": "configured", "sinceMs": clock.epoch_ms(snapshot.rates_since) },
         "budget": {
             "available": snapshot.available,
             "nextInMs": snapshot.next_free.map_or(0.0, |at| at.since(now).as_secs_f64() * 1_000.0),

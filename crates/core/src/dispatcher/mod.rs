@@ -8,6 +8,7 @@ mod ends;
 mod explain;
 mod gate;
 mod intake;
+mod legacy;
 mod letters;
 mod outbox;
 mod pump;
@@ -25,6 +26,7 @@ use self::drains::Drains;
 pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::gate::Gate;
 pub use self::gate::{AttemptId, Cause};
+pub use self::legacy::Legacy;
 use self::letters::Letters;
 use self::outbox::Outbox;
 use self::recent::Recent;
@@ -193,6 +195,7 @@ pub struct Dispatcher {
     attempts: HashMap<AttemptId, Attempt>,
     attempts_made: AttemptId,
     accepted: u64,
+    started_at: Timestamp,
     opened_at: Timestamp,
     auth_problem: Option<String>,
     /// When the budget or the token allows the next start; what else may start is decided by events.
@@ -220,6 +223,7 @@ impl Dispatcher {
             attempts: HashMap::new(),
             attempts_made: 0,
             accepted: 0,
+            started_at: now,
             opened_at: now,
             auth_problem: None,
             start_at: None,
@@ -326,6 +330,7 @@ impl Dispatcher {
                 dead_letters: self.letters.len(),
             },
             rates: self.quota.rates().collect(),
+            rates_since: self.started_at,
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
             pause: closure_of(true),
