@@ -31,6 +31,7 @@ const OPEN = Symbol('open')
 /** The queue in front of an organisation's API. See index.d.ts for what each member promises. */
 class Sender extends EventEmitter {
   #native
+  #seat
   #accessToken
   #completions = new Completions((ticket) => this.#tell({ op: 'cancel', ticket }))
   #frame = new Frame()
@@ -39,10 +40,11 @@ class Sender extends EventEmitter {
   #listened = ''
   #closing = null
 
-  constructor(key, handle, accessToken) {
+  constructor(key, handle, seat, accessToken) {
     if (key !== OPEN) throw new TypeError('a Sender is opened with await Sender.open(options), not with new')
     super()
     this.#native = handle
+    this.#seat = seat
     this.#accessToken = accessToken
     this.#watchListeners()
   }
@@ -50,15 +52,17 @@ class Sender extends EventEmitter {
   static async open(options) {
     const { settings, accessToken } = parseOptions(options)
     const { NativeSender } = native()
-    let sender
+    // The native half keeps this function, and so what it refers to: an open sender lives as long as its engine may have
+    // something to tell it. A closed one leaves its seat, or it would never be collected.
+    const seat = { sender: null }
     let handle
     try {
-      handle = NativeSender.open(settings, () => sender.#wake())
+      handle = NativeSender.open(settings, () => seat.sender?.#wake())
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }
-    sender = new Sender(OPEN, handle, accessToken)
-    return sender
+    seat.sender = new Sender(OPEN, handle, seat, accessToken)
+    return seat.sender
   }
 
   async send(message, options) {
@@ -144,6 +148,7 @@ class Sender extends EventEmitter {
     } finally {
       this.#completions.failAll(CLOSED)
       this.#completions.end()
+      this.#seat.sender = null
     }
   }
 

@@ -47,7 +47,7 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             "inFlight": depth.in_flight,
             "deadLetters": depth.dead_letters,
         },
-        "quota": { "windows": windows, "source": "configured", "sinceMs": clock.epoch_ms(spillway_core::clock::Timestamp::START) },
+        "quota": { "windows": windows, "source": "configured", "sinceMs": clock.epoch_ms(snapshot.rates_since) },
         "budget": {
             "available": snapshot.available,
             "nextInMs": if snapshot.available > 0 { Some(0.0) } else { snapshot.next_free.map(remaining_ms) },

@@ -31,6 +31,11 @@ impl Timestamp {
         Self::from_micros(self.as_micros().saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
     }
 
+    /// This point less `span`; the clock's start at the earliest.
+    pub fn before(self, span: Duration) -> Self {
+        Self::from_micros(self.as_micros().saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+
     /// The time since `earlier`; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.as_micros().saturating_sub(earlier.as_micros()))

@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub counters: Counters,
     /// How full.
     pub depth: Depth,
+    /// Since when the quota is in force.
+    pub rates_since: Timestamp,
     /// The quota in force.
     pub rates: Vec<Rate>,
     /// Requests that may leave at once.

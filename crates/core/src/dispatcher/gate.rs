@@ -55,7 +55,7 @@ pub(super) enum Pass {
     AwaitProbe,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Gate {
     state: State,
     cause: Cause,
@@ -121,6 +121,16 @@ impl Gate {
     /// The probe ended without telling anything: another one may go.
     pub(super) fn probe_lost(&mut self) {
         self.state = State::Probing { attempt: None };
+    }
+
+    /// The pause as the next engine takes it over: outages and refused credentials are its own to find.
+    pub(super) fn bequest(&self) -> Option<Self> {
+        let state = match self.state {
+            State::Open => return None,
+            State::Shut { until } => State::Shut { until },
+            State::Probing { .. } => State::Probing { attempt: None },
+        };
+        self.cause.is_throttle().then(|| Self { state, ..self.clone() })
     }
 
     /// Opens; the cause and the start of the closure that ends.

@@ -9,6 +9,7 @@ mod explain;
 mod gate;
 mod gather;
 mod intake;
+mod legacy;
 mod letters;
 mod load;
 mod outbox;
@@ -28,6 +29,7 @@ use self::drains::Drains;
 pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::gate::Gate;
 pub use self::gate::{AttemptId, Cause};
+pub use self::legacy::Legacy;
 use self::letters::Letters;
 use self::load::Load;
 use self::outbox::Outbox;
@@ -208,6 +210,7 @@ pub struct Dispatcher {
     attempts: HashMap<AttemptId, Attempt>,
     attempts_made: AttemptId,
     accepted: u64,
+    started_at: Timestamp,
     opened_at: Timestamp,
     auth_problem: Option<String>,
     /// Listeners know of an outage, and want to know when it ends.
@@ -241,6 +244,7 @@ impl Dispatcher {
             attempts: HashMap::new(),
             attempts_made: 0,
             accepted: 0,
+            started_at: now,
             opened_at: now,
             auth_problem: None,
             outage_told: false,
@@ -355,6 +359,7 @@ impl Dispatcher {
                 dead_letters: self.letters.len(),
             },
             rates: self.quota.rates().collect(),
+            rates_since: self.started_at,
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
             pause: closure_of(true),

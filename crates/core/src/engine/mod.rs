@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use self::registry::{Published, lock};
 use self::sink::{Completion, GivenToken, Happening, Interest, RequestEnd, Sink};
 use crate::clock::Clock;
-use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
+use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, Legacy, TokenNews};
 use crate::error::Error;
 use crate::http::{Client, TokenAnswer};
 use crate::message::{Submission, Ticket};
@@ -87,6 +87,8 @@ pub(crate) struct Engine {
     published: Arc<Mutex<Published>>,
     effects: Vec<Effect>,
     closed: bool,
+    /// Out of the registry: nobody joins any more.
+    retired: bool,
 }
 
 impl Engine {
@@ -95,9 +97,13 @@ impl Engine {
         clock: Clock,
         inbox: UnboundedReceiver<Command>,
         published: Arc<Mutex<Published>>,
+        legacy: Option<Legacy>,
     ) -> Result<Self, Error> {
         let (reporter, reports) = unbounded_channel();
-        let dispatcher = Dispatcher::new(Arc::clone(&settings), Random::from_entropy(), clock.now());
+        let mut dispatcher = Dispatcher::new(Arc::clone(&settings), Random::from_entropy(), clock.now());
+        if let Some(legacy) = legacy {
+            dispatcher.inherit(clock.now(), legacy);
+        }
         lock(&published).snapshot = Some(dispatcher.snapshot(clock.now()));
         Ok(Self {
             client: Arc::new(Client::new(Arc::clone(&settings))?),
@@ -116,6 +122,7 @@ impl Engine {
             published,
             effects: Vec::new(),
             closed: false,
+            retired: false,
         })
     }
 
@@ -130,16 +137,24 @@ impl Engine {
         }
     }
 
-    fn may_end(&self) -> bool {
+    fn may_end(&mut self) -> bool {
         let unused = self.guests.is_empty() && (self.closed || self.dispatcher.is_idle());
         // A new engine waits for its first guest: the registry counts it already.
-        unused && registry::retire(&self.settings.organization)
+        unused && self.retire()
+    }
+
+    /// Leaves the registry, unless a guest is on its way in. Only once: its place may be another engine's by then.
+    fn retire(&mut self) -> bool {
+        let legacy = || self.dispatcher.legacy(self.clock.now());
+        self.retired = self.retired || registry::retire(&self.settings, self.clock.now(), legacy);
+        self.retired
     }
 
     /// Waits for something to happen, and takes in what has happened meanwhile.
     async fn take_in(&mut self) {
         // Without anything to do, it wakes now and then to publish a budget that comes back.
-        let wake = [self.dispatcher.next_wake(), self.dispatcher.next_reading(self.clock.now())].into_iter().flatten().min();
+        let wake =
+            [self.dispatcher.next_wake(), self.dispatcher.next_reading(self.clock.now())].into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
         tokio::select! {
             Some(command) = self.inbox.recv() => self.command(command),
@@ -169,7 +184,7 @@ impl Engine {
                 self.closed = false;
                 self.ask_again_for_token();
             }
-            Command::Leave(handle) => self.leave(handle),
+            Command::Leave(handle) => drop(self.take_out(handle)),
             Command::Submit(submissions) => {
                 submissions.into_iter().for_each(|submission| self.handle(Event::Submit(submission)));
             }
@@ -198,12 +213,12 @@ impl Engine {
         self.handle(Event::Drain(ticket, deadline));
     }
 
-    fn leave(&mut self, handle: u32) {
-        if self.guests.remove(&handle).is_some() {
-            registry::leave(&self.settings.organization);
-            self.drains.retain(|ticket, _| ticket.handle != handle);
-            self.ask_again_for_token();
-        }
+    fn take_out(&mut self, handle: u32) -> Option<Guest> {
+        let guest = self.guests.remove(&handle)?;
+        registry::leave(&self.settings.organization);
+        self.drains.retain(|ticket, _| ticket.handle != handle);
+        self.ask_again_for_token();
+        Some(guest)
     }
 
     fn explain(&mut self, ticket: Ticket, id: Box<str>) {
@@ -373,14 +388,7 @@ impl Engine {
 
     fn drained(&mut self, ticket: Ticket, left: Option<usize>) {
         let completion = match (self.drains.remove(&ticket), left) {
-            (Some(Drain::Close), left) => {
-                let handle = ticket.handle;
-                self.complete(handle, Completion::Closed(ticket.number, left.unwrap_or(0)));
-                self.tell();
-                self.closed = self.guests.len() == 1;
-                self.leave(handle);
-                return;
-            }
+            (Some(Drain::Close), left) => return self.close(ticket, left.unwrap_or(0)),
             (Some(Drain::Plain(timeout)), Some(undelivered)) => {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 Completion::Failed(ticket.number, Error::DrainTimeout { undelivered, timeout_ms })
@@ -388,6 +396,17 @@ impl Engine {
             _ => Completion::Done(ticket.number),
         };
         self.complete(ticket.handle, completion);
+    }
+
+    /// The guest leaves before it is told so: who hears that the last sender has closed may open one with other options.
+    fn close(&mut self, ticket: Ticket, left: usize) {
+        self.complete(ticket.handle, Completion::Closed(ticket.number, left));
+        let Some(guest) = self.take_out(ticket.handle) else { return };
+        self.closed = self.guests.is_empty();
+        if self.closed {
+            self.retire();
+        }
+        guest.sink.complete(guest.completions, &self.clock);
     }
 
     fn complete(&mut self, handle: u32, completion: Completion) {

@@ -93,6 +93,26 @@ impl Quota {
         self.windows.iter().filter_map(|window| window.next_reading(now)).min()
     }
 
+    /// When the requests were answered that still hold a slot of the widest window, in order; those on the wire count as
+    /// answered now.
+    pub fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
+        self.widest().map(|window| window.spent(now)).unwrap_or_default()
+    }
+
+    /// When every slot is free again, if nothing more is sent.
+    pub fn all_free(&self, now: Timestamp) -> Timestamp {
+        self.widest().map_or(now, |window| window.all_free(now))
+    }
+
+    /// Takes over what an earlier budget has spent.
+    pub fn inherit(&mut self, now: Timestamp, spent: &[Timestamp]) {
+        self.windows.iter_mut().for_each(|window| window.inherit(now, spent));
+    }
+
+    fn widest(&self) -> Option<&Window> {
+        self.windows.iter().max_by_key(|window| window.rate().per)
+    }
+
     /// The time that `requests` further requests take at the slowest window's rate.
     pub fn time_for(&self, requests: u64) -> Duration {
         self.windows.iter().map(|window| window.time_for(requests)).max().unwrap_or_default()

@@ -81,6 +81,23 @@ impl Window {
         self.cooling.get(cooled).map(|free| (*free).max(now.after(grain)))
     }
 
+    /// When the requests were answered that hold a slot; those on the wire count as answered now.
+    pub(super) fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
+        let held = self.cooling.iter().filter(|free| **free > now).map(|free| free.before(self.rate.per + GUARD));
+        held.chain((0..self.on_the_wire).map(|_| now)).collect()
+    }
+
+    pub(super) fn all_free(&self, now: Timestamp) -> Timestamp {
+        let cooled = self.cooling.back().copied().unwrap_or(now).max(now);
+        if self.on_the_wire == 0 { cooled } else { cooled.max(now.after(self.rate.per + GUARD)) }
+    }
+
+    /// Holds the slots of requests that an earlier budget sent, answered at these times.
+    pub(super) fn inherit(&mut self, now: Timestamp, answered: &[Timestamp]) {
+        let free = answered.iter().map(|at| at.after(self.rate.per + GUARD)).filter(|free| *free > now);
+        self.cooling.extend(free);
+    }
+
     pub(super) fn time_for(&self, requests: u64) -> Duration {
         self.rate.per.mul_f64(requests as f64 / f64::from(self.rate.requests.get()))
     }

@@ -97,7 +97,7 @@ pub(super) fn read(root: &Reader<'_>, route: &Route) -> Result<BatchSettings, Er
         max_messages: if mode == BatchMode::None { 1 } else { max_messages },
         max_bytes: size(object.integer("maxBytes", 1_024..=16_777_216, default.max_bytes as u64)?),
         linger: Duration::from_millis(object.integer("lingerMs", 0..=60_000, 500)?),
-        array_ordered: object.choice_of_bool("arrayOrdered", false)?,
+        array_ordered: object.boolean("arrayOrdered", false)?,
         text_units: object.choice(
             "textUnits",
             &[("utf16", TextUnits::Utf16), ("codepoints", TextUnits::CodePoints), ("bytes", TextUnits::Bytes)],

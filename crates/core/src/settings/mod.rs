@@ -5,7 +5,6 @@ mod reader;
 pub mod region;
 mod route;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -47,7 +46,7 @@ pub struct Settings {
     pub connections: ConnectionSettings,
     /// How long the id of a settled message is remembered.
     pub dedupe: Duration,
-    trail: BTreeMap<String, String>,
+    trail: Vec<(String, String)>,
 }
 
 /// How access tokens are obtained.
@@ -177,7 +176,7 @@ impl Settings {
             queue: queue(&root)?,
             connections: connections(&root)?,
             dedupe: Duration::from_millis(root.integer("dedupeMs", 0..=7 * DAY_MS, DAY_MS)?),
-            trail: BTreeMap::new(),
+            trail: Vec::new(),
         };
         store(&root)?;
         settings.trail = root.finish()?.take();
@@ -190,11 +189,14 @@ impl Settings {
             let hidden = |which: &str| format!("{which} credentials");
             return Some(("credentials".to_owned(), hidden("other"), hidden("its own")));
         }
-        let names = self.trail.keys().chain(other.trail.keys());
+        let value = |settings: &Self, name: &str| {
+            settings.trail.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        };
+        let names = self.trail.iter().chain(&other.trail).map(|(name, _)| name);
         names.into_iter().find_map(|name| {
-            let (own, theirs) = (self.trail.get(name), other.trail.get(name));
+            let (own, theirs) = (value(self, name), value(other, name));
             let show = |value: Option<&String>| value.map_or_else(|| "not set".to_owned(), |text| format!("{text:?}"));
-            (own != theirs).then(|| (name.clone(), show(own), show(theirs)))
+            (own != theirs).then(|| (name.clone(), show(own.as_ref()), show(theirs.as_ref())))
         })
     }
 }
@@ -275,7 +277,7 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
                 .ok_or_else(|| object.refuse("path", "a path such as \"/x/{conversationId}\""))?;
             let route =
                 Route::custom(path, object.text("textField", 128)?).map_err(|rule| object.refuse("path", rule))?;
-            let route = route.with_array(object.choice_of_bool("array", false)?).with_text_length_max(object.integer(
+            let route = route.with_array(object.boolean("array", false)?).with_text_length_max(object.integer(
                 "maxTextLength",
                 1..=1_000_000,
                 route::TEXT_LENGTH_MAX,

@@ -2,7 +2,6 @@
 //! asked for is an unknown key.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -12,8 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// Every value that was read, by path, as it holds (defaults filled in): two senders' options are compared by these.
-pub(super) type Trail = Rc<RefCell<BTreeMap<String, String>>>;
+/// Every value that was read, by path, as it holds (defaults filled in): two senders' options are compared by these. In
+/// the order of reading: a default that follows from another option comes behind it, and so is never named in its place.
+pub(super) type Trail = Rc<RefCell<Vec<(String, String)>>>;
 
 /// One object of the options.
 pub(super) struct Reader<'a> {
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
 
     /// Notes the value in force of `key`.
     pub(super) fn note(&self, key: &str, value: impl Display) {
-        self.trail.borrow_mut().insert(self.name(key), value.to_string());
+        self.trail.borrow_mut().push((self.name(key), value.to_string()));
     }
 
     /// A whole number.
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     /// True or false.
-    pub(super) fn choice_of_bool(&self, key: &'static str, default: bool) -> Result<bool, Error> {
+    pub(super) fn boolean(&self, key: &'static str, default: bool) -> Result<bool, Error> {
         let value = match self.value(key) {
             None => default,
             Some(value) => value.as_bool().ok_or_else(|| self.refuse(key, "true or false"))?,
