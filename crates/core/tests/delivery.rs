@@ -60,7 +60,8 @@ fn the_table_row_by_row() {
 
 #[test]
 fn a_429_stops_everyone_until_its_probe_succeeds() {
-    let mut bench = Bench::new(json!({ "connections": { "max": 2 }, "rateLimit": { "requests": 100, "perMs": 1_000 } }));
+    let mut bench =
+        Bench::new(json!({ "connections": { "max": 2 }, "rateLimit": { "requests": 100, "perMs": 1_000 } }));
     (0..6).for_each(|index| drop(bench.send(&format!("{index}"), &format!("c{index}"))));
     let first = bench.leaving();
     bench.answer(first[0].0, retry_after(2));

@@ -15,10 +15,7 @@ pub(super) enum State {
     /// In its lane.
     Queued,
     /// Out of its lane, until a time of its own.
-    Parked {
-        until: Timestamp,
-        why: Parking,
-    },
+    Parked { until: Timestamp, why: Parking },
     /// On the wire.
     InFlight,
 }

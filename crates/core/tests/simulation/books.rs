@@ -267,7 +267,9 @@ impl Books {
     }
 
     pub fn check_end(&self) -> Checked {
-        hold(self.open.is_empty() && self.waiting.is_empty(), "1 nothing left", || format!("{:?}", self.open.first_key_value()))?;
+        hold(self.open.is_empty() && self.waiting.is_empty(), "1 nothing left", || {
+            format!("{:?}", self.open.first_key_value())
+        })?;
         self.tickets.check_end()
     }
 }

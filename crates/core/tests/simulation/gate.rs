@@ -45,7 +45,9 @@ impl Gate {
                 self.state = State::Probing(attempt);
                 hold(now_us >= until_us, "4 pause", || format!("attempt {attempt} left {} µs early", until_us - now_us))
             }
-            State::Probing(probe) => hold(false, "4 one probe", || format!("attempt {attempt} left beside probe {probe}")),
+            State::Probing(probe) => {
+                hold(false, "4 one probe", || format!("attempt {attempt} left beside probe {probe}"))
+            }
         }
     }
 

@@ -121,7 +121,8 @@ fn server(draw: &mut Draw, rates: &[(u64, u64)], options: &Value) -> (Value, boo
     if others {
         let (requests, per_ms) = rates[0];
         // At most half of it: the rest is what we live on.
-        server["others"] = json!({ "requests": requests.min(200).div_ceil(2), "perMs": per_ms, "burst": draw.range(1, 5) });
+        server["others"] =
+            json!({ "requests": requests.min(200).div_ceil(2), "perMs": per_ms, "burst": draw.range(1, 5) });
         if requests == 1 {
             server["others"]["perMs"] = json!(2 * per_ms);
         }
@@ -135,7 +136,9 @@ fn faults(draw: &mut Draw, options: &Value) -> Value {
         return faults;
     }
     let heavy = draw.percent(20);
-    for name in ["cutBefore", "cutAfter", "garbage", "status500", "status502", "status503", "status504", "status408", "slow"] {
+    for name in
+        ["cutBefore", "cutAfter", "garbage", "status500", "status502", "status503", "status504", "status408", "slow"]
+    {
         if draw.percent(35) {
             faults[name] = json!(draw.range(1, if heavy { 5 } else { 2 }) as f64 / 100.0);
         }

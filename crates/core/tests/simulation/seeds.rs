@@ -8,8 +8,8 @@ use super::world::World;
 
 /// Seeds that have failed once: they always run first.
 pub const KEPT: &[u64] = &[
-    1, 3, 4, // a promise that follows another was left without its message when that one was withdrawn
-    1008,    // a message withdrawn on the wire, and answered with 429, was called ambiguous
+    1, 3, 4,    // a promise that follows another was left without its message when that one was withdrawn
+    1008, // a message withdrawn on the wire, and answered with 429, was called ambiguous
     3746, 5613, // two token requests at once, after a second 401 while the first was under way
 ];
 /// Fresh seeds of a plain test run; `SPILLWAY_SEEDS` sets another number.
@@ -58,7 +58,11 @@ fn report(seed: u64) -> Option<String> {
     let mut world = World::new(seed);
     world.trace = Some(VecDeque::new());
     let again = verdict(&mut world);
-    let same = if again.as_ref() == Some(&broken) { "" } else { "\nTHE SECOND RUN DIFFERS: something asked the clock or drew a number" };
+    let same = if again.as_ref() == Some(&broken) {
+        ""
+    } else {
+        "\nTHE SECOND RUN DIFFERS: something asked the clock or drew a number"
+    };
     let trace: Vec<_> = world.trace.take().unwrap_or_default().into();
     Some(format!(
         "seed {seed} breaks a rule at {:.3} ms of virtual time\nrule    {broken}{same}\n{}\nthe last steps:\n{}\n\

@@ -105,7 +105,8 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
     let conversation = format!("c-{}", draw.range(1, plan.conversations));
     let length = if draw.percent(2) { draw.range(1, 20_000) } else { draw.range(1, 200) } as usize;
     let body = Bytes::from(format!(r#"{{"text":"{}"}}"#, "x".repeat(length)));
-    let message = Message { id: name.as_str().into(), id_given, conversation: conversation.as_str().into(), params: None, body };
+    let message =
+        Message { id: name.as_str().into(), id_given, conversation: conversation.as_str().into(), params: None, body };
     let time = |draw: &mut Draw, chance: u64| draw.percent(chance).then(|| now_us + draw.range(0, plan.traffic_us / 3));
     let parcel = Parcel {
         ticket,

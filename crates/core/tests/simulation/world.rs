@@ -65,7 +65,11 @@ impl World {
         let mut draw = Draw::stream(seed, 2);
         let mut world = Self {
             names: Names::default(),
-            dispatcher: Dispatcher::new(Arc::new(plan.settings.clone()), Random::from_seed(draw.next()), Timestamp::START),
+            dispatcher: Dispatcher::new(
+                Arc::new(plan.settings.clone()),
+                Random::from_seed(draw.next()),
+                Timestamp::START,
+            ),
             model: Model::new(plan.server.clone(), draw.next()),
             books: Books::new(&plan.settings),
             gate: Gate::new(),
@@ -164,7 +168,8 @@ impl World {
         match action {
             Action::Messages(count) => (0..count).try_for_each(|_| {
                 let ticket = self.books.tickets.issue();
-                let (parcel, submission) = traffic::message(&self.plan, &mut self.draw, &mut self.names, self.now_us, ticket);
+                let (parcel, submission) =
+                    traffic::message(&self.plan, &mut self.draw, &mut self.names, self.now_us, ticket);
                 self.note(|| format!("  {parcel:?}"));
                 self.books.submit(self.now_us, parcel);
                 self.handle(Event::Submit(submission))
