@@ -101,10 +101,10 @@ impl Outbox {
         self.forget_waiter(slot);
         let entry = self.entries.remove(slot as usize);
         self.bytes -= entry.cargo.len();
-        if let Some(id) = entry.cargo.id() {
-            if let Ok(found) = self.ids.find_entry(self.hasher.hash_one(id), |other| *other == slot) {
-                found.remove();
-            }
+        if let Some(id) = entry.cargo.id()
+            && let Ok(found) = self.ids.find_entry(self.hasher.hash_one(id), |other| *other == slot)
+        {
+            found.remove();
         }
         entry
     }
