@@ -169,9 +169,7 @@ impl Dispatcher {
             effects.push(Effect::Notice(Notice::Outage { reason: Cause::Auth.word(), problem, open: true }));
         }
         let slots: Vec<Slot> = self.outbox.slots().collect();
-        for slot in slots {
-            self.fail_waiter_if_unauthorised(slot, effects);
-        }
+        self.fail_unauthorised(&slots, effects);
     }
 
     pub(super) fn token(&mut self, now: Timestamp, news: TokenNews, effects: &mut Vec<Effect>) {
@@ -186,21 +184,24 @@ impl Dispatcher {
     }
 
     /// While credentials are refused, promises are told so at once; the messages stay.
-    pub(super) fn fail_waiter_if_unauthorised(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
-        let Some(error) = self.auth_error(slot) else { return };
-        let waiter = self.outbox.forget_waiter(slot);
-        let followers = self.followers.remove(&slot).unwrap_or_default();
-        for ticket in waiter.into_iter().chain(followers) {
-            effects.push(Effect::Failed(ticket, error.clone()));
-        }
-        let entry = self.outbox.get(slot);
-        if matches!(entry.cargo, Cargo::Call(_)) && entry.state != State::InFlight {
-            self.discard(slot);
+    pub(super) fn fail_unauthorised(&mut self, slots: &[Slot], effects: &mut Vec<Effect>) {
+        for slot in slots {
+            let Some(error) = self.auth_error(*slot) else { continue };
+            let waiter = self.outbox.forget_waiter(*slot);
+            let followers = self.followers.remove(slot).unwrap_or_default();
+            for ticket in waiter.into_iter().chain(followers) {
+                effects.push(Effect::Failed(ticket, error.clone()));
+            }
+            if matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)) {
+                self.discard(*slot);
+            }
         }
     }
 
+    /// None for what is on the wire: that has its answer to come.
     pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
-        let problem = self.auth_problem.clone()?;
-        Some(Error::Auth { problem, message_id: self.outbox.get(slot).cargo.id().map(str::to_owned) })
+        let entry = self.outbox.get(slot);
+        let problem = self.auth_problem.clone().filter(|_| entry.state != State::InFlight)?;
+        Some(Error::Auth { problem, message_id: entry.cargo.id().map(str::to_owned) })
     }
 }

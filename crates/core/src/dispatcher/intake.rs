@@ -194,7 +194,7 @@ impl Dispatcher {
         }
         match (settle, id) {
             (Settle::OnAcceptance, Some(id)) => effects.push(Effect::Accepted { ticket, id, duplicate: false }),
-            _ => self.fail_waiter_if_unauthorised(slot, effects),
+            _ => self.fail_unauthorised(&[slot], effects),
         }
     }
 

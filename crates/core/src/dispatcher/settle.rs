@@ -123,12 +123,14 @@ impl Dispatcher {
         }
         if load.is_bound() {
             self.bind(&load);
+            self.fail_unauthorised(&load.members, effects);
             self.bound.push_front(load);
             return;
         }
         for slot in load.members {
             if !self.must_end(now, slot, effects) {
                 self.unpark(slot);
+                self.fail_unauthorised(&[slot], effects);
             }
         }
     }
@@ -167,6 +169,7 @@ impl Dispatcher {
             self.park_load(load, at);
         } else {
             load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
+            self.fail_unauthorised(&load.members, effects);
         }
     }
 
