@@ -21,6 +21,8 @@ mod gate;
 mod plan;
 #[path = "simulation/seeds.rs"]
 mod seeds;
+#[path = "simulation/tally.rs"]
+mod tally;
 #[path = "simulation/tickets.rs"]
 mod tickets;
 #[path = "simulation/traffic.rs"]
@@ -34,6 +36,9 @@ mod world;
 
 #[test]
 fn every_seed_keeps_the_guarantees() {
-    let reports = seeds::run(&seeds::chosen());
+    let chosen = seeds::chosen();
+    let (reports, tally) = seeds::run(&chosen);
     assert!(reports.is_empty(), "\n{}", reports.join("\n"));
+    let missing = if chosen.len() >= 1_000 { tally.missing() } else { Vec::new() };
+    assert!(missing.is_empty(), "the seeds have not met {missing:?}: {tally:?}");
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::tally::Tally;
 use super::world::World;
 
 /// Seeds that have failed once: they always run first.
@@ -13,7 +14,7 @@ pub const KEPT: &[u64] = &[
     3746, 5613, // two token requests at once, after a second 401 while the first was under way
 ];
 /// Fresh seeds of a plain test run; `SPILLWAY_SEEDS` sets another number.
-const FRESH: u64 = 1_500;
+const FRESH: u64 = 5_000;
 const THREADS: usize = 2;
 
 /// One seed alone when `SPILLWAY_SEED` names it.
@@ -25,13 +26,16 @@ pub fn chosen() -> Vec<u64> {
     }
 }
 
-/// Runs them all; the reports of those that fail, a few at most. Panics of the dispatcher count, too.
-pub fn run(seeds: &[u64]) -> Vec<String> {
+/// Runs them all: the reports of those that fail, a few at most (panics of the dispatcher count, too), and what all of them
+/// went through.
+pub fn run(seeds: &[u64]) -> (Vec<String>, Tally) {
     const REPORTS_MAX: usize = 3;
     let (next, reports) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let all = Mutex::new(Tally::default());
     let work = || {
+        let mut tally = Tally::default();
         while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Some(report) = report(*seed) {
+            if let Some(report) = report(*seed, &mut tally) {
                 let mut reports = reports.lock().expect("no thread panics");
                 reports.push(report);
                 if reports.len() >= REPORTS_MAX {
@@ -39,13 +43,14 @@ pub fn run(seeds: &[u64]) -> Vec<String> {
                 }
             }
         }
+        all.lock().expect("no thread panics").add(&tally);
     };
     std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
-    reports.into_inner().expect("no thread panics")
+    (reports.into_inner().expect("no thread panics"), all.into_inner().expect("no thread panics"))
 }
 
 /// None when all rules hold. A failing seed runs again for its trace, which proves that it is the same run again.
-fn report(seed: u64) -> Option<String> {
+fn report(seed: u64, tally: &mut Tally) -> Option<String> {
     let verdict = |world: &mut World| {
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
         match run {
@@ -54,8 +59,11 @@ fn report(seed: u64) -> Option<String> {
             Err(panic) => Some(format!("panic: {:?}", panic.downcast_ref::<String>())),
         }
     };
-    let broken = verdict(&mut World::new(seed))?;
     let mut world = World::new(seed);
+    let broken = verdict(&mut world);
+    tally.add(&world.tally);
+    let broken = broken?;
+    world = World::new(seed);
     world.trace = Some(VecDeque::new());
     let again = verdict(&mut world);
     let same = if again.as_ref() == Some(&broken) {

@@ -17,6 +17,7 @@ use super::draw::Draw;
 use super::ends::Came;
 use super::gate::{Gate, Outcome};
 use super::plan::Plan;
+use super::tally::Tally;
 use super::traffic::{self, Action, Names};
 use super::violation::{Checked, Violation, broken, hold};
 use super::wire::{self, Wired};
@@ -29,6 +30,7 @@ const TRACE_MAX: usize = 30;
 #[derive(Debug)]
 enum Happening {
     Act(Action),
+    Cancels(u64),
     Arrives(AttemptId),
     Returns(AttemptId, Reply),
     TimesOut(AttemptId),
@@ -56,6 +58,7 @@ pub struct World {
     refusing: bool,
     effects: Vec<Effect>,
     pub now_us: u64,
+    pub tally: Tally,
     pub trace: Option<VecDeque<String>>,
 }
 
@@ -83,6 +86,7 @@ impl World {
             refusing: false,
             effects: Vec::new(),
             now_us: 0,
+            tally: Tally::default(),
             trace: None,
             draw,
             plan,
@@ -142,6 +146,7 @@ impl World {
     fn happen(&mut self, happening: Happening) -> Checked {
         match happening {
             Happening::Act(action) => self.act(action),
+            Happening::Cancels(ticket) => self.cancel(ticket),
             Happening::Arrives(attempt) => self.arrive(attempt),
             Happening::Returns(attempt, reply) => self.ended(attempt, wire::answer(&reply, self.now_us)),
             Happening::TimesOut(attempt) => self.ended(attempt, Answer::Unanswered { problem: "late".to_owned() }),
@@ -177,6 +182,11 @@ impl World {
             Action::Calls(count) => (0..count).try_for_each(|_| {
                 let ticket = self.books.tickets.issue();
                 let (parcel, submission) = traffic::call(&self.plan, &mut self.draw, self.now_us, ticket);
+                if self.draw.percent(40) {
+                    // Soon enough to cut it on its way.
+                    let at_us = self.now_us + self.draw.range(0, 200_000);
+                    self.later(at_us, Happening::Cancels(ticket));
+                }
                 self.note(|| format!("  {parcel:?}"));
                 self.books.submit(self.now_us, parcel);
                 self.handle(Event::Submit(submission))
@@ -184,9 +194,7 @@ impl World {
             Action::Cancel(count) => (0..count).try_for_each(|_| {
                 let Some(ticket) = self.books.tickets.pick(&mut self.draw) else { return Ok(()) };
                 self.note(|| format!("  ticket {ticket}"));
-                let letters = self.books.letters.len() + usize::from(self.books.cancel(ticket));
-                self.handle(Event::Cancel(of(ticket)))?;
-                hold(self.books.letters.len() == letters, "1 withdrawn", || format!("ticket {ticket}"))
+                self.cancel(ticket)
             }),
             Action::Redrive | Action::DropLetter => self.open_letter(matches!(action, Action::Redrive)),
             Action::Drain(span_us) => {
@@ -207,6 +215,12 @@ impl World {
         }
     }
 
+    fn cancel(&mut self, ticket: u64) -> Checked {
+        let letters = self.books.letters.len() + usize::from(self.books.cancel(ticket));
+        self.handle(Event::Cancel(of(ticket)))?;
+        hold(self.books.letters.len() == letters, "1 withdrawn", || format!("ticket {ticket}"))
+    }
+
     fn open_letter(&mut self, redrive: bool) -> Checked {
         let ticket = self.books.tickets.issue();
         let index = self.draw.range(0, self.books.letters.len() as u64) as usize;
@@ -224,6 +238,7 @@ impl World {
     fn arrive(&mut self, attempt: AttemptId) -> Checked {
         if let Some((shipment, authorization)) = self.strays.remove(&attempt) {
             let reply = self.model.arrive(self.now_us, &wire::request(&shipment, &authorization));
+            self.tally.count("arrived after its cut");
             return self.check_arrival(&reply);
         }
         let Some(wired) = self.wires.get(&attempt) else { return Ok(()) };
@@ -265,6 +280,13 @@ impl World {
             Answer::Unanswered { .. } => (Came::Lost, Outcome::Unknown),
             Answer::Unsent { .. } => (Came::Unsent, Outcome::Unknown),
         };
+        self.tally.count(match came {
+            Came::Throttled => "429",
+            Came::Unauthorised => "401",
+            Came::Lost => "lost answer",
+            Came::Unsent => "unsent",
+            Came::Accepted | Came::Failed | Came::Rejected => "answered",
+        });
         self.gate.ended(self.now_us, attempt, wired.sent_us, outcome);
         let ended = self.books.ended(attempt, came);
         self.handle(Event::Answered(attempt, answer))?;
@@ -279,6 +301,7 @@ impl World {
     fn perform(&mut self) -> Checked {
         for effect in std::mem::take(&mut self.effects) {
             self.note(|| format!("  -> {effect:?}"));
+            self.tally.effect(&effect);
             self.books.effect(self.now_us, &effect)?;
             match effect {
                 Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment)?,
