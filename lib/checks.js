@@ -25,6 +25,8 @@ function isObject(value) {
 
 /** Refuses what is no object, and keys that nobody will read: a misspelt option must not pass for a default. */
 function checkObject(what, value, keys) {
+  // A string in a message's place is most likely its text.
+  if (typeof value === 'string') throw refused(what, 'must be an object, got a string')
   if (!isObject(value)) throw invalid(what, 'an object', value)
   for (const key in value) {
     if (keys.has(key)) continue

@@ -27,7 +27,10 @@ function marked(key) {
       // In an object an undefined value is an absent one; in an array it would become null.
       return Array.isArray(this) ? mark('undefined') : undefined
     case 'object':
-      return value === null || Array.isArray(value) || isPlain(value) ? value : mark(typeName(value))
+      if (value === null || Array.isArray(value)) return value
+      if (!isPlain(value)) return mark(typeName(value))
+      // An object of the caller's must not pass for a mark.
+      return '$js' in value ? mark('an object with a key "$js"') : value
     default:
       return value
   }

@@ -20,7 +20,7 @@ const notBeforeRule = 'notBefore must be a valid Date or a finite time in epoch 
 const REFUSED = [
   [undefined, 'message must be an object, got undefined'],
   [null, 'message must be an object, got null'],
-  ['hi', 'message must be an object, got "hi"'],
+  ['hi', 'message must be an object, got a string'],
   [[ok], 'message must be an object, got an array'],
   [{ ...ok, conversationID: 'c' }, '"conversationID" is not a key of message; allowed are conversationId, body, id, params, ' +
     'priority, expiresInMs, notBefore'],

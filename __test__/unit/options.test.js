@@ -17,6 +17,9 @@ test('what JSON cannot carry is marked, not lost', () => {
     date: { $js: 'Date' }, map: { $js: 'Map' }, bytes: { $js: 'Buffer' }, boxed: { $js: 'String' }, bare: { a: 1 },
     lone: { $js: 'string with a lone surrogate' }, emoji: '😀',
   })
+  assert.deepEqual(JSON.parse(settingsText({ forged: { $js: 'function' } }, 'options')), {
+    forged: { $js: 'an object with a key "$js"' },
+  })
 })
 
 test('a patched BigInt.prototype.toJSON changes nothing', () => {

@@ -221,9 +221,15 @@ fn urls(root: &Reader<'_>) -> Result<(String, String), Error> {
 }
 
 fn base_url(root: &Reader<'_>, key: &'static str) -> Result<Option<String>, Error> {
-    let Some(text) = root.text(key, 2_048)? else { return Ok(None) };
-    let rule = "an http or https URL without credentials, query and fragment";
-    let url = Url::parse(text).map_err(|_| root.refuse(key, rule))?;
+    const BYTES_MAX: usize = 2_048;
+    let Some(value) = root.value(key) else { return Ok(None) };
+    // What is no URL may hold a password as well as one: it is not repeated.
+    let refuse = || {
+        let rule = "an http or https URL without credentials, query and fragment, of at most";
+        root.refuse_secret(key, format_args!("{rule} {BYTES_MAX} bytes"))
+    };
+    let text = value.as_str().filter(|text| text.len() <= BYTES_MAX && !text.contains(char::is_control));
+    let url = text.and_then(|text| Url::parse(text).ok()).ok_or_else(refuse)?;
     let plain = matches!(url.scheme(), "http" | "https")
         && url.host_str().is_some()
         && url.username().is_empty()
@@ -231,9 +237,9 @@ fn base_url(root: &Reader<'_>, key: &'static str) -> Result<Option<String>, Erro
         && url.query().is_none()
         && url.fragment().is_none();
     if !plain {
-        // The URL may hold a password: it is not repeated.
-        return Err(root.refuse_secret(key, rule));
+        return Err(refuse());
     }
+    root.note(key, &url);
     Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
 }
 
@@ -270,8 +276,8 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
             root.note("route", name);
             Route::preset(name).ok_or_else(|| root.refuse("route", rule))
         }
-        Some(Value::Object(_)) => {
-            let object = root.object("route")?.ok_or_else(|| root.refuse("route", &rule))?;
+        Some(Value::Object(fields)) if !fields.contains_key("$js") => {
+            let object = root.section("route")?;
             let path = object
                 .text("path", 1_024)?
                 .ok_or_else(|| object.refuse("path", "a path such as \"/x/{conversationId}\""))?;
@@ -297,10 +303,7 @@ fn rates(root: &Reader<'_>) -> Result<Vec<Rate>, Error> {
             "rateLimit",
             "\"learn\" is not available in this version: give { requests, perMs }, or a list of them",
         )),
-        Some(one @ Value::Object(_)) if one.get("$js").is_none() => {
-            let object = root.object("rateLimit")?.ok_or_else(|| root.refuse("rateLimit", rule))?;
-            Ok(vec![rate(object)?])
-        }
+        Some(one @ Value::Object(_)) if one.get("$js").is_none() => Ok(vec![rate(root.section("rateLimit")?)?]),
         Some(Value::Array(list)) if (1..=WINDOWS_MAX).contains(&list.len()) => {
             root.note("rateLimit", format_args!("{} windows", list.len()));
             let read = |(index, value)| rate(root.element("rateLimit", index, value)?);

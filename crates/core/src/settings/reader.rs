@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
 
     /// Like [`Self::refuse`], for values that must not be repeated.
     pub(super) fn refuse_secret(&self, key: &str, allowed: impl Display) -> Error {
-        let kind = self.fields.get(key).map_or("nothing", kind_of);
+        let kind = self.fields.get(key).map_or_else(|| "nothing".to_owned(), kind_of);
         Error::config(self.name(key), format!("must be {allowed}, got {kind}"))
     }
 
@@ -138,12 +138,7 @@ impl<'a> Reader<'a> {
             })
     }
 
-    /// An object inside this one.
-    pub(super) fn object(&self, key: &'static str) -> Result<Option<Reader<'a>>, Error> {
-        self.value(key).map(|value| Reader::new(value, self.name(key), Rc::clone(&self.trail))).transpose()
-    }
-
-    /// The same; an absent one is read as an empty one, so that its defaults are noted all the same.
+    /// An object inside this one; an absent one is read as an empty one, so that its defaults are noted all the same.
     pub(super) fn section(&self, key: &'static str) -> Result<Reader<'a>, Error> {
         Reader::new(self.value(key).unwrap_or(&EMPTY), self.name(key), Rc::clone(&self.trail))
     }
@@ -180,8 +175,11 @@ fn text_rule(bytes_max: usize) -> String {
     format!("a string of 1 to {bytes_max} bytes without control characters")
 }
 
-fn kind_of(value: &Value) -> &'static str {
-    match value {
+fn kind_of(value: &Value) -> String {
+    if let Some(mark) = mark_of(value) {
+        return mark.to_owned();
+    }
+    let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
@@ -189,17 +187,20 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "another string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
-    }
+    };
+    kind.to_owned()
 }
 
-/// The value as the caller wrote it, clipped. `{"$js": "NaN"}` is how JavaScript marks what JSON can't carry.
+/// `{"$js": "NaN"}` is how JavaScript marks what JSON can't carry.
+fn mark_of(value: &Value) -> Option<&str> {
+    value.get("$js").and_then(Value::as_str)
+}
+
+/// The value as the caller wrote it, clipped.
 fn show(value: &Value) -> String {
     const CHARS_MAX: usize = 60;
-    if let Some(Value::String(mark)) = value.get("$js") {
-        return mark.clone();
-    }
     let text = match value {
-        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) | Value::Object(_) => return kind_of(value),
         other => other.to_string(),
     };
     if text.chars().count() <= CHARS_MAX { text } else { text.chars().take(CHARS_MAX).chain(['…']).collect() }

@@ -152,15 +152,20 @@ fn value<'a>(message: &'a Message, name: &str) -> Result<&'a str, Error> {
     }
 }
 
+/// Whether a URL parser takes the segment for "." or "..": encoded dots count as dots.
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
 /// Splits a template; a phrase that follows "must be" when it is none.
 fn pieces(path: &str) -> Result<Vec<Piece>, &'static str> {
     const RULE: &str =
-        "a path that begins with one \"/\", of visible ASCII without \"?\", \"#\", \"\\\" and \"..\" segments";
+        "a path that begins with one \"/\", of visible ASCII without \"?\", \"#\", \"\\\" and \".\" or \"..\" segments";
     let plain = path.starts_with('/')
         && !path.starts_with("//")
         && path.len() <= 1_024
         && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\'))
-        && !path.split('/').any(|segment| matches!(segment, "." | ".."));
+        && !path.split('/').any(is_dot_segment);
     if !plain {
         return Err(RULE);
     }
@@ -235,7 +240,22 @@ mod tests {
     #[test]
     fn templates_are_checked() {
         assert!(Route::custom("/x/{conversationId}/y", Some("text")).is_ok());
-        for path in ["x", "//host/x", "/a/../b", "/a?b", "/a b", "/{", "/}", "/{a b}", "/{}", "", "/a\\b", "/é"] {
+        for path in [
+            "x",
+            "//host/x",
+            "/a/../b",
+            "/a?b",
+            "/a b",
+            "/{",
+            "/}",
+            "/{a b}",
+            "/{}",
+            "",
+            "/a\\b",
+            "/é",
+            "/%2e%2E/x",
+            "/.%2e",
+        ] {
             assert!(Route::custom(path, None).is_err(), "{path}");
         }
     }
