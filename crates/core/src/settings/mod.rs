@@ -246,8 +246,10 @@ fn base_url(root: &Reader<'_>, key: &'static str) -> Result<Option<String>, Erro
 fn credentials(root: &Reader<'_>) -> Result<Credentials, Error> {
     let rule = "{ clientId, clientSecret } or { accessToken }";
     // Whatever stands here instead of an object may be the secret itself: it is not repeated.
-    let refused = || root.refuse_secret("credentials", rule);
-    let object = root.object("credentials").map_err(|_| refused())?.ok_or_else(refused)?;
+    let object = match root.value("credentials") {
+        Some(Value::Object(fields)) if !fields.contains_key("$js") => root.section("credentials")?,
+        _ => return Err(root.refuse_secret("credentials", rule)),
+    };
     let callback = object.value("accessToken").is_some_and(|value| value.get("$js") == Some(&"function".into()));
     let token = if callback { None } else { object.secret("accessToken", 16_384)? };
     let found = match (object.secret("clientId", 256)?, object.secret("clientSecret", 1_024)?, token) {
