@@ -26,7 +26,8 @@ pub struct Item {
 /// different statuses says nothing certain; ids that nobody sent are passed over.
 pub fn read_items(body: &[u8], ids: &[&str]) -> Option<Vec<Option<Item>>> {
     let list = list_of(serde_json::from_slice(body).ok()?)?;
-    let items: Vec<(Option<String>, Option<Item>)> = list.iter().map(|value| (id_of(value), item_of(value))).collect();
+    let items: Vec<(Option<String>, Option<Item>)> =
+        list.iter().map(|value| (id_of(value, ids), item_of(value))).collect();
     if items.iter().all(|(_, item)| item.is_none()) {
         return None;
     }
@@ -74,8 +75,10 @@ fn item_of(value: &Value) -> Option<Item> {
     Some(Item { status, body: serde_json::to_vec(value).unwrap_or_default().into() })
 }
 
-fn id_of(value: &Value) -> Option<String> {
-    IDS.iter().find_map(|name| value.get(name)?.as_str().map(str::to_owned))
+/// The item's id: one that is known before the server's own.
+fn id_of(value: &Value, known: &[&str]) -> Option<String> {
+    let ids = || IDS.iter().filter_map(|name| value.get(name)?.as_str());
+    ids().find(|id| known.contains(id)).or_else(|| ids().next()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -100,6 +103,10 @@ mod tests {
             (r#"[{"status":200},{"status":503}]"#, Some(vec![200, 503])),
             // Ids of the server's own: by position.
             (r#"[{"id":"x1","status":200},{"id":"x2","status":400}]"#, Some(vec![200, 400])),
+            (
+                r#"[{"id":"x1","messageId":"b","status":200},{"id":"x2","messageId":"a","status":400}]"#,
+                Some(vec![400, 200]),
+            ),
             // Too short, too long.
             (r#"[{"id":"a","status":200}]"#, Some(vec![200, 0])),
             (r#"[{"status":200}]"#, Some(vec![0, 0])),

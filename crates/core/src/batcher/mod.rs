@@ -4,10 +4,12 @@
 
 mod array;
 mod items;
+mod key;
 mod limits;
 mod merge;
 
 pub use self::array::{ArraySize, join};
 pub use self::items::{Item, read_items};
+pub use self::key::key_of;
 pub use self::limits::Limits;
 pub use self::merge::Merge;

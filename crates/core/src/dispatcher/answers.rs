@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::deliver::TOO_MANY;
 use super::gate::Cause;
 use super::outbox::State;
 use super::{Attempt, AttemptId, Dispatcher, Effect, Notice, TokenNews};
@@ -29,13 +30,17 @@ impl Dispatcher {
             _ => self.quota.answered(now, attempt.cost),
         }
         let verdict = classify(&answer);
-        self.move_gate(now, id, &attempt, verdict, &answer, effects);
+        let items = if verdict == Verdict::Delivered { self.items(&attempt.load, &answer) } else { None };
+        // A limit that refused some messages of an array is as much in force as one that refused them all.
+        let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
+        let standing = if throttled { Verdict::Throttled } else { verdict };
+        self.move_gate(now, id, &attempt, standing, &answer, effects);
         if verdict != Verdict::Unauthorised {
             for slot in &attempt.load.members {
                 self.outbox.get_mut(*slot).unauthorised = false;
             }
         }
-        self.settle(now, attempt, verdict, answer, effects);
+        self.settle(now, attempt, verdict, answer, items, effects);
     }
 
     /// What the answer says about the organisation, whatever becomes of the message.
@@ -83,7 +88,7 @@ impl Dispatcher {
 
     /// One 429 stops everyone. Only a request that was sent while the gate was open, or the probe, makes the backoff grow:
     /// the others were on the wire already and tell nothing new, unless they name a later time.
-    pub(super) fn pause(&mut self, now: Timestamp, is_news: bool, evidence: &Evidence, effects: &mut Vec<Effect>) {
+    fn pause(&mut self, now: Timestamp, is_news: bool, evidence: &Evidence, effects: &mut Vec<Effect>) {
         let wait = evidence.wait();
         if !is_news && wait.is_none() {
             return;
@@ -104,12 +109,6 @@ impl Dispatcher {
         if is_news {
             self.gate.strike();
         }
-    }
-
-    /// One message of an array was refused by the limit: the whole organisation pauses, as for any 429.
-    pub(super) fn pause_for_item(&mut self, now: Timestamp, started_at: Timestamp, effects: &mut Vec<Effect>) {
-        let is_news = self.gate.is_open() && started_at >= self.opened_at;
-        self.pause(now, is_news, &Evidence::default(), effects);
     }
 
     fn shut_for_outage(&mut self, now: Timestamp, answer: &Answer, effects: &mut Vec<Effect>) {

@@ -49,6 +49,11 @@ impl Drains {
         self.counts.push_back(0);
     }
 
+    /// Whether somebody waits for messages to be settled.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The next drain whose messages are all settled, with its deadline.
     pub(super) fn next_done(&mut self) -> Option<(Ticket, Option<Timestamp>)> {
         while self.counts.len() > 1 && self.counts.front() == Some(&0) {

@@ -1,33 +1,51 @@
-//! Which messages travel with the one whose turn it is, and what they look like together.
-
-use std::time::Duration;
+//! Which messages travel with the one whose turn it is.
 
 use super::Dispatcher;
 use super::load::Load;
-use super::outbox::Outbox;
-use crate::batcher::{ArraySize, Merge, join};
+use super::shipment::begin_merge;
+use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
-use crate::http::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 use crate::lanes::{LaneId, Slot};
-use crate::message::{Call, Cargo, Message};
-use crate::settings::{BatchMode, Cost, Settings};
-
-/// <https://www.w3.org/TR/trace-context/>.
-const TRACEPARENT: &str = "traceparent";
+use crate::message::{Cargo, Message};
+use crate::settings::{BatchMode, Cost, Ordering};
 
 impl Dispatcher {
     /// Until when an array waits for more messages before the one whose turn it is leaves; none when it may leave.
-    pub(super) fn lingers(&self, now: Timestamp, slot: Slot) -> Option<Timestamp> {
+    pub(super) fn lingers(&self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
         let batch = &self.settings.batch;
         let entry = self.outbox.get(slot);
         if batch.mode != BatchMode::Array || matches!(entry.cargo, Cargo::Call(_)) {
             return None;
         }
-        let limit = self.batch_limits.messages();
-        let waiting = if batch.array_ordered { self.outbox.len() } else { self.lanes.ready() };
         let ready_at = entry.not_before.map_or(entry.submitted_at, |at| at.max(entry.submitted_at));
         let until = ready_at.after(batch.linger);
-        (waiting < limit && entry.attempts == 0 && until > now).then_some(until)
+        // Whoever drains wants the outbox empty, not the arrays full.
+        let waits = entry.attempts == 0 && until > now && !self.drains.is_waiting() && !self.fills_an_array(lane);
+        waits.then_some(until)
+    }
+
+    /// Whether what may go with the head of this lane is as much as an array takes.
+    fn fills_an_array(&self, lane: LaneId) -> bool {
+        let per_conversation = self.settings.route.names_conversation();
+        let company = match (per_conversation, self.takes_many_of_one()) {
+            (false, true) => self.lanes.offered(),
+            (false, false) => self.lanes.offering(),
+            (true, true) => self.lanes.offered_by(lane),
+            // Nothing can ever join it.
+            (true, false) => return true,
+        };
+        company >= self.batch_limits.messages()
+            // The outbox holds more than what is on offer: only then is it worth the exact look.
+            || (self.outbox.bytes() >= self.batch_limits.bytes() && self.offered_bytes() > self.batch_limits.bytes())
+    }
+
+    fn offered_bytes(&self) -> usize {
+        let slots = self.lanes.on_offer(!self.takes_many_of_one());
+        slots.fold(ArraySize::default(), |size, slot| size.with(self.outbox.get(slot).cargo.len())).bytes()
+    }
+
+    fn takes_many_of_one(&self) -> bool {
+        self.settings.batch.array_ordered || self.settings.ordering == Ordering::None
     }
 
     /// What the next request costs at most; less when it turns out smaller.
@@ -49,47 +67,64 @@ impl Dispatcher {
 
     /// Adds to the message that was just taken from `lane` what may travel with it.
     pub(super) fn gather(&mut self, now: Timestamp, lane: LaneId, first: Slot) -> Load {
-        let mut members = vec![first];
         let limit = self.members_max(now);
         match (self.settings.batch.mode, &self.outbox.get(first).cargo) {
-            (BatchMode::Array, Cargo::Message(_)) => self.gather_array(now, lane, &mut members, limit),
-            (BatchMode::Merge, Cargo::Message(_)) => self.gather_texts(now, lane, &mut members, limit),
-            (BatchMode::None, _) | (_, Cargo::Call(_)) => {}
+            (BatchMode::Array, Cargo::Message(_)) => self.gather_array(now, lane, first, limit),
+            (BatchMode::Merge, Cargo::Message(_)) => self.gather_texts(now, lane, first, limit),
+            (BatchMode::None, _) | (_, Cargo::Call(_)) => Load::of(vec![first]),
         }
-        Load::of(members)
     }
 
     /// One message of each conversation in turn; then, where the array's order is kept, more of the same ones.
-    fn gather_array(&mut self, now: Timestamp, lane: LaneId, members: &mut Vec<Slot>, limit: usize) {
-        let mut size = ArraySize::default().with(self.outbox.get(members[0]).cargo.len());
+    fn gather_array(&mut self, now: Timestamp, lane: LaneId, first: Slot, limit: usize) -> Load {
+        let mut members = vec![first];
+        let mut size = ArraySize::default().with(self.outbox.get(first).cargo.len());
         let mut lanes = vec![lane];
+        // A batch is one request: one of its messages pays for the retry, and the others ride along.
+        let mut paid = self.outbox.get(first).retry_paid;
         while members.len() < limit {
             let Some((_, slot)) = self.lanes.peek() else { break };
-            if self.park_if_early(now, slot) {
+            if self.park_if_early(now, slot, paid) {
                 continue;
             }
-            if !self.may_share_array(members[0], slot, &mut size) {
-                return;
+            if !self.may_share_array(first, slot, &mut size) {
+                break;
             }
+            paid |= self.outbox.get(slot).retry_paid;
             if let Some((lane, slot)) = self.lanes.take() {
                 members.push(slot);
                 lanes.push(lane);
             }
         }
-        if !self.settings.batch.array_ordered {
-            return;
+        if self.settings.batch.array_ordered {
+            self.gather_more_of(now, lanes, &mut members, size, limit, paid);
         }
+        Load::of(members)
+    }
+
+    fn gather_more_of(
+        &mut self,
+        now: Timestamp,
+        mut lanes: Vec<LaneId>,
+        members: &mut Vec<Slot>,
+        mut size: ArraySize,
+        limit: usize,
+        paid: bool,
+    ) {
         let mut index = 0;
         while members.len() < limit && !lanes.is_empty() {
-            let lane = lanes[index % lanes.len()];
-            let next = self.lanes.head_of(lane).filter(|slot| !self.is_early(now, *slot));
+            index %= lanes.len();
+            let lane = lanes[index];
+            let next = self.lanes.head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
             let fits = next.is_some_and(|slot| self.may_share_array(members[0], slot, &mut size));
             match if fits { self.lanes.take_from(lane) } else { None } {
                 Some(slot) => {
                     members.push(slot);
                     index += 1;
                 }
-                None => lanes.retain(|other| *other != lane),
+                None => {
+                    lanes.remove(index);
+                }
             }
         }
     }
@@ -115,95 +150,28 @@ impl Dispatcher {
     }
 
     /// The texts that wait behind this one in its conversation, as far as they differ in nothing else.
-    fn gather_texts(&mut self, now: Timestamp, lane: LaneId, members: &mut Vec<Slot>, limit: usize) {
-        let settings = &self.settings;
-        let Some(mut merge) = begin_merge(settings, &self.outbox, members[0]) else { return };
+    fn gather_texts(&mut self, now: Timestamp, lane: LaneId, first: Slot, limit: usize) -> Load {
+        let mut members = vec![first];
+        // Most lanes hold a single message: nothing to read then.
+        let merge = self.lanes.head_of(lane).and_then(|_| begin_merge(&self.settings, &self.outbox, first));
+        let Some(mut merge) = merge else { return Load::of(members) };
+        let paid = self.outbox.get(first).retry_paid;
         while members.len() < limit {
-            let Some(slot) = self.lanes.head_of(lane) else { return };
-            let (first, next) = (self.outbox.get(members[0]), self.outbox.get(slot));
-            let (Cargo::Message(leader), Cargo::Message(message)) = (&first.cargo, &next.cargo) else { return };
-            let alike = leader.params == message.params && !self.is_early(now, slot);
+            let Some(slot) = self.lanes.head_of(lane) else { break };
+            let (leader, next) = (self.outbox.get(first), self.outbox.get(slot));
+            let (Cargo::Message(leader), Cargo::Message(message)) = (&leader.cargo, &next.cargo) else { break };
+            let alike = leader.params == message.params && !self.is_early(now, slot, paid);
             if !alike || !merge.add(&message.body, self.batch_limits.bytes()) {
-                return;
+                break;
             }
-            if let Some(slot) = self.lanes.take_from(lane) {
-                members.push(slot);
-            }
+            members.extend(self.lanes.take_from(lane));
         }
+        if members.len() == 1 { Load::of(members) } else { Load::of(members).with_body(merge.into_body()) }
     }
 
-    /// A message behind the first that isn't to be sent yet. A retry counts: it was paid for or not at its own turn.
-    fn is_early(&self, now: Timestamp, slot: Slot) -> bool {
+    /// A message behind the first that isn't to be sent yet; a retry rides along where another one of the batch has paid.
+    fn is_early(&self, now: Timestamp, slot: Slot, paid: bool) -> bool {
         let entry = self.outbox.get(slot);
-        entry.not_before.is_some_and(|at| at > now) || (entry.attempts > 0 && !entry.retry_paid)
-    }
-
-    /// The request for a load.
-    pub(super) fn shipment(&self, load: &Load) -> Shipment {
-        match &self.outbox.get(load.members[0]).cargo {
-            Cargo::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
-            Cargo::Message(message) => Shipment {
-                method: "POST".into(),
-                // Checked at the door, so there is a path.
-                path: self.settings.route.path(message).unwrap_or_default(),
-                headers: message
-                    .traceparent
-                    .iter()
-                    .map(|parent| (TRACEPARENT.to_owned(), parent.to_string()))
-                    .collect(),
-                body: Some(self.body(message, load)),
-                idempotency_key: Some(match load.members.len() {
-                    1 => message.id.clone(),
-                    // The same members, the same key.
-                    count => format!("{}+{}", message.id, count - 1).into(),
-                }),
-                timeout: self.settings.connections.request_timeout,
-                response_bytes_max: MESSAGE_RESPONSE_BYTES_MAX,
-                keep_headers: false,
-                messages: u32::try_from(load.members.len()).unwrap_or(u32::MAX),
-            },
-        }
-    }
-
-    fn body(&self, first: &Message, load: &Load) -> bytes::Bytes {
-        let bodies = load.members.iter().filter_map(|slot| match &self.outbox.get(*slot).cargo {
-            Cargo::Message(message) => Some(&message.body),
-            Cargo::Call(_) => None,
-        });
-        if self.settings.route.is_array() {
-            return join(bodies);
-        }
-        let merge =
-            if load.members.len() > 1 { begin_merge(&self.settings, &self.outbox, load.members[0]) } else { None };
-        match merge {
-            None => first.body.clone(),
-            Some(mut merge) => {
-                // They fitted when they were gathered, so they do now.
-                bodies.skip(1).for_each(|body| {
-                    merge.add(body, usize::MAX);
-                });
-                merge.into_body().into()
-            }
-        }
-    }
-}
-
-fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: Slot) -> Option<Merge<'a>> {
-    let Cargo::Message(message) = &outbox.get(first).cargo else { return None };
-    let field = settings.route.text_field()?;
-    Merge::begin(&message.body, field, settings.batch.text_units, settings.route.text_length_max())
-}
-
-fn call_shipment(call: &Call, timeout: Duration) -> Shipment {
-    Shipment {
-        method: call.method.clone(),
-        path: call.path.to_string(),
-        headers: call.headers.clone(),
-        body: call.body.clone(),
-        idempotency_key: None,
-        timeout: call.timeout.unwrap_or(timeout),
-        response_bytes_max: call.response_bytes_max,
-        keep_headers: true,
-        messages: 0,
+        entry.not_before.is_some_and(|at| at > now) || (entry.attempts > 0 && !entry.retry_paid && !paid)
     }
 }

@@ -55,7 +55,7 @@ impl Dispatcher {
         }
     }
 
-    fn leave_waiting(&mut self, number: u64) -> Option<Waiting> {
+    pub(super) fn leave_waiting(&mut self, number: u64) -> Option<Waiting> {
         let waiting = self.waiting.remove(number)?;
         if let Some(at) = waiting.submission.expires_at {
             self.timers.clear(at, Timer::ExpireWaiting(number));
@@ -82,10 +82,14 @@ impl Dispatcher {
         }
         let Cargo::Message(message) = &submission.cargo else { return Ok(()) };
         let batch = &self.settings.batch;
-        let alone = ArraySize::default().with(bytes).bytes();
-        if batch.mode == BatchMode::Array && alone > batch.max_bytes {
-            let rule =
-                format!("must fit into batch.maxBytes, {} bytes, in an array of its own, got {alone}", batch.max_bytes);
+        let alone = match batch.mode {
+            BatchMode::None => 0,
+            BatchMode::Array => ArraySize::default().with(bytes).bytes(),
+            BatchMode::Merge => bytes,
+        };
+        if alone > batch.max_bytes {
+            let own = if batch.mode == BatchMode::Array { " in an array of its own" } else { "" };
+            let rule = format!("must fit into batch.maxBytes, {} bytes{own}, got {alone}", batch.max_bytes);
             return Err(Error::message("body", rule));
         }
         self.settings.route.check(message)
@@ -219,50 +223,6 @@ impl Dispatcher {
             };
             let epoch = self.drains.enter();
             self.admit(now, submission, now, epoch, effects);
-        }
-    }
-
-    /// The caller no longer waits. What waits is withdrawn; a message on the wire is left to its answer, since only that
-    /// tells its lane how it ended.
-    pub(super) fn cancel(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Vec<Effect>) {
-        if let Some(number) = self.waiting.by_ticket(ticket) {
-            if let Some(waiting) = self.leave_waiting(number) {
-                self.drains.leave(waiting.epoch);
-            }
-        } else if let Some(slot) = self.outbox.by_ticket(ticket) {
-            self.outbox.forget_waiter(slot);
-            match self.first_follower(slot) {
-                Some(heir) => self.outbox.set_waiter(slot, heir),
-                None => self.withdraw(now, slot, effects),
-            }
-        } else if let Some((_, deadline)) = self.drains.give_up(ticket) {
-            if let Some(at) = deadline {
-                self.timers.clear(at, Timer::Drain(ticket));
-            }
-        } else {
-            self.followers.retain(|_, tickets| {
-                tickets.retain(|other| *other != ticket);
-                !tickets.is_empty()
-            });
-        }
-    }
-
-    /// Takes the promise that has followed the message for longest.
-    fn first_follower(&mut self, slot: Slot) -> Option<Ticket> {
-        let tickets = self.followers.get_mut(&slot)?;
-        let first = tickets.remove(0);
-        if tickets.is_empty() {
-            self.followers.remove(&slot);
-        }
-        Some(first)
-    }
-
-    fn withdraw(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        let entry = self.outbox.get_mut(slot);
-        match (&entry.cargo, entry.state) {
-            (Cargo::Message(_), State::InFlight | State::Bound) => entry.withdrawn = true,
-            (Cargo::Call(_), State::InFlight) => self.cut(now, slot, effects),
-            _ => self.bury(now, slot, Reason::Aborted, None, None, effects),
         }
     }
 }

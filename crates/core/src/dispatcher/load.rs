@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::lanes::Slot;
 
 /// The messages of one request, and what its failure or success leads to.
@@ -13,6 +15,8 @@ pub(super) struct Load {
     rest: VecDeque<Part>,
     /// Must be repeated with the same members: the server may know it.
     frozen: bool,
+    /// The body, if gathering has made it already.
+    body: Option<Bytes>,
 }
 
 /// A part of a split batch that waits for its turn.
@@ -31,6 +35,20 @@ impl Load {
     /// Whether it travels as it is, rather than its members each by their lane.
     pub(super) fn is_bound(&self) -> bool {
         self.frozen || !self.rest.is_empty()
+    }
+
+    pub(super) fn with_body(self, body: Vec<u8>) -> Self {
+        Self { body: Some(body.into()), ..self }
+    }
+
+    /// For its first request alone: later ones may have other members.
+    pub(super) fn take_body(&mut self) -> Option<Bytes> {
+        self.body.take()
+    }
+
+    /// Whether the server may know it as it is, so that no message may leave it.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     pub(super) fn freeze(mut self) -> Self {
@@ -61,6 +79,22 @@ impl Load {
         self.members.iter().chain(self.rest.iter().flat_map(|part| &part.members)).copied()
     }
 
+    /// Takes a message out that waits in it; not one that the server may know as a member of this batch.
+    pub(super) fn remove(&mut self, slot: Slot) -> bool {
+        let own = if self.frozen { None } else { Some(&mut self.members) };
+        let mut lists = own.into_iter().chain(self.rest.iter_mut().map(|part| &mut part.members));
+        lists.any(|members| {
+            let before = members.len();
+            members.retain(|other| *other != slot);
+            members.len() < before
+        })
+    }
+
+    /// The messages of the parts that follow.
+    pub(super) fn into_rest(self) -> Vec<Slot> {
+        self.rest.into_iter().flat_map(|part| part.members).collect()
+    }
+
     fn halve(&mut self, one_is_at_fault: bool) {
         let second = self.members.split_off(self.members.len().div_ceil(2));
         self.rest.push_front(Part { members: second, at_fault_if_reached: one_is_at_fault });
@@ -70,6 +104,9 @@ impl Load {
     /// The part that follows when all members are settled. A part that is known to hold the fault is halved without asking.
     pub(super) fn next(mut self) -> Option<Self> {
         let part = self.rest.pop_front()?;
+        if part.members.is_empty() {
+            return self.next();
+        }
         self.members = part.members;
         self.frozen = false;
         if part.at_fault_if_reached && self.members.len() > 1 {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod auth;
+mod deliver;
 mod drains;
 mod ends;
 mod explain;
@@ -16,8 +17,10 @@ mod outbox;
 mod pump;
 mod recent;
 mod settle;
+mod shipment;
 mod timers;
 mod waiting;
+mod withdraw;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -130,6 +130,10 @@ impl Outbox {
         self.tickets.find(self.hasher.hash_one(ticket), waited_for).copied()
     }
 
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.entries.contains(slot as usize)
+    }
+
     pub(super) fn get(&self, slot: Slot) -> &Entry {
         &self.entries[slot as usize]
     }

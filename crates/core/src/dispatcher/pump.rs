@@ -8,7 +8,6 @@ use super::timers::Timer;
 use super::{Attempt, Dispatcher, Effect, Generation};
 use crate::clock::Timestamp;
 use crate::lanes::{LaneId, Slot};
-use crate::outcome::Reason;
 use crate::quota::NotYet;
 
 /// What goes next.
@@ -56,7 +55,9 @@ impl Dispatcher {
 
     fn candidate(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Candidate> {
         while let Some(mut load) = self.bound.pop_front() {
-            load.members.retain(|slot| !self.must_end(now, *slot, effects));
+            if !load.is_frozen() {
+                load.members.retain(|slot| !self.must_end(now, *slot, effects));
+            }
             if load.members.is_empty() {
                 self.bound.extend(load.next());
             } else if let Err(at) = self.pay_for_retry(now, load.members[0]) {
@@ -66,13 +67,29 @@ impl Dispatcher {
                 return Some(Candidate::Bound);
             }
         }
-        while let Some((_, slot)) = self.lanes.peek() {
-            if self.park_if_early(now, slot) {
+        while let Some((lane, slot)) = self.lanes.peek() {
+            if self.park_if_early(now, slot, false) {
                 continue;
             }
-            let Some(until) = self.lingers(now, slot) else { return Some(Candidate::Turn) };
+            let Some(until) = self.lingers(now, lane, slot) else { return Some(Candidate::Turn) };
             self.look_again(until);
-            return self.lanes.peek_request().map(Candidate::Request);
+            // The token comes while the array waits, not after it.
+            self.access(now, effects);
+            return self.request_candidate(now);
+        }
+        None
+    }
+
+    fn request_candidate(&mut self, now: Timestamp) -> Option<Candidate> {
+        while let Some(lane) = self.lanes.peek_request() {
+            let slot = self.lanes.head_of(lane)?;
+            match self.pay_for_retry(now, slot) {
+                Ok(()) => return Some(Candidate::Request(lane)),
+                Err(at) => {
+                    self.lanes.take_from(lane);
+                    self.park(slot, at, Parking::Retry);
+                }
+            }
         }
         None
     }
@@ -97,10 +114,12 @@ impl Dispatcher {
         }
     }
 
-    /// A head that waits for a time of its own leaves its lane until then; so does a retry without retry budget.
-    pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot) -> bool {
+    /// A head that waits for a time of its own leaves its lane until then; so does a retry without retry budget, unless
+    /// the request that it would join is `paid` for.
+    pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot, paid: bool) -> bool {
         let early = match self.outbox.get(slot).not_before {
             Some(at) if at > now => Some((at, Parking::NotBefore)),
+            _ if paid => None,
             _ => self.pay_for_retry(now, slot).err().map(|at| (at, Parking::Retry)),
         };
         let Some((until, why)) = early else { return false };
@@ -154,13 +173,20 @@ impl Dispatcher {
         match access {
             Access::Token(generation) => Some(generation),
             Access::Wait(until) => {
-                self.start_at = until;
+                until.into_iter().for_each(|at| self.look_again(at));
                 None
             }
         }
     }
 
-    fn start(&mut self, now: Timestamp, load: Load, generation: Generation, is_probe: bool, effects: &mut Vec<Effect>) {
+    fn start(
+        &mut self,
+        now: Timestamp,
+        mut load: Load,
+        generation: Generation,
+        is_probe: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         let cost = self.cost(load.members.len()).min(self.quota.cost_max());
         self.quota.take(cost);
         let mut is_retry = false;
@@ -178,7 +204,7 @@ impl Dispatcher {
         } else {
             self.retry_budget.deposit();
         }
-        let shipment = self.shipment(&load);
+        let shipment = self.shipment(&mut load);
         self.attempts_made += 1;
         let attempt = self.attempts_made;
         if is_probe {
@@ -187,27 +213,5 @@ impl Dispatcher {
         let bytes = shipment.body.as_ref().map_or(0, bytes::Bytes::len);
         self.attempts.insert(attempt, Attempt { load, cost, bytes, generation, started_at: now });
         effects.push(Effect::Send { attempt, generation, shipment });
-    }
-
-    /// A request that nobody waits for any more is cut; it may have arrived, so its slot stays taken for a window.
-    pub(super) fn cut(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
-        let Some(id) = self.attempts.iter().find(|(_, attempt)| carries(attempt)).map(|(id, _)| *id) else { return };
-        if let Some(attempt) = self.attempts.remove(&id) {
-            self.quota.answered(now, attempt.cost);
-        }
-        if self.gate.is_probe(id) {
-            self.gate.probe_lost();
-        }
-        effects.push(Effect::Cut(id));
-        self.outbox.get_mut(slot).ambiguous = true;
-        self.bury(now, slot, Reason::Aborted, None, None, effects);
-    }
-
-    /// Expires a message that isn't on the wire; one that is has its answer to wait for.
-    pub(super) fn expire(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        if matches!(self.outbox.get(slot).state, State::Queued | State::Parked { .. }) {
-            self.bury(now, slot, Reason::Expired, None, None, effects);
-        }
     }
 }

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use super::ends::Trip;
 use super::load::Load;
 use super::outbox::Parking;
 use super::{Attempt, Dispatcher, Effect};
-use crate::batcher::{Item, read_items};
+use crate::batcher::Item;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::Cargo;
 use crate::outcome::{Reason, Response};
-use crate::retry::{Answer, Backoff, Verdict, classify};
+use crate::retry::{Answer, Backoff, Verdict};
 use crate::settings::Ambiguous;
 
 /// Between attempts of a message.
@@ -23,9 +22,9 @@ const BAD_REQUEST: u16 = 400;
 
 /// What came back, apart from its verdict.
 #[derive(Clone, Debug, Default)]
-struct Told {
-    response: Option<Response>,
-    problem: Option<String>,
+pub(super) struct Told {
+    pub(super) response: Option<Response>,
+    pub(super) problem: Option<String>,
 }
 
 impl Dispatcher {
@@ -35,6 +34,7 @@ impl Dispatcher {
         attempt: Attempt,
         verdict: Verdict,
         answer: Answer,
+        items: Option<Vec<Option<Item>>>,
         effects: &mut Vec<Effect>,
     ) {
         let (too_large, told) = match answer {
@@ -52,7 +52,12 @@ impl Dispatcher {
             Verdict::Delivered if is_cut_short(&told) && self.carries_call(&attempt.load) => {
                 self.repeat_or_end(now, attempt.load, &told, effects);
             }
-            Verdict::Delivered => self.deliver(now, attempt, told.response.unwrap_or_default(), effects),
+            // It may have been a list of statuses, and some of them failures.
+            Verdict::Delivered if is_cut_short(&told) && self.settings.route.is_array() => {
+                let problem = Some("the answer was cut, so that it does not tell about each message".to_owned());
+                self.repeat_or_end(now, attempt.load, &Told { problem, ..told }, effects);
+            }
+            Verdict::Delivered => self.deliver(now, attempt, told.response.unwrap_or_default(), items, effects),
             Verdict::Throttled | Verdict::Unauthorised => self.keep_places(now, attempt.load, effects),
             Verdict::Ambiguous => self.repeat_or_end(now, attempt.load, &told, effects),
             Verdict::Transient => self.retry(now, attempt.load, &told, effects),
@@ -64,60 +69,8 @@ impl Dispatcher {
         load.members.iter().any(|slot| matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)))
     }
 
-    /// One status for all, or one for each message of an array.
-    fn deliver(&mut self, now: Timestamp, attempt: Attempt, response: Response, effects: &mut Vec<Effect>) {
-        let Attempt { load, bytes, started_at, .. } = attempt;
-        self.batch_limits.passed(load.members.len(), bytes);
-        let trip = Trip { batch_size: u32::try_from(load.members.len()).unwrap_or(u32::MAX), started_at };
-        let items =
-            if self.settings.route.is_array() && !response.truncated { self.items(&load, &response) } else { None };
-        for (index, slot) in load.members.iter().enumerate() {
-            match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
-                None => self.succeed(now, *slot, trip, response.clone(), effects),
-                Some(item) => self.deliver_item(now, *slot, trip, item, &response, effects),
-            }
-        }
-        self.bind_next(load);
-    }
-
-    fn items(&self, load: &Load, response: &Response) -> Option<Vec<Option<Item>>> {
-        let ids: Vec<&str> = load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()).collect();
-        if ids.len() == load.members.len() { read_items(&response.body, &ids) } else { None }
-    }
-
-    /// A message that the list says nothing certain about has an unknown outcome.
-    fn deliver_item(
-        &mut self,
-        now: Timestamp,
-        slot: Slot,
-        trip: Trip,
-        item: Option<Item>,
-        whole: &Response,
-        effects: &mut Vec<Effect>,
-    ) {
-        let alone = Load::of(vec![slot]);
-        let Some(Item { status, body }) = item else {
-            let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
-            return self.repeat_or_end(now, alone, &Told { response: None, problem }, effects);
-        };
-        let response = Response { status, body, ..whole.clone() };
-        let told = Told { response: Some(response.clone()), problem: None };
-        let answer = Answer::Answered { response: response.clone(), evidence: Default::default() };
-        match classify(&answer) {
-            Verdict::Delivered => self.succeed(now, slot, trip, response, effects),
-            Verdict::Throttled => {
-                self.counters.throttled += 1;
-                self.pause_for_item(now, trip.started_at, effects);
-                self.keep_places(now, alone, effects);
-            }
-            Verdict::Unauthorised => self.keep_places(now, alone, effects),
-            Verdict::Transient | Verdict::Ambiguous => self.retry(now, alone, &told, effects),
-            Verdict::Rejected => self.end(now, alone, Reason::Rejected, &told, effects),
-        }
-    }
-
     /// The answer was about the organisation, not about the messages: no attempt is spent, places are kept.
-    fn keep_places(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
+    pub(super) fn keep_places(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
         for slot in &load.members {
             self.outbox.get_mut(*slot).attempts -= 1;
         }
@@ -127,7 +80,8 @@ impl Dispatcher {
             self.bound.push_front(load);
             return;
         }
-        for slot in load.members {
+        // Each goes to the front: the last one first keeps their turns.
+        for slot in load.members.into_iter().rev() {
             if !self.must_end(now, slot, effects) {
                 self.unpark(slot);
                 self.fail_unauthorised(&[slot], effects);
@@ -135,7 +89,7 @@ impl Dispatcher {
         }
     }
 
-    fn repeat_or_end(&mut self, now: Timestamp, load: Load, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn repeat_or_end(&mut self, now: Timestamp, load: Load, told: &Told, effects: &mut Vec<Effect>) {
         for slot in &load.members {
             self.outbox.get_mut(*slot).ambiguous = true;
         }
@@ -158,11 +112,14 @@ impl Dispatcher {
         }
     }
 
-    fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
         let attempts = load.members.first().map_or(1, |slot| self.outbox.get(*slot).attempts);
         let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random));
-        load.members
-            .retain(|slot| !self.must_end(now, *slot, effects) && !self.is_exhausted(now, at, *slot, told, effects));
+        // A batch that the server may know stays whole, as far as the limits of its messages' attempts let it.
+        let frozen = load.is_frozen();
+        load.members.retain(|slot| {
+            (frozen || !self.must_end(now, *slot, effects)) && !self.is_exhausted(now, at, *slot, told, effects)
+        });
         if load.members.is_empty() {
             self.bind_next(load);
         } else if load.is_bound() {
@@ -225,7 +182,7 @@ impl Dispatcher {
         self.bound.push_back(load);
     }
 
-    fn end(&mut self, now: Timestamp, load: Load, reason: Reason, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn end(&mut self, now: Timestamp, load: Load, reason: Reason, told: &Told, effects: &mut Vec<Effect>) {
         for slot in &load.members {
             self.bury(now, *slot, reason, told.response.clone(), told.problem.clone(), effects);
         }
@@ -233,7 +190,7 @@ impl Dispatcher {
     }
 
     /// What was split from the same batch goes on.
-    fn bind_next(&mut self, load: Load) {
+    pub(super) fn bind_next(&mut self, load: Load) {
         if let Some(next) = load.next() {
             self.bound.push_back(next);
         }

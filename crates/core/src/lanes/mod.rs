@@ -38,6 +38,14 @@ struct Lane {
     conversation: Option<Box<str>>,
     queue: Queue,
     outstanding: u32,
+    /// Messages of it that count as on offer.
+    offered: u32,
+}
+
+impl Lane {
+    fn may_go(&self, ordered: bool) -> bool {
+        !ordered || self.outstanding == 0
+    }
 }
 
 /// All lanes of an organisation.
@@ -49,6 +57,9 @@ pub struct Lanes {
     links: Links,
     ready: Ready,
     ordered: bool,
+    /// Conversations of which a message may go, and all the messages that wait in them.
+    offering: usize,
+    offered: usize,
 }
 
 impl Lanes {
@@ -61,6 +72,8 @@ impl Lanes {
             links: Links::default(),
             ready: Ready::default(),
             ordered,
+            offering: 0,
+            offered: 0,
         }
     }
 
@@ -84,7 +97,7 @@ impl Lanes {
     }
 
     fn insert(&mut self, conversation: Option<Box<str>>) -> LaneId {
-        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0 };
+        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, offered: 0 };
         LaneId::try_from(self.lanes.insert(lane)).unwrap_or(LaneId::MAX)
     }
 
@@ -127,9 +140,25 @@ impl Lanes {
         self.ready.iter().find(|lane| self.lanes[*lane as usize].conversation.is_none())
     }
 
-    /// How many lanes have a message that may go.
-    pub fn ready(&self) -> usize {
-        self.ready.len()
+    /// How many conversations have a message that may go.
+    pub fn offering(&self) -> usize {
+        self.offering
+    }
+
+    /// How many messages wait in these conversations.
+    pub fn offered(&self) -> usize {
+        self.offered
+    }
+
+    /// How many of them wait in this one.
+    pub fn offered_by(&self, lane: LaneId) -> usize {
+        self.lanes[lane as usize].offered as usize
+    }
+
+    /// The messages of these conversations that may go: the first of each, or all.
+    pub fn on_offer(&self, first_only: bool) -> impl Iterator<Item = Slot> {
+        let queues = self.ready.iter().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some());
+        queues.flat_map(move |lane| lane.queue.iter(&self.links).take(if first_only { 1 } else { usize::MAX }))
     }
 
     /// An outstanding message goes back to the head of its lane, and the lane to the head of its like.
@@ -154,9 +183,10 @@ impl Lanes {
 
     /// Puts the lane where its state says, and forgets an empty one.
     fn refresh(&mut self, id: LaneId, in_front: bool) {
+        self.count(id);
         let lane = &self.lanes[id as usize];
         match lane.queue.priority() {
-            Some(priority) if !self.ordered || lane.outstanding == 0 => self.ready.set(id, priority, in_front),
+            Some(priority) if lane.may_go(self.ordered) => self.ready.set(id, priority, in_front),
             Some(_) => self.ready.clear(id),
             None => {
                 self.ready.clear(id);
@@ -165,6 +195,15 @@ impl Lanes {
                 }
             }
         }
+    }
+
+    fn count(&mut self, id: LaneId) {
+        let lane = &mut self.lanes[id as usize];
+        let offers = lane.conversation.is_some() && lane.may_go(self.ordered);
+        let offered = if offers { lane.queue.len() } else { 0 };
+        let before = std::mem::replace(&mut lane.offered, u32::try_from(offered).unwrap_or(u32::MAX)) as usize;
+        self.offered = self.offered + offered - before;
+        self.offering = self.offering + usize::from(offered > 0) - usize::from(before > 0);
     }
 
     fn forget(&mut self, id: LaneId) {
@@ -200,100 +239,4 @@ impl Lanes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn item(slot: Slot, priority: Priority) -> Item {
-        Item { slot, seq: u64::from(slot), priority }
-    }
-
-    fn drain(lanes: &mut Lanes) -> Vec<Slot> {
-        let mut order = Vec::new();
-        while let Some((lane, slot)) = lanes.take() {
-            order.push(slot);
-            lanes.settle(lane);
-        }
-        order
-    }
-
-    #[test]
-    fn lanes_take_turns_however_long_one_is() {
-        let mut lanes = Lanes::new(true);
-        for slot in 0..6 {
-            let lane = lanes.of_conversation("long");
-            lanes.push(lane, item(slot, 0));
-        }
-        for slot in 6..8 {
-            let lane = lanes.of_conversation("short");
-            lanes.push(lane, item(slot, 0));
-        }
-        assert_eq!(drain(&mut lanes), [0, 6, 1, 7, 2, 3, 4, 5]);
-        assert_eq!(lanes.conversations(), 0);
-    }
-
-    #[test]
-    fn an_ordered_lane_hands_out_one_at_a_time_and_a_free_one_all() {
-        for (ordered, count) in [(true, 1), (false, 3)] {
-            let mut lanes = Lanes::new(ordered);
-            let lane = lanes.of_conversation("c");
-            (0..3).for_each(|slot| lanes.push(lane, item(slot, 0)));
-            let handed_out = std::iter::from_fn(|| lanes.take()).count();
-            assert_eq!(handed_out, count);
-        }
-    }
-
-    #[test]
-    fn a_put_back_message_keeps_its_place_and_its_lane_goes_first() {
-        let mut lanes = Lanes::new(true);
-        let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
-        lanes.push(a, item(0, 0));
-        lanes.push(b, item(1, 0));
-        lanes.push(a, item(2, 0));
-        assert_eq!(lanes.take(), Some((a, 0)));
-        lanes.put_back(a, item(0, 0));
-        assert_eq!(drain(&mut lanes), [0, 1, 2]);
-    }
-
-    #[test]
-    fn an_urgent_message_pulls_its_lane_forward_but_not_past_its_own_elders() {
-        let mut lanes = Lanes::new(true);
-        let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
-        lanes.push(b, item(0, 0));
-        lanes.push(a, item(1, 0));
-        lanes.push(a, item(2, 5));
-        lanes.push(a, item(3, 0));
-        assert_eq!(drain(&mut lanes), [1, 2, 0, 3]);
-    }
-
-    #[test]
-    fn low_priority_is_not_starved() {
-        let mut lanes = Lanes::new(true);
-        let low = lanes.of_conversation("low");
-        lanes.push(low, item(0, -5));
-        let mut slot = 1;
-        let mut waited = 0;
-        loop {
-            let lane = lanes.of_conversation(&format!("high {slot}"));
-            lanes.push(lane, item(slot, 5));
-            slot += 1;
-            let (lane, taken) = lanes.take().unwrap_or_default();
-            lanes.settle(lane);
-            if taken == 0 {
-                break;
-            }
-            waited += 1;
-            assert!(waited < 32, "starved");
-        }
-    }
-
-    #[test]
-    fn removing_messages_leaves_the_rest_in_order() {
-        let mut lanes = Lanes::new(true);
-        let lane = lanes.of_conversation("c");
-        (0..5).for_each(|slot| lanes.push(lane, item(slot, 0)));
-        for slot in [0, 2, 4] {
-            lanes.remove(lane, slot);
-        }
-        assert_eq!(drain(&mut lanes), [1, 3]);
-    }
-}
+mod tests;

@@ -126,8 +126,12 @@ impl Queue {
         if self.len == 0 { None } else { self.urgent.front().map(|(_, priority)| *priority) }
     }
 
-    pub(super) fn position(&self, links: &Links, slot: Slot) -> usize {
+    pub(super) fn iter<'a>(&self, links: &'a Links) -> impl Iterator<Item = Slot> + use<'a> {
         let next = |slot: &Slot| Some(links.0[*slot as usize].after).filter(|after| *after != NIL);
-        std::iter::successors(self.head(), next).take_while(|other| *other != slot).count()
+        std::iter::successors(self.head(), next)
+    }
+
+    pub(super) fn position(&self, links: &Links, slot: Slot) -> usize {
+        self.iter(links).take_while(|other| *other != slot).count()
     }
 }

@@ -1,0 +1,39 @@
+//! The idempotency key of a request: a message's id, or one for exactly these messages in this order.
+
+/// FNV-1a, 64 bits: a repeat after a restart, or by another version, must have the same key.
+const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x0000_0100_0000_01b3;
+/// No UTF-8 text has this byte: ids can't run into each other.
+const END_OF_ID: u8 = 0xff;
+
+/// The key for messages of these ids. A server that remembers keys takes a known one for a repeat: so it must not come
+/// twice for different batches, not even for ones that begin alike.
+pub fn key_of<'a>(mut ids: impl Iterator<Item = &'a str>) -> Box<str> {
+    let first = ids.next().unwrap_or_default();
+    let (mut further, mut hash) = (0, OFFSET);
+    for id in ids {
+        further += 1;
+        for byte in id.bytes().chain([END_OF_ID]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+        }
+    }
+    if further == 0 { first.into() } else { format!("{first}~{further}~{hash:016x}").into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_members_have_the_same_key_and_no_others() {
+        let batches: [&[&str]; 8] =
+            [&["a"], &["b"], &["a", "b"], &["b", "a"], &["a", "c"], &["a", "bc"], &["a", "b", "c"], &["a", "c", "b"]];
+        let keys: Vec<_> = batches.iter().map(|ids| key_of(ids.iter().copied())).collect();
+        for (index, key) in keys.iter().enumerate() {
+            assert_eq!(keys.iter().position(|other| other == key), Some(index), "{key}");
+            assert_eq!(*key, key_of(batches[index].iter().copied()));
+        }
+        assert_eq!(&*keys[0], "a");
+        assert_eq!(&*keys[2], "a~1~08a5c907b54d1bee");
+    }
+}

@@ -1,0 +1,97 @@
+//! A 2xx: a receipt for each message, unless the answer lists other fates.
+
+use super::ends::Trip;
+use super::load::Load;
+use super::settle::Told;
+use super::{Attempt, Dispatcher, Effect};
+use crate::batcher::{Item, read_items};
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::outcome::{Reason, Response};
+use crate::retry::{Answer, Verdict, classify};
+
+const MULTI_STATUS: u16 = 207;
+/// The limit's, be it of a whole array or of a message of it.
+pub(super) const TOO_MANY: u16 = 429;
+
+impl Dispatcher {
+    /// What a list of statuses says about each message of an array; none for any other answer.
+    pub(super) fn items(&self, load: &Load, answer: &Answer) -> Option<Vec<Option<Item>>> {
+        let Answer::Answered { response, .. } = answer else { return None };
+        if !self.settings.route.is_array() || response.truncated {
+            return None;
+        }
+        let ids: Vec<&str> = load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()).collect();
+        if ids.len() < load.members.len() {
+            return None;
+        }
+        // A 207 says that there is a status for each, so without them nothing is certain.
+        let unread = || (response.status == MULTI_STATUS).then(|| vec![None; ids.len()]);
+        read_items(&response.body, &ids).or_else(unread)
+    }
+
+    /// One status for all, or one for each message of an array.
+    pub(super) fn deliver(
+        &mut self,
+        now: Timestamp,
+        attempt: Attempt,
+        response: Response,
+        items: Option<Vec<Option<Item>>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Attempt { load, bytes, started_at, .. } = attempt;
+        self.batch_limits.passed(load.members.len(), bytes);
+        let trip = Trip { batch_size: u32::try_from(load.members.len()).unwrap_or(u32::MAX), started_at };
+        let mut throttled = Vec::new();
+        for (index, slot) in load.members.iter().enumerate() {
+            match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
+                None => self.succeed(now, *slot, trip, response.clone(), effects),
+                Some(Some(item)) if item.status == TOO_MANY => throttled.push(*slot),
+                Some(item) => self.deliver_item(now, *slot, trip, item, &response, effects),
+            }
+        }
+        self.keep_places(now, Load::of(throttled), effects);
+        if load.members.iter().any(|slot| self.outbox.has(*slot)) {
+            self.disband(now, load, effects);
+        } else {
+            self.bind_next(load);
+        }
+    }
+
+    /// A message that the list says nothing certain about has an unknown outcome.
+    fn deliver_item(
+        &mut self,
+        now: Timestamp,
+        slot: Slot,
+        trip: Trip,
+        item: Option<Item>,
+        whole: &Response,
+        effects: &mut Vec<Effect>,
+    ) {
+        let alone = Load::of(vec![slot]);
+        let Some(Item { status, body }) = item else {
+            let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
+            return self.repeat_or_end(now, alone, &Told { response: None, problem }, effects);
+        };
+        let response = Response { status, body, ..whole.clone() };
+        let told = Told { response: Some(response.clone()), problem: None };
+        match classify(&Answer::Answered { response: response.clone(), evidence: Default::default() }) {
+            Verdict::Delivered => self.succeed(now, slot, trip, response, effects),
+            Verdict::Transient | Verdict::Ambiguous => self.retry(now, alone, &told, effects),
+            // The request was authorised, so it is this message that isn't; what was throttled doesn't come here.
+            Verdict::Rejected | Verdict::Unauthorised | Verdict::Throttled => {
+                self.end(now, alone, Reason::Rejected, &told, effects)
+            }
+        }
+    }
+
+    /// Some messages of a part go again, each by its lane: so must the parts behind it, which may hold later messages of
+    /// the same conversations.
+    fn disband(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
+        for slot in load.into_rest().into_iter().rev() {
+            if !self.must_end(now, slot, effects) {
+                self.unpark(slot);
+            }
+        }
+    }
+}

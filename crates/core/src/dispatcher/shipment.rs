@@ -1,0 +1,98 @@
+//! What a load looks like on the wire.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Dispatcher;
+use super::load::Load;
+use super::outbox::Outbox;
+use crate::batcher::{Merge, join, key_of};
+use crate::http::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
+use crate::message::{Call, Cargo, Message};
+use crate::settings::Settings;
+
+/// How much longer an array's answer may be for each further message, and how long at most: one that is cut doesn't tell
+/// about the messages at its end.
+const ITEM_RESPONSE_BYTES_MAX: usize = 4_096;
+const ARRAY_RESPONSE_BYTES_MAX: usize = 8_388_608;
+
+/// <https://www.w3.org/TR/trace-context/>.
+const TRACEPARENT: &str = "traceparent";
+
+impl Dispatcher {
+    /// The request for a load.
+    pub(super) fn shipment(&self, load: &mut Load) -> Shipment {
+        match &self.outbox.get(load.members[0]).cargo {
+            Cargo::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
+            Cargo::Message(message) => Shipment {
+                method: "POST".into(),
+                // Checked at the door, so there is a path.
+                path: self.settings.route.path(message).unwrap_or_default(),
+                headers: message
+                    .traceparent
+                    .iter()
+                    .map(|parent| (TRACEPARENT.to_owned(), parent.to_string()))
+                    .collect(),
+                body: Some(self.body(message, load)),
+                idempotency_key: Some(key_of(load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()))),
+                timeout: self.settings.connections.request_timeout,
+                response_bytes_max: self.response_bytes_max(load.members.len()),
+                keep_headers: false,
+                messages: u32::try_from(load.members.len()).unwrap_or(u32::MAX),
+            },
+        }
+    }
+
+    fn response_bytes_max(&self, members: usize) -> usize {
+        if !self.settings.route.is_array() {
+            return MESSAGE_RESPONSE_BYTES_MAX;
+        }
+        (MESSAGE_RESPONSE_BYTES_MAX + (members - 1) * ITEM_RESPONSE_BYTES_MAX).min(ARRAY_RESPONSE_BYTES_MAX)
+    }
+
+    fn body(&self, first: &Message, load: &mut Load) -> Bytes {
+        if let Some(body) = load.take_body() {
+            return body;
+        }
+        let bodies = load.members.iter().filter_map(|slot| match &self.outbox.get(*slot).cargo {
+            Cargo::Message(message) => Some(&message.body),
+            Cargo::Call(_) => None,
+        });
+        if self.settings.route.is_array() {
+            return join(bodies);
+        }
+        let merge =
+            if load.members.len() > 1 { begin_merge(&self.settings, &self.outbox, load.members[0]) } else { None };
+        match merge {
+            None => first.body.clone(),
+            Some(mut merge) => {
+                // They fitted when they were gathered, so they do now.
+                bodies.skip(1).for_each(|body| {
+                    merge.add(body, usize::MAX);
+                });
+                merge.into_body().into()
+            }
+        }
+    }
+}
+
+pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: crate::lanes::Slot) -> Option<Merge<'a>> {
+    let Cargo::Message(message) = &outbox.get(first).cargo else { return None };
+    let field = settings.route.text_field()?;
+    Merge::begin(&message.body, field, settings.batch.text_units, settings.route.text_length_max())
+}
+
+fn call_shipment(call: &Call, timeout: Duration) -> Shipment {
+    Shipment {
+        method: call.method.clone(),
+        path: call.path.to_string(),
+        headers: call.headers.clone(),
+        body: call.body.clone(),
+        idempotency_key: None,
+        timeout: call.timeout.unwrap_or(timeout),
+        response_bytes_max: call.response_bytes_max,
+        keep_headers: true,
+        messages: 0,
+    }
+}

@@ -1,0 +1,116 @@
+use super::*;
+
+fn item(slot: Slot, priority: Priority) -> Item {
+    Item { slot, seq: u64::from(slot), priority }
+}
+
+fn drain(lanes: &mut Lanes) -> Vec<Slot> {
+    let mut order = Vec::new();
+    while let Some((lane, slot)) = lanes.take() {
+        order.push(slot);
+        lanes.settle(lane);
+    }
+    order
+}
+
+#[test]
+fn lanes_take_turns_however_long_one_is() {
+    let mut lanes = Lanes::new(true);
+    for slot in 0..6 {
+        let lane = lanes.of_conversation("long");
+        lanes.push(lane, item(slot, 0));
+    }
+    for slot in 6..8 {
+        let lane = lanes.of_conversation("short");
+        lanes.push(lane, item(slot, 0));
+    }
+    assert_eq!(drain(&mut lanes), [0, 6, 1, 7, 2, 3, 4, 5]);
+    assert_eq!(lanes.conversations(), 0);
+}
+
+#[test]
+fn an_ordered_lane_hands_out_one_at_a_time_and_a_free_one_all() {
+    for (ordered, count) in [(true, 1), (false, 3)] {
+        let mut lanes = Lanes::new(ordered);
+        let lane = lanes.of_conversation("c");
+        (0..3).for_each(|slot| lanes.push(lane, item(slot, 0)));
+        let handed_out = std::iter::from_fn(|| lanes.take()).count();
+        assert_eq!(handed_out, count);
+    }
+}
+
+#[test]
+fn a_put_back_message_keeps_its_place_and_its_lane_goes_first() {
+    let mut lanes = Lanes::new(true);
+    let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+    lanes.push(a, item(0, 0));
+    lanes.push(b, item(1, 0));
+    lanes.push(a, item(2, 0));
+    assert_eq!(lanes.take(), Some((a, 0)));
+    lanes.put_back(a, item(0, 0));
+    assert_eq!(drain(&mut lanes), [0, 1, 2]);
+}
+
+#[test]
+fn an_urgent_message_pulls_its_lane_forward_but_not_past_its_own_elders() {
+    let mut lanes = Lanes::new(true);
+    let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+    lanes.push(b, item(0, 0));
+    lanes.push(a, item(1, 0));
+    lanes.push(a, item(2, 5));
+    lanes.push(a, item(3, 0));
+    assert_eq!(drain(&mut lanes), [1, 2, 0, 3]);
+}
+
+#[test]
+fn low_priority_is_not_starved() {
+    let mut lanes = Lanes::new(true);
+    let low = lanes.of_conversation("low");
+    lanes.push(low, item(0, -5));
+    let mut slot = 1;
+    let mut waited = 0;
+    loop {
+        let lane = lanes.of_conversation(&format!("high {slot}"));
+        lanes.push(lane, item(slot, 5));
+        slot += 1;
+        let (lane, taken) = lanes.take().unwrap_or_default();
+        lanes.settle(lane);
+        if taken == 0 {
+            break;
+        }
+        waited += 1;
+        assert!(waited < 32, "starved");
+    }
+}
+
+#[test]
+fn removing_messages_leaves_the_rest_in_order() {
+    let mut lanes = Lanes::new(true);
+    let lane = lanes.of_conversation("c");
+    (0..5).for_each(|slot| lanes.push(lane, item(slot, 0)));
+    for slot in [0, 2, 4] {
+        lanes.remove(lane, slot);
+    }
+    assert_eq!(drain(&mut lanes), [1, 3]);
+}
+
+#[test]
+fn what_is_on_offer_is_counted() {
+    for (ordered, after_take) in [(true, (1, 1)), (false, (2, 3))] {
+        let mut lanes = Lanes::new(ordered);
+        let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+        (0..3).for_each(|slot| lanes.push(a, item(slot, 0)));
+        lanes.push(b, item(3, 0));
+        let request = lanes.of_request();
+        lanes.push(request, item(4, 0));
+        assert_eq!((lanes.offering(), lanes.offered(), lanes.offered_by(a)), (2, 4, 3));
+        assert_eq!(lanes.on_offer(true).collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(lanes.on_offer(false).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(lanes.take(), Some((a, 0)));
+        assert_eq!((lanes.offering(), lanes.offered()), after_take);
+        lanes.put_back(a, item(0, 0));
+        assert_eq!((lanes.offering(), lanes.offered()), (2, 4));
+        (0..3).for_each(|slot| lanes.remove(a, slot));
+        assert_eq!((lanes.offering(), lanes.offered()), (1, 1));
+    }
+}
