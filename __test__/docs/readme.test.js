@@ -1,0 +1,173 @@
+'use strict'
+
+// Every fenced block of README.md is run, or compared with what really comes out. A comment before a block says what it is:
+//
+//   <!-- snippet: quick start -->                  runs as a module
+//   <!-- snippet: goes on in the quick start -->   runs inside the quick start, before its last line
+//   <!-- snippet: stands alone -->                 runs as a module
+//   <!-- file: NAME -->                            is a file that the commands of the `sh` blocks find
+//
+// One thing alone is rewritten: the region becomes the URL of a simulator.
+
+const assert = require('node:assert/strict')
+const { spawn } = require('node:child_process')
+const fs = require('node:fs')
+const { tmpdir } = require('node:os')
+const { dirname, join } = require('node:path')
+const { after, before, describe, it } = require('node:test')
+
+const { Simulator } = require('../../index.js')
+const manifest = require('../../package.json')
+
+const ROOT = join(__dirname, '../..')
+const README = fs.readFileSync(join(ROOT, 'README.md'), 'utf8')
+const FENCE = /(?:<!-- (?<mark>[^\n]+) -->\n)?```(?<language>\w*)\n(?<text>[\s\S]*?)\n```\n/g
+const REGION_IN_CODE = "  region: 'us-east-1',\n"
+const REGION_IN_JSON = '"region": "us-east-1"'
+const LAST_LINE = 'await sender.close()'
+const CREDENTIALS = { clientId: 'readme', clientSecret: 'not-a-secret' }
+const PATIENCE_MS = 60_000
+
+const blocks = [...README.matchAll(FENCE)].map(({ groups }) => groups)
+const marked = (mark) => blocks.filter((block) => block.mark === `snippet: ${mark}`).map(({ text }) => text)
+const [quickStart] = marked('quick start')
+
+/** The one part of a text that is rewritten must be there once. */
+function replaceOnce(text, part, replacement) {
+  assert.equal(text.split(part).length, 2, `not once in the text: ${part}`)
+  return text.replace(part, () => replacement)
+}
+
+function run(args, options) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { timeout: PATIENCE_MS, ...options })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text
+      })
+    }
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, output }))
+  })
+}
+
+describe('README.md', () => {
+  let simulator
+  let folder
+
+  before(async () => {
+    simulator = await Simulator.start({ credentials: CREDENTIALS, latencyMs: { min: 1, max: 5 } })
+    folder = fs.mkdtempSync(join(tmpdir(), 'spillway-readme-'))
+    fs.mkdirSync(join(folder, 'node_modules'))
+    fs.symlinkSync(ROOT, join(folder, 'node_modules/spillway'), 'junction')
+    for (const { mark, text } of blocks) {
+      const name = /^file: (\S+)$/.exec(mark ?? '')?.[1]
+      if (name === undefined) continue
+      const content = name === 'spillway.json' ? replaceOnce(text, REGION_IN_JSON, `"apiUrl": "${simulator.url}"`) : text
+      fs.writeFileSync(join(folder, name), content)
+    }
+  })
+
+  after(async () => {
+    await simulator.close()
+    fs.rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function runModule(name, text) {
+    const file = join(folder, `${name}.mjs`)
+    fs.writeFileSync(file, text)
+    const env = { ...process.env, GENESYS_CLIENT_ID: CREDENTIALS.clientId, GENESYS_CLIENT_SECRET: CREDENTIALS.clientSecret }
+    const { code, output } = await run([file], { cwd: folder, env })
+    assert.equal(code, 0, output)
+    return output
+  }
+
+  const onSimulator = (text) => replaceOnce(text, REGION_IN_CODE, `  apiUrl: '${simulator.url}',\n`)
+
+  it('says of every block what it is', () => {
+    assert.equal(marked('quick start').length, 1)
+    for (const { language, mark, text } of blocks) {
+      const known = { js: /^snippet: (quick start|goes on in the quick start|stands alone)$/, json: /^file: / }[language]
+      if (known !== undefined) assert.match(mark ?? 'no comment', known, text)
+      else assert.ok(['sh', 'text'].includes(language), `a block in "${language}"`)
+    }
+  })
+
+  it('has a quick start of at most 20 lines of code, which works', async () => {
+    assert.ok(quickStart.split('\n').filter((line) => line.trim() !== '').length <= 20)
+    assert.equal(await runModule('quick-start', onSimulator(quickStart)), '200 1\n')
+  })
+
+  marked('goes on in the quick start').forEach((text, index) => {
+    it(`goes on in the quick start, ${index + 1}`, async () => {
+      const whole = onSimulator(replaceOnce(quickStart, LAST_LINE, `${text}\n${LAST_LINE}`))
+      const output = await runModule(`goes-on-${index + 1}`, whole)
+      // What is printed by console.error is a failure that the snippet handles.
+      assert.ok(!/DELIVERY_|longer|Error/.test(output), output)
+    })
+  })
+
+  marked('stands alone').forEach((text, index) => {
+    it(`stands alone, ${index + 1}`, async () => {
+      const output = await runModule(`alone-${index + 1}`, text)
+      const [, arrived, outOfOrder, most] = /^(\d+) arrived, (\d+) out of order, at most (\d+) in a second$/m.exec(output)
+      assert.deepEqual([Number(arrived), Number(outOfOrder)], [150, 0])
+      assert.ok(Number(most) <= 100, output)
+    })
+  })
+
+  it('names commands that exist and work', async () => {
+    const env = { ...process.env }
+    for (const { text } of blocks.filter(({ language }) => language === 'sh')) {
+      for (const line of text.split('\n')) {
+        const command = line.replace(/\s+#.*$/, '')
+        const script = /^npm ci && npm (\w+)$/.exec(command)?.[1]
+        if (script !== undefined) {
+          assert.ok(script in manifest.scripts, `no such script: ${script}`)
+        } else if (command.startsWith('export ')) {
+          for (const [, name, value] of command.matchAll(/(\w+)=(\S+)/g)) {
+            assert.equal(value, '…')
+            env[name] = { SPILLWAY_CLIENT_ID: CREDENTIALS.clientId, SPILLWAY_CLIENT_SECRET: CREDENTIALS.clientSecret }[name]
+          }
+        } else if (command.startsWith('npx ')) {
+          const [, name, ...args] = command.split(' ')
+          const { code, output } = await run([join(ROOT, manifest.bin[name]), ...args], { cwd: folder, env })
+          assert.equal(code, 0, output)
+        } else {
+          assert.equal(command, `npm install ${manifest.name}`)
+        }
+      }
+    }
+    assert.equal(simulator.ledger({ ids: true }).ids['m-2'], 1, 'the file was not sent')
+  })
+
+  it('quotes a summary of the lines that npm start prints', async () => {
+    const [quoted] = blocks.filter(({ language }) => language === 'text').map(({ text }) => text.split('\n'))
+    assert.equal(manifest.scripts.start, 'npm run --silent build:dev && node bin/spillway.js demo')
+    const { code, output } = await run([join(ROOT, 'bin/spillway.js'), 'demo', '--compare', '--speed', '20'])
+    assert.equal(code, 0, output)
+    const printed = output.trimEnd().split('\n').slice(-quoted.length)
+    const label = (line) => line.trimStart().split(/ {3,}/)[0]
+    assert.deepEqual(quoted.map(label), printed.map(label))
+    const rowOf = (lines, name) => lines.find((line) => line.startsWith(name)).split(/ {3,}/)
+    assert.deepEqual(rowOf(quoted, 'messages'), rowOf(printed, 'messages'))
+    for (const name of ['delivered', 'lost', 'out of order', 'delivered twice', 'duplicates recognised', 'answers of 429']) {
+      assert.equal(rowOf(quoted, name)[1], rowOf(printed, name)[1], name)
+    }
+  })
+})
+
+describe('the documents', () => {
+  for (const name of ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md']) {
+    it(`${name} links to files that are there, and names no file that isn't`, () => {
+      const text = fs.readFileSync(join(ROOT, name), 'utf8')
+      for (const [, target] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+        if (!/^https?:/.test(target)) assert.ok(fs.existsSync(join(ROOT, dirname(name), target)), target)
+      }
+      for (const [, path] of text.matchAll(/`((?:lib|src|crates|__test__|examples|scripts|bin|\.ci)\/[\w./-]*)`/g)) {
+        assert.ok(fs.existsSync(join(ROOT, path)), `${name} names ${path}`)
+      }
+    })
+  }
+})
