@@ -3,12 +3,14 @@
 //! Pure functions and small state; the dispatcher decides when.
 
 mod array;
+mod cost;
 mod items;
 mod key;
 mod limits;
 mod merge;
 
 pub use self::array::{ArraySize, join};
+pub use self::cost::CostMeter;
 pub use self::items::{Item, read_items};
 pub use self::key::key_of;
 pub use self::limits::Limits;

@@ -30,6 +30,7 @@ impl Dispatcher {
             _ => self.quota.answered(now, attempt.cost),
         }
         let verdict = classify(&answer);
+        self.read_cost(now, &attempt, verdict, &answer);
         let items = if verdict == Verdict::Delivered { self.items(&attempt.load, &answer) } else { None };
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
@@ -41,6 +42,15 @@ impl Dispatcher {
             }
         }
         self.settle(now, attempt, verdict, answer, items, effects);
+    }
+
+    fn read_cost(&mut self, now: Timestamp, attempt: &Attempt, verdict: Verdict, answer: &Answer) {
+        let (used, reset) = match answer {
+            Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => (evidence.used, evidence.reset),
+            Answer::Unsent { .. } | Answer::Unanswered { .. } => (None, None),
+        };
+        let messages = (verdict == Verdict::Delivered).then_some(attempt.load.members.len());
+        self.cost.answered(now, used, reset, messages, self.attempts.is_empty());
     }
 
     /// What the answer says about the organisation, whatever becomes of the message.

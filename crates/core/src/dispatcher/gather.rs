@@ -7,7 +7,7 @@ use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
 use crate::lanes::{LaneId, Slot};
 use crate::message::{Cargo, Message};
-use crate::settings::{BatchMode, Cost, Ordering};
+use crate::settings::{BatchMode, Ordering};
 
 impl Dispatcher {
     /// Until when an array waits for more messages before the one whose turn it is leaves; none when it may leave.
@@ -48,19 +48,11 @@ impl Dispatcher {
         self.settings.batch.array_ordered || self.settings.ordering == Ordering::None
     }
 
-    /// What the next request costs at most; less when it turns out smaller.
-    pub(super) fn cost(&self, members: usize) -> u32 {
-        match self.settings.batch.cost {
-            Cost::Request => 1,
-            Cost::Message => u32::try_from(members).unwrap_or(u32::MAX),
-        }
-    }
-
     /// Messages that the budget lets travel together now, at least one.
     fn members_max(&self, now: Timestamp) -> usize {
-        let affordable = match self.settings.batch.cost {
-            Cost::Request => usize::MAX,
-            Cost::Message => self.quota.available(now).min(self.quota.cost_max()) as usize,
+        let affordable = match self.cost.is_per_message() {
+            false => usize::MAX,
+            true => self.quota.available(now).min(self.quota.cost_max()) as usize,
         };
         self.batch_limits.messages().min(affordable).max(1)
     }

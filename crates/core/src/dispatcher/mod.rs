@@ -39,7 +39,7 @@ use self::outbox::Outbox;
 use self::recent::Recent;
 use self::timers::{Timer, Timers};
 use self::waiting::WaitingRoom;
-use crate::batcher::Limits;
+use crate::batcher::{CostMeter, Limits};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::Shipment;
@@ -205,6 +205,7 @@ pub struct Dispatcher {
     letters: Letters,
     drains: Drains,
     batch_limits: Limits,
+    cost: CostMeter,
     /// Bound loads that may go, before anything else: their lanes wait for them.
     bound: VecDeque<Load>,
     /// Bound loads that wait for their backoff.
@@ -241,6 +242,7 @@ impl Dispatcher {
             timers: Timers::default(),
             letters: Letters::default(),
             batch_limits: Limits::new(&settings.batch),
+            cost: CostMeter::new(settings.batch.cost),
             bound: VecDeque::new(),
             parked: HashMap::new(),
             parkings: 0,

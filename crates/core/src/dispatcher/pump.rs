@@ -100,7 +100,7 @@ impl Dispatcher {
             Candidate::Bound => self.bound.front().map_or(1, |load| load.members.len()),
             Candidate::Turn | Candidate::Request(_) => 1,
         };
-        self.cost(members).min(self.quota.cost_max())
+        self.cost.of(members).min(self.quota.cost_max())
     }
 
     fn load(&mut self, now: Timestamp, candidate: Candidate) -> Option<Load> {
@@ -187,8 +187,9 @@ impl Dispatcher {
         is_probe: bool,
         effects: &mut Vec<Effect>,
     ) {
-        let cost = self.cost(load.members.len()).min(self.quota.cost_max());
+        let cost = self.cost.of(load.members.len()).min(self.quota.cost_max());
         self.quota.take(cost);
+        self.cost.started();
         let mut is_retry = false;
         for slot in &load.members {
             let entry = self.outbox.get_mut(*slot);

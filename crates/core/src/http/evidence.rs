@@ -20,6 +20,8 @@ pub struct Evidence {
     pub reset: Option<Duration>,
     /// The seconds that the 429's text names.
     pub text: Option<Duration>,
+    /// How much of the quota the server has counted in this window.
+    pub used: Option<u64>,
 }
 
 /// Where a pause's length comes from.
@@ -65,6 +67,7 @@ impl Evidence {
             retry_after: header("retry-after").and_then(|value| retry_after(value, server_seconds)),
             reset: reset(&header, server_seconds),
             text: seconds_in_text(body),
+            used: used(&header),
         }
     }
 
@@ -91,6 +94,30 @@ fn reset<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> 
         .find_map(|name| header(name)?.trim().parse::<f64>().ok());
     let seconds = plain.or_else(|| structured_reset(header("ratelimit")?))?;
     wait(if seconds >= UNIX_TIME_SECONDS_MIN { seconds - server_seconds } else { seconds })
+}
+
+/// What is counted, or what the limit and the rest of it leave. A list of several quotas says nothing certain.
+fn used<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
+    let plain = |name: &str| header(name)?.trim().parse::<u64>().ok();
+    let pair = |limit: &str, rest: &str| plain(limit)?.checked_sub(plain(rest)?);
+    plain("inin-ratelimit-count")
+        .or_else(|| pair("x-ratelimit-limit", "x-ratelimit-remaining"))
+        .or_else(|| pair("ratelimit-limit", "ratelimit-remaining"))
+        .or_else(|| {
+            let state = header("ratelimit")?;
+            let limit = header("ratelimit-policy").and_then(|policy| single_number(policy, &["q"]));
+            let limit = limit.or_else(|| single_number(state, &["limit"]))?;
+            limit.checked_sub(single_number(state, &["r", "remaining"])?)
+        })
+}
+
+/// The only number with one of these names.
+fn single_number(value: &str, names: &[&str]) -> Option<u64> {
+    let mut numbers = value.split([',', ';']).filter_map(|part| {
+        let (name, number) = part.split_once('=')?;
+        names.contains(&name.trim()).then(|| number.trim().parse::<u64>().ok())
+    });
+    numbers.next().flatten().filter(|_| numbers.next().is_none())
 }
 
 /// The latest `t` (or, in older drafts, `reset`) of `"default";r=42;t=1, "hour";…` or `limit=100, remaining=50, reset=5`.
@@ -188,6 +215,26 @@ mod tests {
         ] {
             let expected = seconds.map(|seconds| (seconds, WaitSource::Reset));
             assert_eq!(read(&[(name, value)], ""), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_is_used_in_every_family() {
+        for (headers, used) in [
+            (&[("inin-ratelimit-count", "58"), ("inin-ratelimit-allowed", "100")][..], Some(58)),
+            (&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "42")], Some(58)),
+            (&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "142")], None),
+            (&[("x-ratelimit-limit", "100")], None),
+            (&[("ratelimit-limit", "100"), ("ratelimit-remaining", "42")], Some(58)),
+            (&[("ratelimit-policy", "\"default\";q=100;w=1"), ("ratelimit", "\"default\";r=42;t=1")], Some(58)),
+            (&[("ratelimit-policy", "\"a\";q=100, \"b\";q=9"), ("ratelimit", "\"a\";r=42;t=1")], None),
+            (&[("ratelimit", "limit=100, remaining=42, reset=5")], Some(58)),
+            (&[("ratelimit", "limit=x, remaining=42")], None),
+            (&[("inin-ratelimit-count", "-1")], None),
+            (&[], None),
+        ] {
+            let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+            assert_eq!(Evidence::read(header, b"", NOW_MS).used, used, "{headers:?}");
         }
     }
 

@@ -46,6 +46,8 @@ pub enum Cost {
     Request,
     /// One for each message.
     Message,
+    /// Whichever of the two the server's count of what is used shows.
+    Learn,
 }
 
 /// Limits of batches.
@@ -102,7 +104,8 @@ pub(super) fn read(root: &Reader<'_>, route: &Route) -> Result<BatchSettings, Er
             "textUnits",
             &[("utf16", TextUnits::Utf16), ("codepoints", TextUnits::CodePoints), ("bytes", TextUnits::Bytes)],
         )?,
-        cost: object.choice("cost", &[("request", Cost::Request), ("message", Cost::Message)])?,
+        cost: object
+            .choice("cost", &[("request", Cost::Request), ("message", Cost::Message), ("learn", Cost::Learn)])?,
         mode,
     };
     match mode {

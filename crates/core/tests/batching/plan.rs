@@ -31,6 +31,8 @@ pub struct Plan {
     pub latency_ms: u64,
     pub ordered: bool,
     pub cost_message: bool,
+    /// The sender is to find out what a batch costs.
+    pub learn_cost: bool,
     pub ambiguous_fails: bool,
     /// Filler of each message, at most.
     pub filler: u64,
@@ -77,6 +79,7 @@ impl Plan {
             latency_ms: 20,
             ordered: true,
             cost_message: false,
+            learn_cost: false,
             ambiguous_fails: false,
             filler: 20,
             server: Faults::default(),
@@ -109,7 +112,11 @@ impl Plan {
             "batch": {
                 "mode": mode, "maxMessages": self.max_messages, "maxBytes": self.max_bytes, "lingerMs": self.linger_ms,
                 "arrayOrdered": self.mode == Mode::ArrayOrdered,
-                "cost": if self.cost_message { "message" } else { "request" },
+                "cost": match (self.learn_cost, self.cost_message) {
+                    (true, _) => "learn",
+                    (false, true) => "message",
+                    (false, false) => "request",
+                },
             },
             "retry": {
                 "maxAttempts": 1_000, "maxAgeMs": 2_592_000_000_u64,
@@ -169,6 +176,7 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             latency_ms: limits.2,
             ordered: flags.0,
             cost_message: flags.1,
+            learn_cost: false,
             ambiguous_fails: flags.2,
             server,
             poison: messages.0,
