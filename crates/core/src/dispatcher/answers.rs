@@ -30,6 +30,7 @@ impl Dispatcher {
         let Some(attempt) = self.attempts.remove(&id) else { return };
         match answer {
             Answer::Unsent { .. } => self.quota.unsent(),
+            Answer::Unanswered { .. } => self.quota.given_up(attempt.started_at, now),
             _ => self.quota.answered(now),
         }
         let verdict = classify(&answer);

@@ -116,13 +116,15 @@ impl Dispatcher {
         effects.push(Effect::Send { attempt, generation, shipment });
     }
 
-    /// A request that nobody waits for any more is cut; it may have arrived, so its slot stays taken for a window.
+    /// A request that nobody waits for any more is cut; it may have arrived or be about to, so its slot
+    /// stays taken for a window after that.
     pub(super) fn cut(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.attempts.iter().find(|(_, attempt)| attempt.slot == slot).map(|(id, _)| *id) else {
             return;
         };
-        self.attempts.remove(&attempt);
-        self.quota.answered(now);
+        if let Some(Attempt { started_at, .. }) = self.attempts.remove(&attempt) {
+            self.quota.given_up(started_at, now);
+        }
         if self.gate.is_probe(attempt) {
             self.gate.probe_lost();
         }

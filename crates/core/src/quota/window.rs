@@ -45,9 +45,12 @@ impl Window {
         self.on_the_wire += 1;
     }
 
-    pub(super) fn answered(&mut self, now: Timestamp) {
+    pub(super) fn answered(&mut self, at: Timestamp) {
         self.on_the_wire = self.on_the_wire.saturating_sub(1);
-        self.cooling.push_back(now.after(self.rate.per + GUARD));
+        let free = at.after(self.rate.per + GUARD);
+        // Nearly always the last: only a request that was given up may still be on its way.
+        let place = self.cooling.partition_point(|other| *other <= free);
+        self.cooling.insert(place, free);
     }
 
     pub(super) fn unsent(&mut self) {
