@@ -15,7 +15,7 @@ pub const KEPT: &[u64] = &[
     6403, 6586, 6757, // an aborted request arrived after its slot's window had begun
 ];
 /// Fresh seeds of a plain test run; `SPILLWAY_SEEDS` sets another number.
-const FRESH: u64 = 5_000;
+const FRESH: u64 = 3_000;
 const THREADS: usize = 2;
 
 /// One seed alone when `SPILLWAY_SEED` names it.
