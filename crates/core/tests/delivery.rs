@@ -157,3 +157,37 @@ fn an_abort_takes_back_what_waits_and_leaves_what_is_on_the_wire_to_its_answer()
     assert!(matches!(effects[0], Effect::Cut(_)), "{effects:?}");
     assert!(bench.dispatcher.is_idle());
 }
+
+#[test]
+fn one_token_request_at_a_time_also_when_credentials_are_refused_meanwhile() {
+    let fetches = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::FetchToken)).count();
+    let mut bench = Bench::new(json!({}));
+    bench.send("a", "a");
+    let first = bench.leaving();
+    bench.answer(first[0].0, status(401));
+    assert_eq!(fetches(&bench.poll()), 1);
+    bench.handle(Event::Token(TokenNews::Granted(Some(std::time::Duration::from_secs(1)))));
+    let second = bench.leaving();
+    bench.wait_ms(900);
+    bench.send("b", "b");
+    assert_eq!(fetches(&bench.poll()), 1, "renewed ahead of its end");
+    bench.answer(second[0].0, status(401));
+    bench.wait_ms(3_000);
+    assert_eq!(fetches(&bench.poll()), 0, "one is on its way");
+    bench.handle(Event::Token(TokenNews::Granted(None)));
+    assert_eq!(bench.leaving().len(), 1, "the probe");
+}
+
+#[test]
+fn a_request_that_was_given_up_may_still_arrive_and_holds_its_slot_for_that_long() {
+    let mut bench = Bench::new(json!({ "rateLimit": { "requests": 1, "perMs": 100 } }));
+    let call = bench.call("GET");
+    bench.leaving();
+    bench.send("next", "c");
+    bench.wait_ms(10);
+    bench.handle(Event::Cancel(of(call)));
+    bench.wait_ms(1_090);
+    assert!(bench.leaving().is_empty(), "a second to arrive, and the window");
+    bench.wait_ms(1);
+    assert_eq!(ids(&bench.leaving()), ["next"]);
+}

@@ -9,6 +9,8 @@
 mod arrivals;
 #[path = "simulation/books.rs"]
 mod books;
+#[path = "simulation/callers.rs"]
+mod callers;
 #[path = "simulation/draining.rs"]
 mod draining;
 #[path = "simulation/draw.rs"]
@@ -17,6 +19,10 @@ mod draw;
 mod ends;
 #[path = "simulation/gate.rs"]
 mod gate;
+#[path = "simulation/network.rs"]
+mod network;
+#[path = "simulation/parcel.rs"]
+mod parcel;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/seeds.rs"]

@@ -27,6 +27,7 @@ impl Dispatcher {
         let Some(attempt) = self.attempts.remove(&id) else { return };
         match answer {
             Answer::Unsent { .. } => self.quota.unsent(attempt.cost),
+            Answer::Unanswered { .. } => self.quota.given_up(attempt.started_at, now, attempt.cost),
             _ => self.quota.answered(now, attempt.cost),
         }
         let verdict = classify(&answer);

@@ -60,12 +60,13 @@ impl Dispatcher {
         }
     }
 
-    /// A request that nobody waits for any more is cut; it may have arrived, so its slot stays taken for a window.
+    /// A request that nobody waits for any more is cut; it may have arrived or be about to, so its slot stays taken for a
+    /// window after that.
     pub(super) fn cut(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
         let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
         let Some(id) = self.attempts.iter().find(|(_, attempt)| carries(attempt)).map(|(id, _)| *id) else { return };
         if let Some(attempt) = self.attempts.remove(&id) {
-            self.quota.answered(now, attempt.cost);
+            self.quota.given_up(attempt.started_at, now, attempt.cost);
         }
         if self.gate.is_probe(id) {
             self.gate.probe_lost();

@@ -9,6 +9,9 @@ use self::window::Window;
 use crate::clock::Timestamp;
 use crate::settings::Rate;
 
+/// A request that was given up arrives within this time of its sending, or never: a slow way and two retransmissions.
+const ON_ITS_WAY_MAX: Duration = Duration::from_secs(1);
+
 /// A refusal is a value that carries the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotYet {
@@ -54,9 +57,14 @@ impl Quota {
         self.windows.iter_mut().for_each(|window| window.take(cost));
     }
 
-    /// The request was answered, or may have arrived: its slots come back a window after this.
+    /// The request was answered: its slots come back a window after this.
     pub fn answered(&mut self, now: Timestamp, cost: u32) {
         self.windows.iter_mut().for_each(|window| window.answered(now, cost));
+    }
+
+    /// The request is waited for no more, but what was sent can't be called back: it may still arrive.
+    pub fn given_up(&mut self, started_at: Timestamp, now: Timestamp, cost: u32) {
+        self.answered(now.max(started_at.after(ON_ITS_WAY_MAX)), cost);
     }
 
     /// The request never reached the server: its slots are free at once.

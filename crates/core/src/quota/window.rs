@@ -51,10 +51,14 @@ impl Window {
         self.on_the_wire += cost;
     }
 
-    pub(super) fn answered(&mut self, now: Timestamp, cost: u32) {
+    pub(super) fn answered(&mut self, at: Timestamp, cost: u32) {
         self.on_the_wire = self.on_the_wire.saturating_sub(cost);
-        let free = now.after(self.rate.per + GUARD);
-        self.cooling.extend(std::iter::repeat_n(free, cost as usize));
+        let free = at.after(self.rate.per + GUARD);
+        // Nearly always the last: only a request that was given up may still be on its way.
+        let place = self.cooling.partition_point(|other| *other <= free);
+        for _ in 0..cost {
+            self.cooling.insert(place, free);
+        }
     }
 
     pub(super) fn unsent(&mut self, cost: u32) {

@@ -10,38 +10,9 @@ use spillway_core::settings::{Ambiguous, Ordering, Settings, WhenFull};
 use spillway_core::stats::Depth;
 
 use super::draining::Draining;
+use super::parcel::{Entry, Parcel};
 use super::tickets::Tickets;
 use super::violation::{Checked, broken, hold};
-
-/// A message or request as it is handed over.
-#[derive(Clone, Debug)]
-pub struct Parcel {
-    pub ticket: u64,
-    pub settles_on_acceptance: bool,
-    /// A message's id, or a name for a request.
-    pub name: String,
-    pub is_call: bool,
-    pub id_given: bool,
-    pub conversation: String,
-    pub bytes: usize,
-    pub expires_us: Option<u64>,
-    pub not_before_us: Option<u64>,
-    /// Its number among all that was handed over; for drains.
-    pub born: u64,
-}
-
-/// A parcel in the outbox.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub parcel: Parcel,
-    pub waiter: Option<u64>,
-    pub followers: Vec<u64>,
-    pub attempts: u32,
-    pub in_flight: bool,
-    pub withdrawn: bool,
-    pub accepted_by_server: u32,
-    pub lost_answers: u32,
-}
 
 pub struct Books {
     pub tickets: Tickets,

@@ -5,7 +5,8 @@ use spillway_core::error::Error;
 use spillway_core::outcome::{DeliveryFailure, Reason, Receipt};
 use spillway_core::settings::Ambiguous;
 
-use super::books::{Books, Entry};
+use super::books::Books;
+use super::parcel::Entry;
 use super::violation::{Checked, Violation, broken, hold};
 
 /// What came of an attempt.

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use spillway_core::clock::Timestamp;
 use spillway_core::message::{Call, Cargo, Message, Settle, Submission, Ticket};
 
-use super::books::Parcel;
 use super::draw::Draw;
+use super::parcel::Parcel;
 use super::plan::Plan;
 
 #[derive(Clone, Debug)]

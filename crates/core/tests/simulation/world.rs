@@ -14,8 +14,7 @@ use spillway_simulator::{Model, Reply};
 use super::arrivals::Arrivals;
 use super::books::Books;
 use super::draw::Draw;
-use super::ends::Came;
-use super::gate::{Gate, Outcome};
+use super::gate::Gate;
 use super::plan::Plan;
 use super::tally::Tally;
 use super::traffic::{self, Action, Names};
@@ -28,7 +27,7 @@ const STEPS_MAX: u64 = 300_000;
 const TRACE_MAX: usize = 30;
 
 #[derive(Debug)]
-enum Happening {
+pub(super) enum Happening {
     Act(Action),
     Cancels(u64),
     Arrives(AttemptId),
@@ -40,22 +39,22 @@ enum Happening {
 }
 
 pub struct World {
-    plan: Plan,
-    draw: Draw,
-    names: Names,
+    pub(super) plan: Plan,
+    pub(super) draw: Draw,
+    pub(super) names: Names,
     dispatcher: Dispatcher,
-    model: Model,
-    books: Books,
-    gate: Gate,
-    arrivals: Arrivals,
+    pub(super) model: Model,
+    pub(super) books: Books,
+    pub(super) gate: Gate,
+    pub(super) arrivals: Arrivals,
     agenda: BTreeMap<(u64, u64), Happening>,
     planned: u64,
-    wires: HashMap<AttemptId, Wired>,
+    pub(super) wires: HashMap<AttemptId, Wired>,
     /// Requests that were cut on their way: they arrive all the same.
-    strays: HashMap<AttemptId, (Shipment, String)>,
-    authorization: String,
+    pub(super) strays: HashMap<AttemptId, (Shipment, String)>,
+    pub(super) authorization: String,
     fetching: bool,
-    refusing: bool,
+    pub(super) refusing: bool,
     effects: Vec<Effect>,
     pub now_us: u64,
     pub tally: Tally,
@@ -169,131 +168,7 @@ impl World {
         }
     }
 
-    fn act(&mut self, action: Action) -> Checked {
-        match action {
-            Action::Messages(count) => (0..count).try_for_each(|_| {
-                let ticket = self.books.tickets.issue();
-                let (parcel, submission) =
-                    traffic::message(&self.plan, &mut self.draw, &mut self.names, self.now_us, ticket);
-                self.note(|| format!("  {parcel:?}"));
-                self.books.submit(self.now_us, parcel);
-                self.handle(Event::Submit(submission))
-            }),
-            Action::Calls(count) => (0..count).try_for_each(|_| {
-                let ticket = self.books.tickets.issue();
-                let (parcel, submission) = traffic::call(&self.plan, &mut self.draw, self.now_us, ticket);
-                if self.draw.percent(40) {
-                    // Soon enough to cut it on its way.
-                    let at_us = self.now_us + self.draw.range(0, 200_000);
-                    self.later(at_us, Happening::Cancels(ticket));
-                }
-                self.note(|| format!("  {parcel:?}"));
-                self.books.submit(self.now_us, parcel);
-                self.handle(Event::Submit(submission))
-            }),
-            Action::Cancel(count) => (0..count).try_for_each(|_| {
-                let Some(ticket) = self.books.tickets.pick(&mut self.draw) else { return Ok(()) };
-                self.note(|| format!("  ticket {ticket}"));
-                self.cancel(ticket)
-            }),
-            Action::Redrive | Action::DropLetter => self.open_letter(matches!(action, Action::Redrive)),
-            Action::Drain(span_us) => {
-                let ticket = self.books.tickets.issue();
-                let deadline_us = span_us.map(|span_us| self.now_us + span_us);
-                self.books.draining.begin(ticket, deadline_us);
-                self.handle(Event::Drain(of(ticket), deadline_us.map(Timestamp::from_micros)))
-            }
-            Action::Refuse(refusing) => {
-                self.refusing = refusing;
-                Ok(())
-            }
-            Action::Server(patch) => {
-                let config = self.model.config().merge(&patch).expect("a planned patch is valid");
-                self.model.set(self.now_us, config);
-                Ok(())
-            }
-        }
-    }
-
-    fn cancel(&mut self, ticket: u64) -> Checked {
-        let letters = self.books.letters.len() + usize::from(self.books.cancel(ticket));
-        self.handle(Event::Cancel(of(ticket)))?;
-        hold(self.books.letters.len() == letters, "1 withdrawn", || format!("ticket {ticket}"))
-    }
-
-    fn open_letter(&mut self, redrive: bool) -> Checked {
-        let ticket = self.books.tickets.issue();
-        let index = self.draw.range(0, self.books.letters.len() as u64) as usize;
-        let name = self.books.letters.keys().nth(index).cloned().unwrap_or_else(|| "unknown".to_owned());
-        self.note(|| format!("  {name}"));
-        if redrive {
-            self.books.redrive(ticket, &name);
-            return self.handle(Event::Redrive(of(ticket), name.as_str().into()));
-        }
-        self.books.letters.remove(&name);
-        self.books.tickets.due(ticket);
-        self.handle(Event::Drop(of(ticket), name.as_str().into()))
-    }
-
-    fn arrive(&mut self, attempt: AttemptId) -> Checked {
-        if let Some((shipment, authorization)) = self.strays.remove(&attempt) {
-            let reply = self.model.arrive(self.now_us, &wire::request(&shipment, &authorization));
-            self.tally.count("arrived after its cut");
-            return self.check_arrival(&reply);
-        }
-        let Some(wired) = self.wires.get(&attempt) else { return Ok(()) };
-        let reply = self.model.arrive(self.now_us, &wire::request(&wired.shipment, &wired.authorization));
-        let (at_us, timeout_us) = (self.now_us + wired.answer_us + reply.delay_us, wired.timeout_at_us());
-        if wire::is_accepted(&reply) {
-            self.books.accepted_by_server(attempt)?;
-        }
-        self.check_arrival(&reply)?;
-        match at_us > timeout_us {
-            true => self.later(timeout_us, Happening::TimesOut(attempt)),
-            false => self.later(at_us, Happening::Returns(attempt, reply)),
-        }
-        Ok(())
-    }
-
-    fn check_arrival(&mut self, reply: &Reply) -> Checked {
-        if reply.cut != spillway_simulator::Cut::Before {
-            self.arrivals.arrived(self.now_us)?;
-        }
-        let needless = self.plan.quota_is_ours && reply.status == 429;
-        hold(!needless, "3 no 429", || "with the whole quota for us".to_owned())
-    }
-
-    fn ended(&mut self, attempt: AttemptId, answer: Answer) -> Checked {
-        // None: it was cut meanwhile.
-        let Some(wired) = self.wires.remove(&attempt) else { return Ok(()) };
-        self.model.close(wired.flight);
-        let (came, outcome) = match &answer {
-            Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence } => {
-                let came = Came::of(response.status);
-                let outcome = match came {
-                    Came::Throttled => Outcome::Throttled(*evidence),
-                    Came::Unauthorised => Outcome::Unknown,
-                    _ => Outcome::Answered,
-                };
-                (came, outcome)
-            }
-            Answer::Unanswered { .. } => (Came::Lost, Outcome::Unknown),
-            Answer::Unsent { .. } => (Came::Unsent, Outcome::Unknown),
-        };
-        self.tally.count(match came {
-            Came::Throttled => "429",
-            Came::Unauthorised => "401",
-            Came::Lost => "lost answer",
-            Came::Unsent => "unsent",
-            Came::Accepted | Came::Failed | Came::Rejected => "answered",
-        });
-        self.gate.ended(self.now_us, attempt, wired.sent_us, outcome);
-        let ended = self.books.ended(attempt, came);
-        self.handle(Event::Answered(attempt, answer))?;
-        ended.map_or(Ok(()), |ended| self.books.check_outcome(ended))
-    }
-
-    fn handle(&mut self, event: Event) -> Checked {
+    pub(super) fn handle(&mut self, event: Event) -> Checked {
         self.dispatcher.handle(Timestamp::from_micros(self.now_us), event, &mut self.effects);
         self.perform()
     }
@@ -318,31 +193,6 @@ impl World {
         Ok(())
     }
 
-    fn send(&mut self, attempt: AttemptId, shipment: Shipment) -> Checked {
-        let name: String = shipment.idempotency_key.as_deref().unwrap_or(&shipment.path).to_owned();
-        self.books.sent(self.now_us, attempt, &name)?;
-        self.gate.sent(self.now_us, attempt)?;
-        let authorization = self.authorization.clone();
-        let flight = self.model.open(&wire::request(&shipment, &authorization));
-        let travel = self.model.travel();
-        let wired = Wired { shipment, authorization, flight, sent_us: self.now_us, answer_us: travel.answer_us };
-        self.wires.insert(attempt, wired);
-        let (at_us, happening) = match self.refusing {
-            true => (self.now_us + self.draw.range(0, 5_000), Happening::IsRefused(attempt)),
-            false => (self.now_us + travel.arrival_us, Happening::Arrives(attempt)),
-        };
-        self.later(at_us, happening);
-        Ok(())
-    }
-
-    /// What is on its way can't be called back; a refused connection carries nothing.
-    fn cut(&mut self, attempt: AttemptId) {
-        let Some(wired) = self.wires.remove(&attempt) else { return };
-        self.model.close(wired.flight);
-        self.gate.ended(self.now_us, attempt, wired.sent_us, Outcome::Unknown);
-        self.strays.insert(attempt, (wired.shipment, wired.authorization));
-    }
-
     fn check_end(&self) -> Checked {
         self.books.check_end()?;
         let ledger = self.model.ledger(false);
@@ -351,12 +201,12 @@ impl World {
         hold(!self.books.is_ordered() || most <= 1, "2 order", || format!("{most} in flight in a conversation"))
     }
 
-    fn later(&mut self, at_us: u64, happening: Happening) {
+    pub(super) fn later(&mut self, at_us: u64, happening: Happening) {
         self.planned += 1;
         self.agenda.insert((at_us, self.planned), happening);
     }
 
-    fn note(&mut self, words: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, words: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             if trace.len() >= TRACE_MAX {
                 trace.pop_front();
@@ -367,6 +217,6 @@ impl World {
     }
 }
 
-fn of(ticket: u64) -> Ticket {
+pub(super) fn of(ticket: u64) -> Ticket {
     Ticket { handle: 0, number: ticket }
 }
