@@ -18,7 +18,7 @@ const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
 const LEGITIMATE = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^((index|sdk|axios|fetch)\.(js|mjs|d\.ts)|binding\.js)$/,
+  /^((index|sdk|axios|fetch)\.(js|mjs|d\.m?ts)|binding\.js)$/,
   /^(bin|lib)\/([\w-]+\/)*[\w-]+\.js$/,
   /^examples\/[\w-]+\.(mjs|cjs|ts|jsonl)$/,
 ]

@@ -17,7 +17,7 @@ async function bytesOf(body, bytesMax, signal) {
     // The platform's own serialisation: multipart boundaries, file names and types as fetch writes them.
     const response = new Response(body)
     const { bytes } = await readAll(response.body ?? [], bytesMax, signal)
-    return { bytes, contentType: response.headers.get('content-type') ?? undefined }
+    return { bytes, contentType: response.headers.get('content-type') || undefined }
   }
   if (typeof body[Symbol.asyncIterator] === 'function' || typeof body.getReader === 'function') {
     return readAll(body, bytesMax, signal)

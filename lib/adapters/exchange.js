@@ -2,6 +2,7 @@
 
 const { STATUS_CODES } = require('node:http')
 
+const { DeliveryError } = require('../errors.js')
 const { RAW } = require('../raw.js')
 const { REFUSED_HEADERS, TIMEOUT_MS_MAX } = require('../request.js')
 const { decode, DECODERS, ENCODINGS } = require('./decode.js')
@@ -32,11 +33,21 @@ async function exchange(sender, request, signal) {
   )
   const { status } = answer
   const received = Buffer.from(answer.base64, 'base64')
+  checkWhole(method, answer, received)
   return {
     status,
     statusText: STATUS_CODES[status] ?? '',
     ...(decompress ? await plain(answer, received, maxResponseBytes) : { headers: answer.headers, bytes: received }),
   }
+}
+
+// The core tries again while it may, and then gives what it has. Half a body is no answer.
+function checkWhole(method, { status, headers }, received) {
+  const announced = Number(headers['content-length'] ?? 0)
+  if (method === 'HEAD' || status === 204 || status === 304 || received.length >= announced) return
+  throw new DeliveryError(`the request was answered, but the answer was cut in its body (status ${status})`, {
+    code: 'DELIVERY_EXHAUSTED', status,
+  })
 }
 
 function headersToSend(headers, decompress) {

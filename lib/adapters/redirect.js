@@ -7,8 +7,14 @@ const STATUSES = new Set([301, 302, 303, 307, 308])
 const OF_THE_BODY = /^content-/i
 const SECRET = /^(?:authorization|cookie|proxy-authorization|host)$/i
 
-/** More redirects than were allowed. */
-class TooManyRedirects extends Error {}
+/** More redirects than were allowed; named as follow-redirects does, by which axios' users know it. */
+class TooManyRedirects extends Error {
+  constructor() {
+    super('Maximum number of redirects exceeded')
+    this.code = 'ERR_FR_TOO_MANY_REDIRECTS'
+    this.name = `Error [${this.code}]`
+  }
+}
 
 /**
  * A call and the redirects that follow it; each is a request of its own, inside the budget. When one leads to another
@@ -21,7 +27,7 @@ async function follow(sender, request, { redirectsMax, elsewhere, signal }) {
     const answer = await exchange(sender, { ...request, path: target.path }, signal)
     const next = redirectsMax > 0 ? nextRequest(request, answer) : null
     if (next === null) return { ...answer, url: request.url, method: request.method, redirected: hops > 0 }
-    if (hops >= redirectsMax) throw new TooManyRedirects('Maximum number of redirects exceeded')
+    if (hops >= redirectsMax) throw new TooManyRedirects()
     request = next
   }
 }
