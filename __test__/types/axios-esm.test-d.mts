@@ -2,7 +2,7 @@
 import axios from 'axios'
 
 import type { Sender } from '../../index.js'
-import { createAdapter } from '../../axios.mjs'
+import { createAdapter } from 'spillway/axios'
 
 declare const sender: Sender
 

@@ -1,7 +1,7 @@
 // spillway/axios beside axios' own types.
 import axios = require('axios')
 
-import { createAdapter } from '../../axios.js'
+import { createAdapter } from 'spillway/axios'
 import { Sender } from '../../index.js'
 import { expect, type Equal } from './equal.js'
 

@@ -1,4 +1,4 @@
-import { createFetch } from '../../fetch.js'
+import { createFetch } from 'spillway/fetch'
 import { Sender } from '../../index.js'
 import { expect, type Equal } from './equal.js'
 

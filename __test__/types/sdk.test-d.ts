@@ -2,7 +2,7 @@
 import * as platformClient from 'purecloud-platform-client-v2'
 
 import { Sender } from '../../index.js'
-import { SpillwayHttpClient, useSpillway } from '../../sdk.js'
+import { SpillwayHttpClient, useSpillway } from 'spillway/sdk'
 import { expect, type Equal } from './equal.js'
 
 declare const sender: Sender
