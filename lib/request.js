@@ -29,8 +29,11 @@ const HEADER_VALUE = /^[\t\x20-\x7e]*$/
 const PATH = /^\/(?![/\\])[\x21\x22\x24-\x5b\x5d-\x7e]*$/
 const DOT_SEGMENT = /^(?:\.|%2e){1,2}$/i
 
-/** The request in the two parts in which it crosses: a head as JSON text, and the body's bytes. */
-function checkRequest(request) {
+/**
+ * The request in the two parts in which it crosses: a head as JSON text, and the body's bytes. With `raw`, any final
+ * answer is a success, and its body comes as base64.
+ */
+function checkRequest(request, { raw } = {}) {
   checkObject('request', request, KEYS)
   const { method, path, query, headers, body, priority, timeoutMs, expiresInMs } = request
   const { maxResponseBytes = RESPONSE_BYTES_DEFAULT } = request
@@ -44,6 +47,7 @@ function checkRequest(request) {
     timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, TIMEOUT_MS_MAX),
     maxResponseBytes: checkInteger('maxResponseBytes', maxResponseBytes, 1, RESPONSE_BYTES_MAX),
     expiresInMs: expiresInMs === undefined ? undefined : checkExpiresInMs(expiresInMs),
+    raw,
   }
   return { head: JSON.stringify(head), body: bytes }
 }
@@ -115,4 +119,4 @@ function encodeBody(body) {
   return [Buffer.from(bodyText(body), 'utf8'), 'application/json']
 }
 
-module.exports = { checkRequest }
+module.exports = { checkRequest, REFUSED_HEADERS, RESPONSE_BYTES_MAX, TIMEOUT_MS_MAX }

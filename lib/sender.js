@@ -11,6 +11,8 @@ const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
 const { parseOptions } = require('./options.js')
+const { BASE_URLS, RAW } = require('./raw.js')
+const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
 
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
@@ -33,6 +35,7 @@ class Sender extends EventEmitter {
   #native
   #seat
   #accessToken
+  #baseUrls
   #completions = new Completions((ticket) => this.#tell({ op: 'cancel', ticket }))
   #frame = new Frame()
   #frameFirstTicket = 0
@@ -61,8 +64,10 @@ class Sender extends EventEmitter {
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }
-    seat.sender = new Sender(OPEN, handle, seat, accessToken)
-    return seat.sender
+    const sender = new Sender(OPEN, handle, seat, accessToken)
+    sender.#baseUrls = baseUrls(options)
+    seat.sender = sender
+    return sender
   }
 
   async send(message, options) {
@@ -77,6 +82,17 @@ class Sender extends EventEmitter {
     const signal = this.#begin(options)
     const { head, body } = checkRequest(request)
     return valueOf(await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body)))
+  }
+
+  // For the adapters of spillway/sdk, spillway/axios and spillway/fetch.
+  async [RAW](request, options) {
+    const signal = this.#begin(options)
+    const { head, body } = checkRequest(request, { raw: true })
+    return valueOf(await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body)))
+  }
+
+  get [BASE_URLS]() {
+    return this.#baseUrls
   }
 
   stats() {

@@ -18,12 +18,13 @@ const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
 const LEGITIMATE = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^(index\.(js|mjs|d\.ts)|binding\.js)$/,
+  /^((index|sdk|axios|fetch)\.(js|mjs|d\.m?ts)|binding\.js)$/,
   /^(bin|lib)\/([\w-]+\/)*[\w-]+\.js$/,
   /^examples\/[\w-]+\.(mjs|cjs|ts|jsonl)$/,
 ]
 const REQUIRED = [
   'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'index.js', 'index.mjs', 'index.d.ts', 'binding.js',
+  'sdk.js', 'sdk.mjs', 'sdk.d.ts', 'axios.js', 'axios.mjs', 'axios.d.ts', 'axios.d.mts', 'fetch.js', 'fetch.mjs', 'fetch.d.ts',
   'bin/spillway.js', 'lib/load.js', 'examples/webchat-peak.jsonl',
 ]
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'preprepare', 'postprepare']
@@ -183,6 +184,31 @@ describe('the package', () => {
     const { version } = readJson(ROOT, 'package.json')
     assert.ok(runNode([command, '--version'], consumer).includes(version))
     assert.ok(existsSync(join(consumer, 'node_modules/.bin', process.platform === 'win32' ? 'spillway.cmd' : 'spillway')))
+  })
+
+  it('has its adapters, and needs none of what they adapt to before they are used', () => {
+    const script = `
+      const { createAdapter } = require('spillway/axios')
+      const { createFetch } = require('spillway/fetch')
+      const { useSpillway } = require('spillway/sdk')
+      ;(async () => {
+        const { Simulator, Sender } = require('spillway')
+        const simulator = await Simulator.start()
+        const sender = await Sender.open({
+          organization: 'pack', apiUrl: simulator.url, loginUrl: simulator.url, credentials: { clientId: 'c', clientSecret: 's' },
+          route: 'messaging', store: 'memory', rateLimit: { requests: 10, perMs: 1_000 },
+        })
+        const { name } = await (await createFetch(sender)(simulator.url + '/api/v2/users/me')).json()
+        const refusals = [() => createAdapter(sender), () => useSpillway({}, sender)].map((use) => {
+          try { use() } catch (error) { return error.name }
+        })
+        const esm = await Promise.all(['spillway/fetch', 'spillway/sdk'].map(async (id) => Object.keys(await import(id)).length))
+        await sender.close()
+        await simulator.close()
+        console.log(JSON.stringify([name, refusals, esm]))
+      })()`
+    const output = runNode(['-e', script], consumer)
+    assert.deepEqual(JSON.parse(output), ['Spillway Simulator', ['ConfigError', 'ConfigError'], [1, 2]])
   })
 
   it('exports nothing but its face and package.json', () => {

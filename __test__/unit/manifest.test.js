@@ -20,10 +20,16 @@ describe('package.json', () => {
     for (const target of manifest.napi.targets) assert.ok(read('deny.toml').includes(`"${target}"`), target)
   })
 
+  it('needs no package that it adapts to', () => {
+    const peers = Object.keys(manifest.peerDependencies)
+    assert.deepEqual(Object.keys(manifest.peerDependenciesMeta), peers)
+    for (const { optional } of Object.values(manifest.peerDependenciesMeta)) assert.equal(optional, true)
+  })
+
   it('depends on nothing at run time, and pins what it is built with', () => {
     assert.equal(manifest.dependencies, undefined)
     for (const range of Object.values({ ...manifest.devDependencies, ...manifest.overrides })) {
-      assert.match(range, /^\d+\.\d+\.\d+$/)
+      assert.match(range, /^(npm:[\w@/-]+@)?\d+\.\d+\.\d+$/)
     }
   })
 })

@@ -1,0 +1,250 @@
+'use strict'
+
+// spillway/axios with the real axios, beside axios' own http adapter.
+
+const assert = require('node:assert/strict')
+const { readFileSync } = require('node:fs')
+const { join } = require('node:path')
+const { Readable } = require('node:stream')
+const { describe, it, test } = require('node:test')
+
+const axios = require('axios')
+
+const { createAdapter } = require('../../axios.js')
+const { failure, serve, simulate, open, until } = require('../http/support.js')
+const { CASES } = require('./axios-cases.js')
+const { axiosServer } = require('./axios-server.js')
+const { echo, openWithToken } = require('./support.js')
+
+// Of the connection, or of the moment.
+const VOLATILE = ['date', 'connection', 'keep-alive', 'transfer-encoding']
+// What the sender, or its connection, sets by itself.
+const SENT_OTHERWISE = ['host', 'connection', 'authorization', 'accept-encoding', 'content-length', 'transfer-encoding']
+
+const without = (names, headers) => Object.fromEntries(Object.entries({ ...headers }).filter(([name]) => !names.includes(name)))
+/** JSON text without the boundary of a form, which is drawn anew each time, and the line end that Node 18 leaves out. */
+const boundless = (json, boundary) => json.replaceAll(boundary, 'BOUNDARY').replaceAll('BOUNDARY--\\r\\n', 'BOUNDARY--')
+const boundaryOf = ({ headers }) => /boundary=([^;]+)/.exec(headers['content-type'])?.[1]
+
+async function readable(data) {
+  if (!(data instanceof Readable)) return data
+  const chunks = []
+  for await (const chunk of data) chunks.push(chunk)
+  return { streamed: Buffer.concat(chunks).toString('latin1') }
+}
+
+async function seenResponse(response) {
+  if (response === undefined) return undefined
+  const { status, statusText, headers, data, config, request } = response
+  const { url, method, baseURL, params } = config
+  return {
+    status, statusText, headers: without(VOLATILE, headers), data: await readable(data),
+    kind: headers.constructor === axios.AxiosHeaders, isBuffer: Buffer.isBuffer(data), type: typeof data,
+    config: { url, method, baseURL, params }, path: request.path,
+    // Without redirects axios doesn't say it.
+    finally: config.maxRedirects === 0 ? undefined : request.res?.responseUrl,
+  }
+}
+
+/** All that a program can tell of an outcome. */
+async function seen(promise) {
+  const [outcome, value] = await promise.then((value) => ['resolved', value], (error) => ['rejected', error])
+  if (outcome === 'resolved') return { outcome, response: await seenResponse(value) }
+  const { name, message, code, status, isAxiosError, config, request } = value
+  return {
+    outcome, name, message, code, status, isAxiosError, isCancel: axios.isCancel(value), isError: value instanceof axios.AxiosError,
+    url: config?.url, hasRequest: request !== undefined, response: await seenResponse(value.response),
+  }
+}
+
+describe('the same programs with axios itself', () => {
+  it('are at least 40', () => assert.ok(Object.keys(CASES).length >= 40, `${Object.keys(CASES).length}`))
+
+  for (const [name, program] of Object.entries(CASES)) {
+    it(name, async (t) => {
+      const server = await axiosServer(t)
+      const sender = await openWithToken(t, server.url, { retry: { maxAttempts: 1 } })
+      const results = []
+      for (const adapter of ['http', createAdapter(sender)]) {
+        const http = axios.create({ baseURL: server.url, adapter, proxy: false, headers: { 'X-Instance': 'yes' } })
+        server.requests.length = 0
+        const outcome = await seen(program(http))
+        const requests = server.requests.map(({ method, url, headers, body }) => ({ method, url, body, headers: without(SENT_OTHERWISE, headers) }))
+        const boundary = requests.map(boundaryOf).find((found) => found !== undefined)
+        results.push(boundary === undefined ? { outcome, requests } : JSON.parse(boundless(JSON.stringify({ outcome, requests }), boundary)))
+      }
+      assert.deepEqual(results[1], results[0])
+    })
+  }
+})
+
+describe('what must differ from axios itself', () => {
+  it('retries, the token, and the budget', async (t) => {
+    const script = [{ request: 1, status: 503 }, { request: 2, status: 429 }]
+    const simulator = await simulate(t, { script, headers: 'none', retryAfter: 'zero' })
+    const sender = await open(t, simulator)
+    const http = axios.create({ baseURL: simulator.url, adapter: createAdapter(sender) })
+    const { data } = await http.get('/api/v2/users/me', { headers: { Authorization: 'Bearer of-the-program' } })
+    assert.equal(data.name, 'Spillway Simulator')
+    assert.equal(simulator.ledger().arrivals, 3)
+    assert.equal(sender.stats().counters.requests, 3)
+  })
+
+  it('a path alone is one of the API', async (t) => {
+    const server = await echo(t)
+    const sender = await openWithToken(t, server.url, { apiUrl: `${server.url}/gateway` })
+    const { data } = await axios.get('/api/v2/x', { adapter: createAdapter(sender), params: { a: 1 } })
+    assert.equal(data.url, '/gateway/api/v2/x?a=1')
+    assert.equal(data.headers.authorization, 'Bearer of-the-sender')
+  })
+
+  it('a login goes by axios itself', async (t) => {
+    const server = await echo(t)
+    const sender = await openWithToken(t, server.url)
+    const http = axios.create({ baseURL: server.url, adapter: createAdapter(sender) })
+    await http.post('/oauth/token', 'grant_type=client_credentials', { auth: { username: 'a', password: 'b' } })
+    assert.match(server.requests[0].headers.authorization, /^Basic /)
+    assert.equal(sender.stats().counters.requests, 0)
+  })
+
+  it('another host is refused, or passed by axios itself if that is wanted, without the token', async (t) => {
+    const [mine, foreign] = [await echo(t), await echo(t)]
+    const sender = await openWithToken(t, mine.url)
+    const refused = await failure(axios.get(foreign.url, { adapter: createAdapter(sender) }))
+    assert.ok(axios.isAxiosError(refused))
+    assert.equal(refused.code, 'ERR_BAD_REQUEST')
+    assert.ok(refused.message.includes(mine.url) && refused.message.includes(foreign.url), refused.message)
+    assert.equal(refused.cause.code, 'MESSAGE_INVALID')
+    assert.deepEqual(foreign.requests, [])
+    const { data } = await axios.get(`${foreign.url}/x`, { adapter: createAdapter(sender, { otherHosts: 'pass' }) })
+    assert.equal(data.url, '/x')
+    assert.equal(data.headers.authorization, undefined)
+    // As does a URL that only looks like the API's.
+    const twin = mine.url.replace('//', '//user:password@').replace('localhost', 'localhost.example')
+    assert.match((await failure(axios.get(twin, { adapter: createAdapter(sender) }))).message, /must be below/)
+  })
+
+  it('a redirect to another host goes there without secrets', async (t) => {
+    const store = await echo(t)
+    const server = await echo(t, (_request, response) => response.writeHead(303, { location: `${store.url}/file` }).end() && true)
+    const sender = await openWithToken(t, server.url)
+    const http = axios.create({ baseURL: server.url, adapter: createAdapter(sender), headers: { Authorization: 'Bearer x', Cookie: 'c=1' } })
+    const { data, request } = await http.post('/export', { a: 1 }, { params: { b: 2 } })
+    assert.deepEqual([data.method, data.url, data.body], ['GET', '/file', ''])
+    assert.deepEqual([data.headers.authorization, data.headers.cookie], [undefined, undefined])
+    assert.ok(request)
+  })
+
+  it('a stream body is kept, to be sent again; one that is too long to keep is refused', async (t) => {
+    let requests = 0
+    const server = await echo(t, (_got, response) => {
+      requests += 1
+      if (requests === 1) response.writeHead(503).end()
+      return requests === 1
+    })
+    const sender = await openWithToken(t, server.url)
+    const http = axios.create({ baseURL: server.url, adapter: createAdapter(sender, { maxBodyBytes: 1_000 }) })
+    const { data } = await http.put('/x', Readable.from(['once ', 'upon']))
+    assert.deepEqual([requests, data.body], [2, 'once upon'])
+    const endless = Readable.from((function* () { for (;;) yield Buffer.alloc(100) })())
+    const error = await failure(http.put('/x', endless))
+    assert.match(error.message, /at most 1000 bytes \(maxBodyBytes\)/)
+    assert.equal(error.code, 'ERR_BAD_REQUEST')
+    assert.ok(endless.destroyed)
+    const broken = await failure(http.put('/x', Readable.from((async function* () { yield 'a'; throw new Error('the disk failed') })())))
+    assert.equal(broken.message, 'the disk failed')
+    assert.equal(requests, 2)
+  })
+
+  it('a huge answer, and one that is cut in its body', async (t) => {
+    const { url } = await serve(t, (request, response) => {
+      request.resume()
+      if (request.url === '/huge') return response.end(Buffer.alloc(100_000))
+      response.writeHead(200, { 'content-length': 100 })
+      return response.write('half', () => response.destroy())
+    })
+    const sender = await openWithToken(t, url)
+    const http = axios.create({ baseURL: url, adapter: createAdapter(sender, { maxResponseBytes: 50_000 }) })
+    const huge = await failure(http.get('/huge'))
+    assert.deepEqual([huge.code, huge.message, huge.cause.code], ['ERR_BAD_RESPONSE', 'maxResponseBytes exceeded', 'DELIVERY_RESPONSE_TOO_LARGE'])
+    assert.equal((await http.get('/huge', { spillway: { maxResponseBytes: 100_000 }, responseType: 'arraybuffer' })).data.length, 100_000)
+    for (const method of ['get', 'post']) {
+      const cut = await failure(http.request({ method, url: '/cut' }))
+      assert.ok(axios.isAxiosError(cut))
+      assert.match(cut.cause.code, /^DELIVERY_/)
+      assert.equal(cut.response, undefined)
+    }
+  })
+
+  it('an abort while the body is read, and in flight, which cuts it', async (t) => {
+    let closed = 0
+    const { url } = await serve(t, (request, response) => {
+      request.resume()
+      response.on('close', () => (closed += 1))
+      response.writeHead(200, { 'content-length': 100 }).write('half')
+    })
+    const sender = await openWithToken(t, url)
+    const http = axios.create({ baseURL: url, adapter: createAdapter(sender) })
+    const controller = new AbortController()
+    const pending = failure(http.get('/x', { signal: controller.signal }))
+    await until(() => sender.stats().queue.inFlight === 1)
+    controller.abort()
+    assert.equal((await pending).code, 'ERR_CANCELED')
+    await until(() => closed === 1)
+    const stalled = new Readable({ read() {} })
+    stalled.push('half')
+    const reading = new AbortController()
+    const upload = failure(http.put('/x', stalled, { signal: reading.signal }))
+    setTimeout(() => reading.abort(), 20)
+    assert.equal((await upload).code, 'ERR_CANCELED')
+    assert.ok(stalled.destroyed)
+    assert.equal(sender.stats().queue.messages, 0)
+  })
+
+  it('no server, a sender that is closed, and a header that is none', async (t) => {
+    const sender = await openWithToken(t, 'http://127.0.0.1:9')
+    const http = axios.create({ baseURL: 'http://127.0.0.1:9', adapter: createAdapter(sender) })
+    const refused = await failure(http.get('/x'))
+    assert.deepEqual([refused.code, refused.name, refused.cause.code], ['ECONNREFUSED', 'AxiosError', 'DELIVERY_EXHAUSTED'])
+    assert.equal((await failure(http.get('/x', { headers: { 'X-Bad': 'ü€' } }))).code, 'ERR_BAD_REQUEST')
+    await sender.close({ timeoutMs: 0 })
+    assert.equal((await failure(http.get('/x'))).code, 'CLOSED')
+  })
+
+  it('progress is told once, at the end', async (t) => {
+    const server = await echo(t)
+    const sender = await openWithToken(t, server.url)
+    const told = []
+    const tell = ({ loaded, total, upload, download }) => told.push([loaded, total, upload ?? false, download ?? false])
+    await axios.post(`${server.url}/x`, 'four', { adapter: createAdapter(sender), onUploadProgress: tell, onDownloadProgress: tell })
+    assert.deepEqual(told[0], [4, 4, true, false])
+    assert.deepEqual(told[1].slice(2), [false, true])
+  })
+
+  it('as the default of axios, of an ES module, by its own classes', async (t) => {
+    const server = await echo(t, (_got, response) => response.writeHead(404).end() && true)
+    const sender = await openWithToken(t, server.url)
+    const module = await import('../../axios.mjs')
+    const { default: imported } = await import('axios')
+    const error = await failure(imported.get(server.url, { adapter: module.createAdapter(sender) }))
+    assert.ok(error instanceof imported.AxiosError)
+    assert.ok(error.response.headers instanceof imported.AxiosHeaders)
+  })
+})
+
+test('the types of both faces are one text', () => {
+  const read = (name) => readFileSync(join(__dirname, '../..', name), 'utf8')
+  assert.equal(read('axios.d.mts'), read('axios.d.ts'))
+})
+
+test('createAdapter checks what it is given', async (t) => {
+  const server = await echo(t)
+  const sender = await openWithToken(t, server.url)
+  assert.throws(() => createAdapter(), /sender must be a Sender/)
+  assert.throws(() => createAdapter(sender, { axios: {} }), /axios must be axios 1.5.0 or newer/)
+  assert.throws(() => createAdapter(sender, { otherHosts: 'yes' }), /otherHosts must be 'refuse' or 'pass'/)
+  assert.throws(() => createAdapter(sender, { priorty: 1 }), /"priorty" is not a key of options/)
+  const adapter = createAdapter(sender)
+  assert.match((await failure(axios.get(server.url, { adapter, spillway: { priority: 101 } }))).message, /priority must be/)
+  assert.match((await failure(axios.get(server.url, { adapter, spillway: { prio: 1 } }))).message, /"prio" is not a key/)
+})

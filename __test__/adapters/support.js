@@ -1,0 +1,23 @@
+'use strict'
+
+const { answerJson, open, serve, textOf } = require('../http/support.js')
+
+/** A server that answers every API call with what it got, and gives tokens. `requests` is all that arrived. */
+async function echo(t, respond) {
+  const requests = []
+  const { url } = await serve(t, async (request, response) => {
+    const got = { method: request.method, url: request.url, headers: request.headers, body: await textOf(request) }
+    requests.push(got)
+    if (request.url.startsWith('/oauth/token')) return answerJson(response, 200, { access_token: 'minted', expires_in: 3_600 })
+    if ((await respond?.(got, response)) === true) return undefined
+    return answerJson(response, 200, got)
+  })
+  return { url, requests }
+}
+
+/** A sender with a fixed token, and few attempts, so that failures come soon. */
+function openWithToken(t, url, options) {
+  return open(t, url, { credentials: { accessToken: 'of-the-sender' }, retry: { maxAttempts: 2 }, ...options })
+}
+
+module.exports = { echo, openWithToken }

@@ -1,0 +1,3 @@
+import sdk from './sdk.js'
+
+export const { SpillwayHttpClient, useSpillway } = sdk
