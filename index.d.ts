@@ -482,6 +482,12 @@ export class Sender extends EventEmitter {
   static open(options: SenderOptions): Promise<Sender>
 
   /**
+   * {@link Sender.metrics} of several senders as one exposition: expositions that are joined as texts are none. Senders
+   * of one organisation share an engine, which is there once.
+   */
+  static metrics(senders: Iterable<Sender>): string
+
+  /**
    * Sends a message; resolves when it is delivered.
    *
    * Rejects with {@link ConfigError} (the message is wrong), {@link QueueFullError}, {@link ExpiredError},
@@ -504,6 +510,12 @@ export class Sender extends EventEmitter {
 
   /** Counters, depth, quota, budget and latencies of the organisation's engine. */
   stats(): Stats
+
+  /**
+   * {@link Sender.stats} in Prometheus' text format 0.0.4, each series with the label `organization`: serve it as
+   * `text/plain; version=0.0.4; charset=utf-8`. Times are in seconds; quantiles are those since the engine's start.
+   */
+  metrics(): string
 
   /** Why a message waits, and when it will probably go. Rejects with code `NOT_FOUND` for an id that isn't known. */
   explain(id: string): Promise<Explanation>

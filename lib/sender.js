@@ -11,6 +11,7 @@ const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
 const { parseOptions } = require('./options.js')
+const { prometheusText } = require('./prometheus.js')
 const { checkRequest } = require('./request.js')
 
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
@@ -61,6 +62,16 @@ class Sender extends EventEmitter {
     return sender
   }
 
+  /** One exposition of several senders. Senders of one organisation read the same engine: it is there once. */
+  static metrics(senders) {
+    const readings = new Map()
+    for (const sender of senders) {
+      const stats = sender.stats()
+      readings.set(stats.organization, stats)
+    }
+    return prometheusText([...readings.values()])
+  }
+
   async send(message, options) {
     return valueOf(await this.#submit(message, options, SETTLE_ON_OUTCOME))
   }
@@ -81,6 +92,10 @@ class Sender extends EventEmitter {
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }
+  }
+
+  metrics() {
+    return prometheusText([this.stats()])
   }
 
   async explain(id) {

@@ -56,6 +56,7 @@ async function members(): Promise<void> {
   expect<Equal<ReturnType<typeof sender.request>, Promise<ApiResponse>>>()
   expect<Equal<ReturnType<typeof sender.explain>, Promise<Explanation>>>()
   expect<Equal<ReturnType<typeof sender.stats>, Stats>>()
+  expect<Equal<ReturnType<typeof sender.metrics> | ReturnType<typeof Sender.metrics>, string>>()
   expect<Equal<ReturnType<typeof sender.redrive>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.drop>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.drain>, Promise<void>>>()
