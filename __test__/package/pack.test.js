@@ -18,12 +18,13 @@ const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
 const LEGITIMATE = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^(index\.(js|mjs|d\.ts)|binding\.js)$/,
+  /^((index|otel)\.(js|mjs|d\.ts)|binding\.js)$/,
   /^(bin|lib)\/([\w-]+\/)*[\w-]+\.js$/,
   /^examples\/[\w-]+\.(mjs|cjs|ts|jsonl)$/,
 ]
 const REQUIRED = [
   'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'index.js', 'index.mjs', 'index.d.ts', 'binding.js',
+  'otel.js', 'otel.mjs', 'otel.d.ts',
   'bin/spillway.js', 'lib/load.js', 'examples/webchat-peak.jsonl',
 ]
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'preprepare', 'postprepare']
