@@ -460,6 +460,52 @@ export interface SenderEvents {
   drain: []
 }
 
+// --------------------------------------------------------------------------------------------------- diagnostics
+
+/**
+ * The channels of `node:diagnostics_channel`, and what each publishes, from all senders of the thread. Ids, statuses and
+ * times; never a text, a body, a query or a secret. A channel costs nothing until it is subscribed to; a subscription
+ * that comes later is heard from the next call or completion of a sender on. Senders of one organisation in a thread
+ * publish what happens in their engine once; each worker thread has channels of its own.
+ *
+ * @example
+ * import diagnostics from 'node:diagnostics_channel'
+ * diagnostics.subscribe('spillway:request:end', (end) => …)
+ */
+export interface DiagnosticsChannels {
+  /** A message was handed over. `id` is null if the caller gave none. */
+  'spillway:message:submitted': { organization: string; id: string | null; conversationId: string }
+  /** An `enqueue` was accepted. A `send` says nothing before its end. */
+  'spillway:message:accepted': { organization: string; id: string; duplicate: boolean }
+  'spillway:message:delivered': { organization: string } & Omit<Receipt, 'body'>
+  'spillway:message:dead-letter': { organization: string } & Omit<DeadLetterEvent, 'response' | 'message'>
+  'spillway:request:end': RequestEnd
+  'spillway:throttled': { organization: string; reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }
+  'spillway:resumed': { organization: string; pausedMs: number }
+  'spillway:outage': { organization: string; reason: 'auth' | 'breaker'; open: boolean }
+}
+
+/** A request of the engine that came to its end, whatever the end is; each attempt is one. */
+export interface RequestEnd {
+  organization: string
+  method: string
+  /** Without the query. */
+  path: string
+  /** How many messages it carried; 0 for a `request()`. */
+  messages: number
+  /** The id of the message; for a batch of n, that of its first with `+` and n-1; null for a `request()`. */
+  messageId: string | null
+  /** Epoch milliseconds. */
+  startedAtMs: number
+  tookMs: number
+  /** The answer's status; null if none came. */
+  status: number | null
+  /** `ININ-Correlation-Id` of the answer. */
+  correlationId: string | null
+  /** What went wrong below HTTP. */
+  problem: string | null
+}
+
 // -------------------------------------------------------------------------------------------------------- sender
 
 /**
@@ -480,6 +526,12 @@ export class Sender extends EventEmitter {
 
   /** Opens a sender, and the organisation's engine if it is the first. Rejects with a {@link ConfigError}. */
   static open(options: SenderOptions): Promise<Sender>
+
+  /**
+   * {@link Sender.metrics} of several senders as one exposition: expositions that are joined as texts are none. Senders
+   * of one organisation share an engine, which is there once.
+   */
+  static metrics(senders: Iterable<Sender>): string
 
   /**
    * Sends a message; resolves when it is delivered.
@@ -504,6 +556,12 @@ export class Sender extends EventEmitter {
 
   /** Counters, depth, quota, budget and latencies of the organisation's engine. */
   stats(): Stats
+
+  /**
+   * {@link Sender.stats} in Prometheus' text format 0.0.4, each series with the label `organization`: serve it as
+   * `text/plain; version=0.0.4; charset=utf-8`. Times are in seconds; quantiles are those since the engine's start.
+   */
+  metrics(): string
 
   /** Why a message waits, and when it will probably go. Rejects with code `NOT_FOUND` for an id that isn't known. */
   explain(id: string): Promise<Explanation>

@@ -5,6 +5,7 @@ const { AHEAD_MS_MAX, checkExpiresInMs, checkId, checkObject, checkPriority, inv
 const { describe } = require('./describe.js')
 const { isPlain } = require('./plain.js')
 const { fitsBytes, hasLoneSurrogateEscape, isWellFormed } = require('./text.js')
+const { traceparent } = require('./traceparent.js')
 
 const CONVERSATION_ID_BYTES_MAX = 512
 const PARAMS_BYTES_MAX = 16 * 1024
@@ -26,7 +27,7 @@ function checkMessage(message) {
     priority: priority === undefined ? 0 : checkPriority(priority),
     expiresInMs: expiresInMs === undefined ? -1 : checkExpiresInMs(expiresInMs),
     notBefore: notBefore === undefined ? -1 : epochMs(notBefore),
-    traceparent: '',
+    traceparent: traceparent(),
     body: bodyText(body),
   }
 }

@@ -2,15 +2,18 @@
 
 const { EventEmitter } = require('node:events')
 
+const { keepAbout } = require('./about.js')
 const { checkId, checkObject, checkSignal, checkTimeout } = require('./checks.js')
 const { abortReason, Completions } = require('./completions.js')
 const { clip } = require('./describe.js')
+const { Diagnostics } = require('./diagnostics.js')
 const { asyncDispose } = require('./dispose.js')
 const { ClosedError, errorFrom, errorFromThrown, SpillwayError } = require('./errors.js')
 const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
 const { parseOptions } = require('./options.js')
+const { prometheusText } = require('./prometheus.js')
 const { BASE_URLS, RAW } = require('./raw.js')
 const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
@@ -41,14 +44,17 @@ class Sender extends EventEmitter {
   #frameFirstTicket = 0
   #ticketLast = 0
   #listened = ''
+  #diagnostics
+  #channeled = []
   #closing = null
 
-  constructor(key, handle, seat, accessToken) {
+  constructor(key, handle, seat, accessToken, organization) {
     if (key !== OPEN) throw new TypeError('a Sender is opened with await Sender.open(options), not with new')
     super()
     this.#native = handle
     this.#seat = seat
     this.#accessToken = accessToken
+    this.#diagnostics = new Diagnostics(this, organization)
     this.#watchListeners()
   }
 
@@ -64,10 +70,21 @@ class Sender extends EventEmitter {
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }
-    const sender = new Sender(OPEN, handle, seat, accessToken)
+    const sender = new Sender(OPEN, handle, seat, accessToken, options.organization)
     sender.#baseUrls = baseUrls(options)
+    keepAbout(sender, options)
     seat.sender = sender
     return sender
+  }
+
+  /** One exposition of several senders. Senders of one organisation read the same engine: it is there once. */
+  static metrics(senders) {
+    const readings = new Map()
+    for (const sender of senders) {
+      const stats = sender.stats()
+      readings.set(stats.organization, stats)
+    }
+    return prometheusText([...readings.values()])
   }
 
   async send(message, options) {
@@ -75,7 +92,9 @@ class Sender extends EventEmitter {
   }
 
   async enqueue(message, options) {
-    return valueOf(await this.#submit(message, options, SETTLE_ON_ACCEPTANCE))
+    const acceptance = valueOf(await this.#submit(message, options, SETTLE_ON_ACCEPTANCE))
+    this.#diagnostics.accepted(acceptance)
+    return acceptance
   }
 
   async request(request, options) {
@@ -101,6 +120,10 @@ class Sender extends EventEmitter {
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }
+  }
+
+  metrics() {
+    return prometheusText([this.stats()])
   }
 
   async explain(id) {
@@ -164,6 +187,7 @@ class Sender extends EventEmitter {
     } finally {
       this.#completions.failAll(CLOSED)
       this.#completions.end()
+      this.#diagnostics.end()
       this.#seat.sender = null
     }
   }
@@ -191,6 +215,7 @@ class Sender extends EventEmitter {
       queueMicrotask(() => this.#flush())
     }
     this.#frame.append(ticket, flags, checked)
+    this.#diagnostics.submitted(checked)
     const completion = this.#completions.expect(ticket, signal)
     if (this.#frame.length > FRAME_BYTES_MAX) this.#flush()
     return completion
@@ -199,6 +224,7 @@ class Sender extends EventEmitter {
   // The tickets of a frame follow one another: whatever else takes a ticket flushes first.
   #flush() {
     if (this.#frame.length === 0) return
+    this.#followChannels()
     try {
       this.#native.submit(this.#frame.take())
     } catch (thrown) {
@@ -214,6 +240,7 @@ class Sender extends EventEmitter {
   // What the tick has queued crosses first: an op must find the messages that were sent before it.
   #cross(signal, call) {
     this.#flush()
+    this.#followChannels()
     const ticket = ++this.#ticketLast
     const completion = this.#completions.expect(ticket, signal)
     try {
@@ -239,9 +266,16 @@ class Sender extends EventEmitter {
   #wake() {
     for (const completion of JSON.parse(this.#native.take())) {
       if (completion[0] !== 0) this.#completions.settle(completion)
-      else if (completion[1] === 'event') this.#emitSafely(completion[2], completion[3])
+      else if (completion[1] === 'event') this.#happened(completion[2], completion[3])
       else if (completion[1] === 'token') this.#giveToken(completion[2])
     }
+    this.#followChannels()
+  }
+
+  // What the engine tells for the channels alone is no event of the sender.
+  #happened(name, payload) {
+    this.#diagnostics.event(name, payload)
+    if (EVENTS.includes(name)) this.#emitSafely(name, payload)
   }
 
   // A listener that throws must not keep the completions behind its event from settling. Its error surfaces all the
@@ -275,15 +309,26 @@ class Sender extends EventEmitter {
   }
 
   // 'newListener' comes before the listener is there, 'removeListener' when it is gone.
-  #listenerAdded = (added) => this.#listen(EVENTS.filter((name) => name === added || this.listenerCount(name) > 0))
-  #listenerRemoved = () => this.#listen(EVENTS.filter((name) => this.listenerCount(name) > 0))
+  #listenerAdded = (added) => this.#listen(added)
+  #listenerRemoved = () => this.#listen()
+
+  // A channel doesn't tell when it is subscribed to, so this is asked whenever something crosses in either direction.
+  #followChannels() {
+    if (this.#channeled.length > 0 || this.#diagnostics.wanted().length > 0) this.#listen()
+  }
 
   // Only events that somebody listens to cross.
-  #listen(events) {
+  #listen(added) {
+    this.#channeled = this.#diagnostics.wanted()
+    const events = EVENTS.filter((name) => name === added || this.listenerCount(name) > 0)
+    for (const name of this.#channeled) if (!events.includes(name)) events.push(name)
     const listened = events.join()
     if (listened === this.#listened) return
     this.#listened = listened
-    this.#tell({ op: 'listen', events })
+    // Not through `#tell`: what waits to cross is better heard of, and this is called while it crosses.
+    try {
+      this.#native.call(JSON.stringify({ op: 'listen', events }))
+    } catch {}
   }
 }
 

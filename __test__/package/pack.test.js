@@ -18,13 +18,14 @@ const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
 const LEGITIMATE = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^((index|sdk|axios|fetch)\.(js|mjs|d\.m?ts)|binding\.js)$/,
+  /^((index|sdk|axios|fetch|otel)\.(js|mjs|d\.m?ts)|binding\.js)$/,
   /^(bin|lib)\/([\w-]+\/)*[\w-]+\.js$/,
   /^examples\/[\w-]+\.(mjs|cjs|ts|jsonl)$/,
 ]
 const REQUIRED = [
   'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'index.js', 'index.mjs', 'index.d.ts', 'binding.js',
   'sdk.js', 'sdk.mjs', 'sdk.d.ts', 'axios.js', 'axios.mjs', 'axios.d.ts', 'axios.d.mts', 'fetch.js', 'fetch.mjs', 'fetch.d.ts',
+  'otel.js', 'otel.mjs', 'otel.d.ts',
   'bin/spillway.js', 'lib/load.js', 'examples/webchat-peak.jsonl',
 ]
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'preprepare', 'postprepare']

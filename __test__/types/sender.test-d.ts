@@ -1,8 +1,8 @@
 import { once, type EventEmitter } from 'node:events'
 
 import {
-  Sender, type Acceptance, type ApiResponse, type DeadLetter, type DeadLetterEvent, type Explanation, type Message,
-  type Receipt, type SenderOptions, type Stats,
+  Sender, type Acceptance, type ApiResponse, type DeadLetter, type DeadLetterEvent, type DiagnosticsChannels,
+  type Explanation, type Message, type Receipt, type SenderOptions, type Stats,
 } from '../../index.js'
 import { expect, type Equal } from './equal.js'
 
@@ -56,6 +56,7 @@ async function members(): Promise<void> {
   expect<Equal<ReturnType<typeof sender.request>, Promise<ApiResponse>>>()
   expect<Equal<ReturnType<typeof sender.explain>, Promise<Explanation>>>()
   expect<Equal<ReturnType<typeof sender.stats>, Stats>>()
+  expect<Equal<ReturnType<typeof sender.metrics> | ReturnType<typeof Sender.metrics>, string>>()
   expect<Equal<ReturnType<typeof sender.redrive>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.drop>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.drain>, Promise<void>>>()
@@ -120,4 +121,11 @@ function stats(sender: Sender): void {
   outage.reason
 }
 
-export { all, both, events, file, members, noRegion, noRoute, noStore, noSuchStore, stats, unknownKey }
+function diagnosed(channels: DiagnosticsChannels): void {
+  const end = channels['spillway:request:end']
+  expect<Equal<typeof end.status, number | null>>()
+  // @ts-expect-error a channel tells no body
+  channels['spillway:message:delivered'].body
+}
+
+export { all, both, diagnosed, events, file, members, noRegion, noRoute, noStore, noSuchStore, stats, unknownKey }

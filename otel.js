@@ -1,0 +1,5 @@
+'use strict'
+
+const { instrument } = require('./lib/otel/instrument.js')
+
+module.exports = { instrument }
