@@ -145,7 +145,7 @@ impl Dispatcher {
 fn last_word(entry: &Entry, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
     let Cargo::Call(call) = &entry.cargo else { return None };
     let is_final = matches!(failure.reason, Reason::Rejected | Reason::Exhausted);
-    let response = failure.response.clone().filter(|_| call.raw && is_final)?;
+    let response = failure.response.clone().filter(|response| call.raw && is_final && !response.truncated)?;
     Some((entry.waiter?, CallAnswer { response, attempts: entry.attempts, raw: true }))
 }
 
