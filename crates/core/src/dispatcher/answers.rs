@@ -209,15 +209,16 @@ impl Dispatcher {
         for ticket in waiter.into_iter().chain(followers) {
             effects.push(Effect::Failed(ticket, error.clone()));
         }
-        let entry = self.outbox.get(slot);
-        if matches!(entry.cargo, Cargo::Call(_)) && entry.state != State::InFlight {
+        if matches!(self.outbox.get(slot).cargo, Cargo::Call(_)) {
             self.discard(slot);
         }
     }
 
+    /// None for what is on the wire: it may well be delivered, its answer tells.
     pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
-        let problem = self.auth_problem.clone()?;
-        Some(Error::Auth { problem, message_id: self.outbox.get(slot).cargo.id().map(str::to_owned) })
+        let entry = self.outbox.get(slot);
+        let problem = self.auth_problem.clone().filter(|_| entry.state != State::InFlight)?;
+        Some(Error::Auth { problem, message_id: entry.cargo.id().map(str::to_owned) })
     }
 
     /// The answer was about the organisation, not about the message: no attempt is spent, the place is kept.
@@ -228,6 +229,7 @@ impl Dispatcher {
             return;
         }
         self.unpark(slot);
+        self.fail_waiter_if_unauthorised(slot, effects);
     }
 
     /// The end of messages that were withdrawn, or have expired, while they were on the wire.
@@ -294,6 +296,7 @@ impl Dispatcher {
             self.bury(now, slot, Reason::Exhausted, response, problem, effects);
         } else {
             self.park(slot, at, Parking::Retry);
+            self.fail_waiter_if_unauthorised(slot, effects);
         }
     }
 }
