@@ -32,7 +32,9 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
         Completion::Failed(ticket, error) => json!([ticket, "err", error_data(error)]),
         Completion::Done(ticket) => json!([ticket, "ok", null]),
         Completion::Closed(ticket, undelivered) => json!([ticket, "ok", { "undelivered": undelivered }]),
-        Completion::Explained(ticket, id, explanation) => json!([ticket, "ok", explanation_data(id, explanation, clock)]),
+        Completion::Explained(ticket, id, explanation) => {
+            json!([ticket, "ok", explanation_data(id, explanation, clock)])
+        }
         Completion::Letters(ticket, page, more) => {
             let letters: Vec<Value> = page.iter().map(|(_, letter)| letter_data(letter, clock)).collect();
             let next = page.last().filter(|_| *more).map(|(number, _)| number);

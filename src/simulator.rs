@@ -39,7 +39,8 @@ impl NativeSimulator {
     /// What it saw, as JSON; with `{"ids":true}` each id's count, too.
     #[napi(catch_unwind)]
     pub fn ledger(&self, options: String) -> Result<String> {
-        let options: LedgerOptions = serde_json::from_str(&options).map_err(|error| Error::from_reason(error.to_string()))?;
+        let options: LedgerOptions =
+            serde_json::from_str(&options).map_err(|error| Error::from_reason(error.to_string()))?;
         Ok(self.server.ledger_json(options.ids))
     }
 

@@ -45,37 +45,34 @@ pub struct Clock {
 
 impl Clock {
     /// Starts a clock at [`Timestamp::START`].
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: instant_now() }
     }
 
     /// Now, on the monotonic clock.
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Timestamp::from_micros(u64::try_from((instant_now() - self.origin).as_micros()).unwrap_or(u64::MAX))
     }
 
     /// The instant of `at`, for a timer; at most a year ahead, since a later timer is never reached.
     pub fn instant(&self, at: Timestamp) -> Instant {
         const YEAR: Duration = Duration::from_secs(365 * 86_400);
-        self.origin + Duration::from_micros(at.as_micros()).min(self.origin.elapsed() + YEAR)
+        self.origin + Duration::from_micros(at.as_micros()).min(instant_now() - self.origin + YEAR)
     }
 
     /// The wall clock, in milliseconds since the Unix epoch.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn epoch_ms_now() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// `at` as milliseconds since the Unix epoch, by the wall clock of this moment.
     pub fn epoch_ms(&self, at: Timestamp) -> u64 {
         let now = self.now();
         let wall = Self::epoch_ms_now();
-        if at >= now {
-            wall.saturating_add(millis(at.since(now)))
-        } else {
-            wall.saturating_sub(millis(now.since(at)))
-        }
+        if at >= now { wall.saturating_add(millis(at.since(now))) } else { wall.saturating_sub(millis(now.since(at))) }
     }
 
     /// The point of the monotonic clock at which the wall clock shows `epoch_ms`; a past one is the clock's start at the
@@ -85,6 +82,11 @@ impl Clock {
         let micros = self.now().as_micros() as f64 + ahead_ms * 1_000.0;
         Timestamp::from_micros(micros.clamp(0.0, u64::MAX as f64) as u64)
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+fn instant_now() -> Instant {
+    Instant::now()
 }
 
 fn millis(span: Duration) -> u64 {

@@ -7,9 +7,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock::Clock;
 use crate::dispatcher::Event;
+use crate::engine::Command;
 use crate::engine::registry::{self, Published, lock};
 use crate::engine::sink::{GivenToken, Interest, Sink};
-use crate::engine::Command;
 use crate::error::Error;
 use crate::message::{Submission, Ticket};
 use crate::settings::Settings;
@@ -32,7 +32,13 @@ impl Handle {
     pub fn open(settings: Settings, sink: Arc<dyn Sink>) -> Result<Self, Error> {
         let organization = settings.organization.clone();
         let place = registry::join(settings, sink)?;
-        Ok(Self { id: place.handle, commands: place.commands, published: place.published, clock: place.clock, organization })
+        Ok(Self {
+            id: place.handle,
+            commands: place.commands,
+            published: place.published,
+            clock: place.clock,
+            organization,
+        })
     }
 
     /// The ticket with this handle's own number.

@@ -28,13 +28,13 @@ impl ForeignTraffic {
     pub(crate) fn catch_up(&mut self, now_us: u64, mut arrive: impl FnMut(u64)) {
         let Others { requests, per_us, burst } = self.others;
         let interval = u128::from(per_us) * u128::from(burst);
-        let elapsed = u128::from(now_us.saturating_sub(self.start_us));
+        let Some(elapsed_us) = now_us.checked_sub(self.start_us) else { return };
         // Burst k comes at start + k · interval / requests, so the last one up to now is:
-        let last = (elapsed * u128::from(requests) / interval) as u64;
+        let last = (u128::from(elapsed_us) * u128::from(requests) / interval) as u64;
         self.next = self.next.max((last + 1).saturating_sub(CATCH_UP_MAX / burst));
         while self.next <= last {
             let at_us = self.start_us + (u128::from(self.next) * interval).div_ceil(u128::from(requests)) as u64;
-            (0..burst).for_each(|_| arrive(at_us.min(now_us)));
+            (0..burst).for_each(|_| arrive(at_us));
             self.next += 1;
         }
     }

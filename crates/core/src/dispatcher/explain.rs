@@ -1,9 +1,9 @@
 //! Why a message waits, and when it will probably go.
 
+use super::Dispatcher;
 use super::auth::Auth;
 use super::gate::Cause;
 use super::outbox::{Entry, Parking, State};
-use super::Dispatcher;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 

@@ -74,7 +74,10 @@ impl Dispatcher {
     fn check(&self, submission: &Submission) -> Result<(), Error> {
         let (bytes, bytes_max) = (submission.cargo.len(), self.settings.queue.max_bytes);
         if bytes > bytes_max {
-            return Err(Error::message("body", format!("must be at most queue.maxBytes, {bytes_max} bytes, got {bytes}")));
+            return Err(Error::message(
+                "body",
+                format!("must be at most queue.maxBytes, {bytes_max} bytes, got {bytes}"),
+            ));
         }
         match &submission.cargo {
             Cargo::Message(message) => self.settings.route.check(message),

@@ -15,10 +15,7 @@ pub(super) enum State {
     /// In its lane.
     Queued,
     /// Out of its lane, until a time of its own.
-    Parked {
-        until: Timestamp,
-        why: Parking,
-    },
+    Parked { until: Timestamp, why: Parking },
     /// On the wire.
     InFlight,
 }
@@ -97,10 +94,10 @@ impl Outbox {
         self.forget_waiter(slot);
         let entry = self.entries.remove(slot as usize);
         self.bytes -= entry.cargo.len();
-        if let Some(id) = entry.cargo.id() {
-            if let Ok(found) = self.ids.find_entry(self.hasher.hash_one(id), |other| *other == slot) {
-                found.remove();
-            }
+        if let Some(id) = entry.cargo.id()
+            && let Ok(found) = self.ids.find_entry(self.hasher.hash_one(id), |other| *other == slot)
+        {
+            found.remove();
         }
         entry
     }

@@ -5,7 +5,6 @@ mod runtime;
 pub mod sink;
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -341,10 +340,10 @@ impl Engine {
 
     /// Asks a guest's function for the token that is wanted; another guest's when the one that was asked has left.
     fn ask_again_for_token(&mut self) {
-        if self.callback_open {
-            if let Some(handle) = self.guests.keys().min().copied() {
-                self.complete(handle, Completion::TokenWanted(self.callback));
-            }
+        if self.callback_open
+            && let Some(handle) = self.guests.keys().min().copied()
+        {
+            self.complete(handle, Completion::TokenWanted(self.callback));
         }
     }
 
@@ -398,11 +397,9 @@ impl Drop for Engine {
     }
 }
 
-fn sleep_until(at: Option<tokio::time::Instant>) -> impl Future<Output = ()> {
-    async move {
-        match at {
-            Some(at) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
-        }
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -62,7 +62,12 @@ pub(crate) fn join(settings: Settings, sink: Arc<dyn Sink>) -> Result<Place, Err
     let handle = running.next_handle;
     // The engine ends only under this lock, so it is there to hear this.
     let _ = running.commands.send(Command::Join(handle, sink));
-    Ok(Place { handle, commands: running.commands.clone(), published: Arc::clone(&running.published), clock: running.clock })
+    Ok(Place {
+        handle,
+        commands: running.commands.clone(),
+        published: Arc::clone(&running.published),
+        clock: running.clock,
+    })
 }
 
 fn launch(settings: Arc<Settings>) -> Result<Running, Error> {
@@ -70,8 +75,9 @@ fn launch(settings: Arc<Settings>) -> Result<Running, Error> {
     let published = Arc::new(Mutex::new(Published::default()));
     let clock = Clock::start();
     let engine = Engine::new(Arc::clone(&settings), clock, inbox, Arc::clone(&published))?;
-    runtime::spawn(engine.run())
-        .map_err(|error| Error::config("options", format!("can't be served: the engine thread did not start: {error}")))?;
+    runtime::spawn(engine.run()).map_err(|error| {
+        Error::config("options", format!("can't be served: the engine thread did not start: {error}"))
+    })?;
     Ok(Running { settings, commands, published, clock, handles: 0, next_handle: 0 })
 }
 

@@ -84,7 +84,9 @@ impl Client {
             Some(roots) => builder.tls_certs_merge(roots),
             None => builder,
         };
-        let http = builder.build().map_err(|error| Error::config("apiUrl", format!("needs TLS, which can't be set up: {}", chain(error))))?;
+        let http = builder
+            .build()
+            .map_err(|error| Error::config("apiUrl", format!("needs TLS, which can't be set up: {}", chain(error))))?;
         Ok(Self { http, settings })
     }
 

@@ -79,7 +79,9 @@ impl Client {
                     wait: None,
                 })
             }
-            Credentials::Callback => TokenAnswer::Failed { problem: "no accessToken function is left".to_owned(), wait: None },
+            Credentials::Callback => {
+                TokenAnswer::Failed { problem: "no accessToken function is left".to_owned(), wait: None }
+            }
         }
     }
 
@@ -112,9 +114,14 @@ fn interpret(status: u16, body: &[u8], wait: Option<Duration>) -> TokenAnswer {
         return match serde_json::from_slice::<Granted>(body) {
             Ok(granted) if !granted.access_token.is_empty() => {
                 let life = granted.expires_in.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
-                TokenAnswer::granted(&granted.access_token, life.map(|life| Duration::from_secs_f64(life.min(172_800.0))))
+                TokenAnswer::granted(
+                    &granted.access_token,
+                    life.map(|life| Duration::from_secs_f64(life.min(172_800.0))),
+                )
             }
-            _ => TokenAnswer::Failed { problem: "the login host's answer holds no access_token".to_owned(), wait: None },
+            _ => {
+                TokenAnswer::Failed { problem: "the login host's answer holds no access_token".to_owned(), wait: None }
+            }
         };
     }
     let refused: Refused = serde_json::from_slice(body).unwrap_or_default();

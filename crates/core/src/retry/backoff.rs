@@ -36,7 +36,7 @@ mod tests {
     fn stays_between_floor_and_a_doubling_ceiling() {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(200), Duration::from_secs(30));
         let mut random = Random::from_seed(1);
-        for failures in 0..1_000 {
+        for failures in 0..1_000_u32 {
             let ceiling = Duration::from_millis(200 << failures.saturating_sub(1).min(20)).min(Duration::from_secs(30));
             let wait = backoff.wait(failures, &mut random);
             assert!(wait >= Duration::from_millis(100) && wait <= ceiling, "{failures}: {wait:?}");

@@ -167,8 +167,7 @@ impl Settings {
             route: route(&root)?,
             rates: rates(&root)?,
             retry: retry(&root)?,
-            ordering: root
-                .choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
+            ordering: root.choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
             queue: queue(&root)?,
             connections: connections(&root)?,
             dedupe: Duration::from_millis(root.integer("dedupeMs", 0..=7 * DAY_MS, DAY_MS)?),
@@ -264,8 +263,11 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
         }
         Some(Value::Object(_)) => {
             let object = root.object("route")?.ok_or_else(|| root.refuse("route", &rule))?;
-            let path = object.text("path", 1_024)?.ok_or_else(|| object.refuse("path", "a path such as \"/x/{conversationId}\""))?;
-            let route = Route::custom(path, object.text("textField", 128)?).map_err(|rule| object.refuse("path", rule))?;
+            let path = object
+                .text("path", 1_024)?
+                .ok_or_else(|| object.refuse("path", "a path such as \"/x/{conversationId}\""))?;
+            let route =
+                Route::custom(path, object.text("textField", 128)?).map_err(|rule| object.refuse("path", rule))?;
             object.integer("maxTextLength", 1..=1_000_000, 4_000)?;
             object.choice("array", &[("false", false)]).or_else(|_| match object.value("array") {
                 Some(Value::Bool(_)) => Ok(false),

@@ -75,9 +75,9 @@ impl<'a> Reader<'a> {
     pub(super) fn integer(&self, key: &'static str, range: RangeInclusive<u64>, default: u64) -> Result<u64, Error> {
         let value = match self.value(key) {
             None => default,
-            Some(value) => integer_of(value)
-                .filter(|number| range.contains(number))
-                .ok_or_else(|| self.refuse(key, format_args!("an integer from {} to {}", range.start(), range.end())))?,
+            Some(value) => integer_of(value).filter(|number| range.contains(number)).ok_or_else(|| {
+                self.refuse(key, format_args!("an integer from {} to {}", range.start(), range.end()))
+            })?,
         };
         self.note(key, value);
         Ok(value)
@@ -119,7 +119,9 @@ impl<'a> Reader<'a> {
         let Some(value) = self.value(key) else { return Ok(None) };
         value
             .as_str()
-            .filter(|text| !text.is_empty() && text.len() <= bytes_max && text.bytes().all(|byte| byte.is_ascii_graphic()))
+            .filter(|text| {
+                !text.is_empty() && text.len() <= bytes_max && text.bytes().all(|byte| byte.is_ascii_graphic())
+            })
             .map(Some)
             .ok_or_else(|| {
                 self.refuse_secret(key, format_args!("a string of 1 to {bytes_max} visible ASCII characters"))

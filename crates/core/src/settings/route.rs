@@ -113,7 +113,8 @@ fn value<'a>(message: &'a Message, name: &str) -> Result<&'a str, Error> {
 
 /// Splits a template; a phrase that follows "must be" when it is none.
 fn pieces(path: &str) -> Result<Vec<Piece>, &'static str> {
-    const RULE: &str = "a path that begins with one \"/\", of visible ASCII without \"?\", \"#\", \"\\\" and \"..\" segments";
+    const RULE: &str =
+        "a path that begins with one \"/\", of visible ASCII without \"?\", \"#\", \"\\\" and \"..\" segments";
     let plain = path.starts_with('/')
         && !path.starts_with("//")
         && path.len() <= 1_024

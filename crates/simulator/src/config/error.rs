@@ -40,6 +40,7 @@ impl ConfigError {
             return Self { message: format!("{field} is required, got nothing"), field };
         }
         match reason.split_once(", expected ") {
+            Some((_, "a sequence")) => Self::new(&*path, "a list", shown(&path, document)),
             Some((_, allowed)) => Self::new(&*path, allowed, shown(&path, document)),
             None => Self { message: format!("{path}: {reason}"), field: path },
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::choice::{Algorithm, ArrayAnswer, Fault, HeaderFamily, ResetFormat, RetryAfter, TokenFault};
 use super::number::{Real, Whole};
-use super::shape::{LatencyMs, OneOrMany, Range};
+use super::shape::{LatencyMs, Object, OneOrMany, Range};
 use super::{Config, ConfigError, Credentials, FaultRates, Others, Quota, Scripted, Span, Tls};
 
 /// A day in milliseconds, the longest window.
@@ -29,19 +29,19 @@ pub(super) struct Raw {
     retry_after_text: Option<bool>,
     latency_ms: Option<Range>,
     arrival_ms: Option<Range>,
-    faults: Option<RawFaults>,
-    script: Option<Vec<RawScripted>>,
+    faults: Option<Object<RawFaults>>,
+    script: Option<Vec<Object<RawScripted>>>,
     refuse: Option<bool>,
     token_life_ms: Option<Whole<1, 172_800_000>>,
-    credentials: Option<RawCredentials>,
+    credentials: Option<Object<RawCredentials>>,
     auth_required: Option<bool>,
-    token_throttle: Option<RawThrottle>,
+    token_throttle: Option<Object<RawThrottle>>,
     token_fault: Option<TokenFault>,
     max_body_bytes: Option<Whole<1, 67_108_864>>,
     poison_text: Option<String>,
     array_answer: Option<ArrayAnswer>,
-    others: Option<RawOthers>,
-    tls: Option<RawTls>,
+    others: Option<Object<RawOthers>>,
+    tls: Option<Object<RawTls>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,7 +108,7 @@ struct RawTls {
 impl Raw {
     pub(super) fn validate(self, json: Value) -> Result<Config, ConfigError> {
         let retry_after = self.retry_after.unwrap_or(RetryAfter::Right);
-        let (faults, slow_us) = self.faults.unwrap_or_default().validate()?;
+        let (faults, slow_us) = self.faults.map_or_else(RawFaults::default, |Object(raw)| raw).validate()?;
         Ok(Config {
             port: self.port.map_or(0, |port| port.0 as u16),
             host: host(self.host.as_deref())?,
@@ -126,21 +126,23 @@ impl Raw {
             script: script(self.script.unwrap_or_default())?,
             refuse: self.refuse.unwrap_or(false),
             token_life_us: self.token_life_ms.map_or(86_400_000, |ms| ms.0) * 1_000,
-            credentials: self.credentials.map(|raw| Credentials { id: raw.client_id, secret: raw.client_secret }),
+            credentials: self
+                .credentials
+                .map(|Object(raw)| Credentials { id: raw.client_id, secret: raw.client_secret }),
             auth_required: self.auth_required.unwrap_or(true),
             token_throttle: self
                 .token_throttle
-                .map(|raw| quota(raw.requests, raw.per_ms, Some(Algorithm::FixedWindow))),
+                .map(|Object(raw)| quota(raw.requests, raw.per_ms, Some(Algorithm::FixedWindow))),
             token_fault: self.token_fault,
             max_body_bytes: self.max_body_bytes.map_or(512_000, |bytes| bytes.0 as usize),
             poison_text: self.poison_text.filter(|text| !text.is_empty()),
             array_answer: self.array_answer.unwrap_or(ArrayAnswer::Status),
-            others: self.others.map(|raw| Others {
+            others: self.others.map(|Object(raw)| Others {
                 requests: raw.requests.0,
                 per_us: raw.per_ms.0 * 1_000,
                 burst: raw.burst.map_or(1, |burst| burst.0),
             }),
-            tls: self.tls.map(|raw| Tls { cert: raw.cert, key: raw.key }),
+            tls: self.tls.map(|Object(raw)| Tls { cert: raw.cert, key: raw.key }),
             json,
         })
     }
@@ -195,9 +197,9 @@ fn span(range: Range, field: &str) -> Result<Span, ConfigError> {
     Ok(Span { min_us: range.min.ms_to_us(), max_us: range.max.ms_to_us() })
 }
 
-fn script(list: Vec<RawScripted>) -> Result<BTreeMap<u64, Scripted>, ConfigError> {
+fn script(list: Vec<Object<RawScripted>>) -> Result<BTreeMap<u64, Scripted>, ConfigError> {
     let mut script = BTreeMap::new();
-    for (index, line) in list.into_iter().enumerate() {
+    for (index, Object(line)) in list.into_iter().enumerate() {
         let scripted =
             Scripted { fault: line.fault, status: line.status.map(|status| status.0 as u16), body: line.body };
         if scripted == Scripted::default() {

@@ -1,4 +1,5 @@
-//! The two "either … or …" shapes of the configuration. Serde's `untagged` would lose the path to the wrong field.
+//! Shapes of the configuration that serde's own would read too freely (a list as an object), or with errors that lose
+//! the path to the wrong field (`untagged`).
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,6 +9,30 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::number::Real;
+
+/// An object, and nothing else.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ObjectVisitor(PhantomData))
+    }
+}
 
 /// One object, or a list of them.
 #[derive(Debug)]
@@ -27,7 +52,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMany)
+        let list = Vec::<Object<T>>::deserialize(SeqAccessDeserializer::new(seq))?;
+        Ok(OneOrMany(list.into_iter().map(|Object(one)| one).collect()))
     }
 }
 

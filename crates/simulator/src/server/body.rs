@@ -4,9 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-/// Bytes of a body that is too long that are read and thrown away. A client that is still sending when the connection
-/// closes may lose the answer.
-const DISCARDED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Of a body that is too long, so many bytes are read and thrown away, so that its client comes to reading the answer.
+const DISCARDED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A body, or the start of one that is too long.
 pub(super) struct Read {
@@ -24,13 +23,14 @@ pub(super) async fn read(mut incoming: Incoming, kept_bytes_max: usize) -> hyper
         let Some(frame) = incoming.frame().await else { break };
         let Ok(chunk) = frame?.into_data() else { continue };
         read_bytes += chunk.len() as u64;
+        if read_bytes > kept_bytes_max as u64 + DISCARDED_BYTES_MAX {
+            return Ok(Read { bytes: join(&bytes, rest), complete: false });
+        }
         // Nearly every body is a single chunk, and needn't be copied.
         if bytes.is_empty() {
             bytes = chunk;
         } else if bytes.len() + rest.len() <= kept_bytes_max {
             rest.extend_from_slice(&chunk);
-        } else if read_bytes > DISCARDED_BYTES_MAX {
-            return Ok(Read { bytes: join(&bytes, rest), complete: false });
         }
     }
     Ok(Read { bytes: if rest.is_empty() { bytes } else { join(&bytes, rest) }, complete: true })

@@ -1,7 +1,6 @@
 //! One connection, to its good or bad end.
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -20,8 +19,11 @@ use super::exchange::exchange;
 use super::thread::Shared;
 use crate::model::Cut;
 
-/// How long a TLS handshake, and how long the last bytes of a connection may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a TLS handshake may take.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How long a client may go on sending when the server has said its last.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+const UNREAD_CHUNK_BYTES: usize = 16 * 1024;
 /// Not HTTP, whatever one does with it.
 const GARBAGE: &[u8] = b"\x00\xff\x13\x37 this is not HTTP \r\n\r\n\x01\x02";
 
@@ -63,7 +65,7 @@ pub(super) async fn serve(shared: Rc<Shared>, stream: TcpStream, acceptor: Optio
     let _opened = Opened::count(shared.clone());
     let _ = stream.set_nodelay(true);
     let Some(acceptor) = acceptor else { return requests(shared, stream).await };
-    if let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await {
+    if let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
         requests(shared, stream).await;
     }
 }
@@ -71,13 +73,13 @@ pub(super) async fn serve(shared: Rc<Shared>, stream: TcpStream, acceptor: Optio
 async fn requests(shared: Rc<Shared>, wire: impl Wire) {
     let cut = Rc::new(Cell::new(Cut::None));
     let service = service_fn(|request| Box::pin(exchange(shared.clone(), cut.clone(), request)));
-    let mut connection = http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(wire), service);
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(wire), service);
     let mut outage = pin!(shared.outage.notified());
     let mut ending = false;
     loop {
         tokio::select! {
             // Its error is either the client's, or our own cut.
-            _ = poll_fn(|context| connection.poll_without_shutdown(context)) => break,
+            _ = &mut connection => break,
             () = &mut outage, if !ending => {
                 ending = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
@@ -85,7 +87,7 @@ async fn requests(shared: Rc<Shared>, wire: impl Wire) {
         }
     }
     let wire = connection.into_parts().io.into_inner();
-    let _ = timeout(PATIENCE, end(wire, cut.get())).await;
+    let _ = timeout(LINGER_MAX, end(wire, cut.get())).await;
 }
 
 async fn end(mut wire: impl Wire, cut: Cut) -> io::Result<()> {
@@ -94,5 +96,11 @@ async fn end(mut wire: impl Wire, cut: Cut) -> io::Result<()> {
         Cut::Garbage => wire.write_all(GARBAGE).await?,
         Cut::None | Cut::After => {}
     }
-    wire.shutdown().await
+    wire.shutdown().await?;
+    // Closing on unread bytes resets the connection, and the answer may be lost with it.
+    if cut == Cut::None {
+        let mut unread = vec![0; UNREAD_CHUNK_BYTES];
+        while wire.read(&mut unread).await? > 0 {}
+    }
+    Ok(())
 }
