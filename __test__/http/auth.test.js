@@ -166,9 +166,36 @@ test('credentials that are withdrawn later, and given back', { timeout: LIMIT_MS
   })
   assert.equal(error.code, 'AUTH_REJECTED')
   await opened
+  assert.equal((await sender.explain(error.messageId)).state, 'queued')
   const delivered = event(sender, 'delivered', ({ id }) => id === error.messageId)
   await simulator.set({ credentials: CREDENTIALS })
   assert.equal((await delivered).attempts, 1)
+})
+
+test('what is on the wire when the credentials are refused is left to its answer', { timeout: LIMIT_MS }, async (t) => {
+  const held = []
+  let grants = true
+  const { url } = await serve(t, (request, response) => {
+    request.resume()
+    if (request.url === '/oauth/token') {
+      // A life so short that the next request needs another one.
+      return grants ? answerJson(response, 200, { access_token: 'x', expires_in: 0.001 }) : answerJson(response, 401, {})
+    }
+    held.push([request.headers['idempotency-key'] === 'refused' ? 401 : 200, response])
+  })
+  const sender = await open(t, url)
+  const flying = [sender.send(message('delivered')), sender.send(message('refused'))]
+  const called = sender.request({ method: 'GET', path: '/' })
+  const outcomes = Promise.allSettled([...flying, called])
+  await until(() => held.length === 3)
+  grants = false
+  assert.equal((await failure(sender.send(message('waits')))).code, 'AUTH_REJECTED')
+  assert.equal(sender.stats().queue.inFlight, 3)
+  for (const [status, response] of held) answerJson(response, status, {})
+  const [delivered, refused, answered] = await outcomes
+  assert.deepEqual([delivered.value?.status, answered.value?.status], [200, 200])
+  assert.deepEqual([refused.reason?.code, refused.reason?.messageId], ['AUTH_REJECTED', 'refused'])
+  assert.equal(sender.stats().queue.messages, 2)
 })
 
 test('a token endpoint that is throttled is asked again later, and nobody hears of it', { timeout: LIMIT_MS }, async (t) => {
