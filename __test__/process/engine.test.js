@@ -29,8 +29,8 @@ async function open(t, options) {
 /** What a worker thread's own `Sender.open` comes to. */
 async function openInWorker(options) {
   const worker = new Worker(join(CHILDREN, 'opening-worker.js'), { workerData: options })
-  const [answer] = await once(worker, 'message')
-  await once(worker, 'exit')
+  // Both from the start: a worker's last message and its end may come in one go.
+  const [[answer]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
   return answer
 }
 

@@ -126,9 +126,10 @@ test('the sender that opened the engine leaves first, the last one is a worker',
   const first = await Sender.open(options)
   const accepted = new Int32Array(new SharedArrayBuffer(4))
   const worker = startWorker({ options, accepted, index: 0, messages: 300, end: 'natural' })
+  const exited = once(worker, 'exit')
   await until(() => Atomics.load(accepted, 0) > 10)
   assert.deepEqual(await first.close({ timeoutMs: PATIENCE_MS }), { undelivered: 0 })
-  await once(worker, 'exit')
+  await exited
   assert.equal(accepted[0], 300)
   // Nobody is left; the engine delivers what it has.
   await until(() => simulator.ledger().uniqueIds === 300)
