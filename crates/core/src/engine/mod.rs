@@ -132,7 +132,8 @@ impl Engine {
     /// Waits for something to happen, and takes in what has happened meanwhile.
     async fn take_in(&mut self) {
         // Without anything to do, it wakes now and then to publish a budget that comes back.
-        let wake = [self.dispatcher.next_wake(), self.dispatcher.next_reading(self.clock.now())].into_iter().flatten().min();
+        let wake =
+            [self.dispatcher.next_wake(), self.dispatcher.next_reading(self.clock.now())].into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
         tokio::select! {
             Some(command) = self.inbox.recv() => self.command(command),
