@@ -5,6 +5,7 @@
 //   <!-- snippet: quick start -->                  runs as a module
 //   <!-- snippet: goes on in the quick start -->   runs inside the quick start, before its last line
 //   <!-- snippet: stands alone -->                 runs as a module
+//   <!-- snippet: adapters -->                     runs as a module, given an open `sender` and its `apiUrl`
 //   <!-- file: NAME -->                            is a file that the commands of the `sh` blocks find
 //
 // One thing alone is rewritten: the region becomes the URL of a simulator.
@@ -61,6 +62,9 @@ describe('README.md', () => {
     folder = fs.mkdtempSync(join(tmpdir(), 'spillway-readme-'))
     fs.mkdirSync(join(folder, 'node_modules'))
     fs.symlinkSync(ROOT, join(folder, 'node_modules/spillway'), 'junction')
+    for (const name of ['axios', 'purecloud-platform-client-v2']) {
+      fs.symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
+    }
     for (const { mark, text } of blocks) {
       const name = /^file: (\S+)$/.exec(mark ?? '')?.[1]
       if (name === undefined) continue
@@ -88,7 +92,7 @@ describe('README.md', () => {
   it('says of every block what it is', () => {
     assert.equal(marked('quick start').length, 1)
     for (const { language, mark, text } of blocks) {
-      const known = { js: /^snippet: (quick start|goes on in the quick start|stands alone)$/, json: /^file: / }[language]
+      const known = { js: /^snippet: (quick start|goes on in the quick start|stands alone|adapters)$/, json: /^file: / }[language]
       if (known !== undefined) assert.match(mark ?? 'no comment', known, text)
       else assert.ok(['sh', 'text'].includes(language), `a block in "${language}"`)
     }
@@ -115,6 +119,20 @@ describe('README.md', () => {
       assert.deepEqual([Number(arrived), Number(outOfOrder)], [150, 0])
       assert.ok(Number(most) <= 100, output)
     })
+  })
+
+  it('puts the code that people have inside the budget', async () => {
+    const [snippet] = marked('adapters')
+    const options = {
+      organization: 'adapters', apiUrl: simulator.url, credentials: CREDENTIALS, route: 'messaging', store: 'memory',
+      rateLimit: { requests: 100, perMs: 1_000 },
+    }
+    const around = [
+      "import { Sender } from 'spillway'",
+      `const apiUrl = ${JSON.stringify(simulator.url)}`,
+      `const sender = await Sender.open(${JSON.stringify(options)})`,
+    ]
+    assert.equal(await runModule('adapters', [...around, snippet, LAST_LINE].join('\n')), '200 200\n')
   })
 
   it('names commands that exist and work', async () => {

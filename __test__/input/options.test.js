@@ -257,8 +257,6 @@ describe('what is not available yet', () => {
       ['store', 'redis://localhost', 'store "redis:" is not available in this version: use "memory", which ends with the process'],
       ['store', `rediss://:${CANARY}@host`, 'store "rediss:" is not available in this version: use "memory", which ends with the process'],
       ['rateLimit', 'learn', 'rateLimit "learn" is not available in this version: give { requests, perMs }, or a list of them'],
-      ['batch.mode', 'array', 'batch.mode "array" is not available in this version: use "none"'],
-      ['batch.mode', 'merge', 'batch.mode "merge" is not available in this version: use "none"'],
     ]) {
       const error = await configError(withValue(path, value))
       assert.deepEqual([error.code, error.field, error.message], ['CONFIG_INVALID', path, message])
