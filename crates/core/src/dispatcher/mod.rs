@@ -5,7 +5,9 @@ mod answers;
 mod auth;
 mod deliver;
 mod drains;
+mod effect;
 mod ends;
+mod event;
 mod explain;
 mod gate;
 mod gather;
@@ -24,11 +26,12 @@ mod withdraw;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::auth::Auth;
 pub use self::auth::Generation;
 use self::drains::Drains;
+pub use self::effect::{Effect, Notice};
+pub use self::event::{Event, TokenNews};
 pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::gate::Gate;
 pub use self::gate::{AttemptId, Cause};
@@ -42,137 +45,14 @@ use self::waiting::WaitingRoom;
 use crate::batcher::{CostMeter, Limits};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::http::Shipment;
 use crate::lanes::{Lanes, Slot};
-use crate::message::{Submission, Ticket};
-use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Receipt};
+use crate::message::Ticket;
+use crate::outcome::DeadLetter;
 use crate::quota::Quota;
 use crate::random::Random;
-use crate::retry::{Answer, Breaker, RetryBudget};
+use crate::retry::{Breaker, RetryBudget};
 use crate::settings::{Ordering, Settings};
 use crate::stats::{Closure, Counters, Depth, Snapshot};
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event {
-    /// A caller hands over a message or request.
-    Submit(Submission),
-    /// A caller no longer waits, and wants it not to be sent.
-    Cancel(Ticket),
-    /// What came of an attempt.
-    Answered(AttemptId, Answer),
-    /// What came of a token fetch.
-    Token(TokenNews),
-    /// A dead letter is to be sent again.
-    Redrive(Ticket, Box<str>),
-    /// A dead letter is to be forgotten.
-    Drop(Ticket, Box<str>),
-    /// A caller wants to know when everything submitted so far is settled; until the time, if one is given.
-    Drain(Ticket, Option<Timestamp>),
-}
-
-/// What came of a token fetch; the token itself stays with the HTTP client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenNews {
-    /// A token, and its life if that is known.
-    Granted(Option<Duration>),
-    /// The credentials are wrong.
-    Refused(String),
-    /// Try later.
-    Failed {
-        /// What went wrong.
-        problem: String,
-        /// The wait that the login host asked for.
-        wait: Option<Duration>,
-    },
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Effect {
-    /// An `enqueue` or `redrive` settles.
-    Accepted {
-        /// Whose.
-        ticket: Ticket,
-        /// The message's id.
-        id: Box<str>,
-        /// Whether the id was known already.
-        duplicate: bool,
-    },
-    /// A message is delivered.
-    Delivered {
-        /// Whose promise it settles.
-        waiter: Option<Ticket>,
-        /// The receipt.
-        receipt: Receipt,
-        /// How long the delivering request took; none for a repetition of an older receipt, which is no news.
-        request: Option<Duration>,
-    },
-    /// A message became a dead letter.
-    Buried {
-        /// Whose promise it settles.
-        waiter: Option<Ticket>,
-        /// The letter's conversation.
-        conversation: Box<str>,
-        /// Why.
-        failure: DeliveryFailure,
-    },
-    /// A request is answered.
-    CallAnswered(Ticket, CallAnswer),
-    /// A promise is refused.
-    Failed(Ticket, Error),
-    /// An operation without a value is done.
-    Done(Ticket),
-    /// A drain ended; with how many messages left, when its time was up.
-    Drained(Ticket, Option<usize>),
-    /// Send this.
-    Send {
-        /// Its number, for the answer.
-        attempt: AttemptId,
-        /// The token to use.
-        generation: Generation,
-        /// The request.
-        shipment: Shipment,
-    },
-    /// Nobody waits for this attempt any more: cut it.
-    Cut(AttemptId),
-    /// Ask for a token.
-    FetchToken,
-    /// Tell whoever listens.
-    Notice(Notice),
-}
-
-/// News for listeners.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The organisation pauses.
-    Throttled {
-        /// Where the length comes from.
-        reason: &'static str,
-        /// Until when.
-        until: Timestamp,
-        /// How long from now.
-        pause: Duration,
-        /// Whether it is longer than `maxPauseMs`.
-        long: bool,
-    },
-    /// The pause is over: a probe was accepted.
-    Resumed {
-        /// How long it was.
-        paused: Duration,
-    },
-    /// An outage begins or ends.
-    Outage {
-        /// `breaker` or `auth`.
-        reason: &'static str,
-        /// What went wrong.
-        problem: String,
-        /// Whether it begins.
-        open: bool,
-    },
-    /// The outbox is empty.
-    Empty,
-}
 
 /// A request on the wire.
 #[derive(Debug)]

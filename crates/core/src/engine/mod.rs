@@ -1,5 +1,6 @@
 //! The engine of an organisation: a task on the engine thread that feeds the dispatcher and performs its effects.
 
+mod perform;
 pub(crate) mod registry;
 mod runtime;
 pub mod sink;
@@ -21,7 +22,7 @@ use crate::http::{Client, TokenAnswer};
 use crate::message::{Submission, Ticket};
 use crate::random::Random;
 use crate::retry::Answer;
-use crate::settings::{Credentials, Settings};
+use crate::settings::Settings;
 
 /// Commands that are taken in before the dispatcher looks at the lanes.
 const COMMANDS_PER_TURN: usize = 256;
@@ -277,136 +278,6 @@ impl Engine {
             GivenToken::Token(header, lifetime) => TokenAnswer::Granted { header, lifetime },
             GivenToken::Refused(problem) => TokenAnswer::Refused(problem),
         });
-    }
-
-    fn perform(&mut self) {
-        for effect in std::mem::take(&mut self.effects) {
-            self.perform_one(effect);
-        }
-    }
-
-    fn perform_one(&mut self, effect: Effect) {
-        match effect {
-            Effect::Accepted { ticket, id, duplicate } => {
-                self.complete(ticket.handle, Completion::Accepted { ticket: ticket.number, id, duplicate });
-            }
-            Effect::Delivered { waiter, receipt, request } => {
-                if let Some(request) = request {
-                    self.measure(receipt.queued, request);
-                    self.happen("delivered", || Happening::Delivered(receipt.clone()));
-                }
-                if let Some(ticket) = waiter {
-                    self.complete(ticket.handle, Completion::Delivered(ticket.number, receipt));
-                }
-            }
-            Effect::Buried { waiter, conversation, failure } => {
-                let now = self.clock.now();
-                self.happen("deadLetter", || Happening::DeadLetter(conversation.clone(), failure.clone(), now));
-                if let Some(ticket) = waiter {
-                    let error = Error::Delivery(Box::new(failure));
-                    self.complete(ticket.handle, Completion::Failed(ticket.number, error));
-                }
-            }
-            Effect::CallAnswered(ticket, answer) => {
-                self.complete(ticket.handle, Completion::Answered(ticket.number, answer));
-            }
-            Effect::Failed(ticket, error) => self.complete(ticket.handle, Completion::Failed(ticket.number, error)),
-            Effect::Done(ticket) => self.complete(ticket.handle, Completion::Done(ticket.number)),
-            Effect::Drained(ticket, left) => self.drained(ticket, left),
-            Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment),
-            Effect::Cut(attempt) => {
-                if let Some(wire) = self.in_flight.remove(&attempt) {
-                    wire.task.abort();
-                }
-            }
-            Effect::FetchToken => self.fetch_token(),
-            Effect::Notice(notice) => {
-                let name = Happening::Notice(notice.clone()).name();
-                self.happen(name, || Happening::Notice(notice.clone()));
-            }
-        }
-    }
-
-    fn measure(&mut self, queued: Duration, request: Duration) {
-        let mut published = lock(&self.published);
-        published.latencies.queued.record(queued);
-        published.latencies.request.record(request);
-        published.latencies.total.record(queued + request);
-    }
-
-    fn send(&mut self, attempt: AttemptId, shipment: crate::http::Shipment) {
-        // The dispatcher sends only with a token; the newest is as good as the one it counted with.
-        let Some(token) = self.token.clone() else { return };
-        let listening = self.guests.values().any(|guest| guest.interest.has("request"));
-        let end = listening.then(|| Box::new(RequestEnd::of(&shipment, self.clock.now())));
-        let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
-        let task = tokio::spawn(async move {
-            let answer = client.send(shipment, token).await;
-            let _ = reporter.send(Report::Answer(attempt, answer));
-        });
-        self.in_flight.insert(attempt, OnTheWire { task: task.abort_handle(), end });
-    }
-
-    fn request_ended(&mut self, mut end: Box<RequestEnd>, answer: &Answer) {
-        end.took = self.clock.now().since(end.started_at);
-        match answer {
-            Answer::Answered { response, .. } | Answer::TooLarge { response, .. } => {
-                end.status = Some(response.status);
-                end.correlation_id.clone_from(&response.correlation_id);
-            }
-            Answer::Unsent { problem } | Answer::Unanswered { problem } => end.problem = Some(problem.clone()),
-        }
-        self.happen("request", || Happening::Request(end.clone()));
-    }
-
-    fn fetch_token(&mut self) {
-        if self.settings.credentials == Credentials::Callback {
-            self.callback += 1;
-            self.callback_open = true;
-            self.ask_again_for_token();
-            let (number, reporter) = (self.callback, self.reporter.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(CALLBACK_TIMEOUT).await;
-                let _ = reporter.send(Report::CallbackLate(number));
-            });
-            return;
-        }
-        let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
-        tokio::spawn(async move {
-            let _ = reporter.send(Report::Token(client.token().await));
-        });
-    }
-
-    /// Asks a guest's function for the token that is wanted; another guest's when the one that was asked has left.
-    fn ask_again_for_token(&mut self) {
-        if self.callback_open
-            && let Some(handle) = self.guests.keys().min().copied()
-        {
-            self.complete(handle, Completion::TokenWanted(self.callback));
-        }
-    }
-
-    fn drained(&mut self, ticket: Ticket, left: Option<usize>) {
-        let completion = match (self.drains.remove(&ticket), left) {
-            (Some(Drain::Close), left) => return self.close(ticket, left.unwrap_or(0)),
-            (Some(Drain::Plain(timeout)), Some(undelivered)) => {
-                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                Completion::Failed(ticket.number, Error::DrainTimeout { undelivered, timeout_ms })
-            }
-            _ => Completion::Done(ticket.number),
-        };
-        self.complete(ticket.handle, completion);
-    }
-
-    /// The guest leaves before it is told so: who hears that the last sender has closed may open one with other options.
-    fn close(&mut self, ticket: Ticket, left: usize) {
-        self.complete(ticket.handle, Completion::Closed(ticket.number, left));
-        let Some(guest) = self.take_out(ticket.handle) else { return };
-        self.closed = self.guests.is_empty();
-        if self.closed {
-            self.retire();
-        }
-        guest.sink.complete(guest.completions, &self.clock);
     }
 
     fn complete(&mut self, handle: u32, completion: Completion) {

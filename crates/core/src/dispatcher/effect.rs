@@ -1,0 +1,97 @@
+//! What the dispatcher wants done.
+
+use std::time::Duration;
+
+use super::{AttemptId, Generation};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::http::Shipment;
+use crate::message::Ticket;
+use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// An `enqueue` or `redrive` settles.
+    Accepted {
+        /// Whose.
+        ticket: Ticket,
+        /// The message's id.
+        id: Box<str>,
+        /// Whether the id was known already.
+        duplicate: bool,
+    },
+    /// A message is delivered.
+    Delivered {
+        /// Whose promise it settles.
+        waiter: Option<Ticket>,
+        /// The receipt.
+        receipt: Receipt,
+        /// How long the delivering request took; none for a repetition of an older receipt, which is no news.
+        request: Option<Duration>,
+    },
+    /// A message became a dead letter.
+    Buried {
+        /// Whose promise it settles.
+        waiter: Option<Ticket>,
+        /// The letter's conversation.
+        conversation: Box<str>,
+        /// Why.
+        failure: DeliveryFailure,
+    },
+    /// A request is answered.
+    CallAnswered(Ticket, CallAnswer),
+    /// A promise is refused.
+    Failed(Ticket, Error),
+    /// An operation without a value is done.
+    Done(Ticket),
+    /// A drain ended; with how many messages left, when its time was up.
+    Drained(Ticket, Option<usize>),
+    /// Send this.
+    Send {
+        /// Its number, for the answer.
+        attempt: AttemptId,
+        /// The token to use.
+        generation: Generation,
+        /// The request.
+        shipment: Shipment,
+    },
+    /// Nobody waits for this attempt any more: cut it.
+    Cut(AttemptId),
+    /// Ask for a token.
+    FetchToken,
+    /// Tell whoever listens.
+    Notice(Notice),
+}
+
+/// News for listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The organisation pauses.
+    Throttled {
+        /// Where the length comes from.
+        reason: &'static str,
+        /// Until when.
+        until: Timestamp,
+        /// How long from now.
+        pause: Duration,
+        /// Whether it is longer than `maxPauseMs`.
+        long: bool,
+    },
+    /// The pause is over: a probe was accepted.
+    Resumed {
+        /// How long it was.
+        paused: Duration,
+    },
+    /// An outage begins or ends.
+    Outage {
+        /// `breaker` or `auth`.
+        reason: &'static str,
+        /// What went wrong.
+        problem: String,
+        /// Whether it begins.
+        open: bool,
+    },
+    /// The outbox is empty.
+    Empty,
+}

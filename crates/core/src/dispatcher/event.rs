@@ -1,0 +1,43 @@
+//! What the world tells the dispatcher.
+
+use std::time::Duration;
+
+use super::AttemptId;
+use crate::clock::Timestamp;
+use crate::message::{Submission, Ticket};
+use crate::retry::Answer;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A caller hands over a message or request.
+    Submit(Submission),
+    /// A caller no longer waits, and wants it not to be sent.
+    Cancel(Ticket),
+    /// What came of an attempt.
+    Answered(AttemptId, Answer),
+    /// What came of a token fetch.
+    Token(TokenNews),
+    /// A dead letter is to be sent again.
+    Redrive(Ticket, Box<str>),
+    /// A dead letter is to be forgotten.
+    Drop(Ticket, Box<str>),
+    /// A caller wants to know when everything submitted so far is settled; until the time, if one is given.
+    Drain(Ticket, Option<Timestamp>),
+}
+
+/// What came of a token fetch; the token itself stays with the HTTP client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenNews {
+    /// A token, and its life if that is known.
+    Granted(Option<Duration>),
+    /// The credentials are wrong.
+    Refused(String),
+    /// Try later.
+    Failed {
+        /// What went wrong.
+        problem: String,
+        /// The wait that the login host asked for.
+        wait: Option<Duration>,
+    },
+}
