@@ -85,7 +85,7 @@ export interface AccessTokenCredentials {
 /**
  * A messaging route of the API (all are POST):
  * - `messaging`: `/api/v2/messaging/conversations/{conversationId}/messages`
- * - `messaging-array`: `/v2/conversations/messages`
+ * - `messaging-array`: `/v2/conversations/messages`, which takes an array: a single message is wrapped in an array of one
  * - `open-inbound`: `/api/v2/conversations/messages/{integrationId}/inbound/open/message`
  * - `open-event`: `/api/v2/conversations/messages/{integrationId}/inbound/open/event`
  * - `open-receipt`: `/api/v2/conversations/messages/{integrationId}/inbound/open/receipt`
@@ -104,11 +104,17 @@ export interface CustomRoute {
    * Begins with one `/`, has no query, no `.` and `..` segments. 1 to 1,024 bytes.
    */
   path: string
-  /** The body's field that holds the text; for merging. 1 to 128 bytes. */
+  /** The body's field that holds the text; {@link BatchOptions.mode} `'merge'` needs it. 1 to 128 bytes. */
   textField?: string
-  /** Whether the route takes an array of messages; for batches. Default `false`. */
+  /**
+   * Whether the body is an array of messages; {@link BatchOptions.mode} `'array'` needs it, and `'merge'` can't be used with
+   * it. A single message is wrapped in an array of one, in every mode. Default `false`.
+   */
   array?: boolean
-  /** The longest text that the route takes, in characters; for merging. 1 to 1,000,000. Default 4,000. */
+  /**
+   * The longest text that merging makes, counted in {@link BatchOptions.textUnits}. A longer text of a single message is sent
+   * as it is. 1 to 1,000,000. Default 2,000, which the presets have, too.
+   */
   maxTextLength?: number
 }
 
@@ -122,19 +128,58 @@ export interface RateLimit {
   burst?: number
 }
 
-/** How messages are joined into requests. */
+/**
+ * How messages are joined into requests. Each message settles on its own, whatever travelled with it.
+ *
+ * A batch that is refused with 413 or 400 is halved until it passes or one message is at fault, which alone becomes a dead
+ * letter: one among N costs at most 2·log2(N)+2 requests. The size that passed a 413 is remembered, and a larger one is tried
+ * again later. A batch whose outcome is unknown is repeated with the same messages, the same body and the same
+ * `idempotency-key` header; a message that is withdrawn or expires meanwhile stays in it. An answer of 429 takes a batch
+ * apart; whatever of it is to go again may go in other company.
+ */
 export interface BatchOptions {
   /**
    * - `'none'` (default): one request a message.
-   * - `'array'`, `'merge'`: not available in this version; a {@link ConfigError}.
+   * - `'array'`: a JSON array of the bodies of messages with the same path, at most one of a conversation unless
+   *   `arrayOrdered`. Only on a route that takes one (`messaging-array`, or `route.array`); else a {@link ConfigError}.
+   *   An answer of 2xx holds for all; or it lists a status for each, as an array or as `results`, `items`, `entities`,
+   *   `messages` or `responses` of an object, by `id`, `messageId` or `requestId`, else by position. A message about which
+   *   such a list says nothing certain has an unknown outcome ({@link RetryOptions.ambiguous}).
+   * - `'merge'`: texts of one conversation that wait join by a newline into the text field of one body. Never with other
+   *   fields that differ, never with attachments (`content`, `attachments`, `mediaIds`, `messagingTemplate`). The first text
+   *   of an idle conversation leaves at once. Only on a route with a text field that takes no array; else a
+   *   {@link ConfigError}.
    */
   mode?: 'none' | 'array' | 'merge'
-  /** Messages in one request. 1 to 10,000. Default 10. */
+  /**
+   * Messages in one request. 1 to 10,000. Default 10 with `'array'`; 1,000 with `'merge'`, where the length of the text bounds
+   * a batch.
+   */
   maxMessages?: number
-  /** Bytes of one request's body. 1,024 to 16,777,216. Default 256,000. */
+  /**
+   * Bytes of one request's body, exact, brackets and commas included. A message that exceeds it by itself rejects with
+   * `MESSAGE_INVALID`, except with `'none'`. 1,024 to 16,777,216. Default 256,000.
+   */
   maxBytes?: number
-  /** How long a batch waits for more messages, in milliseconds. 0 to 60,000. Default 500. */
+  /**
+   * How long a message waits for others to fill an array, at most, in milliseconds. A `drain` or `close` ends the wait;
+   * `request()` isn't held up by it. Without effect in other modes. 0 to 60,000. Default 500.
+   */
   lingerMs?: number
+  /**
+   * The server handles an array in its order, so that it may hold several messages of one conversation. Default `false`.
+   */
+  arrayOrdered?: boolean
+  /** What the server counts in a text: UTF-16 code units (default), Unicode code points, or bytes of UTF-8. For merging. */
+  textUnits?: 'utf16' | 'codepoints' | 'bytes'
+  /**
+   * What a request costs of the quota:
+   * - `'request'` (default): one.
+   * - `'message'`: one for each message in it; a batch is then no larger than what the budget holds.
+   * - `'learn'`: begins with `'request'`, and follows the count that the server tells in its headers (`inin-ratelimit-count`,
+   *   or limit and remaining of the others) whenever a batch is alone on the wire between two of them.
+   */
+  cost?: 'request' | 'message' | 'learn'
 }
 
 /** When a failed message is tried again. An answer of 429 or 401 spends no attempt. */
@@ -228,12 +273,17 @@ export interface Receipt {
   body: any
   /** Attempts that were made; answers of 429 and 401 don't count. */
   attempts: number
-  /** Messages that travelled in the same request. */
+  /** Messages that travelled in the same request, this one included. */
   batchSize: number
   /** Milliseconds from acceptance to the start of the request that delivered it. */
   queuedMs: number
   /** `ININ-Correlation-Id` of the answer: what Genesys support asks for. */
   correlationId: string | null
+  /**
+   * There, and true, when a message of this id was handed over before: it was sent once, and this repeats its receipt. Of one
+   * that was delivered earlier only `status` and `attempts` are remembered.
+   */
+  duplicate?: boolean
 }
 
 /** What `enqueue` resolves with. */

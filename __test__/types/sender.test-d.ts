@@ -17,9 +17,11 @@ const all: SenderOptions = {
   ...base,
   apiUrl: 'https://api.example', loginUrl: 'https://login.example',
   credentials: { accessToken: async () => 'token' },
-  route: { path: '/x/{conversationId}/y', textField: 'text', array: false, maxTextLength: 4_000 },
+  route: { path: '/x/{conversationId}/y', textField: 'text', array: false, maxTextLength: 2_000 },
   rateLimit: [{ requests: 10, perMs: 1_000, burst: 5 }, { requests: 300, perMs: 60_000 }],
-  batch: { mode: 'none', maxMessages: 10, maxBytes: 256_000, lingerMs: 500 },
+  batch: {
+    mode: 'none', maxMessages: 10, maxBytes: 256_000, lingerMs: 500, arrayOrdered: false, textUnits: 'utf16', cost: 'request',
+  },
   retry: { maxAttempts: 10, maxAgeMs: 600_000, ambiguous: 'fail', maxPauseMs: 180_000 },
   ordering: 'none',
   queue: { maxMessages: 1, maxBytes: 1_024, whenFull: 'reject' },
@@ -28,6 +30,15 @@ const all: SenderOptions = {
 }
 const file: SenderOptions = { ...base, store: 'file:./outbox.db', rateLimit: 'learn', batch: { mode: 'merge' } }
 
+const array: SenderOptions = { ...base, route: 'messaging-array', batch: { mode: 'array', arrayOrdered: true, cost: 'learn' } }
+const merge: SenderOptions = { ...base, batch: { mode: 'merge', textUnits: 'codepoints', cost: 'message' } }
+
+// @ts-expect-error no such mode
+const noMode: SenderOptions = { ...base, batch: { mode: 'bulk' } }
+// @ts-expect-error no such unit
+const noUnits: SenderOptions = { ...base, batch: { mode: 'merge', textUnits: 'chars' } }
+// @ts-expect-error a cost is a word
+const noCost: SenderOptions = { ...base, batch: { cost: 2 } }
 // @ts-expect-error a store must be chosen
 const noStore: SenderOptions = { organization: 'a', credentials, route: 'messaging', rateLimit: { requests: 1, perMs: 1 } }
 // @ts-expect-error no such region
@@ -61,7 +72,9 @@ async function members(): Promise<void> {
   expect<Equal<ReturnType<typeof sender.drain>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.close>, Promise<{ undelivered: number }>>>()
 
-  await sender.send(message, { signal })
+  const receipt = await sender.send(message, { signal })
+  expect<Equal<typeof receipt.duplicate, boolean | undefined>>()
+  expect<Equal<typeof receipt.batchSize, number>>()
   await sender.enqueue({ ...message, id: 'i', params: { a: 'b' }, priority: 1, expiresInMs: 1, notBefore: new Date() })
   await sender.send({ conversationId: 'c', body: null, notBefore: 0 })
   // @ts-expect-error a body is required
@@ -120,4 +133,4 @@ function stats(sender: Sender): void {
   outage.reason
 }
 
-export { all, both, events, file, members, noRegion, noRoute, noStore, noSuchStore, stats, unknownKey }
+export { all, array, both, events, file, members, merge, noCost, noMode, noRegion, noRoute, noStore, noSuchStore, noUnits, stats, unknownKey }
