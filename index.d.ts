@@ -279,7 +279,10 @@ export interface Receipt {
   queuedMs: number
   /** `ININ-Correlation-Id` of the answer: what Genesys support asks for. */
   correlationId: string | null
-  /** There, and true, when a message of this id was handed over before: it was sent once, and this repeats its receipt. */
+  /**
+   * There, and true, when a message of this id was handed over before: it was sent once, and this repeats its receipt. Of one
+   * that was delivered earlier only `status` and `attempts` are remembered.
+   */
   duplicate?: boolean
 }
 
