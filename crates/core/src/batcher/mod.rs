@@ -8,6 +8,7 @@ mod items;
 mod key;
 mod limits;
 mod merge;
+mod text;
 
 pub use self::array::{ArraySize, join};
 pub use self::cost::CostMeter;
