@@ -44,6 +44,7 @@ fn submission(number: u64, with_id: bool) -> Submission {
             conversation: format!("02c4365b-e5bc-47e6-85ad-{:012}", number % CONVERSATIONS).into(),
             params: None,
             body: body.into(),
+            traceparent: None,
         }),
         priority: 0,
         expires_at: None,
