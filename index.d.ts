@@ -393,12 +393,13 @@ export interface ExplanationReason {
    * - `pause`: the server said 429
    * - `retry`: it failed, and waits for its next attempt
    * - `notBefore`: its time hasn't come
+   * - `batch`: it waits up to `batch.lingerMs` for others to fill an array
    * - `auth`: the credentials were refused
    * - `outage`: too many requests failed; the circuit breaker is open
    * - `connections`: all connections are busy
    * - `capacity`: the outbox is full
    */
-  kind: 'lane' | 'budget' | 'pause' | 'retry' | 'notBefore' | 'auth' | 'outage' | 'connections' | 'capacity'
+  kind: 'lane' | 'budget' | 'pause' | 'retry' | 'notBefore' | 'batch' | 'auth' | 'outage' | 'connections' | 'capacity'
   /** The same as a sentence. */
   detail: string
   /** When it ends, in epoch milliseconds, if that is known. */
