@@ -162,8 +162,9 @@ export interface BatchOptions {
    */
   maxBytes?: number
   /**
-   * How long a message waits for others to fill an array, at most, in milliseconds. A `drain` or `close` ends the wait;
-   * `request()` isn't held up by it. Without effect in other modes. 0 to 60,000. Default 500.
+   * How long a message waits for others to fill an array, at most, in milliseconds; and how long, while the budget is short,
+   * an array that isn't full waits for answers that are due, since more of its conversations may join it then. A `drain` or
+   * `close` ends the wait; `request()` isn't held up by it. Without effect in other modes. 0 to 60,000. Default 500.
    */
   lingerMs?: number
   /**

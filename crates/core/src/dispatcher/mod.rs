@@ -214,6 +214,8 @@ pub struct Dispatcher {
     accepted: u64,
     opened_at: Timestamp,
     auth_problem: Option<String>,
+    /// Since when an array waits half empty for answers that are due.
+    half_empty_since: Option<Timestamp>,
     /// When the budget or the token allows the next start; what else may start is decided by events.
     start_at: Option<Timestamp>,
     counters: Counters,
@@ -246,6 +248,7 @@ impl Dispatcher {
             accepted: 0,
             opened_at: now,
             auth_problem: None,
+            half_empty_since: None,
             start_at: None,
             counters: Counters::default(),
             settings,
