@@ -162,8 +162,9 @@ export interface BatchOptions {
    */
   maxBytes?: number
   /**
-   * How long a message waits for others to fill an array, at most, in milliseconds. A `drain` or `close` ends the wait;
-   * `request()` isn't held up by it. Without effect in other modes. 0 to 60,000. Default 500.
+   * How long a message waits for others to fill an array, at most, in milliseconds; and how long, while the budget is short,
+   * an array that isn't full waits for answers that are due, since more of its conversations may join it then. A `drain` or
+   * `close` ends the wait; `request()` isn't held up by it. Without effect in other modes. 0 to 60,000. Default 500.
    */
   lingerMs?: number
   /**
@@ -393,12 +394,13 @@ export interface ExplanationReason {
    * - `pause`: the server said 429
    * - `retry`: it failed, and waits for its next attempt
    * - `notBefore`: its time hasn't come
+   * - `batch`: it waits up to `batch.lingerMs` for others to fill an array
    * - `auth`: the credentials were refused
    * - `outage`: too many requests failed; the circuit breaker is open
    * - `connections`: all connections are busy
    * - `capacity`: the outbox is full
    */
-  kind: 'lane' | 'budget' | 'pause' | 'retry' | 'notBefore' | 'auth' | 'outage' | 'connections' | 'capacity'
+  kind: 'lane' | 'budget' | 'pause' | 'retry' | 'notBefore' | 'batch' | 'auth' | 'outage' | 'connections' | 'capacity'
   /** The same as a sentence. */
   detail: string
   /** When it ends, in epoch milliseconds, if that is known. */

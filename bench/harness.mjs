@@ -8,11 +8,17 @@ import { fileURLToPath } from 'node:url'
 const ROOT = new URL('../', import.meta.url)
 const PEAKS = [new URL('../shared/data/webchat-peak.jsonl', ROOT), new URL('examples/webchat-peak.jsonl', ROOT)]
 
-/** The recorded peak, each id once: the one beside the repository when it is there, else that of the examples. */
-export function peak() {
+/**
+ * `count` messages of the recorded peak, each id once: the one beside the repository when it is there, else that of the
+ * examples as often as it takes, each time in other conversations.
+ */
+export function peak(count = 10_000) {
   const text = readFileSync(PEAKS.find((file) => existsSync(file)), 'utf8')
   const rows = text.trimEnd().split('\n').map((line) => JSON.parse(line))
-  return [...new Map(rows.map((row) => [row.id, row])).values()]
+  const once = [...new Map(rows.map((row) => [row.id, row])).values()]
+  const copy = (row, n) => ({ ...row, id: `${row.id}/${n}`, conversationId: `${row.conversationId}/${n}` })
+  const copies = Array.from({ length: Math.ceil(count / once.length) }, (_, n) => (n === 0 ? once : once.map((row) => copy(row, n))))
+  return copies.flat().slice(0, count)
 }
 
 /** The value below which a share of the values lies. */

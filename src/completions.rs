@@ -132,6 +132,7 @@ fn hold_data(hold: Hold, until: Option<Timestamp>, clock: &Clock) -> Value {
         Hold::Pause => ("pause", "the organisation pauses after a 429".to_owned()),
         Hold::Retry => ("retry", "its last attempt failed".to_owned()),
         Hold::NotBefore => ("notBefore", "it is not to be sent before its notBefore".to_owned()),
+        Hold::Company => ("batch", "others may come to share its request".to_owned()),
         Hold::Auth => ("auth", "there is no valid access token".to_owned()),
         Hold::Outage => ("outage", "the server does not answer as it should".to_owned()),
         Hold::Connections => ("connections", "as many requests are on the wire as connections.max allows".to_owned()),

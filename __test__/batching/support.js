@@ -9,16 +9,25 @@ const http = require('../http/support.js')
 
 /** Beside the repository when it is there, else the smaller one that comes with it. */
 const PEAKS = [path.join(http.ROOT, '../shared/data/webchat-peak.jsonl'), path.join(http.ROOT, 'examples/webchat-peak.jsonl')]
+/** The figures are for a backlog of this size. */
+const PEAK_MESSAGES = 10_000
 const TOKEN = { accessToken: 'token-of-the-tests' }
 
 let rows = null
 
-/** The recorded peak: rows of `{ id, conversationId, seq, from, text, … }`, each id once. */
+/**
+ * The recorded peak: rows of `{ id, conversationId, seq, from, text, … }`, each id once; a smaller one as often as it takes,
+ * each time in other conversations.
+ */
 function peak() {
   if (rows === null) {
     const text = fs.readFileSync(PEAKS.find((file) => fs.existsSync(file)), 'utf8')
     const all = text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line))
-    rows = [...new Map(all.map((row) => [row.id, row])).values()]
+    const once = [...new Map(all.map((row) => [row.id, row])).values()]
+    const copy = (row, n) => ({ ...row, id: `${row.id}/${n}`, conversationId: `${row.conversationId}/${n}` })
+    rows = once
+    for (let n = 1; rows.length < PEAK_MESSAGES; n++) rows = [...rows, ...once.map((row) => copy(row, n))]
+    rows = rows.slice(0, PEAK_MESSAGES)
   }
   return rows
 }

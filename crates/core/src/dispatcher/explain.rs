@@ -33,6 +33,8 @@ pub enum Hold {
     Retry,
     /// Its own `notBefore`.
     NotBefore,
+    /// Others may come to share its request.
+    Company,
     /// There is no access token, or the credentials are refused.
     Auth,
     /// The server is down.
@@ -97,7 +99,10 @@ impl Dispatcher {
             State::Parked { .. } | State::Bound | State::InFlight => (0, 0),
         };
         let in_flight = entry.state == State::InFlight;
-        let holds = if in_flight { Vec::new() } else { self.holds(now, entry, ahead_in_lane) };
+        let mut holds = if in_flight { Vec::new() } else { self.holds(now, entry, ahead_in_lane) };
+        if entry.state == State::Queued && ahead_in_lane == 0 {
+            holds.extend(self.lingers(now, entry.lane, slot).map(|until| (Hold::Company, Some(until))));
+        }
         let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
         Explanation {
             conversation: conversation(&entry.cargo),

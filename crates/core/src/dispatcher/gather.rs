@@ -24,6 +24,29 @@ impl Dispatcher {
         waits.then_some(until)
     }
 
+    /// Until when an array waits half empty, though its messages have waited long enough: while the budget is short of what
+    /// the outbox needs, for answers that are due, since they let go of more. Nobody is later for it: requests are what is
+    /// scarce, and this one carries more.
+    pub(super) fn spares_budget(&mut self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
+        let entry = self.outbox.get(slot);
+        let is_first_attempt = matches!(entry.cargo, Cargo::Message(_)) && entry.attempts == 0;
+        let requests = self.lanes.queued() / self.batch_limits.messages();
+        let more_is_due = self.lanes.queued() > self.lanes.offered() && !self.attempts.is_empty();
+        let waits = self.settings.batch.mode == BatchMode::Array
+            && is_first_attempt
+            && more_is_due
+            && !self.cost.is_per_message()
+            && !self.drains.is_waiting()
+            && requests > self.quota.available(now) as usize
+            && !self.fills_an_array(lane);
+        if !waits {
+            self.half_empty_since = None;
+            return None;
+        }
+        let until = self.half_empty_since.get_or_insert(now).after(self.settings.batch.linger);
+        (until > now).then_some(until)
+    }
+
     /// Whether what may go with the head of this lane is as much as an array takes.
     fn fills_an_array(&self, lane: LaneId) -> bool {
         let per_conversation = self.settings.route.names_conversation();

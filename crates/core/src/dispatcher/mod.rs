@@ -99,6 +99,8 @@ pub struct Dispatcher {
     auth_problem: Option<String>,
     /// Listeners know of an outage, and want to know when it ends.
     outage_told: bool,
+    /// Since when an array waits half empty for answers that are due.
+    half_empty_since: Option<Timestamp>,
     /// When the budget or the token allows the next start; what else may start is decided by events.
     start_at: Option<Timestamp>,
     counters: Counters,
@@ -133,6 +135,7 @@ impl Dispatcher {
             opened_at: now,
             auth_problem: None,
             outage_told: false,
+            half_empty_since: None,
             start_at: None,
             counters: Counters::default(),
             settings,

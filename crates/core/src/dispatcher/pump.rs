@@ -71,7 +71,8 @@ impl Dispatcher {
             if self.park_if_early(now, slot, false) {
                 continue;
             }
-            let Some(until) = self.lingers(now, lane, slot) else { return Some(Candidate::Turn) };
+            let until = self.lingers(now, lane, slot).or_else(|| self.spares_budget(now, lane, slot));
+            let Some(until) = until else { return Some(Candidate::Turn) };
             self.look_again(until);
             // The token comes while the array waits, not after it.
             self.access(now, effects);
@@ -190,6 +191,7 @@ impl Dispatcher {
         let cost = self.cost.of(load.members.len()).min(self.quota.cost_max());
         self.quota.take(cost);
         self.cost.started();
+        self.half_empty_since = None;
         let mut is_retry = false;
         for slot in &load.members {
             let entry = self.outbox.get_mut(*slot);

@@ -38,7 +38,8 @@ struct Lane {
     conversation: Option<Box<str>>,
     queue: Queue,
     outstanding: u32,
-    /// Messages of it that count as on offer.
+    /// How many messages of it are counted as waiting, and as on offer.
+    queued: u32,
     offered: u32,
 }
 
@@ -57,7 +58,8 @@ pub struct Lanes {
     links: Links,
     ready: Ready,
     ordered: bool,
-    /// Conversations of which a message may go, and all the messages that wait in them.
+    /// Messages that wait in conversations; conversations of which one may go, and the messages that wait in these.
+    queued: usize,
     offering: usize,
     offered: usize,
 }
@@ -72,6 +74,7 @@ impl Lanes {
             links: Links::default(),
             ready: Ready::default(),
             ordered,
+            queued: 0,
             offering: 0,
             offered: 0,
         }
@@ -97,7 +100,7 @@ impl Lanes {
     }
 
     fn insert(&mut self, conversation: Option<Box<str>>) -> LaneId {
-        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, offered: 0 };
+        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, queued: 0, offered: 0 };
         LaneId::try_from(self.lanes.insert(lane)).unwrap_or(LaneId::MAX)
     }
 
@@ -138,6 +141,11 @@ impl Lanes {
     /// The first ready lane that is a request's.
     pub fn peek_request(&self) -> Option<LaneId> {
         self.ready.iter().find(|lane| self.lanes[*lane as usize].conversation.is_none())
+    }
+
+    /// How many messages wait in conversations, whether they may go or not.
+    pub fn queued(&self) -> usize {
+        self.queued
     }
 
     /// How many conversations have a message that may go.
@@ -199,11 +207,18 @@ impl Lanes {
 
     fn count(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id as usize];
-        let offers = lane.conversation.is_some() && lane.may_go(self.ordered);
-        let offered = if offers { lane.queue.len() } else { 0 };
-        let before = std::mem::replace(&mut lane.offered, u32::try_from(offered).unwrap_or(u32::MAX)) as usize;
-        self.offered = self.offered + offered - before;
-        self.offering = self.offering + usize::from(offered > 0) - usize::from(before > 0);
+        if lane.conversation.is_none() {
+            return;
+        }
+        let queued = u32::try_from(lane.queue.len()).unwrap_or(u32::MAX);
+        let offered = if lane.may_go(self.ordered) { queued } else { 0 };
+        let before = (
+            std::mem::replace(&mut lane.queued, queued) as usize,
+            std::mem::replace(&mut lane.offered, offered) as usize,
+        );
+        self.queued = self.queued + queued as usize - before.0;
+        self.offered = self.offered + offered as usize - before.1;
+        self.offering = self.offering + usize::from(offered > 0) - usize::from(before.1 > 0);
     }
 
     fn forget(&mut self, id: LaneId) {

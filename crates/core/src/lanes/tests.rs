@@ -107,7 +107,7 @@ fn what_is_on_offer_is_counted() {
         assert_eq!(lanes.on_offer(true).collect::<Vec<_>>(), [0, 3]);
         assert_eq!(lanes.on_offer(false).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(lanes.take(), Some((a, 0)));
-        assert_eq!((lanes.offering(), lanes.offered()), after_take);
+        assert_eq!((lanes.offering(), lanes.offered(), lanes.queued()), (after_take.0, after_take.1, 3));
         lanes.put_back(a, item(0, 0));
         assert_eq!((lanes.offering(), lanes.offered()), (2, 4));
         (0..3).for_each(|slot| lanes.remove(a, slot));

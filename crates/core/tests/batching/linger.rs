@@ -141,3 +141,45 @@ fn an_array_waits_even_while_many_messages_are_on_the_wire() {
         assert_eq!(world.books.sizes, [10, 10, 10, 10, 3], "{mode:?}");
     }
 }
+
+/// Two thousand messages of two hundred conversations at random, answers after up to 50 ms, and a quota that holds them up for long.
+fn short_of_budget(mode: Mode, linger_ms: u64) -> World {
+    let mut world = World::new(Plan { linger_ms, latency_ms: 50, requests_per_second: 50, ..Plan::calm(mode) });
+    for index in 0..2_000 {
+        let conversation = world.draw.below(200);
+        world.message(Timestamp::START, &format!("m{index}"), &format!("c{conversation}"));
+    }
+    world.run();
+    world.check_ends();
+    world
+}
+
+#[test]
+fn where_the_budget_is_short_no_request_leaves_half_empty_before_answers_that_are_due() {
+    for mode in [Mode::Array, Mode::ArrayOrdered] {
+        let (waiting, hasty) = (short_of_budget(mode, 500), short_of_budget(mode, 0));
+        let requests = (waiting.books.requests, hasty.books.requests);
+        assert!(requests.0 <= 202, "{mode:?}: {requests:?} for 2,000 messages");
+        // Arrays that keep order fill themselves with what is behind; the others need the wait.
+        let saved = requests.1 - requests.0;
+        assert!(saved >= if mode == Mode::Array { 20 } else { 0 }, "{mode:?}: {requests:?}");
+        // Nobody is later for it.
+        assert!(waiting.now <= hasty.now, "{mode:?}: {:?} and {:?}", waiting.now, hasty.now);
+    }
+}
+
+#[test]
+fn a_half_empty_array_does_not_wait_for_a_slow_answer_beyond_the_linger() {
+    let mut world = World::new(Plan { linger_ms: LINGER_MS, requests_per_second: 3, ..Plan::calm(Mode::Array) });
+    world.plan.latency_ms = 0;
+    world.server.slow_first_ms = 60_000;
+    for index in 0..100 {
+        world.message(Timestamp::START, &format!("m{index}"), &format!("c{}", index % 12));
+    }
+    world.run_until(Timestamp::START.after(Duration::from_millis(LINGER_MS * 2 + 5)));
+    // Ten are on the wire and not answered; two are left that may go, and eighty-eight that may not.
+    assert_eq!(world.books.sizes, [10, 2]);
+    assert_eq!(world.shipments[1].0.since(Timestamp::START), Duration::from_millis(LINGER_MS * 2));
+    world.run();
+    world.check_ends();
+}

@@ -45,6 +45,8 @@ pub struct Server {
     /// Of the next requests.
     pub script: VecDeque<Fate>,
     pub poison: BTreeSet<String>,
+    /// How long the first answer takes, at least.
+    pub slow_first_ms: u64,
     /// How often each message was accepted.
     pub accepted: BTreeMap<String, u64>,
 }

@@ -195,7 +195,8 @@ impl World {
 
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) {
         let latency = self.draw.below(self.plan.latency_ms + 1);
-        let answer_at = self.after_ms(latency);
+        let slow = std::mem::take(&mut self.server.slow_first_ms);
+        let answer_at = self.after_ms(latency.max(slow));
         let members = match shipment.path.as_str() {
             "/call" => Vec::new(),
             _ => self.books.sent(&self.plan, self.now, &shipment),
