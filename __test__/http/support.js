@@ -9,15 +9,13 @@ const http = require('node:http')
 const https = require('node:https')
 const net = require('node:net')
 const path = require('node:path')
-const { setTimeout: delay } = require('node:timers/promises')
 const { promisify } = require('node:util')
 
 const { Sender, Simulator } = require('../../index.js')
+const { PATIENCE_MS, until } = require('../until.js')
 
 const ROOT = path.join(__dirname, '../..')
 const CREDENTIALS = { clientId: 'client-of-the-tests', clientSecret: 'hush-hush-secret' }
-/** Far above what any wait of a test takes; whoever waits so long has hung. */
-const PATIENCE_MS = 60_000
 const FIXTURES = path.join(__dirname, 'fixtures')
 /** A certification authority that no machine trusts, valid from 2020 to 2120. Its key was thrown away. */
 const CA_FILE = path.join(FIXTURES, 'ca.pem')
@@ -93,17 +91,6 @@ function event(sender, name, wanted = () => true) {
     }
     sender.on(name, listener)
   })
-}
-
-/** For what no event tells: asks again and again until it is true. Gives what `condition` gave. */
-async function until(condition) {
-  const endsAt = Date.now() + PATIENCE_MS
-  for (;;) {
-    const value = await condition()
-    if (value) return value
-    if (Date.now() > endsAt) assert.fail(`not true within ${PATIENCE_MS} ms: ${condition}`)
-    await delay(5)
-  }
 }
 
 /** The error that a promise rejects with; takes the rejection in at once, so that it may be looked at later. */

@@ -9,10 +9,10 @@ const fs = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { it } = require('node:test')
-const { setTimeout: delay } = require('node:timers/promises')
 const { inspect } = require('node:util')
 
 const { Sender } = require('../../index.js')
+const { until } = require('../until.js')
 const { failure, open, optionsFor, record, simulate } = require('./support.js')
 
 const SECRET = 'canary-secret-5b1d'
@@ -44,14 +44,6 @@ function listen(sender) {
   const events = []
   for (const name of EVENTS) sender.on(name, (...payload) => events.push([name, ...payload]))
   return events
-}
-
-async function until(condition) {
-  for (let waits = 0; waits < 2_000; waits++) {
-    if (await condition()) return
-    await delay(5)
-  }
-  assert.fail(`never true: ${condition}`)
 }
 
 it('when the login host refuses', async (t) => {

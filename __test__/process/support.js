@@ -3,12 +3,11 @@
 const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
 const { join } = require('node:path')
-const { setTimeout: delay } = require('node:timers/promises')
+
+const { PATIENCE_MS, until } = require('../until.js')
 
 const ROOT = join(__dirname, '../..')
 const CHILDREN = join(__dirname, 'children')
-/** Far above what any child or wait takes; whoever takes so long has hung. */
-const PATIENCE_MS = 30_000
 const CREDENTIALS = { clientId: 'process-tests', clientSecret: 'not-a-secret' }
 
 let organizations = 0
@@ -71,17 +70,6 @@ function run(script, input, options) {
 function assertEnd({ code, signal, stdout, stderr }, expected) {
   const wanted = { code: null, signal: null, ...expected }
   assert.deepEqual({ code, signal }, wanted, `stdout: ${stdout}\nstderr: ${stderr}`)
-}
-
-/** Asks again and again until it is true. Gives what `condition` gave. */
-async function until(condition) {
-  const endsAt = Date.now() + PATIENCE_MS
-  for (;;) {
-    const value = await condition()
-    if (value) return value
-    if (Date.now() > endsAt) assert.fail(`not true within ${PATIENCE_MS} ms: ${condition}`)
-    await delay(5)
-  }
 }
 
 /** Chance from a seed (mulberry32): a failing run says which. */
