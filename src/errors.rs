@@ -12,7 +12,7 @@ pub(crate) fn error_data(error: &Error) -> Value {
         Error::Delivery(failure) => failure_data(failure),
         Error::Auth { message_id, .. } => json!({ "messageId": message_id }),
         Error::DrainTimeout { undelivered, .. } => json!({ "undelivered": undelivered }),
-        Error::QueueFull { .. } | Error::Closed | Error::NotFound { .. } => json!({}),
+        Error::QueueFull { .. } | Error::Closed | Error::NotFound { .. } | Error::Store { .. } => json!({}),
     };
     data["code"] = error.code().into();
     data["message"] = error.to_string().into();

@@ -3,17 +3,17 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A point on the engine's monotonic clock, in microseconds since its start.
+/// A point on the engine's monotonic clock, in microseconds since a time before its start ([`Clock::start`] says which).
 ///
 /// Never zero, so that `Option<Timestamp>` takes eight bytes: a million queued messages carry several of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(NonZeroU64);
 
 impl Timestamp {
-    /// The clock's start.
+    /// The first point there is.
     pub const START: Self = Self(NonZeroU64::MIN);
 
-    /// `micros` after the clock's start.
+    /// `micros` after the first point.
     pub const fn from_micros(micros: u64) -> Self {
         match NonZeroU64::new(micros.saturating_add(1)) {
             Some(value) => Self(value),
@@ -21,7 +21,7 @@ impl Timestamp {
         }
     }
 
-    /// Microseconds since the clock's start.
+    /// Microseconds since the first point.
     pub const fn as_micros(self) -> u64 {
         self.0.get() - 1
     }
@@ -31,7 +31,7 @@ impl Timestamp {
         Self::from_micros(self.as_micros().saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
     }
 
-    /// This point less `span`; the clock's start at the earliest.
+    /// This point less `span`; the first point at the earliest.
     pub fn before(self, span: Duration) -> Self {
         Self::from_micros(self.as_micros().saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
     }
@@ -48,21 +48,24 @@ pub struct Clock {
     origin: Instant,
 }
 
+/// How far the clock reaches back behind its start, for messages that an earlier run accepted: none is tried for longer.
+const PAST: Duration = Duration::from_secs(31 * 86_400);
+
 impl Clock {
-    /// Starts a clock at [`Timestamp::START`].
+    /// Starts a clock 31 days behind [`Timestamp::START`], so that it can tell the times of an earlier run.
     pub fn start() -> Self {
         Self { origin: instant_now() }
     }
 
     /// Now, on the monotonic clock.
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_micros(u64::try_from((instant_now() - self.origin).as_micros()).unwrap_or(u64::MAX))
+        Timestamp::START.after(PAST + (instant_now() - self.origin))
     }
 
     /// The instant of `at`, for a timer; at most a year ahead, since a later timer is never reached.
     pub fn instant(&self, at: Timestamp) -> Instant {
         const YEAR: Duration = Duration::from_secs(365 * 86_400);
-        self.origin + Duration::from_micros(at.as_micros()).min(instant_now() - self.origin + YEAR)
+        self.origin + at.since(Timestamp::START.after(PAST)).min(instant_now() - self.origin + YEAR)
     }
 
     /// The wall clock, in milliseconds since the Unix epoch.
@@ -80,8 +83,8 @@ impl Clock {
         if at >= now { wall.saturating_add(millis(at.since(now))) } else { wall.saturating_sub(millis(now.since(at))) }
     }
 
-    /// The point of the monotonic clock at which the wall clock shows `epoch_ms`; a past one is the clock's start at the
-    /// earliest.
+    /// The point of the monotonic clock at which the wall clock shows `epoch_ms`; one that is more
+    /// than 31 days before the clock's start is its first point.
     pub fn at_epoch_ms(&self, epoch_ms: f64) -> Timestamp {
         let ahead_ms = epoch_ms - Self::epoch_ms_now() as f64;
         let micros = self.now().as_micros() as f64 + ahead_ms * 1_000.0;

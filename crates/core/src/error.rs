@@ -80,6 +80,51 @@ pub enum Error {
         /// The timeout, in milliseconds.
         timeout_ms: u64,
     },
+    /// The store can't be opened, read or written.
+    #[error("{problem}")]
+    Store {
+        /// What kind of trouble it is.
+        trouble: Trouble,
+        /// What happened, with the path, and what to do about it.
+        problem: String,
+    },
+}
+
+/// What can be wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Another process, or another engine of this one, has it open.
+    Locked,
+    /// The disk, or its share of it, is full.
+    Full,
+    /// The file, its directory or the file system takes no writes.
+    ReadOnly,
+    /// The directory isn't there, or is no longer.
+    Missing,
+    /// What is in the file makes no sense.
+    Corrupt,
+    /// It was written by a newer version.
+    Version,
+    /// It belongs to another organisation.
+    Mismatch,
+    /// Anything else, such as an I/O error.
+    Failed,
+}
+
+impl Trouble {
+    /// The error code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Locked => "STORE_LOCKED",
+            Self::Full => "STORE_FULL",
+            Self::ReadOnly => "STORE_READ_ONLY",
+            Self::Missing => "STORE_MISSING",
+            Self::Corrupt => "STORE_CORRUPT",
+            Self::Version => "STORE_VERSION",
+            Self::Mismatch => "STORE_MISMATCH",
+            Self::Failed => "STORE_FAILED",
+        }
+    }
 }
 
 impl Error {
@@ -105,6 +150,7 @@ impl Error {
             Self::Closed => "CLOSED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::DrainTimeout { .. } => "DRAIN_TIMEOUT",
+            Self::Store { trouble, .. } => trouble.code(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The core of Spillway: queueing, the budget, and delivery to the Genesys Cloud API. It knows no Node.
 //!
-//! Floors, imports pointing downward only: `handle` → `engine` → `http`, `dispatcher` → `lanes`, `quota`, `retry` →
+//! Floors, imports pointing downward only: `handle` → `engine` → `http`, `store`, `dispatcher` → `lanes`, `quota`, `retry` →
 //! `message`, `outcome`, `settings`, `error`, `stats` → `clock`, `random`.
 
 pub mod batcher;
@@ -18,3 +18,4 @@ pub mod random;
 pub mod retry;
 pub mod settings;
 pub mod stats;
+pub mod store;

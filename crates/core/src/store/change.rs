@@ -1,0 +1,90 @@
+//! What becomes of messages, as the store is to remember it.
+
+use std::time::Duration;
+
+use super::{Record, Seq};
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::outcome::DeliveryFailure;
+
+/// One change; a store applies it whole or not at all.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A message comes in. Its promise settles when this is durable, or refused.
+    Insert {
+        /// The engine's place for it, for the answer.
+        slot: Slot,
+        /// The message.
+        record: Box<Record>,
+    },
+    /// A dead letter comes in again: the letter with the record's id goes, the message comes, and neither without the other.
+    Redrive {
+        /// The engine's place for it.
+        slot: Slot,
+        /// The message.
+        record: Box<Record>,
+    },
+    /// A request is about to leave with these messages. Durable before it does, so that a crash leaves a message whose
+    /// outcome is unknown known as one.
+    Depart {
+        /// When.
+        at: Timestamp,
+        /// The batch's number, if they are several: what the server may know as one request is repeated as one.
+        batch: Option<u64>,
+        /// The messages in the order of the body.
+        members: Vec<Departure>,
+    },
+    /// A message is off the wire, and goes on waiting.
+    Return {
+        /// Which.
+        seq: Seq,
+        /// Attempts spent.
+        attempts: u32,
+        /// Whether some attempt was sent and not answered.
+        ambiguous: bool,
+        /// The batch that it has to be repeated in.
+        batch: Option<u64>,
+    },
+    /// A message is delivered: its receipt takes its place.
+    Deliver {
+        /// Which.
+        seq: Seq,
+        /// The answer's status.
+        status: u16,
+        /// Attempts made.
+        attempts: u32,
+        /// Messages in the request that delivered it.
+        batch_size: u32,
+        /// From acceptance to the start of that request.
+        queued: Duration,
+        /// When.
+        at: Timestamp,
+    },
+    /// A message is given up: a dead letter takes its place.
+    Bury {
+        /// Which.
+        seq: Seq,
+        /// Why; the answer's body is short already.
+        failure: Box<DeliveryFailure>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A dead letter is forgotten.
+    DropLetter {
+        /// Its message's id.
+        id: Box<str>,
+    },
+    /// What the next run must know of the budget: spent, learned, paused. JSON of the dispatcher's.
+    Budget(Box<str>),
+}
+
+/// A message that leaves in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Which.
+    pub seq: Seq,
+    /// Attempts spent, this one included.
+    pub attempts: u32,
+    /// When the first of them was.
+    pub first_attempt_at: Timestamp,
+}

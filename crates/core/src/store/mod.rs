@@ -1,0 +1,36 @@
+//! The store: where accepted messages live beyond the engine, so that a crash or a power cut loses none.
+//!
+//! With `store: 'memory'` there is none. Otherwise the dispatcher says what changes, as it says everything else: by
+//! effects. The engine hands the changes over in order and holds back whatever they must come before (a promise, an event,
+//! a request on its way out) until the store says that they are durable. So the dispatcher decides, the store keeps, and
+//! neither waits for the other.
+
+pub mod change;
+pub mod news;
+pub mod record;
+
+use std::fmt::Debug;
+
+pub use self::change::{Change, Departure};
+pub use self::news::{News, Opening};
+pub use self::record::{Record, Row, Settled, Waiting};
+use crate::lanes::Slot;
+
+/// A message's number: counts up by acceptance over all runs of a store, so it is the order of a lane, too.
+pub type Seq = u64;
+
+/// Keeps the outbox. What comes of it is told by [`News`], to whoever the store was opened for.
+pub trait Store: Debug + Send + Sync {
+    /// Takes changes over, in order. The first change ever is number 1, and each one counts, kept or refused.
+    ///
+    /// Only an insert can be refused. Everything else is about messages that were accepted: it is tried again until it is
+    /// durable, and later changes wait behind it.
+    fn apply(&self, changes: Vec<Change>);
+
+    /// Asks for messages of which the engine holds no more than their number. Answered in order, and after the changes
+    /// that were handed over before.
+    fn load(&self, messages: Vec<(Slot, Seq)>);
+
+    /// Makes everything durable that was handed over, gives back what it owns, and tells [`News::Closed`].
+    fn close(&self);
+}
