@@ -399,8 +399,11 @@ export interface ExplanationReason {
    * - `outage`: too many requests failed; the circuit breaker is open
    * - `connections`: all connections are busy
    * - `capacity`: the outbox is full
+   * - `store`: it is not written to the file yet, or nothing can be for now
    */
-  kind: 'lane' | 'budget' | 'pause' | 'retry' | 'notBefore' | 'batch' | 'auth' | 'outage' | 'connections' | 'capacity'
+  kind:
+    | 'lane' | 'budget' | 'pause' | 'retry' | 'notBefore' | 'batch' | 'auth' | 'outage' | 'connections' | 'capacity'
+    | 'store'
   /** The same as a sentence. */
   detail: string
   /** When it ends, in epoch milliseconds, if that is known. */
@@ -459,6 +462,15 @@ export interface Stats {
   pause: null | { reason: PauseReason; untilMs: number | null; remainingMs: number | null }
   /** What keeps everything from being sent, if something does. `sinceMs`: epoch milliseconds. */
   outage: null | { reason: 'auth' | 'breaker'; sinceMs: number }
+  /** How the file store stands; null with `store: 'memory'`. */
+  store: null | {
+    /** Messages of an earlier run that went on in this one. */
+    recovered: number
+    /** Messages that the file could not give back; they are in it still, see `spillway outbox PATH check`. */
+    unreadable: number
+    /** Why nothing can be written for now: new messages are refused, accepted ones wait. Null if all is well. */
+    problem: null | { code: string; message: string }
+  }
   /** Of delivered messages. */
   latencies: {
     /** From acceptance to the start of the request that delivered. */
@@ -507,7 +519,7 @@ export interface SenderEvents {
   /** The quota in force changed. */
   quota: [quota: { windows: RateWindow[]; source: 'configured' | 'learned' }]
   /** An outage began (`open: true`) or ended: the credentials are refused, or too many requests fail. */
-  outage: [outage: { reason: 'auth' | 'breaker'; message: string; open: boolean }]
+  outage: [outage: { reason: 'auth' | 'breaker' | 'store'; message: string; open: boolean }]
   /** The outbox became empty. */
   drain: []
 }
@@ -534,7 +546,7 @@ export interface DiagnosticsChannels {
   'spillway:request:end': RequestEnd
   'spillway:throttled': { organization: string; reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }
   'spillway:resumed': { organization: string; pausedMs: number }
-  'spillway:outage': { organization: string; reason: 'auth' | 'breaker'; open: boolean }
+  'spillway:outage': { organization: string; reason: 'auth' | 'breaker' | 'store'; open: boolean }
 }
 
 /** A request of the engine that came to its end, whatever the end is; each attempt is one. */

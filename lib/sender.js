@@ -47,6 +47,7 @@ class Sender extends EventEmitter {
   #diagnostics
   #channeled = []
   #closing = null
+  #recovered = 0
 
   constructor(key, handle, seat, accessToken, organization) {
     if (key !== OPEN) throw new TypeError('a Sender is opened with await Sender.open(options), not with new')
@@ -74,7 +75,13 @@ class Sender extends EventEmitter {
     sender.#baseUrls = baseUrls(options)
     keepAbout(sender, options)
     seat.sender = sender
+    if (options.store !== 'memory') await sender.#awaitStore()
     return sender
+  }
+
+  /** Messages of an earlier run that the store had, and that go on. */
+  get recovered() {
+    return this.#recovered
   }
 
   /** One exposition of several senders. Senders of one organisation read the same engine: it is there once. */
@@ -179,16 +186,30 @@ class Sender extends EventEmitter {
     return this
   }
 
+  // A file has to be read before anything can be accepted; whoever gets no sender leaves nothing behind.
+  async #awaitStore() {
+    try {
+      this.#recovered = valueOf(await this.#ask({ op: 'ready' })).recovered
+    } catch (error) {
+      this.#leave()
+      throw error
+    }
+  }
+
+  #leave() {
+    this.#completions.failAll(CLOSED)
+    this.#completions.end()
+    this.#diagnostics.end()
+    this.#seat.sender = null
+  }
+
   async #close(timeoutMs) {
     // `#closing` isn't set yet: this is the last op that isn't refused.
     const answer = this.#ask({ op: 'close', timeoutMs })
     try {
       return valueOf(await answer)
     } finally {
-      this.#completions.failAll(CLOSED)
-      this.#completions.end()
-      this.#diagnostics.end()
-      this.#seat.sender = null
+      this.#leave()
     }
   }
 

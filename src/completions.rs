@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::dispatcher::{Explanation, Hold, Notice, Whereabouts};
-use spillway_core::engine::sink::{Completion, Happening};
+use spillway_core::engine::sink::{Completion, Happening, Readiness};
 use spillway_core::message::Cargo;
 use spillway_core::outcome::{DeadLetter, DeliveryFailure};
 
@@ -44,6 +44,9 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
         Completion::Failed(ticket, error) => json!([ticket, "err", error_data(error)]),
         Completion::Done(ticket) => json!([ticket, "ok", null]),
         Completion::Closed(ticket, undelivered) => json!([ticket, "ok", { "undelivered": undelivered }]),
+        Completion::Ready(ticket, Readiness { recovered, unreadable, set_aside }) => {
+            json!([ticket, "ok", { "recovered": recovered, "unreadable": unreadable, "setAside": set_aside }])
+        }
         Completion::Explained(ticket, id, explanation) => {
             json!([ticket, "ok", explanation_data(id, explanation, clock)])
         }
@@ -137,6 +140,7 @@ fn hold_data(hold: Hold, until: Option<Timestamp>, clock: &Clock) -> Value {
         Hold::Outage => ("outage", "the server does not answer as it should".to_owned()),
         Hold::Connections => ("connections", "as many requests are on the wire as connections.max allows".to_owned()),
         Hold::Capacity => ("capacity", "the outbox is full".to_owned()),
+        Hold::Store => ("store", "the store has not written it yet".to_owned()),
     };
     let mut data = json!({ "kind": kind, "detail": detail });
     if let Some(until) = until {

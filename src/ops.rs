@@ -24,6 +24,7 @@ enum Op {
     Drop { ticket: u64, id: Box<str> },
     Drain { ticket: u64, timeout_ms: Option<f64> },
     Close { ticket: u64, timeout_ms: f64 },
+    Ready { ticket: u64 },
     Listen { events: Vec<String> },
     Token { id: u64, token: Option<String>, error: Option<String> },
 }
@@ -37,6 +38,7 @@ pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
         Op::Drop { ticket, id } => handle.drop_letter(ticket, id),
         Op::Drain { ticket, timeout_ms } => handle.drain(ticket, timeout_ms.map(span)),
         Op::Close { ticket, timeout_ms } => handle.close(ticket, span(timeout_ms)),
+        Op::Ready { ticket } => handle.ready(ticket),
         Op::Listen { events } => handle.listen(Interest::of(events.iter().map(String::as_str))),
         Op::Token { id, token, error } => handle.give_token(
             id,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::handle::Handle;
-use spillway_core::stats::{Closure, Latency, Snapshot};
+use spillway_core::stats::{Closure, Latency, Snapshot, StoreStanding};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {
     let (snapshot, latencies) = handle.stats();
@@ -61,6 +61,10 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
         }),
         "outage": snapshot.outage.map(|Closure { reason, since, .. }| {
             json!({ "reason": reason, "sinceMs": clock.epoch_ms(since) })
+        }),
+        "store": snapshot.store.as_ref().map(|StoreStanding { recovered, unreadable, problem }| {
+            let problem = problem.as_ref().map(|error| json!({ "code": error.code(), "message": error.to_string() }));
+            json!({ "recovered": recovered, "unreadable": unreadable, "problem": problem })
         }),
     })
 }

@@ -61,6 +61,11 @@ impl Handle {
         self.command(Command::Submit(submissions));
     }
 
+    /// Settles when the engine can take messages: it may have to read what an earlier run left.
+    pub fn ready(&self, number: u64) {
+        self.command(Command::Ready(self.ticket(number)));
+    }
+
     /// Withdraws what the ticket stands for.
     pub fn cancel(&self, number: u64) {
         self.command(Command::Event(Event::Cancel(self.ticket(number))));

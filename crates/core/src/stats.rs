@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::clock::Timestamp;
+use crate::error::Error;
 use crate::settings::Rate;
 
 /// What happened since the engine's start.
@@ -58,6 +59,17 @@ pub struct Closure {
     pub until: Option<Timestamp>,
 }
 
+/// How a store stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreStanding {
+    /// Messages of an earlier run that went on in this one.
+    pub recovered: u64,
+    /// Messages that it could not give back: they are in its file still.
+    pub unreadable: u64,
+    /// Why nothing can be kept for now.
+    pub problem: Option<Error>,
+}
+
 /// A reading of everything but the latencies.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -79,6 +91,8 @@ pub struct Snapshot {
     pub pause: Option<Closure>,
     /// An outage, or refused credentials.
     pub outage: Option<Closure>,
+    /// The store, if there is one beside memory.
+    pub store: Option<StoreStanding>,
 }
 
 /// A latency distribution with two significant digits, up to an hour.

@@ -27,7 +27,7 @@ impl Dispatcher {
         let Some(attempt) = self.attempts.remove(&id) else { return };
         match answer {
             Answer::Unsent { .. } => self.quota.unsent(attempt.cost),
-            Answer::Unanswered { .. } => self.quota.given_up(attempt.started_at, now, attempt.cost),
+            Answer::Unanswered { .. } => self.quota.given_up(self.left_at(now, &attempt), now, attempt.cost),
             _ => self.quota.answered(now, attempt.cost),
         }
         let verdict = classify(&answer);
@@ -178,7 +178,8 @@ impl Dispatcher {
         if begins {
             effects.push(Effect::Notice(Notice::Outage { reason: Cause::Auth.word(), problem, open: true }));
         }
-        let slots: Vec<Slot> = self.outbox.slots().collect();
+        let cold = self.followers.keys().copied().filter(|slot| self.outbox.cold(*slot).is_some());
+        let slots: Vec<Slot> = self.outbox.hot_slots().chain(cold).collect();
         self.fail_unauthorised(&slots, effects);
     }
 
@@ -199,19 +200,24 @@ impl Dispatcher {
             let Some(error) = self.auth_error(*slot) else { continue };
             let waiter = self.outbox.forget_waiter(*slot);
             let followers = self.followers.remove(slot).unwrap_or_default();
-            for ticket in waiter.into_iter().chain(followers) {
+            for ticket in waiter.into_iter().chain(followers.into_iter().map(|follower| follower.ticket)) {
                 effects.push(Effect::Failed(ticket, error.clone()));
             }
-            if matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)) {
+            let cold = self.outbox.cold(*slot).is_some();
+            if !cold && matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)) {
                 self.discard(*slot);
             }
         }
     }
 
-    /// None for what is on the wire: that has its answer to come.
+    /// None for what is on the wire: that has its answer to come; and none for what isn't accepted yet.
     pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
+        let problem = self.auth_problem.clone()?;
+        if self.outbox.cold(slot).is_some() {
+            return Some(Error::Auth { problem, message_id: None });
+        }
         let entry = self.outbox.get(slot);
-        let problem = self.auth_problem.clone().filter(|_| entry.state != State::InFlight)?;
-        Some(Error::Auth { problem, message_id: entry.cargo.id().map(str::to_owned) })
+        let tells = !matches!(entry.state, State::InFlight | State::Storing);
+        tells.then(|| Error::Auth { problem, message_id: entry.cargo.id().map(str::to_owned) })
     }
 }

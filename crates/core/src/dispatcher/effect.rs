@@ -6,8 +6,10 @@ use super::{AttemptId, Generation};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::Shipment;
+use crate::lanes::Slot;
 use crate::message::Ticket;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
+use crate::store::{Change, Seq};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -60,8 +62,26 @@ pub enum Effect {
     Cut(AttemptId),
     /// Ask for a token.
     FetchToken,
+    /// The store is to keep this, before anything that is told or sent after it.
+    Store(Change),
+    /// The store is to give these back.
+    Load(Vec<(Slot, Seq)>),
     /// Tell whoever listens.
     Notice(Notice),
+}
+
+impl Effect {
+    /// Whether it tells the world something that a crash must not take back: then whoever performs effects holds it until
+    /// every change that came before it is durable.
+    pub fn waits_for_store(&self) -> bool {
+        match self {
+            Self::Send { shipment, .. } => shipment.messages > 0,
+            Self::Failed(_, error) => matches!(error, Error::Delivery(_)),
+            Self::Delivered { .. } | Self::Buried { .. } | Self::Done(_) | Self::Drained(_, None) => true,
+            Self::Notice(notice) => matches!(notice, Notice::Empty),
+            _ => false,
+        }
+    }
 }
 
 /// News for listeners.
@@ -85,7 +105,7 @@ pub enum Notice {
     },
     /// An outage begins or ends.
     Outage {
-        /// `breaker` or `auth`.
+        /// `breaker`, `auth` or `store`.
         reason: &'static str,
         /// What went wrong.
         problem: String,

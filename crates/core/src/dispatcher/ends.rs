@@ -1,5 +1,6 @@
 //! The ends of a message: a receipt or a dead letter, and what both leave behind.
 
+use super::keeping::Follower;
 use super::letters::RESPONSE_BYTES_MAX;
 use super::outbox::{Entry, State};
 use super::timers::Timer;
@@ -9,6 +10,7 @@ use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Ticket};
 use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Reason, Receipt, Response};
+use crate::store::Change;
 
 /// The request that carried a message.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,9 @@ impl Dispatcher {
         match entry.cargo {
             Cargo::Message(message) => {
                 self.counters.delivered += 1;
+                let (seq, status, attempts, batch_size) = (entry.seq, response.status, entry.attempts, trip.batch_size);
+                let queued = trip.started_at.since(entry.submitted_at);
+                self.keep(Change::Deliver { seq, status, attempts, batch_size, queued, at: now }, effects);
                 if message.id_given {
                     self.recent.remember(now, &message.id, response.status, entry.attempts);
                 }
@@ -40,10 +45,10 @@ impl Dispatcher {
                     response,
                     attempts: entry.attempts,
                     batch_size: trip.batch_size,
-                    queued: trip.started_at.since(entry.submitted_at),
+                    queued,
                     duplicate: false,
                 };
-                for ticket in followers {
+                for Follower { ticket, .. } in followers {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
                     effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
                 }
@@ -87,14 +92,19 @@ impl Dispatcher {
             self.tell_if_empty(effects);
             return;
         };
-        for ticket in followers {
+        let conversation = message.conversation.clone();
+        let kept = clipped(failure.clone());
+        self.keep(Change::Bury { seq: entry.seq, failure: Box::new(kept.clone()), at: now }, effects);
+        for Follower { ticket, .. } in followers {
             effects.push(Effect::Failed(ticket, Error::Delivery(Box::new(failure.clone()))));
         }
-        let conversation = message.conversation.clone();
-        effects.push(Effect::Buried { waiter: entry.waiter, conversation, failure: failure.clone() });
+        effects.push(Effect::Buried { waiter: entry.waiter, conversation, failure });
         self.counters.dead_letters += 1;
-        let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: clipped(failure), at: now };
-        self.counters.dead_letters_dropped += self.letters.add(letter);
+        let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: kept, at: now };
+        for id in self.letters.add(letter) {
+            self.counters.dead_letters_dropped += 1;
+            self.keep(Change::DropLetter { id }, effects);
+        }
         self.tell_if_empty(effects);
     }
 
@@ -115,11 +125,12 @@ impl Dispatcher {
     }
 
     /// Takes a message out of outbox, lane, timers and drains.
-    fn remove(&mut self, slot: Slot) -> (Entry, Vec<Ticket>) {
+    pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Vec<Follower>) {
         let waiter = self.outbox.get(slot).waiter;
         let mut entry = self.outbox.remove(slot);
         entry.waiter = waiter;
         match entry.state {
+            State::Storing => {}
             State::Queued => self.lanes.remove(entry.lane, slot),
             State::Parked { until, .. } => {
                 self.timers.clear(until, Timer::Unpark(slot));
@@ -134,7 +145,7 @@ impl Dispatcher {
         (entry, self.followers.remove(&slot).unwrap_or_default())
     }
 
-    fn tell_if_empty(&self, effects: &mut Vec<Effect>) {
+    pub(super) fn tell_if_empty(&self, effects: &mut Vec<Effect>) {
         if self.is_idle() {
             effects.push(Effect::Notice(Notice::Empty));
         }

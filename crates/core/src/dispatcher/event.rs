@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::AttemptId;
 use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::lanes::Slot;
 use crate::message::{Submission, Ticket};
 use crate::retry::Answer;
+use crate::store::{Opening, Record, Row, Seq};
 
 /// What happened.
 #[derive(Debug)]
@@ -22,6 +25,18 @@ pub enum Event {
     Redrive(Ticket, Box<str>),
     /// A dead letter is to be forgotten.
     Drop(Ticket, Box<str>),
+    /// The store found this of an earlier run.
+    Found(Vec<Row>),
+    /// The store has told all that an earlier run left.
+    Opened(Box<Opening>),
+    /// The store keeps these messages: they are accepted.
+    Kept(Vec<Slot>),
+    /// The store did not take these messages.
+    Refused(Vec<Slot>, Error),
+    /// The store gives messages back; none for one that it can't read.
+    Loaded(Vec<(Slot, Seq, Option<Box<Record>>)>),
+    /// The store can't keep anything for now; none when it can again.
+    StoreTrouble(Option<Error>),
     /// A caller wants to know when everything submitted so far is settled; until the time, if one is given.
     Drain(Ticket, Option<Timestamp>),
 }

@@ -3,7 +3,7 @@
 use super::Dispatcher;
 use super::auth::Auth;
 use super::gate::Cause;
-use super::outbox::{Entry, Parking, State};
+use super::outbox::{Cold, Entry, Parking, State};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 
@@ -43,6 +43,8 @@ pub enum Hold {
     Connections,
     /// The outbox is full.
     Capacity,
+    /// The store has yet to keep it, or can't keep anything for now.
+    Store,
 }
 
 /// An answer to `explain(id)`.
@@ -89,14 +91,36 @@ impl Dispatcher {
         })
     }
 
+    fn explain_cold(&self, now: Timestamp, cold: &Cold, slot: Slot) -> Explanation {
+        let ahead_in_lane = self.lanes.ahead(cold.lane, slot);
+        let ahead = self.lanes.turns_before(cold.lane, ahead_in_lane);
+        let mut holds = Vec::new();
+        if ahead_in_lane > 0 {
+            holds.push((Hold::Lane(ahead_in_lane), None));
+        }
+        self.hold_all(now, &mut holds);
+        let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
+        Explanation {
+            conversation: self.lanes.conversation(cold.lane).unwrap_or_default().into(),
+            whereabouts: Whereabouts::Queued,
+            expected_at: self.expected(now, earliest, ahead),
+            ahead,
+            holds,
+            attempts: 0,
+        }
+    }
+
     fn explain_entry(&self, now: Timestamp, slot: Slot) -> Explanation {
+        if let Some(cold) = self.outbox.cold(slot) {
+            return self.explain_cold(now, cold, slot);
+        }
         let entry = self.outbox.get(slot);
         let (ahead_in_lane, ahead) = match entry.state {
             State::Queued => {
                 let ahead = self.lanes.ahead(entry.lane, slot);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
-            State::Parked { .. } | State::Bound | State::InFlight => (0, 0),
+            State::Storing | State::Parked { .. } | State::Bound | State::InFlight => (0, 0),
         };
         let in_flight = entry.state == State::InFlight;
         let mut holds = if in_flight { Vec::new() } else { self.holds(now, entry, ahead_in_lane) };
@@ -120,12 +144,22 @@ impl Dispatcher {
             State::Parked { until, why: Parking::Retry } => holds.push((Hold::Retry, Some(until))),
             State::Parked { until, why: Parking::NotBefore } => holds.push((Hold::NotBefore, Some(until))),
             State::Bound => holds.push((Hold::Retry, None)),
+            State::Storing => holds.push((Hold::Store, None)),
             State::Queued | State::InFlight => {
                 holds.extend(entry.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
             }
         }
         if ahead_in_lane > 0 {
             holds.push((Hold::Lane(ahead_in_lane), None));
+        }
+        self.hold_all(now, &mut holds);
+        holds
+    }
+
+    /// What holds every message alike.
+    fn hold_all(&self, now: Timestamp, holds: &mut Vec<(Hold, Option<Timestamp>)>) {
+        if self.store_problem.is_some() {
+            holds.push((Hold::Store, None));
         }
         if let Some(closure) = self.gate.closure() {
             let hold = match self.gate.closed_by() {
@@ -143,7 +177,6 @@ impl Dispatcher {
         if self.quota.available(now) == 0 {
             holds.push((Hold::Budget, self.quota.next_free(now)));
         }
-        holds
     }
 
     /// When a message with `ahead` others before it leaves, if nothing leaves before `earliest`.

@@ -133,6 +133,20 @@ impl Gate {
         self.cause.is_throttle().then(|| Self { state, ..self.clone() })
     }
 
+    /// A pause that an earlier run has left; without an end if a probe was out.
+    pub(super) fn paused(source: WaitSource, since: Timestamp, until: Option<Timestamp>, strikes: u32) -> Self {
+        let state = until.map_or(State::Probing { attempt: None }, |until| State::Shut { until });
+        Self { state, cause: Cause::Throttled(source), since, strikes }
+    }
+
+    /// What tells how long the pause is, if it is one.
+    pub(super) fn throttled_by(&self) -> Option<WaitSource> {
+        match self.closed_by()? {
+            Cause::Throttled(source) => Some(source),
+            Cause::Outage | Cause::Auth => None,
+        }
+    }
+
     /// Opens; the cause and the start of the closure that ends.
     pub(super) fn open(&mut self) -> Option<(Cause, Timestamp)> {
         if self.is_open() {

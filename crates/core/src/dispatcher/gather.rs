@@ -64,7 +64,7 @@ impl Dispatcher {
 
     fn offered_bytes(&self) -> usize {
         let slots = self.lanes.on_offer(!self.takes_many_of_one());
-        slots.fold(ArraySize::default(), |size, slot| size.with(self.outbox.get(slot).cargo.len())).bytes()
+        slots.fold(ArraySize::default(), |size, slot| size.with(self.outbox.bytes_of(slot))).bytes()
     }
 
     fn takes_many_of_one(&self) -> bool {
@@ -99,6 +99,9 @@ impl Dispatcher {
         let mut paid = self.outbox.get(first).retry_paid;
         while members.len() < limit {
             let Some((_, slot)) = self.lanes.peek() else { break };
+            if self.outbox.cold(slot).is_some() {
+                break;
+            }
             if self.park_if_early(now, slot, paid) {
                 continue;
             }
@@ -130,7 +133,7 @@ impl Dispatcher {
         while members.len() < limit && !lanes.is_empty() {
             index %= lanes.len();
             let lane = lanes[index];
-            let next = self.lanes.head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
+            let next = self.hot_head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
             let fits = next.is_some_and(|slot| self.may_share_array(members[0], slot, &mut size));
             match if fits { self.lanes.take_from(lane) } else { None } {
                 Some(slot) => {
@@ -172,7 +175,7 @@ impl Dispatcher {
         let Some(mut merge) = merge else { return Load::of(members) };
         let paid = self.outbox.get(first).retry_paid;
         while members.len() < limit {
-            let Some(slot) = self.lanes.head_of(lane) else { break };
+            let Some(slot) = self.hot_head_of(lane) else { break };
             let (leader, next) = (self.outbox.get(first), self.outbox.get(slot));
             let (Cargo::Message(leader), Cargo::Message(message)) = (&leader.cargo, &next.cargo) else { break };
             let alike = leader.params == message.params && !self.is_early(now, slot, paid);
@@ -182,6 +185,11 @@ impl Dispatcher {
             members.extend(self.lanes.take_from(lane));
         }
         if members.len() == 1 { Load::of(members) } else { Load::of(members).with_body(merge.into_body()) }
+    }
+
+    /// The head of a lane, if it is in memory: nothing waits for one that isn't.
+    fn hot_head_of(&self, lane: LaneId) -> Option<Slot> {
+        self.lanes.head_of(lane).filter(|slot| self.outbox.cold(*slot).is_none())
     }
 
     /// A message behind the first that isn't to be sent yet; a retry rides along where another one of the batch has paid.

@@ -1,5 +1,6 @@
 //! The way in: duplicates, limits, the waiting room, acceptance; and the way back out for what its caller withdraws.
 
+use super::keeping::Follower;
 use super::outbox::{Entry, State};
 use super::timers::Timer;
 use super::waiting::Waiting;
@@ -7,7 +8,7 @@ use super::{Dispatcher, Effect};
 use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::Slot;
+use crate::lanes::{LaneId, Slot};
 use crate::message::{Cargo, Message, Settle, Submission, Ticket};
 use crate::outcome::{Reason, Receipt, Response};
 use crate::settings::{BatchMode, WhenFull};
@@ -27,7 +28,7 @@ impl Dispatcher {
         let bytes = submission.cargo.len();
         let epoch = self.drains.enter();
         if self.waiting.is_empty() && self.has_room(bytes) {
-            self.admit(now, submission, now, epoch, effects);
+            self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: false }, effects);
         } else if self.settings.queue.when_full == WhenFull::Wait && self.waiting.has_room(bytes) {
             let expires_at = submission.expires_at;
             let number = self.waiting.push(Waiting { submission, submitted_at: now, epoch });
@@ -50,7 +51,7 @@ impl Dispatcher {
             if self.is_duplicate(now, &submission, effects) {
                 self.drains.leave(epoch);
             } else {
-                self.admit(now, submission, submitted_at, epoch, effects);
+                self.admit(now, submission, Origin { submitted_at, epoch, redriven: false }, effects);
             }
         }
     }
@@ -118,12 +119,7 @@ impl Dispatcher {
         }
         let ticket = submission.ticket;
         let answer = if let Some(slot) = self.outbox.by_id(&message.id) {
-            // Withdrawn on the wire, and now wanted again.
-            let wanted_again = std::mem::take(&mut self.outbox.get_mut(slot).withdrawn);
-            match submission.settle {
-                Settle::OnOutcome => self.follow(slot, ticket, wanted_again),
-                Settle::OnAcceptance => None,
-            }
+            return self.is_in_outbox(slot, &message.id, submission, effects);
         } else if let Some(letter) = self.letters.get(&message.id) {
             Some(Effect::Failed(ticket, Error::Delivery(Box::new(letter.failure.clone()))))
         } else if let Some(memory) = self.recent.find(now, &message.id) {
@@ -140,65 +136,65 @@ impl Dispatcher {
         true
     }
 
+    fn is_in_outbox(&mut self, slot: Slot, id: &str, submission: &Submission, effects: &mut Vec<Effect>) -> bool {
+        self.counters.duplicates += 1;
+        let cold = self.outbox.cold(slot).is_some();
+        // Withdrawn on the wire, and now wanted again.
+        let wanted_again = !cold && std::mem::take(&mut self.outbox.get_mut(slot).withdrawn);
+        let is_storing = !cold && self.outbox.get(slot).state == State::Storing;
+        let Submission { ticket, settle, .. } = *submission;
+        if settle == Settle::OnOutcome || is_storing {
+            effects.extend(self.follow(slot, Follower { ticket, settle }, wanted_again));
+        } else {
+            effects.push(Effect::Accepted { ticket, id: id.into(), duplicate: true });
+        }
+        true
+    }
+
     /// One more promise for a message that is in the outbox; as its own, if nobody else's is left.
-    fn follow(&mut self, slot: Slot, ticket: Ticket, as_own: bool) -> Option<Effect> {
+    fn follow(&mut self, slot: Slot, follower: Follower, as_own: bool) -> Option<Effect> {
         if let Some(error) = self.auth_error(slot) {
-            return Some(Effect::Failed(ticket, error));
+            return Some(Effect::Failed(follower.ticket, error));
         }
         if as_own {
-            self.outbox.set_waiter(slot, ticket);
+            self.outbox.set_waiter(slot, follower.ticket);
+            self.outbox.get_mut(slot).settle = follower.settle;
             return None;
         }
         let followers = self.followers.entry(slot).or_default();
         if followers.len() >= FOLLOWERS_MAX {
-            return Some(Effect::Failed(ticket, self.full()));
+            return Some(Effect::Failed(follower.ticket, self.full()));
         }
-        followers.push(ticket);
+        followers.push(follower);
         None
     }
 
-    fn admit(
-        &mut self,
-        now: Timestamp,
-        submission: Submission,
-        submitted_at: Timestamp,
-        epoch: u64,
-        effects: &mut Vec<Effect>,
-    ) {
+    /// Takes it into the outbox. It is accepted once the store keeps it; at once, where there is none.
+    fn admit(&mut self, now: Timestamp, submission: Submission, origin: Origin, effects: &mut Vec<Effect>) {
         let Submission { ticket, settle, cargo, priority, expires_at, not_before } = submission;
-        let (lane, id) = match &cargo {
-            Cargo::Message(message) => {
-                self.counters.accepted += 1;
-                (self.lanes.of_conversation(&message.conversation), Some(message.id.clone()))
-            }
-            Cargo::Call(_) => (self.lanes.of_request(), None),
-        };
         self.accepted += 1;
         let slot = self.outbox.insert(Entry {
             cargo,
-            lane,
+            lane: LaneId::MAX,
             seq: self.accepted,
             priority,
-            state: State::Queued,
+            state: State::Storing,
             attempts: 0,
             unauthorised: false,
             retry_paid: false,
             ambiguous: false,
             withdrawn: false,
-            submitted_at,
+            submitted_at: origin.submitted_at,
             first_attempt_at: None,
             expires_at,
             not_before: not_before.filter(|at| *at > now),
-            waiter: Entry::outcome_waiter(ticket, settle),
-            epoch,
+            waiter: Some(ticket),
+            settle,
+            epoch: origin.epoch,
         });
-        self.lanes.push(lane, self.outbox.get(slot).item(slot));
-        if let Some(at) = expires_at {
-            self.timers.set(at, Timer::Expire(slot));
-        }
-        match (settle, id) {
-            (Settle::OnAcceptance, Some(id)) => effects.push(Effect::Accepted { ticket, id, duplicate: false }),
-            _ => self.fail_unauthorised(&[slot], effects),
+        match self.insertion(slot, origin.redriven) {
+            Some(change) => effects.push(Effect::Store(change)),
+            None => self.kept(now, slot, effects),
         }
     }
 
@@ -208,6 +204,10 @@ impl Dispatcher {
             effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
             return;
         };
+        if let Some(problem) = self.store_problem.clone() {
+            effects.push(Effect::Failed(ticket, problem));
+            return;
+        }
         if !self.has_room(size) {
             effects.push(Effect::Failed(ticket, self.full()));
             return;
@@ -222,9 +222,18 @@ impl Dispatcher {
                 not_before: None,
             };
             let epoch = self.drains.enter();
-            self.admit(now, submission, now, epoch, effects);
+            self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: true }, effects);
         }
     }
+}
+
+/// Where a submission comes from.
+struct Origin {
+    submitted_at: Timestamp,
+    /// Of the drains that wait for it.
+    epoch: u64,
+    /// It was a dead letter.
+    redriven: bool,
 }
 
 fn remembered(message: &Message, status: u16, attempts: u32) -> Receipt {

@@ -30,6 +30,7 @@ impl Dispatcher {
 
     /// Begins where an engine of the same organisation and server has ended.
     pub fn inherit(&mut self, now: Timestamp, legacy: Legacy) {
+        self.inherited = true;
         self.quota.inherit(now, &legacy.spent);
         if let Some(gate) = legacy.gate {
             self.gate = gate;

@@ -19,19 +19,19 @@ pub(super) struct Letters {
 }
 
 impl Letters {
-    /// Keeps a letter; how many old ones had to go for it.
-    pub(super) fn add(&mut self, letter: DeadLetter) -> u64 {
-        let Some(id) = letter.cargo.id() else { return 0 };
+    /// Keeps a letter; the ids of old ones that had to go for it.
+    pub(super) fn add(&mut self, letter: DeadLetter) -> Vec<Box<str>> {
+        let Some(id) = letter.cargo.id() else { return Vec::new() };
         self.next += 1;
         self.by_id.insert(id.into(), self.next);
         self.bytes += size(&letter);
         self.letters.insert(self.next, letter);
-        let mut dropped = 0;
+        let mut dropped = Vec::new();
         while self.letters.len() > LETTERS_MAX || (self.bytes > LETTER_BYTES_MAX && self.letters.len() > 1) {
             let Some(oldest) = self.letters.first_key_value().and_then(|(_, letter)| letter.cargo.id()) else { break };
             let oldest: Box<str> = oldest.into();
             self.take(&oldest);
-            dropped += 1;
+            dropped.push(oldest);
         }
         dropped
     }

@@ -12,12 +12,16 @@ mod explain;
 mod gate;
 mod gather;
 mod intake;
+mod keeping;
 mod legacy;
 mod letters;
 mod load;
+mod loading;
 mod outbox;
 mod pump;
 mod recent;
+mod recovery;
+mod saved;
 mod settle;
 mod shipment;
 mod timers;
@@ -35,11 +39,14 @@ pub use self::event::{Event, TokenNews};
 pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::gate::Gate;
 pub use self::gate::{AttemptId, Cause};
+use self::keeping::{Follower, Window};
 pub use self::legacy::Legacy;
 use self::letters::Letters;
 use self::load::Load;
 use self::outbox::Outbox;
 use self::recent::Recent;
+use self::recovery::Batches;
+use self::saved::Saving;
 use self::timers::{Timer, Timers};
 use self::waiting::WaitingRoom;
 use crate::batcher::{CostMeter, Limits};
@@ -52,7 +59,8 @@ use crate::quota::Quota;
 use crate::random::Random;
 use crate::retry::{Breaker, RetryBudget};
 use crate::settings::{Ordering, Settings};
-use crate::stats::{Closure, Counters, Depth, Snapshot};
+use crate::stats::{Closure, Counters, Depth, Snapshot, StoreStanding};
+use crate::store::Change;
 
 /// A request on the wire.
 #[derive(Debug)]
@@ -74,7 +82,7 @@ pub struct Dispatcher {
     outbox: Outbox,
     lanes: Lanes,
     waiting: WaitingRoom,
-    followers: HashMap<Slot, Vec<Ticket>>,
+    followers: HashMap<Slot, Vec<Follower>>,
     timers: Timers,
     quota: Quota,
     gate: Gate,
@@ -104,6 +112,18 @@ pub struct Dispatcher {
     /// When the budget or the token allows the next start; what else may start is decided by events.
     start_at: Option<Timestamp>,
     counters: Counters,
+    /// There is a store beside memory.
+    durable: bool,
+    store_problem: Option<Error>,
+    /// Until the store has told all that an earlier run left.
+    batches: Batches,
+    recovered: u64,
+    unreadable: u64,
+    turns_to_look: u32,
+    window: Window,
+    /// It knows more exactly than the store where the budget stands.
+    inherited: bool,
+    saving: Saving,
 }
 
 impl Dispatcher {
@@ -138,6 +158,15 @@ impl Dispatcher {
             half_empty_since: None,
             start_at: None,
             counters: Counters::default(),
+            durable: settings.store.is_durable(),
+            store_problem: None,
+            batches: Batches::default(),
+            recovered: 0,
+            unreadable: 0,
+            turns_to_look: 0,
+            window: Window::default(),
+            inherited: false,
+            saving: Saving::default(),
             settings,
             random,
         }
@@ -153,6 +182,14 @@ impl Dispatcher {
             Event::Redrive(ticket, id) => self.redrive(now, ticket, id, effects),
             Event::Drop(ticket, id) => self.drop_letter(ticket, id, effects),
             Event::Drain(ticket, deadline) => self.drain(ticket, deadline),
+            Event::Found(rows) => self.found(now, rows, effects),
+            Event::Opened(opening) => self.opened(now, &opening, effects),
+            Event::Kept(slots) => slots.into_iter().for_each(|slot| self.kept(now, slot, effects)),
+            Event::Refused(slots, error) => slots.into_iter().for_each(|slot| self.refused(slot, &error, effects)),
+            Event::Loaded(messages) => {
+                messages.into_iter().for_each(|(slot, seq, record)| self.loaded(now, slot, seq, record, effects));
+            }
+            Event::StoreTrouble(trouble) => self.store_trouble(trouble, effects),
         }
     }
 
@@ -163,6 +200,7 @@ impl Dispatcher {
         }
         self.admit_waiting(now, effects);
         self.pump(now, effects);
+        self.save(now, effects);
         self.finish_drains(effects);
     }
 
@@ -208,10 +246,12 @@ impl Dispatcher {
     }
 
     fn drop_letter(&mut self, ticket: Ticket, id: Box<str>, effects: &mut Vec<Effect>) {
-        effects.push(match self.letters.take(&id) {
-            Some(_) => Effect::Done(ticket),
-            None => Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }),
-        });
+        if self.letters.take(&id).is_some() {
+            self.keep(Change::DropLetter { id }, effects);
+            effects.push(Effect::Done(ticket));
+        } else {
+            effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
+        }
     }
 
     /// Whether nothing is left to do: no message, no request.
@@ -222,6 +262,11 @@ impl Dispatcher {
     /// Messages and requests that are not settled.
     pub fn unsettled(&self) -> usize {
         self.outbox.len() + self.waiting.len()
+    }
+
+    /// Messages of an earlier run that the store had.
+    pub fn recovered(&self) -> u64 {
+        self.recovered
     }
 
     /// Dead letters behind the number `after`, oldest first, with their numbers.
@@ -252,6 +297,11 @@ impl Dispatcher {
             next_free: self.quota.next_free(now),
             pause: closure_of(true),
             outage: closure_of(false),
+            store: self.durable.then(|| StoreStanding {
+                recovered: self.recovered,
+                unreadable: self.unreadable,
+                problem: self.store_problem.clone(),
+            }),
         }
     }
 }

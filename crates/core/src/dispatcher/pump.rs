@@ -32,7 +32,7 @@ impl Dispatcher {
                 Pass::Shut(until) => return self.look_again(until),
                 Pass::AwaitProbe => return,
             };
-            if self.attempts.len() >= self.settings.connections.max {
+            if self.attempts.len() >= self.attempts_max() {
                 return;
             }
             let Some(candidate) = self.candidate(now, effects) else { return };
@@ -46,6 +46,11 @@ impl Dispatcher {
                 Err(NotYet::AtAnswer) => return,
             }
         }
+    }
+
+    /// With a store, as many again wait for it to know of their departure: so it is never the connections that wait.
+    fn attempts_max(&self) -> usize {
+        if self.durable { 2 * self.settings.connections.max } else { self.settings.connections.max }
     }
 
     /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.
@@ -68,6 +73,9 @@ impl Dispatcher {
             }
         }
         while let Some((lane, slot)) = self.lanes.peek() {
+            if self.must_load(slot, effects) {
+                return None;
+            }
             if self.park_if_early(now, slot, false) {
                 continue;
             }
@@ -207,6 +215,8 @@ impl Dispatcher {
         } else {
             self.retry_budget.deposit();
         }
+        self.keep_departure(now, &load, effects);
+        self.look_ahead(effects);
         let shipment = self.shipment(&mut load);
         self.attempts_made += 1;
         let attempt = self.attempts_made;

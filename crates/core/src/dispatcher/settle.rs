@@ -74,6 +74,7 @@ impl Dispatcher {
         for slot in &load.members {
             self.outbox.get_mut(*slot).attempts -= 1;
         }
+        self.keep_return(&load, effects);
         if load.is_bound() {
             self.bind(&load);
             self.fail_unauthorised(&load.members, effects);
@@ -120,6 +121,7 @@ impl Dispatcher {
         load.members.retain(|slot| {
             (frozen || !self.must_end(now, *slot, effects)) && !self.is_exhausted(now, at, *slot, told, effects)
         });
+        self.keep_return(&load, effects);
         if load.members.is_empty() {
             self.bind_next(load);
         } else if load.is_bound() {
@@ -178,6 +180,7 @@ impl Dispatcher {
             self.outbox.get_mut(*slot).attempts -= 1;
         }
         let load = load.split(status == BAD_REQUEST);
+        load.all().for_each(|slot| self.keep_return(&Load::of(vec![slot]), effects));
         self.bind(&load);
         self.bound.push_back(load);
     }

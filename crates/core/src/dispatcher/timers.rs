@@ -33,6 +33,11 @@ impl Timers {
         self.0.remove(&(at, timer));
     }
 
+    /// Nothing falls due for this message any more.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.0.retain(|(_, timer)| !matches!(timer, Timer::Unpark(other) | Timer::Expire(other) if *other == slot));
+    }
+
     /// The earliest that is due.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
         let (at, timer) = *self.0.first()?;

@@ -1,5 +1,6 @@
 //! The way back: what its caller no longer wants, and what time takes.
 
+use super::keeping::Follower;
 use super::outbox::State;
 use super::timers::Timer;
 use super::{Attempt, Dispatcher, Effect};
@@ -19,7 +20,10 @@ impl Dispatcher {
         } else if let Some(slot) = self.outbox.by_ticket(ticket) {
             self.outbox.forget_waiter(slot);
             match self.first_follower(slot) {
-                Some(heir) => self.outbox.set_waiter(slot, heir),
+                Some(heir) => {
+                    self.outbox.set_waiter(slot, heir.ticket);
+                    self.outbox.get_mut(slot).settle = heir.settle;
+                }
                 None => self.withdraw(now, slot, effects),
             }
         } else if let Some((_, deadline)) = self.drains.give_up(ticket) {
@@ -27,18 +31,18 @@ impl Dispatcher {
                 self.timers.clear(at, Timer::Drain(ticket));
             }
         } else {
-            self.followers.retain(|_, tickets| {
-                tickets.retain(|other| *other != ticket);
-                !tickets.is_empty()
+            self.followers.retain(|_, followers| {
+                followers.retain(|other| other.ticket != ticket);
+                !followers.is_empty()
             });
         }
     }
 
     /// Takes the promise that has followed the message for longest.
-    fn first_follower(&mut self, slot: Slot) -> Option<Ticket> {
-        let tickets = self.followers.get_mut(&slot)?;
-        let first = tickets.remove(0);
-        if tickets.is_empty() {
+    fn first_follower(&mut self, slot: Slot) -> Option<Follower> {
+        let followers = self.followers.get_mut(&slot)?;
+        let first = followers.remove(0);
+        if followers.is_empty() {
             self.followers.remove(&slot);
         }
         Some(first)
@@ -49,6 +53,8 @@ impl Dispatcher {
         let waits = match (&entry.cargo, entry.state) {
             (Cargo::Call(_), State::InFlight) => return self.cut(now, slot, effects),
             (_, State::Queued | State::Parked { .. }) => true,
+            // Once it is kept it is known, and can be taken back.
+            (_, State::Storing) => false,
             // Of a batch that the server may know no message may leave: its next answer tells.
             (_, State::Bound) => self.unbind(slot),
             (Cargo::Message(_), State::InFlight) => false,
@@ -66,7 +72,7 @@ impl Dispatcher {
         let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
         let Some(id) = self.attempts.iter().find(|(_, attempt)| carries(attempt)).map(|(id, _)| *id) else { return };
         if let Some(attempt) = self.attempts.remove(&id) {
-            self.quota.given_up(attempt.started_at, now, attempt.cost);
+            self.quota.given_up(self.left_at(now, &attempt), now, attempt.cost);
         }
         if self.gate.is_probe(id) {
             self.gate.probe_lost();
@@ -78,10 +84,13 @@ impl Dispatcher {
 
     /// Expires a message that isn't on the wire; one that is has its answer to wait for.
     pub(super) fn expire(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+        if self.outbox.cold(slot).is_some() {
+            return self.load_one(slot, effects);
+        }
         let waits = match self.outbox.get(slot).state {
             State::Queued | State::Parked { .. } => true,
             State::Bound => self.unbind(slot),
-            State::InFlight => false,
+            State::InFlight | State::Storing => false,
         };
         if waits {
             self.bury(now, slot, Reason::Expired, None, None, effects);

@@ -1,11 +1,13 @@
 //! The engine of an organisation: a task on the engine thread that feeds the dispatcher and performs its effects.
 
+mod keeper;
+mod opening;
 mod perform;
 pub(crate) mod registry;
 mod runtime;
 pub mod sink;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,16 +15,18 @@ use reqwest::header::HeaderValue;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
+use self::keeper::Keeper;
 use self::registry::{Published, lock};
 use self::sink::{Completion, GivenToken, Happening, Interest, RequestEnd, Sink};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, Legacy, TokenNews};
 use crate::error::Error;
-use crate::http::{Client, TokenAnswer};
+use crate::http::{Client, Shipment, TokenAnswer};
 use crate::message::{Submission, Ticket};
 use crate::random::Random;
 use crate::retry::Answer;
 use crate::settings::Settings;
+use crate::store::News;
 
 /// Commands that are taken in before the dispatcher looks at the lanes.
 const COMMANDS_PER_TURN: usize = 256;
@@ -42,6 +46,8 @@ pub(crate) enum Command {
     Drain(Ticket, Option<Duration>),
     Close(Ticket, Duration),
     Token(u64, GivenToken),
+    /// A handle wants to know when the engine can take messages.
+    Ready(Ticket),
 }
 
 /// What the engine's own tasks report.
@@ -64,8 +70,14 @@ struct OnTheWire {
     end: Option<Box<RequestEnd>>,
 }
 
+/// A drain that somebody waits for.
+struct Drain {
+    kind: DrainKind,
+    deadline: Option<Timestamp>,
+}
+
 /// How a drain ends.
-enum Drain {
+enum DrainKind {
     Plain(Duration),
     Close,
 }
@@ -80,6 +92,12 @@ pub(crate) struct Engine {
     reporter: UnboundedSender<Report>,
     guests: HashMap<u32, Guest>,
     in_flight: HashMap<AttemptId, OnTheWire>,
+    /// Requests that may leave as soon as there is a connection for them.
+    outgoing: VecDeque<(AttemptId, Shipment)>,
+    keeper: Option<Keeper>,
+    store_gone: bool,
+    /// Who is to hear that the last handle has closed, once the store has.
+    farewells: Vec<Guest>,
     drains: HashMap<Ticket, Drain>,
     token: Option<Arc<HeaderValue>>,
     /// The token request that a guest's function is to answer.
@@ -116,6 +134,10 @@ impl Engine {
             reporter,
             guests: HashMap::new(),
             in_flight: HashMap::new(),
+            outgoing: VecDeque::new(),
+            keeper: None,
+            store_gone: false,
+            farewells: Vec::new(),
             drains: HashMap::new(),
             token: None,
             callback: 0,
@@ -129,6 +151,9 @@ impl Engine {
 
     /// Runs until the last handle has closed, or all have left and nothing is to do.
     pub(crate) async fn run(mut self) {
+        if let Err(error) = self.open_store().await {
+            return self.turn_away(error).await;
+        }
         while !self.may_end() {
             self.take_in().await;
             self.dispatcher.poll(self.clock.now(), &mut self.effects);
@@ -136,6 +161,7 @@ impl Engine {
             self.publish();
             self.tell();
         }
+        self.end().await;
     }
 
     fn may_end(&mut self) -> bool {
@@ -154,12 +180,15 @@ impl Engine {
     /// Waits for something to happen, and takes in what has happened meanwhile.
     async fn take_in(&mut self) {
         // Without anything to do, it wakes now and then to publish a budget that comes back.
-        let wake =
-            [self.dispatcher.next_wake(), self.dispatcher.next_reading(self.clock.now())].into_iter().flatten().min();
+        let held_until =
+            self.keeper.as_ref().and_then(|_| self.drains.values().filter_map(|drain| drain.deadline).min());
+        let reading = self.dispatcher.next_reading(self.clock.now());
+        let wake = [self.dispatcher.next_wake(), reading, held_until].into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
         tokio::select! {
             Some(command) = self.inbox.recv() => self.command(command),
             Some(report) = self.reports.recv() => self.report(report),
+            news = next_news(&mut self.keeper), if !self.store_gone => self.store_news(news),
             () = sleep_until(wake) => {}
         }
         for _ in 0..COMMANDS_PER_TURN {
@@ -170,6 +199,12 @@ impl Engine {
         }
         while let Ok(report) = self.reports.try_recv() {
             self.report(report);
+        }
+        while let Some(news) = self.keeper.as_mut().and_then(Keeper::try_next) {
+            self.store_news(Some(news));
+        }
+        if held_until.is_some() {
+            self.give_up_held_drains();
         }
     }
 
@@ -198,19 +233,19 @@ impl Engine {
                 }
             }
             Command::Drain(ticket, timeout) => {
-                self.drains.insert(ticket, Drain::Plain(timeout.unwrap_or_default()));
-                self.begin_drain(ticket, timeout);
+                self.begin_drain(ticket, DrainKind::Plain(timeout.unwrap_or_default()), timeout);
             }
             Command::Close(ticket, timeout) => {
-                self.drains.insert(ticket, Drain::Close);
-                self.begin_drain(ticket, Some(timeout));
+                self.begin_drain(ticket, DrainKind::Close, Some(timeout));
             }
             Command::Token(number, given) => self.token_given(number, given),
+            Command::Ready(ticket) => self.ready(ticket),
         }
     }
 
-    fn begin_drain(&mut self, ticket: Ticket, timeout: Option<Duration>) {
+    fn begin_drain(&mut self, ticket: Ticket, kind: DrainKind, timeout: Option<Duration>) {
         let deadline = timeout.map(|timeout| self.clock.now().after(timeout));
+        self.drains.insert(ticket, Drain { kind, deadline });
         self.handle(Event::Drain(ticket, deadline));
     }
 
@@ -242,6 +277,7 @@ impl Engine {
         match report {
             Report::Answer(attempt, answer) => {
                 let end = self.in_flight.remove(&attempt).and_then(|wire| wire.end);
+                self.send_outgoing();
                 if let Some(end) = end {
                     self.request_ended(end, &answer);
                 }
@@ -308,6 +344,13 @@ impl Drop for Engine {
     /// Whatever is on the wire when the engine ends is cut with it.
     fn drop(&mut self) {
         self.in_flight.values().for_each(|wire| wire.task.abort());
+    }
+}
+
+async fn next_news(keeper: &mut Option<Keeper>) -> Option<News> {
+    match keeper {
+        Some(keeper) => keeper.next().await,
+        None => std::future::pending().await,
     }
 }
 

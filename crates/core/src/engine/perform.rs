@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::registry::lock;
 use super::sink::{Completion, Happening, RequestEnd};
-use super::{CALLBACK_TIMEOUT, Drain, Engine, OnTheWire, Report};
+use super::{CALLBACK_TIMEOUT, DrainKind, Engine, OnTheWire, Report};
 use crate::dispatcher::{AttemptId, Effect};
 use crate::error::Error;
 use crate::http::Shipment;
@@ -16,11 +16,20 @@ use crate::settings::Credentials;
 impl Engine {
     pub(super) fn perform(&mut self) {
         for effect in std::mem::take(&mut self.effects) {
-            self.perform_one(effect);
+            let effect = match &mut self.keeper {
+                Some(keeper) => keeper.hold(effect),
+                None => Some(effect),
+            };
+            if let Some(effect) = effect {
+                self.perform_one(effect);
+            }
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.flush();
         }
     }
 
-    fn perform_one(&mut self, effect: Effect) {
+    pub(super) fn perform_one(&mut self, effect: Effect) {
         match effect {
             Effect::Accepted { ticket, id, duplicate } => {
                 self.complete(ticket.handle, Completion::Accepted { ticket: ticket.number, id, duplicate });
@@ -48,10 +57,19 @@ impl Engine {
             Effect::Failed(ticket, error) => self.complete(ticket.handle, Completion::Failed(ticket.number, error)),
             Effect::Done(ticket) => self.complete(ticket.handle, Completion::Done(ticket.number)),
             Effect::Drained(ticket, left) => self.drained(ticket, left),
-            Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment),
-            Effect::Cut(attempt) => {
-                if let Some(wire) = self.in_flight.remove(&attempt) {
-                    wire.task.abort();
+            Effect::Send { attempt, shipment, .. } => {
+                self.outgoing.push_back((attempt, shipment));
+                self.send_outgoing();
+            }
+            Effect::Cut(attempt) => self.cut(attempt),
+            Effect::Store(change) => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.keep(change);
+                }
+            }
+            Effect::Load(messages) => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.load(messages);
                 }
             }
             Effect::FetchToken => self.fetch_token(),
@@ -67,6 +85,27 @@ impl Engine {
         published.latencies.queued.record(queued);
         published.latencies.request.record(request);
         published.latencies.total.record(queued + request);
+    }
+
+    /// Sends what may leave, as far as there are connections.
+    pub(super) fn send_outgoing(&mut self) {
+        while self.in_flight.len() < self.settings.connections.max
+            && let Some((attempt, shipment)) = self.outgoing.pop_front()
+        {
+            self.send(attempt, shipment);
+        }
+    }
+
+    fn cut(&mut self, attempt: AttemptId) {
+        if let Some(wire) = self.in_flight.remove(&attempt) {
+            wire.task.abort();
+            self.send_outgoing();
+            return;
+        }
+        self.outgoing.retain(|(other, _)| *other != attempt);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.recall(attempt);
+        }
     }
 
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) {
@@ -121,10 +160,10 @@ impl Engine {
         }
     }
 
-    fn drained(&mut self, ticket: Ticket, left: Option<usize>) {
-        let completion = match (self.drains.remove(&ticket), left) {
-            (Some(Drain::Close), left) => return self.close(ticket, left.unwrap_or(0)),
-            (Some(Drain::Plain(timeout)), Some(undelivered)) => {
+    pub(super) fn drained(&mut self, ticket: Ticket, left: Option<usize>) {
+        let completion = match (self.drains.remove(&ticket).map(|drain| drain.kind), left) {
+            (Some(DrainKind::Close), left) => return self.close(ticket, left.unwrap_or(0)),
+            (Some(DrainKind::Plain(timeout)), Some(undelivered)) => {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 Completion::Failed(ticket.number, Error::DrainTimeout { undelivered, timeout_ms })
             }
@@ -140,6 +179,10 @@ impl Engine {
         self.closed = self.guests.is_empty();
         if self.closed {
             self.retire();
+        }
+        if self.closed && self.keeper.is_some() {
+            self.farewells.push(guest);
+            return;
         }
         guest.sink.complete(guest.completions, &self.clock);
     }

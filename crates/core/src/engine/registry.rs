@@ -117,6 +117,11 @@ pub(super) fn retire(settings: &Settings, now: Timestamp, legacy: impl FnOnce() 
     true
 }
 
+/// Takes out an engine that could not begin: the next one to open tries again.
+pub(super) fn abandon(settings: &Settings) {
+    lock(&ENGINES).running.remove(&settings.organization);
+}
+
 fn legacy_key(settings: &Settings) -> (String, String) {
     (settings.organization.clone(), settings.api_url.clone())
 }

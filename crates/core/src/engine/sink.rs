@@ -32,6 +32,8 @@ pub enum Completion {
     Done(u64),
     /// A `close`, with what is left.
     Closed(u64, usize),
+    /// The engine can take messages.
+    Ready(u64, Readiness),
     /// An `explain`, with the message's id.
     Explained(u64, Box<str>, Box<Explanation>),
     /// A page of dead letters with their numbers; whether there are more behind it.
@@ -40,6 +42,17 @@ pub enum Completion {
     TokenWanted(u64),
     /// An event that the handle listens to.
     Event(Happening),
+}
+
+/// How an engine has begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Messages of an earlier run that go on.
+    pub recovered: u64,
+    /// Rows of a damaged store that could not be read.
+    pub unreadable: u64,
+    /// Where the damaged file lies.
+    pub set_aside: Option<String>,
 }
 
 /// An event of the sender's.

@@ -25,7 +25,8 @@ pub struct Evidence {
 }
 
 /// Where a pause's length comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WaitSource {
     /// `Retry-After`.
     RetryAfter,

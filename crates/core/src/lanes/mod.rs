@@ -177,6 +177,18 @@ impl Lanes {
         self.refresh(lane, true);
     }
 
+    /// A message of it is outstanding from the start.
+    pub fn hold(&mut self, lane: LaneId) {
+        self.lanes[lane as usize].outstanding += 1;
+        self.refresh(lane, false);
+    }
+
+    /// The messages that go next: up to `depth` of each conversation that may send, by their turns.
+    pub fn near(&self, depth: usize) -> impl Iterator<Item = Slot> {
+        let queues = self.ready.iter().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some());
+        queues.flat_map(move |lane| lane.queue.iter(&self.links).take(depth))
+    }
+
     /// An outstanding message is settled.
     pub fn settle(&mut self, lane: LaneId) {
         self.lanes[lane as usize].outstanding -= 1;

@@ -4,6 +4,7 @@ mod batch;
 mod reader;
 pub mod region;
 mod route;
+mod store;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -15,6 +16,7 @@ use serde_json::Value;
 pub use self::batch::{BatchMode, BatchSettings, Cost, TextUnits};
 use self::reader::Reader;
 pub use self::route::{PRESETS, Route};
+pub use self::store::{Durability, StoreSettings};
 use crate::error::Error;
 
 const DAY_MS: u64 = 86_400_000;
@@ -34,6 +36,8 @@ pub struct Settings {
     pub route: Route,
     /// The quota: all of them hold together.
     pub rates: Vec<Rate>,
+    /// Where accepted messages live.
+    pub store: StoreSettings,
     /// Attempts, age, pauses.
     pub retry: RetrySettings,
     /// Whether and how messages travel together.
@@ -171,6 +175,7 @@ impl Settings {
             batch: batch::read(&root, &route)?,
             route,
             rates: rates(&root)?,
+            store: store::read(&root)?,
             retry: retry(&root)?,
             ordering: root.choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
             queue: queue(&root)?,
@@ -178,7 +183,6 @@ impl Settings {
             dedupe: Duration::from_millis(root.integer("dedupeMs", 0..=7 * DAY_MS, DAY_MS)?),
             trail: Vec::new(),
         };
-        store(&root)?;
         settings.trail = root.finish()?.take();
         Ok(settings)
     }
@@ -327,22 +331,6 @@ fn rate(object: Reader<'_>) -> Result<Rate, Error> {
     object.finish()?;
     let count = |number: u64| u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(burst) })
-}
-
-fn store(root: &Reader<'_>) -> Result<(), Error> {
-    let rule = "\"memory\"";
-    match root.text("store", 4_096)? {
-        Some("memory") => Ok(()),
-        Some(other) if other.starts_with("file:") || other.starts_with("redis:") || other.starts_with("rediss:") => {
-            let kind = other.split(':').next().unwrap_or_default();
-            Err(Error::config(
-                "store",
-                format!("\"{kind}:\" is not available in this version: use \"memory\", which ends with the process"),
-            ))
-        }
-        Some(_) => Err(root.refuse("store", rule)),
-        None => Err(root.refuse("store", format_args!("{rule}; it must be chosen, since it decides what survives"))),
-    }
 }
 
 fn retry(root: &Reader<'_>) -> Result<RetrySettings, Error> {

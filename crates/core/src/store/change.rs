@@ -24,12 +24,12 @@ pub enum Change {
         /// The message.
         record: Box<Record>,
     },
-    /// A request is about to leave with these messages. Durable before it does, so that a crash leaves a message whose
-    /// outcome is unknown known as one.
+    /// A request is about to leave with these messages, or with none of them if it is a `request()`, which only counts. Durable before it does, so that a crash leaves a message whose
+    /// outcome is unknown known as one. The store notes the time of writing: that is when the request leaves, however long
+    /// the change has waited.
     Depart {
-        /// When.
-        at: Timestamp,
-        /// The batch's number, if they are several: what the server may know as one request is repeated as one.
+        /// If they are several, the number of the first one's place in the batch; the others' follow it. What the server
+        /// may know as one request is repeated as one.
         batch: Option<u64>,
         /// The messages in the order of the body.
         members: Vec<Departure>,
@@ -42,7 +42,7 @@ pub enum Change {
         attempts: u32,
         /// Whether some attempt was sent and not answered.
         ambiguous: bool,
-        /// The batch that it has to be repeated in.
+        /// Its place in the batch that it has to be repeated in.
         batch: Option<u64>,
     },
     /// A message is delivered: its receipt takes its place.

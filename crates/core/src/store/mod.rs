@@ -19,9 +19,23 @@ use crate::lanes::Slot;
 /// A message's number: counts up by acceptance over all runs of a store, so it is the order of a lane, too.
 pub type Seq = u64;
 
+/// The number of a message's place in the batch whose first message is `first`: places of one batch rise by one.
+pub fn batch_number(first: Seq, place: usize) -> u64 {
+    first * PLACES_PER_BATCH + place as u64
+}
+
+/// The batch that this number is a place in.
+pub fn batch_of(number: u64) -> u64 {
+    number / PLACES_PER_BATCH
+}
+
+/// More than any batch has messages.
+const PLACES_PER_BATCH: u64 = 4_096;
+
 /// Keeps the outbox. What comes of it is told by [`News`], to whoever the store was opened for.
 pub trait Store: Debug + Send + Sync {
-    /// Takes changes over, in order. The first change ever is number 1, and each one counts, kept or refused.
+    /// Takes changes over, in order. The first change ever is number 1, and each one counts, kept or refused. Changes that
+    /// are handed over together are durable together: a batch that comes back does so whole.
     ///
     /// Only an insert can be refused. Everything else is about messages that were accepted: it is tried again until it is
     /// durable, and later changes wait behind it.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Record, Row, Seq};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
 
@@ -19,7 +20,7 @@ pub enum News {
     Committed {
         /// The number of the last one.
         up_to: u64,
-        /// The inserts among them.
+        /// The inserts and redrives among them.
         kept: Vec<Slot>,
     },
     /// Inserts that are not kept, and why. They count as done: `Committed` goes past them.
@@ -41,8 +42,10 @@ pub struct Opening {
     pub last_seq: Seq,
     /// The last [`super::Change::Budget`].
     pub budget: Option<Box<str>>,
-    /// When that was written, as milliseconds since the Unix epoch.
-    pub budget_at_ms: u64,
+    /// When that was written.
+    pub budget_at: Option<Timestamp>,
+    /// When requests left after that, oldest first.
+    pub departed: Vec<Timestamp>,
     /// Where the damaged file lies that this one replaces.
     pub set_aside: Option<PathBuf>,
     /// What could not be read of it, in rows, as far as they can be counted.

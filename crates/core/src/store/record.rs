@@ -28,7 +28,7 @@ pub struct Record {
     pub ambiguous: bool,
     /// It was on the wire, with no answer yet, when the store was last written.
     pub sent: bool,
-    /// The batch that it was on the wire in, or has to be repeated in.
+    /// Its place in the batch that it was on the wire in, or has to be repeated in.
     pub batch: Option<u64>,
 }
 

@@ -58,6 +58,7 @@ impl Books {
                 self.flights.remove(attempt);
                 Ok(())
             }
+            Effect::Store(_) | Effect::Load(_) => broken("store", "there is none"),
             Effect::Send { .. } | Effect::FetchToken | Effect::Notice(_) => Ok(()),
         }
     }

@@ -1,0 +1,156 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const { join } = require('node:path')
+const { test } = require('node:test')
+
+const { defer, directory, message, open, optionsFor, PATIENCE_MS, Sender, simulate, start } = require('./support.js')
+
+async function letterIds(sender) {
+  const ids = []
+  for await (const letter of sender.deadLetters()) ids.push(letter.id)
+  return ids
+}
+
+test('what one sender accepts, the next one delivers: in order, and told by events', async (t) => {
+  const simulator = await simulate(t, { refuse: true })
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const first = await Sender.open(options)
+  assert.equal(first.recovered, 0)
+  for (let seq = 1; seq <= 30; seq++) await first.enqueue(message(`m${seq}`, `c${seq % 3}`, seq))
+  assert.deepEqual(await first.close({ timeoutMs: 0 }), { undelivered: 30 })
+
+  await simulator.set({ refuse: false })
+  const second = await open(t, options)
+  const delivered = new Set()
+  second.on('delivered', ({ id }) => delivered.add(id))
+  assert.equal(second.recovered, 30)
+  await second.drain({ timeoutMs: PATIENCE_MS })
+  assert.equal(delivered.size, 30)
+  const { orderViolations, uniqueIds, duplicates } = simulator.ledger()
+  assert.deepEqual({ orderViolations, uniqueIds, duplicates }, { orderViolations: 0, uniqueIds: 30, duplicates: 0 })
+})
+
+test('an id stays known: waiting, delivered and dead ones are duplicates after a restart', async (t) => {
+  const simulator = await simulate(t, { poisonText: 'poison' })
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const first = await Sender.open(options)
+  await first.send(message('delivered', 'c1', 1))
+  await assert.rejects(first.send({ ...message('dead', 'c2', 1), body: { text: 'poison' } }), { code: 'DELIVERY_REJECTED' })
+  await first.enqueue({ ...message('waiting', 'c3', 1), notBefore: Date.now() + 3_600_000 })
+  await first.close({ timeoutMs: 0 })
+
+  const second = await open(t, options)
+  assert.equal(second.recovered, 1)
+  assert.deepEqual(await second.enqueue(message('delivered', 'c1', 1)), { id: 'delivered', duplicate: true })
+  assert.deepEqual(await second.enqueue(message('waiting', 'c3', 1)), { id: 'waiting', duplicate: true })
+  const receipt = await second.send(message('delivered', 'c1', 1))
+  assert.deepEqual([receipt.status, receipt.duplicate], [200, true])
+  await assert.rejects(second.send(message('dead', 'c2', 1)), { code: 'DELIVERY_REJECTED' })
+  assert.equal(simulator.ledger().uniqueIds, 1)
+  assert.deepEqual((await second.explain('waiting')).state, 'queued')
+})
+
+test('dead letters outlive the process, and can be redriven and dropped in the next', async (t) => {
+  const simulator = await simulate(t, { poisonText: 'poison' })
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const bad = (id) => ({ id, conversationId: id, body: { text: 'poison' } })
+  const first = await Sender.open(options)
+  for (const id of ['a', 'b', 'c']) await assert.rejects(first.send(bad(id)), { code: 'DELIVERY_REJECTED' })
+  await first.drop('a')
+  await first.close()
+
+  await simulator.set({ poisonText: null })
+  const second = await Sender.open(options)
+  assert.deepEqual(await letterIds(second), ['b', 'c'])
+  await second.redrive('b')
+  await second.drain({ timeoutMs: PATIENCE_MS })
+  await second.close()
+
+  const third = await open(t, options)
+  assert.equal(third.recovered, 0)
+  assert.deepEqual(await letterIds(third), ['c'])
+  assert.equal((await third.enqueue(message('b', 'b', 1))).duplicate, true)
+})
+
+test('a pause that is in force stays in force', async (t) => {
+  const simulator = await simulate(t, { quota: { requests: 1, perMs: 60_000 } })
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const first = await Sender.open(options)
+  const throttled = new Promise((resolve) => first.once('throttled', resolve))
+  await first.send(message('m1', 'c', 1))
+  const second = first.send(message('m2', 'c', 2))
+  const { untilMs } = await throttled
+  await first.close({ timeoutMs: 0 })
+  await assert.rejects(second, { code: 'CLOSED' })
+
+  const next = await open(t, options)
+  const { pause } = next.stats()
+  assert.ok(Math.abs(pause.untilMs - untilMs) < 1_000, `${pause.untilMs} and ${untilMs}`)
+  assert.equal(simulator.ledger().refused, 1)
+})
+
+test('the files are for their owner alone', async (t) => {
+  const simulator = await simulate(t)
+  const folder = directory(t)
+  const umask = process.umask(0)
+  defer(t, () => process.umask(umask))
+  const sender = await open(t, optionsFor(simulator, join(folder, 'outbox.db')))
+  await sender.enqueue(message('m', 'c', 1))
+  const files = fs.readdirSync(folder)
+  assert.ok(files.includes('outbox.db') && files.length > 1, files.join())
+  for (const file of files) assert.equal(fs.statSync(join(folder, file)).mode & 0o777, 0o600, file)
+})
+
+test('one process owns a file; a dead one leaves it', async (t) => {
+  const simulator = await simulate(t)
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const { child, first, ended } = start('own.js', { options })
+  await first
+  await assert.rejects(Sender.open(options), (error) => {
+    assert.equal(error.name, 'StoreError')
+    assert.equal(error.code, 'STORE_LOCKED')
+    assert.match(error.message, new RegExp(`\\b${child.pid}\\b`))
+    return true
+  })
+  child.kill('SIGKILL')
+  await ended
+  const sender = await Sender.open(options)
+  await sender.send(message('m', 'c', 1))
+  await sender.close()
+})
+
+test('what stands in the way of a store is an error that says what to do', async (t) => {
+  const simulator = await simulate(t)
+  const folder = directory(t)
+  const missing = join(folder, 'nowhere', 'outbox.db')
+  await assert.rejects(Sender.open(optionsFor(simulator, missing)), (error) => {
+    return error.code === 'STORE_MISSING' && error.message.includes(missing)
+  })
+  const file = join(folder, 'outbox.db')
+  await (await Sender.open(optionsFor(simulator, file))).close()
+  await assert.rejects(Sender.open(optionsFor(simulator, file)), { name: 'StoreError', code: 'STORE_MISMATCH' })
+})
+
+test('a damaged file is set aside whole, and what can be read of it goes on', async (t) => {
+  const simulator = await simulate(t)
+  const folder = directory(t)
+  const file = join(folder, 'outbox.db')
+  fs.writeFileSync(file, 'this is no database, but somebody may want it', { mode: 0o600 })
+  const sender = await open(t, optionsFor(simulator, file))
+  await sender.send(message('m', 'c', 1))
+  const aside = fs.readdirSync(folder).filter((name) => name.startsWith('outbox.db.corrupt-'))
+  assert.equal(aside.length, 1)
+  assert.equal(fs.readFileSync(join(folder, aside[0]), 'utf8'), 'this is no database, but somebody may want it')
+})
+
+test('senders of one organisation share the file as they share the engine', async (t) => {
+  const simulator = await simulate(t)
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const [one, two] = await Promise.all([open(t, options), open(t, options)])
+  await Promise.all([one.send(message('m1', 'c', 1)), two.enqueue(message('m2', 'd', 1))])
+  await one.drain({ timeoutMs: PATIENCE_MS })
+  assert.equal(simulator.ledger().uniqueIds, 2)
+  assert.equal(one.stats().store.problem, null)
+})

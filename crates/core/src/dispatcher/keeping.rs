@@ -1,0 +1,185 @@
+//! What the store is told, and what it answers. Without a store nothing of this is said, and a message is accepted at once.
+
+use super::load::Load;
+use super::outbox::{Entry, State};
+use super::timers::Timer;
+use super::{Attempt, Dispatcher, Effect, Notice};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::lanes::Slot;
+use crate::message::{Cargo, Settle, Ticket};
+use crate::outcome::Reason;
+use crate::store::{Change, Departure, Record, batch_number};
+
+/// Messages and bytes that wait in memory beside what is on its way; a backlog beyond them waits in the store alone.
+const HOT_MESSAGES_MAX: usize = 8_192;
+const HOT_BYTES_MAX: usize = 8_388_608;
+
+/// How much of the outbox waits in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { messages: HOT_MESSAGES_MAX, bytes: HOT_BYTES_MAX }
+    }
+}
+
+/// One more promise for a message, since its id was sent again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Follower {
+    pub(super) ticket: Ticket,
+    pub(super) settle: Settle,
+}
+
+impl Dispatcher {
+    /// Keeps fewer messages in memory, so that a small test meets what a large backlog meets.
+    pub fn keep_in_memory(&mut self, messages: usize) {
+        self.window.messages = messages;
+    }
+
+    pub(super) fn keep(&self, change: Change, effects: &mut Vec<Effect>) {
+        if self.durable {
+            effects.push(Effect::Store(change));
+        }
+    }
+
+    /// The insert of a message that was just taken in; none where there is no store, or nothing to keep.
+    pub(super) fn insertion(&self, slot: Slot, redriven: bool) -> Option<Change> {
+        let entry = self.outbox.get(slot);
+        let Cargo::Message(message) = &entry.cargo else { return None };
+        if !self.durable {
+            return None;
+        }
+        let record = Box::new(Record {
+            seq: entry.seq,
+            message: message.clone(),
+            priority: entry.priority,
+            submitted_at: entry.submitted_at,
+            expires_at: entry.expires_at,
+            not_before: entry.not_before,
+            attempts: 0,
+            first_attempt_at: None,
+            ambiguous: false,
+            sent: false,
+            batch: None,
+        });
+        Some(if redriven { Change::Redrive { slot, record } } else { Change::Insert { slot, record } })
+    }
+
+    /// The message is accepted: its lane has it, and its promise is kept.
+    pub(super) fn kept(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+        let lane = match &self.outbox.get(slot).cargo {
+            Cargo::Message(message) => {
+                self.counters.accepted += 1;
+                self.lanes.of_conversation(&message.conversation)
+            }
+            Cargo::Call(_) => self.lanes.of_request(),
+        };
+        let entry = self.outbox.get_mut(slot);
+        entry.lane = lane;
+        entry.state = State::Queued;
+        let (item, expires_at, withdrawn) = (entry.item(slot), entry.expires_at, entry.withdrawn);
+        self.lanes.push(lane, item);
+        if let Some(at) = expires_at {
+            self.timers.set(at, Timer::Expire(slot));
+        }
+        self.tell_accepted(slot, effects);
+        if withdrawn {
+            self.bury(now, slot, Reason::Aborted, None, None, effects);
+        } else {
+            self.fail_unauthorised(&[slot], effects);
+            self.cool_beyond_window(slot);
+        }
+    }
+
+    fn tell_accepted(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
+        let entry = self.outbox.get(slot);
+        let Some(id) = entry.cargo.id().map(Box::<str>::from) else { return };
+        let mut told = |ticket, duplicate| effects.push(Effect::Accepted { ticket, id: id.clone(), duplicate });
+        if entry.settle == Settle::OnAcceptance
+            && let Some(ticket) = self.outbox.forget_waiter(slot)
+        {
+            told(ticket, false);
+        }
+        if let Some(followers) = self.followers.get_mut(&slot) {
+            followers.retain(|follower| {
+                let waits_on = follower.settle == Settle::OnOutcome;
+                if !waits_on {
+                    told(follower.ticket, true);
+                }
+                waits_on
+            });
+            if followers.is_empty() {
+                self.followers.remove(&slot);
+            }
+        }
+    }
+
+    /// Beyond the window the newest cool: their turn comes last.
+    fn cool_beyond_window(&mut self, slot: Slot) {
+        let (messages, bytes) = self.outbox.hot();
+        let beyond = messages > self.window.messages || bytes > self.window.bytes;
+        if self.durable && beyond && self.outbox.has(slot) && self.outbox.get(slot).may_cool() {
+            self.outbox.cool(slot);
+        }
+    }
+
+    /// The store did not take it, so it was never accepted.
+    pub(super) fn refused(&mut self, slot: Slot, error: &Error, effects: &mut Vec<Effect>) {
+        let (entry, followers) = self.remove(slot);
+        let tickets = entry.waiter.into_iter().chain(followers.iter().map(|follower| follower.ticket));
+        effects.extend(tickets.map(|ticket| Effect::Failed(ticket, error.clone())));
+        self.tell_if_empty(effects);
+    }
+
+    /// Nothing can be kept for now, or everything can again.
+    pub(super) fn store_trouble(&mut self, trouble: Option<Error>, effects: &mut Vec<Effect>) {
+        let problem = trouble.as_ref().map(ToString::to_string);
+        let open = problem.is_some();
+        if std::mem::replace(&mut self.store_problem, trouble).is_some() != open {
+            let problem = problem.unwrap_or_default();
+            effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open }));
+        }
+    }
+
+    /// Before the wire: after a crash these messages are known as sent and not answered.
+    pub(super) fn keep_departure(&self, now: Timestamp, load: &Load, effects: &mut Vec<Effect>) {
+        if !self.durable {
+            return;
+        }
+        let departure = |slot: &Slot| {
+            let Entry { seq, attempts, first_attempt_at, .. } = *self.outbox.get(*slot);
+            Departure { seq, attempts, first_attempt_at: first_attempt_at.unwrap_or(now) }
+        };
+        let messages = load.members.iter().filter(|slot| self.outbox.get(**slot).cargo.id().is_some());
+        let members: Vec<Departure> = messages.map(departure).collect();
+        let batch = (members.len() > 1).then(|| batch_number(members[0].seq, 0));
+        effects.push(Effect::Store(Change::Depart { batch, members }));
+    }
+
+    /// When a request left, at the latest: with a store, it may have waited for the disk and for a connection.
+    pub(super) fn left_at(&self, now: Timestamp, attempt: &Attempt) -> Timestamp {
+        if self.durable { now } else { attempt.started_at }
+    }
+
+    /// These are off the wire, and go on waiting; a batch that the server may know as it is is kept as one.
+    pub(super) fn keep_return(&self, load: &Load, effects: &mut Vec<Effect>) {
+        if !self.durable {
+            return;
+        }
+        let is_batch = load.is_frozen() && load.members.len() > 1;
+        let first = load.members.first().map_or(0, |slot| self.outbox.get(*slot).seq);
+        for (place, slot) in load.members.iter().enumerate() {
+            let entry = self.outbox.get(*slot);
+            if entry.cargo.id().is_some() {
+                let (seq, attempts, ambiguous) = (entry.seq, entry.attempts, entry.ambiguous);
+                let batch = is_batch.then(|| batch_number(first, place));
+                effects.push(Effect::Store(Change::Return { seq, attempts, ambiguous, batch }));
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Cold messages come back into memory when their turn is near.
+
+use super::outbox::{Entry, State};
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::message::{Cargo, Settle};
+use crate::settings::BatchMode;
+use crate::store::{Record, Seq};
+
+/// Messages that are asked for together: so many fit between two looks at the disk, even at full speed.
+const AHEAD_MAX: usize = 256;
+/// So many turns are taken before the next ones are looked up.
+const TURNS_PER_LOOK: u32 = 64;
+
+impl Dispatcher {
+    /// Whether the message has to be loaded before it can go; asks for it, and for those behind it, then.
+    pub(super) fn must_load(&mut self, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        let cold = self.outbox.cold(slot).is_some();
+        if cold {
+            self.load_ahead(effects);
+        }
+        cold
+    }
+
+    /// Called for every turn: asks now and then for messages whose turn is near, so that none of them has to wait.
+    pub(super) fn look_ahead(&mut self, effects: &mut Vec<Effect>) {
+        self.turns_to_look = self.turns_to_look.saturating_sub(1);
+        if self.turns_to_look == 0 && self.outbox.has_cold() {
+            self.load_ahead(effects);
+        }
+    }
+
+    fn load_ahead(&mut self, effects: &mut Vec<Effect>) {
+        self.turns_to_look = TURNS_PER_LOOK;
+        let together = if self.settings.batch.mode == BatchMode::None { 1 } else { self.batch_limits.messages() };
+        let depth = (AHEAD_MAX / self.lanes.offering().max(1)).max(together);
+        let near: Vec<Slot> = self.lanes.near(depth).take(AHEAD_MAX).collect();
+        let wanted = near.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?)));
+        let wanted: Vec<(Slot, Seq)> = wanted.collect();
+        if !wanted.is_empty() {
+            effects.push(Effect::Load(wanted));
+        }
+    }
+
+    /// Asks for this one.
+    pub(super) fn load_one(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
+        effects.extend(self.begin_load(slot).map(|seq| Effect::Load(vec![(slot, seq)])));
+    }
+
+    fn begin_load(&mut self, slot: Slot) -> Option<Seq> {
+        let seq = self.outbox.cold(slot)?.seq;
+        self.outbox.begin_load(slot).then_some(seq)
+    }
+
+    /// A message that was asked for is here; or it can't be read, and stays in the store for a repair.
+    pub(super) fn loaded(
+        &mut self,
+        now: Timestamp,
+        slot: Slot,
+        seq: Seq,
+        record: Option<Box<Record>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(cold) = self.outbox.cold(slot).copied().filter(|cold| cold.seq == seq) else { return };
+        let Some(record) = record else { return self.unreadable(slot, effects) };
+        let expires_at = record.expires_at;
+        let entry = Entry { lane: cold.lane, epoch: cold.epoch, ..Entry::recovered(*record) };
+        self.outbox.warm(slot, entry);
+        if expires_at.is_some_and(|at| at <= now) {
+            self.expire(now, slot, effects);
+        }
+    }
+
+    fn unreadable(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
+        let Some(cold) = self.outbox.remove_cold(slot) else { return };
+        self.lanes.remove(cold.lane, slot);
+        self.timers.forget(slot);
+        self.drains.leave(cold.epoch);
+        self.followers.remove(&slot);
+        self.unreadable += 1;
+        self.tell_if_empty(effects);
+    }
+}
+
+impl Entry {
+    /// A message as the store has it; its lane and its epoch are this run's.
+    pub(super) fn recovered(record: Record) -> Self {
+        Self {
+            cargo: Cargo::Message(record.message),
+            lane: 0,
+            seq: record.seq,
+            priority: record.priority,
+            state: State::Queued,
+            attempts: record.attempts,
+            unauthorised: false,
+            retry_paid: false,
+            ambiguous: record.ambiguous || record.sent,
+            withdrawn: false,
+            submitted_at: record.submitted_at,
+            first_attempt_at: record.first_attempt_at,
+            expires_at: record.expires_at,
+            not_before: record.not_before,
+            waiter: None,
+            settle: Settle::OnOutcome,
+            epoch: 0,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The outbox: accepted messages and requests that are not settled yet, found by slot, by id and by ticket.
+//!
+//! With a store, a long backlog is *cold*: only its numbers are in memory, and messages are loaded when their turn is near.
+
+mod cold;
+mod entry;
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use slab::Slab;
+
+pub(super) use self::cold::{Cold, IdKey, IdKeys};
+pub(super) use self::entry::{Entry, Parking, State};
+use crate::lanes::Slot;
+use crate::message::Ticket;
+
+#[derive(Debug)]
+enum Place {
+    /// Boxed, so that a cold neighbour doesn't take its room.
+    Hot(Box<Entry>),
+    Cold(Cold),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    places: Slab<Place>,
+    keys: IdKeys,
+    ids: HashTable<Slot>,
+    tickets: HashTable<Slot>,
+    hasher: DefaultHashBuilder,
+    bytes: usize,
+    hot_bytes: usize,
+    cold: usize,
+}
+
+impl Outbox {
+    pub(super) fn insert(&mut self, entry: Entry) -> Slot {
+        let key = entry.cargo.id().map(|id| self.keys.of(id));
+        let (bytes, waiter) = (entry.cargo.len(), entry.waiter);
+        self.hot_bytes += bytes;
+        let slot = self.occupy(Place::Hot(Box::new(entry)), key, bytes);
+        if let Some(ticket) = waiter {
+            self.set_waiter(slot, ticket);
+        }
+        slot
+    }
+
+    pub(super) fn insert_cold(&mut self, cold: Cold) -> Slot {
+        self.cold += 1;
+        self.occupy(Place::Cold(cold), Some(cold.key), cold.bytes as usize)
+    }
+
+    fn occupy(&mut self, place: Place, key: Option<IdKey>, bytes: usize) -> Slot {
+        self.bytes += bytes;
+        let slot = Slot::try_from(self.places.insert(place)).unwrap_or(Slot::MAX);
+        if let Some(IdKey([hash, _])) = key {
+            let (places, keys) = (&self.places, &self.keys);
+            self.ids.insert_unique(hash, slot, |slot| hash_of_id(places, keys, *slot));
+        }
+        slot
+    }
+
+    /// From now on the outcome settles this promise.
+    pub(super) fn set_waiter(&mut self, slot: Slot, ticket: Ticket) {
+        self.get_mut(slot).waiter = Some(ticket);
+        let (places, hasher) = (&self.places, &self.hasher);
+        self.tickets.insert_unique(hasher.hash_one(ticket), slot, |slot| hash_of_ticket(places, hasher, *slot));
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot) -> Entry {
+        self.forget_waiter(slot);
+        self.forget_id(slot);
+        match self.places.remove(slot as usize) {
+            Place::Hot(entry) => {
+                self.bytes -= entry.cargo.len();
+                self.hot_bytes -= entry.cargo.len();
+                *entry
+            }
+            Place::Cold(_) => unreachable!("a cold message is loaded before anything becomes of it"),
+        }
+    }
+
+    /// Takes out a message that the store can't read.
+    pub(super) fn remove_cold(&mut self, slot: Slot) -> Option<Cold> {
+        let cold = *self.cold(slot)?;
+        self.forget_id(slot);
+        self.places.remove(slot as usize);
+        self.bytes -= cold.bytes as usize;
+        self.cold -= 1;
+        Some(cold)
+    }
+
+    fn forget_id(&mut self, slot: Slot) {
+        if let Some(IdKey([hash, _])) = key_of(&self.places[slot as usize], &self.keys)
+            && let Ok(found) = self.ids.find_entry(hash, |other| *other == slot)
+        {
+            found.remove();
+        }
+    }
+
+    /// Takes the waiter off, so that the outcome settles no promise.
+    pub(super) fn forget_waiter(&mut self, slot: Slot) -> Option<Ticket> {
+        let Place::Hot(entry) = &mut self.places[slot as usize] else { return None };
+        let ticket = entry.waiter.take()?;
+        if let Ok(found) = self.tickets.find_entry(self.hasher.hash_one(ticket), |other| *other == slot) {
+            found.remove();
+        }
+        Some(ticket)
+    }
+
+    /// Keeps only the number of a message that the store holds whole.
+    pub(super) fn cool(&mut self, slot: Slot) {
+        let Place::Hot(entry) = &self.places[slot as usize] else { return };
+        let Some(id) = entry.cargo.id() else { return };
+        let bytes = entry.cargo.len();
+        let cold = Cold {
+            seq: entry.seq,
+            key: self.keys.of(id),
+            epoch: entry.epoch,
+            lane: entry.lane,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            priority: entry.priority,
+            loading: false,
+        };
+        self.places[slot as usize] = Place::Cold(cold);
+        self.hot_bytes -= bytes;
+        self.cold += 1;
+    }
+
+    /// The message is in memory again.
+    pub(super) fn warm(&mut self, slot: Slot, entry: Entry) {
+        self.hot_bytes += entry.cargo.len();
+        self.places[slot as usize] = Place::Hot(Box::new(entry));
+        self.cold -= 1;
+    }
+
+    pub(super) fn cold(&self, slot: Slot) -> Option<&Cold> {
+        match self.places.get(slot as usize)? {
+            Place::Cold(cold) => Some(cold),
+            Place::Hot(_) => None,
+        }
+    }
+
+    /// Notes that a cold message is being loaded; false if it is on its way already, or isn't cold.
+    pub(super) fn begin_load(&mut self, slot: Slot) -> bool {
+        match &mut self.places[slot as usize] {
+            Place::Cold(cold) => !std::mem::replace(&mut cold.loading, true),
+            Place::Hot(_) => false,
+        }
+    }
+
+    pub(super) fn by_id(&self, id: &str) -> Option<Slot> {
+        let key = self.keys.of(id);
+        let named = |slot: &Slot| match &self.places[*slot as usize] {
+            Place::Hot(entry) => entry.cargo.id() == Some(id),
+            Place::Cold(cold) => cold.key == key,
+        };
+        self.ids.find(key.0[0], named).copied()
+    }
+
+    pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<Slot> {
+        let waited_for = |slot: &Slot| self.get(*slot).waiter == Some(ticket);
+        self.tickets.find(self.hasher.hash_one(ticket), waited_for).copied()
+    }
+
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.places.contains(slot as usize)
+    }
+
+    /// A message that is in memory: whatever has a turn, a waiter or a history is.
+    pub(super) fn get(&self, slot: Slot) -> &Entry {
+        match &self.places[slot as usize] {
+            Place::Hot(entry) => entry,
+            Place::Cold(_) => unreachable!("a cold message is loaded before it is looked at"),
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Entry {
+        match &mut self.places[slot as usize] {
+            Place::Hot(entry) => entry,
+            Place::Cold(_) => unreachable!("a cold message is loaded before it is changed"),
+        }
+    }
+
+    /// Bytes of a message's body, in memory or not.
+    pub(super) fn bytes_of(&self, slot: Slot) -> usize {
+        match &self.places[slot as usize] {
+            Place::Hot(entry) => entry.cargo.len(),
+            Place::Cold(cold) => cold.bytes as usize,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Messages and bytes in memory.
+    pub(super) fn hot(&self) -> (usize, usize) {
+        (self.places.len() - self.cold, self.hot_bytes)
+    }
+
+    pub(super) fn has_cold(&self) -> bool {
+        self.cold > 0
+    }
+
+    pub(super) fn key_of(&self, id: &str) -> IdKey {
+        self.keys.of(id)
+    }
+
+    /// All that are in memory.
+    pub(super) fn hot_slots(&self) -> impl Iterator<Item = Slot> {
+        let hot = self.places.iter().filter(|(_, place)| matches!(place, Place::Hot(_)));
+        hot.map(|(slot, _)| Slot::try_from(slot).unwrap_or(Slot::MAX))
+    }
+}
+
+fn key_of(place: &Place, keys: &IdKeys) -> Option<IdKey> {
+    match place {
+        Place::Hot(entry) => entry.cargo.id().map(|id| keys.of(id)),
+        Place::Cold(cold) => Some(cold.key),
+    }
+}
+
+fn hash_of_id(places: &Slab<Place>, keys: &IdKeys, slot: Slot) -> u64 {
+    key_of(&places[slot as usize], keys).map_or(0, |key| key.0[0])
+}
+
+fn hash_of_ticket(places: &Slab<Place>, hasher: &DefaultHashBuilder, slot: Slot) -> u64 {
+    match &places[slot as usize] {
+        Place::Hot(entry) => entry.waiter.map_or(0, |ticket| hasher.hash_one(ticket)),
+        Place::Cold(_) => 0,
+    }
+}

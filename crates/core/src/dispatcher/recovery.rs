@@ -1,0 +1,87 @@
+//! What an earlier run left in the store, taken in before anything else happens.
+
+use std::collections::BTreeMap;
+
+use super::load::Load;
+use super::outbox::{Cold, Entry, State};
+use super::timers::Timer;
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::outcome::Reason;
+use crate::settings::Ambiguous;
+use crate::store::{Opening, Record, Row, Waiting, batch_of};
+
+/// Batches that were on the wire, or are to be repeated: their members by their places, told one by one.
+pub(super) type Batches = BTreeMap<u64, Vec<Slot>>;
+
+impl Dispatcher {
+    /// Takes in what the store found, messages in the order of their acceptance.
+    pub(super) fn found(&mut self, now: Timestamp, rows: Vec<Row>, effects: &mut Vec<Effect>) {
+        for row in rows {
+            match row {
+                Row::Waiting(waiting) => self.found_waiting(waiting),
+                Row::Started(record) => self.found_started(now, *record, effects),
+                Row::Letter(letter) => {
+                    self.letters.add(*letter);
+                }
+                Row::Settled(settled) => {
+                    self.recent.remember(settled.at, &settled.id, settled.status, settled.attempts);
+                }
+            }
+        }
+    }
+
+    /// Nobody in this run waits for it, so it can wait cold.
+    fn found_waiting(&mut self, waiting: Waiting) {
+        self.recovered += 1;
+        let lane = self.lanes.of_conversation(&waiting.conversation);
+        let key = self.outbox.key_of(&waiting.id);
+        let Waiting { seq, bytes, priority, expires_at, .. } = waiting;
+        let cold = Cold { seq, key, epoch: self.drains.enter(), lane, bytes, priority, loading: false };
+        let slot = self.outbox.insert_cold(cold);
+        self.lanes.push(lane, cold.item(slot));
+        if let Some(at) = expires_at {
+            self.timers.set(at, Timer::Expire(slot));
+        }
+    }
+
+    /// It was sent. If no answer to it is on record, its outcome is unknown, and the setting decides.
+    fn found_started(&mut self, now: Timestamp, record: Record, effects: &mut Vec<Effect>) {
+        self.recovered += 1;
+        let Record { sent, batch, .. } = record;
+        let lane = self.lanes.of_conversation(&record.message.conversation);
+        let entry = Entry { lane, epoch: self.drains.enter(), ..Entry::recovered(record) };
+        let expires_at = entry.expires_at;
+        let slot = self.outbox.insert(entry);
+        if let Some(at) = expires_at {
+            self.timers.set(at, Timer::Expire(slot));
+        }
+        if sent && self.settings.retry.ambiguous == Ambiguous::Fail {
+            self.lanes.push(lane, self.outbox.get(slot).item(slot));
+            let problem = Some("the process ended before the answer came".to_owned());
+            self.bury(now, slot, Reason::Ambiguous, None, problem, effects);
+        } else if let Some(batch) = batch {
+            self.lanes.hold(lane);
+            self.outbox.get_mut(slot).state = State::Bound;
+            // Places rise by one, whatever the order of acceptance was.
+            self.batches.entry(batch).or_default().push(slot);
+        } else {
+            self.lanes.push(lane, self.outbox.get(slot).item(slot));
+        }
+    }
+
+    /// All is told: batches are put together again, and the budget goes on where it was.
+    pub(super) fn opened(&mut self, now: Timestamp, opening: &Opening, effects: &mut Vec<Effect>) {
+        self.accepted = self.accepted.max(opening.last_seq);
+        let mut loads: BTreeMap<u64, Vec<Slot>> = BTreeMap::new();
+        for (place, slots) in std::mem::take(&mut self.batches) {
+            loads.entry(batch_of(place)).or_default().extend(slots);
+        }
+        for members in loads.into_values() {
+            self.bound.push_back(Load::of(members).freeze());
+        }
+        self.restore(now, opening);
+        self.tell_if_empty(effects);
+    }
+}

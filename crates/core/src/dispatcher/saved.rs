@@ -1,0 +1,116 @@
+//! The budget and the pause as the store keeps them: the server goes on counting while nobody is there, and so must the
+//! next run. Times are milliseconds from the moment of saving, since no clock of a process outlives it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::gate::Gate;
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::http::WaitSource;
+use crate::store::{Change, Opening};
+
+/// How finely spent slots are kept: this many steps of the widest window, each rounded to its later end.
+const STEPS_PER_WINDOW: u32 = 64;
+/// How often; departures in between are known from the messages themselves.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+/// What was on the wire arrives within this time of its sending, or never.
+const ON_ITS_WAY_MS: i64 = 1_000;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Saved {
+    /// When requests were answered that hold a slot, and how many.
+    spent: Vec<(i64, u32)>,
+    pause: Option<SavedPause>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SavedPause {
+    source: WaitSource,
+    since_ms: i64,
+    /// None while a probe was out.
+    until_ms: Option<i64>,
+    strikes: u32,
+}
+
+/// What was saved last.
+#[derive(Debug, Default)]
+pub(super) struct Saving {
+    at: Option<Timestamp>,
+    requests: u64,
+    paused: Option<Option<Timestamp>>,
+}
+
+impl Dispatcher {
+    /// Saves the budget when it has changed: a new pause at once, spent slots now and then.
+    pub(super) fn save(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if !self.durable {
+            return;
+        }
+        let paused = self.gate.bequest().and_then(|gate| gate.closure()).map(|closure| closure.until);
+        let due = self.saving.at.is_none_or(|at| now.since(at) >= SAVE_EVERY);
+        let spent = self.saving.requests != self.counters.requests && due;
+        if !spent && paused == self.saving.paused {
+            return;
+        }
+        self.saving = Saving { at: Some(now), requests: self.counters.requests, paused };
+        let saved =
+            Saved { spent: self.spent_steps(now), pause: self.gate.bequest().and_then(|gate| pause(now, &gate)) };
+        if let Ok(json) = serde_json::to_string(&saved) {
+            effects.push(Effect::Store(Change::Budget(json.into())));
+        }
+    }
+
+    fn spent_steps(&self, now: Timestamp) -> Vec<(i64, u32)> {
+        let window = self.quota.rates().map(|rate| rate.per).max().unwrap_or_default();
+        let step = i64::try_from((window / STEPS_PER_WINDOW).as_millis()).unwrap_or(i64::MAX).max(1);
+        let mut steps: Vec<(i64, u32)> = Vec::new();
+        for at in self.quota.spent(now) {
+            // On the wire it counts as answered now, but may arrive a little later.
+            let at = if at >= now { ON_ITS_WAY_MS } else { -(millis(now.since(at)) / step * step) };
+            match steps.last_mut() {
+                Some((last, count)) if *last == at => *count += 1,
+                _ => steps.push((at, 1)),
+            }
+        }
+        steps
+    }
+
+    /// Goes on where the store's last run ended; what makes no sense is no evidence.
+    pub(super) fn restore(&mut self, now: Timestamp, opening: &Opening) {
+        if self.inherited {
+            return;
+        }
+        let saved: Saved =
+            opening.budget.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        // A wall clock that was put back meanwhile must not make a future out of the past.
+        let saved_at = opening.budget_at.unwrap_or(now).min(now);
+        let steps = saved.spent.iter().flat_map(|(ms, count)| vec![*ms; *count as usize]);
+        let departed = opening.departed.iter().map(|at| (*at).min(now).after(Duration::from_millis(1_000)));
+        let mut spent: Vec<Timestamp> = steps.map(|ms| shifted(saved_at, ms)).chain(departed).collect();
+        spent.sort_unstable();
+        self.quota.inherit(now, &spent);
+        if let Some(SavedPause { source, since_ms, until_ms, strikes }) = saved.pause {
+            let until = until_ms.map(|ms| shifted(saved_at, ms));
+            self.gate = Gate::paused(source, shifted(saved_at, since_ms), until, strikes);
+        }
+    }
+}
+
+fn pause(now: Timestamp, gate: &Gate) -> Option<SavedPause> {
+    let (closure, source) = (gate.closure()?, gate.throttled_by()?);
+    let until_ms = closure.until.map(|until| millis(until.since(now)) - millis(now.since(until)));
+    Some(SavedPause { source, since_ms: -millis(now.since(closure.since)), until_ms, strikes: gate.strikes() })
+}
+
+fn shifted(at: Timestamp, ms: i64) -> Timestamp {
+    let span = Duration::from_millis(ms.unsigned_abs());
+    if ms < 0 { at.before(span) } else { at.after(span) }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

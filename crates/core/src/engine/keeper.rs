@@ -1,0 +1,138 @@
+//! The engine's side of its store: changes are handed over in order, and what must not be seen before they are durable is
+//! held back until they are. A request leaves, and a promise settles, on the far side of the disk.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, channel};
+
+use crate::clock::Clock;
+use crate::dispatcher::{AttemptId, Effect};
+use crate::error::Error;
+use crate::lanes::Slot;
+use crate::message::Ticket;
+use crate::settings::{Settings, StoreSettings};
+use crate::store::sqlite::{self, SqliteStore};
+use crate::store::{Change, News, Opening, Seq, Store};
+
+/// News on their way to the engine; the store waits while so many are.
+const NEWS_MAX: usize = 64;
+
+/// A store, and what waits for it.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    store: Box<dyn Store>,
+    news: Receiver<News>,
+    changes: Vec<Change>,
+    loads: Vec<(Slot, Seq)>,
+    /// The number of the last change that was told, and of the last that is durable.
+    told: u64,
+    durable: u64,
+    held: VecDeque<(u64, Effect)>,
+    /// What the opening told.
+    pub(super) opening: Opening,
+}
+
+impl Keeper {
+    /// Opens the store that the settings name; none for memory.
+    pub(super) fn open(settings: &Settings, clock: Clock) -> Result<Option<Self>, Error> {
+        let StoreSettings::File { path, durability } = &settings.store else { return Ok(None) };
+        let (teller, news) = channel(NEWS_MAX);
+        let options = sqlite::Options {
+            durability: *durability,
+            dedupe: settings.dedupe,
+            ..sqlite::Options::new(path, &settings.organization)
+        };
+        // Nobody listens any more once the engine has ended.
+        let tell = Box::new(move |news| drop(teller.blocking_send(news)));
+        let store = SqliteStore::open(options, clock, tell)
+            .map_err(|error| Error::config("store", format!("can't be served: its thread did not start: {error}")))?;
+        Ok(Some(Self {
+            store: Box::new(store),
+            news,
+            changes: Vec::new(),
+            loads: Vec::new(),
+            told: 0,
+            durable: 0,
+            held: VecDeque::new(),
+            opening: Opening::default(),
+        }))
+    }
+
+    /// The next news; none when the store has ended.
+    pub(super) async fn next(&mut self) -> Option<News> {
+        self.news.recv().await
+    }
+
+    pub(super) fn try_next(&mut self) -> Option<News> {
+        self.news.try_recv().ok()
+    }
+
+    pub(super) fn keep(&mut self, change: Change) {
+        self.told += 1;
+        self.changes.push(change);
+    }
+
+    pub(super) fn load(&mut self, messages: Vec<(Slot, Seq)>) {
+        self.loads.extend(messages);
+    }
+
+    /// Hands over what the turn has brought.
+    pub(super) fn flush(&mut self) {
+        if !self.changes.is_empty() {
+            self.store.apply(std::mem::take(&mut self.changes));
+        }
+        if !self.loads.is_empty() {
+            self.store.load(std::mem::take(&mut self.loads));
+        }
+    }
+
+    /// Holds an effect back, if it must not come before what was told to the store.
+    pub(super) fn hold(&mut self, effect: Effect) -> Option<Effect> {
+        if self.durable >= self.told || !effect.waits_for_store() {
+            return Some(effect);
+        }
+        self.held.push_back((self.told, effect));
+        None
+    }
+
+    /// Changes up to this one are durable.
+    pub(super) fn committed(&mut self, up_to: u64) {
+        self.durable = self.durable.max(up_to);
+    }
+
+    /// The next effect that waits no longer.
+    pub(super) fn release(&mut self) -> Option<Effect> {
+        let (number, _) = self.held.front()?;
+        if *number > self.durable {
+            return None;
+        }
+        self.held.pop_front().map(|(_, effect)| effect)
+    }
+
+    /// Takes back a request that has not left yet.
+    pub(super) fn recall(&mut self, attempt: AttemptId) {
+        self.held.retain(|(_, effect)| !matches!(effect, Effect::Send { attempt: other, .. } if *other == attempt));
+    }
+
+    /// Takes back the end of a drain that has run out of time, with the number of ends that wait for the disk.
+    pub(super) fn give_up(&mut self, ticket: Ticket) -> Option<usize> {
+        let before = self.held.len();
+        self.held.retain(|(_, effect)| !matches!(effect, Effect::Drained(other, None) if *other == ticket));
+        let ends = self.held.iter().filter(|(_, effect)| is_end(effect)).count();
+        (self.held.len() < before).then_some(ends)
+    }
+
+    /// Lets the store finish, for a bounded time.
+    pub(super) async fn close(mut self, patience: Duration) {
+        self.flush();
+        self.store.close();
+        let over = async { while !matches!(self.news.recv().await, None | Some(News::Closed | News::Failed(_))) {} };
+        // A disk that doesn't come back must not keep a process from ending.
+        let _ = tokio::time::timeout(patience, over).await;
+    }
+}
+
+fn is_end(effect: &Effect) -> bool {
+    matches!(effect, Effect::Delivered { .. } | Effect::Buried { .. })
+}

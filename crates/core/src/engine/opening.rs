@@ -1,0 +1,125 @@
+//! The beginning and the end of an engine with a store.
+
+use std::time::Duration;
+
+use super::keeper::Keeper;
+use super::registry;
+use super::sink::{Completion, Readiness};
+use super::{Command, Engine, Guest, Interest};
+use crate::dispatcher::Event;
+use crate::error::{Error, Trouble};
+use crate::message::Ticket;
+use crate::store::News;
+
+/// How long the store may take to finish when the engine ends.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Takes in what an earlier run left; nothing is sent or accepted before that.
+    pub(super) async fn open_store(&mut self) -> Result<(), Error> {
+        self.keeper = Keeper::open(&self.settings, self.clock)?;
+        while let Some(keeper) = &mut self.keeper {
+            match keeper.next().await {
+                Some(News::Found(rows)) => self.handle(Event::Found(rows)),
+                Some(News::Opened(opening)) => {
+                    keeper.opening = opening.clone();
+                    self.handle(Event::Opened(Box::new(opening)));
+                    self.perform();
+                    self.publish();
+                    return Ok(());
+                }
+                Some(News::Failed(error)) => return Err(error),
+                Some(_) => {}
+                None => return Err(thread_ended()),
+            }
+            // Other organisations' engines live on this thread, too.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Tells everybody who asks why there is no engine, until nobody is left to ask.
+    pub(super) async fn turn_away(mut self, error: Error) {
+        registry::abandon(&self.settings);
+        self.retired = true;
+        while let Some(command) = self.inbox.recv().await {
+            match command {
+                Command::Join(handle, sink) => {
+                    let guest = Guest { sink, interest: Interest::default(), completions: Vec::new() };
+                    self.guests.insert(handle, guest);
+                }
+                Command::Leave(handle) => drop(self.guests.remove(&handle)),
+                Command::Ready(ticket) => {
+                    self.complete(ticket.handle, Completion::Failed(ticket.number, error.clone()));
+                }
+                // Who got no sender has nothing to submit.
+                _ => {}
+            }
+            self.tell();
+        }
+    }
+
+    pub(super) fn ready(&mut self, ticket: Ticket) {
+        let mut readiness = Readiness { recovered: self.dispatcher.recovered(), ..Readiness::default() };
+        if let Some(keeper) = &self.keeper {
+            readiness.unreadable = keeper.opening.unreadable;
+            readiness.set_aside = keeper.opening.set_aside.as_ref().map(|path| path.display().to_string());
+        }
+        self.complete(ticket.handle, Completion::Ready(ticket.number, readiness));
+    }
+
+    pub(super) fn store_news(&mut self, news: Option<News>) {
+        match news {
+            Some(News::Committed { up_to, kept }) => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.committed(up_to);
+                }
+                while let Some(effect) = self.keeper.as_mut().and_then(Keeper::release) {
+                    self.perform_one(effect);
+                }
+                self.handle(Event::Kept(kept));
+            }
+            Some(News::Refused(slots, error)) => self.handle(Event::Refused(slots, error)),
+            Some(News::Loaded(messages)) => self.handle(Event::Loaded(messages)),
+            Some(News::Troubled(error)) => self.handle(Event::StoreTrouble(Some(error))),
+            Some(News::Healed) => self.handle(Event::StoreTrouble(None)),
+            Some(News::Found(_) | News::Opened(_) | News::Closed) => {}
+            Some(News::Failed(error)) => self.store_gone(error),
+            None => self.store_gone(thread_ended()),
+        }
+    }
+
+    /// What is held stays held: nothing is told that isn't durable.
+    fn store_gone(&mut self, error: Error) {
+        self.store_gone = true;
+        self.handle(Event::StoreTrouble(Some(error)));
+    }
+
+    /// A drain with a deadline doesn't wait for the disk beyond it.
+    pub(super) fn give_up_held_drains(&mut self) {
+        let now = self.clock.now();
+        let due = |(ticket, drain): (&Ticket, &super::Drain)| drain.deadline.filter(|at| *at <= now).map(|_| *ticket);
+        let due: Vec<Ticket> = self.drains.iter().filter_map(due).collect();
+        for ticket in due {
+            if let Some(left) = self.keeper.as_mut().and_then(|keeper| keeper.give_up(ticket)) {
+                self.drained(ticket, Some(left));
+            }
+        }
+    }
+
+    /// Lets the store finish before anybody hears that the engine has ended: who does may open the file again.
+    pub(super) async fn end(mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            self.in_flight.drain().for_each(|(_, wire)| wire.task.abort());
+            keeper.close(CLOSE_PATIENCE).await;
+        }
+        for guest in std::mem::take(&mut self.farewells) {
+            guest.sink.complete(guest.completions, &self.clock);
+        }
+    }
+}
+
+fn thread_ended() -> Error {
+    let problem = "the store's thread has ended: open the sender again".to_owned();
+    Error::Store { trouble: Trouble::Failed, problem }
+}

@@ -1,0 +1,189 @@
+//! The disk: what is durable, what is on its way to it, and what the dispatcher believes to be there.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use spillway_core::clock::Timestamp;
+use spillway_core::message::Cargo;
+use spillway_core::outcome::DeadLetter;
+use spillway_core::store::{Change, Opening, Record, Row, Seq, Settled, Waiting};
+
+/// Messages, letters, receipts and budget.
+#[derive(Clone, Default)]
+pub struct State {
+    pub messages: BTreeMap<Seq, Record>,
+    pub letters: Vec<DeadLetter>,
+    pub receipts: Vec<Settled>,
+    pub last_seq: Seq,
+    budget: Option<(Box<str>, Timestamp)>,
+    departed: Vec<Timestamp>,
+}
+
+#[derive(Default)]
+pub struct Disk {
+    pub durable: State,
+    /// With all that was told, durable or not.
+    pub view: State,
+    pub pending: VecDeque<(u64, Change)>,
+    pub told: u64,
+    /// The numbers with which what was handed over together ends.
+    ends: VecDeque<u64>,
+    pub up_to: u64,
+}
+
+impl Disk {
+    pub fn tell(&mut self, now: Timestamp, change: Change) -> Result<(), String> {
+        self.told += 1;
+        self.view.apply(now, &change)?;
+        self.pending.push_back((self.told, change));
+        Ok(())
+    }
+
+    /// What was told since the last time is handed over together.
+    pub fn hand_over(&mut self) {
+        if self.ends.back().copied().unwrap_or(self.up_to) < self.told {
+            self.ends.push_back(self.told);
+        }
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Writes the first `count` of what was handed over; what was inserted.
+    pub fn write(&mut self, now: Timestamp, count: usize) -> Result<Vec<u32>, String> {
+        let mut kept = Vec::new();
+        let Some(end) = self.ends.drain(..count).last() else { return Ok(kept) };
+        while self.pending.front().is_some_and(|(number, _)| *number <= end) {
+            let Some((_, change)) = self.pending.pop_front() else { break };
+            if let Change::Insert { slot, .. } | Change::Redrive { slot, .. } = &change {
+                kept.push(*slot);
+            }
+            self.durable.apply(now, &change)?;
+        }
+        self.up_to = end;
+        Ok(kept)
+    }
+
+    /// Takes out the inserts that wait: the disk is full.
+    pub fn refuse(&mut self) -> Vec<u32> {
+        let mut refused = Vec::new();
+        let view = &mut self.view;
+        self.pending.retain(|(_, change)| {
+            let Change::Insert { slot, record } = change else { return true };
+            refused.push(*slot);
+            view.messages.remove(&record.seq);
+            false
+        });
+        if self.pending.is_empty() {
+            self.up_to = self.told;
+            self.ends.clear();
+        }
+        refused
+    }
+
+    pub fn crash(&mut self) {
+        self.pending.clear();
+        self.ends.clear();
+        self.view = self.durable.clone();
+        (self.told, self.up_to) = (0, 0);
+    }
+}
+
+impl State {
+    fn apply(&mut self, now: Timestamp, change: &Change) -> Result<(), String> {
+        let unknown = |seq: &Seq| format!("{change:?} is about the unknown message {seq}");
+        match change {
+            Change::Insert { record, .. } => self.insert(record)?,
+            Change::Redrive { record, .. } => {
+                self.drop_letter(&record.message.id)?;
+                self.insert(record)?;
+            }
+            Change::Depart { batch, members } => {
+                self.departed.push(now);
+                for (place, member) in members.iter().enumerate() {
+                    let record = self.messages.get_mut(&member.seq).ok_or_else(|| unknown(&member.seq))?;
+                    record.attempts = member.attempts;
+                    record.first_attempt_at = Some(member.first_attempt_at);
+                    record.sent = true;
+                    record.batch = batch.map(|first| first + place as u64);
+                }
+            }
+            Change::Return { seq, attempts, ambiguous, batch } => {
+                let record = self.messages.get_mut(seq).ok_or_else(|| unknown(seq))?;
+                (record.attempts, record.ambiguous) = (*attempts, *ambiguous);
+                (record.sent, record.batch) = (false, *batch);
+            }
+            Change::Deliver { seq, status, attempts, at, .. } => {
+                let record = self.messages.remove(seq).ok_or_else(|| unknown(seq))?;
+                let id = record.message.id;
+                self.receipts.push(Settled { id, status: *status, attempts: *attempts, at: *at });
+            }
+            Change::Bury { seq, failure, at } => {
+                let record = self.messages.remove(seq).ok_or_else(|| unknown(seq))?;
+                let (cargo, priority) = (Cargo::Message(record.message), record.priority);
+                self.letters.push(DeadLetter { cargo, priority, failure: (**failure).clone(), at: *at });
+            }
+            Change::DropLetter { id } => self.drop_letter(id)?,
+            Change::Budget(budget) => {
+                self.budget = Some((budget.clone(), now));
+                self.departed.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, record: &Record) -> Result<(), String> {
+        if record.seq <= self.last_seq {
+            return Err(format!("the number {} comes after {}", record.seq, self.last_seq));
+        }
+        self.last_seq = record.seq;
+        let id = &record.message.id;
+        if self.messages.values().any(|other| other.message.id == *id) || self.has_letter(id) {
+            return Err(format!("the id {id} is there twice"));
+        }
+        self.messages.insert(record.seq, record.clone());
+        Ok(())
+    }
+
+    pub fn has_letter(&self, id: &str) -> bool {
+        self.letters.iter().any(|letter| letter.cargo.id() == Some(id))
+    }
+
+    pub fn has_receipt(&self, id: &str) -> bool {
+        self.receipts.iter().any(|settled| &*settled.id == id)
+    }
+
+    fn drop_letter(&mut self, id: &str) -> Result<(), String> {
+        let index = self.letters.iter().position(|letter| letter.cargo.id() == Some(id));
+        index.map(|index| drop(self.letters.remove(index))).ok_or_else(|| format!("there is no letter {id}"))
+    }
+
+    /// What a store tells at its opening.
+    pub fn rows(&self) -> Vec<Row> {
+        let messages = self.messages.values().map(|record| {
+            if record.attempts > 0 || record.sent {
+                return Row::Started(Box::new(record.clone()));
+            }
+            Row::Waiting(Waiting {
+                seq: record.seq,
+                id: record.message.id.clone(),
+                conversation: record.message.conversation.clone(),
+                priority: record.priority,
+                bytes: record.message.body.len() as u32,
+                expires_at: record.expires_at,
+            })
+        });
+        let letters = self.letters.iter().map(|letter| Row::Letter(Box::new(letter.clone())));
+        messages.chain(letters).chain(self.receipts.iter().cloned().map(Row::Settled)).collect()
+    }
+
+    pub fn opening(&self) -> Opening {
+        Opening {
+            last_seq: self.last_seq,
+            budget: self.budget.as_ref().map(|(json, _)| json.clone()),
+            budget_at: self.budget.as_ref().map(|(_, at)| *at),
+            departed: self.departed.clone(),
+            ..Opening::default()
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The world around the dispatcher: a virtual clock, callers, the disk, the way to the server, and crashes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+use spillway_core::clock::Timestamp;
+use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
+use spillway_core::error::{Error, Trouble};
+use spillway_core::http::Shipment;
+use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::random::Random;
+use spillway_core::retry::Answer;
+
+use crate::books::Books;
+use crate::disk::Disk;
+use crate::draw::Draw;
+use crate::plan::Plan;
+use crate::server::{self, Fate, Server};
+
+const STEPS_MAX: u64 = 200_000;
+const TRACE_MAX: usize = 60;
+
+#[derive(Debug)]
+enum Happening {
+    Act,
+    /// The disk writes some of what waits for it.
+    Writes,
+    Arrives(u64, AttemptId),
+    Returns(u64, AttemptId, Answer),
+    Loads(u64, Vec<(u32, u64)>),
+}
+
+pub struct World {
+    pub plan: Plan,
+    draw: Draw,
+    dispatcher: Dispatcher,
+    pub disk: Disk,
+    pub books: Books,
+    server: Server,
+    held: VecDeque<(u64, Effect)>,
+    agenda: BTreeMap<(u64, u64), Happening>,
+    planned: u64,
+    wires: BTreeMap<(u64, AttemptId), (Shipment, Fate)>,
+    is_writing: bool,
+    is_troubled: bool,
+    life: u64,
+    now_us: u64,
+    tickets: u64,
+    names: u64,
+    pub crashes: u64,
+    pub recovered: u64,
+    /// The last steps, if somebody wants them.
+    pub trace: Option<Vec<String>>,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let plan = Plan::of(seed);
+        let mut draw = Draw::stream(seed, 2);
+        let settings = Arc::new(plan.settings.clone());
+        let mut dispatcher = Dispatcher::new(settings, Random::from_seed(draw.next()), Timestamp::START);
+        dispatcher.keep_in_memory(plan.window);
+        let mut world = Self {
+            dispatcher,
+            disk: Disk::default(),
+            books: Books::default(),
+            server: Server::default(),
+            held: VecDeque::new(),
+            agenda: BTreeMap::new(),
+            planned: 0,
+            wires: BTreeMap::new(),
+            is_writing: false,
+            is_troubled: false,
+            life: 0,
+            now_us: 0,
+            tickets: 0,
+            names: 0,
+            crashes: 0,
+            recovered: 0,
+            trace: None,
+            draw,
+            plan,
+        };
+        for _ in 0..world.plan.actions {
+            let at_us = world.draw.range(0, world.plan.span_us);
+            world.later(at_us, Happening::Act);
+        }
+        world
+    }
+
+    pub fn run(&mut self) -> Result<(), String> {
+        self.handle(Event::Token(TokenNews::Granted(None)))?;
+        for _ in 0..STEPS_MAX {
+            let planned = self.agenda.first_key_value().map(|((at_us, _), _)| *at_us);
+            let wake = self.dispatcher.next_wake().map(Timestamp::as_micros);
+            let at_us = [planned, wake].into_iter().flatten().min();
+            let acts = self.agenda.values().any(|happening| matches!(happening, Happening::Act));
+            match at_us {
+                _ if !acts && self.dispatcher.is_idle() && self.disk.waiting() == 0 && self.held.is_empty() => {
+                    return self.check_end();
+                }
+                None => {
+                    return Err(format!(
+                        "1 stuck: {} unsettled, {} held",
+                        self.dispatcher.unsettled(),
+                        self.held.len()
+                    ));
+                }
+                Some(at_us) => self.step(at_us, acts)?,
+            }
+        }
+        Err("6 livelock".to_owned())
+    }
+
+    fn step(&mut self, at_us: u64, acts: bool) -> Result<(), String> {
+        self.now_us = self.now_us.max(at_us);
+        if !acts && self.is_troubled {
+            self.trouble(false)?;
+        }
+        while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now_us) {
+            // While a process starts anew, requests of the one before it arrive all the same, each at its time.
+            let (at_us, happening) = (entry.key().0, entry.remove());
+            self.note(|| format!("{happening:?}"));
+            self.happen(at_us, happening)?;
+        }
+        let mut effects = Vec::new();
+        self.dispatcher.poll(self.now(), &mut effects);
+        self.perform(effects)
+    }
+
+    fn happen(&mut self, at_us: u64, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Act => self.act(),
+            Happening::Writes => self.write(),
+            Happening::Arrives(life, attempt) => {
+                let (shipment, fate) = &self.wires[&(life, attempt)];
+                self.server.arrive(&self.plan, at_us, shipment, *fate)?;
+                self.books.check_repeats(self.plan.settings.retry.ambiguous, &self.server)
+            }
+            Happening::Returns(life, attempt, answer) if life == self.life => {
+                if matches!(answer, Answer::Unanswered { .. }) {
+                    let (shipment, _) = &self.wires[&(life, attempt)];
+                    self.books.uncertain.extend(server::ids(shipment));
+                }
+                self.handle(Event::Answered(attempt, answer))
+            }
+            Happening::Loads(life, wanted) if life == self.life => {
+                let found = |(slot, seq)| (slot, seq, self.disk.durable.messages.get(&seq).cloned().map(Box::new));
+                let loaded: Vec<_> = wanted.into_iter().map(found).collect();
+                match loaded.iter().find(|(_, _, record)| record.is_none()) {
+                    Some((_, seq, _)) => Err(format!("loads {seq}, which is not on the disk")),
+                    None => self.handle(Event::Loaded(loaded)),
+                }
+            }
+            Happening::Returns(..) | Happening::Loads(..) => Ok(()),
+        }
+    }
+
+    fn act(&mut self) -> Result<(), String> {
+        match self.draw.range(0, 99) {
+            0..=69 => (0..self.draw.scale(1, 8)).try_for_each(|_| self.submit_new()),
+            70..=75 => self.submit_again(),
+            76..=79 => self.cancel(),
+            80..=84 => self.letter(),
+            85..=88 => self.trouble(!self.is_troubled),
+            89..=93 => self.crash(),
+            _ => Ok(()),
+        }
+    }
+
+    fn submit_new(&mut self) -> Result<(), String> {
+        self.names += 1;
+        let conversation = self.draw.range(1, self.plan.conversations);
+        self.submit(format!("c{conversation}-{}", self.names))
+    }
+
+    /// A caller that doesn't know whether its message was accepted sends it again; so does one that knows.
+    fn submit_again(&mut self) -> Result<(), String> {
+        if self.names == 0 {
+            return Ok(());
+        }
+        let number = self.draw.range(1, self.names);
+        let known = self.books.tickets.values().chain(&self.books.acknowledged);
+        let again = known.filter(|id| id.ends_with(&format!("-{number}"))).max().cloned();
+        again.map_or(Ok(()), |id| self.submit(id))
+    }
+
+    fn submit(&mut self, id: String) -> Result<(), String> {
+        let ticket = self.ticket(&id);
+        let conversation = id.split_once('-').expect("a conversation").0;
+        let message = Message {
+            id: id.as_str().into(),
+            id_given: true,
+            conversation: conversation.into(),
+            params: None,
+            body: Bytes::from(json!({ "text": id }).to_string()),
+            traceparent: None,
+        };
+        let expires = self.draw.percent(5).then(|| self.now().after(Duration::from_millis(self.draw.range(1, 5_000))));
+        let settle = if self.draw.percent(60) { Settle::OnAcceptance } else { Settle::OnOutcome };
+        let priority = *self.draw.pick(&[0, 0, 0, 5, -5]);
+        let not_before = self.draw.percent(5).then(|| self.now().after(Duration::from_millis(200)));
+        let cargo = Cargo::Message(message);
+        self.handle(Event::Submit(Submission { ticket, settle, cargo, priority, expires_at: expires, not_before }))
+    }
+
+    fn ticket(&mut self, id: &str) -> Ticket {
+        self.tickets += 1;
+        self.books.tickets.insert(self.tickets, id.to_owned());
+        Ticket { handle: 0, number: self.tickets }
+    }
+
+    fn cancel(&mut self) -> Result<(), String> {
+        let count = self.books.tickets.len() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let index = self.draw.range(0, count - 1) as usize;
+        let number = self.books.tickets.keys().nth(index).copied().expect("counted");
+        self.books.tickets.remove(&number);
+        self.handle(Event::Cancel(Ticket { handle: 0, number }))
+    }
+
+    fn letter(&mut self) -> Result<(), String> {
+        let letters = &self.disk.view.letters;
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let index = self.draw.range(0, letters.len() as u64 - 1) as usize;
+        let id: Box<str> = letters[index].cargo.id().expect("a message").into();
+        if self.draw.percent(70) {
+            self.books.redriven.insert(id.to_string());
+            let ticket = self.ticket(&id);
+            return self.handle(Event::Redrive(ticket, id));
+        }
+        self.books.dropped.insert(id.to_string());
+        self.tickets += 1;
+        self.handle(Event::Drop(Ticket { handle: 0, number: self.tickets }, id))
+    }
+
+    /// The disk is full from now on, or no longer.
+    fn trouble(&mut self, begins: bool) -> Result<(), String> {
+        self.is_troubled = begins;
+        let error = Error::Store { trouble: Trouble::Full, problem: "full".to_owned() };
+        self.handle(Event::StoreTrouble(begins.then_some(error)))
+    }
+
+    /// The process ends here. What the disk was told and has not confirmed may be on it, or not.
+    fn crash(&mut self) -> Result<(), String> {
+        self.crashes += 1;
+        if !self.is_troubled {
+            let written = self.draw.range(0, self.disk.waiting() as u64) as usize;
+            self.disk.write(self.now(), written)?;
+        }
+        self.disk.crash();
+        let sent = self.disk.durable.messages.values().filter(|record| record.sent);
+        self.books.uncertain.extend(sent.map(|record| record.message.id.to_string()));
+        self.books.tickets.clear();
+        self.held.clear();
+        self.is_troubled = false;
+        self.life += 1;
+        // A little later: a process takes its time to start.
+        self.now_us += self.draw.range(1_000, 500_000);
+        let settings = Arc::new(self.plan.settings.clone());
+        self.dispatcher = Dispatcher::new(settings, Random::from_seed(self.draw.next()), self.now());
+        self.dispatcher.keep_in_memory(self.plan.window);
+        self.handle(Event::Found(self.disk.durable.rows()))?;
+        self.handle(Event::Opened(Box::new(self.disk.durable.opening())))?;
+        self.recovered += self.dispatcher.recovered();
+        self.handle(Event::Token(TokenNews::Granted(None)))
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        self.is_writing = false;
+        if self.is_troubled {
+            let refused = self.disk.refuse();
+            self.books.refusals += refused.len() as u64;
+            let error = Error::Store { trouble: Trouble::Full, problem: "full".to_owned() };
+            self.handle(Event::Refused(refused, error))?;
+        } else {
+            let some = self.draw.range(1, self.disk.waiting().max(1) as u64) as usize;
+            let kept = self.disk.write(self.now(), some.min(self.disk.waiting()))?;
+            self.release()?;
+            self.handle(Event::Kept(kept))?;
+        }
+        self.write_later();
+        Ok(())
+    }
+
+    fn write_later(&mut self) {
+        if !self.is_writing && self.disk.waiting() > 0 {
+            self.is_writing = true;
+            let slow = if self.is_troubled { 100_000 } else { 3_000 };
+            let at_us = self.now_us + self.draw.range(100, slow);
+            self.later(at_us, Happening::Writes);
+        }
+    }
+
+    fn release(&mut self) -> Result<(), String> {
+        while self.held.front().is_some_and(|(number, _)| *number <= self.disk.up_to) {
+            let (_, effect) = self.held.pop_front().expect("just seen");
+            self.perform_one(effect)?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), String> {
+        let mut effects = Vec::new();
+        self.dispatcher.handle(self.now(), event, &mut effects);
+        self.perform(effects)
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> Result<(), String> {
+        for effect in effects {
+            self.note(|| format!("  -> {effect:?}"));
+            match effect {
+                Effect::Store(change) => self.disk.tell(self.now(), change)?,
+                effect if effect.waits_for_store() && self.disk.up_to < self.disk.told => {
+                    self.held.push_back((self.disk.told, effect));
+                }
+                effect => self.perform_one(effect)?,
+            }
+        }
+        self.disk.hand_over();
+        self.write_later();
+        Ok(())
+    }
+
+    fn perform_one(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Accepted { ticket, id, .. } => {
+                self.settled(ticket);
+                self.books.acknowledged.insert(id.into());
+            }
+            Effect::Delivered { waiter, receipt, .. } => {
+                waiter.into_iter().for_each(|ticket| self.settled(ticket));
+                self.books.acknowledged.insert(receipt.id.to_string());
+                self.books.told_delivered.insert(receipt.id.into());
+            }
+            Effect::Failed(ticket, _) | Effect::Done(ticket) => self.settled(ticket),
+            Effect::Buried { waiter, failure, .. } => {
+                waiter.into_iter().for_each(|ticket| self.settled(ticket));
+                self.books.acknowledged.extend(failure.id.map(String::from));
+            }
+            Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment)?,
+            Effect::Load(wanted) => {
+                let at_us = self.now_us + self.draw.range(0, 2_000);
+                self.later(at_us, Happening::Loads(self.life, wanted));
+            }
+            Effect::FetchToken => self.handle(Event::Token(TokenNews::Granted(None)))?,
+            Effect::CallAnswered(..) | Effect::Drained(..) | Effect::Cut(_) | Effect::Notice(_) => {}
+            Effect::Store(_) => unreachable!("told before"),
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self, ticket: Ticket) {
+        self.books.tickets.remove(&ticket.number);
+    }
+
+    fn send(&mut self, attempt: AttemptId, shipment: Shipment) -> Result<(), String> {
+        self.books.sent(&self.disk, &server::ids(&shipment))?;
+        let fate = Fate::draw(&self.plan, &mut self.draw);
+        let arrives_us = self.now_us + self.draw.range(1_000, 100_000);
+        let returns_us = match fate {
+            Fate::Lost | Fate::AnswerLost => self.now_us + 500_000,
+            _ => arrives_us + self.draw.range(1_000, 100_000),
+        };
+        let answer = Server::answer(&shipment, fate);
+        self.wires.insert((self.life, attempt), (shipment, fate));
+        if fate != Fate::Lost {
+            self.later(arrives_us, Happening::Arrives(self.life, attempt));
+        }
+        self.later(returns_us, Happening::Returns(self.life, attempt, answer));
+        Ok(())
+    }
+
+    fn check_end(&self) -> Result<(), String> {
+        let letters = self.dispatcher.letters(0).count();
+        if letters != self.disk.durable.letters.len() {
+            return Err(format!("1 letters: {letters} in memory, {} on disk", self.disk.durable.letters.len()));
+        }
+        self.books.check_end(&self.disk, &self.server)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.now_us)
+    }
+
+    fn later(&mut self, at_us: u64, happening: Happening) {
+        self.planned += 1;
+        self.agenda.insert((at_us, self.planned), happening);
+    }
+
+    fn note(&mut self, words: impl FnOnce() -> String) {
+        let Some(trace) = &mut self.trace else { return };
+        if trace.len() >= TRACE_MAX {
+            trace.remove(0);
+        }
+        let words: String = words().chars().take(400).collect();
+        trace.push(format!("{:>13.3} ms  {words}", self.now_us as f64 / 1_000.0));
+    }
+}
