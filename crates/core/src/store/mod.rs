@@ -8,6 +8,7 @@
 pub mod change;
 pub mod news;
 pub mod record;
+pub mod sqlite;
 
 use std::fmt::Debug;
 

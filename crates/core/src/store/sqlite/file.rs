@@ -1,0 +1,179 @@
+//! The file and the connection to it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::apply::{meta, set_meta};
+use super::lock::{companion, open_private};
+use super::options::{Durability, Options};
+use super::schema::{self, Kind};
+use super::trouble::{Fault, Result};
+use crate::clock::Clock;
+use crate::error::Trouble;
+
+/// How long a writer waits for a reader that recovers the file after a crash; nothing else of theirs holds it up.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Statements that stay compiled: more than there are.
+const STATEMENTS_MAX: usize = 64;
+/// What the write-ahead log keeps of its length when it starts anew: so much is overwritten in place, which is cheaper to
+/// make durable than growing.
+const LOG_BYTES_KEPT: u64 = 16 * 1_048_576;
+
+/// The path as it stays, wherever the process goes.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+/// Makes the file if it isn't there, for this user alone, and the directory remember it.
+pub(super) fn create(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Fault::new(Trouble::Failed, "is a directory"));
+    }
+    let new = !path.exists();
+    let file = open_private(path)?;
+    if new {
+        file.sync_all()?;
+        sync_directory(path)?;
+    }
+    Ok(())
+}
+
+/// Makes the directory of `path` remember the names in it.
+pub(super) fn sync_directory(path: &Path) -> Result<()> {
+    // Windows has no such thing, and needs none.
+    if cfg!(unix) {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Connects to the file, as one that may write.
+pub(super) fn connect(path: &Path, options: &Options) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
+        None => Connection::open_with_flags(path, flags)?,
+    };
+    db.busy_timeout(BUSY_WAIT)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Only a close that is ours may change the file: a damaged one is set aside as it is.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    pragma(&db, "cell_size_check", "ON")?;
+    pragma(&db, "trusted_schema", "OFF")?;
+    pragma(&db, "temp_store", "MEMORY")?;
+    pragma(&db, "cache_size", "-16384")?;
+    Ok(db)
+}
+
+/// Brings a connected file to what a writer needs: ours, of this version, of this organisation.
+pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
+    let kind = schema::kind(db)?;
+    if kind == Kind::Empty {
+        pragma(db, "page_size", "4096")?;
+        // Pages of a peak can be given back later, a few at a time.
+        pragma(db, "auto_vacuum", "INCREMENTAL")?;
+    } else if let Some(owner) = meta::<String>(db, "organization").ok().flatten()
+        && owner != options.organization
+    {
+        return Err(Fault::new(Trouble::Mismatch, format!("belongs to the organization {owner:?}")));
+    }
+    let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(Fault::new(
+            Trouble::Failed,
+            format!("is on a file system that can't share memory (journal mode {mode})"),
+        ));
+    }
+    let power_loss = options.durability == Durability::PowerLoss;
+    pragma(db, "synchronous", if power_loss { "FULL" } else { "NORMAL" })?;
+    if power_loss && cfg!(target_os = "macos") {
+        pragma(db, "fullfsync", "ON")?;
+    }
+    pragma(db, "journal_size_limit", &LOG_BYTES_KEPT.to_string())?;
+    // Checkpoints come after the acknowledgement, so the writer makes them itself.
+    pragma(db, "wal_autocheckpoint", "0")?;
+    schema::migrate(db, kind)?;
+    if meta::<String>(db, "organization")?.is_none() {
+        set_meta(db, "organization", &options.organization)?;
+        set_meta(db, "created_ms", i64::try_from(Clock::epoch_ms_now()).unwrap_or(i64::MAX))?;
+    }
+    Ok(())
+}
+
+pub(super) fn pragma(db: &Connection, name: &str, value: &str) -> Result<()> {
+    pragma_call(db, &format!("{name} = {value}"))
+}
+
+pub(super) fn pragma_call(db: &Connection, call: &str) -> Result<()> {
+    let mut statement = db.prepare(&format!("PRAGMA {call}"))?;
+    let mut rows = statement.query([])?;
+    // Some answer with a row, some don't.
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+/// Moves what the write-ahead log has into the file; `mode` is SQLite's. Whether all of it could be.
+pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<bool> {
+    Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get::<_, i64>(0))? == 0)
+}
+
+/// Bytes of the write-ahead log.
+pub(super) fn log_bytes(path: &Path) -> u64 {
+    fs::metadata(companion(path, "-wal")).map_or(0, |metadata| metadata.len())
+}
+
+/// Which files the names led to when they were opened.
+#[derive(Debug)]
+pub(super) struct Identity {
+    path: PathBuf,
+    log: PathBuf,
+    file_id: FileId,
+    log_id: Option<FileId>,
+}
+
+type FileId = (u64, u64);
+
+impl Identity {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let log = companion(path, "-wal");
+        Ok(Self { path: path.into(), file_id: file_id(path)?, log_id: file_id(&log).ok(), log })
+    }
+
+    /// Whether the file at `path` is the one that was opened.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        file_id(path).is_ok_and(|id| id == self.file_id)
+    }
+
+    /// Whether the names still lead there: nothing may be acknowledged that lies in a file without a name.
+    pub(super) fn check(&mut self) -> Result<()> {
+        let gone = |_| Fault::new(Trouble::Missing, "is no longer where it was opened");
+        if file_id(&self.path).map_err(gone)? != self.file_id {
+            return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
+        }
+        match (file_id(&self.log), self.log_id) {
+            (Ok(now), None) => self.log_id = Some(now),
+            (Ok(now), Some(then)) if now == then => {}
+            // The first write makes it.
+            (Err(_), None) => {}
+            _ => return Err(Fault::new(Trouble::Missing, "has lost its write-ahead log")),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> std::io::Result<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Windows doesn't let go of a file that is open, so that it is there is all there is to ask.
+#[cfg(not(unix))]
+fn file_id(path: &Path) -> std::io::Result<FileId> {
+    fs::metadata(path).map(|_| (0, 0))
+}

@@ -1,0 +1,134 @@
+//! Trouble, and the way out of it: when to try again, and what the file needs before.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Duration;
+
+use super::file::{self, Identity};
+use super::lock::{companion, open_private};
+use super::open::{self, Opened};
+use super::options::Options;
+use super::salvage;
+use super::trouble::{Fault, Result};
+use crate::clock::Timestamp;
+use crate::error::{Error, Trouble};
+
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Trouble that comes back sooner is the same trouble, and waits as long.
+const RELAPSE: Duration = Duration::from_secs(10);
+
+/// Whether nothing can be written for now, why, and when to try again.
+#[derive(Debug, Default)]
+pub(super) struct Ailment {
+    why: Option<(Error, Trouble, Timestamp)>,
+    wait: Duration,
+    healed_at: Option<Timestamp>,
+}
+
+impl Ailment {
+    pub(super) fn is_ill(&self) -> bool {
+        self.why.is_some()
+    }
+
+    pub(super) fn error(&self) -> Option<Error> {
+        self.why.as_ref().map(|(error, ..)| error.clone())
+    }
+
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.why.as_ref().map(|(_, trouble, _)| *trouble)
+    }
+
+    pub(super) fn may_try(&self, now: Timestamp) -> bool {
+        self.why.as_ref().is_none_or(|(.., next)| now >= *next)
+    }
+
+    /// How long until the next try; none when there is no trouble.
+    pub(super) fn wait(&self, now: Timestamp) -> Option<Duration> {
+        self.why.as_ref().map(|(.., next)| next.since(now))
+    }
+
+    /// A try has failed; whether that is news.
+    pub(super) fn worsen(&mut self, now: Timestamp, error: Error, trouble: Trouble) -> bool {
+        let new = self.why.is_none();
+        let relapse = self.healed_at.is_some_and(|at| now.since(at) < RELAPSE);
+        self.wait = if new && !relapse { FIRST_WAIT } else { (self.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT) };
+        self.why = Some((error, trouble, now.after(self.wait)));
+        new
+    }
+
+    pub(super) fn heal(&mut self, now: Timestamp) {
+        self.why = None;
+        self.healed_at = Some(now);
+    }
+}
+
+/// Does to the file what it takes before another try can go well.
+pub(super) fn mend(
+    path: &Path,
+    options: &Options,
+    trouble: Option<Trouble>,
+    opened: &mut Option<Opened>,
+) -> Result<()> {
+    match trouble {
+        Some(Trouble::Corrupt) => replace_damaged(path, options, opened),
+        Some(Trouble::Missing) => bring_back(path, options, opened),
+        _ => Ok(()),
+    }
+}
+
+/// The file turned out to be damaged while it was open: what can be read of it goes to a fresh one.
+fn replace_damaged(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
+    let Some(Opened { db, identity, lock }) = opened.take() else { return Ok(()) };
+    drop(db);
+    match salvage::replace(path, options).and_then(|_| reopened(path, options)) {
+        Ok((db, identity)) => *opened = Some(Opened { db, identity, lock }),
+        Err(fault) => {
+            // As it was, so that messages can be read, and the next try begins where this one did.
+            let db = file::connect(path, options)?;
+            *opened = Some(Opened { db, identity, lock });
+            return Err(fault);
+        }
+    }
+    Ok(())
+}
+
+/// The names that led to the file don't any more, but the connection has it open still: all of it goes to a new one.
+fn bring_back(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
+    let Some(current) = opened else { return Ok(()) };
+    if current.identity.check().is_ok() {
+        return Ok(());
+    }
+    if path.exists() && !current.identity.is_at(path) {
+        return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
+    }
+    let fresh = companion(path, ".recovering");
+    open::remove(&fresh)?;
+    open_private(&fresh)?;
+    current.db.execute("VACUUM INTO ?1", [fresh.to_string_lossy()])?;
+    File::open(&fresh)?.sync_all()?;
+    current.lock.renew()?;
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(companion(path, suffix));
+    }
+    fs::rename(&fresh, path)?;
+    match file::sync_directory(path).and_then(|()| reopened(path, options)) {
+        Ok((db, identity)) => {
+            current.db = db;
+            current.identity = identity;
+            Ok(())
+        }
+        Err(fault) => {
+            // The connection that has everything is still the old one: the next try begins anew.
+            let _ = open::remove(path);
+            Err(fault)
+        }
+    }
+}
+
+fn reopened(path: &Path, options: &Options) -> Result<(rusqlite::Connection, Identity)> {
+    let db = open::connect(path, options)?;
+    super::apply::set_meta(&db, "clean", 0)?;
+    let identity = Identity::of(path)?;
+    Ok((db, identity))
+}

@@ -1,0 +1,138 @@
+//! The owner's lock: one engine writes a store. The system holds it for the process and lets go of it with the process, so a
+//! dead owner's lock is free at once. It is on a companion file, since SQLite keeps locks of its own on the database.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use fs4::{FileExt, TryLockError};
+use once_cell::sync::Lazy;
+
+use super::trouble::{Fault, Result};
+use crate::error::Trouble;
+
+/// How long an engine waits for an earlier one of this process that is just closing.
+const PREDECESSOR_WAIT: Duration = Duration::from_secs(5);
+
+/// The stores that this very process owns, so that an engine can wait for the one before it.
+static OWNED: Lazy<(Mutex<HashSet<PathBuf>>, Condvar)> = Lazy::new(Default::default);
+
+/// Held for as long as it lives.
+#[derive(Debug)]
+pub(super) struct OwnerLock {
+    store: PathBuf,
+    file: File,
+}
+
+impl OwnerLock {
+    /// Takes the lock of the store at `store`, an absolute path.
+    pub(super) fn take(store: &Path) -> Result<Self> {
+        if !claim(store, PREDECESSOR_WAIT) {
+            let own = std::process::id();
+            return Err(Fault::new(Trouble::Locked, format!("is in use by another sender of this process ({own})")));
+        }
+        match lock_file(store) {
+            Ok(file) => Ok(Self { store: store.into(), file }),
+            Err(fault) => {
+                disclaim(store);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Takes it again when its file has lost its name: a lock that nobody can find keeps nobody out.
+    pub(super) fn renew(&mut self) -> Result<()> {
+        if !companion(&self.store, "-lock").exists() {
+            self.file = lock_file(&self.store)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for OwnerLock {
+    fn drop(&mut self) {
+        // The system's lock goes with the file: before an engine that waits in this process is told to try.
+        let _ = FileExt::unlock(&self.file);
+        disclaim(&self.store);
+    }
+}
+
+fn claim(store: &Path, patience: Duration) -> bool {
+    let (owned, changed) = &*OWNED;
+    let guard = owned.lock().unwrap_or_else(PoisonError::into_inner);
+    let taken = |owned: &mut HashSet<PathBuf>| owned.contains(store);
+    let (mut guard, _) = changed.wait_timeout_while(guard, patience, taken).unwrap_or_else(PoisonError::into_inner);
+    guard.insert(store.into())
+}
+
+fn disclaim(store: &Path) {
+    let (owned, changed) = &*OWNED;
+    owned.lock().unwrap_or_else(PoisonError::into_inner).remove(store);
+    changed.notify_all();
+}
+
+fn lock_file(store: &Path) -> Result<File> {
+    let mut file = open_private(&companion(store, "-lock"))?;
+    match FileExt::try_lock(&file) {
+        Ok(()) => {
+            file.set_len(0)?;
+            file.rewind()?;
+            write!(file, "{}", std::process::id())?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(Fault::new(Trouble::Locked, format!("is in use by {}", owner_in(file)))),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn owner_in(mut file: File) -> String {
+    match read_pid(&mut file) {
+        Some(pid) => format!("process {pid}"),
+        None => "another process".into(),
+    }
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// The process that owns the store at `store`, if one does: 0 when it can't be told which.
+pub(super) fn owner(store: &Path) -> Option<u32> {
+    let mut file = File::open(companion(store, "-lock")).ok()?;
+    match FileExt::try_lock_shared(&file) {
+        Err(TryLockError::WouldBlock) => Some(read_pid(&mut file).unwrap_or(0)),
+        _ => None,
+    }
+}
+
+/// `PATH` with something behind it.
+pub(super) fn companion(store: &Path, suffix: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Opens a file for writing that only its owner may read, whatever the umask; makes it if it isn't there.
+pub(super) fn open_private(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata()?.permissions().mode() & 0o777;
+        if mode != 0o600 {
+            // Not ours to change when another user owns it; then it stays as that user wants it.
+            let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
+        }
+    }
+    Ok(file)
+}

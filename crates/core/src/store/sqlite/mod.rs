@@ -1,0 +1,74 @@
+//! The store in a file: SQLite with a write-ahead log, written by one thread that takes whatever has been handed over since its
+//! last commit, so that many changes share one wait for the disk.
+//!
+//! Below [`SqliteStore`], which is only a channel: `writer` decides what is written when, `apply` says it in SQL, `trouble`
+//! says what went wrong in words; `open`, `recover` and `salvage` are the beginning of a run.
+
+mod apply;
+mod backlog;
+mod file;
+mod heal;
+mod lock;
+mod open;
+mod options;
+mod recover;
+mod rows;
+mod salvage;
+mod schema;
+mod times;
+mod trouble;
+mod upkeep;
+mod writer;
+
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+pub use self::options::{Durability, Options};
+use self::writer::{Command, Writer};
+use super::{Change, News, Seq, Store};
+use crate::clock::Clock;
+use crate::lanes::Slot;
+
+/// A store in a file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    commands: Sender<Command>,
+}
+
+impl SqliteStore {
+    /// Opens the file, on a thread of its own: how it went is told by `news`, like everything else. `news` may wait; that
+    /// holds the store up, and nothing else.
+    pub fn open(options: Options, clock: Clock, news: Box<dyn FnMut(News) + Send>) -> io::Result<Self> {
+        let (commands, inbox) = mpsc::channel();
+        // The writer holds a sender, too: that its store is gone is a command like others.
+        let writer = Writer::new(options, clock, news, inbox, commands.clone());
+        thread::Builder::new().name("spillway-store".into()).spawn(move || writer.run())?;
+        Ok(Self { commands })
+    }
+
+    fn command(&self, command: Command) {
+        // After its end there is nobody to take it, and nobody who waits for it either.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Store for SqliteStore {
+    fn apply(&self, changes: Vec<Change>) {
+        self.command(Command::Apply(changes));
+    }
+
+    fn load(&self, messages: Vec<(Slot, Seq)>) {
+        self.command(Command::Load(messages));
+    }
+
+    fn close(&self) {
+        self.command(Command::Close);
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.command(Command::Close);
+    }
+}

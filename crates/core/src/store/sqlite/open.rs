@@ -1,0 +1,128 @@
+//! Opening: the lock, the file, what an earlier run left; and a damaged file, which is replaced by what can be read of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::apply::{meta, set_meta};
+use super::file::{self, Identity};
+use super::lock::{OwnerLock, companion};
+use super::options::Options;
+use super::recover::{self, Progress};
+use super::salvage;
+use super::times::Times;
+use super::trouble::{Fault, Result};
+use crate::clock::Clock;
+use crate::error::Trouble;
+use crate::store::{News, Opening};
+
+/// A file up to this size is checked whole when it wasn't closed; a larger one by reading what is in it, as each is.
+const CHECKED_BYTES_MAX: u64 = 64 * 1_048_576;
+
+/// A store that is open.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) db: Connection,
+    pub(super) identity: Identity,
+    pub(super) lock: OwnerLock,
+}
+
+/// Opens the store, and tells what is in it but for the last word.
+pub(super) fn open(
+    path: &Path,
+    options: &Options,
+    clock: &Clock,
+    news: &mut dyn FnMut(News),
+) -> Result<(Opened, Opening)> {
+    if path.parent().is_some_and(|directory| !directory.as_os_str().is_empty() && !directory.is_dir()) {
+        return Err(Fault::new(Trouble::Missing, "has no directory to lie in"));
+    }
+    let lock = OwnerLock::take(path)?;
+    salvage::finish(path)?;
+    file::create(path)?;
+    let mut rescue = Rescue { path, options, set_aside: None, unreadable: 0 };
+    let mut db = match ready(path, options) {
+        Err(fault) if fault.is_corrupt() => rescue.replace()?,
+        other => other?,
+    };
+    let times = Times::read(clock);
+    let mut progress = Progress::default();
+    let since_ms = (!options.dedupe.is_zero()).then(|| times.ms_before(options.dedupe));
+    loop {
+        let lenient = rescue.set_aside.is_some();
+        match recover::tell(&db, &times, since_ms, lenient, &mut progress, news) {
+            Ok(()) => break,
+            Err(fault) if fault.is_corrupt() && !lenient => {
+                drop(db);
+                db = rescue.replace()?;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    let opening = Opening {
+        last_seq: recover::last_seq(&db)?,
+        budget: meta::<String>(&db, "budget")?.map(Box::from),
+        budget_at: meta::<i64>(&db, "budget_ms")?.map(|ms| times.at(ms)),
+        departed: recover::departed(&db, &times)?,
+        set_aside: rescue.set_aside,
+        unreadable: rescue.unreadable + progress.unreadable,
+    };
+    // The first write shows whether there can be any, and that this run has to be checked if it doesn't end well.
+    set_meta(&db, "clean", 0)?;
+    let identity = Identity::of(path)?;
+    Ok((Opened { db, identity, lock }, opening))
+}
+
+/// A damaged file, and what became of it.
+struct Rescue<'a> {
+    path: &'a Path,
+    options: &'a Options,
+    set_aside: Option<PathBuf>,
+    unreadable: u64,
+}
+
+impl Rescue<'_> {
+    fn replace(&mut self) -> Result<Connection> {
+        let salvaged = salvage::replace(self.path, self.options)?;
+        self.set_aside = Some(salvaged.set_aside);
+        self.unreadable += salvaged.unreadable;
+        connect(self.path, self.options)
+    }
+}
+
+/// Connects to the file, and looks whether it is sound.
+fn ready(path: &Path, options: &Options) -> Result<Connection> {
+    let bytes = fs::metadata(path)?.len();
+    if bytes == 0 && file::log_bytes(path) > 0 {
+        // SQLite would take the log for a leftover, and delete it.
+        return Err(Fault::corrupt("is damaged: it is empty, but its write-ahead log isn't"));
+    }
+    let db = connect(path, options)?;
+    let clean = meta::<i64>(&db, "clean")? != Some(0);
+    if !clean && bytes <= CHECKED_BYTES_MAX {
+        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(Fault::corrupt("is damaged"));
+        }
+    }
+    Ok(db)
+}
+
+/// Connects to a file that is known to be sound.
+pub(super) fn connect(path: &Path, options: &Options) -> Result<Connection> {
+    let db = file::connect(path, options)?;
+    file::prepare(&db, options)?;
+    Ok(db)
+}
+
+/// Removes a database that nobody needs any more, with its companions.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        match fs::remove_file(companion(path, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! What a store is opened with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use crate::settings::Durability;
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The database. Its companions (`-wal`, `-shm`, `-lock`) lie beside it.
+    pub path: PathBuf,
+    /// What an acknowledged change survives.
+    pub durability: Durability,
+    /// Whose messages they are: a file belongs to one organisation.
+    pub organization: String,
+    /// How long receipts are kept; zero keeps none.
+    pub dedupe: Duration,
+    /// How long closing tries to write what waits, when that fails.
+    pub patience: Duration,
+    /// The SQLite VFS; another one than the system's in tests alone.
+    pub vfs: Option<String>,
+}
+
+impl Options {
+    /// A store that survives a power cut, and keeps receipts for a day.
+    pub fn new(path: impl Into<PathBuf>, organization: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            durability: Durability::PowerLoss,
+            organization: organization.into(),
+            dedupe: Duration::from_secs(86_400),
+            patience: Duration::from_secs(5),
+            vfs: None,
+        }
+    }
+}

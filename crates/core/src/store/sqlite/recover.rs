@@ -1,0 +1,184 @@
+//! What an earlier run left, told in chunks: all of it once, and never all of it in memory.
+
+use rusqlite::{Connection, Row as SqlRow, params};
+
+use super::rows::{self, Head};
+use super::times::Times;
+use super::trouble::{Fault, Result};
+use crate::clock::Timestamp;
+use crate::store::{News, Row};
+
+/// Rows, and bytes of bodies, that are told at once.
+const CHUNK_ROWS: usize = 4_096;
+const CHUNK_BYTES: usize = 4 * 1_048_576;
+/// What an engine holds of letters: the newest.
+const LETTERS_MAX: i64 = 100_000;
+const LETTER_BYTES_MAX: i64 = 268_435_456;
+/// Receipts that are kept.
+pub(super) const RECEIPTS_MAX: i64 = 1_000_000;
+
+/// No window allows more.
+const DEPARTURES_MAX: i64 = 1_000_000;
+
+/// How far telling has come, so that it goes on behind what was told when the file turns out to be damaged on the way.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    messages: i64,
+    letters: i64,
+    receipts: i64,
+    /// Rows that made no sense, where nothing could be recovered any more.
+    pub(super) unreadable: u64,
+}
+
+/// Tells everything behind `progress`. A row that makes no sense is damage, or passed over and counted when `lenient`.
+pub(super) fn tell(
+    db: &Connection,
+    times: &Times,
+    settled_since_ms: Option<i64>,
+    lenient: bool,
+    progress: &mut Progress,
+    news: &mut dyn FnMut(News),
+) -> Result<()> {
+    let mut chunk = Chunk { rows: Vec::new(), bytes: 0, news };
+    let mut lost = 0;
+    let mut told = Teller { times, lenient, chunk: &mut chunk, lost: &mut lost };
+    let done = told
+        .messages(db, &mut progress.messages)
+        .and_then(|()| told.letters(db, &mut progress.letters))
+        .and_then(|()| match settled_since_ms {
+            Some(since_ms) => told.receipts(db, since_ms, &mut progress.receipts),
+            None => Ok(()),
+        });
+    // What is in the chunk counts as told.
+    chunk.flush();
+    progress.unreadable += lost;
+    done
+}
+
+struct Chunk<'a> {
+    rows: Vec<Row>,
+    bytes: usize,
+    news: &'a mut dyn FnMut(News),
+}
+
+impl Chunk<'_> {
+    fn push(&mut self, row: Row) {
+        self.bytes += match &row {
+            Row::Started(record) => record.message.body.len(),
+            Row::Letter(letter) => letter.cargo.len(),
+            Row::Waiting(_) | Row::Settled(_) => 0,
+        };
+        self.rows.push(row);
+        if self.rows.len() >= CHUNK_ROWS || self.bytes >= CHUNK_BYTES {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.bytes = 0;
+        if !self.rows.is_empty() {
+            (self.news)(News::Found(std::mem::take(&mut self.rows)));
+        }
+    }
+}
+
+struct Teller<'a, 'b> {
+    times: &'a Times,
+    lenient: bool,
+    chunk: &'a mut Chunk<'b>,
+    lost: &'a mut u64,
+}
+
+impl Teller<'_, '_> {
+    fn messages(&mut self, db: &Connection, after: &mut i64) -> Result<()> {
+        self.scan(db, &rows::scan_sql(), after, |row| row.get(0), rows::found)
+    }
+
+    fn letters(&mut self, db: &Connection, after: &mut i64) -> Result<()> {
+        *after = (*after).max(letters_start(db)?);
+        let number_column = rows::LETTER_NUMBER;
+        self.scan(
+            db,
+            &rows::letters_sql(),
+            after,
+            |row| row.get(number_column),
+            |row, times| Ok(Row::Letter(Box::new(rows::letter(row, times)?))),
+        )
+    }
+
+    fn receipts(&mut self, db: &Connection, since_ms: i64, after: &mut i64) -> Result<()> {
+        let newest: i64 = db.query_row("SELECT ifnull(max(number), 0) FROM receipts", [], |row| row.get(0))?;
+        *after = (*after).max(newest - RECEIPTS_MAX);
+        let sql = format!(
+            "SELECT id, status, attempts, at_ms, number FROM receipts
+             WHERE number > ?1 AND given AND at_ms >= {since_ms} ORDER BY number"
+        );
+        self.scan(db, &sql, after, |row| row.get(4), |row, times| Ok(Row::Settled(rows::settled(row, times)?)))
+    }
+
+    fn scan(
+        &mut self,
+        db: &Connection,
+        sql: &str,
+        after: &mut i64,
+        key: impl Fn(&SqlRow<'_>) -> rusqlite::Result<i64>,
+        read: impl Fn(&SqlRow<'_>, &Times) -> Result<Row>,
+    ) -> Result<()> {
+        let mut statement = db.prepare(sql)?;
+        let mut found = statement.query(params![*after])?;
+        while let Some(row) = found.next()? {
+            let number = key(row)?;
+            if number <= *after {
+                return Err(Fault::corrupt("is damaged: its rows are out of order"));
+            }
+            match read(row, self.times) {
+                Ok(row) => self.chunk.push(row),
+                Err(fault) if fault.is_corrupt() && self.lenient => *self.lost += 1,
+                Err(fault) => return Err(fault),
+            }
+            *after = number;
+        }
+        Ok(())
+    }
+}
+
+/// The number before the oldest letter that an engine has room for.
+fn letters_start(db: &Connection) -> Result<i64> {
+    let mut statement =
+        db.prepare("SELECT number, bytes + ifnull(length(response), 0) FROM letters ORDER BY number DESC LIMIT ?1")?;
+    let mut found = statement.query(params![LETTERS_MAX])?;
+    let (mut oldest, mut bytes) = (i64::MAX, 0_i64);
+    while let Some(row) = found.next()? {
+        let number: i64 = row.get(0)?;
+        bytes = bytes.saturating_add(row.get(1)?);
+        if bytes > LETTER_BYTES_MAX && oldest < i64::MAX {
+            break;
+        }
+        if number >= oldest {
+            return Err(Fault::corrupt("is damaged: its rows are out of order"));
+        }
+        oldest = number;
+    }
+    Ok(if oldest == i64::MAX { 0 } else { oldest - 1 })
+}
+
+/// The number of the last message ever accepted, by what is in the file.
+pub(super) fn last_seq(db: &Connection) -> Result<u64> {
+    let newest: i64 = db.query_row("SELECT ifnull(max(seq), 0) FROM messages", [], |row| row.get(0))?;
+    let remembered: i64 = super::apply::meta(db, "last_seq")?.unwrap_or(0);
+    Ok(u64::try_from(newest.max(remembered)).unwrap_or(0))
+}
+
+/// When requests left after the budget was kept; the last ones, if they are very many.
+pub(super) fn departed(db: &Connection, times: &Times) -> Result<Vec<Timestamp>> {
+    let mut statement = db.prepare("SELECT at_ms FROM departures ORDER BY number DESC LIMIT ?1")?;
+    let found = statement.query_map(params![DEPARTURES_MAX], |row| row.get::<_, i64>(0))?;
+    let mut departed = found.map(|ms| Ok(times.at(ms?))).collect::<Result<Vec<_>>>()?;
+    departed.reverse();
+    Ok(departed)
+}
+
+/// Whether a message can be read as it was written; for salvage.
+pub(super) fn sound(row: &SqlRow<'_>) -> bool {
+    Head::read(row, 0).is_ok_and(|head| rows::Tail::read(row, rows::HEAD_COLUMNS, &head).is_ok())
+}

@@ -1,0 +1,339 @@
+//! Rows to values and back. Each message carries checksums of its own, since SQLite has none: a flipped bit must not send a
+//! text to another conversation.
+
+use bytes::Bytes;
+use rusqlite::Row as SqlRow;
+use serde::{Deserialize, Serialize};
+
+use super::times::{Times, integer};
+use super::trouble::{Fault, Result};
+use crate::message::{Cargo, Message, Params};
+use crate::outcome::{DeadLetter, DeliveryFailure, Reason, Response};
+use crate::store::{Record, Row, Settled, Waiting};
+
+/// What a message is, in the order of [`Head::read`]; `messages` and `letters` alike have these columns.
+pub(super) const HEAD: &str =
+    "seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail";
+/// The large part, in the order of [`Tail::read`].
+pub(super) const TAIL: &str = "params, traceparent, body";
+pub(super) const HEAD_COLUMNS: usize = 11;
+
+/// A message without its large part, as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) seq: i64,
+    pub(super) id: Box<str>,
+    pub(super) given: bool,
+    pub(super) conversation: Box<str>,
+    pub(super) priority: i8,
+    pub(super) bytes: u32,
+    pub(super) submitted_ms: i64,
+    pub(super) expires_ms: Option<i64>,
+    pub(super) not_before_ms: Option<i64>,
+    pub(super) sum: i64,
+    pub(super) tail_sum: i64,
+}
+
+impl Head {
+    pub(super) fn of(record: &Record, tail: &Tail<'_>, times: &Times) -> Self {
+        let mut head = Self {
+            seq: integer(record.seq),
+            id: record.message.id.clone(),
+            given: record.message.id_given,
+            conversation: record.message.conversation.clone(),
+            priority: record.priority,
+            bytes: u32::try_from(record.message.body.len()).unwrap_or(u32::MAX),
+            submitted_ms: times.ms(record.submitted_at),
+            expires_ms: record.expires_at.map(|at| times.ms(at)),
+            not_before_ms: record.not_before.map(|at| times.ms(at)),
+            sum: 0,
+            tail_sum: tail.sum(),
+        };
+        head.sum = head.checksum();
+        head
+    }
+
+    /// Reads the columns of [`HEAD`] from `first` on; damaged when they aren't those that were written.
+    pub(super) fn read(row: &SqlRow<'_>, first: usize) -> Result<Self> {
+        let text =
+            |index: usize| -> Result<Box<str>> { Ok(row.get_ref(first + index)?.as_str().map_err(damage)?.into()) };
+        let head = Self {
+            seq: row.get(first)?,
+            id: text(1)?,
+            given: row.get(first + 2)?,
+            conversation: text(3)?,
+            priority: row.get(first + 4)?,
+            bytes: row.get(first + 5)?,
+            submitted_ms: row.get(first + 6)?,
+            expires_ms: row.get(first + 7)?,
+            not_before_ms: row.get(first + 8)?,
+            sum: row.get(first + 9)?,
+            tail_sum: row.get(first + 10)?,
+        };
+        if head.checksum() == head.sum {
+            Ok(head)
+        } else {
+            Err(Fault::corrupt("holds a message that is not as it was written"))
+        }
+    }
+
+    fn checksum(&self) -> i64 {
+        let mut sum = crc32fast::Hasher::new();
+        for number in [
+            self.seq,
+            self.id.len() as i64,
+            i64::from(self.given),
+            i64::from(self.priority),
+            i64::from(self.bytes),
+            self.submitted_ms,
+            // No time is negative.
+            self.expires_ms.unwrap_or(-1),
+            self.not_before_ms.unwrap_or(-1),
+        ] {
+            sum.update(&number.to_le_bytes());
+        }
+        sum.update(self.id.as_bytes());
+        sum.update(self.conversation.as_bytes());
+        i64::from(sum.finalize())
+    }
+
+    fn waiting(self, times: &Times) -> Waiting {
+        Waiting {
+            seq: u64::try_from(self.seq).unwrap_or(0),
+            id: self.id,
+            conversation: self.conversation,
+            priority: self.priority,
+            bytes: self.bytes,
+            expires_at: self.expires_ms.map(|ms| times.at(ms)),
+        }
+    }
+}
+
+/// The large part of a message, as the file has it.
+#[derive(Clone, Debug)]
+pub(super) struct Tail<'a> {
+    pub(super) params: Option<String>,
+    pub(super) traceparent: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Tail<'a> {
+    pub(super) fn of(message: &'a Message) -> Self {
+        Self {
+            params: message.params.as_ref().and_then(|params| serde_json::to_string(params).ok()),
+            traceparent: message.traceparent.as_deref(),
+            body: &message.body,
+        }
+    }
+
+    /// Reads the columns of [`TAIL`] from `first` on.
+    pub(super) fn read(row: &'a SqlRow<'_>, first: usize, head: &Head) -> Result<Self> {
+        let tail = Self {
+            params: row.get(first)?,
+            traceparent: row.get_ref(first + 1)?.as_str_or_null().map_err(damage)?,
+            body: row.get_ref(first + 2)?.as_blob().map_err(damage)?,
+        };
+        if tail.sum() == head.tail_sum {
+            Ok(tail)
+        } else {
+            Err(Fault::corrupt("holds a body that is not as it was written"))
+        }
+    }
+
+    fn sum(&self) -> i64 {
+        let mut sum = crc32fast::Hasher::new();
+        for text in [self.params.as_deref(), self.traceparent] {
+            sum.update(&text.map_or(-1, |text| text.len() as i64).to_le_bytes());
+            sum.update(text.unwrap_or_default().as_bytes());
+        }
+        sum.update(self.body);
+        i64::from(sum.finalize())
+    }
+
+    fn message(self, head: &Head) -> Result<Message> {
+        let params: Option<Params> = self.params.as_deref().map(serde_json::from_str).transpose().map_err(damage)?;
+        Ok(Message {
+            id: head.id.clone(),
+            id_given: head.given,
+            conversation: head.conversation.clone(),
+            params: params.map(Box::new),
+            body: Bytes::copy_from_slice(self.body),
+            traceparent: self.traceparent.map(Box::from),
+        })
+    }
+}
+
+/// What happened to a message that was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flight {
+    pub(super) attempts: u32,
+    pub(super) first_attempt_ms: Option<i64>,
+    pub(super) ambiguous: bool,
+    pub(super) sent: bool,
+    pub(super) batch: Option<i64>,
+}
+
+/// In the order of [`Flight::read`]; the first is null for a message that was never sent.
+const FLIGHT: &str = "f.seq, f.attempts, f.first_attempt_ms, f.ambiguous, f.sent, f.batch";
+const FLIGHT_COLUMNS: usize = 6;
+
+impl Flight {
+    fn read(row: &SqlRow<'_>, first: usize) -> Result<Option<Self>> {
+        if row.get::<_, Option<i64>>(first)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            attempts: row.get(first + 1)?,
+            first_attempt_ms: row.get(first + 2)?,
+            ambiguous: row.get(first + 3)?,
+            sent: row.get(first + 4)?,
+            batch: row.get(first + 5)?,
+        }))
+    }
+}
+
+/// All messages behind a number, in order; the large part of those alone that were sent.
+pub(super) fn scan_sql() -> String {
+    let head = prefixed(HEAD);
+    let tail: Vec<String> =
+        TAIL.split(", ").map(|column| format!("CASE WHEN f.seq IS NOT NULL THEN m.{column} END")).collect();
+    let tail = tail.join(", ");
+    format!(
+        "SELECT {head}, {FLIGHT}, {tail} FROM messages m LEFT JOIN flights f ON f.seq = m.seq WHERE m.seq > ?1 ORDER BY m.seq"
+    )
+}
+
+/// One message, whole.
+pub(super) fn load_sql() -> String {
+    let (head, tail) = (prefixed(HEAD), prefixed(TAIL));
+    format!("SELECT {head}, {FLIGHT}, {tail} FROM messages m LEFT JOIN flights f ON f.seq = m.seq WHERE m.seq = ?1")
+}
+
+/// All letters behind a number, in order.
+pub(super) fn letters_sql() -> String {
+    format!("SELECT {HEAD}, {TAIL}, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number")
+}
+
+fn prefixed(columns: &str) -> String {
+    columns.split(", ").map(|column| format!("m.{column}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A row of [`scan_sql`].
+pub(super) fn found(row: &SqlRow<'_>, times: &Times) -> Result<Row> {
+    let head = Head::read(row, 0)?;
+    match Flight::read(row, HEAD_COLUMNS)? {
+        None => Ok(Row::Waiting(head.waiting(times))),
+        Some(flight) => Ok(Row::Started(Box::new(record_of(row, &head, &flight, times)?))),
+    }
+}
+
+/// A row of [`load_sql`].
+pub(super) fn record(row: &SqlRow<'_>, times: &Times) -> Result<Record> {
+    let head = Head::read(row, 0)?;
+    let flight = Flight::read(row, HEAD_COLUMNS)?.unwrap_or_default();
+    record_of(row, &head, &flight, times)
+}
+
+fn record_of(row: &SqlRow<'_>, head: &Head, flight: &Flight, times: &Times) -> Result<Record> {
+    let tail = Tail::read(row, HEAD_COLUMNS + FLIGHT_COLUMNS, head)?;
+    Ok(Record {
+        seq: u64::try_from(head.seq).unwrap_or(0),
+        message: tail.message(head)?,
+        priority: head.priority,
+        submitted_at: times.at(head.submitted_ms),
+        expires_at: head.expires_ms.map(|ms| times.at(ms)),
+        not_before: head.not_before_ms.map(|ms| times.at(ms)),
+        attempts: flight.attempts,
+        first_attempt_at: flight.first_attempt_ms.map(|ms| times.at(ms)),
+        ambiguous: flight.ambiguous,
+        sent: flight.sent,
+        batch: flight.batch.and_then(|batch| u64::try_from(batch).ok()),
+    })
+}
+
+/// A row of [`letters_sql`].
+pub(super) fn letter(row: &SqlRow<'_>, times: &Times) -> Result<DeadLetter> {
+    let head = Head::read(row, 0)?;
+    let tail = Tail::read(row, HEAD_COLUMNS, &head)?;
+    let text = row.get_ref(LETTER_FAILURE)?.as_str().map_err(damage)?;
+    let body = row.get_ref(LETTER_FAILURE + 1)?.as_blob_or_null().map_err(damage)?;
+    Ok(DeadLetter {
+        cargo: Cargo::Message(tail.message(&head)?),
+        priority: head.priority,
+        failure: failure_from(text, body, &head.id)?,
+        at: times.at(row.get(LETTER_FAILURE - 1)?),
+    })
+}
+
+/// Where [`letters_sql`] has the letter's number; when it was follows.
+pub(super) const LETTER_NUMBER: usize = HEAD_COLUMNS + 3;
+/// Where it has the failure; the answer's body follows.
+const LETTER_FAILURE: usize = LETTER_NUMBER + 2;
+
+/// A row of `id, status, attempts, at_ms`.
+pub(super) fn settled(row: &SqlRow<'_>, times: &Times) -> Result<Settled> {
+    let id = row.get_ref(0)?.as_str().map_err(damage)?.into();
+    Ok(Settled { id, status: row.get(1)?, attempts: row.get(2)?, at: times.at(row.get(3)?) })
+}
+
+/// A failure as the file has it; the answer's body is a column of its own.
+#[derive(Debug, Serialize, Deserialize)]
+struct FailureText {
+    reason: String,
+    attempts: u32,
+    ambiguous: bool,
+    problem: Option<String>,
+    status: Option<u16>,
+    #[serde(default)]
+    truncated: bool,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    correlation_id: Option<String>,
+}
+
+/// The columns `failure` and `response`.
+pub(super) fn failure_text(failure: &DeliveryFailure) -> (String, Option<&[u8]>) {
+    let response = failure.response.as_ref();
+    let text = FailureText {
+        reason: failure.reason.word().into(),
+        attempts: failure.attempts,
+        ambiguous: failure.ambiguous,
+        problem: failure.problem.clone(),
+        status: response.map(|response| response.status),
+        truncated: response.is_some_and(|response| response.truncated),
+        headers: response.map(|response| response.headers.clone()).unwrap_or_default(),
+        correlation_id: response.and_then(|response| response.correlation_id.clone()),
+    };
+    (serde_json::to_string(&text).unwrap_or_default(), response.map(|response| &*response.body))
+}
+
+fn failure_from(text: &str, body: Option<&[u8]>, id: &str) -> Result<DeliveryFailure> {
+    let text: FailureText = serde_json::from_str(text).map_err(damage)?;
+    let response = text.status.map(|status| Response {
+        status,
+        body: Bytes::copy_from_slice(body.unwrap_or_default()),
+        truncated: text.truncated,
+        headers: text.headers,
+        correlation_id: text.correlation_id,
+    });
+    let reason =
+        reason_from(&text.reason).ok_or_else(|| Fault::corrupt("holds a dead letter without a known reason"))?;
+    Ok(DeliveryFailure {
+        reason,
+        id: Some(id.into()),
+        response,
+        attempts: text.attempts,
+        ambiguous: text.ambiguous,
+        problem: text.problem,
+    })
+}
+
+fn reason_from(word: &str) -> Option<Reason> {
+    [Reason::Rejected, Reason::Exhausted, Reason::Ambiguous, Reason::Expired, Reason::Aborted, Reason::ResponseTooLarge]
+        .into_iter()
+        .find(|reason| reason.word() == word)
+}
+
+fn damage<E>(_: E) -> Fault {
+    Fault::corrupt("holds rows that make no sense")
+}

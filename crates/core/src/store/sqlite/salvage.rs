@@ -1,0 +1,354 @@
+//! A damaged file: set aside whole, never deleted, and what can be read of it written to a fresh one.
+//!
+//! The fresh file is complete, durable and named `PATH.recovered-TIME` before anything is moved; from then on a crash at any
+//! moment leaves a swap that the next opening finishes.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+
+use super::file::{self, sync_directory};
+use super::lock::{companion, open_private};
+use super::open::{connect, remove};
+use super::options::{Durability, Options};
+use super::recover::sound;
+use super::trouble::{Fault, Result};
+use crate::clock::Clock;
+
+const RECOVERING: &str = ".recovering";
+const RECOVERED: &str = ".recovered-";
+const CORRUPT: &str = ".corrupt-";
+const COPY: &str = ".salvage";
+const PAGE: usize = 4_096;
+/// Damaged places of a table that are gone around, before the rest of it is given up.
+const HOLES_MAX: u32 = 10_000;
+/// Rows that are written to the fresh file at once.
+const COMMIT_ROWS: u64 = 16_384;
+
+/// What became of a damaged file.
+#[derive(Debug)]
+pub(super) struct Salvaged {
+    pub(super) set_aside: PathBuf,
+    pub(super) unreadable: u64,
+}
+
+/// Puts a fresh file in the place of a damaged one. Nobody may be connected to it.
+pub(super) fn replace(path: &Path, options: &Options) -> Result<Salvaged> {
+    let fresh = companion(path, RECOVERING);
+    remove(&fresh)?;
+    let unreadable = recover(path, &fresh, options)?;
+    let stamp = free_stamp(path);
+    fs::rename(&fresh, companion(path, &format!("{RECOVERED}{stamp}")))?;
+    sync_directory(path)?;
+    finish(path)?;
+    Ok(Salvaged { set_aside: companion(path, &format!("{CORRUPT}{stamp}")), unreadable })
+}
+
+/// Finishes a swap that was begun, now or by a run that a crash has ended.
+pub(super) fn finish(path: &Path) -> Result<()> {
+    let Some(stamp) = begun(path)? else { return Ok(()) };
+    let aside = companion(path, &format!("{CORRUPT}{stamp}"));
+    for suffix in ["-wal", "-shm", ""] {
+        let (from, to) = (companion(path, suffix), companion(&aside, suffix));
+        if from.exists() && !to.exists() {
+            fs::rename(from, to)?;
+        }
+    }
+    fs::rename(companion(path, &format!("{RECOVERED}{stamp}")), path)?;
+    sync_directory(path)
+}
+
+/// The time in the name of a recovered file that has not taken its place yet.
+fn begun(path: &Path) -> Result<Option<String>> {
+    let Some(name) = path.file_name() else { return Ok(None) };
+    let prefix = format!("{}{RECOVERED}", name.to_string_lossy());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in fs::read_dir(directory)? {
+        if let Some(stamp) = entry?.file_name().to_string_lossy().strip_prefix(&prefix) {
+            return Ok(Some(stamp.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// The time, as a name that isn't taken.
+fn free_stamp(path: &Path) -> String {
+    let stamp = utc_stamp(Clock::epoch_ms_now() / 1_000);
+    let taken = |stamp: &str| companion(path, &format!("{CORRUPT}{stamp}")).exists();
+    if !taken(&stamp) {
+        return stamp;
+    }
+    let mut numbered = (2_u32..).map(|number| format!("{stamp}-{number}"));
+    numbered.find(|stamp| !taken(stamp)).unwrap_or(stamp)
+}
+
+/// Seconds since the Unix epoch as `20260131T235959Z`.
+fn utc_stamp(seconds: u64) -> String {
+    // Days to a date by Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day is their last.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// Writes what can be read at `path` to a file at `fresh`; how many rows could not be.
+fn recover(path: &Path, fresh: &Path, options: &Options) -> Result<u64> {
+    open_private(fresh)?;
+    let options = Options { durability: Durability::ProcessCrash, ..options.clone() };
+    let target = connect(fresh, &options)?;
+    let copy = companion(path, COPY);
+    remove(&copy)?;
+    let source = source_in(path, &copy, &options);
+    let outcome = match &source {
+        Some(source) => salvage_all(source, &target),
+        // Not even its first page tells anything: an empty outbox is what is left.
+        None => Ok(1),
+    };
+    drop(source);
+    remove(&copy)?;
+    let unreadable = outcome?;
+    if !file::checkpoint(&target, "TRUNCATE")? {
+        return Err(Fault::corrupt("can't be recovered: its copy is in use"));
+    }
+    drop(target);
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(companion(fresh, suffix));
+    }
+    File::open(fresh)?.sync_all()?;
+    Ok(unreadable)
+}
+
+/// The damaged file, connected to as well as can be: as it is; else a copy of it with a new first page, since that is the same
+/// in all stores; else that without the log.
+fn source_in(path: &Path, copy: &Path, options: &Options) -> Option<Connection> {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
+        && let Ok(source) = read_only(path, options)
+    {
+        return Some(source);
+    }
+    for with_log in [true, false] {
+        if remove(copy).is_ok()
+            && patched_copy(path, copy, with_log, options).is_ok()
+            && let Ok(source) = read_only(copy, options)
+        {
+            return Some(source);
+        }
+    }
+    None
+}
+
+fn read_only(path: &Path, options: &Options) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let source = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
+        None => Connection::open_with_flags(path, flags)?,
+    };
+    source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    file::pragma(&source, "cell_size_check", "ON")?;
+    for table in TABLES {
+        source.prepare(table.select)?;
+    }
+    Ok(source)
+}
+
+/// A copy whose first page is that of a new store: the tables begin on the same pages in all of them.
+fn patched_copy(path: &Path, copy: &Path, with_log: bool, options: &Options) -> Result<()> {
+    let template = companion(path, ".template");
+    remove(&template)?;
+    open_private(&template)?;
+    let db = connect(&template, options)?;
+    file::checkpoint(&db, "TRUNCATE")?;
+    drop(db);
+    let whole = fs::read(&template)?;
+    remove(&template)?;
+    let mut page = whole.get(..PAGE).ok_or_else(|| Fault::corrupt("is damaged"))?.to_vec();
+    let file = open_private(copy)?;
+    fs::copy(path, copy)?;
+    let pages = u32::try_from(fs::metadata(path)?.len() / PAGE as u64).unwrap_or(u32::MAX).max(1);
+    page[28..32].copy_from_slice(&pages.to_be_bytes());
+    // No free page is known: nothing is written to the copy.
+    page[32..40].fill(0);
+    write_at_start(&file, &page)?;
+    if with_log {
+        open_private(&companion(copy, "-wal"))?;
+        fs::copy(companion(path, "-wal"), companion(copy, "-wal"))?;
+    }
+    Ok(())
+}
+
+fn write_at_start(mut file: &File, bytes: &[u8]) -> Result<()> {
+    use std::io::{Seek, Write};
+    file.rewind()?;
+    Ok(file.write_all(bytes)?)
+}
+
+/// A table, and how it is copied: all rows behind a key, in the order of their keys.
+struct Table {
+    select: &'static str,
+    insert: &'static str,
+    key: usize,
+    /// Whether a row is to be checked as a message.
+    message: bool,
+}
+
+const TABLES: [Table; 4] = [
+    Table {
+        select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
+            traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
+        insert: "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        key: 0,
+        message: true,
+    },
+    Table {
+        select: "SELECT seq, attempts, first_attempt_ms, ambiguous, sent, batch, sent_ms FROM flights WHERE seq > ?1 ORDER BY seq",
+        insert: "INSERT OR IGNORE INTO flights VALUES (?, ?, ?, ?, ?, ?, ?)",
+        key: 0,
+        message: false,
+    },
+    Table {
+        select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
+            traceparent, body, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number",
+        insert: "INSERT OR IGNORE INTO letters(seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms,
+            not_before_ms, head, tail, params, traceparent, body, number, at_ms, failure, response)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        key: 14,
+        message: true,
+    },
+    Table {
+        select: "SELECT number, id, given, conversation, status, attempts, batch_size, queued_ms, at_ms FROM receipts
+            WHERE number > ?1 ORDER BY number",
+        insert: "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        key: 0,
+        message: false,
+    },
+];
+
+fn salvage_all(source: &Connection, target: &Connection) -> Result<u64> {
+    let mut unreadable = 0;
+    for table in TABLES {
+        unreadable += Copying { source, target, table: &table, after: 0, unreadable: 0, written: 0 }.run()?;
+    }
+    for name in ["last_seq", "budget", "budget_ms", "created_ms"] {
+        let value = source.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get::<_, Value>(0));
+        if let Ok(value) = value {
+            target.execute("REPLACE INTO meta VALUES (?1, ?2)", params![name, value])?;
+        }
+    }
+    // What was sent, of messages that are gone.
+    target.execute("DELETE FROM flights WHERE seq NOT IN (SELECT seq FROM messages)", [])?;
+    Ok(unreadable)
+}
+
+struct Copying<'a> {
+    source: &'a Connection,
+    target: &'a Connection,
+    table: &'a Table,
+    after: i64,
+    unreadable: u64,
+    written: u64,
+}
+
+/// Why copying stopped before the end of a table.
+enum Stop {
+    /// The next row can't be read.
+    Damage,
+    /// The fresh file can't be written.
+    Target(Fault),
+}
+
+impl Copying<'_> {
+    fn run(mut self) -> Result<u64> {
+        self.target.execute_batch("BEGIN")?;
+        for _ in 0..HOLES_MAX {
+            match self.copy_on() {
+                Ok(()) => break,
+                Err(Stop::Target(fault)) => return Err(fault),
+                Err(Stop::Damage) => {}
+            }
+            let before = self.after;
+            let Some(next) = self.next_readable() else {
+                // How many were there, nobody knows.
+                self.unreadable += 1;
+                break;
+            };
+            self.unreadable += next.abs_diff(before).saturating_sub(1).max(1);
+            self.after = next.saturating_sub(1).max(before + 1);
+        }
+        self.target.execute_batch("COMMIT")?;
+        Ok(self.unreadable)
+    }
+
+    /// Copies from `after` on, up to the end or to damage.
+    fn copy_on(&mut self) -> std::result::Result<(), Stop> {
+        let mut select = self.source.prepare_cached(self.table.select).map_err(|_| Stop::Damage)?;
+        let columns = select.column_count();
+        let mut insert = self.target.prepare_cached(self.table.insert).map_err(|error| Stop::Target(error.into()))?;
+        let mut found = select.query(params![self.after]).map_err(|_| Stop::Damage)?;
+        while let Some(row) = found.next().map_err(|_| Stop::Damage)? {
+            let values: Vec<Value> =
+                (0..columns).map(|index| row.get(index)).collect::<rusqlite::Result<_>>().map_err(|_| Stop::Damage)?;
+            let Value::Integer(key) = values[self.table.key] else { return Err(Stop::Damage) };
+            if key <= self.after {
+                return Err(Stop::Damage);
+            }
+            if !self.table.message || sound(row) {
+                // A row that the table doesn't take (a null where none may be) is damage, not the fresh file's fault.
+                match insert.execute(params_from_iter(values)) {
+                    Ok(_) => {}
+                    Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                        self.unreadable += 1
+                    }
+                    Err(error) => return Err(Stop::Target(error.into())),
+                }
+            } else {
+                self.unreadable += 1;
+            }
+            self.after = key;
+            self.written += 1;
+            if self.written.is_multiple_of(COMMIT_ROWS) {
+                self.target.execute_batch("COMMIT; BEGIN").map_err(|error| Stop::Target(error.into()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of the first row behind the damage: steps that double find a place behind it, halving finds its edge.
+    fn next_readable(&self) -> Option<i64> {
+        let (mut bad, mut step) = (self.after, 1_i64);
+        let mut good = loop {
+            let from = self.after.checked_add(step)?;
+            match self.probe(from) {
+                Some(_) => break from,
+                None => bad = from,
+            }
+            step = step.checked_mul(2)?;
+        };
+        while good - bad > 1 {
+            let middle = bad + (good - bad) / 2;
+            if self.probe(middle).is_some() { good = middle } else { bad = middle }
+        }
+        self.probe(good).flatten()
+    }
+
+    /// The first row behind `after`: its key, or that there is none; nothing when it can't be read.
+    fn probe(&self, after: i64) -> Option<Option<i64>> {
+        let mut select = self.source.prepare_cached(self.table.select).ok()?;
+        let columns = select.column_count();
+        let mut found = select.query(params![after]).ok()?;
+        let Some(row) = found.next().ok()? else { return Some(None) };
+        for index in 0..columns {
+            row.get_ref(index).ok()?;
+        }
+        let key: i64 = row.get(self.table.key).ok()?;
+        (key > after).then_some(Some(key))
+    }
+}

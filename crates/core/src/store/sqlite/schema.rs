@@ -1,0 +1,157 @@
+//! The tables, and how a file of an older version becomes one of this.
+//!
+//! What a message is never changes, so `messages` is written once and deleted once, in the order of its key; what happens to it
+//! is in `flights`, which holds only what is or was on the wire and stays in a few pages. There is no index on ids: a random
+//! key costs a page for each message once there are millions, and who asks for an id (the command line) can wait for a scan.
+
+use rusqlite::Connection;
+
+use super::trouble::{Fault, Result};
+use crate::error::Trouble;
+
+/// Says that a database is an outbox of ours: "SPLW".
+pub(super) const APPLICATION_ID: i32 = 0x5350_4C57;
+
+/// Step `n` makes version `n + 1` of version `n`.
+const STEPS: &[&str] = &[VERSION_1];
+
+/// The version that this code writes.
+pub(super) const VERSION: usize = STEPS.len();
+
+const VERSION_1: &str = "
+CREATE TABLE meta(
+  name TEXT PRIMARY KEY,
+  value
+) WITHOUT ROWID;
+CREATE TABLE messages(
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  given INTEGER NOT NULL,
+  conversation TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  submitted_ms INTEGER NOT NULL,
+  expires_ms INTEGER,
+  not_before_ms INTEGER,
+  head INTEGER NOT NULL,
+  tail INTEGER NOT NULL,
+  params TEXT,
+  traceparent TEXT,
+  body BLOB NOT NULL
+);
+CREATE TABLE flights(
+  seq INTEGER PRIMARY KEY,
+  attempts INTEGER NOT NULL,
+  first_attempt_ms INTEGER,
+  ambiguous INTEGER NOT NULL,
+  sent INTEGER NOT NULL,
+  batch INTEGER,
+  sent_ms INTEGER
+);
+CREATE TABLE departures(
+  number INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL
+);
+CREATE TABLE receipts(
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  given INTEGER NOT NULL,
+  conversation TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  batch_size INTEGER NOT NULL,
+  queued_ms INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL
+);
+CREATE TABLE letters(
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ms INTEGER NOT NULL,
+  failure TEXT NOT NULL,
+  response BLOB,
+  seq INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  given INTEGER NOT NULL,
+  conversation TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  submitted_ms INTEGER NOT NULL,
+  expires_ms INTEGER,
+  not_before_ms INTEGER,
+  head INTEGER NOT NULL,
+  tail INTEGER NOT NULL,
+  params TEXT,
+  traceparent TEXT,
+  body BLOB NOT NULL
+);
+CREATE INDEX letters_by_id ON letters(id);
+";
+
+/// What a database is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing is in it yet.
+    Empty,
+    /// An outbox of this version.
+    Current,
+    /// An outbox of an older version.
+    Older(usize),
+}
+
+/// Looks, and changes nothing.
+pub(super) fn kind(db: &Connection) -> Result<Kind> {
+    let version: usize = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0))?.try_into().unwrap_or(0);
+    let application: i32 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, version) {
+        (APPLICATION_ID, VERSION) => Ok(Kind::Current),
+        (APPLICATION_ID, newer) if newer > VERSION && written_version(db) >= newer => Err(Fault::new(
+            Trouble::Version,
+            format!("was written by a newer version of spillway (schema {newer}, this one knows {VERSION})"),
+        )),
+        (APPLICATION_ID, older) if 0 < older && older < VERSION => Ok(Kind::Older(older)),
+        (0, 0) if tables == 0 && pages(db)? <= 1 => Ok(Kind::Empty),
+        (other, _) if other != APPLICATION_ID && tables > 0 && !has_our_tables(db)? => {
+            Err(Fault::new(Trouble::Mismatch, "is a database of something else than spillway"))
+        }
+        _ => Err(Fault::corrupt("is damaged: its first page is not as it was written")),
+    }
+}
+
+/// The version by the other place that has it: a flipped bit of the header is no newer version.
+fn written_version(db: &Connection) -> usize {
+    let version = db.query_row("SELECT value FROM meta WHERE name = 'schema'", [], |row| row.get::<_, i64>(0));
+    version.ok().and_then(|version| usize::try_from(version).ok()).unwrap_or(0)
+}
+
+fn pages(db: &Connection) -> Result<i64> {
+    Ok(db.query_row("PRAGMA page_count", [], |row| row.get(0))?)
+}
+
+fn has_our_tables(db: &Connection) -> Result<bool> {
+    let ours = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('messages', 'flights', 'letters', 'receipts')";
+    Ok(db.query_row(ours, [], |row| row.get::<_, i64>(0))? >= 2)
+}
+
+/// Brings the file to this version; each step whole or not at all.
+pub(super) fn migrate(db: &Connection, from: Kind) -> Result<()> {
+    let from = match from {
+        Kind::Current => return Ok(()),
+        Kind::Empty => 0,
+        Kind::Older(version) => version,
+    };
+    for (index, step) in STEPS.iter().enumerate().skip(from) {
+        let version = index + 1;
+        let script = format!(
+            "BEGIN IMMEDIATE; {step} REPLACE INTO meta VALUES ('schema', {version});
+             PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT;"
+        );
+        if let Err(error) = db.execute_batch(&script) {
+            if !db.is_autocommit() {
+                // What went wrong is told; that it can't be undone either makes no difference: the file closes.
+                let _ = db.execute_batch("ROLLBACK");
+            }
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}

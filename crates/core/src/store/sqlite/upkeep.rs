@@ -1,0 +1,140 @@
+//! What is done beside: moving the write-ahead log into the file, forgetting old receipts, giving space back after a peak. In
+//! small steps, after an acknowledgement or while nothing is to be written; what fails is tried again, and is no trouble
+//! as long as changes can be written.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::file::{self, log_bytes};
+use super::options::Options;
+use super::recover::RECEIPTS_MAX;
+use super::times::integer;
+use super::trouble::Result;
+use crate::clock::{Clock, Timestamp};
+
+/// How much is written, about, before the log is moved into the file.
+const CHECKPOINT_BYTES: usize = 8 * 1_048_576;
+/// What a change writes, about, beside its body.
+const CHANGE_BYTES: usize = 150;
+/// A log that is longer than this when nothing is to be done is cut off.
+const IDLE_LOG_BYTES_MAX: u64 = 16 * 1_048_576;
+/// Nothing to write for so long is idle.
+const IDLE: Duration = Duration::from_secs(1);
+/// Old receipts are looked for so often.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+const SWEEP_CHANGES: usize = 4_096;
+/// Receipts of one step: more than changes come between two, so that sweeping keeps up.
+const SWEEP_ROWS: i64 = 8_192;
+/// Free pages that a file keeps, and those of one step.
+const FREE_PAGES_KEPT: i64 = 1_024;
+const VACUUM_PAGES: i64 = 512;
+
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    dedupe: Duration,
+    /// Bytes in the log that are not in the file yet, about.
+    unmoved: usize,
+    written_at: Timestamp,
+    swept_at: Timestamp,
+    changes_since_sweep: usize,
+    /// Something was written since the file was last seen to be in order.
+    untidy: bool,
+    /// The last step of tidying left more to do.
+    more: bool,
+}
+
+impl Upkeep {
+    pub(super) fn new(options: &Options, now: Timestamp) -> Self {
+        Self {
+            dedupe: options.dedupe,
+            unmoved: 0,
+            written_at: now,
+            swept_at: now,
+            changes_since_sweep: 0,
+            // What an earlier run left is looked through as well.
+            untidy: true,
+            more: false,
+        }
+    }
+
+    /// So much was written.
+    pub(super) fn wrote(&mut self, changes: usize, bytes: usize) {
+        self.unmoved += bytes + changes * CHANGE_BYTES;
+        self.changes_since_sweep += changes;
+        self.untidy = true;
+        self.more = false;
+    }
+
+    /// What can't wait until nothing else is to be done.
+    pub(super) fn after_commit(&mut self, db: &Connection, now: Timestamp) {
+        self.written_at = now;
+        if self.changes_since_sweep >= SWEEP_CHANGES {
+            let _ = self.sweep(db, now);
+        }
+        if self.unmoved >= CHECKPOINT_BYTES {
+            self.checkpoint(db);
+        }
+    }
+
+    /// How long until something is to be done, if nothing comes in.
+    pub(super) fn wait(&self, now: Timestamp) -> Duration {
+        if !self.untidy {
+            return SWEEP_EVERY;
+        }
+        if self.more { Duration::ZERO } else { IDLE.saturating_sub(now.since(self.written_at)) }
+    }
+
+    /// Nothing else is to be done: one step, and whether there is another is in [`Self::wait`].
+    pub(super) fn idle(&mut self, db: &Connection, path: &Path, now: Timestamp) {
+        if now.since(self.swept_at) >= SWEEP_EVERY && self.sweep(db, now).is_ok_and(|swept| swept > 0) {
+            self.untidy = true;
+        }
+        if !self.untidy || now.since(self.written_at) < IDLE {
+            return;
+        }
+        self.more = self.vacuum(db).unwrap_or(false);
+        if !self.more {
+            self.checkpoint(db);
+            if log_bytes(path) > IDLE_LOG_BYTES_MAX {
+                let _ = file::checkpoint(db, "TRUNCATE");
+            }
+            self.untidy = false;
+        }
+    }
+
+    fn checkpoint(&mut self, db: &Connection) {
+        // Also when it fails: the next one is due after as much again, and not at once.
+        let _ = file::checkpoint(db, "PASSIVE");
+        self.unmoved = 0;
+    }
+
+    /// Forgets receipts that are too old or too many, oldest first.
+    fn sweep(&mut self, db: &Connection, now: Timestamp) -> Result<usize> {
+        self.swept_at = now;
+        self.changes_since_sweep = 0;
+        let keep_ms = u64::try_from(self.dedupe.as_millis()).unwrap_or(u64::MAX);
+        let old_ms = integer(Clock::epoch_ms_now().saturating_sub(keep_ms));
+        let mut statement = db.prepare_cached(
+            "DELETE FROM receipts WHERE number IN (SELECT number FROM receipts ORDER BY number LIMIT ?1)
+             AND (at_ms < ?2 OR ?4 OR number <= (SELECT max(number) FROM receipts) - ?3)",
+        )?;
+        Ok(statement.execute(params![SWEEP_ROWS, old_ms, RECEIPTS_MAX, self.dedupe.is_zero()])?)
+    }
+
+    /// Gives free pages back, a few; whether there are more.
+    fn vacuum(&mut self, db: &Connection) -> Result<bool> {
+        let free: i64 = db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        let surplus = free - FREE_PAGES_KEPT;
+        if surplus <= 0 {
+            return Ok(false);
+        }
+        file::pragma_call(db, &format!("incremental_vacuum({})", surplus.min(VACUUM_PAGES)))?;
+        self.unmoved += usize::try_from(VACUUM_PAGES).unwrap_or(0) * 8_192;
+        if self.unmoved >= CHECKPOINT_BYTES {
+            self.checkpoint(db);
+        }
+        Ok(surplus > VACUUM_PAGES)
+    }
+}

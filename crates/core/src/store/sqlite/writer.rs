@@ -1,0 +1,320 @@
+//! The writer: one thread that owns the file. It takes whatever has been handed over, writes it in one transaction, and tells.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::apply::{Applier, meta, set_meta};
+use super::backlog::{Backlog, insertion, removes};
+use super::file;
+use super::heal::{self, Ailment};
+use super::open::{self, Opened};
+use super::options::Options;
+use super::rows;
+use super::times::{Times, integer};
+use super::trouble::{Fault, Result};
+use super::upkeep::Upkeep;
+use crate::clock::{Clock, Timestamp};
+use crate::lanes::Slot;
+use crate::store::{Change, News, Record, Seq};
+
+/// Changes that are taken before they are written, however many more wait.
+const TAKEN_MAX: usize = 8_192;
+
+/// What the store's front asks for.
+#[derive(Debug)]
+pub(super) enum Command {
+    Apply(Vec<Change>),
+    Load(Vec<(Slot, Seq)>),
+    Close,
+}
+
+pub(super) struct Writer {
+    path: PathBuf,
+    options: Options,
+    clock: Clock,
+    news: Box<dyn FnMut(News) + Send>,
+    inbox: Receiver<Command>,
+    /// Keeps the inbox open, so that waiting on it is always waiting.
+    _outbox: Sender<Command>,
+    backlog: Backlog,
+    /// Messages that are asked for, with the change that must be durable before.
+    loads: Vec<(u64, Vec<(Slot, Seq)>)>,
+    /// Up to where it is told that changes are durable.
+    told: u64,
+    /// Inserts that are written, in a file that has lost its name meanwhile.
+    held: Vec<Slot>,
+    ailment: Ailment,
+    upkeep: Upkeep,
+    last_seq: Seq,
+    last_seq_written: Seq,
+    /// Since when it is to close.
+    closing: Option<Timestamp>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        options: Options,
+        clock: Clock,
+        news: Box<dyn FnMut(News) + Send>,
+        inbox: Receiver<Command>,
+        outbox: Sender<Command>,
+    ) -> Self {
+        Self {
+            path: file::absolute(&options.path),
+            upkeep: Upkeep::new(&options, clock.now()),
+            options,
+            clock,
+            news,
+            inbox,
+            _outbox: outbox,
+            backlog: Backlog::default(),
+            loads: Vec::new(),
+            told: 0,
+            held: Vec::new(),
+            ailment: Ailment::default(),
+            last_seq: 0,
+            last_seq_written: 0,
+            closing: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let (opened, opening) = match open::open(&self.path, &self.options, &self.clock, &mut *self.news) {
+            Ok(opened) => opened,
+            Err(fault) => return (self.news)(News::Failed(fault.at(&self.path))),
+        };
+        self.last_seq = opening.last_seq;
+        self.last_seq_written =
+            meta::<i64>(&opened.db, "last_seq").ok().flatten().and_then(|seq| seq.try_into().ok()).unwrap_or(0);
+        (self.news)(News::Opened(opening));
+        let mut opened = Some(opened);
+        loop {
+            self.take_commands();
+            let trying = self.ailment.may_try(self.clock.now());
+            if trying && self.ailment.is_ill() {
+                self.mend(&mut opened);
+            } else if trying && let Some(opened) = &mut opened {
+                self.write_batch(opened);
+            } else {
+                self.refuse_inserts();
+            }
+            self.answer_loads(opened.as_ref());
+            if self.is_finished() {
+                break;
+            }
+            if self.is_idle()
+                && let Some(opened) = &opened
+            {
+                self.upkeep.idle(&opened.db, &self.path, self.clock.now());
+            }
+        }
+        self.end(opened);
+        (self.news)(News::Closed);
+    }
+
+    /// Takes what has come in; waits for it when there is nothing else to do.
+    fn take_commands(&mut self) {
+        let mut command = match self.patience() {
+            None => self.inbox.try_recv().ok(),
+            Some(wait) => match self.inbox.recv_timeout(wait) {
+                Ok(command) => Some(command),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+            },
+        };
+        while let Some(taken) = command {
+            match taken {
+                Command::Apply(changes) => self.backlog.push(changes),
+                Command::Load(messages) => self.loads.push((self.backlog.taken(), messages)),
+                Command::Close => self.closing = self.closing.or(Some(self.clock.now())),
+            }
+            command = if self.backlog.len() < TAKEN_MAX { self.inbox.try_recv().ok() } else { None };
+        }
+    }
+
+    /// How long it may wait for commands; none when there is something to do.
+    fn patience(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        match self.ailment.wait(now) {
+            Some(wait) => Some(wait),
+            None if self.backlog.is_empty() && self.closing.is_none() => Some(self.upkeep.wait(now)),
+            None => None,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.backlog.is_empty() && !self.ailment.is_ill() && self.closing.is_none()
+    }
+
+    fn is_finished(&self) -> bool {
+        let Some(since) = self.closing else { return false };
+        let healthy = !self.ailment.is_ill() && self.backlog.is_empty();
+        healthy || (self.ailment.is_ill() && self.clock.now().since(since) >= self.options.patience)
+    }
+
+    fn write_batch(&mut self, opened: &mut Opened) {
+        if self.backlog.is_empty() {
+            return;
+        }
+        let count = self.backlog.batch().count();
+        match self.commit(opened, count) {
+            Ok(()) => {
+                let kept = self.backlog.finish(count);
+                // Between the check before the commit and now the file may have lost its name.
+                match opened.identity.check() {
+                    Ok(()) => {
+                        self.tell_done(kept);
+                        self.upkeep.after_commit(&opened.db, self.clock.now());
+                    }
+                    Err(fault) => {
+                        self.held.extend(kept);
+                        self.fall_ill(&fault);
+                    }
+                }
+            }
+            Err(fault) => self.fall_ill(&fault),
+        }
+    }
+
+    /// Writes the first `count` changes, all or none.
+    fn commit(&mut self, opened: &mut Opened, count: usize) -> Result<()> {
+        let db = &opened.db;
+        let times = Times::read(&self.clock);
+        let applier = Applier { db, times: &times, receipts: !self.options.dedupe.is_zero() };
+        let mut last_seq = self.last_seq;
+        let mut bytes = 0;
+        let written = in_transaction(db, || {
+            let mut removed = false;
+            for change in self.backlog.batch().take(count) {
+                applier.apply(change)?;
+                removed |= removes(change).is_some();
+                if let Some((_, record)) = insertion(change) {
+                    last_seq = last_seq.max(record.seq);
+                    bytes += record.message.body.len();
+                }
+            }
+            // While the newest message is there, it says itself which was the last.
+            if removed && last_seq > self.last_seq_written {
+                set_meta(db, "last_seq", integer(last_seq))?;
+            }
+            opened.identity.check()?;
+            Ok(removed)
+        })?;
+        self.last_seq = last_seq;
+        if written {
+            self.last_seq_written = last_seq;
+        }
+        self.upkeep.wrote(count, bytes);
+        Ok(())
+    }
+
+    fn tell_done(&mut self, kept: Vec<Slot>) {
+        let done = self.backlog.done();
+        if done > self.told {
+            self.told = done;
+            (self.news)(News::Committed { up_to: done, kept });
+        }
+    }
+
+    /// Something can't be written: inserts are refused, everything else waits.
+    fn fall_ill(&mut self, fault: &Fault) {
+        let error = fault.at(&self.path);
+        if self.ailment.worsen(self.clock.now(), error.clone(), fault.trouble) {
+            (self.news)(News::Troubled(error));
+        }
+        self.refuse_inserts();
+    }
+
+    fn refuse_inserts(&mut self) {
+        let Some(error) = self.ailment.error() else { return };
+        let refused = self.backlog.refuse_inserts();
+        if !refused.is_empty() {
+            (self.news)(News::Refused(refused, error));
+        }
+        if self.held.is_empty() {
+            self.tell_done(Vec::new());
+        }
+    }
+
+    /// Tries again: mends the file if that is what it takes, and writes what waits.
+    fn mend(&mut self, opened: &mut Option<Opened>) {
+        let outcome = heal::mend(&self.path, &self.options, self.ailment.trouble(), opened).and_then(|()| {
+            let Some(opened) = opened else { return Ok(()) };
+            let count = self.backlog.batch().count();
+            self.commit(opened, count)?;
+            // Nothing may have waited: then it takes a write of its own to know.
+            in_transaction(&opened.db, || set_meta(&opened.db, "healed_ms", integer(Clock::epoch_ms_now())))?;
+            opened.identity.check()?;
+            let kept = self.backlog.finish(count);
+            self.held.extend(kept);
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => {
+                let kept = std::mem::take(&mut self.held);
+                self.tell_done(kept);
+                // What waits behind the first transaction is written as usual.
+                self.ailment.heal(self.clock.now());
+                (self.news)(News::Healed);
+            }
+            Err(fault) => self.fall_ill(&fault),
+        }
+    }
+
+    /// Answers what was asked for; at once in trouble, since what waits then is about other messages.
+    fn answer_loads(&mut self, opened: Option<&Opened>) {
+        if self.loads.is_empty() {
+            return;
+        }
+        let done = if self.ailment.is_ill() { u64::MAX } else { self.backlog.done() };
+        let ready = self.loads.iter().take_while(|(after, _)| *after <= done).count();
+        let times = Times::read(&self.clock);
+        for (_, messages) in self.loads.drain(..ready) {
+            let read = |(slot, seq)| (slot, seq, opened.and_then(|opened| load(opened, seq, &times)));
+            (self.news)(News::Loaded(messages.into_iter().map(read).collect()));
+        }
+    }
+
+    /// Leaves the file as whole as can be.
+    fn end(&mut self, opened: Option<Opened>) {
+        let refused = std::mem::take(&mut self.held);
+        if !refused.is_empty()
+            && let Some(error) = self.ailment.error()
+        {
+            (self.news)(News::Refused(refused, error));
+        }
+        let Some(Opened { db, mut identity, lock }) = opened else { return };
+        // Without it the next opening looks at everything: no harm, so what goes wrong here is not told.
+        if !self.ailment.is_ill() && identity.check().is_ok() {
+            let marked = set_meta(&db, "last_seq", integer(self.last_seq)).and_then(|()| set_meta(&db, "clean", 1));
+            if marked.is_ok() {
+                let _ = file::checkpoint(&db, "TRUNCATE");
+            }
+        }
+        drop(db);
+        drop(lock);
+    }
+}
+
+/// Does all of it or nothing.
+fn in_transaction<T>(db: &rusqlite::Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let outcome =
+        db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map_err(Fault::from).and_then(|_| work()).and_then(|done| {
+            db.prepare_cached("COMMIT")?.execute([])?;
+            Ok(done)
+        });
+    if outcome.is_err() && !db.is_autocommit() {
+        // SQLite undoes by itself what it can't undo when asked.
+        let _ = db.execute_batch("ROLLBACK");
+    }
+    outcome
+}
+
+fn load(opened: &Opened, seq: Seq, times: &Times) -> Option<Box<Record>> {
+    let mut statement = opened.db.prepare_cached(&rows::load_sql()).ok()?;
+    let mut found = statement.query(params![integer(seq)]).ok()?;
+    let row = found.next().ok()??;
+    rows::record(row, times).ok().map(Box::new)
+}

@@ -1,0 +1,216 @@
+//! What a store keeps from one run to the next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use spillway_core::error::Trouble;
+use spillway_core::outcome::Reason;
+use spillway_core::store::{Change, Departure, Row, Store};
+
+use crate::rig::*;
+
+#[test]
+fn a_message_comes_back_whole() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    let mut written = record(1, at);
+    written.message.params = Some(Box::new(BTreeMap::from([("queue".to_owned(), "ü".to_owned())])));
+    written.message.traceparent = Some("00-1-2-03".into());
+    written.message.id_given = false;
+    written.priority = -3;
+    written.expires_at = Some(at.after(Duration::from_secs(60)));
+    written.not_before = Some(at.after(Duration::from_secs(30)));
+    rig.store.apply(vec![Change::Insert { slot: 7, record: Box::new(written.clone()) }]);
+    rig.settled(1);
+    assert_eq!(rig.kept, [7]);
+    rig.close();
+
+    let mut rig = Rig::open(&path);
+    let Row::Waiting(waiting) = &rig.found[0] else { panic!("{:?}", rig.found) };
+    assert_eq!((&*waiting.id, &*waiting.conversation, waiting.priority, waiting.bytes), ("m-1", "c-1", -3, 300));
+    let loaded = rig.load(&[1, 2]);
+    let read = loaded[0].as_ref().unwrap();
+    assert!(loaded[1].is_none());
+    assert_eq!(read.message.body, written.message.body);
+    assert_eq!(read.message.params, written.message.params);
+    assert_eq!(read.message.traceparent, written.message.traceparent);
+    assert!(!read.message.id_given);
+    let ahead = read.expires_at.unwrap().since(rig.now());
+    assert!(ahead > Duration::from_secs(50) && ahead <= Duration::from_secs(60), "{ahead:?}");
+    assert_eq!(read.expires_at.unwrap().since(read.not_before.unwrap()), Duration::from_secs(30));
+    rig.close();
+}
+
+#[test]
+fn what_happened_to_messages_is_known_in_the_next_run() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    let mut changes = inserts(1..=6, at);
+    let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
+    changes.push(Change::Depart { batch: Some(9), members: vec![member(1), member(2)] });
+    changes.extend([depart(3, at), depart(4, at), depart(5, at), deliver(3, at), bury(4, at)]);
+    changes.push(Change::Return { seq: 5, attempts: 0, ambiguous: false, batch: None });
+    changes.push(Change::Return { seq: 2, attempts: 1, ambiguous: true, batch: Some(9) });
+    changes.push(Change::Budget("{\"spent\":1}".into()));
+    let count = changes.len() as u64;
+    rig.store.apply(changes);
+    rig.settled(count);
+    rig.close();
+
+    let rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found), [1, 2, 5, 6]);
+    let (Row::Started(first), Row::Started(second)) = (&rig.found[0], &rig.found[1]) else { panic!("{:?}", rig.found) };
+    assert_eq!((first.sent, first.ambiguous, first.attempts, first.batch), (true, false, 1, Some(9)));
+    assert_eq!((second.sent, second.ambiguous, second.attempts, second.batch), (false, true, 1, Some(9)));
+    assert!(first.first_attempt_at.is_some() && first.message.body.len() == 300);
+    assert!(matches!(&rig.found[2], Row::Waiting(_)), "a message that was turned away at the gate was never sent");
+    let Row::Letter(letter) = &rig.found[4] else { panic!("{:?}", rig.found) };
+    assert_eq!(letter.failure, failure(4));
+    assert_eq!(letter.failure.reason, Reason::Rejected);
+    assert_eq!(settled_ids(&rig.found), ["m-3"]);
+    assert_eq!((rig.opening.last_seq, rig.opening.budget.as_deref()), (6, Some("{\"spent\":1}")));
+    assert!(rig.opening.budget_at.is_some() && rig.opening.set_aside.is_none());
+    rig.close();
+}
+
+#[test]
+fn a_number_is_never_given_twice() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.settled(3);
+    rig.store.apply(vec![deliver(3, at), deliver(2, at), bury(1, at)]);
+    rig.settled(6);
+    rig.close();
+    for _ in 0..2 {
+        let rig = Rig::open(&path);
+        assert_eq!((rig.opening.last_seq, seqs(&rig.found).len()), (3, 0));
+        rig.close();
+    }
+}
+
+#[test]
+fn a_redriven_letter_is_a_message_and_a_dropped_one_is_gone() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.store.apply(vec![bury(1, at), bury(2, at), bury(3, at)]);
+    let mut again = record(4, at);
+    again.message.id = "m-1".into();
+    rig.store
+        .apply(vec![Change::Redrive { slot: 40, record: Box::new(again) }, Change::DropLetter { id: "m-3".into() }]);
+    rig.settled(8);
+    assert_eq!(rig.kept, [1, 2, 3, 40]);
+    rig.close();
+    let rig = Rig::open(&path);
+    assert_eq!((seqs(&rig.found), letters(&rig.found)), (vec![4], vec!["m-2".to_owned()]));
+    rig.close();
+}
+
+#[test]
+fn without_deduplication_no_receipt_is_kept() {
+    let (_directory, path) = place();
+    let without = || spillway_core::store::sqlite::Options { dedupe: Duration::ZERO, ..options(&path) };
+    let mut rig = Rig::try_open(without()).unwrap();
+    let at = rig.now();
+    rig.store.apply(vec![insert(1, at), deliver(1, at)]);
+    rig.settled(2);
+    rig.close();
+    let rig = Rig::open(&path);
+    assert!(rig.found.is_empty());
+    rig.close();
+}
+
+#[test]
+fn a_load_sees_the_changes_before_it() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=20_000, at));
+    let loaded = rig.load(&[20_000]);
+    assert_eq!(loaded[0].as_ref().unwrap().seq, 20_000);
+    rig.close();
+    let rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found), (1..=20_000).collect::<Vec<_>>());
+    rig.close();
+}
+
+#[test]
+fn one_owner_at_a_time() {
+    let (_directory, path) = place();
+    let rig = Rig::open(&path);
+    let clock = rig.clock;
+    let before = clock.now();
+    let error = Rig::try_open(options(&path)).err().unwrap();
+    assert_eq!(trouble(&error), Trouble::Locked);
+    assert!(error.to_string().contains(&format!("({})", std::process::id())), "{error}");
+    assert!(clock.now().since(before) >= Duration::from_secs(4), "an engine that is just closing is waited for");
+    // Asked to close, the first is waited for, and no longer than it takes.
+    rig.store.close();
+    Rig::open(&path).close();
+}
+
+#[test]
+fn what_is_not_ours_is_refused_and_left_as_it_is() {
+    let (directory, path) = place();
+    Rig::open(&path).close();
+    let other = spillway_core::store::sqlite::Options { organization: "other".into(), ..options(&path) };
+    let error = Rig::try_open(other).err().unwrap();
+    assert_eq!(trouble(&error), Trouble::Mismatch);
+    assert!(error.to_string().contains("\"acme\""), "{error}");
+    let error = Rig::try_open(options(&directory.path().join("none/outbox.db"))).err().unwrap();
+    assert_eq!(trouble(&error), Trouble::Missing);
+
+    let foreign = directory.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (1)").unwrap();
+    let before = std::fs::read(&foreign).unwrap();
+    assert_eq!(trouble(&Rig::try_open(options(&foreign)).err().unwrap()), Trouble::Mismatch);
+    assert_eq!(std::fs::read(&foreign).unwrap(), before);
+
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("PRAGMA user_version = 99; REPLACE INTO meta VALUES ('schema', 99)").unwrap();
+    drop(db);
+    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Version);
+}
+
+#[test]
+fn a_file_of_an_older_version_becomes_one_of_this() {
+    // Version 0 is a file that a crash left between its making and its first table.
+    let (_directory, path) = place();
+    std::fs::write(&path, b"").unwrap();
+    Rig::open(&path).close();
+    let (_directory, path) = place();
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA user_version = 0").unwrap();
+    drop(db);
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=2, at));
+    rig.settled(2);
+    rig.close();
+    assert_eq!(seqs(&Rig::open(&path).found), [1, 2]);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_this_user_can_read_the_file_and_its_companions() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=2, at));
+    rig.settled(2);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["outbox.db", "outbox.db-lock", "outbox.db-shm", "outbox.db-wal"]);
+    rig.close();
+}

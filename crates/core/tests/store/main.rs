@@ -1,0 +1,6 @@
+//! The store in a file, with real files: what it keeps, what it does in trouble, and what it makes of a damaged one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
+#![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
+
+mod keeping;
+mod rig;

@@ -1,0 +1,236 @@
+//! A store under test, and what it tells.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use bytes::Bytes;
+use spillway_core::clock::{Clock, Timestamp};
+use spillway_core::error::{Error, Trouble};
+use spillway_core::lanes::Slot;
+use spillway_core::message::{Cargo, Message};
+use spillway_core::outcome::{DeliveryFailure, Reason, Response};
+use spillway_core::store::sqlite::{Options, SqliteStore};
+use spillway_core::store::{Change, Departure, News, Opening, Record, Row, Store};
+use tempfile::TempDir;
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory of its own with the path of a store in it.
+pub fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("outbox.db");
+    (directory, path)
+}
+
+pub fn options(path: &Path) -> Options {
+    Options { patience: Duration::from_millis(200), ..Options::new(path, "acme") }
+}
+
+pub struct Rig {
+    pub store: SqliteStore,
+    pub news: Receiver<News>,
+    pub clock: Clock,
+    pub opening: Opening,
+    pub found: Vec<Row>,
+    /// Up to where changes are told to be durable, and the slots kept and refused so far.
+    pub up_to: u64,
+    pub kept: Vec<Slot>,
+    pub refused: Vec<(Slot, Error)>,
+    pub troubled: Vec<Error>,
+    pub healed: usize,
+}
+
+impl Rig {
+    pub fn open(path: &Path) -> Self {
+        Self::try_open(options(path)).unwrap()
+    }
+
+    pub fn try_open(options: Options) -> Result<Self, Error> {
+        let clock = Clock::start();
+        let (tell, news) = mpsc::channel();
+        let store = SqliteStore::open(options, clock, Box::new(move |news| drop(tell.send(news)))).unwrap();
+        let mut found = Vec::new();
+        loop {
+            match news.recv_timeout(PATIENCE).unwrap() {
+                News::Found(rows) => {
+                    assert!(rows.len() <= 4_096);
+                    found.extend(rows);
+                }
+                News::Opened(opening) => {
+                    return Ok(Self {
+                        store,
+                        news,
+                        clock,
+                        opening,
+                        found,
+                        up_to: 0,
+                        kept: Vec::new(),
+                        refused: Vec::new(),
+                        troubled: Vec::new(),
+                        healed: 0,
+                    });
+                }
+                News::Failed(error) => return Err(error),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Takes one more piece of news in; whether there was one in time.
+    pub fn hear(&mut self, patience: Duration) -> bool {
+        match self.news.recv_timeout(patience) {
+            Ok(News::Committed { up_to, kept }) => {
+                assert!(up_to > self.up_to);
+                self.up_to = up_to;
+                self.kept.extend(kept);
+            }
+            Ok(News::Refused(slots, error)) => self.refused.extend(slots.into_iter().map(|slot| (slot, error.clone()))),
+            Ok(News::Troubled(error)) => self.troubled.push(error),
+            Ok(News::Healed) => self.healed += 1,
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    pub fn until(&mut self, mut done: impl FnMut(&Self) -> bool) {
+        while !done(self) {
+            assert!(self.hear(PATIENCE), "nothing came: {} done, {:?}, {:?}", self.up_to, self.refused, self.troubled);
+        }
+    }
+
+    pub fn settled(&mut self, up_to: u64) {
+        self.until(|rig| rig.up_to >= up_to);
+    }
+
+    pub fn load(&mut self, seqs: &[u64]) -> Vec<Option<Box<Record>>> {
+        self.store.load(seqs.iter().map(|seq| (0, *seq)).collect());
+        loop {
+            match self.news.recv_timeout(PATIENCE).unwrap() {
+                News::Loaded(loaded) => return loaded.into_iter().map(|(_, _, record)| record).collect(),
+                News::Committed { up_to, kept } => {
+                    self.up_to = up_to;
+                    self.kept.extend(kept);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    pub fn close(self) {
+        self.store.close();
+        loop {
+            match self.news.recv_timeout(PATIENCE).unwrap() {
+                News::Closed => return,
+                News::Committed { .. } | News::Healed | News::Troubled(_) | News::Refused(..) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+pub fn record(seq: u64, at: Timestamp) -> Record {
+    sized(seq, at, 300)
+}
+
+pub fn sized(seq: u64, at: Timestamp, bytes: usize) -> Record {
+    Record {
+        seq,
+        message: Message {
+            id: format!("m-{seq}").into(),
+            id_given: true,
+            conversation: format!("c-{}", seq % 7).into(),
+            params: None,
+            body: Bytes::from(vec![b'a' + u8::try_from(seq % 26).unwrap(); bytes]),
+            traceparent: None,
+        },
+        priority: 0,
+        submitted_at: at,
+        expires_at: None,
+        not_before: None,
+        attempts: 0,
+        first_attempt_at: None,
+        ambiguous: false,
+        sent: false,
+        batch: None,
+    }
+}
+
+pub fn insert(seq: u64, at: Timestamp) -> Change {
+    Change::Insert { slot: Slot::try_from(seq).unwrap(), record: Box::new(record(seq, at)) }
+}
+
+pub fn inserts(seqs: impl IntoIterator<Item = u64>, at: Timestamp) -> Vec<Change> {
+    seqs.into_iter().map(|seq| insert(seq, at)).collect()
+}
+
+pub fn depart(seq: u64, at: Timestamp) -> Change {
+    Change::Depart { batch: None, members: vec![Departure { seq, attempts: 1, first_attempt_at: at }] }
+}
+
+pub fn deliver(seq: u64, at: Timestamp) -> Change {
+    Change::Deliver { seq, status: 202, attempts: 1, batch_size: 1, queued: Duration::from_millis(5), at }
+}
+
+pub fn bury(seq: u64, at: Timestamp) -> Change {
+    Change::Bury { seq, failure: Box::new(failure(seq)), at }
+}
+
+pub fn failure(seq: u64) -> DeliveryFailure {
+    DeliveryFailure {
+        reason: Reason::Rejected,
+        id: Some(format!("m-{seq}").into()),
+        response: Some(Response {
+            status: 400,
+            body: Bytes::from_static(b"no"),
+            truncated: true,
+            ..Response::default()
+        }),
+        attempts: 3,
+        ambiguous: false,
+        problem: Some("it was refused".into()),
+    }
+}
+
+/// The numbers of the messages that were found.
+pub fn seqs(found: &[Row]) -> Vec<u64> {
+    let seq = |row: &Row| match row {
+        Row::Waiting(waiting) => Some(waiting.seq),
+        Row::Started(record) => Some(record.seq),
+        _ => None,
+    };
+    found.iter().filter_map(seq).collect()
+}
+
+/// The ids of the dead letters that were found.
+pub fn letters(found: &[Row]) -> Vec<String> {
+    let id = |row: &Row| match row {
+        Row::Letter(letter) => match &letter.cargo {
+            Cargo::Message(message) => Some(message.id.to_string()),
+            Cargo::Call(_) => None,
+        },
+        _ => None,
+    };
+    found.iter().filter_map(id).collect()
+}
+
+/// The ids that count as known.
+pub fn settled_ids(found: &[Row]) -> Vec<String> {
+    let id = |row: &Row| match row {
+        Row::Settled(settled) => Some(settled.id.to_string()),
+        _ => None,
+    };
+    found.iter().filter_map(id).collect()
+}
+
+pub fn trouble(error: &Error) -> Trouble {
+    match error {
+        Error::Store { trouble, .. } => *trouble,
+        other => panic!("{other:?}"),
+    }
+}
