@@ -46,9 +46,9 @@ async function measureCase({ peer, name }, { told, text }, headers) {
   if (peer === 'spillway-learn' && !learns) return { ...row, available: false }
   const untilMs = idealMs * STOPPED_AFTER_IDEALS
   const result = await contest({ peer, told, ...BACKLOG, config: { ...server, headers }, untilMs })
-  const figures = { ...row, available: true, ...figuresOf(result) }
-  process.stderr.write(`${name}, ${text}, headers ${headers}: ${JSON.stringify(figuresOf(result))}\n`)
-  return figures
+  const figures = figuresOf(result)
+  process.stderr.write(`${name}, ${text}, headers ${headers}: ${JSON.stringify(figures)}\n`)
+  return { ...row, available: true, ...figures }
 }
 
 function figuresOf({ ended, failed, elapsedMs, cpuUs, ledger }) {
