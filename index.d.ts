@@ -26,7 +26,11 @@ export interface SenderOptions {
   /**
    * Where the outbox and the budget live, and so how far they reach. Must be chosen, there is no default:
    * - `'memory'`: this process and all its worker threads; ends with the process.
-   * - `'file:PATH'`, `'redis://…'`: not available in this version; a {@link ConfigError}.
+   * - `'file:PATH'`: a file on this machine, and all threads of the one process that owns it; survives the process and,
+   *   since every message is on disk before it is accepted, a power cut. `'file:PATH?durability=process-crash'` survives
+   *   the process only, and doesn't wait for the disk. A relative path is that of the moment of opening. The directory
+   *   must exist; the file and its companions (`-wal`, `-shm`, `-lock`) have mode 0600.
+   * - `'redis://…'`: not available in this version; a {@link ConfigError}.
    */
   store: 'memory' | `file:${string}` | `redis://${string}` | `rediss://${string}`
   /**
@@ -588,8 +592,17 @@ export interface RequestEnd {
 export class Sender extends EventEmitter {
   private constructor()
 
-  /** Opens a sender, and the organisation's engine if it is the first. Rejects with a {@link ConfigError}. */
+  /**
+   * Opens a sender, and the organisation's engine if it is the first. Rejects with a {@link ConfigError}, or with a
+   * {@link StoreError} if the store's file can't be opened.
+   */
   static open(options: SenderOptions): Promise<Sender>
+
+  /**
+   * Messages of an earlier run that the file store had at its opening, and that go on. Their promises are gone: their
+   * ends are told by events and {@link Sender.deadLetters}. 0 with `store: 'memory'`.
+   */
+  readonly recovered: number
 
   /**
    * {@link Sender.metrics} of several senders as one exposition: expositions that are joined as texts are none. Senders
@@ -602,13 +615,14 @@ export class Sender extends EventEmitter {
    *
    * Rejects with {@link ConfigError} (the message is wrong), {@link QueueFullError}, {@link ExpiredError},
    * {@link DeliveryError}, {@link AuthError} (the message stays in the outbox), {@link ClosedError}, or
-   * `signal.reason`.
+   * {@link StoreError} (the store can't be written: the message isn't accepted), or `signal.reason`.
    */
   send(message: Message, options?: SendOptions): Promise<Receipt>
 
   /**
-   * Sends a message; resolves as soon as it is accepted into the outbox. Its end is told by the events `delivered` and
-   * `deadLetter`. Rejects with {@link ConfigError}, {@link QueueFullError}, {@link ClosedError}, or `signal.reason`.
+   * Sends a message; resolves as soon as it is accepted into the outbox: with `store: 'file:…'`, when it would survive a
+   * power cut. Its end is told by the events `delivered` and `deadLetter`. Rejects with {@link ConfigError},
+   * {@link QueueFullError}, {@link StoreError}, {@link ClosedError}, or `signal.reason`.
    */
   enqueue(message: Message, options?: SendOptions): Promise<Acceptance>
 
@@ -724,7 +738,18 @@ export class AuthError extends SpillwayError {}
 /** The sender is closed, or closing. Code `CLOSED`. */
 export class ClosedError extends SpillwayError {}
 
-/** The store can't read or write. Codes `STORE_…`. */
+/**
+ * The store can't be opened, read or written; the message says what to do.
+ *
+ * - `STORE_LOCKED`: another process has the file, and its pid is named
+ * - `STORE_FULL`: the disk, or its share of it, is full
+ * - `STORE_READ_ONLY`: the file or its directory takes no writes
+ * - `STORE_MISSING`: the directory isn't there, or is no longer
+ * - `STORE_CORRUPT`: the file is damaged and could not be replaced
+ * - `STORE_VERSION`: a newer version of spillway wrote it
+ * - `STORE_MISMATCH`: it belongs to another organisation, or is no outbox
+ * - `STORE_FAILED`: anything else, such as an I/O error
+ */
 export class StoreError extends SpillwayError {}
 
 // ----------------------------------------------------------------------------------------------------- simulator

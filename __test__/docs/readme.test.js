@@ -5,6 +5,7 @@
 //   <!-- snippet: quick start -->                  runs as a module
 //   <!-- snippet: goes on in the quick start -->   runs inside the quick start, before its last line
 //   <!-- snippet: stands alone -->                 runs as a module
+//   <!-- snippet: outbox -->                       runs as a module, twice on one file
 //   <!-- snippet: adapters -->                     runs as a module, given an open `sender` and its `apiUrl`
 //   <!-- file: NAME -->                            is a file that the commands of the `sh` blocks find
 //
@@ -19,6 +20,7 @@ const { after, before, describe, it } = require('node:test')
 
 const { Simulator } = require('../../index.js')
 const manifest = require('../../package.json')
+const { until } = require('../until.js')
 
 const ROOT = join(__dirname, '../..')
 const README = fs.readFileSync(join(ROOT, 'README.md'), 'utf8')
@@ -92,7 +94,7 @@ describe('README.md', () => {
   it('says of every block what it is', () => {
     assert.equal(marked('quick start').length, 1)
     for (const { language, mark, text } of blocks) {
-      const known = { js: /^snippet: (quick start|goes on in the quick start|stands alone|adapters)$/, json: /^file: / }[language]
+      const known = { js: /^snippet: (quick start|goes on in the quick start|stands alone|outbox|adapters)$/, json: /^file: / }[language]
       if (known !== undefined) assert.match(mark ?? 'no comment', known, text)
       else assert.ok(['sh', 'text'].includes(language), `a block in "${language}"`)
     }
@@ -119,6 +121,18 @@ describe('README.md', () => {
       assert.deepEqual([Number(arrived), Number(outOfOrder)], [150, 0])
       assert.ok(Number(most) <= 100, output)
     })
+  })
+
+  it('accepts what survives its end', async () => {
+    const [snippet] = marked('outbox')
+    const text = `${onSimulator(snippet)}\n${LAST_LINE}`
+    assert.equal(await runModule('outbox', text), '0 messages of an earlier run go on\n')
+    // Without an end of its own: what it has accepted is the next run's.
+    const unfinished = `${onSimulator(snippet).replace('order-4711', 'order-4712')}\nprocess.exit()`
+    assert.equal(await runModule('outbox-unfinished', unfinished), '0 messages of an earlier run go on\n')
+    assert.match(await runModule('outbox-again', text), /^[01] messages of an earlier run go on\n$/)
+    assert.equal(simulator.ledger({ ids: true }).ids['order-4711'], 1)
+    await until(() => simulator.ledger({ ids: true }).ids['order-4712'] >= 1)
   })
 
   it('puts the code that people have inside the budget', async () => {

@@ -93,7 +93,10 @@ const TABLE = [
   text('route.textField', 128, { route: { path: '/x' } }),
   { path: 'route.array', allowed: 'true or false', base: { route: { path: '/x' } }, bad: ['false', 'true', 0, 1, {}, [], () => {}] },
   integer('route.maxTextLength', 1, 1_000_000, { route: { path: '/x' } }),
-  { path: 'store', allowed: '"memory"', bad: [undefined, 'Memory', 'disk', 'sqlite:./x'] },
+  {
+    path: 'store', allowed: '"memory" or "file:PATH"',
+    bad: [undefined, 'Memory', 'disk', 'sqlite:./x', 'file:', 'file:x/', 'file:x?durability=some', 'file:x?y', 'memory:x', 'file:a\0b'],
+  },
   text('store', 4_096),
   { path: 'rateLimit', allowed: '{ requests, perMs } or a list of 1 to 8', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
   integer('rateLimit.requests', 1, 1_000_000),
@@ -250,12 +253,14 @@ describe('options that are no tree', () => {
   })
 })
 
+const NO_REDIS =
+  'store "redis:" is not available in this version: use "file:PATH", or "memory", which ends with the process'
+
 describe('what is not available yet', () => {
   it('says so, and what to do', async () => {
     for (const [path, value, message] of [
-      ['store', 'file:./outbox.db', 'store "file:" is not available in this version: use "memory", which ends with the process'],
-      ['store', 'redis://localhost', 'store "redis:" is not available in this version: use "memory", which ends with the process'],
-      ['store', `rediss://:${CANARY}@host`, 'store "rediss:" is not available in this version: use "memory", which ends with the process'],
+      ['store', 'redis://localhost', NO_REDIS],
+      ['store', `rediss://:${CANARY}@host`, NO_REDIS],
       ['rateLimit', 'learn', 'rateLimit "learn" is not available in this version: give { requests, perMs }, or a list of them'],
     ]) {
       const error = await configError(withValue(path, value))

@@ -20,6 +20,8 @@ mod plan;
 mod server;
 mod world;
 
+use std::collections::BTreeSet;
+
 use world::World;
 
 /// Seeds that once failed.
@@ -30,15 +32,35 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// Runs a seed; one that fails is run again for its report.
+/// Runs a seed; one that fails is run again with fewer and fewer commands, and the smallest run that fails is reported.
 fn run(seed: u64) -> Result<World, String> {
-    let mut world = World::new(seed);
-    let Err(broken) = world.run() else { return Ok(world) };
-    let mut again = World::new(seed);
-    again.trace = Some(Vec::new());
-    let _same = again.run();
-    let trace = again.trace.unwrap_or_default().join("\n");
-    Err(format!("{trace}\n{}\nseed {seed}: {broken}", again.plan.words))
+    let mut world = World::new(seed, |_| true);
+    if world.run().is_ok() {
+        return Ok(world);
+    }
+    let commands = shrunk(seed, (0..world.plan.actions).collect());
+    let mut smallest = World::new(seed, |command| commands.contains(&command));
+    smallest.trace = Some(Vec::new());
+    let broken = smallest.run().err().unwrap_or_default();
+    let trace = smallest.trace.unwrap_or_default().join("\n");
+    Err(format!("{trace}\n{}\nseed {seed}, with {} commands: {broken}", smallest.plan.words, commands.len()))
+}
+
+/// Leaves out ever smaller parts of the commands, as long as the run fails without them.
+fn shrunk(seed: u64, mut commands: BTreeSet<u64>) -> BTreeSet<u64> {
+    let fails = |commands: &BTreeSet<u64>| World::new(seed, |command| commands.contains(&command)).run().is_err();
+    let mut part = commands.len();
+    while part > 0 {
+        let list: Vec<u64> = commands.iter().copied().collect();
+        for chunk in list.chunks(part) {
+            let fewer: BTreeSet<u64> = commands.iter().filter(|command| !chunk.contains(command)).copied().collect();
+            if fails(&fewer) {
+                commands = fewer;
+            }
+        }
+        part /= 2;
+    }
+    commands
 }
 
 #[test]

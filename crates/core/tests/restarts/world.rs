@@ -57,7 +57,8 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    /// The run of a seed, with only those of its commands for which `takes` is true.
+    pub fn new(seed: u64, takes: impl Fn(u64) -> bool) -> Self {
         let plan = Plan::of(seed);
         let mut draw = Draw::stream(seed, 2);
         let settings = Arc::new(plan.settings.clone());
@@ -84,9 +85,11 @@ impl World {
             draw,
             plan,
         };
-        for _ in 0..world.plan.actions {
+        for command in 0..world.plan.actions {
             let at_us = world.draw.range(0, world.plan.span_us);
-            world.later(at_us, Happening::Act);
+            if takes(command) {
+                world.later(at_us, Happening::Act);
+            }
         }
         world
     }
