@@ -205,7 +205,7 @@ fn survivor(file: Stored, draw: &mut dyn FnMut() -> u64) -> Option<Vec<u8>> {
     let (mut bytes, mut named) = match file.durable {
         Some(bytes) => (bytes, true),
         // Its name may have reached the disk without being asked for.
-        None => (Vec::new(), draw() % 2 == 0),
+        None => (Vec::new(), draw().is_multiple_of(2)),
     };
     for pending in file.pending {
         let fate = draw() % 4;
@@ -216,7 +216,7 @@ fn survivor(file: Stored, draw: &mut dyn FnMut() -> u64) -> Option<Vec<u8>> {
                 while at < written.len() {
                     // Up to the next border of a sector of the file.
                     let step = (SECTOR - (*offset as usize + at) % SECTOR).min(written.len() - at);
-                    if draw() % 2 == 0 {
+                    if draw().is_multiple_of(2) {
                         overwrite(&mut bytes, *offset as usize + at, &written[at..at + step]);
                     }
                     at += step;
