@@ -2,5 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
+mod damage;
+mod draw;
+mod faults;
 mod keeping;
+mod model;
+mod powercut;
 mod rig;

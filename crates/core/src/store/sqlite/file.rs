@@ -77,6 +77,9 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
         pragma(db, "page_size", "4096")?;
         // Pages of a peak can be given back later, a few at a time.
         pragma(db, "auto_vacuum", "INCREMENTAL")?;
+        // The way to a write-ahead log leads through a rollback journal. Come back from the dead after a power cut, it would undo
+        // that way, and SQLite would throw the log away: its deletion has to be durable.
+        pragma(db, "synchronous", "EXTRA")?;
     } else if let Some(owner) = meta::<String>(db, "organization").ok().flatten()
         && owner != options.organization
     {

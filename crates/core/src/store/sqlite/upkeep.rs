@@ -14,8 +14,6 @@ use super::times::integer;
 use super::trouble::Result;
 use crate::clock::{Clock, Timestamp};
 
-/// How much is written, about, before the log is moved into the file.
-const CHECKPOINT_BYTES: usize = 8 * 1_048_576;
 /// What a change writes, about, beside its body.
 const CHANGE_BYTES: usize = 150;
 /// A log that is longer than this when nothing is to be done is cut off.
@@ -34,6 +32,7 @@ const VACUUM_PAGES: i64 = 512;
 #[derive(Debug)]
 pub(super) struct Upkeep {
     dedupe: Duration,
+    checkpoint_bytes: usize,
     /// Bytes in the log that are not in the file yet, about.
     unmoved: usize,
     written_at: Timestamp,
@@ -49,6 +48,7 @@ impl Upkeep {
     pub(super) fn new(options: &Options, now: Timestamp) -> Self {
         Self {
             dedupe: options.dedupe,
+            checkpoint_bytes: options.checkpoint_bytes,
             unmoved: 0,
             written_at: now,
             swept_at: now,
@@ -73,7 +73,7 @@ impl Upkeep {
         if self.changes_since_sweep >= SWEEP_CHANGES {
             let _ = self.sweep(db, now);
         }
-        if self.unmoved >= CHECKPOINT_BYTES {
+        if self.unmoved >= self.checkpoint_bytes {
             self.checkpoint(db);
         }
     }
@@ -132,7 +132,7 @@ impl Upkeep {
         }
         file::pragma_call(db, &format!("incremental_vacuum({})", surplus.min(VACUUM_PAGES)))?;
         self.unmoved += usize::try_from(VACUUM_PAGES).unwrap_or(0) * 8_192;
-        if self.unmoved >= CHECKPOINT_BYTES {
+        if self.unmoved >= self.checkpoint_bytes {
             self.checkpoint(db);
         }
         Ok(surplus > VACUUM_PAGES)

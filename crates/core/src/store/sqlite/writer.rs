@@ -1,7 +1,7 @@
 //! The writer: one thread that owns the file. It takes whatever has been handed over, writes it in one transaction, and tells.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use rusqlite::params;
@@ -119,10 +119,7 @@ impl Writer {
     fn take_commands(&mut self) {
         let mut command = match self.patience() {
             None => self.inbox.try_recv().ok(),
-            Some(wait) => match self.inbox.recv_timeout(wait) {
-                Ok(command) => Some(command),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(wait) => self.inbox.recv_timeout(wait).ok(),
         };
         while let Some(taken) = command {
             match taken {

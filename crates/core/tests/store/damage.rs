@@ -1,0 +1,257 @@
+//! Damaged files: never a panic, never a loop; the damaged one is kept as it is, and what can be read of it goes on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use spillway_core::error::Trouble;
+use spillway_core::store::Store;
+
+use crate::draw::{Draw, every_seed};
+use crate::rig::*;
+
+const HISTORIES: u64 = 600;
+const PAGE: u64 = 4_096;
+
+/// A closed store of so many messages, some of them sent, given up or delivered.
+fn written(path: &Path, messages: u64) {
+    let mut rig = Rig::open(path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=messages, at));
+    rig.store.apply((1..=messages / 10).map(|seq| depart(seq, at)).collect());
+    rig.store.apply((1..=messages / 20).map(|seq| deliver(seq, at)).collect());
+    rig.store.apply((messages / 20 + 1..=messages / 15).map(|seq| bury(seq, at)).collect());
+    let count = messages + messages / 10 + messages / 15;
+    rig.settled(count);
+    rig.close();
+}
+
+/// The files that were set aside beside a store.
+fn set_aside(path: &Path) -> Vec<PathBuf> {
+    let names = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let mut aside: Vec<PathBuf> = names.filter(|name| name.to_string_lossy().contains(".corrupt-")).collect();
+    aside.sort();
+    aside
+}
+
+fn leftovers(path: &Path) -> Vec<String> {
+    let names =
+        fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| [".recover", ".salvage", ".template"].iter().any(|part| name.contains(part))).collect()
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside() {
+    let (_directory, path) = place();
+    fs::write(&path, b"this was never a database, or is none any more").unwrap();
+    let rig = Rig::open(&path);
+    let aside = rig.opening.set_aside.clone().unwrap();
+    assert!(rig.opening.unreadable > 0 && rig.found.is_empty());
+    assert_eq!(fs::read(&aside).unwrap(), b"this was never a database, or is none any more");
+    rig.close();
+    let rig = Rig::open(&path);
+    assert!(rig.opening.set_aside.is_none(), "once");
+    rig.close();
+    assert_eq!((set_aside(&path).len(), leftovers(&path)), (1, vec![]));
+}
+
+#[test]
+fn what_lies_around_a_damaged_page_is_recovered() {
+    let (_directory, path) = place();
+    written(&path, 3_000);
+    let mut bytes = fs::read(&path).unwrap();
+    // A leaf of messages in the middle of the file.
+    let leaf = (bytes.len() / 4_096 / 2..).find(|page| bytes[page * 4_096] == 13).unwrap();
+    bytes[leaf * 4_096..(leaf + 1) * 4_096].fill(0);
+    fs::write(&path, &bytes).unwrap();
+    let mut rig = Rig::open(&path);
+    let aside = rig.opening.set_aside.clone().unwrap();
+    assert_eq!(fs::read(aside).unwrap(), bytes);
+    let found = seqs(&rig.found);
+    assert!(found.len() >= 2_780 && found.len() < 2_801, "{}", found.len());
+    assert_eq!(rig.opening.unreadable, 2_800 - found.len() as u64);
+    assert!(found.is_sorted());
+    assert_eq!(letters(&rig.found).len(), 50);
+    assert_eq!(rig.opening.last_seq, 3_000);
+    assert!(rig.load(&found).iter().all(Option::is_some));
+    rig.close();
+    let rig = Rig::open(&path);
+    assert_eq!((seqs(&rig.found), rig.opening.set_aside.is_none()), (found, true));
+    rig.close();
+}
+
+#[test]
+fn a_lost_first_page_costs_nothing() {
+    let (_directory, path) = place();
+    written(&path, 1_000);
+    for damage in [0..16, 0..4_096, 100..200] {
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[damage].fill(0xAA);
+        fs::write(&path, &bytes).unwrap();
+        let rig = Rig::open(&path);
+        assert!(rig.opening.set_aside.is_some());
+        assert_eq!((seqs(&rig.found).len(), rig.opening.unreadable), (934, 0));
+        rig.close();
+    }
+    assert_eq!(leftovers(&path), Vec::<String>::new());
+}
+
+#[test]
+fn a_flipped_bit_in_a_text_is_noticed() {
+    let (_directory, path) = place();
+    written(&path, 100);
+    let mut bytes = fs::read(&path).unwrap();
+    let needle = b"m-77c-0";
+    let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+    bytes[at + 5] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let rig = Rig::open(&path);
+    assert!(rig.opening.set_aside.is_some());
+    assert!(!seqs(&rig.found).contains(&77), "a message must not reach another conversation");
+    assert_eq!(rig.opening.unreadable, 1);
+    rig.close();
+}
+
+#[test]
+fn a_damaged_file_opens_all_the_same() {
+    let (_original_directory, original) = place();
+    written(&original, 600);
+    let sound = fs::read(&original).unwrap();
+    every_seed("damaged files", HISTORIES, |seed| {
+        let mut draw = Draw::new(seed);
+        let (_directory, path) = place();
+        let mut bytes = sound.clone();
+        damage(&mut bytes, &mut draw);
+        fs::write(&path, &bytes).unwrap();
+        let rig = match Rig::try_open(options(&path)) {
+            Ok(rig) => rig,
+            Err(error) => panic!("{error}"),
+        };
+        let aside = set_aside(&path);
+        assert_eq!(rig.opening.set_aside.is_some(), !aside.is_empty());
+        if let Some(aside) = aside.first() {
+            assert_eq!(fs::read(aside).unwrap(), bytes, "set aside as it was");
+        }
+        let found = seqs(&rig.found);
+        assert!(found.is_sorted() && found.windows(2).all(|pair| pair[0] != pair[1]));
+        goes_on(rig, &path);
+        assert_eq!(leftovers(&path), Vec::<String>::new());
+    });
+}
+
+/// Takes a message, and has it in the next run.
+fn goes_on(mut rig: Rig, path: &Path) {
+    let seq = rig.opening.last_seq.max(100_000) + 1;
+    let at = rig.now();
+    rig.store.apply(vec![insert(seq, at)]);
+    rig.until(|rig| !rig.kept.is_empty() || !rig.refused.is_empty());
+    if rig.kept.is_empty() {
+        // Damage where only writing looks: the store mends itself, and takes the next one.
+        rig.until(|rig| rig.healed == 1);
+        let done = rig.up_to;
+        rig.store.apply(vec![insert(seq, at)]);
+        rig.settled(done + 1);
+        assert!(!rig.kept.is_empty(), "{:?}", rig.refused);
+    }
+    rig.close();
+    let rig = Rig::open(path);
+    assert!(seqs(&rig.found).contains(&seq));
+    rig.close();
+}
+
+fn damage(bytes: &mut Vec<u8>, draw: &mut Draw) {
+    let pages = bytes.len() as u64 / PAGE;
+    match draw.below(5) {
+        0 => {
+            for _ in 0..=draw.below(20) {
+                let at = usize::try_from(draw.below(bytes.len() as u64)).unwrap();
+                bytes[at] ^= 1 << draw.below(8);
+            }
+        }
+        1 => bytes.truncate(usize::try_from(1 + draw.below(bytes.len() as u64 - 1)).unwrap()),
+        2 => {
+            for _ in 0..=draw.below(4) {
+                let at = usize::try_from(draw.below(pages) * PAGE).unwrap();
+                bytes[at..at + 4_096].fill(0);
+            }
+        }
+        3 => {
+            let (one, other) =
+                (usize::try_from(draw.below(pages)).unwrap(), usize::try_from(draw.below(pages)).unwrap());
+            for offset in 0..4_096 {
+                bytes.swap(one * 4_096 + offset, other * 4_096 + offset);
+            }
+        }
+        _ => {
+            // The headers of pages, where it hurts most.
+            for _ in 0..=draw.below(6) {
+                let at = usize::try_from(draw.below(pages) * PAGE + draw.below(12)).unwrap();
+                bytes[at] = u8::try_from(draw.below(256)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_log_is_set_aside_with_its_file() {
+    let (directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    for tick in 0..20 {
+        rig.store.apply(inserts(tick * 10 + 1..=tick * 10 + 10, at));
+        rig.settled(tick * 10 + 10);
+    }
+    // As a crash leaves it: a copy of what is there now, under another name.
+    let crashed = directory.path().join("crashed.db");
+    fs::copy(&path, &crashed).unwrap();
+    fs::copy(directory.path().join("outbox.db-wal"), directory.path().join("crashed.db-wal")).unwrap();
+    rig.close();
+    let sound = fs::read(directory.path().join("crashed.db-wal")).unwrap();
+    let mut log = sound.clone();
+    let middle = log.len() * 3 / 4;
+    log[middle] ^= 0x10;
+    fs::write(directory.path().join("crashed.db-wal"), &log).unwrap();
+    let rig = Rig::open(&crashed);
+    let found = seqs(&rig.found);
+    assert!(
+        found.len() >= 50 && found.len() < 200 && found == (1..=found.len() as u64).collect::<Vec<_>>(),
+        "{found:?}"
+    );
+    rig.close();
+    // The log without the file that it belongs to.
+    fs::write(&crashed, b"").unwrap();
+    fs::write(directory.path().join("crashed.db-wal"), &sound).unwrap();
+    let rig = Rig::open(&crashed);
+    assert_eq!(seqs(&rig.found), (1..=200).collect::<Vec<_>>());
+    let aside = rig.opening.set_aside.clone().unwrap();
+    assert_eq!(fs::read(format!("{}-wal", aside.display())).unwrap(), sound);
+    rig.close();
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_acknowledged_in_a_file_without_a_name() {
+    let (directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.settled(3);
+    let moved = directory.path().join("moved");
+    fs::create_dir(&moved).unwrap();
+    for suffix in ["", "-wal", "-shm", "-lock"] {
+        fs::rename(format!("{}{suffix}", path.display()), moved.join(format!("outbox.db{suffix}"))).unwrap();
+    }
+    rig.store.apply(vec![insert(4, at), depart(1, at)]);
+    rig.until(|rig| !rig.troubled.is_empty() && !rig.refused.is_empty());
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
+    // The directory is there, so a new file takes everything.
+    rig.until(|rig| rig.healed == 1);
+    rig.settled(5);
+    let done = rig.up_to;
+    rig.store.apply(vec![insert(5, at)]);
+    rig.settled(done + 1);
+    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Locked);
+    rig.close();
+    let rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found), [1, 2, 3, 5]);
+    rig.close();
+}

@@ -1,0 +1,143 @@
+//! The disk is full, or broken, from each operation of a history on, for a while: the store says so, refuses what is new, keeps
+//! what it has, and goes on by itself.
+
+use std::time::Duration;
+
+use spillway_core::error::Trouble;
+use spillway_core::store::Store;
+use spillway_core::store::sqlite::Options;
+use spillway_powercut::{Disk, Failure, VFS, install};
+
+use crate::draw::{Draw, every_seed};
+use crate::model::Model;
+use crate::rig::*;
+
+#[test]
+fn a_full_disk_loses_nothing_wherever_it_begins() {
+    install();
+    let operations = operations();
+    every_seed("full disk", operations, |at| history(at + 1, Failure::Full));
+}
+
+#[test]
+fn a_broken_disk_loses_nothing_wherever_it_begins() {
+    install();
+    let operations = operations();
+    every_seed("broken disk", operations, |at| history(at + 1, Failure::Broken));
+}
+
+/// Operations of the history when nothing fails.
+fn operations() -> u64 {
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    drive(&mut rig, &disk);
+    rig.close();
+    let operations = disk.operations();
+    disk.forget();
+    assert!(operations > 60, "{operations}");
+    operations
+}
+
+fn faulty(path: &std::path::Path) -> Options {
+    Options { vfs: Some(VFS.into()), checkpoint_bytes: 8_192, ..options(path) }
+}
+
+fn history(at: u64, failure: Failure) {
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    disk.fail_at(at, failure);
+    let rig = match Rig::try_open(faulty(&path)) {
+        Ok(rig) => Some(rig),
+        Err(error) => {
+            assert!(matches!(trouble(&error), Trouble::Full | Trouble::Failed), "{error}");
+            disk.mend();
+            None
+        }
+    };
+    let mut rig = rig.unwrap_or_else(|| Rig::try_open(faulty(&path)).unwrap());
+    let model = drive(&mut rig, &disk);
+    assert_eq!(rig.troubled.len(), rig.healed, "operation {at}");
+    rig.close();
+    disk.mend();
+    let rig = Rig::try_open(faulty(&path)).unwrap();
+    assert!(rig.opening.set_aside.is_none());
+    assert_eq!(Model::found(&rig.found, &rig.opening), model, "operation {at}");
+    rig.close();
+    disk.forget();
+}
+
+/// One batch after the other; a disk that fails is mended once the store has said so. What has to be in the file then.
+fn drive(rig: &mut Rig, disk: &Disk) -> Model {
+    let mut draw = Draw::new(7);
+    let (mut model, mut next_seq, mut count) = (Model::default(), 0, 0);
+    let at = rig.now();
+    for _ in 0..12 {
+        let (mut wanted, mut changes) = (model.clone(), Vec::new());
+        for _ in 0..=draw.below(8) {
+            let change = wanted.draw_change(&mut draw, &mut next_seq, at);
+            wanted.apply(&change);
+            changes.push(change);
+        }
+        count += changes.len() as u64;
+        rig.store.apply(changes.clone());
+        rig.until(|rig| {
+            if rig.troubled.len() > rig.healed {
+                disk.mend();
+            }
+            rig.up_to >= count && rig.troubled.len() == rig.healed
+        });
+        for change in &changes {
+            let slot = match change {
+                spillway_core::store::Change::Insert { slot, .. }
+                | spillway_core::store::Change::Redrive { slot, .. } => Some(slot),
+                _ => None,
+            };
+            let refused = slot.is_some_and(|slot| rig.refused.iter().any(|(other, _)| other == slot));
+            assert!(slot.is_none_or(|slot| refused != rig.kept.contains(slot)), "kept, or refused");
+            if !refused {
+                model.apply(change);
+            }
+        }
+    }
+    model
+}
+
+#[test]
+fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
+    install();
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.settled(3);
+    disk.fail_at(disk.operations() + 1, Failure::Full);
+    rig.store.apply(vec![insert(4, at), depart(1, at), insert(5, at)]);
+    rig.until(|rig| rig.refused.len() == 2 && rig.troubled.len() == 1);
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Full);
+    let text = rig.troubled[0].to_string();
+    assert!(text.contains("outbox.db") && text.contains("full") && text.contains("free some space"), "{text}");
+    rig.store.apply(inserts(6..=7, at));
+    rig.until(|rig| rig.refused.len() == 4);
+    assert_eq!(rig.up_to, 4, "what is not durable is not told to be");
+    rig.store.load(vec![(0, 2)]);
+    let mut loaded = false;
+    while !loaded {
+        match rig.news.recv_timeout(PATIENCE).unwrap() {
+            spillway_core::store::News::Loaded(records) => loaded = records[0].2.is_some(),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!rig.hear(Duration::from_millis(300)), "trouble is told once");
+    disk.mend();
+    rig.until(|rig| rig.healed == 1);
+    assert_eq!(rig.up_to, 8);
+    rig.store.apply(inserts(8..=9, at));
+    rig.settled(10);
+    rig.close();
+    let rig = Rig::try_open(faulty(&path)).unwrap();
+    assert_eq!(seqs(&rig.found), [1, 2, 3, 8, 9]);
+    rig.close();
+    disk.forget();
+}

@@ -1,0 +1,95 @@
+//! The power goes at a moment that a seed decides; what was not synced is kept, lost or torn. Whatever was told to be durable is
+//! there afterwards, and nothing is there by halves: the file is as after some number of changes, whole ones.
+
+use spillway_core::store::sqlite::Options;
+use spillway_core::store::{Change, Store};
+use spillway_powercut::{Disk, Failure, VFS, install};
+
+use crate::draw::{Draw, every_seed};
+use crate::model::Model;
+use crate::rig::*;
+
+const HISTORIES: u64 = 1_000;
+/// Lives of a store in one history.
+const RUNS: u64 = 3;
+
+#[test]
+fn no_acknowledged_change_is_lost_when_the_power_goes() {
+    install();
+    every_seed("power cuts", HISTORIES, history);
+}
+
+fn history(seed: u64) {
+    let mut draw = Draw::new(seed);
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    let options = Options {
+        vfs: Some(VFS.into()),
+        patience: std::time::Duration::ZERO,
+        checkpoint_bytes: *draw.pick(&[4_096, 32_768, 1 << 20]),
+        ..options(&path)
+    };
+    let (mut model, mut next_seq) = (Model::default(), 0);
+    for run in 0..RUNS {
+        disk.fail_at(disk.operations() + 1 + draw.below(*draw.clone().pick(&[30, 120, 400])), Failure::Cut);
+        // The power may go before the store is open.
+        let told = Rig::try_open(options.clone()).ok().map(|rig| live(rig, &mut draw, &mut next_seq, &model, &disk));
+        disk.lose_power(&mut || draw.next());
+        let rig = Rig::try_open(options.clone()).unwrap_or_else(|error| panic!("run {run}: {error}"));
+        assert!(rig.opening.set_aside.is_none(), "run {run}: a power cut is no damage");
+        let found = Model::found(&rig.found, &rig.opening);
+        let possible = told.unwrap_or_else(|| vec![model.clone()]);
+        assert!(
+            possible.contains(&found),
+            "run {run}: {found:#?}\nis none of the {} that may be: {possible:#?}",
+            possible.len()
+        );
+        let newest = found.messages.last_key_value().map_or(0, |(seq, _)| *seq);
+        assert!(rig.opening.last_seq >= newest);
+        next_seq = next_seq.max(rig.opening.last_seq);
+        bodies_are_whole(rig, &found);
+        model = found;
+    }
+    disk.forget();
+}
+
+/// Changes a store until the power goes; what it may hold afterwards: as after any number of changes, from those told to be
+/// durable to all.
+fn live(mut rig: Rig, draw: &mut Draw, next_seq: &mut u64, before: &Model, disk: &Disk) -> Vec<Model> {
+    assert_eq!(*before, Model::found(&rig.found, &rig.opening));
+    let at = rig.now();
+    let mut states = vec![before.clone()];
+    while !disk.has_failed() && states.len() < 1_500 {
+        let mut changes: Vec<Change> = Vec::new();
+        let mut state = states.last().unwrap().clone();
+        for _ in 0..=draw.below(12) {
+            let change = state.draw_change(draw, next_seq, at);
+            state.apply(&change);
+            states.push(state.clone());
+            changes.push(change);
+        }
+        rig.store.apply(changes);
+        if draw.below(3) == 0 {
+            let all = states.len() as u64 - 1;
+            rig.until(|rig| rig.up_to >= all || !rig.troubled.is_empty());
+        }
+    }
+    rig.store.close();
+    let mut up_to = rig.up_to;
+    for news in rig.news.iter() {
+        match news {
+            // What is told after the trouble counts inserts that are refused; the process would be gone.
+            spillway_core::store::News::Committed { up_to: told, .. } if rig.troubled.is_empty() => up_to = told,
+            spillway_core::store::News::Troubled(error) => rig.troubled.push(error),
+            spillway_core::store::News::Closed => break,
+            _ => {}
+        }
+    }
+    states.split_off(usize::try_from(up_to).unwrap())
+}
+
+fn bodies_are_whole(mut rig: Rig, found: &Model) {
+    let seqs: Vec<u64> = found.messages.keys().copied().collect();
+    assert!(rig.load(&seqs).iter().all(Option::is_some));
+    rig.close();
+}

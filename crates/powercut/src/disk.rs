@@ -1,0 +1,240 @@
+//! What a disk has, what it only pretends to have, and when it fails.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::ffi;
+
+const SECTOR: usize = 512;
+
+static DISKS: LazyLock<Mutex<HashMap<PathBuf, Arc<Disk>>>> = LazyLock::new(Mutex::default);
+
+/// How operations fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No space is left: writes fail, the rest goes well.
+    Full,
+    /// Nothing can be written.
+    Broken,
+    /// The power is gone: nothing works, and nothing will.
+    Cut,
+}
+
+/// The disk of one directory.
+#[derive(Debug)]
+pub struct Disk {
+    directory: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<PathBuf, Stored>,
+    /// Writes, syncs, truncations and deletions so far.
+    operations: u64,
+    failing: Option<(u64, Failure)>,
+}
+
+/// A file: what is durable of it (nothing when it has no durable name), and what came since.
+#[derive(Clone, Debug, Default)]
+struct Stored {
+    durable: Option<Vec<u8>>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Clone, Debug)]
+enum Pending {
+    Write(u64, Vec<u8>),
+    Truncate(u64),
+    Delete,
+}
+
+/// What an operation does to a file.
+pub(crate) enum Operation<'a> {
+    Write(u64, &'a [u8]),
+    Truncate(u64),
+    Sync,
+    Delete { durably: bool },
+}
+
+impl Disk {
+    /// The disk of `directory`, new.
+    pub fn of(directory: &Path) -> Arc<Self> {
+        let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.into());
+        let disk = Arc::new(Self { directory: directory.clone(), state: Mutex::default() });
+        disks().insert(directory, Arc::clone(&disk));
+        disk
+    }
+
+    /// No longer needed.
+    pub fn forget(&self) {
+        disks().remove(&self.directory);
+    }
+
+    pub(crate) fn at(path: &Path) -> Option<Arc<Self>> {
+        let directory = fs::canonicalize(path.parent()?).ok()?;
+        disks().get(&directory).cloned()
+    }
+
+    /// Operations so far.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// From operation `at` on (the first is 1), counted from the disk's beginning, it fails.
+    pub fn fail_at(&self, at: u64, failure: Failure) {
+        self.state().failing = Some((at, failure));
+    }
+
+    /// It works again; not after a power cut.
+    pub fn mend(&self) {
+        self.state().failing = None;
+    }
+
+    /// Whether it has begun to fail.
+    pub fn has_failed(&self) -> bool {
+        let state = self.state();
+        state.failing.is_some_and(|(at, _)| state.operations >= at)
+    }
+
+    /// Leaves of every file what a power cut leaves: `draw` gives numbers of chance. Nothing may have the files open.
+    pub fn lose_power(&self, draw: &mut dyn FnMut() -> u64) {
+        let mut state = self.state();
+        for (path, file) in std::mem::take(&mut state.files) {
+            match survivor(file, draw) {
+                Some(bytes) => fs::write(&path, bytes).expect("the disk under the disk works"),
+                None => drop(fs::remove_file(&path)),
+            }
+        }
+        state.failing = None;
+    }
+
+    pub(crate) fn opened(&self, path: &Path, existed: bool) {
+        let mut state = self.state();
+        // Deleted and made again, it is one more thing that is pending.
+        if !state.files.contains_key(path) {
+            let durable = if existed { fs::read(path).ok() } else { None };
+            state.files.insert(path.into(), Stored { durable, pending: Vec::new() });
+        }
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        let state = self.state();
+        matches!(state.failing, Some((at, Failure::Cut)) if state.operations >= at)
+    }
+
+    /// Takes one operation in; the code that it fails with, or that it is to be done.
+    pub(crate) fn operate(&self, path: &Path, operation: Operation<'_>) -> Result<(), i32> {
+        let mut state = self.state();
+        let dead = matches!(state.failing, Some((at, Failure::Cut)) if state.operations >= at);
+        if dead {
+            return Err(ffi::SQLITE_IOERR);
+        }
+        state.operations += 1;
+        let failing = state.failing.filter(|(at, _)| state.operations >= *at).map(|(_, failure)| failure);
+        let failed = match (failing, &operation) {
+            (None, _) => None,
+            (Some(Failure::Full), Operation::Write(..)) => Some(ffi::SQLITE_FULL),
+            (Some(Failure::Full), _) => None,
+            (Some(_), Operation::Write(..)) => Some(ffi::SQLITE_IOERR_WRITE),
+            (Some(_), Operation::Truncate(_)) => Some(ffi::SQLITE_IOERR_TRUNCATE),
+            (Some(_), Operation::Sync) => Some(ffi::SQLITE_IOERR_FSYNC),
+            (Some(_), Operation::Delete { .. }) => Some(ffi::SQLITE_IOERR_DELETE),
+        };
+        // What the power cut came into may have reached the disk, or a part of it.
+        if failed.is_none() || failing == Some(Failure::Cut) {
+            let file = state.files.entry(path.into()).or_default();
+            file.take(operation, failed.is_some());
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stored {
+    fn take(&mut self, operation: Operation<'_>, cut: bool) {
+        match operation {
+            Operation::Write(offset, bytes) => self.pending.push(Pending::Write(offset, bytes.into())),
+            Operation::Truncate(length) => self.pending.push(Pending::Truncate(length)),
+            Operation::Delete { durably } => {
+                self.pending.push(Pending::Delete);
+                if durably && !cut {
+                    self.sync();
+                }
+            }
+            Operation::Sync if !cut => self.sync(),
+            Operation::Sync => {}
+        }
+    }
+
+    fn sync(&mut self) {
+        let gone = matches!(self.pending.last(), Some(Pending::Delete));
+        let mut bytes = self.durable.take().unwrap_or_default();
+        for pending in self.pending.drain(..) {
+            pending.apply(&mut bytes);
+        }
+        self.durable = (!gone).then_some(bytes);
+    }
+}
+
+impl Pending {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Write(offset, written) => overwrite(bytes, *offset as usize, written),
+            Self::Truncate(length) => bytes.resize(*length as usize, 0),
+            Self::Delete => bytes.clear(),
+        }
+    }
+}
+
+fn overwrite(bytes: &mut Vec<u8>, offset: usize, written: &[u8]) {
+    let end = offset + written.len();
+    if bytes.len() < end {
+        bytes.resize(end, 0);
+    }
+    bytes[offset..end].copy_from_slice(written);
+}
+
+/// What is left of a file: each operation that wasn't synced is kept, lost, or kept in part.
+fn survivor(file: Stored, draw: &mut dyn FnMut() -> u64) -> Option<Vec<u8>> {
+    let (mut bytes, mut named) = match file.durable {
+        Some(bytes) => (bytes, true),
+        // Its name may have reached the disk without being asked for.
+        None => (Vec::new(), draw().is_multiple_of(2)),
+    };
+    for pending in file.pending {
+        let fate = draw() % 4;
+        match (&pending, fate) {
+            (_, 0) => {}
+            (Pending::Write(offset, written), 1) => {
+                let mut at = 0;
+                while at < written.len() {
+                    // Up to the next border of a sector of the file.
+                    let step = (SECTOR - (*offset as usize + at) % SECTOR).min(written.len() - at);
+                    if draw().is_multiple_of(2) {
+                        overwrite(&mut bytes, *offset as usize + at, &written[at..at + step]);
+                    }
+                    at += step;
+                }
+            }
+            (Pending::Delete, _) => {
+                bytes.clear();
+                named = false;
+            }
+            _ => {
+                pending.apply(&mut bytes);
+                named = true;
+            }
+        }
+    }
+    named.then_some(bytes)
+}
+
+fn disks() -> MutexGuard<'static, HashMap<PathBuf, Arc<Disk>>> {
+    DISKS.lock().unwrap_or_else(PoisonError::into_inner)
+}
