@@ -3,4 +3,5 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
 mod keeping;
+mod reading;
 mod rig;
