@@ -5,6 +5,7 @@ mod completions;
 mod errors;
 mod frame;
 mod ops;
+mod outbox;
 mod receipt;
 mod sender;
 mod simulator;

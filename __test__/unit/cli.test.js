@@ -6,7 +6,7 @@ const { test } = require('node:test')
 const { version } = require('../../package.json')
 const { cli, scratch } = require('./cli-io.js')
 
-const COMMANDS = ['demo', 'simulate', 'send']
+const COMMANDS = ['demo', 'simulate', 'send', 'outbox']
 
 test('--help and --version everywhere', async () => {
   for (const command of [[], ...COMMANDS.map((name) => [name])]) {
@@ -25,7 +25,7 @@ test('each usage error is one line with a hint, and exit code 2', async (t) => {
   const file = scratch(t)
   const config = file('ok.json', { organization: 'acme' })
   const env = { SPILLWAY_ACCESS_TOKEN: 'token' }
-  const known = 'known are demo, simulate, send'
+  const known = 'known are demo, simulate, send, outbox'
   const table = [
     [[], `spillway: a command is missing; ${known}`],
     [['constructor'], `spillway: unknown command "constructor"; ${known}`],

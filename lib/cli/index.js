@@ -11,6 +11,7 @@ const COMMANDS = {
   demo: () => require('./demo.js'),
   simulate: () => require('./simulate.js'),
   send: () => require('./send.js'),
+  outbox: () => require('./outbox.js'),
 }
 
 const HELP = `Usage: spillway <command> [options]
@@ -21,6 +22,7 @@ Commands:
   demo       send a peak hour through Spillway to a simulated Genesys, and sum it up
   simulate   run the simulator until Ctrl-C, and print what arrived
   send       send messages from a file or standard input
+  outbox     look into the file of a sender, and redrive its dead letters
 
 Options:
   -h, --help   this text, or with a command that command's

@@ -7,6 +7,7 @@ const { Sender } = require('../sender.js')
 const { readConfig } = require('./config.js')
 const { EXIT_INTERRUPTED, watchInterrupt } = require('./interrupt.js')
 const { jsonLines, openInput } = require('./jsonlines.js')
+const { printable } = require('./printer.js')
 const { engineReading, Progress } = require('./progress.js')
 const { count, seconds, table } = require('./summary.js')
 const { UsageError } = require('./usage.js')
@@ -207,11 +208,6 @@ function summaryText({ messages, delivered, failed, deadLetters, duplicates, und
   ])
   const more = failed > rows.length ? `and ${count(failed - rows.length)} more\n` : ''
   return `${text}\n${table([['id', 'conversation', 'reason', 'status'], ...rows])}${more}`
-}
-
-/** Ids are any text: one with control characters must not reach the terminal as such. */
-function printable(text) {
-  return /[\x00-\x1f\x7f-\x9f]/.test(text) ? JSON.stringify(text) : text
 }
 
 module.exports = { help, options, positionalsMax: 1, run }

@@ -8,4 +8,5 @@ mod faults;
 mod keeping;
 mod model;
 mod powercut;
+mod reading;
 mod rig;

@@ -2,15 +2,18 @@
 //! last commit, so that many changes share one wait for the disk.
 //!
 //! Below [`SqliteStore`], which is only a channel: `writer` decides what is written when, `apply` says it in SQL, `trouble`
-//! says what went wrong in words; `open`, `recover` and `salvage` are the beginning of a run.
+//! says what went wrong in words; `open`, `recover` and `salvage` are the beginning of a run. `reader` and `editor` are for
+//! who looks at a file from outside.
 
 mod apply;
 mod backlog;
+mod editor;
 mod file;
 mod heal;
 mod lock;
 mod open;
 mod options;
+mod reader;
 mod recover;
 mod rows;
 mod salvage;
@@ -24,7 +27,12 @@ use std::io;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
+pub use self::editor::{Editor, Redriven};
 pub use self::options::{Durability, Options};
+pub use self::reader::check::{Counted, Finding, Verdict};
+pub use self::reader::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, ReceiptRow, State};
+pub use self::reader::stats::{Budget, Files, Letters, Messages, Pause, Receipts, Stats};
+pub use self::reader::{Reader, Texts};
 use self::writer::{Command, Writer};
 use super::{Change, News, Seq, Store};
 use crate::clock::Clock;

@@ -77,6 +77,13 @@ impl Head {
         }
     }
 
+    /// The message as it comes in again: behind all others, from now on, and without an end of its time.
+    pub(super) fn anew(self, seq: i64, now_ms: i64) -> Self {
+        let mut head = Self { seq, submitted_ms: now_ms, expires_ms: None, not_before_ms: None, ..self };
+        head.sum = head.checksum();
+        head
+    }
+
     fn checksum(&self) -> i64 {
         let mut sum = crc32fast::Hasher::new();
         for number in [
@@ -174,11 +181,11 @@ pub(super) struct Flight {
 }
 
 /// In the order of [`Flight::read`]; the first is null for a message that was never sent.
-const FLIGHT: &str = "f.seq, f.attempts, f.first_attempt_ms, f.ambiguous, f.sent, f.batch";
-const FLIGHT_COLUMNS: usize = 6;
+pub(super) const FLIGHT: &str = "f.seq, f.attempts, f.first_attempt_ms, f.ambiguous, f.sent, f.batch";
+pub(super) const FLIGHT_COLUMNS: usize = 6;
 
 impl Flight {
-    fn read(row: &SqlRow<'_>, first: usize) -> Result<Option<Self>> {
+    pub(super) fn read(row: &SqlRow<'_>, first: usize) -> Result<Option<Self>> {
         if row.get::<_, Option<i64>>(first)?.is_none() {
             return Ok(None);
         }
@@ -214,7 +221,8 @@ pub(super) fn letters_sql() -> String {
     format!("SELECT {HEAD}, {TAIL}, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number")
 }
 
-fn prefixed(columns: &str) -> String {
+/// The columns as those of the table `m`.
+pub(super) fn prefixed(columns: &str) -> String {
     columns.split(", ").map(|column| format!("m.{column}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -307,7 +315,8 @@ pub(super) fn failure_text(failure: &DeliveryFailure) -> (String, Option<&[u8]>)
     (serde_json::to_string(&text).unwrap_or_default(), response.map(|response| &*response.body))
 }
 
-fn failure_from(text: &str, body: Option<&[u8]>, id: &str) -> Result<DeliveryFailure> {
+/// What [`failure_text`] wrote.
+pub(super) fn failure_from(text: &str, body: Option<&[u8]>, id: &str) -> Result<DeliveryFailure> {
     let text: FailureText = serde_json::from_str(text).map_err(damage)?;
     let response = text.status.map(|status| Response {
         status,

@@ -26,18 +26,29 @@ impl Fault {
         Self::new(Trouble::Corrupt, what)
     }
 
+    /// What happened, without the path.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
     pub(super) fn is_corrupt(&self) -> bool {
         self.trouble == Trouble::Corrupt
     }
 
     /// As an error about the store at `path`.
     pub(super) fn at(&self, path: &Path) -> Error {
-        let problem = format!("the store {} {}; {}", path.display(), self.what, advice(self.trouble));
+        self.advised(path, advice(self.trouble))
+    }
+
+    /// As an error about the store at `path`, with another advice than a sender's.
+    pub(super) fn advised(&self, path: &Path, advice: &str) -> Error {
+        let problem = format!("the store {} {}; {advice}", path.display(), self.what);
         Error::Store { trouble: self.trouble, problem }
     }
 }
 
-fn advice(trouble: Trouble) -> &'static str {
+/// What a sender does about it, or its user.
+pub(super) fn advice(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::Locked => "close the other sender first, or give this one a store of its own",
         Trouble::Full => "free some space: it goes on by itself",

@@ -296,7 +296,7 @@ impl Writer {
 }
 
 /// Does all of it or nothing.
-fn in_transaction<T>(db: &rusqlite::Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn in_transaction<T>(db: &rusqlite::Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let outcome =
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map_err(Fault::from).and_then(|_| work()).and_then(|done| {
             db.prepare_cached("COMMIT")?.execute([])?;

@@ -1,0 +1,270 @@
+//! Rows, a page at a time: a million of them must not be in memory.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params, Row, params};
+use serde_json::Value;
+
+use super::Texts;
+use super::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, ReceiptRow, State};
+use crate::outcome::Response;
+use crate::store::batch_of;
+use crate::store::sqlite::rows::{FLIGHT, FLIGHT_COLUMNS, Flight, HEAD, HEAD_COLUMNS, Head, TAIL, Tail};
+use crate::store::sqlite::rows::{failure_from, prefixed};
+use crate::store::sqlite::times::integer;
+use crate::store::sqlite::trouble::{Fault, Result};
+
+/// Rows, and bytes of texts, of one page.
+const PAGE_ROWS: usize = 1_000;
+const PAGE_BYTES: usize = 4 * 1_048_576;
+
+pub(super) fn messages(db: &Connection, after: u64, texts: Texts) -> Result<Page<MessageRow>> {
+    let sql = format!("{} WHERE m.seq > ?1 ORDER BY m.seq", message_sql());
+    page(db, &sql, after, 0, |row| message(row, texts))
+}
+
+pub(super) fn letters(db: &Connection, after: u64, texts: Texts) -> Result<Page<LetterRow>> {
+    let sql = format!("{} WHERE number > ?1 ORDER BY number", letter_sql());
+    page(db, &sql, after, LETTER, |row| letter(row, texts))
+}
+
+pub(super) fn receipts(db: &Connection, after: u64) -> Result<Page<ReceiptRow>> {
+    let sql = format!("{RECEIPT_SQL} WHERE number > ?1 ORDER BY number");
+    page(db, &sql, after, 0, receipt)
+}
+
+/// What waits with this id, what was given up, what was delivered.
+pub(super) fn find(db: &Connection, id: &str, texts: Texts) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    let sql = format!("{} WHERE m.id = ?1 ORDER BY m.seq", message_sql());
+    each(db, &sql, params![id], |row| Ok(found.push(Found::Message(message(row, texts)?))))?;
+    let sql = format!("{} WHERE id = ?1 ORDER BY number", letter_sql());
+    each(db, &sql, params![id], |row| Ok(found.push(Found::Letter(letter(row, texts)?))))?;
+    let sql = format!("{RECEIPT_SQL} WHERE id = ?1 ORDER BY number");
+    each(db, &sql, params![id], |row| Ok(found.push(Found::Receipt(receipt(row)?))))?;
+    Ok(found)
+}
+
+/// Calls `take` with every row.
+pub(super) fn each(
+    db: &Connection,
+    sql: &str,
+    values: impl Params,
+    mut take: impl FnMut(&Row<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query(values)?;
+    while let Some(row) = rows.next()? {
+        take(row)?;
+    }
+    Ok(())
+}
+
+/// What it takes to be told in bytes, about.
+trait Weight {
+    fn weight(&self) -> usize;
+}
+
+impl Weight for MessageRow {
+    fn weight(&self) -> usize {
+        self.envelope.as_ref().map_or(0, Envelope::weight)
+    }
+}
+
+impl Weight for LetterRow {
+    fn weight(&self) -> usize {
+        // An answer's body is short already.
+        self.envelope.as_ref().map_or(0, Envelope::weight)
+    }
+}
+
+impl Weight for ReceiptRow {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+impl Envelope {
+    fn weight(&self) -> usize {
+        if self.content.is_some() { self.bytes as usize } else { 0 }
+    }
+}
+
+/// The rows behind `after` of a query that has the key in the column `key`.
+fn page<T: Weight>(
+    db: &Connection,
+    sql: &str,
+    after: u64,
+    key: usize,
+    read: impl Fn(&Row<'_>) -> Result<T>,
+) -> Result<Page<T>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params![integer(after)])?;
+    let (mut told, mut last, mut bytes) = (Vec::new(), after, 0);
+    while let Some(row) = rows.next()? {
+        if told.len() == PAGE_ROWS || bytes >= PAGE_BYTES {
+            return Ok(Page { rows: told, next: Some(last) });
+        }
+        let number = natural(row.get(key)?);
+        if number <= last {
+            // Going on from it would never end.
+            return Err(Fault::corrupt("is damaged: its rows are out of order"));
+        }
+        last = number;
+        let row = read(row)?;
+        bytes += row.weight();
+        told.push(row);
+    }
+    Ok(Page { rows: told, next: None })
+}
+
+const SENT: usize = HEAD_COLUMNS + FLIGHT_COLUMNS;
+
+/// Columns that nobody reads cost nothing: a large body is on pages of its own.
+fn message_sql() -> String {
+    let (head, tail) = (prefixed(HEAD), prefixed(TAIL));
+    format!("SELECT {head}, {FLIGHT}, f.sent_ms, {tail} FROM messages m LEFT JOIN flights f ON f.seq = m.seq")
+}
+
+fn message(row: &Row<'_>, texts: Texts) -> Result<MessageRow> {
+    let envelope = intact(envelope(row, SENT + 1, texts))?;
+    let flight = intact(Flight::read(row, HEAD_COLUMNS))?;
+    let state = match (&envelope, &flight) {
+        (None, _) | (_, None) => State::Damaged,
+        (_, Some(None)) => State::Waiting,
+        (_, Some(Some(flight))) if flight.sent => State::Sent,
+        (_, Some(Some(flight))) if flight.batch.is_some() => State::Bound,
+        _ => State::Retrying,
+    };
+    let flight = flight.flatten().unwrap_or_default();
+    Ok(MessageRow {
+        seq: natural(row.get(0)?),
+        state,
+        envelope,
+        attempts: flight.attempts,
+        first_attempt_at_ms: flight.first_attempt_ms,
+        sent_at_ms: if flight.sent { intact(row.get(SENT).map_err(Fault::from))?.flatten() } else { None },
+        ambiguous: flight.ambiguous,
+        batch: flight.batch.map(|number| batch_of(natural(number))),
+    })
+}
+
+/// Where a letter's own columns begin.
+const LETTER: usize = HEAD_COLUMNS + 3;
+
+fn letter_sql() -> String {
+    format!("SELECT {HEAD}, {TAIL}, number, at_ms, failure, response FROM letters")
+}
+
+fn letter(row: &Row<'_>, texts: Texts) -> Result<LetterRow> {
+    let number = natural(row.get(LETTER)?);
+    match intact(read_letter(row, number, texts))? {
+        Some(letter) => Ok(letter),
+        None => Ok(LetterRow {
+            number,
+            envelope: None,
+            reason: "damaged",
+            message: None,
+            status: None,
+            attempts: 0,
+            ambiguous: false,
+            correlation_id: None,
+            at_ms: intact(row.get(LETTER + 1).map_err(Fault::from))?.unwrap_or(0),
+            response: None,
+        }),
+    }
+}
+
+fn read_letter(row: &Row<'_>, number: u64, texts: Texts) -> Result<LetterRow> {
+    let envelope = envelope(row, HEAD_COLUMNS, texts)?;
+    let text: String = row.get(LETTER + 2)?;
+    let body: Option<Vec<u8>> = row.get(LETTER + 3)?;
+    let failure = failure_from(&text, body.as_deref(), &envelope.id)?;
+    let response = failure.response.as_ref();
+    Ok(LetterRow {
+        number,
+        reason: failure.reason.word(),
+        message: Some(failure.to_string()),
+        status: response.map(|response| response.status),
+        attempts: failure.attempts,
+        ambiguous: failure.ambiguous,
+        correlation_id: response.and_then(|response| response.correlation_id.clone()),
+        at_ms: row.get(LETTER + 1)?,
+        response: response.filter(|_| texts == Texts::Shown).map(answer),
+        envelope: Some(envelope),
+    })
+}
+
+const RECEIPT_SQL: &str =
+    "SELECT number, id, conversation, status, attempts, batch_size, queued_ms, at_ms FROM receipts";
+
+fn receipt(row: &Row<'_>) -> Result<ReceiptRow> {
+    Ok(ReceiptRow {
+        number: natural(row.get(0)?),
+        id: row.get(1)?,
+        conversation_id: row.get(2)?,
+        status: row.get(3)?,
+        attempts: row.get(4)?,
+        batch_size: row.get(5)?,
+        queued_ms: row.get(6)?,
+        at_ms: row.get(7)?,
+    })
+}
+
+fn envelope(row: &Row<'_>, tail: usize, texts: Texts) -> Result<Envelope> {
+    let head = Head::read(row, 0)?;
+    let content = if texts == Texts::Shown { Some(content(&Tail::read(row, tail, &head)?)) } else { None };
+    Ok(Envelope {
+        id: head.id,
+        conversation_id: head.conversation,
+        priority: head.priority,
+        bytes: head.bytes,
+        accepted_at_ms: head.submitted_ms,
+        expires_at_ms: head.expires_ms,
+        not_before_ms: head.not_before_ms,
+        content,
+    })
+}
+
+fn content(tail: &Tail<'_>) -> Content {
+    Content {
+        body: json_or_text(tail.body),
+        params: tail.params.as_ref().map(|params| json_or_text(params.as_bytes())),
+        traceparent: tail.traceparent.map(Box::from),
+    }
+}
+
+fn answer(response: &Response) -> Value {
+    if response.body.is_empty() {
+        return Value::Null;
+    }
+    if response.truncated {
+        return Value::String(String::from_utf8_lossy(&response.body).into_owned());
+    }
+    json_or_text(&response.body)
+}
+
+fn json_or_text(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// What was read, or that this row is damaged: the others are told all the same.
+fn intact<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if fault.is_corrupt() => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// A count, or a sum as `total` gives it.
+pub(super) fn whole(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Integer(number) => natural(number),
+        ValueRef::Real(number) => number as u64,
+        _ => 0,
+    })
+}
+
+fn natural(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

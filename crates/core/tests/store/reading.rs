@@ -1,0 +1,330 @@
+//! A file from outside: what a reader tells of it, beside an owner and without one, and what an editor changes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use spillway_core::error::{Error, Trouble};
+use spillway_core::store::sqlite::{Editor, Found, Pause, Reader, Redriven, State, Texts};
+use spillway_core::store::{Change, Departure, Store};
+
+use crate::rig::*;
+
+/// Where the tests' fifth message is in the batch of its fourth: see `batch_of`.
+const BATCH: u64 = 4 * 4_096;
+
+/// A file with a message in every state, two letters and a receipt.
+fn mixed(path: &Path) -> Rig {
+    let mut rig = Rig::open(path);
+    let at = rig.now();
+    let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
+    let back = |seq, batch| Change::Return { seq, attempts: 1, ambiguous: true, batch };
+    let budget =
+        json!({ "spent": [[-5, 2], [1_000, 1]], "pause": { "source": "backoff", "sinceMs": -10, "untilMs": 90 } });
+    let mut changes = inserts(1..=9, at);
+    changes.extend([Change::Budget(budget.to_string().into()), depart(2, at), depart(3, at), back(3, None)]);
+    changes.push(Change::Depart { batch: Some(BATCH), members: vec![member(4), member(5)] });
+    changes.extend([back(4, Some(BATCH)), back(5, Some(BATCH + 1))]);
+    changes.extend([depart(6, at), bury(6, at), depart(7, at), bury(7, at), depart(8, at), deliver(8, at)]);
+    let count = changes.len() as u64;
+    rig.store.apply(changes);
+    rig.settled(count);
+    rig
+}
+
+fn assert_mixed(path: &Path, owner: Option<u32>) {
+    let mut reader = Reader::open(path).unwrap();
+    let page = reader.messages(0, Texts::Hidden).unwrap();
+    let states: Vec<_> = page.rows.iter().map(|row| (row.seq, row.state)).collect();
+    let [waiting, sent, retrying] = [State::Waiting, State::Sent, State::Retrying];
+    assert_eq!(states, [(1, waiting), (2, sent), (3, retrying), (4, State::Bound), (5, State::Bound), (9, waiting)]);
+    assert_eq!((page.rows[4].batch, page.rows[2].ambiguous, page.next), (Some(4), true, None));
+    assert!(page.rows[1].sent_at_ms.is_some() && page.rows[3].sent_at_ms.is_none());
+
+    let stats = reader.stats().unwrap();
+    assert_eq!((stats.owner, stats.closed), (owner, owner.is_none()));
+    assert_eq!((stats.organization.as_deref(), stats.last_seq), (Some("acme"), 9));
+    let messages = stats.messages;
+    assert_eq!((messages.count, messages.bytes), (6, 1_800));
+    assert_eq!((messages.waiting, messages.sent, messages.retrying, messages.bound), (2, 1, 1, 2));
+    assert_eq!(messages.ambiguous, 3);
+    assert_eq!((stats.letters.count, stats.letters.reasons), (2, BTreeMap::from([("rejected".to_owned(), 2)])));
+    assert_eq!(stats.receipts.count, 1);
+    let budget = stats.budget.unwrap();
+    assert_eq!((budget.spent, budget.departed), (3, 6));
+    let saved = budget.saved_at_ms.unwrap();
+    assert_eq!(budget.pause, Some(Pause { since_ms: saved - 10, until_ms: Some(saved + 90) }));
+
+    let verdict = reader.check().unwrap();
+    assert!(verdict.ok, "{verdict:?}");
+    let checked = verdict.checked;
+    assert_eq!((checked.messages, checked.flights, checked.letters, checked.receipts), (6, 4, 2, 1));
+}
+
+#[test]
+fn it_is_read_beside_its_owner_and_after_it() {
+    let (directory, path) = place();
+    let rig = mixed(&path);
+    assert_mixed(&path, Some(std::process::id()));
+    rig.close();
+    assert_mixed(&path, None);
+    // A copy of the file alone, without its log.
+    let copy = directory.path().join("a copy?of #1%20.db");
+    fs::copy(&path, &copy).unwrap();
+    assert_mixed(&copy, None);
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(&path).unwrap());
+    let made: Vec<_> = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("a copy"))
+        .collect();
+    assert_eq!(made, ["a copy?of #1%20.db"], "reading leaves nothing behind");
+}
+
+#[test]
+fn an_owner_that_begins_meanwhile_is_seen() {
+    let (_directory, path) = place();
+    mixed(&path).close();
+    for suffix in ["-wal", "-shm", "-lock"] {
+        fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+    }
+    let mut reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.messages(0, Texts::Hidden).unwrap().rows.len(), 6);
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(10..=12, at));
+    rig.settled(3);
+    assert_eq!(reader.messages(0, Texts::Hidden).unwrap().rows.len(), 9);
+    rig.close();
+}
+
+#[test]
+fn texts_are_told_only_when_they_are_asked_for() {
+    let (_directory, path) = place();
+    mixed(&path).close();
+    let mut reader = Reader::open(&path).unwrap();
+    let text = record(1, spillway_core::clock::Timestamp::START).message.body;
+    let text = std::str::from_utf8(&text).unwrap().to_owned();
+    let hidden = serde_json::to_string(&reader.messages(0, Texts::Hidden).unwrap()).unwrap();
+    assert!(!hidden.contains(&text[..20]) && !hidden.contains("\"body\""), "{hidden}");
+    let hidden = serde_json::to_string(&reader.letters(0, Texts::Hidden).unwrap()).unwrap();
+    assert!(!hidden.contains("\"body\"") && !hidden.contains("\"response\""), "{hidden}");
+    let shown = reader.messages(0, Texts::Shown).unwrap();
+    assert_eq!(shown.rows[0].envelope.as_ref().unwrap().content.as_ref().unwrap().body, Value::String(text));
+    assert_eq!(reader.letters(0, Texts::Shown).unwrap().rows[0].response, Some(json!("no")));
+}
+
+#[test]
+fn many_rows_come_page_by_page() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=2_500, at));
+    let large = (2_501..=2_510).map(|seq| Change::Insert { slot: 1, record: Box::new(sized(seq, at, 1_500_000)) });
+    rig.store.apply(large.collect());
+    rig.settled(2_510);
+    for (texts, pages) in [(Texts::Hidden, 3), (Texts::Shown, 6)] {
+        let (mut seqs, mut after, mut count) = (Vec::new(), Some(0), 0);
+        while let Some(from) = after {
+            let page = Reader::open(&path).unwrap().messages(from, texts).unwrap();
+            assert!(page.rows.len() <= 1_000);
+            seqs.extend(page.rows.iter().map(|row| row.seq));
+            (after, count) = (page.next, count + 1);
+        }
+        assert_eq!(seqs, (1..=2_510).collect::<Vec<_>>());
+        assert_eq!(count, pages);
+    }
+    rig.close();
+}
+
+#[test]
+fn an_id_is_found_wherever_it_is() {
+    let (_directory, path) = place();
+    mixed(&path).close();
+    let mut reader = Reader::open(&path).unwrap();
+    let mut find = |id| reader.find(id, Texts::Hidden).unwrap();
+    assert!(matches!(find("m-4").as_slice(), [Found::Message(row)] if row.state == State::Bound));
+    assert!(matches!(find("m-6").as_slice(), [Found::Letter(row)] if row.status == Some(400)));
+    assert!(matches!(find("m-8").as_slice(), [Found::Receipt(row)] if row.status == 202));
+    assert!(find("m-99").is_empty());
+}
+
+#[test]
+fn what_is_no_outbox_is_said_and_left_as_it_is() {
+    let (directory, path) = place();
+    let error = |path: &Path| Reader::open(path).err().unwrap();
+    let says = |path: &Path, kind: Trouble, text: &str| {
+        for error in [error(path), Editor::open(path).err().unwrap()] {
+            assert_eq!(trouble(&error), kind, "{error}");
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    };
+    says(&path, Trouble::Missing, "isn't there; check the path");
+    assert!(!path.exists() && fs::read_dir(directory.path()).unwrap().next().is_none());
+    says(directory.path(), Trouble::Failed, "is no file");
+    fs::write(&path, b"").unwrap();
+    says(&path, Trouble::Missing, "is empty");
+    fs::write(
+        &path,
+        b"something else, and much longer than a header of SQLite's, which has a hundred bytes; so it is read",
+    )
+    .unwrap();
+    says(&path, Trouble::Corrupt, "open it with a sender once");
+    fs::remove_file(&path).unwrap();
+    mixed(&path).close();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 99; REPLACE INTO meta VALUES ('schema', 99)")
+        .unwrap();
+    says(&path, Trouble::Version, "schema 99");
+}
+
+#[test]
+fn a_check_finds_what_does_not_fit() {
+    let (_directory, path) = place();
+    mixed(&path).close();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "UPDATE messages SET body = 'another' WHERE seq = 1;
+             INSERT INTO flights VALUES (77, 1, NULL, 0, 1, NULL, NULL);
+             UPDATE messages SET conversation = 'c-other' WHERE seq = 9;
+             INSERT INTO letters SELECT NULL, at_ms, '{', response, seq, id, given, conversation, priority, bytes, submitted_ms,
+               expires_ms, not_before_ms, head, tail, params, traceparent, body FROM letters WHERE id = 'm-7'",
+        )
+        .unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let verdict = reader.check().unwrap();
+    let found: Vec<_> =
+        verdict.problems.iter().map(|found| (found.count, found.examples.join(","), found.problem.as_str())).collect();
+    assert!(!verdict.ok);
+    assert_eq!(
+        found,
+        [
+            (2, "number 1,number 9".into(), "messages that are not as they were written"),
+            (1, "number 3".into(), "dead letters that are not as they were written"),
+            (1, "number 77".into(), "messages on the wire that are not in the outbox"),
+            (1, "id \"m-7\"".into(), "ids that are there more than once, among messages and dead letters"),
+        ]
+    );
+    // The others are told all the same.
+    let page = reader.messages(0, Texts::Hidden).unwrap();
+    assert_eq!(page.rows.last().unwrap().state, State::Damaged);
+    assert_eq!(page.rows.len(), 6);
+    assert_eq!(reader.letters(0, Texts::Hidden).unwrap().rows[2].reason, "damaged");
+}
+
+#[test]
+fn damaged_pages_are_found_and_no_reason_to_panic() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=500, at));
+    rig.settled(500);
+    rig.close();
+    let whole = fs::read(&path).unwrap();
+    for page in 1..whole.len() / 4_096 {
+        let mut bytes = whole.clone();
+        bytes[page * 4_096..(page + 1) * 4_096].fill(0xA5);
+        fs::write(&path, &bytes).unwrap();
+        let verdict = Reader::open(&path).and_then(|mut reader| reader.check());
+        assert!(!verdict.is_ok_and(|verdict| verdict.ok), "page {page} is damaged");
+        let _ = Reader::open(&path).and_then(|mut reader| reader.stats());
+        let _ = Reader::open(&path).and_then(|mut reader| reader.messages(0, Texts::Shown));
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(!Reader::open(&path).and_then(|mut reader| reader.check()).is_ok_and(|verdict| verdict.ok));
+}
+
+#[test]
+fn redriven_and_dropped_letters_are_seen_by_the_next_sender() {
+    let (_directory, path) = place();
+    mixed(&path).close();
+    let mut editor = Editor::open(&path).unwrap();
+    assert_eq!(editor.redrive("m-7").unwrap(), 10);
+    editor.drop_letter("m-6").unwrap();
+    for error in [editor.redrive("m-6").err().unwrap(), editor.drop_letter("m-6").err().unwrap()] {
+        assert!(matches!(error, Error::NotFound { what: "dead letter", .. }), "{error}");
+    }
+    drop(editor);
+    assert!(Reader::open(&path).unwrap().check().unwrap().ok);
+    let mut rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found), [1, 2, 3, 4, 5, 9, 10]);
+    assert!(letters(&rig.found).is_empty());
+    assert_eq!(rig.opening.last_seq, 10);
+    let again = rig.load(&[10]).remove(0).unwrap();
+    assert_eq!((&*again.message.id, again.attempts, again.sent, again.expires_at), ("m-7", 0, false, None));
+    assert_eq!(again.message.body, record(7, again.submitted_at).message.body);
+    rig.close();
+}
+
+#[test]
+fn all_are_redriven_but_those_whose_id_waits() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3_000, at));
+    rig.store.apply((1..=2_500).map(|seq| bury(seq, at)).collect());
+    let mut again = record(3_001, at);
+    again.message.id = "m-17".into();
+    rig.store.apply(vec![Change::Insert { slot: 1, record: Box::new(again) }]);
+    rig.settled(5_501);
+    rig.close();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute("UPDATE letters SET body = x'00' WHERE id = 'm-18'", [])
+        .unwrap();
+
+    let mut editor = Editor::open(&path).unwrap();
+    let error = editor.redrive("m-17").err().unwrap();
+    assert_eq!(trouble(&error), Trouble::Mismatch);
+    assert!(error.to_string().contains("has a message with the id \"m-17\" that waits"), "{error}");
+    assert_eq!(trouble(&editor.redrive("m-18").err().unwrap()), Trouble::Corrupt);
+    assert_eq!(editor.redrive_all().unwrap(), Redriven { redriven: 2_498, waiting: 1, damaged: 1 });
+    drop(editor);
+    let mut left = Reader::open(&path).unwrap().letters(0, Texts::Hidden).unwrap().rows;
+    assert_eq!(left.len(), 2);
+    assert_eq!(&*left.remove(0).envelope.unwrap().id, "m-17");
+    let page = Reader::open(&path).unwrap().messages(3_001, Texts::Hidden).unwrap();
+    let first: Vec<_> = page.rows.iter().take(2).map(|row| (row.seq, &*row.envelope.as_ref().unwrap().id)).collect();
+    assert_eq!(first, [(3_002, "m-1"), (3_003, "m-2")], "oldest first, behind all others");
+}
+
+#[test]
+fn an_editor_and_a_sender_keep_each_other_out() {
+    let (_directory, path) = place();
+    let rig = mixed(&path);
+    let error = Editor::open(&path).err().unwrap();
+    assert_eq!(trouble(&error), Trouble::Locked);
+    let text = error.to_string();
+    assert!(text.contains(&std::process::id().to_string()) && text.contains("sender.redrive()"), "{text}");
+    rig.close();
+    let editor = Editor::open(&path).unwrap();
+    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Locked);
+    drop(editor);
+    Rig::open(&path).close();
+}
+
+#[cfg(unix)]
+#[test]
+fn what_reading_makes_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, path) = place();
+    let rig = mixed(&path);
+    // As somebody copies what an owner that died has left.
+    let copy = directory.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        let to = format!("{}{suffix}", copy.display());
+        fs::copy(format!("{}{suffix}", path.display()), &to).unwrap();
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    rig.close();
+    assert_eq!(Reader::open(&copy).unwrap().messages(0, Texts::Hidden).unwrap().rows.len(), 6);
+    let mode = |suffix: &str| {
+        fs::metadata(format!("{}{suffix}", copy.display())).map(|metadata| metadata.permissions().mode() & 0o777).ok()
+    };
+    assert_eq!(mode("-shm"), Some(0o600));
+    assert_eq!(mode(""), Some(0o644), "what was there is not changed");
+}

@@ -1,0 +1,70 @@
+'use strict'
+
+const { errorFromThrown } = require('../errors.js')
+const { native } = require('../load.js')
+
+/** The file of a store, from outside. Every call opens it and closes it again, and waits for the disk meanwhile. */
+class OutboxFile {
+  bodies
+  #path
+
+  constructor(path, { bodies }) {
+    this.#path = path
+    this.bodies = bodies
+  }
+
+  messages() {
+    return this.#rows({ op: 'messages', bodies: this.bodies })
+  }
+
+  letters() {
+    return this.#rows({ op: 'letters', bodies: this.bodies })
+  }
+
+  receipts() {
+    return this.#rows({ op: 'receipts' })
+  }
+
+  find(id) {
+    return this.#ask({ op: 'find', id, bodies: this.bodies })
+  }
+
+  stats() {
+    return this.#ask({ op: 'stats' })
+  }
+
+  check() {
+    return this.#ask({ op: 'check' })
+  }
+
+  redrive(id) {
+    return this.#ask({ op: 'redrive', id })
+  }
+
+  redriveAll() {
+    return this.#ask({ op: 'redriveAll' })
+  }
+
+  drop(id) {
+    return this.#ask({ op: 'drop', id })
+  }
+
+  /** A page is in memory, not the file. */
+  *#rows(request) {
+    for (let after = 0; after !== null; ) {
+      const { rows, next } = this.#ask({ ...request, after })
+      yield* rows
+      after = next
+    }
+  }
+
+  #ask(request) {
+    try {
+      return JSON.parse(native().outboxFile(JSON.stringify({ path: this.#path, ...request })))
+    } catch (thrown) {
+      throw errorFromThrown(thrown)
+    }
+  }
+}
+
+module.exports = { OutboxFile }

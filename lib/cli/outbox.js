@@ -1,0 +1,167 @@
+'use strict'
+
+const { SpillwayError } = require('../errors.js')
+const { age, bytes, instant, report, statsText, verdictText } = require('./outbox-text.js')
+const { OutboxFile } = require('./outbox-file.js')
+const { Printer } = require('./printer.js')
+const { count } = require('./summary.js')
+const { UsageError } = require('./usage.js')
+
+const help = `Usage: spillway outbox PATH ls|show ID|stats|dead|redrive ID|redrive --all|drop ID|export|check [--json] [--bodies]
+
+Looks into the file of a sender with store: 'file:PATH', also while that sender runs, and changes nothing in it:
+  ls             the messages that wait, oldest first
+  show ID        all that is known of an id
+  stats          the file in numbers, and the process that has it open
+  dead           the dead letters, oldest first
+  export         everything as JSON lines: messages, dead letters, receipts
+  check          whether all is as it was written; exit code 1 if not
+
+Changes it; while a sender has it open, its redrive() and drop() do the same:
+  redrive ID     makes a message of a dead letter again, behind all others, with no attempt spent
+  redrive --all  the same for all dead letters
+  drop ID        forgets a dead letter
+
+Options:
+  --bodies       show what was to be sent and what was answered, which is hidden otherwise: in ls, show, dead and export
+  --json         JSON: a line for each row, or one object
+  -h, --help     this text
+  --version      the version
+
+Exit code: 0; 1 if the file can't be used, the id isn't there, or something is wrong or left; 2 for a wrong argument.
+`
+
+const options = { all: { type: 'boolean' }, bodies: { type: 'boolean' } }
+
+/** What each verb takes beside PATH and --json. */
+const VERBS = {
+  ls: { run: list, bodies: true },
+  show: { run: show, id: true, bodies: true },
+  stats: { run: stats },
+  dead: { run: dead, bodies: true },
+  redrive: { run: redrive, id: true, all: true },
+  drop: { run: drop, id: true },
+  export: { run: exportAll, bodies: true },
+  check: { run: check },
+}
+
+async function run(values, [path, name, id], io) {
+  const known = `known are ${Object.keys(VERBS).join(', ')}`
+  if (path === undefined) throw new UsageError('the path of the file is missing')
+  if (name === undefined) throw new UsageError(`what to do is missing; ${known}`)
+  if (!Object.hasOwn(VERBS, name)) throw new UsageError(`unknown ${JSON.stringify(name)}; ${known}`)
+  const verb = VERBS[name]
+  checkArguments(name, verb, values, id)
+  const file = new OutboxFile(plainPath(path), { bodies: values.bodies === true })
+  return verb.run(file, { id, all: values.all === true, json: values.json === true }, io)
+}
+
+function checkArguments(name, verb, values, id) {
+  for (const option of ['all', 'bodies']) {
+    if (values[option] && !verb[option]) throw new UsageError(`${name} takes no --${option}`)
+  }
+  if (!verb.id && id !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(id)}`)
+  if (values.all && id !== undefined) throw new UsageError(`${name} takes an ID or --all, not both`)
+  if (verb.id && id === undefined && !values.all) {
+    throw new UsageError(`${name} needs the ID of ${name === 'show' ? 'a message' : 'a dead letter'}${verb.all ? ', or --all' : ''}`)
+  }
+}
+
+/** The path as it stands in `store`, too: `file:./outbox.db?durability=process-crash`. */
+function plainPath(path) {
+  return path.startsWith('file:') ? path.slice('file:'.length).replace(/\?.*$/, '').replace(/^\/\/(?=\/)/, '') : path
+}
+
+const MESSAGE_COLUMNS = [
+  ['number', 8, (row) => String(row.seq)],
+  ['id', 36, (row) => row.id ?? '-'],
+  ['conversation', 36, (row) => row.conversationId ?? '-'],
+  ['state', 8, (row) => (row.ambiguous ? `${row.state}?` : row.state)],
+  ['attempts', 8, (row) => String(row.attempts)],
+  ['bytes', 7, (row) => bytes(row.bytes)],
+  ['accepted', 24, (row) => instant(row.acceptedAtMs)],
+  ['age', 6, (row) => age(row.acceptedAtMs)],
+]
+const LETTER_COLUMNS = [
+  ['number', 8, (row) => String(row.number)],
+  ['id', 36, (row) => row.id ?? '-'],
+  ['conversation', 36, (row) => row.conversationId ?? '-'],
+  ['reason', 9, (row) => row.reason],
+  ['status', 6, (row) => String(row.status ?? '-')],
+  ['attempts', 8, (row) => String(row.attempts)],
+  ['given up', 24, (row) => instant(row.atMs)],
+  ['age', 6, (row) => age(row.atMs)],
+]
+const BODY_COLUMN = ['body', 0, (row) => (row.body === undefined ? '-' : JSON.stringify(row.body))]
+
+function list(file, { json }, io) {
+  return printRows(file.messages(), MESSAGE_COLUMNS, { file, json, none: 'no messages wait' }, io)
+}
+
+function dead(file, { json }, io) {
+  return printRows(file.letters(), LETTER_COLUMNS, { file, json, none: 'no dead letters' }, io)
+}
+
+async function printRows(rows, columns, { file, json, none }, io) {
+  const printer = new Printer(io.stdout, file.bodies ? [...columns, BODY_COLUMN] : columns)
+  for (const row of rows) await (json ? printer.json(row) : printer.row(row))
+  if (!json && printer.rows === 0) io.stdout.write(`${none}\n`)
+  await printer.end()
+  return 0
+}
+
+async function show(file, { id, json }, io) {
+  const found = file.find(id)
+  if (found.length === 0) {
+    throw new SpillwayError(`no message, dead letter or receipt has the id ${JSON.stringify(id)}`, { code: 'NOT_FOUND' })
+  }
+  const printer = new Printer(io.stdout)
+  for (const row of found) await (json ? printer.json(row) : printer.text(`${printer.rows > 0 ? '\n' : ''}${report(row)}`))
+  await printer.end()
+  return 0
+}
+
+function stats(file, { json }, io) {
+  const numbers = file.stats()
+  io.stdout.write(json ? `${JSON.stringify(numbers)}\n` : statsText(numbers))
+  return 0
+}
+
+async function exportAll(file, _options, io) {
+  const printer = new Printer(io.stdout)
+  for (const row of file.messages()) await printer.json({ kind: 'message', ...row })
+  for (const row of file.letters()) await printer.json({ kind: 'letter', ...row })
+  for (const row of file.receipts()) await printer.json({ kind: 'receipt', ...row })
+  await printer.end()
+  return 0
+}
+
+function check(file, { json }, io) {
+  const verdict = file.check()
+  io.stdout.write(json ? `${JSON.stringify(verdict)}\n` : verdictText(verdict))
+  return verdict.ok ? 0 : 1
+}
+
+function redrive(file, { id, all, json }, io) {
+  if (all) return redriveAll(file, json, io)
+  const { seq } = file.redrive(id)
+  io.stdout.write(json ? `${JSON.stringify({ id, seq })}\n` : `${JSON.stringify(id)} waits again, as number ${seq}\n`)
+  return 0
+}
+
+function redriveAll(file, json, io) {
+  const outcome = file.redriveAll()
+  const { redriven, waiting, damaged } = outcome
+  io.stdout.write(json ? `${JSON.stringify(outcome)}\n` : `${count(redriven)} dead letters wait again\n`)
+  if (waiting > 0) io.stderr.write(`${count(waiting)} are left: messages with their ids wait\n`)
+  if (damaged > 0) io.stderr.write(`${count(damaged)} are left: they are not as they were written (spillway outbox PATH check)\n`)
+  return waiting + damaged > 0 ? 1 : 0
+}
+
+function drop(file, { id, json }, io) {
+  file.drop(id)
+  io.stdout.write(json ? `${JSON.stringify({ id })}\n` : `${JSON.stringify(id)} is dropped\n`)
+  return 0
+}
+
+module.exports = { help, options, positionalsMax: 3, run }
