@@ -15,10 +15,10 @@ const CONVERSATIONS = 1_000
 
 /** Bodies of 200 bytes of JSON, in 1,000 conversations. */
 export function message(index) {
-  return { conversationId: conversation(index % CONVERSATIONS), body: { type: 'Text', text: TEXT } }
+  return { conversationId: NAMES[index % CONVERSATIONS], body: { type: 'Text', text: TEXT } }
 }
 const TEXT = 'x'.repeat(200 - JSON.stringify({ type: 'Text', text: '' }).length)
-const conversation = (number) => `02c4365b-e5bc-47e6-85ad-${String(number).padStart(12, '0')}`
+const NAMES = Array.from({ length: CONVERSATIONS }, (_, number) => `02c4365b-e5bc-47e6-85ad-${String(number).padStart(12, '0')}`)
 
 const path = ({ conversationId }) => `/api/v2/messaging/conversations/${conversationId}/messages`
 const HEADERS = { authorization: 'Bearer bench', 'content-type': 'application/json' }

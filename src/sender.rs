@@ -102,7 +102,7 @@ impl NativeSender {
         self.mailbox.with_rows(|rows| std::mem::swap(rows, &mut self.taken));
         self.taken.extend_from_slice(if self.taken.is_empty() { b"[]" } else { b"]" });
         // Rows are JSON, and JSON is UTF-8.
-        env.create_string(&String::from_utf8_lossy(&self.taken))
+        env.create_string(String::from_utf8_lossy(&self.taken))
     }
 
     /// The engine's numbers, as JSON.
