@@ -1,7 +1,7 @@
 // What benchmarks share: a server in a process of its own, the recorded peak, the machine's description, and where results go.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, existsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -29,6 +29,12 @@ export function quantile(values, share) {
 
 export const median = (values) => quantile(values, 0.5)
 
+/** The median of one figure of all rounds, with the lowest and the highest. */
+export function summary(rounds, figure) {
+  const values = rounds.map(figure)
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
+}
+
 /** A simulator in a process of its own, so that its work isn't counted as the sender's: `{ url, ledger(), stop() }`. */
 export async function startServer(config) {
   const child = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), [JSON.stringify(config)])
@@ -47,6 +53,57 @@ export async function startServer(config) {
       await ended
     },
   }
+}
+
+/**
+ * A client in a process of its own: `{ round(options), stop() }`. `module` exports `start(options)`, which gives an object
+ * with `round` and `stop`.
+ */
+export async function startWorker(module, options = {}, { execArgv = [], env = {} } = {}) {
+  const file = fileURLToPath(new URL('worker.mjs', import.meta.url))
+  const child = fork(file, [String(module), JSON.stringify(options)], { execArgv, env: { ...process.env, ...env } })
+  const answer = async () => {
+    const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`a bench's process ended with ${code}`)))
+    return (await Promise.race([once(child, 'message'), ended]))[0]
+  }
+  await answer()
+  return {
+    async round(round = {}) {
+      const answered = answer()
+      child.send(round)
+      return (await answered).value
+    },
+    async stop() {
+      const ended = once(child, 'exit')
+      child.send('stop')
+      await ended
+    },
+  }
+}
+
+/** One round of every worker in turn, as often as asked: what else the machine does meets all of them. */
+export async function inTurns(rounds, workers, options = () => ({})) {
+  const figures = Object.fromEntries(Object.keys(workers).map((name) => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, worker] of Object.entries(workers)) figures[name].push(await worker.round(options(name)))
+  }
+  return figures
+}
+
+/** CPU time of this process's threads by name in µs, the JavaScript thread as `main`; undefined where no /proc tells it. */
+export function threadsCpuUs() {
+  if (!existsSync('/proc/self/schedstat')) return undefined
+  const cpu = {}
+  for (const thread of readdirSync('/proc/self/task')) {
+    try {
+      const read = (file) => readFileSync(`/proc/self/task/${thread}/${file}`, 'utf8')
+      const name = Number(thread) === process.pid ? 'main' : read('comm').trim()
+      cpu[name] = (cpu[name] ?? 0) + Number(read('schedstat').split(' ')[0]) / 1_000
+    } catch {
+      // The thread has ended meanwhile.
+    }
+  }
+  return cpu
 }
 
 /** Runs `work` and gives its value with the wall time and this process's CPU time, all threads together. */
@@ -86,7 +143,8 @@ export function table(rows, columns) {
 export function publish(name, { title, sections, figures }) {
   const { cores, cpu, memoryGiB, system, node } = machine()
   const where = `${cores} cores of ${cpu}, ${memoryGiB} GiB, ${system}, Node ${node}`
-  const text = [`# ${title}`, where, ...sections.flatMap(({ heading, body }) => [`## ${heading}`, body])].join('\n\n') + '\n'
+  const parts = sections.flatMap(({ heading, body }) => (heading === undefined ? [body] : [`## ${heading}`, body]))
+  const text = `${[`# ${title}`, where, ...parts].join('\n\n')}\n`
   const folder = new URL('bench/results/', ROOT)
   mkdirSync(folder, { recursive: true })
   writeFileSync(new URL(`${name}.md`, folder), text)

@@ -3,6 +3,8 @@
 // Captured at load: a test's fake timers must not decide whether the process stays alive.
 const { clearInterval, setInterval } = require('node:timers')
 
+const { ByTicket } = require('./by-ticket.js')
+
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1
 
 /**
@@ -10,7 +12,8 @@ const LONGEST_INTERVAL_MS = 2 ** 31 - 1
  * which the core wakes it doesn't.
  */
 class Completions {
-  #waiting = new Map()
+  /** The function that settles it; for a ticket with a signal, an object of more. */
+  #waiting = new ByTicket()
   #ticketsOfSignal = new Map()
   #hold = setInterval(() => {}, LONGEST_INTERVAL_MS).unref()
   #onAbort
@@ -25,25 +28,28 @@ class Completions {
   }
 
   /**
-   * A promise of the ticket's completion, `[ticket, "ok" | "err", value]`. It rejects only with the signal's reason: an
+   * A promise of the ticket's completion, `[ticket, kind, value]`. It rejects only with the signal's reason: an
    * error of the core stays data, for the public method to build it where the caller's stack is.
    */
   expect(ticket, signal) {
     if (signal !== undefined) this.#watch(signal, ticket)
     if (this.#waiting.size === 0) this.#hold.ref()
     return new Promise((resolve, reject) => {
-      this.#waiting.set(ticket, { resolve, reject, signal })
+      this.#waiting.add(ticket, signal === undefined ? resolve : { resolve, reject, signal })
     })
   }
 
   settle(completion) {
     // Nobody waits for a ticket that was aborted meanwhile.
-    this.#forget(completion[0])?.resolve(completion)
+    const waiter = this.#forget(completion[0])
+    if (waiter === undefined) return
+    if (typeof waiter === 'function') waiter(completion)
+    else waiter.resolve(completion)
   }
 
   /** Settles all that still wait with one error, given as data. */
   failAll(data) {
-    for (const ticket of this.#waiting.keys()) this.settle([ticket, 'err', data])
+    for (const ticket of this.#waiting.tickets()) this.settle([ticket, 'err', data])
   }
 
   /** Nothing will be expected any more. */
@@ -52,9 +58,8 @@ class Completions {
   }
 
   #forget(ticket) {
-    const waiter = this.#waiting.get(ticket)
+    const waiter = this.#waiting.take(ticket)
     if (waiter === undefined) return undefined
-    this.#waiting.delete(ticket)
     if (this.#waiting.size === 0) this.#hold.unref()
     if (waiter.signal !== undefined) this.#unwatch(waiter.signal, ticket)
     return waiter

@@ -354,9 +354,30 @@ class Sender extends EventEmitter {
 }
 
 /** The value of a completion, or its error, with a stack that begins at the public method. */
-function valueOf([, kind, value]) {
-  if (kind === 'ok') return value
-  throw errorFrom(value, valueOf)
+function valueOf(completion) {
+  const value = completion[2]
+  switch (completion[1]) {
+    case 'receipt': return receiptOf(value)
+    case 'accepted': return { id: value, duplicate: completion[3] }
+    case 'ok': return value
+    default: throw errorFrom(value, valueOf)
+  }
+}
+
+/** There is one for each message, so it crosses without the names of its fields. */
+function receiptOf(fields) {
+  const receipt = {
+    id: fields[0],
+    conversationId: fields[1],
+    status: fields[2],
+    body: fields[3],
+    attempts: fields[4],
+    batchSize: fields[5],
+    queuedMs: fields[6],
+    correlationId: fields[7],
+  }
+  if (fields[8]) receipt.duplicate = true
+  return receipt
 }
 
 /** An error as the core would report it, for promises that settle with data. */

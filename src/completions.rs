@@ -10,16 +10,17 @@ use spillway_core::message::Cargo;
 use spillway_core::outcome::{DeadLetter, DeliveryFailure};
 
 use crate::errors::{body_by_type_data, body_data, error_data, headers_data};
-use crate::receipt::ReceiptRow;
+use crate::receipt::{self, ReceiptRow};
 
-/// Appends one completion to the array's text; the brackets are added when it is taken.
+/// Appends one completion to the array's text; the bracket at its end is added when it is taken.
 pub(crate) fn write(rows: &mut Vec<u8>, completion: &Completion, clock: &Clock) {
-    if !rows.is_empty() {
-        rows.push(b',');
-    }
+    rows.push(if rows.is_empty() { b'[' } else { b',' });
     let written = match completion {
         Completion::Delivered(ticket, receipt) => {
-            serde_json::to_writer(rows, &(ticket, "ok", ReceiptRow::from(receipt)))
+            serde_json::to_writer(rows, &(ticket, "receipt", receipt::fields(receipt)))
+        }
+        Completion::Accepted { ticket, id, duplicate } => {
+            serde_json::to_writer(rows, &(ticket, "accepted", id, duplicate))
         }
         other => serde_json::to_writer(rows, &row(other, clock)),
     };
@@ -29,8 +30,8 @@ pub(crate) fn write(rows: &mut Vec<u8>, completion: &Completion, clock: &Clock) 
 
 fn row(completion: &Completion, clock: &Clock) -> Value {
     match completion {
-        Completion::Accepted { ticket, id, duplicate } => json!([ticket, "ok", { "id": id, "duplicate": duplicate }]),
-        Completion::Delivered(ticket, receipt) => json!([ticket, "ok", ReceiptRow::from(receipt)]),
+        // Written above, without a tree.
+        Completion::Accepted { .. } | Completion::Delivered(..) => Value::Null,
         Completion::Answered(ticket, answer) => {
             let response = &answer.response;
             let mut data = json!({ "status": response.status, "headers": headers_data(response) });

@@ -13,6 +13,8 @@ use spillway_core::message::{Cargo, Message, Params, Settle, Submission};
 use spillway_core::random::Random;
 
 const FLAG_ENQUEUE: u32 = 1;
+/// With its head and its ids. A guess that is wrong costs a little memory for a moment, or one more allocation.
+const MESSAGE_BYTES_LIKELY: usize = 256;
 
 /// Reads the fields of a frame; every read is checked.
 struct Cursor<'a>(&'a [u8]);
@@ -48,14 +50,15 @@ fn broken() -> Error {
 /// All messages of a frame.
 pub(crate) fn read(frame: &[u8], handle: &Handle, random: &mut Random) -> Result<Vec<Submission>, Error> {
     let mut cursor = Cursor(frame);
-    let mut submissions = Vec::new();
+    let mut submissions = Vec::with_capacity(frame.len() / MESSAGE_BYTES_LIKELY);
+    let epoch_ms = Clock::epoch_ms_now();
     while !cursor.0.is_empty() {
-        submissions.push(read_one(&mut cursor, handle, random)?);
+        submissions.push(read_one(&mut cursor, handle, random, epoch_ms)?);
     }
     Ok(submissions)
 }
 
-fn read_one(cursor: &mut Cursor<'_>, handle: &Handle, random: &mut Random) -> Result<Submission, Error> {
+fn read_one(cursor: &mut Cursor<'_>, handle: &Handle, random: &mut Random, epoch_ms: u64) -> Result<Submission, Error> {
     let (ticket, expires_in_ms, not_before) = (cursor.double()?, cursor.double()?, cursor.double()?);
     let (priority, flags) = (cursor.word()?, cursor.word()?);
     let lengths = [cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?];
@@ -63,7 +66,7 @@ fn read_one(cursor: &mut Cursor<'_>, handle: &Handle, random: &mut Random) -> Re
     let (params, traceparent) = (cursor.text(lengths[2])?, cursor.text(lengths[3])?);
     let body = Bytes::copy_from_slice(cursor.bytes(lengths[4] as usize)?);
     let message = Message {
-        id: if id.is_empty() { random.message_id(Clock::epoch_ms_now()) } else { id.into() },
+        id: if id.is_empty() { random.message_id(epoch_ms) } else { id.into() },
         id_given: !id.is_empty(),
         conversation: conversation.into(),
         params: if params.is_empty() { None } else { Some(Box::new(read_params(params)?)) },

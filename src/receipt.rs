@@ -37,6 +37,15 @@ impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
     }
 }
 
+/// The fields of a receipt for the promise of a `send`: their order stands for their names, which JavaScript need not parse then.
+pub(crate) type ReceiptFields<'a> = (&'a str, &'a str, u16, Body<'a>, u32, u32, f64, Option<&'a str>, bool);
+
+pub(crate) fn fields(receipt: &Receipt) -> ReceiptFields<'_> {
+    let ReceiptRow { id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, .. } =
+        ReceiptRow::from(receipt);
+    (id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, receipt.duplicate)
+}
+
 /// JSON if it is JSON, else text; null when empty.
 pub(crate) struct Body<'a>(pub(crate) &'a Response);
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use napi::bindgen_prelude::{Function, Uint8Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Result, Status};
+use napi::{Env, JsString, Result, Status};
 use napi_derive::napi;
 use spillway_core::clock::Clock;
 use spillway_core::engine::sink::{Completion, Sink};
@@ -18,6 +18,9 @@ use crate::{completions, frame, ops, stats};
 
 /// Weak: it doesn't keep the event loop alive. JavaScript does that with a timer while something is awaited.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// A larger buffer than this, left by many completions, isn't kept for the few that follow.
+const TAKEN_BYTES_KEPT_MAX: usize = 1_048_576;
 
 /// Completions on their way to JavaScript: many lie here together, and one wake fetches them all.
 struct Mailbox {
@@ -50,6 +53,8 @@ impl Sink for Mailbox {
 pub struct NativeSender {
     handle: Handle,
     mailbox: Arc<Mailbox>,
+    /// The buffer of the rows that were taken last; the mailbox gets it back at the next time.
+    taken: Vec<u8>,
     random: Random,
 }
 
@@ -63,13 +68,13 @@ impl NativeSender {
         let mailbox = Arc::new(Mailbox { rows: Mutex::default(), wake });
         let sink: Arc<dyn Sink> = mailbox.clone();
         let handle = Handle::open(settings, sink).map_err(|error| thrown(&error))?;
-        Ok(Self { handle, mailbox, random: Random::from_entropy() })
+        Ok(Self { handle, mailbox, taken: Vec::new(), random: Random::from_entropy() })
     }
 
     /// The messages of one tick.
     #[napi(catch_unwind)]
-    pub fn submit(&mut self, frame: Uint8Array) -> Result<()> {
-        let submissions = frame::read(&frame, &self.handle, &mut self.random).map_err(|error| thrown(&error))?;
+    pub fn submit(&mut self, frame: &[u8]) -> Result<()> {
+        let submissions = frame::read(frame, &self.handle, &mut self.random).map_err(|error| thrown(&error))?;
         self.handle.submit(submissions);
         Ok(())
     }
@@ -90,11 +95,14 @@ impl NativeSender {
     }
 
     /// All completions since the last time, as a JSON array.
-    #[napi(catch_unwind)]
-    pub fn take(&self) -> String {
-        let rows = self.mailbox.with_rows(std::mem::take);
+    #[napi(catch_unwind, ts_return_type = "string")]
+    pub fn take<'env>(&mut self, env: &'env Env) -> Result<JsString<'env>> {
+        self.taken.clear();
+        self.taken.shrink_to(TAKEN_BYTES_KEPT_MAX);
+        self.mailbox.with_rows(|rows| std::mem::swap(rows, &mut self.taken));
+        self.taken.extend_from_slice(if self.taken.is_empty() { b"[]" } else { b"]" });
         // Rows are JSON, and JSON is UTF-8.
-        format!("[{}]", String::from_utf8_lossy(&rows))
+        env.create_string(String::from_utf8_lossy(&self.taken))
     }
 
     /// The engine's numbers, as JSON.

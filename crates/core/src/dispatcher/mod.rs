@@ -28,8 +28,10 @@ mod timers;
 mod waiting;
 mod withdraw;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use self::auth::Auth;
 pub use self::auth::Generation;

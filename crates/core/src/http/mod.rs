@@ -1,34 +1,33 @@
 //! The wire: one reqwest client an engine, and how its answers read.
 
-mod adoption;
+mod answer;
+mod connections;
 mod evidence;
 mod oauth;
+mod request;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Method};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Incoming;
+use reqwest::Certificate;
+use reqwest::header::HeaderValue;
 
-use self::adoption::Adoption;
+use self::answer::{Wanted, read};
+use self::connections::{Connection, Connections, is_taken};
 pub use self::evidence::{Evidence, Wait, WaitSource};
 pub use self::oauth::TokenAnswer;
-use crate::clock::Clock;
+use self::request::Origin;
 use crate::error::Error;
-use crate::outcome::Response;
 use crate::retry::Answer;
 use crate::settings::Settings;
 
 /// The largest answer to a message that is kept; a `request()` sets its own limit.
 pub const MESSAGE_RESPONSE_BYTES_MAX: usize = 65_536;
-/// Idle connections are dropped before the usual load balancer (60 s) drops them under a request.
-const IDLE: Duration = Duration::from_secs(50);
-const USER_AGENT: &str = concat!("spillway/", env!("CARGO_PKG_VERSION"));
-const CORRELATION_ID: &str = "inin-correlation-id";
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// One request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -56,7 +55,13 @@ pub struct Shipment {
 /// The HTTP client of an engine.
 #[derive(Debug)]
 pub struct Client {
+    /// For tokens, and for the way through a proxy that must be told whole URLs.
     http: reqwest::Client,
+    /// Makes connections, and gives each to `connections`.
+    connector: reqwest::Client,
+    connections: Connections,
+    origin: Origin,
+    by_proxy: bool,
     settings: Arc<Settings>,
 }
 
@@ -68,118 +73,125 @@ impl Client {
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
         // Fails only when another provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let limits = &settings.connections;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(limits.connect_timeout)
-            .connector_layer(Adoption::default())
-            .pool_max_idle_per_host(limits.max)
-            .pool_idle_timeout(IDLE);
-        let plain = [&settings.api_url, &settings.login_url].iter().all(|url| url.starts_with("http:"));
-        builder = match extra_roots()? {
-            // Without TLS no roots are needed, and a bare machine has none.
-            _ if plain => builder.tls_certs_only([]),
-            Some(roots) => builder.tls_certs_merge(roots),
-            None => builder,
-        };
-        let http = builder
-            .build()
-            .map_err(|error| Error::config("apiUrl", format!("needs TLS, which can't be set up: {}", chain(error))))?;
-        Ok(Self { http, settings })
+        let connections = Connections::new();
+        let unusable = |error| Error::config("apiUrl", format!("needs TLS, which can't be set up: {}", chain(error)));
+        let connector = builder(&settings)?.connector_layer(connections.clone()).build().map_err(unusable)?;
+        Ok(Self {
+            http: builder(&settings)?.build().map_err(unusable)?,
+            connector,
+            connections,
+            origin: Origin::of(&settings.api_url).ok_or_else(|| Error::config("apiUrl", "must be a URL".to_owned()))?,
+            by_proxy: settings.api_url.starts_with("http:") && proxies_plain(),
+            settings,
+        })
     }
 
     /// Sends a request and reads its answer within their limits.
     pub async fn send(&self, shipment: Shipment, token: Arc<HeaderValue>) -> Answer {
-        let (timeout, bytes_max, keep_headers) = (shipment.timeout, shipment.response_bytes_max, shipment.keep_headers);
-        let request = match self.request(shipment, &token) {
+        let (timeout, wanted) = (shipment.timeout, Wanted::of(&shipment));
+        let request = match self.origin.request(shipment, &token) {
             Ok(request) => request,
-            Err(error) => return Answer::Unsent { problem: chain(error) },
+            Err(error) => return Answer::Unsent { problem: format!("builder error: {error}") },
         };
         let mut limit = pin!(tokio::time::sleep(timeout));
-        let sent = tokio::select! {
-            sent = self.http.execute(request) => sent,
-            () = &mut limit => {
-                return Answer::Unanswered { problem: format!("no answer within {} ms", timeout.as_millis()) };
-            }
+        let late = || Answer::Unanswered { problem: format!("no answer within {} ms", timeout.as_millis()) };
+        if self.by_proxy {
+            return Box::pin(self.send_by_proxy(request, wanted, limit)).await.unwrap_or_else(late);
+        }
+        let answered = tokio::select! {
+            answered = self.exchange(request) => answered,
+            () = &mut limit => return late(),
         };
-        match sent {
-            Ok(response) => read(response, bytes_max, keep_headers, limit).await,
+        let (response, connection) = match answered {
+            Ok(answered) => answered,
+            Err(failed) => return failed,
+        };
+        let (answer, is_whole) = read(response, wanted, limit).await;
+        if is_whole {
+            self.connections.give_back(connection);
+        }
+        answer
+    }
+
+    /// On an idle connection, or on a new one. A server may close an idle connection at the moment in which a request is given
+    /// to it: what hyper hands back was never sent, and goes on another.
+    async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
+        loop {
+            let (mut connection, is_new) = self.connection().await?;
+            let mut failed = match connection.try_send_request(request).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(failed) => failed,
+            };
+            request = match failed.take_message() {
+                Some(unsent) if !is_new => unsent,
+                Some(_) => return Err(Answer::Unsent { problem: sending(failed.error()) }),
+                None => return Err(Answer::Unanswered { problem: sending(failed.error()) }),
+            };
+        }
+    }
+
+    async fn connection(&self) -> Result<(Connection, bool), Answer> {
+        loop {
+            while let Some((mut connection, is_new)) = self.connections.take() {
+                if connection.is_ready() || connection.ready().await.is_ok() {
+                    return Ok((connection, is_new));
+                }
+            }
+            let made = self.connector.get(self.origin.url().clone()).send().await;
+            match made {
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(Answer::Unsent { problem: chain(error) }),
+                Ok(_) => return Err(Answer::Unsent { problem: "the connection was not taken over".to_owned() }),
+            }
+        }
+    }
+
+    /// A proxy for plain HTTP wants whole URLs, and perhaps a password; reqwest knows which. None when time is up.
+    async fn send_by_proxy(
+        &self,
+        request: Request<Full<Bytes>>,
+        wanted: Wanted,
+        mut limit: Pin<&mut tokio::time::Sleep>,
+    ) -> Option<Answer> {
+        let sent = tokio::select! {
+            sent = self.http.execute(self.origin.absolute(request)) => sent,
+            () = &mut limit => return None,
+        };
+        Some(match sent {
+            Ok(response) => read(hyper::Response::from(response), wanted, limit).await.0,
             Err(error) if error.is_connect() => Answer::Unsent { problem: chain(error) },
             Err(error) => Answer::Unanswered { problem: chain(error) },
-        }
-    }
-
-    fn request(&self, shipment: Shipment, token: &HeaderValue) -> Result<reqwest::Request, reqwest::Error> {
-        let method = Method::from_bytes(shipment.method.as_bytes()).unwrap_or(Method::POST);
-        let url = format!("{}{}", self.settings.api_url, shipment.path);
-        let mut request = self.http.request(method, url).header(AUTHORIZATION, token);
-        let typed = shipment.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
-        for (name, value) in shipment.headers {
-            request = request.header(name, value);
-        }
-        if let Some(id) = shipment.idempotency_key {
-            let safe = utf8_percent_encode(&id, IDEMPOTENCY).to_string();
-            request = request.header(IDEMPOTENCY_KEY, safe);
-        }
-        if let Some(body) = shipment.body {
-            if !typed {
-                request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            }
-            request = request.body(body);
-        }
-        request.build()
+        })
     }
 }
 
-const IDEMPOTENCY: &percent_encoding::AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
-
-/// Reads the body up to its limits. The status is known here, so that a cut or slow body doesn't make the outcome unknown.
-async fn read(
-    mut response: reqwest::Response,
-    bytes_max: usize,
-    keep_headers: bool,
-    limit: Pin<&mut tokio::time::Sleep>,
-) -> Answer {
-    let status = response.status().as_u16();
-    let headers = std::mem::take(response.headers_mut());
-    let mut body = BytesMut::new();
-    let mut too_large = false;
-    let reading = async {
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => {
-                    body.extend_from_slice(&chunk[..bytes_max - body.len()]);
-                    too_large = true;
-                    return false;
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return true,
-                Err(_) => return false,
-            }
-        }
-    };
-    let complete = tokio::select! {
-        complete = reading => complete,
-        () = limit => false,
-    };
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let evidence = Evidence::read(text, &body, Clock::epoch_ms_now());
-    let correlation_id = text(CORRELATION_ID).map(|id| id.chars().take(128).collect());
-    let headers = if keep_headers { lower_case(&headers) } else { Vec::new() };
-    let response = Response { status, body: body.freeze(), truncated: !complete, headers, correlation_id };
-    if too_large { Answer::TooLarge { response, evidence } } else { Answer::Answered { response, evidence } }
+fn builder(settings: &Settings) -> Result<reqwest::ClientBuilder, Error> {
+    let builder = reqwest::Client::builder()
+        .user_agent(request::USER_AGENT)
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(settings.connections.connect_timeout)
+        .pool_max_idle_per_host(settings.connections.max)
+        .pool_idle_timeout(connections::IDLE_MAX);
+    let plain = [&settings.api_url, &settings.login_url].iter().all(|url| url.starts_with("http:"));
+    Ok(match extra_roots()? {
+        // Without TLS no roots are needed, and a bare machine has none.
+        _ if plain => builder.tls_certs_only([]),
+        Some(roots) => builder.tls_certs_merge(roots),
+        None => builder,
+    })
 }
 
-fn lower_case(headers: &HeaderMap) -> Vec<(String, String)> {
-    let pair = |(name, value): (&reqwest::header::HeaderName, &HeaderValue)| {
-        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    headers.iter().map(pair).collect()
+/// Whether there may be a proxy for plain HTTP. For HTTPS a proxy is a tunnel, and the connection through it is like any other.
+fn proxies_plain() -> bool {
+    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
 }
 
 /// Further roots that Node.js users name in the environment.
@@ -193,8 +205,15 @@ fn extra_roots() -> Result<Option<Vec<Certificate>>, Error> {
 
 /// An error and its causes, without the URL: the path holds ids of the caller's.
 fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    causes(&error.without_url())
+}
+
+fn sending(error: &hyper::Error) -> String {
+    format!("error sending request: {}", causes(error))
+}
+
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
     let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.dedup();
     texts.join(": ").chars().take(512).collect()

@@ -94,11 +94,24 @@ impl Ready {
 
     fn choose(&mut self) -> Option<Reverse<Priority>> {
         let (stands, entries) = (&self.stands, &mut self.entries);
-        self.queues.retain(|_, queue| {
+        let mut drop_stale = |queue: &mut VecDeque<(LaneId, u32)>| {
             while queue.front().is_some_and(|(lane, stamp)| stands[*lane as usize].stamp != *stamp) {
                 queue.pop_front();
                 *entries -= 1;
             }
+        };
+        // Nearly always all have one priority: then there is nothing to choose, and no map to go through.
+        if self.queues.len() == 1 {
+            let mut only = self.queues.first_entry()?;
+            drop_stale(only.get_mut());
+            if only.get().is_empty() {
+                only.remove();
+                return None;
+            }
+            return Some(*only.key());
+        }
+        self.queues.retain(|_, queue| {
+            drop_stale(queue);
             !queue.is_empty()
         });
         let lower = self.queues.len() as u64 - u64::from(!self.queues.is_empty());

@@ -141,13 +141,14 @@ impl Route {
 
 fn value<'a>(message: &'a Message, name: &str) -> Result<&'a str, Error> {
     let given = message.params.as_ref().and_then(|params| params.get(name)).map(String::as_str);
-    let (field, value) = match given {
-        None if name == PLACEHOLDER_CONVERSATION => (name.to_owned(), Some(&*message.conversation)),
-        given => (format!("params.{name}"), given),
-    };
-    match value {
-        None => Err(Error::message(field, "is missing: the route's path needs it")),
-        Some("" | "." | "..") => Err(Error::message(field, "must not be empty, \".\" or \"..\": it is a path segment")),
+    let of_conversation = given.is_none() && name == PLACEHOLDER_CONVERSATION;
+    // Made up for an error alone: this is asked twice for every message.
+    let field = || if of_conversation { name.to_owned() } else { format!("params.{name}") };
+    match if of_conversation { Some(&*message.conversation) } else { given } {
+        None => Err(Error::message(field(), "is missing: the route's path needs it")),
+        Some("" | "." | "..") => {
+            Err(Error::message(field(), "must not be empty, \".\" or \"..\": it is a path segment"))
+        }
         Some(value) => Ok(value),
     }
 }

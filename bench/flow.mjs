@@ -1,0 +1,60 @@
+// Messages that flow through one client as fast as it can, with so many outstanding at a time: the measure behind several rows.
+import { inTurns, measure, startWorker, threadsCpuUs } from './harness.mjs'
+import { message, open } from './clients.mjs'
+
+export const ROUNDS = 5
+/** Messages of a round; the slow ones send fewer, so that all rounds take about as long. */
+const COUNTS = { spillway: 12_000, undici: 12_000, fetch: 1_500, axios: 1_500 }
+/** Callers that each wait for their message before they send the next. undici is at its best with four a connection. */
+const CALLERS = 256
+
+/** The worker's task. */
+export async function start({ client, target }) {
+  const { send, close } = await open(client, target)
+  let next = 0
+  const flow = async (end) => {
+    while (next < end) await send(message(next++))
+  }
+  return {
+    async round({ count, callers }) {
+      const end = next + count
+      const threads = threadsCpuUs()
+      const { cpuUs, elapsedMs } = await measure(() => Promise.all(Array.from({ length: callers }, () => flow(end))))
+      const threadsAfter = threadsCpuUs()
+      const mainUs = threads && (threadsAfter.main - threads.main) / count
+      const engineUs = threads && ((threadsAfter.spillway ?? 0) - (threads.spillway ?? 0)) / count
+      return { perSecond: count / (elapsedMs / 1_000), cpuUs: cpuUs / count, mainUs, engineUs }
+    },
+    stop: close,
+  }
+}
+
+const known = new Map()
+
+/** The figures of all rounds by client. Several rows read the same rounds when they run together. */
+export function flows(name, startTarget, clients = Object.keys(COUNTS)) {
+  if (!known.has(name)) known.set(name, run(startTarget, clients))
+  return known.get(name)
+}
+
+async function run(startTarget, clients) {
+  const target = await startTarget()
+  if (target === undefined) return undefined
+  const workers = {}
+  const env = target.ca === undefined ? {} : { NODE_EXTRA_CA_CERTS: target.ca }
+  for (const client of clients) workers[client] = await startWorker(import.meta.url, { client, target }, { env })
+  try {
+    const options = (client) => ({ count: COUNTS[client], callers: CALLERS })
+    // The first round opens the connections and lets V8 compile.
+    await inTurns(1, workers, options)
+    return await inTurns(ROUNDS, workers, options)
+  } finally {
+    for (const worker of Object.values(workers)) await worker.stop()
+    await target.stop()
+  }
+}
+
+/** `of` in multiples of `to`, round by round. */
+export function ratios(figures, of, to, figure) {
+  return figures[of].map((round, index) => figure(round) / figure(figures[to][index]))
+}

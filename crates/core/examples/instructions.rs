@@ -1,0 +1,130 @@
+//! Small benches of the dispatcher to count instructions of: `npm run check:instructions` runs them under callgrind.
+//!
+//! `instructions NAME COUNT` takes COUNT messages in, answers every request with 200, and ends when all are settled.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program to look at")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use spillway_core::clock::Timestamp;
+use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
+use spillway_core::http::Evidence;
+use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::outcome::Response;
+use spillway_core::random::Random;
+use spillway_core::retry::Answer;
+use spillway_core::settings::Settings;
+
+const BODY: &[u8] = br#"{"type":"Text","text":"You are not making sense, or I am not: could you say that again?"}"#;
+
+struct Bench {
+    route: &'static str,
+    batch: &'static str,
+    settle: Settle,
+    /// Whether all messages are queued before the first is sent, or a few at a time.
+    backlog: bool,
+    messages_per_conversation: u64,
+}
+
+const SEND: Bench = Bench {
+    route: "messaging",
+    batch: r#"{"mode":"none"}"#,
+    settle: Settle::OnOutcome,
+    backlog: false,
+    messages_per_conversation: 10,
+};
+
+fn bench(name: &str) -> Bench {
+    match name {
+        "send" => SEND,
+        "enqueue" => Bench { settle: Settle::OnAcceptance, ..SEND },
+        "backlog" => Bench { backlog: true, ..SEND },
+        "array" => Bench { route: "messaging-array", batch: r#"{"mode":"array","lingerMs":0}"#, backlog: true, ..SEND },
+        "merge" => Bench { batch: r#"{"mode":"merge"}"#, backlog: true, ..SEND },
+        other => panic!("no such bench: {other}"),
+    }
+}
+
+fn submission(number: u64, count: u64, bench: &Bench) -> Submission {
+    let conversations = (count / bench.messages_per_conversation).max(1);
+    Submission {
+        ticket: Ticket { handle: 0, number },
+        settle: bench.settle,
+        cargo: Cargo::Message(Message {
+            id: format!("8650fd09-5f73-4a19-a6f3-{number:012}").into(),
+            id_given: false,
+            conversation: format!("02c4365b-e5bc-47e6-85ad-{:012}", number % conversations).into(),
+            params: None,
+            // As little of its own as possible is counted.
+            body: Bytes::from_static(BODY),
+            traceparent: None,
+        }),
+        priority: 0,
+        expires_at: None,
+        not_before: None,
+    }
+}
+
+struct World {
+    dispatcher: Dispatcher,
+    now: Timestamp,
+    effects: Vec<Effect>,
+    settled: u64,
+}
+
+impl World {
+    fn submit(&mut self, submission: Submission) {
+        self.dispatcher.handle(self.now, Event::Submit(submission), &mut self.effects);
+    }
+
+    /// One look at the lanes, and the answers to what was sent.
+    fn turn(&mut self) {
+        self.now = Timestamp::from_micros(self.now.as_micros() + 2_000);
+        self.dispatcher.poll(self.now, &mut self.effects);
+        for effect in std::mem::take(&mut self.effects) {
+            let event = match effect {
+                Effect::FetchToken => Event::Token(TokenNews::Granted(None)),
+                Effect::Send { attempt, .. } => {
+                    let response = Response { status: 200, ..Response::default() };
+                    Event::Answered(attempt, Answer::Answered { response, evidence: Evidence::default() })
+                }
+                Effect::Delivered { .. } => {
+                    self.settled += 1;
+                    continue;
+                }
+                _ => continue,
+            };
+            self.dispatcher.handle(self.now, event, &mut self.effects);
+        }
+    }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let bench = bench(&arguments.next().unwrap());
+    let count: u64 = arguments.next().unwrap().parse().unwrap();
+    let settings = format!(
+        r#"{{"organization":"o","apiUrl":"http://a","credentials":{{"accessToken":"t"}},"store":"memory","route":"{}",
+        "queue":{{"maxMessages":1000000}},"rateLimit":{{"requests":1000000,"perMs":1}},"batch":{}}}"#,
+        bench.route, bench.batch
+    );
+    let settings = Arc::new(Settings::from_json(&settings).unwrap());
+    let mut world = World {
+        dispatcher: Dispatcher::new(settings, Random::from_seed(1), Timestamp::START),
+        now: Timestamp::START,
+        effects: Vec::new(),
+        settled: 0,
+    };
+    for number in 0..count {
+        world.submit(submission(number, count, &bench));
+        if !bench.backlog && number % 16 == 0 {
+            world.turn();
+        }
+    }
+    while !world.dispatcher.is_idle() {
+        world.turn();
+    }
+    world.turn();
+    assert_eq!(world.settled, count);
+    println!("{count} messages");
+}

@@ -1,0 +1,87 @@
+//! Reads an answer within its limits.
+
+use std::pin::{Pin, pin};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Evidence, Shipment};
+use crate::clock::Clock;
+use crate::outcome::Response;
+use crate::retry::Answer;
+
+const CORRELATION_ID: &str = "inin-correlation-id";
+const CORRELATION_ID_CHARS_MAX: usize = 128;
+
+/// What is wanted of an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    bytes_max: usize,
+    keep_headers: bool,
+}
+
+impl Wanted {
+    pub(super) fn of(shipment: &Shipment) -> Self {
+        Self { bytes_max: shipment.response_bytes_max, keep_headers: shipment.keep_headers }
+    }
+}
+
+/// How a body was read.
+enum End {
+    Whole,
+    TooLarge,
+    Cut,
+}
+
+/// Reads the body up to its limits; whether it was read to its end. The status is known here, so that a cut or slow body
+/// doesn't make the outcome unknown.
+pub(super) async fn read<B: Body<Data = Bytes>>(
+    response: hyper::Response<B>,
+    wanted: Wanted,
+    limit: Pin<&mut tokio::time::Sleep>,
+) -> (Answer, bool) {
+    let (head, body) = response.into_parts();
+    let mut bytes = BytesMut::new();
+    let end = tokio::select! {
+        end = read_body(body, wanted.bytes_max, &mut bytes) => end,
+        () = limit => End::Cut,
+    };
+    let is_whole = matches!(end, End::Whole);
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let evidence = Evidence::read(text, &bytes, Clock::epoch_ms_now());
+    let correlation_id = text(CORRELATION_ID).map(|id| id.chars().take(CORRELATION_ID_CHARS_MAX).collect());
+    let headers = if wanted.keep_headers { lower_case(&head.headers) } else { Vec::new() };
+    let status = head.status.as_u16();
+    let response = Response { status, body: bytes.freeze(), truncated: !is_whole, headers, correlation_id };
+    let answer = match end {
+        End::TooLarge => Answer::TooLarge { response, evidence },
+        End::Whole | End::Cut => Answer::Answered { response, evidence },
+    };
+    (answer, is_whole)
+}
+
+/// What has come is in `bytes`, also when the rest comes too late. Copied, since a chunk holds its connection's whole buffer.
+async fn read_body<B: Body<Data = Bytes>>(body: B, bytes_max: usize, bytes: &mut BytesMut) -> End {
+    let mut body = pin!(body);
+    loop {
+        let chunk = match body.frame().await {
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(_)) => return End::Cut,
+            None => return End::Whole,
+        };
+        let fits = chunk.len().min(bytes_max - bytes.len());
+        bytes.extend_from_slice(&chunk[..fits]);
+        if fits < chunk.len() {
+            return End::TooLarge;
+        }
+    }
+}
+
+fn lower_case(headers: &HeaderMap) -> Vec<(String, String)> {
+    let pair = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    headers.iter().map(pair).collect()
+}

@@ -1,0 +1,144 @@
+//! Connections: reqwest makes them, hyper speaks on them, and this keeps them.
+//!
+//! reqwest knows how to connect – names, time limits, TLS and its roots, proxies – but what it does for each request beside
+//! that costs more than the request itself. So a layer around its connector takes every connection away as soon as it is made,
+//! and puts it here; requests go to hyper directly.
+//!
+//! A request takes an idle connection, or has one made. So there are never more of them than requests at a time, and there
+//! are no more requests at a time than `connections.max`.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::clock::{Clock, Timestamp};
+use crate::engine::registry::lock;
+
+/// Idle connections are dropped before the usual load balancer (60 s) drops them under a request.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// A connection, ready for a request or about to be.
+pub(super) type Connection = SendRequest<Full<Bytes>>;
+
+struct Idle {
+    connection: Connection,
+    since: Timestamp,
+    is_new: bool,
+}
+
+/// The idle connections of a client.
+#[derive(Clone)]
+pub(super) struct Connections {
+    idle: Arc<Mutex<VecDeque<Idle>>>,
+    clock: Clock,
+}
+
+impl Connections {
+    pub(super) fn new() -> Self {
+        Self { idle: Arc::default(), clock: Clock::start() }
+    }
+
+    /// The one that was used last, and whether no request has used it; those that were idle for too long end here.
+    pub(super) fn take(&self) -> Option<(Connection, bool)> {
+        let now = self.clock.now();
+        let mut idle = lock(&self.idle);
+        while idle.front().is_some_and(|oldest| now.since(oldest.since) >= IDLE_MAX) {
+            idle.pop_front();
+        }
+        idle.pop_back().map(|idle| (idle.connection, idle.is_new))
+    }
+
+    /// The answer was read to its end.
+    pub(super) fn give_back(&self, connection: Connection) {
+        self.put(connection, false);
+    }
+
+    fn put(&self, connection: Connection, is_new: bool) {
+        if !connection.is_closed() {
+            lock(&self.idle).push_back(Idle { connection, since: self.clock.now(), is_new });
+        }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("idle", &lock(&self.idle).len()).finish()
+    }
+}
+
+/// What the request that asked for a connection is told: there is one, but not for reqwest.
+#[derive(Debug)]
+struct Taken;
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection was taken over")
+    }
+}
+
+impl Error for Taken {}
+
+/// Whether reqwest failed only since its connection lies among the idle ones.
+pub(super) fn is_taken(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<Taken>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The layer's connector.
+#[derive(Clone, Debug)]
+pub(super) struct Taking<S> {
+    connector: S,
+    connections: Connections,
+}
+
+impl<S> Layer<S> for Connections {
+    type Service = Taking<S>;
+
+    fn layer(&self, connector: S) -> Self::Service {
+        Taking { connector, connections: self.clone() }
+    }
+}
+
+impl<S, Target> Service<Target> for Taking<S>
+where
+    S: Service<Target, Error = Failure>,
+    S::Response: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, target: Target) -> Self::Future {
+        let (connect, connections) = (self.connector.call(target), self.connections.clone());
+        Box::pin(async move {
+            let (connection, exchange) = handshake(connect.await?).await?;
+            tokio::spawn(exchange);
+            connections.put(connection, true);
+            Err(Failure::from(Taken))
+        })
+    }
+}

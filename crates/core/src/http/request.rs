@@ -1,0 +1,159 @@
+//! A shipment as a request: built from parts that are checked once, not parsed anew for each.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::http::uri::{PathAndQuery, Uri};
+use hyper::{Method, Request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT as USER_AGENT_NAME,
+};
+
+use super::Shipment;
+
+pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spillway/", env!("CARGO_PKG_VERSION")));
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Ours and the usual ones of a call, so that the map need not grow.
+const HEADERS_EXPECTED: usize = 12;
+
+const IDEMPOTENCY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
+
+/// Where an engine's requests go.
+#[derive(Debug)]
+pub(super) struct Origin {
+    url: Url,
+    /// Of the API URL; before every path.
+    prefix: String,
+    host: HeaderValue,
+}
+
+impl Origin {
+    /// By a URL that the settings have checked.
+    pub(super) fn of(api_url: &str) -> Option<Self> {
+        let url = Url::parse(api_url).ok()?;
+        let host = match url.port() {
+            Some(port) => format!("{}:{port}", url.host_str()?),
+            None => url.host_str()?.to_owned(),
+        };
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        Some(Self { host: host.try_into().ok()?, prefix, url })
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The request for a shipment, with a path alone as its target; an error is one of the caller's own headers or path.
+    pub(super) fn request(
+        &self,
+        shipment: Shipment,
+        token: &HeaderValue,
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        let uri = self.uri(&shipment.path)?;
+        let mut headers = HeaderMap::with_capacity(HEADERS_EXPECTED);
+        headers.append(AUTHORIZATION, token.clone());
+        for (name, value) in &shipment.headers {
+            headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+        }
+        if let Some(id) = shipment.idempotency_key {
+            let safe = Cow::from(utf8_percent_encode(&id, IDEMPOTENCY));
+            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_str(&safe)?);
+        }
+        if shipment.body.is_some() {
+            headers.entry(CONTENT_TYPE).or_insert(JSON);
+        }
+        headers.entry(ACCEPT).or_insert(ANYTHING);
+        headers.entry(USER_AGENT_NAME).or_insert(USER_AGENT);
+        headers.entry(HOST).or_insert_with(|| self.host.clone());
+        let mut request = Request::new(Full::new(shipment.body.unwrap_or_default()));
+        *request.method_mut() = Method::from_bytes(shipment.method.as_bytes()).unwrap_or(Method::POST);
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// The same request as reqwest takes it, with a whole URL.
+    pub(super) fn absolute(&self, request: Request<Full<Bytes>>) -> reqwest::Request {
+        let (parts, body) = request.into_parts();
+        let mut url = self.url.clone();
+        url.set_path(parts.uri.path());
+        url.set_query(parts.uri.query());
+        let mut whole = reqwest::Request::new(parts.method, url);
+        *whole.headers_mut() = parts.headers;
+        *whole.body_mut() = Some(reqwest::Body::wrap(body));
+        whole
+    }
+
+    fn uri(&self, path: &str) -> Result<Uri, hyper::http::Error> {
+        let whole = if is_plain(path) { format!("{}{path}", self.prefix) } else { self.normalised(path) };
+        Ok(PathAndQuery::from_maybe_shared(Bytes::from(whole))?.into())
+    }
+
+    /// As the URL standard has it: dots resolved, what must be encoded encoded.
+    fn normalised(&self, path: &str) -> String {
+        let base = self.url.as_str().trim_end_matches('/');
+        match Url::parse(&format!("{base}{path}")) {
+            Ok(url) => match url.query() {
+                Some(query) => format!("{}?{query}", url.path()),
+                None => url.path().to_owned(),
+            },
+            Err(_) => format!("{}{path}", self.prefix),
+        }
+    }
+}
+
+/// Whether the URL standard would leave the path as it is.
+fn is_plain(path: &str) -> bool {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'~' | b'.' | b'%');
+    let dotted = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'.' | b'%' | b'/');
+    path.starts_with('/') && path.bytes().all(harmless) && !path.as_bytes().windows(2).any(dotted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(api_url: &str, path: &str) -> String {
+        Origin::of(api_url).unwrap().uri(path).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_path_that_is_plain_is_what_the_url_standard_makes_of_it() {
+        for path in ["/a/b", "/a/b%41/c%20d", "/a-b_c~d.e", "/", "/a/"] {
+            assert!(is_plain(path), "{path}");
+            assert_eq!(Url::parse(&format!("http://host{path}")).unwrap().path(), path);
+        }
+    }
+
+    #[test]
+    fn other_paths_are_as_the_url_standard_has_them() {
+        for (path, expected) in [
+            ("/a/../b", "/x/b"),
+            ("/a/%2e%2E/b", "/x/b"),
+            ("/a b?c=d e&f='g'", "/x/a%20b?c=d%20e&f=%27g%27"),
+            ("/a?b#c", "/x/a?b"),
+            ("/ü", "/x/%C3%BC"),
+            ("/a:b@c", "/x/a:b@c"),
+        ] {
+            assert!(!is_plain(path), "{path}");
+            assert_eq!(target("http://host/x", path), expected);
+        }
+    }
+
+    #[test]
+    fn the_host_names_a_port_that_is_not_the_usual() {
+        for (url, host) in [
+            ("http://host", "host"),
+            ("https://host:443/x", "host"),
+            ("http://host:8080", "host:8080"),
+            ("http://[::1]:80/", "[::1]"),
+        ] {
+            assert_eq!(Origin::of(url).unwrap().host, host);
+        }
+    }
+}
