@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::Shipment;
 use crate::message::Ticket;
+use crate::quota::Believed;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
 
 /// What is to be done.
@@ -91,6 +92,13 @@ pub enum Notice {
         problem: String,
         /// Whether it begins.
         open: bool,
+    },
+    /// What is believed of the quota has changed by more than a little.
+    Quota {
+        /// The limits in force.
+        quota: Vec<Believed>,
+        /// Since when.
+        since: Timestamp,
     },
     /// The outbox is empty.
     Empty,

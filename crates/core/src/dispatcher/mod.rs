@@ -94,7 +94,6 @@ pub struct Dispatcher {
     attempts: HashMap<AttemptId, Attempt>,
     attempts_made: AttemptId,
     accepted: u64,
-    started_at: Timestamp,
     opened_at: Timestamp,
     auth_problem: Option<String>,
     /// Listeners know of an outage, and want to know when it ends.
@@ -111,7 +110,10 @@ impl Dispatcher {
     pub fn new(settings: Arc<Settings>, random: Random, now: Timestamp) -> Self {
         Self {
             lanes: Lanes::new(settings.ordering == Ordering::Conversation),
-            quota: Quota::new(&settings.rates, now),
+            quota: match settings.learn {
+                Some(learn) => Quota::learning(learn, now),
+                None => Quota::new(&settings.rates, now),
+            },
             gate: Gate::new(now),
             auth: Auth::new(),
             breaker: Breaker::default(),
@@ -131,7 +133,6 @@ impl Dispatcher {
             attempts: HashMap::new(),
             attempts_made: 0,
             accepted: 0,
-            started_at: now,
             opened_at: now,
             auth_problem: None,
             outage_told: false,
@@ -246,8 +247,8 @@ impl Dispatcher {
                 in_flight: self.attempts.len(),
                 dead_letters: self.letters.len(),
             },
-            rates: self.quota.rates().collect(),
-            rates_since: self.started_at,
+            quota: self.quota.believed(),
+            quota_since: self.quota.since(),
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
             pause: closure_of(true),

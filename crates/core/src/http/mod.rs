@@ -14,7 +14,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Method};
 
 use self::adoption::Adoption;
-pub use self::evidence::{Evidence, Wait, WaitSource};
+pub use self::evidence::{Evidence, QUOTAS_MAX, Told, Wait, WaitSource};
 pub use self::oauth::TokenAnswer;
 use crate::clock::Clock;
 use crate::error::Error;

@@ -1,0 +1,110 @@
+//! The way up where no header names the quota: one request more, now and then, and more of them while that is accepted.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// After so many full windows one request more is tried: with 50 requests a window that is one refusal in 600.
+const WINDOWS_BETWEEN_TRIES_MAX: u32 = 12;
+const WINDOWS_BETWEEN_TRIES_MIN: u32 = 2;
+/// Each step that was accepted makes the next one so much larger, up to half of what there is.
+const STEP_FACTOR: u32 = 4;
+/// Before anything was ever refused, the quota doubles at most so often.
+const DOUBLING_MIN: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub(super) struct Climb {
+    step: u32,
+    windows_between: u32,
+    windows: u32,
+    /// A raise is in force that hasn't been filled and accepted yet.
+    is_trying: bool,
+    /// Nothing has ever been refused.
+    is_first: bool,
+    due_since: Option<Timestamp>,
+    moved_at: Timestamp,
+    /// The limit was reached when so much had been sent.
+    filled: Option<u64>,
+}
+
+impl Climb {
+    /// Before the first refusal: doubling.
+    pub(super) fn first(now: Timestamp) -> Self {
+        Self { is_first: true, ..Self::after_refusal(now) }
+    }
+
+    pub(super) fn after_refusal(now: Timestamp) -> Self {
+        Self {
+            step: 1,
+            windows_between: WINDOWS_BETWEEN_TRIES_MIN,
+            windows: 0,
+            is_trying: false,
+            is_first: false,
+            due_since: None,
+            moved_at: now,
+            filled: None,
+        }
+    }
+
+    /// The limit holds something back.
+    pub(super) fn full(&mut self, sent: u64) {
+        self.filled.get_or_insert(sent);
+    }
+
+    /// Everything up to this was settled, and nothing of it was refused.
+    pub(super) fn settled(&mut self, now: Timestamp, settled: u64, per: Duration) {
+        if self.filled.is_none_or(|filled| filled > settled) || self.due_since.is_some() {
+            return;
+        }
+        self.filled = None;
+        if self.is_trying {
+            self.is_trying = false;
+            self.step = self.step.saturating_mul(STEP_FACTOR);
+            self.windows_between = WINDOWS_BETWEEN_TRIES_MIN;
+            self.due_since = Some(now);
+        } else if self.is_first {
+            self.due_since = Some(now);
+        } else if now.since(self.moved_at) >= per {
+            self.moved_at = now;
+            self.windows += 1;
+            if self.windows >= self.windows_between {
+                self.due_since = Some(now);
+            }
+        }
+    }
+
+    /// The higher limit to try, if it is time: at the start of a window, so that one refusal is all that it costs.
+    pub(super) fn raise(&mut self, now: Timestamp, requests: u32, is_fresh: bool, per: Duration) -> Option<u32> {
+        let due = self.due_since?;
+        let step = if self.is_first {
+            (now.since(self.moved_at) >= DOUBLING_MIN).then_some(requests)?
+        } else {
+            (is_fresh || now.since(due) >= per).then_some(self.step.min(requests / 2).max(1))?
+        };
+        self.due_since = None;
+        self.moved_at = now;
+        self.windows = 0;
+        self.filled = None;
+        self.is_trying = !self.is_first;
+        self.step = step;
+        Some(requests.saturating_add(step))
+    }
+
+    /// A try was refused, or something that had been accepted before.
+    pub(super) fn refused(&mut self, now: Timestamp) {
+        let windows_between = match self.is_trying {
+            true => (self.windows_between * 2).min(WINDOWS_BETWEEN_TRIES_MAX),
+            false => self.windows_between,
+        };
+        *self = Self { windows_between, ..Self::after_refusal(now) };
+    }
+
+    /// What was believed until now is no longer so: look around more often.
+    pub(super) fn fell(&mut self, now: Timestamp) {
+        *self = Self::after_refusal(now);
+    }
+
+    pub(super) fn is_trying(&self) -> bool {
+        self.is_trying
+    }
+}
