@@ -7,6 +7,9 @@ use crate::clock::Timestamp;
 /// After so many full windows one request more is tried: with 50 requests a window that is one refusal in 600.
 const WINDOWS_BETWEEN_TRIES_MAX: u32 = 12;
 const WINDOWS_BETWEEN_TRIES_MIN: u32 = 2;
+/// A server that asks for long pauses makes a try dear: then rarer, so that tries cost at most this share of the time.
+const COST_MAX: f64 = 0.01;
+const WINDOWS_BETWEEN_DEAR_TRIES_MAX: u32 = 100;
 /// Each step that was accepted makes the next one so much larger, up to half of what there is.
 const STEP_FACTOR: u32 = 4;
 /// Before anything was ever refused, the quota doubles at most so often.
@@ -16,6 +19,7 @@ const DOUBLING_MIN: Duration = Duration::from_secs(1);
 pub(super) struct Climb {
     step: u32,
     windows_between: u32,
+    windows_between_max: u32,
     windows: u32,
     /// A raise is in force that hasn't been filled and accepted yet.
     is_trying: bool,
@@ -37,6 +41,7 @@ impl Climb {
         Self {
             step: 1,
             windows_between: WINDOWS_BETWEEN_TRIES_MIN,
+            windows_between_max: WINDOWS_BETWEEN_TRIES_MAX,
             windows: 0,
             is_trying: false,
             is_first: false,
@@ -93,10 +98,18 @@ impl Climb {
     /// A try was refused, or something that had been accepted before.
     pub(super) fn refused(&mut self, now: Timestamp) {
         let windows_between = match self.is_trying {
-            true => (self.windows_between * 2).min(WINDOWS_BETWEEN_TRIES_MAX),
+            true => (self.windows_between * 2).min(self.windows_between_max),
             false => self.windows_between,
         };
-        *self = Self { windows_between, ..Self::after_refusal(now) };
+        let windows_between_max = self.windows_between_max;
+        *self = Self { windows_between, windows_between_max, ..Self::after_refusal(now) };
+    }
+
+    /// A refusal has cost so many windows: the dearer, the rarer.
+    pub(super) fn cost(&mut self, windows: f64) {
+        let worth = (windows / COST_MAX) as u32;
+        self.windows_between_max = worth.clamp(WINDOWS_BETWEEN_TRIES_MAX, WINDOWS_BETWEEN_DEAR_TRIES_MAX);
+        self.windows_between = self.windows_between.min(self.windows_between_max);
     }
 
     /// What was believed until now is no longer so: look around more often.

@@ -32,6 +32,11 @@ pub(super) struct Layer {
     pub(super) climb: Option<Climb>,
     slots: Slots,
     caution: f64,
+    pub(super) widened_at: Timestamp,
+    /// Before this time everything that leaves waits, so that it leaves together.
+    gathers_until: Option<Timestamp>,
+    /// When the slots that a refusal left would have been free, had there been no pause.
+    due_at: Option<Timestamp>,
 }
 
 impl Layer {
@@ -60,6 +65,9 @@ impl Layer {
             },
             slots: Slots::default(),
             caution: 1.0,
+            widened_at: Timestamp::START,
+            gathers_until: None,
+            due_at: None,
         };
         layer.recount(now, trail, travel);
         layer
@@ -86,7 +94,17 @@ impl Layer {
         self.company.as_ref().map_or(self.requests, |company| company.share().min(self.requests))
     }
 
-    pub(super) fn check(&mut self, now: Timestamp, cost: u32, sent: u64) -> Result<(), NotYet> {
+    pub(super) fn check(
+        &mut self,
+        now: Timestamp,
+        cost: u32,
+        sent: u64,
+        travel: &Travel,
+    ) -> Result<(), NotYet> {
+        if let Some(until) = self.gathers_until.filter(|until| *until > now) {
+            return Err(NotYet::Until(until));
+        }
+        self.gathers_until = None;
         let fresh = self.slots.held() <= self.requests as usize / 2;
         if let Some(raised) = self.climb.as_mut().and_then(|climb| climb.raise(now, self.requests, fresh, self.per)) {
             self.requests = raised;
@@ -96,7 +114,14 @@ impl Layer {
             if let Some(climb) = &mut self.climb {
                 climb.full(sent);
             }
-            return Err(not_yet);
+            return Err(match not_yet {
+                NotYet::Until(at) if self.company.is_none() => {
+                    let together = self.slots.last_within(at, travel.gathering());
+                    self.gathers_until = Some(together);
+                    NotYet::Until(together)
+                }
+                other => other,
+            });
         }
         match &mut self.company {
             Some(company) => company.check(now, cost),
@@ -117,6 +142,23 @@ impl Layer {
 
     pub(super) fn release(&mut self, cost: u32) {
         self.slots.release(cost);
+    }
+
+    /// A refusal pauses everything.
+    pub(super) fn paused(&mut self, now: Timestamp) {
+        self.due_at = Some(self.slots.next_free(now, self.limit()).unwrap_or(now));
+    }
+
+    /// The pause is over: what has it cost beyond the time that the slots took anyway?
+    pub(super) fn resumed(&mut self, now: Timestamp) {
+        if let (Some(due), Some(climb)) = (self.due_at.take(), &mut self.climb) {
+            climb.cost(now.since(due).as_secs_f64() / self.per.as_secs_f64());
+        }
+    }
+
+    /// Whether so many requests are about all that it allows.
+    pub(super) fn is_nearly(&self, used: u64) -> bool {
+        used + 2 + u64::from(self.requests / 32) >= u64::from(self.requests)
     }
 
     /// A refusal that the number of requests doesn't explain: their arrivals spread more than was thought.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::NotYet;
 use super::belief::{Belief, Believed, BelievedLayer, Why};
+use super::climb::Climb;
 use super::layer::Layer;
 use super::pacer::Pacer;
 use super::told::{self, Reports};
@@ -22,6 +23,8 @@ use crate::settings::{Learn, Rate};
 const WINDOWS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 /// A window that was refused though less than this share of it was used is not what refused.
 const EXPLAINS_MIN: f64 = 0.5;
+/// A small refusal is put down to arrivals that spread, unless there was one within so many windows.
+const WINDOWS_OF_DOUBT: u32 = 8;
 /// Limits that are believed in at once; the one that was confirmed longest ago goes first.
 pub(super) const LAYERS_MAX: usize = 8;
 /// A limit of headers that others confirm no longer is forgotten after this time.
@@ -49,8 +52,8 @@ pub struct Heard<'a> {
 struct Trial {
     /// The sending of the first request that was refused.
     sent_at: Timestamp,
-    /// Every quota that the headers name had something left.
-    is_hidden: bool,
+    /// Headers say which quota was spent.
+    is_named: bool,
 }
 
 #[derive(Debug)]
@@ -95,7 +98,7 @@ impl Learner {
         let mut latest = self.ceiling.check(now, cost);
         let sent = self.trail.sent();
         for layer in &mut self.layers {
-            latest = later(latest, layer.check(now, cost, sent));
+            latest = later(latest, layer.check(now, cost, sent, &self.travel));
         }
         latest?;
         match &mut self.ramp {
@@ -115,7 +118,7 @@ impl Learner {
 
     pub(super) fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
         let Heard { sent_at, cost, refused, evidence } = heard;
-        self.has_heard |= evidence.is_some();
+        let is_first = evidence.is_some() && !self.has_heard;
         let fate = if refused { Fate::Refused } else { Fate::Counted };
         let trip = self.trail.settle(now, sent_at, cost, fate);
         // Only the ceiling holds, too, for what the server didn't want: it is on what is sent.
@@ -132,11 +135,15 @@ impl Learner {
         if let Some(evidence) = evidence {
             self.read(now, sent_at, evidence);
         }
+        if is_first {
+            self.has_heard = true;
+            self.restart(now);
+        }
         if refused {
-            let is_hidden = self.reports.has_left(evidence);
-            let trial = self.trial.get_or_insert(Trial { sent_at, is_hidden });
+            let is_named = Reports::names_spent(evidence);
+            let trial = self.trial.get_or_insert(Trial { sent_at, is_named });
             trial.sent_at = trial.sent_at.min(sent_at);
-            trial.is_hidden &= is_hidden;
+            trial.is_named |= is_named;
         }
         self.conclude(now);
     }
@@ -150,6 +157,9 @@ impl Learner {
 
     pub(super) fn restart(&mut self, now: Timestamp) {
         self.layers.iter_mut().filter_map(|layer| layer.company.as_mut()).for_each(|company| company.restart(now));
+        for layer in &mut self.layers {
+            layer.resumed(now);
+        }
         let Some(tightest) = self.layers.iter().min_by_key(|layer| layer.per) else { return };
         let longest = tightest.per / 4;
         let span = (self.travel.mean() * RAMP_ROUND_TRIPS).clamp(longest / 16, longest);
@@ -164,6 +174,7 @@ impl Learner {
         if self.trail.on_the_wire() == 0 {
             if let Some(trial) = self.trial.take() {
                 self.judge(now, trial);
+                self.layers.iter_mut().for_each(|layer| layer.paused(now));
             }
         }
         if self.trial.is_none() {
@@ -183,11 +194,16 @@ impl Learner {
     }
 
     fn judge(&mut self, now: Timestamp, trial: Trial) {
-        let named = self.layers.iter().any(|layer| layer.why == Why::Headers);
-        if named && !trial.is_hidden {
-            return self.judge_named(now, trial);
-        }
         let used = |layer: &Layer, trail: &Trail| trail.counted(trial.sent_at.before(layer.per));
+        let spent = |layer: &&mut Layer| {
+            layer.why == Why::Headers && layer.is_nearly(used(layer, &self.trail))
+        };
+        if trial.is_named {
+            return self.judge_named(now, trial);
+        } else if let Some(spent) = self.layers.iter_mut().find(spent) {
+            // The server didn't say so, but one that it had named is spent.
+            return spent.widen();
+        }
         let fullness = |layer: &Layer, trail: &Trail| used(layer, trail) as f64 / f64::from(layer.requests);
         let learned = |layer: &Layer| layer.why == Why::Refusals;
         let trail = &self.trail;
@@ -243,11 +259,15 @@ impl Learner {
         let layer = &mut self.layers[index];
         layer.confirmed_at = now;
         let used = u32::try_from(used).unwrap_or(u32::MAX).max(1);
-        let short = layer.requests.saturating_sub(used);
-        let is_trying = layer.climb.as_ref().is_some_and(super::climb::Climb::is_trying);
+        let mut short = layer.requests.saturating_sub(used);
+        let is_trying = layer.climb.as_ref().is_some_and(Climb::is_trying);
         if short == 0 || (!is_trying && short <= 1 + layer.requests / 50) {
-            // The number is right; they came too early.
+            // The number may be right: then they came too early. The next time it isn't.
+            if now.since(layer.widened_at) > layer.per * WINDOWS_OF_DOUBT {
+                short = 0;
+            }
             layer.widen();
+            layer.widened_at = now;
         }
         if let Some(climb) = &mut layer.climb {
             if is_trying || explains { climb.refused(now) } else { climb.fell(now) }
@@ -267,9 +287,10 @@ impl Learner {
             // What was under way when the quota changed.
             return;
         }
+        let is_nearly = layer.is_nearly(used);
         match &mut layer.company {
             Some(company) => company.refused(),
-            None if used + 2 + u64::from(layer.requests / 32) >= u64::from(layer.requests) => layer.widen(),
+            None if is_nearly => layer.widen(),
             None => layer.company = Some(super::company::Company::new(now, used, layer.per)),
         }
     }

@@ -70,6 +70,12 @@ impl Slots {
         self.cooling.get(self.cooled(now)).map(|free| (*free).max(now.after(grain)))
     }
 
+    /// The last moment within `span` of `at` at which a slot is free again.
+    pub(super) fn last_within(&self, at: Timestamp, span: Duration) -> Timestamp {
+        let behind = self.cooling.partition_point(|free| *free <= at.after(span));
+        behind.checked_sub(1).and_then(|index| self.cooling.get(index)).map_or(at, |free| at.max(*free))
+    }
+
     /// When the held slots are free, those of answered requests alone.
     pub(super) fn cooling(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
         self.cooling.iter().copied().filter(move |free| *free > now)

@@ -16,35 +16,22 @@ pub(super) const WINDOW_MAX: Duration = Duration::from_secs(86_400);
 const WINDOW_MIN: Duration = Duration::from_millis(1);
 /// Lengths of windows in use; a reset time lies below the one that it belongs to.
 const USUAL_SECONDS: [u64; 4] = [1, 60, 3_600, 86_400];
-const ALL_SECONDS: [u64; 15] = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 86_400];
 /// Resets of 61 seconds have been seen of windows of a minute.
 const SLACK: Duration = Duration::from_millis(1_500);
 /// So much more used than is ours is others' use, not an error of ours.
 const FOREIGN_MIN: u64 = 2;
-
-/// The longest reset since a moment, and the least that was left meanwhile.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    per: Duration,
-    since: Timestamp,
-    longest: Duration,
-    least: u64,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     /// What the last answer had left of each quota: its requests, and the rest.
     left: Vec<(u64, u64)>,
     left_at: Option<Timestamp>,
-    span: Option<Span>,
 }
 
 impl Reports {
-    /// Whether the headers of a refusal say that there is something left of everything that they name.
-    pub(super) fn has_left(&self, evidence: Option<&Evidence>) -> bool {
-        evidence.is_some_and(|evidence| {
-            evidence.told().count() > 0 && evidence.told().all(|told| told.remaining.is_some_and(|left| left > 0))
-        })
+    /// Whether the headers of a refusal say which quota is spent.
+    pub(super) fn names_spent(evidence: Option<&Evidence>) -> bool {
+        evidence.is_some_and(|evidence| evidence.told().any(|told| told.remaining == Some(0)))
     }
 
     /// The limit that had the least left by the newest answer.
@@ -76,7 +63,7 @@ impl Reports {
         let index = match self.find(limit, told, layers) {
             Some(index) => index,
             None => {
-                let per = told.per.or_else(|| told.reset.map(|reset| usual(reset, &USUAL_SECONDS)));
+                let per = told.per.or_else(|| told.reset.map(|reset| usual(reset)));
                 let per = per.unwrap_or(Duration::from_secs(60)).clamp(WINDOW_MIN, WINDOW_MAX);
                 make_room(layers);
                 layers.push(Layer::new(now, (limit, per), Why::Headers, trail, travel));
@@ -96,7 +83,11 @@ impl Reports {
             layer.set(now, limit);
             layer.company = None;
         }
-        self.measure(now, told, layer, trail, travel);
+        if let (None, Some(reset)) = (told.per, told.reset.filter(|reset| *reset > layer.per + SLACK)) {
+            // A reset is never longer than its window.
+            layer.per = usual(reset);
+            layer.recount(now, trail, travel);
+        }
         if let Some(left) = told.remaining {
             count_others(now, sent_at, left, layer, trail);
         }
@@ -111,43 +102,15 @@ impl Reports {
         }
         let named = |layer: &Layer| layer.why == Why::Headers;
         of(&|layer| named(layer) && layer.requests == limit).or_else(|| {
-            let per = told.reset.map_or(Duration::from_secs(60), |reset| usual(reset, &USUAL_SECONDS));
+            let per = told.reset.map_or(Duration::from_secs(60), |reset| usual(reset));
             of(&|layer| layer.per == per).or_else(|| of(&|layer| named(layer) && told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per)))
         })
-    }
-
-    /// The window's length, where no header names it: a reset is never longer, and the longest of them is the window.
-    fn measure(&mut self, now: Timestamp, told: &Told, layer: &mut Layer, trail: &Trail, travel: &Travel) {
-        let (None, Some(reset)) = (told.per, told.reset) else { return };
-        if reset > layer.per + SLACK {
-            layer.per = usual(reset, &ALL_SECONDS);
-            layer.recount(now, trail, travel);
-            self.span = None;
-            return;
-        }
-        let fresh = Span { per: layer.per, since: now, longest: reset, least: u64::MAX };
-        let span = self.span.get_or_insert(fresh);
-        if span.per != layer.per {
-            *span = fresh;
-        }
-        span.longest = span.longest.max(reset);
-        span.least = span.least.min(told.remaining.unwrap_or(u64::MAX));
-        // A bucket that was never half empty, or a window that nobody looked at when it began, says nothing.
-        let is_telling = span.least < u64::from(layer.requests / 2) && now.since(span.since) > layer.per * 2;
-        if is_telling {
-            let per = usual(span.longest, &ALL_SECONDS);
-            *span = fresh;
-            if per < layer.per {
-                layer.per = per;
-                layer.recount(now, trail, travel);
-            }
-        }
     }
 }
 
 /// The shortest of these lengths that a reset can belong to.
-fn usual(reset: Duration, lengths: &[u64]) -> Duration {
-    let fits = lengths.iter().map(|seconds| Duration::from_secs(*seconds)).find(|per| {
+fn usual(reset: Duration) -> Duration {
+    let fits = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).find(|per| {
         let slack = if *per > Duration::from_secs(1) { SLACK } else { Duration::ZERO };
         reset <= *per + slack
     });
