@@ -7,6 +7,9 @@ use crate::clock::Timestamp;
 /// After so many full windows one request more is tried: with 50 requests a window that is one refusal in 600.
 const WINDOWS_BETWEEN_TRIES_MAX: u32 = 12;
 const WINDOWS_BETWEEN_TRIES_MIN: u32 = 2;
+/// Tries may be refused to this share of the requests.
+const REFUSED_MAX: f64 = 0.0015;
+const HIGH_KEPT: Duration = Duration::from_secs(600);
 /// A server that asks for long pauses makes a try dear: then rarer, so that tries cost at most this share of the time.
 const COST_MAX: f64 = 0.01;
 const WINDOWS_BETWEEN_DEAR_TRIES_MAX: u32 = 100;
@@ -26,6 +29,8 @@ pub(super) struct Climb {
     /// Nothing has ever been refused.
     is_first: bool,
     due_since: Option<Timestamp>,
+    /// The highest that held lately, and when: what fell may come back.
+    high: (u32, Timestamp),
     moved_at: Timestamp,
     /// The limit was reached when so much had been sent.
     filled: Option<u64>,
@@ -46,9 +51,18 @@ impl Climb {
             is_trying: false,
             is_first: false,
             due_since: None,
+            high: (0, now),
             moved_at: now,
             filled: None,
         }
+    }
+
+    /// So many full windows lie between two tries. A try costs a refusal, and of few requests that is a large part.
+    fn rest(&self, now: Timestamp, requests: u32) -> u32 {
+        let (high, at) = self.high;
+        let may_come_back = requests < high / 2 && now.since(at) < HIGH_KEPT;
+        let rare = ((1.0 / REFUSED_MAX) as u32 / requests.max(1)).min(WINDOWS_BETWEEN_DEAR_TRIES_MAX);
+        self.windows_between.min(if may_come_back { self.windows_between_max } else { self.windows_between_max.max(rare) })
     }
 
     /// The limit holds something back.
@@ -57,11 +71,14 @@ impl Climb {
     }
 
     /// Everything up to this was settled, and nothing of it was refused.
-    pub(super) fn settled(&mut self, now: Timestamp, settled: u64, per: Duration) {
+    pub(super) fn settled(&mut self, now: Timestamp, settled: u64, requests: u32, per: Duration) {
         if self.filled.is_none_or(|filled| filled > settled) || self.due_since.is_some() {
             return;
         }
         self.filled = None;
+        if requests >= self.high.0 || now.since(self.high.1) >= HIGH_KEPT {
+            self.high = (requests, now);
+        }
         if self.is_trying {
             self.is_trying = false;
             self.step = self.step.saturating_mul(STEP_FACTOR);
@@ -72,7 +89,7 @@ impl Climb {
         } else if now.since(self.moved_at) >= per {
             self.moved_at = now;
             self.windows += 1;
-            if self.windows >= self.windows_between {
+            if self.windows >= self.rest(now, requests) {
                 self.due_since = Some(now);
             }
         }
@@ -98,23 +115,22 @@ impl Climb {
     /// A try was refused, or something that had been accepted before.
     pub(super) fn refused(&mut self, now: Timestamp) {
         let windows_between = match self.is_trying {
-            true => (self.windows_between * 2).min(self.windows_between_max),
+            true => (self.windows_between * 2).min(WINDOWS_BETWEEN_DEAR_TRIES_MAX),
             false => self.windows_between,
         };
-        let windows_between_max = self.windows_between_max;
-        *self = Self { windows_between, windows_between_max, ..Self::after_refusal(now) };
+        let (windows_between_max, high) = (self.windows_between_max, self.high);
+        *self = Self { windows_between, windows_between_max, high, ..Self::after_refusal(now) };
     }
 
     /// A refusal has cost so many windows: the dearer, the rarer.
     pub(super) fn cost(&mut self, windows: f64) {
         let worth = (windows / COST_MAX) as u32;
         self.windows_between_max = worth.clamp(WINDOWS_BETWEEN_TRIES_MAX, WINDOWS_BETWEEN_DEAR_TRIES_MAX);
-        self.windows_between = self.windows_between.min(self.windows_between_max);
     }
 
     /// What was believed until now is no longer so: look around more often.
     pub(super) fn fell(&mut self, now: Timestamp) {
-        *self = Self::after_refusal(now);
+        *self = Self { windows_between_max: self.windows_between_max, high: self.high, ..Self::after_refusal(now) };
     }
 
     pub(super) fn is_trying(&self) -> bool {

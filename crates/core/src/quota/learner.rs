@@ -180,9 +180,9 @@ impl Learner {
         if self.trial.is_none() {
             let settled = self.trail.settled();
             for layer in &mut self.layers {
-                let per = layer.per;
+                let (requests, per) = (layer.requests, layer.per);
                 if let Some(climb) = &mut layer.climb {
-                    climb.settled(now, settled, per);
+                    climb.settled(now, settled, requests, per);
                 }
             }
         }
@@ -194,7 +194,8 @@ impl Learner {
     }
 
     fn judge(&mut self, now: Timestamp, trial: Trial) {
-        let used = |layer: &Layer, trail: &Trail| trail.counted(trial.sent_at.before(layer.per));
+        let until = trial.sent_at.after(self.travel.gathering());
+        let used = |layer: &Layer, trail: &Trail| trail.counted(trial.sent_at.before(layer.per), until);
         let spent = |layer: &&mut Layer| {
             layer.why == Why::Headers && layer.is_nearly(used(layer, &self.trail))
         };
@@ -223,11 +224,16 @@ impl Learner {
         self.lower(now, index, used, explains);
     }
 
+    /// What the server had accepted of a window when it refused: all that was sent up to then, or with it.
+    fn used(&self, trial: Trial, per: Duration) -> u64 {
+        self.trail.counted(trial.sent_at.before(per), trial.sent_at.after(self.travel.gathering()))
+    }
+
     /// Which of the usual windows is it? The shortest that isn't known to have something left.
     fn infer(&mut self, now: Timestamp, trial: Trial) {
         let known = |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per);
         let found = WINDOWS.into_iter().filter(|per| !known(*per, &self.layers)).find_map(|per| {
-            let used = self.trail.counted(trial.sent_at.before(per));
+            let used = self.used(trial, per);
             (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
         });
         if let Some(limit) = found {
@@ -243,7 +249,7 @@ impl Learner {
         let known = self.layers.iter().filter(|layer| layer.why == Why::Refusals).map(|layer| layer.per).max();
         let longer = WINDOWS.into_iter().filter(|per| known.is_some_and(|known| *per > known));
         let found = longer.into_iter().find_map(|per| {
-            let used = self.trail.counted(trial.sent_at.before(per));
+            let used = self.used(trial, per);
             (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
         });
         let Some(limit) = found else { return false };
@@ -281,8 +287,8 @@ impl Learner {
     /// Headers name the quota, and none is left of it.
     fn judge_named(&mut self, now: Timestamp, trial: Trial) {
         let Some(index) = self.reports.tightest(&self.layers) else { return };
+        let used = self.used(trial, self.layers[index].per);
         let layer = &mut self.layers[index];
-        let used = self.trail.counted(trial.sent_at.before(layer.per));
         if now.since(layer.changed_at) < layer.per {
             // What was under way when the quota changed.
             return;

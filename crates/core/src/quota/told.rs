@@ -16,8 +16,8 @@ pub(super) const WINDOW_MAX: Duration = Duration::from_secs(86_400);
 const WINDOW_MIN: Duration = Duration::from_millis(1);
 /// Lengths of windows in use; a reset time lies below the one that it belongs to.
 const USUAL_SECONDS: [u64; 4] = [1, 60, 3_600, 86_400];
-/// Resets of 61 seconds have been seen of windows of a minute.
-const SLACK: Duration = Duration::from_millis(1_500);
+/// Resets of 61 seconds have been seen of windows of a minute; and a Unix time is cut to seconds once more.
+const SLACK: Duration = Duration::from_secs(1);
 /// So much more used than is ours is others' use, not an error of ours.
 const FOREIGN_MIN: u64 = 2;
 
@@ -111,8 +111,7 @@ impl Reports {
 /// The shortest of these lengths that a reset can belong to.
 fn usual(reset: Duration) -> Duration {
     let fits = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).find(|per| {
-        let slack = if *per > Duration::from_secs(1) { SLACK } else { Duration::ZERO };
-        reset <= *per + slack
+        reset <= *per + SLACK
     });
     fits.unwrap_or(WINDOW_MAX)
 }

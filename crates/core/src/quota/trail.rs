@@ -112,10 +112,11 @@ impl Trail {
         self.trips.get(self.settled).map_or(self.sent, |trip| trip.before)
     }
 
-    /// What the server has counted of what was sent after `since`.
-    pub(super) fn counted(&self, since: Timestamp) -> u64 {
+    /// What the server has counted of what was sent after `since`, and not after `until`.
+    pub(super) fn counted(&self, since: Timestamp, until: Timestamp) -> u64 {
         let start = self.trips.partition_point(|trip| trip.sent_at <= since);
-        self.trips.range(start..).filter(|trip| trip.fate == Fate::Counted).map(|trip| u64::from(trip.cost)).sum()
+        let end = self.trips.partition_point(|trip| trip.sent_at <= until).max(start);
+        self.trips.range(start..end).filter(|trip| trip.fate == Fate::Counted).map(|trip| u64::from(trip.cost)).sum()
     }
 
     /// Cost of what was sent within `span` of a moment, to either side.
