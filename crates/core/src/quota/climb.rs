@@ -11,10 +11,12 @@ const WINDOWS_BETWEEN_TRIES_MIN: u32 = 2;
 const REFUSED_MAX: f64 = 0.0015;
 const HIGH_KEPT: Duration = Duration::from_secs(600);
 /// A server that asks for long pauses makes a try dear: then rarer, so that tries cost at most this share of the time.
-const COST_MAX: f64 = 0.01;
+const COST_MAX: f64 = 0.015;
 const WINDOWS_BETWEEN_DEAR_TRIES_MAX: u32 = 100;
 /// Each step that was accepted makes the next one so much larger, up to half of what there is.
-const STEP_FACTOR: u32 = 4;
+const STEP_FACTOR: u32 = 2;
+/// Slots of a bunch come back a little earlier or later than a window after each other.
+const WHOLE_WINDOW: f64 = 0.9;
 /// Before anything was ever refused, the quota doubles at most so often.
 const DOUBLING_MIN: Duration = Duration::from_secs(1);
 
@@ -26,6 +28,9 @@ pub(super) struct Climb {
     windows: u32,
     /// A raise is in force that hasn't been filled and accepted yet.
     is_trying: bool,
+    /// What held before it.
+    base: u32,
+    has_filled: bool,
     /// Nothing has ever been refused.
     is_first: bool,
     due_since: Option<Timestamp>,
@@ -49,6 +54,8 @@ impl Climb {
             windows_between_max: WINDOWS_BETWEEN_TRIES_MAX,
             windows: 0,
             is_trying: false,
+            base: 0,
+            has_filled: false,
             is_first: false,
             due_since: None,
             high: (0, now),
@@ -72,7 +79,7 @@ impl Climb {
 
     /// Everything up to this was settled, and nothing of it was refused.
     pub(super) fn settled(&mut self, now: Timestamp, settled: u64, requests: u32, per: Duration) {
-        if self.filled.is_none_or(|filled| filled > settled) || self.due_since.is_some() {
+        if self.filled.is_none_or(|filled| filled > settled) || self.due_since.is_some() || self.has_filled {
             return;
         }
         self.filled = None;
@@ -80,10 +87,8 @@ impl Climb {
             self.high = (requests, now);
         }
         if self.is_trying {
-            self.is_trying = false;
-            self.step = self.step.saturating_mul(STEP_FACTOR);
-            self.windows_between = WINDOWS_BETWEEN_TRIES_MIN;
-            self.due_since = Some(now);
+            // All of the try has been accepted, if it has had a window's time for it.
+            self.has_filled = true;
         } else if self.is_first {
             self.due_since = Some(now);
         } else if now.since(self.moved_at) >= per {
@@ -97,6 +102,12 @@ impl Climb {
 
     /// The higher limit to try, if it is time: at the start of a window, so that one refusal is all that it costs.
     pub(super) fn raise(&mut self, now: Timestamp, requests: u32, is_fresh: bool, per: Duration) -> Option<u32> {
+        if self.has_filled && now.since(self.moved_at) >= per.mul_f64(WHOLE_WINDOW) {
+            (self.is_trying, self.has_filled) = (false, false);
+            self.step = self.step.saturating_mul(STEP_FACTOR);
+            self.windows_between = WINDOWS_BETWEEN_TRIES_MIN;
+            self.due_since = Some(now);
+        }
         let due = self.due_since?;
         let step = if self.is_first {
             (now.since(self.moved_at) >= DOUBLING_MIN).then_some(requests)?
@@ -108,16 +119,14 @@ impl Climb {
         self.windows = 0;
         self.filled = None;
         self.is_trying = !self.is_first;
+        self.base = requests;
         self.step = step;
         Some(requests.saturating_add(step))
     }
 
     /// A try was refused, or something that had been accepted before.
     pub(super) fn refused(&mut self, now: Timestamp) {
-        let windows_between = match self.is_trying {
-            true => (self.windows_between * 2).min(WINDOWS_BETWEEN_DEAR_TRIES_MAX),
-            false => self.windows_between,
-        };
+        let windows_between = (self.windows_between * 2).min(WINDOWS_BETWEEN_DEAR_TRIES_MAX);
         let (windows_between_max, high) = (self.windows_between_max, self.high);
         *self = Self { windows_between, windows_between_max, high, ..Self::after_refusal(now) };
     }
@@ -133,7 +142,8 @@ impl Climb {
         *self = Self { windows_between_max: self.windows_between_max, high: self.high, ..Self::after_refusal(now) };
     }
 
-    pub(super) fn is_trying(&self) -> bool {
-        self.is_trying
+    /// What held before the try that is being made.
+    pub(super) fn base(&self) -> Option<u32> {
+        self.is_trying.then_some(self.base)
     }
 }

@@ -12,7 +12,7 @@ use super::travel::Travel;
 use crate::clock::Timestamp;
 
 /// How far the rest of a slot is widened at most: by then it is a window after the answer.
-const CAUTION_MAX: f64 = 16.0;
+const CAUTION_MAX: f64 = 4.0;
 
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -32,7 +32,6 @@ pub(super) struct Layer {
     pub(super) climb: Option<Climb>,
     slots: Slots,
     caution: f64,
-    pub(super) widened_at: Timestamp,
     /// Before this time everything that leaves waits, so that it leaves together.
     gathers_until: Option<Timestamp>,
     /// When the slots that a refusal left would have been free, had there been no pause.
@@ -65,7 +64,6 @@ impl Layer {
             },
             slots: Slots::default(),
             caution: 1.0,
-            widened_at: Timestamp::START,
             gathers_until: None,
             due_at: None,
         };

@@ -23,8 +23,6 @@ use crate::settings::{Learn, Rate};
 const WINDOWS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 /// A window that was refused though less than this share of it was used is not what refused.
 const EXPLAINS_MIN: f64 = 0.5;
-/// A small refusal is put down to arrivals that spread, unless there was one within so many windows.
-const WINDOWS_OF_DOUBT: u32 = 8;
 /// Limits that are believed in at once; the one that was confirmed longest ago goes first.
 pub(super) const LAYERS_MAX: usize = 8;
 /// A limit of headers that others confirm no longer is forgotten after this time.
@@ -265,23 +263,12 @@ impl Learner {
         let layer = &mut self.layers[index];
         layer.confirmed_at = now;
         let used = u32::try_from(used).unwrap_or(u32::MAX).max(1);
-        let mut short = layer.requests.saturating_sub(used);
-        let is_trying = layer.climb.as_ref().is_some_and(Climb::is_trying);
-        if short == 0 || (!is_trying && short <= 1 + layer.requests / 50) {
-            // The number may be right: then they came too early. The next time it isn't.
-            if now.since(layer.widened_at) > layer.per * WINDOWS_OF_DOUBT {
-                short = 0;
-            }
-            layer.widen();
-            layer.widened_at = now;
-        }
+        let base = layer.climb.as_ref().and_then(Climb::base).unwrap_or(layer.requests - 1).max(1);
         if let Some(climb) = &mut layer.climb {
-            if is_trying || explains { climb.refused(now) } else { climb.fell(now) }
+            if explains { climb.refused(now) } else { climb.fell(now) }
         }
-        if short > 0 {
-            layer.before = layer.requests;
-            layer.set(now, used);
-        }
+        layer.before = layer.requests;
+        layer.set(now, used.min(base));
     }
 
     /// Headers name the quota, and none is left of it.

@@ -48,6 +48,8 @@ impl Travel {
         let by_answer = trip.settled_at.after(per + GUARD);
         let near = trail.near(trip.sent_at, self.mean()).max(1) as f64;
         let rest = Duration::from_secs_f64(self.steady * SPREADS * caution / near.sqrt()) + GUARD;
-        by_answer.min(trip.sent_at.after(per + rest))
+        let by_sending = trip.sent_at.after(per + rest);
+        // A bunch stays together; a slot for itself is free when its answer says so.
+        if rest < self.mean() + self.gathering() { by_sending } else { by_answer.min(by_sending) }
     }
 }
