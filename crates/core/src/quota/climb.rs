@@ -15,6 +15,7 @@ const COST_MAX: f64 = 0.015;
 const WINDOWS_BETWEEN_DEAR_TRIES_MAX: u32 = 100;
 /// Each step that was accepted makes the next one so much larger, up to half of what there is.
 const STEP_FACTOR: u32 = 2;
+const STEP_OF_NEWS: u32 = 8;
 /// Slots of a bunch come back a little earlier or later than a window after each other.
 const WHOLE_WINDOW: f64 = 0.9;
 /// Before anything was ever refused, the quota doubles at most so often.
@@ -104,8 +105,11 @@ impl Climb {
     pub(super) fn raise(&mut self, now: Timestamp, requests: u32, is_fresh: bool, per: Duration) -> Option<u32> {
         if self.has_filled && now.since(self.moved_at) >= per.mul_f64(WHOLE_WINDOW) {
             (self.is_trying, self.has_filled) = (false, false);
+            if self.step >= requests / STEP_OF_NEWS {
+                // More than chance, or a bucket's store, can have let pass: the quota is another.
+                self.windows_between = WINDOWS_BETWEEN_TRIES_MIN;
+            }
             self.step = self.step.saturating_mul(STEP_FACTOR);
-            self.windows_between = WINDOWS_BETWEEN_TRIES_MIN;
             self.due_since = Some(now);
         }
         let due = self.due_since?;
