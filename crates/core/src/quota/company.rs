@@ -13,6 +13,8 @@ use crate::settings::Rate;
 
 /// After so many windows without a sign of others, they are gone. A window of a minute needs fewer.
 const QUIET_WINDOWS: u32 = 10;
+/// What was refused is tried again after so many windows.
+const WINDOWS_BEFORE_MORE: u32 = 60;
 const QUIET_MIN: Duration = Duration::from_secs(10);
 const QUIET_MAX: Duration = Duration::from_secs(180);
 
@@ -24,7 +26,10 @@ pub(super) struct Company {
     since: Timestamp,
     /// The least that was left for anybody in this window.
     least: Option<u64>,
-    refused: bool,
+    /// Ours had been accepted of the window in which one was refused.
+    refused: Option<u64>,
+    /// What was too much, and when: it isn't tried again at once.
+    too_much: (f64, Timestamp),
     seen_at: Timestamp,
     /// Nothing is left by the newest report: a look at it again after this time.
     spent_until: Option<Timestamp>,
@@ -38,7 +43,8 @@ impl Company {
             pace: pace(share, per, now),
             since: now,
             least: None,
-            refused: false,
+            refused: None,
+            too_much: (f64::INFINITY, now),
             seen_at: now,
             spent_until: None,
         }
@@ -63,8 +69,8 @@ impl Company {
         self.seen_at = now;
     }
 
-    pub(super) fn refused(&mut self) {
-        self.refused = true;
+    pub(super) fn refused(&mut self, used: u64) {
+        self.refused = Some(used);
     }
 
     /// `left` as the server said; `uncounted`: what it may not have counted yet.
@@ -82,12 +88,17 @@ impl Company {
         }
         let margin = f64::from((requests / 64).max(1));
         let full = f64::from(requests);
-        if std::mem::take(&mut self.refused) {
-            self.share = (self.share * 0.95 - 1.0).max(1.0);
+        if let Some(used) = self.refused.take() {
+            self.too_much = (self.share, now);
+            self.share = (self.share * 0.97 - 1.0).min(used as f64).max(1.0);
         } else if let Some(least) = self.least {
             let over = least as f64 - margin;
-            let gain = if over < 0.0 { 1.0 } else { 0.5 };
-            self.share = (self.share + (over * gain).min(full / 4.0)).clamp(1.0, full);
+            let gain = if over < 0.0 { 0.5 } else { 0.25 };
+            let (too_much, at) = self.too_much;
+            let most = if now.since(at) < per * WINDOWS_BEFORE_MORE { (too_much - 2.0).max(1.0) } else { full };
+            // Much is left: others have gone, and what was too much with them is not without.
+            let most = if over > full / 8.0 { full } else { most };
+            self.share = (self.share + (over * gain).min(full / 4.0)).clamp(1.0, most);
         }
         self.since = now;
         self.least = None;

@@ -13,6 +13,9 @@ use crate::clock::Timestamp;
 
 /// How far the rest of a slot is widened at most: by then it is a window after the answer.
 const CAUTION_MAX: f64 = 4.0;
+const WIDENING: f64 = 1.2;
+/// And it is widened for so many windows.
+const WINDOWS_OF_CAUTION: u32 = 200;
 
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -32,6 +35,7 @@ pub(super) struct Layer {
     pub(super) climb: Option<Climb>,
     slots: Slots,
     caution: f64,
+    widened_at: Timestamp,
     /// Before this time everything that leaves waits, so that it leaves together.
     gathers_until: Option<Timestamp>,
     /// When the slots that a refusal left would have been free, had there been no pause.
@@ -64,6 +68,7 @@ impl Layer {
             },
             slots: Slots::default(),
             caution: 1.0,
+            widened_at: now,
             gathers_until: None,
             due_at: None,
         };
@@ -135,6 +140,9 @@ impl Layer {
     }
 
     pub(super) fn counted(&mut self, trip: &Trip, trail: &Trail, travel: &Travel) {
+        if self.caution > 1.0 && trip.settled_at.since(self.widened_at) > self.per * WINDOWS_OF_CAUTION {
+            (self.caution, self.widened_at) = ((self.caution / WIDENING).max(1.0), trip.settled_at);
+        }
         self.slots.cool(travel.free_at(trip, trail, self.per, self.caution), trip.cost);
     }
 
@@ -160,8 +168,8 @@ impl Layer {
     }
 
     /// A refusal that the number of requests doesn't explain: their arrivals spread more than was thought.
-    pub(super) fn widen(&mut self) {
-        self.caution = (self.caution * 1.3).min(CAUTION_MAX);
+    pub(super) fn widen(&mut self, now: Timestamp) {
+        (self.caution, self.widened_at) = ((self.caution * WIDENING).min(CAUTION_MAX), now);
     }
 
     /// Another number of requests. Never zero.

@@ -201,7 +201,7 @@ impl Learner {
             return self.judge_named(now, trial);
         } else if let Some(spent) = self.layers.iter_mut().find(spent) {
             // The server didn't say so, but one that it had named is spent.
-            return spent.widen();
+            return spent.widen(now);
         }
         let fullness = |layer: &Layer, trail: &Trail| used(layer, trail) as f64 / f64::from(layer.requests);
         let learned = |layer: &Layer| layer.why == Why::Refusals;
@@ -282,8 +282,8 @@ impl Learner {
         }
         let is_nearly = layer.is_nearly(used);
         match &mut layer.company {
-            Some(company) => company.refused(),
-            None if is_nearly => layer.widen(),
+            Some(company) => company.refused(used),
+            None if is_nearly => layer.widen(now),
             None => layer.company = Some(super::company::Company::new(now, used, layer.per)),
         }
     }

@@ -7,7 +7,7 @@ use super::row::{Choice, Row};
 
 fn case(choice: &mut Choice, per_ms: u64, latency_ms: (u64, u64), headers: &str) -> Case {
     let algorithm = choice.of(&ALGORITHMS);
-    let requests = choice.draw.range(50, 150);
+    let requests = choice.draw.range(80, 120);
     let mut case = Case::new(requests, per_ms, algorithm, latency_ms).with("headers", headers);
     case.rate_limit = json!({ "requests": requests, "perMs": per_ms });
     case

@@ -10,7 +10,7 @@ const STARTS: [Option<f64>; 3] = [None, Some(5.0), Some(0.2)];
 
 fn case(choice: &mut Choice, per_ms: u64, latency_ms: (u64, u64), most: u64) -> Case {
     let (algorithm, headers, start) = (choice.of(&ALGORITHMS), choice.of(&FAMILIES), choice.of(&STARTS));
-    let requests = choice.draw.range(50, most);
+    let requests = choice.draw.range(80, most);
     let forms = ["right", "zero", "date", "past", "negative", "garbage", "missing"];
     let case = Case::new(requests, per_ms, algorithm, latency_ms).starting(start).with("headers", headers);
     let form = *choice.draw.pick(&forms);
@@ -21,7 +21,7 @@ fn case(choice: &mut Choice, per_ms: u64, latency_ms: (u64, u64), most: u64) -> 
 #[test]
 fn seconds() {
     let row = Row { name: "learn, headers, 1 s, 20-30 ms", goodput: 0.985, refused: 0.001 };
-    row.check(|choice| Case { warm_ms: 3_000, ..case(choice, 1_000, (20, 30), 150) });
+    row.check(|choice| Case { warm_ms: 3_000, ..case(choice, 1_000, (20, 30), 120) });
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn seconds_changing() {
     let row = Row { name: "learn, headers, 1 s, 20-30 ms, the quota changes", goodput: 0.985, refused: 0.01 };
     row.check(|choice| {
         let algorithm = ALGORITHMS[(choice.index % 3) as usize];
-        let case = Case { warm_ms: 3_000, ..case(choice, 1_000, (20, 30), 150) };
+        let case = Case { warm_ms: 3_000, ..case(choice, 1_000, (20, 30), 120) };
         changing(case, algorithm, 5)
     });
 }
@@ -56,7 +56,7 @@ fn seconds_changing() {
 fn company() {
     let row = Row { name: "learn, headers, 1 s, 20-30 ms, others take 40 %", goodput: 0.95, refused: 0.01 };
     let figures = row.run(|choice| {
-        let mut case = Case { warm_ms: 5_000, ..case(choice, 1_000, (20, 30), 150) };
+        let mut case = Case { warm_ms: 5_000, ..case(choice, 1_000, (20, 30), 120) };
         let requests = case.requests / 10 * 10;
         let algorithm = case.server["quota"]["algorithm"].as_str().unwrap().to_owned();
         case.server["quota"] = quota(requests, 1_000, &algorithm);

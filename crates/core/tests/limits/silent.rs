@@ -10,7 +10,7 @@ const STARTS: [Option<f64>; 3] = [None, Some(5.0), Some(0.2)];
 
 fn case(choice: &mut Choice, latency_ms: (u64, u64)) -> Case {
     let (algorithm, form, start) = (choice.of(&ALGORITHMS), choice.of(&FORMS), choice.of(&STARTS));
-    let requests = choice.draw.range(50, 150);
+    let requests = choice.draw.range(80, 120);
     let case = Case::new(requests, 1_000, algorithm, latency_ms).starting(start);
     Case { warm_ms: 30_000, ..case.with("headers", "none").with("retryAfter", form) }
 }
