@@ -11,7 +11,7 @@ const WINDOWS_BETWEEN_TRIES_MIN: u32 = 2;
 const REFUSED_MAX: f64 = 0.0015;
 const HIGH_KEPT: Duration = Duration::from_secs(600);
 /// A server that asks for long pauses makes a try dear: then rarer, so that tries cost at most this share of the time.
-const COST_MAX: f64 = 0.015;
+const COST_MAX: f64 = 0.01;
 const WINDOWS_BETWEEN_DEAR_TRIES_MAX: u32 = 100;
 /// Each step that was accepted makes the next one so much larger, up to half of what there is.
 const STEP_FACTOR: u32 = 2;
@@ -103,7 +103,8 @@ impl Climb {
 
     /// The higher limit to try, if it is time: at the start of a window, so that one refusal is all that it costs.
     pub(super) fn raise(&mut self, now: Timestamp, requests: u32, is_fresh: bool, per: Duration) -> Option<u32> {
-        if self.has_filled && now.since(self.moved_at) >= per.mul_f64(WHOLE_WINDOW) {
+        let windows = if self.step >= requests / STEP_OF_NEWS { WHOLE_WINDOW } else { WHOLE_WINDOW + 1.0 };
+        if self.has_filled && now.since(self.moved_at) >= per.mul_f64(windows) {
             (self.is_trying, self.has_filled) = (false, false);
             if self.step >= requests / STEP_OF_NEWS {
                 // More than chance, or a bucket's store, can have let pass: the quota is another.
@@ -146,8 +147,12 @@ impl Climb {
         *self = Self { windows_between_max: self.windows_between_max, high: self.high, ..Self::after_refusal(now) };
     }
 
-    /// What held before the try that is being made.
-    pub(super) fn base(&self) -> Option<u32> {
-        self.is_trying.then_some(self.base)
+    /// What to go back to when `used` of `requests` were accepted before one was refused.
+    pub(super) fn fallback(&self, requests: u32, used: u32) -> u32 {
+        if !self.is_trying {
+            return used.min(requests.saturating_sub(1)).max(1);
+        }
+        // A little more may have been chance, or a bucket's store; much more is a larger quota.
+        if used > self.base && used - self.base < self.base / STEP_OF_NEWS { self.base } else { used }
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::NotYet;
 use super::belief::{Belief, Believed, BelievedLayer, Why};
-use super::climb::Climb;
 use super::layer::Layer;
 use super::pacer::Pacer;
 use super::told::{self, Reports};
@@ -28,7 +27,7 @@ pub(super) const LAYERS_MAX: usize = 8;
 /// A limit of headers that others confirm no longer is forgotten after this time.
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(600);
 /// After a pause the whole quota leaves evenly within so many round trips.
-const RAMP_ROUND_TRIPS: u32 = 3;
+const RAMP_ROUND_TRIPS: u32 = 2;
 /// A change of less than this is no news.
 const NEWS_MIN: f64 = 0.1;
 
@@ -197,8 +196,13 @@ impl Learner {
         let spent = |layer: &&mut Layer| {
             layer.why == Why::Headers && layer.is_nearly(used(layer, &self.trail))
         };
+        let trail = &self.trail;
+        let is_learned = |layer: &Layer| layer.why == Why::Refusals;
+        let suspect = |layer: &Layer| is_learned(layer) && used(layer, trail) * 4 >= u64::from(layer.requests);
         if trial.is_named {
             return self.judge_named(now, trial);
+        } else if self.layers.iter().any(suspect) {
+            // Below.
         } else if let Some(spent) = self.layers.iter_mut().find(spent) {
             // The server didn't say so, but one that it had named is spent.
             return spent.widen(now);
@@ -263,12 +267,12 @@ impl Learner {
         let layer = &mut self.layers[index];
         layer.confirmed_at = now;
         let used = u32::try_from(used).unwrap_or(u32::MAX).max(1);
-        let base = layer.climb.as_ref().and_then(Climb::base).unwrap_or(layer.requests - 1).max(1);
+        let lower = layer.climb.as_ref().map_or(used, |climb| climb.fallback(layer.requests, used));
         if let Some(climb) = &mut layer.climb {
             if explains { climb.refused(now) } else { climb.fell(now) }
         }
         layer.before = layer.requests;
-        layer.set(now, used.min(base));
+        layer.set(now, lower.min(layer.requests));
     }
 
     /// Headers name the quota, and none is left of it.
