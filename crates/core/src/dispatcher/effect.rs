@@ -7,8 +7,8 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::Shipment;
 use crate::message::Ticket;
-use crate::quota::Believed;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
+use crate::quota::Believed;
 
 /// What is to be done.
 #[derive(Debug)]

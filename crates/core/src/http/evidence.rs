@@ -351,16 +351,20 @@ mod tests {
         };
         let one = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "42"), ("x-ratelimit-reset", "1")];
         let unix = [("x-ratelimit-limit", "100"), ("x-ratelimit-reset", "1767225605")];
-        let list = [
-            ("ratelimit-policy", "\"a\";q=10;w=1, \"b\";q=300;w=60"),
-            ("ratelimit", "\"b\";r=7;t=30, \"a\";r=3;t=1"),
-        ];
+        let list =
+            [("ratelimit-policy", "\"a\";q=10;w=1, \"b\";q=300;w=60"), ("ratelimit", "\"b\";r=7;t=30, \"a\";r=3;t=1")];
         let older = [("ratelimit-policy", "100;w=60"), ("ratelimit", "limit=100, remaining=50, reset=5")];
         for (headers, quotas) in [
             (&one[..], vec![told(100, Some(42), Some(1), None)]),
             (&unix, vec![told(100, None, Some(5), None)]),
-            (&[("inin-ratelimit-count", "58"), ("inin-ratelimit-allowed", "100")], vec![told(100, Some(42), None, None)]),
-            (&[("inin-ratelimit-count", "158"), ("inin-ratelimit-allowed", "100")], vec![told(100, Some(0), None, None)]),
+            (
+                &[("inin-ratelimit-count", "58"), ("inin-ratelimit-allowed", "100")],
+                vec![told(100, Some(42), None, None)],
+            ),
+            (
+                &[("inin-ratelimit-count", "158"), ("inin-ratelimit-allowed", "100")],
+                vec![told(100, Some(0), None, None)],
+            ),
             (&[("ratelimit-limit", "100, 100;w=60")], vec![told(100, None, None, None)]),
             (&list, vec![told(10, Some(3), Some(1), Some(1)), told(300, Some(7), Some(30), Some(60))]),
             (&older, vec![told(100, Some(50), Some(5), Some(60))]),

@@ -70,7 +70,11 @@ impl Climb {
         let (high, at) = self.high;
         let may_come_back = requests < high / 2 && now.since(at) < HIGH_KEPT;
         let rare = ((1.0 / REFUSED_MAX) as u32 / requests.max(1)).min(WINDOWS_BETWEEN_DEAR_TRIES_MAX);
-        self.windows_between.min(if may_come_back { self.windows_between_max } else { self.windows_between_max.max(rare) })
+        self.windows_between.min(if may_come_back {
+            self.windows_between_max
+        } else {
+            self.windows_between_max.max(rare)
+        })
     }
 
     /// The limit holds something back.

@@ -97,13 +97,7 @@ impl Layer {
         self.company.as_ref().map_or(self.requests, |company| company.share().min(self.requests))
     }
 
-    pub(super) fn check(
-        &mut self,
-        now: Timestamp,
-        cost: u32,
-        sent: u64,
-        travel: &Travel,
-    ) -> Result<(), NotYet> {
+    pub(super) fn check(&mut self, now: Timestamp, cost: u32, sent: u64, travel: &Travel) -> Result<(), NotYet> {
         if let Some(until) = self.gathers_until.filter(|until| *until > now) {
             return Err(NotYet::Until(until));
         }

@@ -193,9 +193,7 @@ impl Learner {
     fn judge(&mut self, now: Timestamp, trial: Trial) {
         let until = trial.sent_at.after(self.travel.gathering());
         let used = |layer: &Layer, trail: &Trail| trail.counted(trial.sent_at.before(layer.per), until);
-        let spent = |layer: &&mut Layer| {
-            layer.why == Why::Headers && layer.is_nearly(used(layer, &self.trail))
-        };
+        let spent = |layer: &&mut Layer| layer.why == Why::Headers && layer.is_nearly(used(layer, &self.trail));
         let trail = &self.trail;
         let is_learned = |layer: &Layer| layer.why == Why::Refusals;
         let suspect = |layer: &Layer| is_learned(layer) && used(layer, trail) * 4 >= u64::from(layer.requests);

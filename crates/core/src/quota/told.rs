@@ -103,16 +103,18 @@ impl Reports {
         let named = |layer: &Layer| layer.why == Why::Headers;
         of(&|layer| named(layer) && layer.requests == limit).or_else(|| {
             let per = told.reset.map_or(Duration::from_secs(60), |reset| usual(reset));
-            of(&|layer| layer.per == per).or_else(|| of(&|layer| named(layer) && told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per)))
+            of(&|layer| layer.per == per).or_else(|| {
+                of(&|layer| {
+                    named(layer) && told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per)
+                })
+            })
         })
     }
 }
 
 /// The shortest of these lengths that a reset can belong to.
 fn usual(reset: Duration) -> Duration {
-    let fits = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).find(|per| {
-        reset <= *per + SLACK
-    });
+    let fits = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).find(|per| reset <= *per + SLACK);
     fits.unwrap_or(WINDOW_MAX)
 }
 

@@ -10,6 +10,7 @@ mod case;
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod draw;
 mod figures;
+mod hostile;
 mod known;
 mod named;
 mod row;

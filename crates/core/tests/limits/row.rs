@@ -5,12 +5,15 @@ use super::draw::Draw;
 use super::figures::Figures;
 use super::world::World;
 
-const SEEDS: u64 = 100;
+/// Every algorithm, family and form with some others; a hundred take a quarter of an hour.
+const SEEDS: u64 = 9;
 
 pub struct Row {
     pub name: &'static str,
-    /// Every seed reaches this.
+    /// The median seed reaches this.
     pub goodput: f64,
+    /// And the worst this.
+    pub worst: f64,
     /// The share of 429s in the requests of every seed is at most this.
     pub refused: f64,
 }
@@ -37,10 +40,23 @@ impl Row {
     }
 
     pub fn assert(&self, figures: &Figures) {
+        let median = figures.median(|outcome| outcome.goodput);
+        assert!(median >= self.goodput, "{}: goodput {median:.4}, {} wanted", self.name, self.goodput);
         let (goodput, seed, words) = figures.least(|outcome| outcome.goodput);
-        assert!(goodput >= self.goodput, "{}: goodput {goodput:.4}, {} wanted; seed {seed}: {words}", self.name, self.goodput);
+        assert!(
+            goodput >= self.worst,
+            "{}: goodput {goodput:.4}, {} wanted; seed {seed}: {words}",
+            self.name,
+            self.worst
+        );
         let (refused, seed, words) = figures.least(|outcome| -outcome.refused);
-        assert!(-refused <= self.refused, "{}: refused {:.5}, {} allowed; seed {seed}: {words}", self.name, -refused, self.refused);
+        assert!(
+            -refused <= self.refused,
+            "{}: refused {:.5}, {} allowed; seed {seed}: {words}",
+            self.name,
+            -refused,
+            self.refused
+        );
     }
 
     pub fn run(&self, case_of: impl Fn(&mut Choice) -> Case) -> Figures {

@@ -1,4 +1,9 @@
 //! Quotas that nothing names: refusals and silence are all there is.
+//!
+//! The bars are the median's. The worst seeds are those of a `Retry-After` that is a date: cut up to whole seconds, it asks for up
+//! to two seconds after each try that is refused, where the window needs one. Trying every 12 windows, as it takes to see a
+//! doubled quota within 20, would cost a server of this kind 0.5 windows in 12 on average: 4 % for anybody who obeys. The
+//! learner tries the more rarely the dearer it is, and so follows such a server late.
 
 use super::case::{ALGORITHMS, Case};
 use super::named::changing;
@@ -17,19 +22,20 @@ fn case(choice: &mut Choice, latency_ms: (u64, u64)) -> Case {
 
 #[test]
 fn seconds_quick() {
-    let row = Row { name: "learn, no headers, 1 s, 20-30 ms", goodput: 0.97, refused: 0.002 };
+    let row = Row { name: "learn, no headers, 1 s, 20-30 ms", goodput: 0.97, worst: 0.95, refused: 0.002 };
     row.check(|choice| case(choice, (20, 30)));
 }
 
 #[test]
 fn seconds_slow() {
-    let row = Row { name: "learn, no headers, 1 s, 20-200 ms", goodput: 0.93, refused: 0.003 };
+    let row = Row { name: "learn, no headers, 1 s, 20-200 ms", goodput: 0.93, worst: 0.90, refused: 0.003 };
     row.check(|choice| case(choice, (20, 200)));
 }
 
 #[test]
 fn seconds_changing() {
-    let row = Row { name: "learn, no headers, 1 s, 20-30 ms, the quota changes", goodput: 0.97, refused: 0.01 };
+    let row =
+        Row { name: "learn, no headers, 1 s, 20-30 ms, the quota changes", goodput: 0.97, worst: 0.85, refused: 0.01 };
     row.check(|choice| {
         let algorithm = ALGORITHMS[(choice.index % 3) as usize];
         changing(case(choice, (20, 30)), algorithm, 20)
@@ -38,7 +44,8 @@ fn seconds_changing() {
 
 #[test]
 fn seconds_changing_slow() {
-    let row = Row { name: "learn, no headers, 1 s, 20-200 ms, the quota changes", goodput: 0.93, refused: 0.01 };
+    let row =
+        Row { name: "learn, no headers, 1 s, 20-200 ms, the quota changes", goodput: 0.93, worst: 0.85, refused: 0.01 };
     row.check(|choice| {
         let algorithm = ALGORITHMS[(choice.index % 3) as usize];
         changing(case(choice, (20, 200)), algorithm, 20)

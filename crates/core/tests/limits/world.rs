@@ -147,7 +147,8 @@ impl World {
         let others = &self.case.server["others"];
         let demand = others["requests"].as_f64().unwrap() / others["perMs"].as_f64().unwrap() * self.case.per_ms as f64;
         let windows = self.due / self.case.requests as f64;
-        ((self.case.requests as f64 + demand) * windows - self.delivered as f64).min(demand * windows) / (demand * windows)
+        ((self.case.requests as f64 + demand) * windows - self.delivered as f64).min(demand * windows)
+            / (demand * windows)
     }
 
     fn counts(&self, at_us: u64) -> bool {
@@ -227,7 +228,11 @@ impl World {
                 self.refused += u64::from(reply.status == 429 && self.counts(self.now_us));
                 if self.trace && reply.status == 429 {
                     let now = Timestamp::from_micros(self.now_us);
-                    println!("{:.3} refused; believed {:?}", self.now_us as f64 / 1e6, self.dispatcher.snapshot(now).quota);
+                    println!(
+                        "{:.3} refused; believed {:?}",
+                        self.now_us as f64 / 1e6,
+                        self.dispatcher.snapshot(now).quota
+                    );
                 }
                 let answer = self.read(&reply);
                 let now = Timestamp::from_micros(self.now_us);
