@@ -95,7 +95,7 @@ const TABLE = [
   integer('route.maxTextLength', 1, 1_000_000, { route: { path: '/x' } }),
   { path: 'store', allowed: '"memory"', bad: [undefined, 'Memory', 'disk', 'sqlite:./x'] },
   text('store', 4_096),
-  { path: 'rateLimit', allowed: '{ requests, perMs } or a list of 1 to 8', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
+  { path: 'rateLimit', allowed: '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
   integer('rateLimit.requests', 1, 1_000_000),
   integer('rateLimit.perMs', 1, 86_400_000),
   integer('rateLimit.burst', 1, 1_000),

@@ -1,6 +1,7 @@
 import { once, type EventEmitter } from 'node:events'
 
 import {
+  type QuotaWindow,
   Sender, type Acceptance, type ApiResponse, type DeadLetter, type DeadLetterEvent, type DiagnosticsChannels,
   type Explanation, type Message, type Receipt, type SenderOptions, type Stats,
 } from '../../index.js'
@@ -136,7 +137,7 @@ function events(sender: Sender): void {
 function stats(sender: Sender): void {
   const { counters, queue, quota, budget, pause, outage, latencies } = sender.stats()
   expect<Equal<typeof counters.deadLettersDropped | typeof queue.inFlight | typeof budget.available, number>>()
-  expect<Equal<(typeof quota.windows)[number], { requests: number; perMs: number }>>()
+  expect<Equal<(typeof quota.windows)[number], QuotaWindow>>()
   expect<Equal<typeof latencies.totalMs.p99, number>>()
   // @ts-expect-error there may be no pause
   pause.reason

@@ -11,8 +11,8 @@ use super::trail::{Trail, Trip};
 use super::window::GUARD;
 use crate::clock::Timestamp;
 
-/// How many times stretch / √n. Of bunches that are repeated with 3.2, one in some ten thousand overtakes the one before.
-const SPREADS: f64 = 3.2;
+/// How many times stretch / √n. Of bunches that are repeated with 3.5, one in some thousands overtakes the one before.
+const SPREADS: f64 = 3.5;
 /// The weight of a new answer in the average, as of TCP's.
 const WEIGHT: f64 = 1.0 / 32.0;
 const STEADY_WITHIN: f64 = 0.25;

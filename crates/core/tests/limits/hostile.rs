@@ -92,7 +92,11 @@ proptest! {
                 let find = |name: &str| headers.iter().find(|(index, _)| NAMES[*index] == name).map(|(_, text)| text.as_str());
                 let evidence = Evidence::read(find, b"", 1_767_225_600_000);
                 match kind % 8 {
-                    0 => quota.unsent(now, sent_at, 1),
+                    0 => {
+                        quota.unsent(now, sent_at, 1);
+                        let index = sent.iter().position(|at| *at == sent_at);
+                        index.map(|index| sent.remove(index));
+                    }
                     1 => quota.given_up(sent_at, now, 1),
                     kind => {
                         quota.heard(now, Heard { sent_at, cost: 1, refused: kind < 5, evidence: Some(&evidence) });
