@@ -168,11 +168,11 @@ impl Learner {
 
     /// Everything that was under way is back, or a limit was reached: what does it mean?
     fn conclude(&mut self, now: Timestamp) {
-        if self.trail.on_the_wire() == 0 {
-            if let Some(trial) = self.trial.take() {
-                self.judge(now, trial);
-                self.layers.iter_mut().for_each(|layer| layer.paused(now));
-            }
+        if self.trail.on_the_wire() == 0
+            && let Some(trial) = self.trial.take()
+        {
+            self.judge(now, trial);
+            self.layers.iter_mut().for_each(|layer| layer.paused(now));
         }
         if self.trial.is_none() {
             let settled = self.trail.settled();

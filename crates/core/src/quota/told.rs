@@ -63,7 +63,7 @@ impl Reports {
         let index = match self.find(limit, told, layers) {
             Some(index) => index,
             None => {
-                let per = told.per.or_else(|| told.reset.map(|reset| usual(reset)));
+                let per = told.per.or_else(|| told.reset.map(usual));
                 let per = per.unwrap_or(Duration::from_secs(60)).clamp(WINDOW_MIN, WINDOW_MAX);
                 make_room(layers);
                 layers.push(Layer::new(now, (limit, per), Why::Headers, trail, travel));
@@ -102,7 +102,7 @@ impl Reports {
         }
         let named = |layer: &Layer| layer.why == Why::Headers;
         of(&|layer| named(layer) && layer.requests == limit).or_else(|| {
-            let per = told.reset.map_or(Duration::from_secs(60), |reset| usual(reset));
+            let per = told.reset.map_or(Duration::from_secs(60), usual);
             of(&|layer| layer.per == per).or_else(|| {
                 of(&|layer| {
                     named(layer) && told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per)
