@@ -84,7 +84,8 @@ fn two_layers() {
         let (algorithm, shown) = (choice.of(&ALGORITHMS), choice.of(&[Some("10"), Some("300"), None]));
         let mut case = Case::new(300, 60_000, algorithm, (20, 200)).with("headers", "x");
         case.server["quota"] = json!([quota(10, 1_000, algorithm), quota(300, 60_000, algorithm)]);
-        let case = case.with("retryAfter", choice.draw.pick(&["right", "zero", "missing"]));
+        let form = *choice.draw.pick(&["right", "zero", "missing"]);
+        let case = case.with("retryAfter", form);
         let words = format!("{}, shown {shown:?}", case.words);
         Case { shown, words, warm_ms: 180_000, run_ms: 7_200_000, ..case }
     });
