@@ -34,10 +34,13 @@ export interface SenderOptions {
    */
   store: 'memory' | `file:${string}` | `redis://${string}` | `rediss://${string}`
   /**
-   * What the organisation is allowed. Several windows hold together. 1 to 8 of them.
-   * `'learn'` is not available in this version; a {@link ConfigError}.
+   * What the organisation is allowed. Several windows hold together, 1 to 8 of them.
+   *
+   * `'learn'`, or {@link LearnOptions}: nobody knows. The quota is learned from what the server says: its headers
+   * (`inin-ratelimit-*`, `X-RateLimit-*`, IETF's `RateLimit` and its drafts), else from what it refuses. It is followed up and
+   * down, and what others use of it is left to them. `stats().quota` says what is believed.
    */
-  rateLimit: RateLimit | readonly RateLimit[] | 'learn'
+  rateLimit: RateLimit | readonly RateLimit[] | 'learn' | LearnOptions
   /** How messages are joined into requests. Default `{ mode: 'none' }`. */
   batch?: BatchOptions
   /** When a failed message is tried again, and for how long. */
@@ -120,6 +123,26 @@ export interface CustomRoute {
    * as it is. 1 to 1,000,000. Default 2,000, which the presets have, too.
    */
   maxTextLength?: number
+}
+
+/** How a quota is learned that nobody knows. The rates have no `burst` of their own: it is all of them. */
+export interface LearnOptions {
+  learn: true
+  /**
+   * Believed until something is learned; a rate from `floor` to `ceiling`. Before the first answer a single request leaves.
+   * @default { requests: 300, perMs: 60_000 }, what Genesys Cloud allows an access token
+   */
+  start?: RateLimit
+  /**
+   * Never less than this, whatever a server says (a pause that it asks for is kept all the same).
+   * @default { requests: 1, perMs: 60_000 }
+   */
+  floor?: RateLimit
+  /**
+   * Never more than this *arrives* in any rolling window, whatever a server says.
+   * @default { requests: 1_000, perMs: 1_000 }, five times the most that Genesys Cloud documents for any endpoint
+   */
+  ceiling?: RateLimit
 }
 
 /** So many requests in any rolling window. */
@@ -455,7 +478,7 @@ export interface Stats {
     deadLetters: number
   }
   /** What the server allows. `sinceMs`: epoch milliseconds. */
-  quota: { windows: RateWindow[]; source: 'configured' | 'learned'; sinceMs: number }
+  quota: QuotaState
   budget: {
     /** Requests that may leave now. */
     available: number
@@ -495,6 +518,28 @@ export interface LatencyStats {
   count: number
 }
 
+/** What the server allows, as far as it is known. The windows hold together. */
+export interface QuotaState {
+  windows: QuotaWindow[]
+  /** Whether it was set, or is learned. */
+  source: 'configured' | 'learned'
+  /** Since when, epoch milliseconds. */
+  sinceMs: number
+}
+
+/** One limit, and why it is believed in. */
+export interface QuotaWindow extends RateWindow {
+  /**
+   * - `configured`: by `rateLimit`.
+   * - `start`: by `rateLimit.start`; nothing has been learned yet.
+   * - `headers`: the server's headers name it.
+   * - `refusals`: no header names it; it is what was accepted when something was refused.
+   */
+  why: 'configured' | 'start' | 'headers' | 'refusals'
+  /** Requests of the window that are left to us while others use the same quota; null while nobody does. */
+  share: number | null
+}
+
 export interface RateWindow {
   /** Requests in any rolling `perMs`. */
   requests: number
@@ -520,8 +565,8 @@ export interface SenderEvents {
   throttled: [pause: { reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }]
   /** The pause is over: a probe went through. */
   resumed: [pause: { pausedMs: number }]
-  /** The quota in force changed. */
-  quota: [quota: { windows: RateWindow[]; source: 'configured' | 'learned' }]
+  /** What is believed of the quota changed by more than a tenth, or for another reason. */
+  quota: [quota: QuotaState]
   /** An outage began (`open: true`) or ended: the credentials are refused, or too many requests fail. */
   outage: [outage: { reason: 'auth' | 'breaker' | 'store'; message: string; open: boolean }]
   /** The outbox became empty. */

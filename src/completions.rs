@@ -11,6 +11,7 @@ use spillway_core::outcome::{DeadLetter, DeliveryFailure};
 
 use crate::errors::{body_by_type_data, body_data, error_data, headers_data};
 use crate::receipt::{self, ReceiptRow};
+use crate::stats::quota_data;
 
 /// Appends one completion to the array's text; the bracket at its end is added when it is taken.
 pub(crate) fn write(rows: &mut Vec<u8>, completion: &Completion, clock: &Clock) {
@@ -104,6 +105,7 @@ fn event_data(happening: &Happening, clock: &Clock) -> Value {
         Happening::Notice(Notice::Outage { reason, problem, open }) => {
             json!({ "reason": reason, "message": problem, "open": open })
         }
+        Happening::Notice(Notice::Quota { quota, since }) => quota_data(quota, *since, clock),
         Happening::Notice(Notice::Empty) => Value::Null,
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::handle::Handle;
+use spillway_core::quota::{Believed, Why};
 use spillway_core::stats::{Closure, Latency, Snapshot, StoreStanding};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {
@@ -22,11 +23,6 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
     let (counters, depth) = (&snapshot.counters, &snapshot.depth);
     let now = clock.now();
     let remaining_ms = |until: Timestamp| until.since(now).as_secs_f64() * 1_000.0;
-    let windows: Vec<Value> = snapshot
-        .rates
-        .iter()
-        .map(|rate| json!({ "requests": rate.requests, "perMs": rate.per.as_millis() as u64 }))
-        .collect();
     json!({
         "counters": {
             "accepted": counters.accepted,
@@ -47,7 +43,7 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             "inFlight": depth.in_flight,
             "deadLetters": depth.dead_letters,
         },
-        "quota": { "windows": windows, "source": "configured", "sinceMs": clock.epoch_ms(snapshot.rates_since) },
+        "quota": quota_data(&snapshot.quota, snapshot.quota_since, clock),
         "budget": {
             "available": snapshot.available,
             "nextInMs": if snapshot.available > 0 { Some(0.0) } else { snapshot.next_free.map(remaining_ms) },
@@ -66,6 +62,24 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             let problem = problem.as_ref().map(|error| json!({ "code": error.code(), "message": error.to_string() }));
             json!({ "recovered": recovered, "unreadable": unreadable, "problem": problem })
         }),
+    })
+}
+
+/// What is believed of the quota, in stats and events alike.
+pub(crate) fn quota_data(quota: &[Believed], since: Timestamp, clock: &Clock) -> Value {
+    let is_configured = quota.iter().all(|one| one.why == Why::Configured);
+    let window = |one: &Believed| {
+        json!({
+            "requests": one.requests,
+            "perMs": one.per.as_millis() as u64,
+            "why": one.why.word(),
+            "share": one.share,
+        })
+    };
+    json!({
+        "windows": quota.iter().map(window).collect::<Vec<_>>(),
+        "source": if is_configured { "configured" } else { "learned" },
+        "sinceMs": clock.epoch_ms(since),
     })
 }
 

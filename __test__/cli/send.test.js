@@ -108,7 +108,7 @@ describe('spillway send', () => {
     for (const [settings, env, says] of [
       [{ ...good, store: undefined }, SECRETS, 'store must be "memory"; it must be chosen'],
       [{ ...good, retry: { attempts: 5 } }, SECRETS, 'retry.attempts is not an option'],
-      [{ ...good, rateLimit: 'learn' }, SECRETS, 'rateLimit "learn" is not available in this version'],
+      [{ ...good, rateLimit: 'learned' }, SECRETS, 'rateLimit must be "learn", { requests, perMs }'],
       [{ ...good, credentials: { clientSecret: 'cli-secret' } }, SECRETS, 'must not hold credentials.clientSecret: put it into SPILLWAY_CLIENT_SECRET'],
       [{ ...good, credentials: { accessToken: 'a-token' } }, {}, 'must not hold credentials.accessToken: put it into SPILLWAY_ACCESS_TOKEN'],
       [good, {}, 'no credentials: set SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN, in the environment'],

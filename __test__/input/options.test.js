@@ -98,7 +98,7 @@ const TABLE = [
     bad: [undefined, 'Memory', 'disk', 'sqlite:./x', 'file:', 'file:x/', 'file:x?durability=some', 'file:x?y', 'memory:x', 'file:a\0b'],
   },
   text('store', 4_096),
-  { path: 'rateLimit', allowed: '{ requests, perMs } or a list of 1 to 8', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
+  { path: 'rateLimit', allowed: '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
   integer('rateLimit.requests', 1, 1_000_000),
   integer('rateLimit.perMs', 1, 86_400_000),
   integer('rateLimit.burst', 1, 1_000),
@@ -253,6 +253,31 @@ describe('options that are no tree', () => {
   })
 })
 
+describe('a quota that is learned', () => {
+  it('names what is wrong of it', async () => {
+    const rule = '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }'
+    for (const [rateLimit, field, message] of [
+      ['learned', 'rateLimit', `rateLimit must be ${rule}, got "learned"`],
+      [{ learn: false }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got false'],
+      [{ learn: 1 }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got 1'],
+      [{ learn: true, begin: 5 }, 'rateLimit.begin', 'rateLimit.begin is not an option; allowed here: ceiling, floor, learn, start'],
+      [{ learn: true, start: 5 }, 'rateLimit.start', 'rateLimit.start must be an object, got 5'],
+      [{ learn: true, start: { requests: 5 } }, 'rateLimit.start.perMs', 'rateLimit.start.perMs must be an integer from 1 to 86400000, got nothing'],
+      [
+        { learn: true, floor: { requests: 5, perMs: 1_000 }, ceiling: { requests: 4, perMs: 1_000 } },
+        'rateLimit.floor', 'rateLimit.floor must be at most the rate of the ceiling, got an object',
+      ],
+      [
+        { learn: true, start: { requests: 5, perMs: 1_000 }, ceiling: { requests: 4, perMs: 1_000 } },
+        'rateLimit.start', 'rateLimit.start must be a rate from the floor to the ceiling, got an object',
+      ],
+    ]) {
+      const error = await configError(withValue('rateLimit', rateLimit))
+      assert.deepEqual([error.code, error.field, error.message], ['CONFIG_INVALID', field, message])
+    }
+  })
+})
+
 const NO_REDIS =
   'store "redis:" is not available in this version: use "file:PATH", or "memory", which ends with the process'
 
@@ -261,7 +286,6 @@ describe('what is not available yet', () => {
     for (const [path, value, message] of [
       ['store', 'redis://localhost', NO_REDIS],
       ['store', `rediss://:${CANARY}@host`, NO_REDIS],
-      ['rateLimit', 'learn', 'rateLimit "learn" is not available in this version: give { requests, perMs }, or a list of them'],
     ]) {
       const error = await configError(withValue(path, value))
       assert.deepEqual([error.code, error.field, error.message], ['CONFIG_INVALID', path, message])

@@ -1,6 +1,7 @@
 import { once, type EventEmitter } from 'node:events'
 
 import {
+  type QuotaWindow,
   Sender, type Acceptance, type ApiResponse, type DeadLetter, type DeadLetterEvent, type DiagnosticsChannels,
   type Explanation, type Message, type Receipt, type SenderOptions, type Stats,
 } from '../../index.js'
@@ -30,6 +31,12 @@ const all: SenderOptions = {
 }
 const file: SenderOptions = { ...base, store: 'file:./outbox.db', rateLimit: 'learn', batch: { mode: 'merge' } }
 
+const learning: SenderOptions = {
+  ...base,
+  rateLimit: { learn: true, start: { requests: 5, perMs: 1_000 }, floor: { requests: 1, perMs: 1_000 }, ceiling: { requests: 9, perMs: 1_000 } },
+}
+// @ts-expect-error learning is switched on by true
+const notLearning: SenderOptions = { ...base, rateLimit: { learn: false } }
 const array: SenderOptions = { ...base, route: 'messaging-array', batch: { mode: 'array', arrayOrdered: true, cost: 'learn' } }
 const merge: SenderOptions = { ...base, batch: { mode: 'merge', textUnits: 'codepoints', cost: 'message' } }
 
@@ -113,7 +120,11 @@ function events(sender: Sender): void {
       expect<Equal<typeof long, boolean>>()
     })
     .prependListener('resumed', ({ pausedMs }) => expect<Equal<typeof pausedMs, number>>())
-    .on('quota', ({ source }) => expect<Equal<typeof source, 'configured' | 'learned'>>())
+    .on('quota', ({ source, windows }) => {
+      expect<Equal<typeof source, 'configured' | 'learned'>>()
+      expect<Equal<typeof windows[0]['why'], 'configured' | 'start' | 'headers' | 'refusals'>>()
+      expect<Equal<typeof windows[0]['share'], number | null>>()
+    })
     .addListener('outage', ({ open }) => expect<Equal<typeof open, boolean>>())
     .on('drain', (...nothing) => expect<Equal<typeof nothing, []>>())
     .off('drain', () => {})
@@ -126,7 +137,7 @@ function events(sender: Sender): void {
 function stats(sender: Sender): void {
   const { counters, queue, quota, budget, pause, outage, latencies } = sender.stats()
   expect<Equal<typeof counters.deadLettersDropped | typeof queue.inFlight | typeof budget.available, number>>()
-  expect<Equal<(typeof quota.windows)[number], { requests: number; perMs: number }>>()
+  expect<Equal<(typeof quota.windows)[number], QuotaWindow>>()
   expect<Equal<typeof latencies.totalMs.p99, number>>()
   // @ts-expect-error there may be no pause
   pause.reason

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::settings::Rate;
+use crate::quota::Believed;
 
 /// What happened since the engine's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,10 +79,10 @@ pub struct Snapshot {
     pub counters: Counters,
     /// How full.
     pub depth: Depth,
-    /// Since when the quota is in force.
-    pub rates_since: Timestamp,
-    /// The quota in force.
-    pub rates: Vec<Rate>,
+    /// The limits in force; they hold together.
+    pub quota: Vec<Believed>,
+    /// Since when they are.
+    pub quota_since: Timestamp,
     /// Requests that may leave at once.
     pub available: u32,
     /// When the next one may, if none may now and it is known.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use spillway_core::clock::Timestamp;
-use spillway_core::quota::{NotYet, Quota};
+use spillway_core::quota::{Heard, NotYet, Quota};
 use spillway_core::settings::Rate;
 
 /// One request's fate: how long its answer takes, when in between it arrives (in thousandths), and whether it is sent at all.
@@ -31,7 +31,7 @@ fn arrivals(rates: &[Rate], fates: &[Fate], restart_every: usize) -> Vec<u64> {
     let mut answers: BinaryHeap<Reverse<(Timestamp, bool)>> = BinaryHeap::new();
     let mut arrived = Vec::new();
     for (index, (answer_us, share, unsent)) in fates.iter().enumerate() {
-        let refusal = |quota: &mut Quota, now| quota.check(now, 1).map(|()| quota.take(1)).err();
+        let refusal = |quota: &mut Quota, now| quota.check(now, 1).map(|()| quota.take(now, 1)).err();
         while let Some(not_yet) = refusal(&mut quota, now) {
             let answer_at = answers.peek().map(|Reverse((at, _))| *at);
             let at = match not_yet {
@@ -42,8 +42,8 @@ fn arrivals(rates: &[Rate], fates: &[Fate], restart_every: usize) -> Vec<u64> {
             now = now.max(at);
             while answers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
                 match answers.pop().unwrap().0.1 {
-                    true => quota.unsent(1),
-                    false => quota.answered(now, 1),
+                    true => quota.unsent(now, now, 1),
+                    false => quota.heard(now, Heard { sent_at: now, cost: 1, refused: false, evidence: None }),
                 }
             }
         }

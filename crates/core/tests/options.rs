@@ -123,7 +123,9 @@ fn the_rest() {
         (json!({ "store": "file:directory/" }), "store", "got \"file:directory/\""),
         (json!({ "rateLimit": null }), "rateLimit", "got null"),
         (json!({ "rateLimit": [] }), "rateLimit", "a list of 1 to 8"),
-        (json!({ "rateLimit": "learn" }), "rateLimit", "not available in this version"),
+        (json!({ "rateLimit": "learned" }), "rateLimit", "\"learn\", { requests, perMs }"),
+        (json!({ "rateLimit": { "learn": false } }), "rateLimit.learn", "must be true"),
+        (json!({ "rateLimit": { "learn": true, "x": 1 } }), "rateLimit.x", "is not an option"),
         (json!({ "rateLimit": { "requests": 1 } }), "rateLimit.perMs", "got nothing"),
         (
             json!({ "rateLimit": [{ "requests": 1, "perMs": 1 }, { "requests": 0, "perMs": 1 }] }),

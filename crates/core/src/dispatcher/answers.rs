@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::http::{Evidence, WaitSource};
 use crate::lanes::Slot;
 use crate::message::Cargo;
+use crate::quota::Heard;
 use crate::retry::{Answer, Backoff, Verdict, classify};
 
 /// While 429s repeat and the server names no time.
@@ -25,17 +26,13 @@ const AUTH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration:
 impl Dispatcher {
     pub(super) fn answered(&mut self, now: Timestamp, id: AttemptId, answer: Answer, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.attempts.remove(&id) else { return };
-        match answer {
-            Answer::Unsent { .. } => self.quota.unsent(attempt.cost),
-            Answer::Unanswered { .. } => self.quota.given_up(self.left_at(now, &attempt), now, attempt.cost),
-            _ => self.quota.answered(now, attempt.cost),
-        }
         let verdict = classify(&answer);
         self.read_cost(now, &attempt, verdict, &answer);
         let items = if verdict == Verdict::Delivered { self.items(&attempt.load, &answer) } else { None };
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
         let standing = if throttled { Verdict::Throttled } else { verdict };
+        self.read_quota(now, &attempt, standing, &answer, effects);
         self.move_gate(now, id, &attempt, standing, &answer, effects);
         if verdict != Verdict::Unauthorised {
             for slot in &attempt.load.members {
@@ -43,6 +40,29 @@ impl Dispatcher {
             }
         }
         self.settle(now, attempt, verdict, answer, items, effects);
+    }
+
+    /// Slots, and what is learned of the quota.
+    fn read_quota(
+        &mut self,
+        now: Timestamp,
+        attempt: &Attempt,
+        standing: Verdict,
+        answer: &Answer,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Attempt { cost, started_at, .. } = *attempt;
+        match answer {
+            Answer::Unsent { .. } => self.quota.unsent(now, started_at, cost),
+            Answer::Unanswered { .. } => self.quota.given_up(self.left_at(now, attempt), now, cost),
+            Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
+                let refused = standing == Verdict::Throttled;
+                self.quota.heard(now, Heard { sent_at: started_at, cost, refused, evidence: Some(evidence) });
+            }
+        }
+        if let Some(quota) = self.quota.news() {
+            effects.push(Effect::Notice(Notice::Quota { quota, since: self.quota.since() }));
+        }
     }
 
     fn read_cost(&mut self, now: Timestamp, attempt: &Attempt, verdict: Verdict, answer: &Answer) {

@@ -9,6 +9,7 @@ use crate::http::Shipment;
 use crate::lanes::Slot;
 use crate::message::Ticket;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
+use crate::quota::Believed;
 use crate::store::{Change, Seq};
 
 /// What is to be done.
@@ -111,6 +112,13 @@ pub enum Notice {
         problem: String,
         /// Whether it begins.
         open: bool,
+    },
+    /// What is believed of the quota has changed by more than a little.
+    Quota {
+        /// The limits in force.
+        quota: Vec<Believed>,
+        /// Since when.
+        since: Timestamp,
     },
     /// The outbox is empty.
     Empty,

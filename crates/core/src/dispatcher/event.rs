@@ -12,6 +12,10 @@ use crate::store::{Opening, Record, Row, Seq};
 
 /// What happened.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the common one is the large one: a box would cost an allocation an answer"
+)]
 pub enum Event {
     /// A caller hands over a message or request.
     Submit(Submission),

@@ -1,14 +1,21 @@
-//! What outlives an engine: the server goes on counting, whoever sends. A next engine of the organisation would otherwise
+//! What outlives an engine: the server goes on counting, whoever sends, and its quota stays what it was. A next engine of the organisation would otherwise
 //! spend the quota a second time, and send into a pause that the server asked for.
+
+use std::time::Duration;
 
 use super::Dispatcher;
 use super::gate::Gate;
 use crate::clock::Timestamp;
+use crate::quota::Belief;
 
-/// Spent budget and pause of an engine that has ended.
+/// For how long it is worth keeping what was learned.
+const BELIEF_KEPT: Duration = Duration::from_secs(3_600);
+
+/// Spent budget, learned quota and pause of an engine that has ended.
 #[derive(Clone, Debug)]
 pub struct Legacy {
     spent: Vec<Timestamp>,
+    belief: Belief,
     gate: Option<Gate>,
     until: Timestamp,
 }
@@ -25,12 +32,15 @@ impl Dispatcher {
     pub fn legacy(&self, now: Timestamp) -> Legacy {
         let gate = self.gate.bequest();
         let paused_until = gate.as_ref().and_then(Gate::closure).and_then(|closure| closure.until);
-        Legacy { spent: self.quota.spent(now), until: self.quota.all_free(now).max(paused_until.unwrap_or(now)), gate }
+        let belief = self.quota.belief(now);
+        let learned_until = if belief.layers.is_empty() { now } else { now.after(BELIEF_KEPT) };
+        let until = self.quota.all_free(now).max(paused_until.unwrap_or(now)).max(learned_until);
+        Legacy { spent: self.quota.spent(now), belief, until, gate }
     }
 
     /// Begins where an engine of the same organisation and server has ended.
     pub fn inherit(&mut self, now: Timestamp, legacy: Legacy) {
-        self.inherited = true;
+        self.quota.restore(now, &legacy.belief);
         self.quota.inherit(now, &legacy.spent);
         if let Some(gate) = legacy.gate {
             self.gate = gate;
@@ -45,7 +55,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::clock::Timestamp;
-    use crate::quota::Quota;
+    use crate::quota::{Heard, Quota};
     use crate::settings::Rate;
 
     fn rate(requests: u32, per_ms: u64) -> Rate {
@@ -62,10 +72,12 @@ mod tests {
         let mut first = Quota::new(&[rate(3, 100), rate(10, 1_000)], at_ms(0));
         for _ in 0..3 {
             first.check(at_ms(0), 1).unwrap();
-            first.take(1);
+            first.take(at_ms(0), 1);
         }
-        first.answered(at_ms(20), 1);
-        first.answered(at_ms(50), 1);
+        for at in [20, 50] {
+            let heard = Heard { sent_at: at_ms(0), cost: 1, refused: false, evidence: None };
+            first.heard(at_ms(at), heard);
+        }
         // The third is on the wire when its engine ends at 60.
         let spent = first.spent(at_ms(60));
         assert_eq!(spent, [at_ms(20), at_ms(50), at_ms(60)]);

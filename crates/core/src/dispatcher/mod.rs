@@ -104,7 +104,6 @@ pub struct Dispatcher {
     attempts: HashMap<AttemptId, Attempt>,
     attempts_made: AttemptId,
     accepted: u64,
-    started_at: Timestamp,
     opened_at: Timestamp,
     auth_problem: Option<String>,
     /// Listeners know of an outage, and want to know when it ends.
@@ -123,8 +122,6 @@ pub struct Dispatcher {
     unreadable: u64,
     turns_to_look: u32,
     window: Window,
-    /// It knows more exactly than the store where the budget stands.
-    inherited: bool,
     saving: Saving,
 }
 
@@ -133,7 +130,10 @@ impl Dispatcher {
     pub fn new(settings: Arc<Settings>, random: Random, now: Timestamp) -> Self {
         Self {
             lanes: Lanes::new(settings.ordering == Ordering::Conversation),
-            quota: Quota::new(&settings.rates, now),
+            quota: match settings.learn {
+                Some(learn) => Quota::learning(learn, now),
+                None => Quota::new(&settings.rates, now),
+            },
             gate: Gate::new(now),
             auth: Auth::new(),
             breaker: Breaker::default(),
@@ -153,7 +153,6 @@ impl Dispatcher {
             attempts: HashMap::new(),
             attempts_made: 0,
             accepted: 0,
-            started_at: now,
             opened_at: now,
             auth_problem: None,
             outage_told: false,
@@ -167,7 +166,6 @@ impl Dispatcher {
             unreadable: 0,
             turns_to_look: 0,
             window: Window::default(),
-            inherited: false,
             saving: Saving::default(),
             settings,
             random,
@@ -293,8 +291,8 @@ impl Dispatcher {
                 in_flight: self.attempts.len(),
                 dead_letters: self.letters.len(),
             },
-            rates: self.quota.rates().collect(),
-            rates_since: self.started_at,
+            quota: self.quota.believed(),
+            quota_since: self.quota.since(),
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
             pause: closure_of(true),

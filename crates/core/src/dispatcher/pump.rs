@@ -197,7 +197,7 @@ impl Dispatcher {
         effects: &mut Vec<Effect>,
     ) {
         let cost = self.cost.of(load.members.len()).min(self.quota.cost_max());
-        self.quota.take(cost);
+        self.quota.take(now, cost);
         self.cost.started();
         self.half_empty_since = None;
         let mut is_retry = false;

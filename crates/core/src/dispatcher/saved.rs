@@ -9,12 +9,15 @@ use super::gate::Gate;
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
 use crate::http::WaitSource;
+use crate::quota::Belief;
 use crate::store::{Change, Opening};
 
 /// How finely spent slots are kept: this many steps of the widest window, each rounded to its later end.
-const STEPS_PER_WINDOW: u32 = 64;
+const STEPS_PER_WINDOW: i64 = 64;
 /// How often; departures in between are known from the messages themselves.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
+/// No window allows more requests, whatever a file says.
+const SPENT_MAX: usize = 1_000_000;
 /// What was on the wire arrives within this time of its sending, or never.
 const ON_ITS_WAY_MS: i64 = 1_000;
 
@@ -23,6 +26,7 @@ const ON_ITS_WAY_MS: i64 = 1_000;
 struct Saved {
     /// When requests were answered that hold a slot, and how many.
     spent: Vec<(i64, u32)>,
+    belief: Option<Belief>,
     pause: Option<SavedPause>,
 }
 
@@ -57,18 +61,23 @@ impl Dispatcher {
             return;
         }
         self.saving = Saving { at: Some(now), requests: self.counters.requests, paused };
-        let saved =
-            Saved { spent: self.spent_steps(now), pause: self.gate.bequest().and_then(|gate| pause(now, &gate)) };
+        let belief = Some(self.quota.belief(now));
+        let saved = Saved {
+            spent: self.spent_steps(now),
+            belief,
+            pause: self.gate.bequest().and_then(|gate| pause(now, &gate)),
+        };
         if let Ok(json) = serde_json::to_string(&saved) {
             effects.push(Effect::Store(Change::Budget(json.into())));
         }
     }
 
     fn spent_steps(&self, now: Timestamp) -> Vec<(i64, u32)> {
-        let window = self.quota.rates().map(|rate| rate.per).max().unwrap_or_default();
-        let step = i64::try_from((window / STEPS_PER_WINDOW).as_millis()).unwrap_or(i64::MAX).max(1);
+        let spent = self.quota.spent(now);
+        let oldest = spent.first().map(|at| now.since(*at)).unwrap_or_default();
+        let step = (millis(oldest) / STEPS_PER_WINDOW).max(1);
         let mut steps: Vec<(i64, u32)> = Vec::new();
-        for at in self.quota.spent(now) {
+        for at in spent {
             // On the wire it counts as answered now, but may arrive a little later.
             let at = if at >= now { ON_ITS_WAY_MS } else { -(millis(now.since(at)) / step * step) };
             match steps.last_mut() {
@@ -81,14 +90,15 @@ impl Dispatcher {
 
     /// Goes on where the store's last run ended; what makes no sense is no evidence.
     pub(super) fn restore(&mut self, now: Timestamp, opening: &Opening) {
-        if self.inherited {
-            return;
-        }
         let saved: Saved =
             opening.budget.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
         // A wall clock that was put back meanwhile must not make a future out of the past.
         let saved_at = opening.budget_at.unwrap_or(now).min(now);
-        let steps = saved.spent.iter().flat_map(|(ms, count)| vec![*ms; *count as usize]);
+        if let Some(belief) = &saved.belief {
+            self.quota.restore(now, belief);
+        }
+        let steps =
+            saved.spent.iter().flat_map(|(ms, count)| std::iter::repeat_n(*ms, *count as usize)).take(SPENT_MAX);
         let departed = opening.departed.iter().map(|at| (*at).min(now).after(Duration::from_millis(1_000)));
         let mut spent: Vec<Timestamp> = steps.map(|ms| shifted(saved_at, ms)).chain(departed).collect();
         spent.sort_unstable();

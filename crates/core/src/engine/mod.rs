@@ -34,6 +34,10 @@ const COMMANDS_PER_TURN: usize = 256;
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What handles ask for.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the common one is the large one: a box would cost an allocation an answer"
+)]
 pub(crate) enum Command {
     Join(u32, Arc<dyn Sink>),
     /// The handle's environment is gone; its messages stay.
@@ -51,6 +55,10 @@ pub(crate) enum Command {
 }
 
 /// What the engine's own tasks report.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the common one is the large one: a box would cost an allocation an answer"
+)]
 enum Report {
     Answer(AttemptId, Answer),
     Token(TokenAnswer),

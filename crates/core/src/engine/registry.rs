@@ -76,7 +76,9 @@ pub(crate) fn join(settings: Settings, sink: Arc<dyn Sink>) -> Result<Place, Err
             return Err(Error::config("organization", format!("has {HANDLES_MAX} open senders already: close some")));
         }
     } else {
-        let legacy = engines.legacies.get(&legacy_key(&settings)).cloned();
+        // A file remembers by itself, and what another process did with it meanwhile, too.
+        let remembers = settings.store.is_durable();
+        let legacy = if remembers { None } else { engines.legacies.get(&legacy_key(&settings)).cloned() };
         let running = launch(Arc::new(settings.clone()), legacy)?;
         engines.running.insert(settings.organization.clone(), running);
     }

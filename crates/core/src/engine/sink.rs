@@ -127,6 +127,7 @@ impl Happening {
             Self::Notice(Notice::Throttled { .. }) => "throttled",
             Self::Notice(Notice::Resumed { .. }) => "resumed",
             Self::Notice(Notice::Outage { .. }) => "outage",
+            Self::Notice(Notice::Quota { .. }) => "quota",
             Self::Notice(Notice::Empty) => "drain",
         }
     }

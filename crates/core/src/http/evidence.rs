@@ -11,6 +11,24 @@ const UNIX_TIME_SECONDS_MIN: f64 = 1e9;
 /// How much of a body is searched for the seconds in its text.
 const TEXT_BYTES_MAX: usize = 4_096;
 
+/// So many quotas of one answer are read; a server that lists more is believed in the first ones.
+pub const QUOTAS_MAX: usize = 4;
+/// A quota or count above this is absurd, and none: nobody is allowed a billion requests in a window.
+const COUNT_MAX: u64 = 1_000_000_000;
+
+/// What a server said about one of its quotas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The requests of a window; never zero.
+    pub limit: Option<u64>,
+    /// How many of them are left.
+    pub remaining: Option<u64>,
+    /// The time until the window ends, or until there is more.
+    pub reset: Option<Duration>,
+    /// The window, where the server names it.
+    pub per: Option<Duration>,
+}
+
 /// What a server said about its limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -22,6 +40,8 @@ pub struct Evidence {
     pub text: Option<Duration>,
     /// How much of the quota the server has counted in this window.
     pub used: Option<u64>,
+    /// Each quota that the headers tell of; those behind the last are empty.
+    pub quotas: [Told; QUOTAS_MAX],
 }
 
 /// Where a pause's length comes from.
@@ -69,7 +89,13 @@ impl Evidence {
             reset: reset(&header, server_seconds),
             text: seconds_in_text(body),
             used: used(&header),
+            quotas: quotas(&header, server_seconds),
         }
+    }
+
+    /// The quotas that the headers tell of.
+    pub fn told(&self) -> impl Iterator<Item = &Told> {
+        self.quotas.iter().filter(|told| **told != Told::default())
     }
 
     /// The wait that the server asks for after a 429, by the best evidence.
@@ -110,6 +136,75 @@ fn used<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
             let limit = limit.or_else(|| single_number(state, &["limit"]))?;
             limit.checked_sub(single_number(state, &["r", "remaining"])?)
         })
+}
+
+/// The quotas of the first family that names any.
+fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> [Told; QUOTAS_MAX] {
+    let span = |seconds: f64| wait(if seconds >= UNIX_TIME_SECONDS_MIN { seconds - server_seconds } else { seconds });
+    let mut all = [Told::default(); QUOTAS_MAX];
+    let plain = |names: [&str; 4]| {
+        let [limit, rest, count, reset] = names.map(&header);
+        let limit = limit.and_then(leading_count).filter(|limit| *limit > 0);
+        let left = |count: u64| limit.map(|limit| limit.saturating_sub(count));
+        let remaining = rest.and_then(leading_count).or_else(|| left(leading_count(count?)?));
+        let reset = reset.and_then(|value| span(value.trim().parse().ok()?));
+        limit.is_some().then_some(Told { limit, remaining, reset, per: None })
+    };
+    let families = [
+        ["inin-ratelimit-allowed", "", "inin-ratelimit-count", "inin-ratelimit-reset"],
+        ["x-ratelimit-limit", "x-ratelimit-remaining", "", "x-ratelimit-reset"],
+        ["ratelimit-limit", "ratelimit-remaining", "", "ratelimit-reset"],
+    ];
+    if let Some(told) = families.into_iter().find_map(plain) {
+        all[0] = told;
+        return all;
+    }
+    let (policy, state) = (header("ratelimit-policy").unwrap_or_default(), header("ratelimit").unwrap_or_default());
+    if state.split(',').all(|item| !item.contains(';')) {
+        // Older drafts: one quota, its parameters between commas; the policy may be a bare number with `w`.
+        let limit = parameter(state, &["limit"]).or_else(|| leading_count_f64(policy)).and_then(count);
+        let reset = parameter(state, &["reset", "t"]).and_then(span);
+        let remaining = parameter(state, &["remaining", "r"]).and_then(count);
+        let per = parameter(policy, &["w"]).and_then(wait);
+        all[0] = Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per };
+        if all[0].limit.is_some() {
+            return all;
+        }
+    }
+    let items = policy.split(',').filter(|item| !item.trim().is_empty()).take(QUOTAS_MAX);
+    for (index, (told, item)) in all.iter_mut().zip(items).enumerate() {
+        let limit = parameter(item, &["q"]).or_else(|| leading_count_f64(item)).and_then(count);
+        let name = item.split(';').next().unwrap_or_default().trim();
+        let is_named = |state: &&str| state.split(';').next().unwrap_or_default().trim() == name;
+        let state = state.split(',').find(is_named).or_else(|| state.split(',').nth(index)).unwrap_or_default();
+        let reset = parameter(state, &["t", "reset"]).and_then(span);
+        let remaining = parameter(state, &["r", "remaining"]).and_then(count);
+        let per = parameter(item, &["w"]).and_then(wait);
+        *told = Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per };
+    }
+    all
+}
+
+/// The first parameter with one of these names, in `"default";q=100;w=1` or `limit=100, remaining=50`.
+fn parameter(value: &str, names: &[&str]) -> Option<f64> {
+    value.split([',', ';']).find_map(|part| {
+        let (name, number) = part.split_once('=')?;
+        names.contains(&name.trim()).then(|| number.trim().parse::<f64>().ok())?
+    })
+}
+
+/// `100` of `100`, and of `100, 100;w=60`.
+fn leading_count(value: &str) -> Option<u64> {
+    leading_count_f64(value).and_then(count)
+}
+
+fn leading_count_f64(value: &str) -> Option<f64> {
+    value.split([',', ';']).next()?.trim().parse().ok()
+}
+
+/// A whole number that can be a count.
+fn count(number: f64) -> Option<u64> {
+    (number >= 0.0 && number.fract() == 0.0 && number <= COUNT_MAX as f64).then_some(number as u64)
 }
 
 /// The only number with one of these names.
@@ -245,6 +340,44 @@ mod tests {
         assert_eq!(read(&[], text), Some((42, WaitSource::Text)));
         assert_eq!(read(&[("retry-after", "0"), ("x-ratelimit-reset", "3")], text), Some((3, WaitSource::Reset)));
         assert_eq!(read(&[("retry-after", "5"), ("x-ratelimit-reset", "3")], text), Some((5, WaitSource::RetryAfter)));
+    }
+
+    #[test]
+    fn quotas_of_every_family() {
+        let told = |limit, remaining, reset: Option<u64>, per: Option<u64>| Told {
+            limit: Some(limit),
+            remaining,
+            reset: reset.map(Duration::from_secs),
+            per: per.map(Duration::from_secs),
+        };
+        let one = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "42"), ("x-ratelimit-reset", "1")];
+        let unix = [("x-ratelimit-limit", "100"), ("x-ratelimit-reset", "1767225605")];
+        let list =
+            [("ratelimit-policy", "\"a\";q=10;w=1, \"b\";q=300;w=60"), ("ratelimit", "\"b\";r=7;t=30, \"a\";r=3;t=1")];
+        let older = [("ratelimit-policy", "100;w=60"), ("ratelimit", "limit=100, remaining=50, reset=5")];
+        for (headers, quotas) in [
+            (&one[..], vec![told(100, Some(42), Some(1), None)]),
+            (&unix, vec![told(100, None, Some(5), None)]),
+            (
+                &[("inin-ratelimit-count", "58"), ("inin-ratelimit-allowed", "100")],
+                vec![told(100, Some(42), None, None)],
+            ),
+            (
+                &[("inin-ratelimit-count", "158"), ("inin-ratelimit-allowed", "100")],
+                vec![told(100, Some(0), None, None)],
+            ),
+            (&[("ratelimit-limit", "100, 100;w=60")], vec![told(100, None, None, None)]),
+            (&list, vec![told(10, Some(3), Some(1), Some(1)), told(300, Some(7), Some(30), Some(60))]),
+            (&older, vec![told(100, Some(50), Some(5), Some(60))]),
+            (&[("x-ratelimit-limit", "0"), ("x-ratelimit-remaining", "0")], vec![]),
+            (&[("x-ratelimit-limit", "-5")], vec![]),
+            (&[("x-ratelimit-limit", "1e300")], vec![]),
+            (&[], vec![]),
+        ] {
+            let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+            let read = Evidence::read(header, b"", NOW_MS);
+            assert_eq!(read.told().copied().collect::<Vec<_>>(), quotas, "{headers:?}");
+        }
     }
 
     proptest! {

@@ -19,7 +19,7 @@ use reqwest::header::HeaderValue;
 
 use self::answer::{Wanted, read};
 use self::connections::{Connection, Connections, is_taken};
-pub use self::evidence::{Evidence, Wait, WaitSource};
+pub use self::evidence::{Evidence, QUOTAS_MAX, Told, Wait, WaitSource};
 pub use self::oauth::TokenAnswer;
 use self::request::Origin;
 use crate::error::Error;

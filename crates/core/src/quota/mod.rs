@@ -1,13 +1,28 @@
 //! The budget: how many requests may leave now, so that the quota holds *at the server*.
+//!
+//! A quota that the caller knows is kept exactly ([`window`](self)); one that nobody knows is learned from what the server
+//! says, and what it refuses.
 
+mod belief;
+mod climb;
+mod company;
+mod layer;
+mod learner;
 mod pacer;
+mod slots;
+mod told;
+mod trail;
+mod travel;
 mod window;
 
 use std::time::Duration;
 
+pub use self::belief::{Belief, Believed, BelievedLayer, Why};
+pub use self::learner::Heard;
+use self::learner::Learner;
 use self::window::Window;
 use crate::clock::Timestamp;
-use crate::settings::Rate;
+use crate::settings::{Learn, Rate};
 
 /// A request that was given up arrives within this time of its sending, or never: a slow way and two retransmissions.
 const ON_ITS_WAY_MAX: Duration = Duration::from_secs(1);
@@ -21,16 +36,29 @@ pub enum NotYet {
     AtAnswer,
 }
 
-/// All windows of an organisation; they hold together.
+#[derive(Debug)]
+enum Kind {
+    /// All windows of an organisation; they hold together.
+    Known(Vec<Window>),
+    Learned(Box<Learner>),
+}
+
+/// The budget of an organisation.
 #[derive(Debug)]
 pub struct Quota {
-    windows: Vec<Window>,
+    kind: Kind,
+    started_at: Timestamp,
 }
 
 impl Quota {
     /// A full budget.
     pub fn new(rates: &[Rate], now: Timestamp) -> Self {
-        Self { windows: rates.iter().map(|rate| Window::new(*rate, now)).collect() }
+        Self { kind: Kind::Known(rates.iter().map(|rate| Window::new(*rate, now)).collect()), started_at: now }
+    }
+
+    /// A budget that is to be learned.
+    pub fn learning(learn: Learn, now: Timestamp) -> Self {
+        Self { kind: Kind::Learned(Box::new(Learner::new(learn, now))), started_at: now }
     }
 
     /// Whether `cost` slots are free in every window.
@@ -38,8 +66,12 @@ impl Quota {
     /// # Errors
     /// When to ask again.
     pub fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
+        let windows = match &mut self.kind {
+            Kind::Known(windows) => windows,
+            Kind::Learned(learner) => return learner.check(now, cost),
+        };
         let mut latest = None;
-        for window in &mut self.windows {
+        for window in windows {
             match window.check(now, cost) {
                 Ok(()) => {}
                 Err(NotYet::AtAnswer) => return Err(NotYet::AtAnswer),
@@ -53,44 +85,72 @@ impl Quota {
     }
 
     /// Takes slots that [`Self::check`] found free.
-    pub fn take(&mut self, cost: u32) {
-        self.windows.iter_mut().for_each(|window| window.take(cost));
+    pub fn take(&mut self, now: Timestamp, cost: u32) {
+        match &mut self.kind {
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.take(cost)),
+            Kind::Learned(learner) => learner.take(now, cost),
+        }
     }
 
-    /// The request was answered: its slots come back a window after this.
-    pub fn answered(&mut self, now: Timestamp, cost: u32) {
-        self.windows.iter_mut().for_each(|window| window.answered(now, cost));
+    /// The request was answered, or is waited for no more: its slots come back a window after this.
+    pub fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
+        match &mut self.kind {
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.answered(now, heard.cost)),
+            Kind::Learned(learner) => learner.heard(now, heard),
+        }
     }
 
     /// The request is waited for no more, but what was sent can't be called back: it may still arrive.
     pub fn given_up(&mut self, started_at: Timestamp, now: Timestamp, cost: u32) {
-        self.answered(now.max(started_at.after(ON_ITS_WAY_MAX)), cost);
+        let at = now.max(started_at.after(ON_ITS_WAY_MAX));
+        match &mut self.kind {
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.answered(at, cost)),
+            Kind::Learned(learner) => {
+                learner.heard(at, Heard { sent_at: started_at, cost, refused: false, evidence: None });
+            }
+        }
     }
 
     /// The request never reached the server: its slots are free at once.
-    pub fn unsent(&mut self, cost: u32) {
-        self.windows.iter_mut().for_each(|window| window.unsent(cost));
+    pub fn unsent(&mut self, now: Timestamp, started_at: Timestamp, cost: u32) {
+        match &mut self.kind {
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.unsent(cost)),
+            Kind::Learned(learner) => learner.unsent(now, started_at, cost),
+        }
     }
 
     /// After a pause requests leave evenly spaced at first, not as a flood.
     pub fn restart(&mut self, now: Timestamp) {
-        self.windows.iter_mut().for_each(|window| window.restart(now));
+        match &mut self.kind {
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.restart(now)),
+            Kind::Learned(learner) => learner.restart(now),
+        }
     }
 
     /// The most that one request may cost: what the smallest window, or its burst, holds.
     pub fn cost_max(&self) -> u32 {
-        self.windows.iter().map(|window| window.rate().burst.get()).min().unwrap_or(u32::MAX)
+        match &self.kind {
+            Kind::Known(windows) => windows.iter().map(|window| window.rate().burst.get()).min().unwrap_or(u32::MAX),
+            Kind::Learned(learner) => learner.cost_max(),
+        }
     }
 
     /// Slots that are free in every window.
     pub fn available(&self, now: Timestamp) -> u32 {
-        self.windows.iter().map(|window| window.available(now)).min().unwrap_or(u32::MAX)
+        match &self.kind {
+            Kind::Known(windows) => windows.iter().map(|window| window.available(now)).min().unwrap_or(u32::MAX),
+            Kind::Learned(learner) => learner.available(now),
+        }
     }
 
     /// When a slot is free in every window, if none is now; none, too, while the next answer decides it.
     pub fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
+        let windows = match &self.kind {
+            Kind::Known(windows) => windows,
+            Kind::Learned(learner) => return learner.next_free(now),
+        };
         let mut latest = None;
-        for spent in self.windows.iter().filter(|window| window.available(now) == 0) {
+        for spent in windows.iter().filter(|window| window.available(now) == 0) {
             latest = latest.max(Some(spent.next_free(now)?));
         }
         latest
@@ -98,36 +158,93 @@ impl Quota {
 
     /// When more is available than now, to the grain in which it is worth telling; none if nothing comes back by itself.
     pub fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
-        self.windows.iter().filter_map(|window| window.next_reading(now)).min()
+        match &self.kind {
+            Kind::Known(windows) => windows.iter().filter_map(|window| window.next_reading(now)).min(),
+            Kind::Learned(learner) => learner.next_reading(now),
+        }
     }
 
     /// When the requests were answered that still hold a slot of the widest window, in order; those on the wire count as
     /// answered now.
     pub fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
-        self.widest().map(|window| window.spent(now)).unwrap_or_default()
+        match &self.kind {
+            Kind::Known(windows) => widest(windows).map(|window| window.spent(now)).unwrap_or_default(),
+            Kind::Learned(learner) => learner.spent(now),
+        }
     }
 
     /// When every slot is free again, if nothing more is sent.
     pub fn all_free(&self, now: Timestamp) -> Timestamp {
-        self.widest().map_or(now, |window| window.all_free(now))
+        match &self.kind {
+            Kind::Known(windows) => widest(windows).map_or(now, |window| window.all_free(now)),
+            Kind::Learned(learner) => learner.all_free(now),
+        }
     }
 
     /// Takes over what an earlier budget has spent.
     pub fn inherit(&mut self, now: Timestamp, spent: &[Timestamp]) {
-        self.windows.iter_mut().for_each(|window| window.inherit(now, spent));
-    }
-
-    fn widest(&self) -> Option<&Window> {
-        self.windows.iter().max_by_key(|window| window.rate().per)
+        match &mut self.kind {
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.inherit(now, spent)),
+            Kind::Learned(learner) => learner.inherit(now, spent),
+        }
     }
 
     /// The time that `requests` further requests take at the slowest window's rate.
     pub fn time_for(&self, requests: u64) -> Duration {
-        self.windows.iter().map(|window| window.time_for(requests)).max().unwrap_or_default()
+        match &self.kind {
+            Kind::Known(windows) => windows.iter().map(|window| window.time_for(requests)).max().unwrap_or_default(),
+            Kind::Learned(learner) => learner.time_for(requests),
+        }
     }
 
-    /// The rates in force.
-    pub fn rates(&self) -> impl Iterator<Item = Rate> {
-        self.windows.iter().map(Window::rate)
+    /// The limits in force, and why they are believed.
+    pub fn believed(&self) -> Vec<Believed> {
+        match &self.kind {
+            Kind::Known(windows) => {
+                let configured = |Rate { requests, per, .. }| Believed {
+                    requests: requests.get(),
+                    per,
+                    why: Why::Configured,
+                    share: None,
+                };
+                windows.iter().map(|window| configured(window.rate())).collect()
+            }
+            Kind::Learned(learner) => learner.believed(),
+        }
     }
+
+    /// Since when all of that is believed.
+    pub fn since(&self) -> Timestamp {
+        match &self.kind {
+            Kind::Known(_) => self.started_at,
+            Kind::Learned(learner) => learner.since().unwrap_or(self.started_at),
+        }
+    }
+
+    /// What is believed now, if it differs enough from what this told last.
+    pub fn news(&mut self) -> Option<Vec<Believed>> {
+        match &mut self.kind {
+            Kind::Known(_) => None,
+            Kind::Learned(learner) => learner.news(),
+        }
+    }
+
+    /// What has been learned, to be kept across engines and restarts; empty when nothing was, or there is nothing to learn.
+    pub fn belief(&self, now: Timestamp) -> Belief {
+        match &self.kind {
+            Kind::Known(_) => Belief::default(),
+            Kind::Learned(learner) => learner.belief(now),
+        }
+    }
+
+    /// Begins with what was learned before. A known quota stays as it is known.
+    pub fn restore(&mut self, now: Timestamp, belief: &Belief) {
+        if let Kind::Learned(learner) = &mut self.kind {
+            learner.restore(now, belief);
+        }
+    }
+}
+
+fn widest(windows: &[Window]) -> Option<&Window> {
+    windows.iter().max_by_key(|window| window.rate().per)
 }

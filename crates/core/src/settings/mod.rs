@@ -38,6 +38,8 @@ pub struct Settings {
     pub rates: Vec<Rate>,
     /// Where accepted messages live.
     pub store: StoreSettings,
+    /// The quota is to be learned; there are no rates then.
+    pub learn: Option<Learn>,
     /// Attempts, age, pauses.
     pub retry: RetrySettings,
     /// Whether and how messages travel together.
@@ -88,6 +90,17 @@ pub struct Rate {
     pub per: Duration,
     /// Requests that may leave at once.
     pub burst: NonZeroU32,
+}
+
+/// Where learning a quota begins, and between which rates it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learn {
+    /// Believed until something is learned.
+    pub start: Rate,
+    /// Never less than this.
+    pub floor: Rate,
+    /// Never more than this, whatever a server says.
+    pub ceiling: Rate,
 }
 
 /// What to do with a message that was sent and not answered.
@@ -167,6 +180,7 @@ impl Settings {
             .to_owned();
         let (api_url, login_url) = urls(&root)?;
         let route = route(&root)?;
+        let RateLimit { rates, learn } = rate_limit(&root)?;
         let mut settings = Self {
             organization,
             api_url,
@@ -174,8 +188,9 @@ impl Settings {
             credentials: credentials(&root)?,
             batch: batch::read(&root, &route)?,
             route,
-            rates: rates(&root)?,
             store: store::read(&root)?,
+            rates,
+            learn,
             retry: retry(&root)?,
             ordering: root.choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
             queue: queue(&root)?,
@@ -301,22 +316,60 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
     }
 }
 
-fn rates(root: &Reader<'_>) -> Result<Vec<Rate>, Error> {
+/// The setting `rateLimit`: rates, or what to learn them by.
+struct RateLimit {
+    rates: Vec<Rate>,
+    learn: Option<Learn>,
+}
+
+fn rate_limit(root: &Reader<'_>) -> Result<RateLimit, Error> {
     const WINDOWS_MAX: usize = 8;
-    let rule = "{ requests, perMs } or a list of 1 to 8 of them";
+    let rule = "\"learn\", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }";
+    let known = |rates| Ok(RateLimit { rates, learn: None });
     match root.value("rateLimit") {
-        Some(Value::String(word)) if word == "learn" => Err(Error::config(
-            "rateLimit",
-            "\"learn\" is not available in this version: give { requests, perMs }, or a list of them",
-        )),
-        Some(one @ Value::Object(_)) if one.get("$js").is_none() => Ok(vec![rate(root.section("rateLimit")?)?]),
+        Some(Value::String(word)) if word == "learn" => learn(&root.empty("rateLimit")?),
+        Some(one @ Value::Object(_)) if one.get("learn").is_some() => {
+            let object = root.section("rateLimit")?;
+            if object.value("learn") != Some(&Value::Bool(true)) {
+                return Err(object.refuse("learn", "true; leave it out with { requests, perMs }"));
+            }
+            let read = learn(&object)?;
+            object.finish()?;
+            Ok(read)
+        }
+        Some(one @ Value::Object(_)) if one.get("$js").is_none() => known(vec![rate(root.section("rateLimit")?)?]),
         Some(Value::Array(list)) if (1..=WINDOWS_MAX).contains(&list.len()) => {
             root.note("rateLimit", format_args!("{} windows", list.len()));
             let read = |(index, value)| rate(root.element("rateLimit", index, value)?);
-            list.iter().enumerate().map(read).collect()
+            known(list.iter().enumerate().map(read).collect::<Result<_, _>>()?)
         }
         _ => Err(root.refuse("rateLimit", rule)),
     }
+}
+
+/// The defaults: what Genesys Cloud allows an access token of client credentials (300 requests a minute), one request a
+/// minute, and five times the most that it documents for any endpoint (12,000 a minute).
+fn learn(object: &Reader<'_>) -> Result<RateLimit, Error> {
+    object.note("learn", true);
+    let start = learn_rate(object, "start", 300, 60_000)?;
+    let floor = learn_rate(object, "floor", 1, 60_000)?;
+    let ceiling = learn_rate(object, "ceiling", 1_000, 1_000)?;
+    let per_second = |rate: Rate| f64::from(rate.requests.get()) / rate.per.as_secs_f64();
+    if per_second(floor) > per_second(ceiling) {
+        return Err(object.refuse("floor", "at most the rate of the ceiling"));
+    }
+    if !(per_second(floor)..=per_second(ceiling)).contains(&per_second(start)) {
+        return Err(object.refuse("start", "a rate from the floor to the ceiling"));
+    }
+    Ok(RateLimit { rates: Vec::new(), learn: Some(Learn { start, floor, ceiling }) })
+}
+
+fn learn_rate(object: &Reader<'_>, key: &'static str, requests: u64, per_ms: u64) -> Result<Rate, Error> {
+    if object.value(key).is_some() {
+        return rate(object.section(key)?);
+    }
+    object.note(key, format_args!("{requests} per {per_ms} ms"));
+    Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(requests) })
 }
 
 fn rate(object: Reader<'_>) -> Result<Rate, Error> {
@@ -329,8 +382,11 @@ fn rate(object: Reader<'_>) -> Result<Rate, Error> {
         object.note("burst", "requests");
     }
     object.finish()?;
-    let count = |number: u64| u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(burst) })
+}
+
+fn count(number: u64) -> NonZeroU32 {
+    u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
 }
 
 fn retry(root: &Reader<'_>) -> Result<RetrySettings, Error> {

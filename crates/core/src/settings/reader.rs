@@ -143,6 +143,11 @@ impl<'a> Reader<'a> {
         Reader::new(self.value(key).unwrap_or(&EMPTY), self.name(key), Rc::clone(&self.trail))
     }
 
+    /// The object that a word in place of it stands for: all its defaults.
+    pub(super) fn empty(&self, key: &'static str) -> Result<Reader<'a>, Error> {
+        Reader::new(&EMPTY, self.name(key), Rc::clone(&self.trail))
+    }
+
     /// The same, for an object of a list.
     pub(super) fn element(&self, key: &str, index: usize, value: &'a Value) -> Result<Reader<'a>, Error> {
         Reader::new(value, format!("{}[{index}]", self.name(key)), Rc::clone(&self.trail))

@@ -1,0 +1,66 @@
+//! What is believed of the quota, and why: for `stats()`, for events, and for whoever keeps it across restarts.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a belief rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The setting `rateLimit`.
+    Configured,
+    /// The setting `rateLimit.start`, or its default: nothing has been learned yet.
+    Start,
+    /// Headers of the server's answers name it.
+    Headers,
+    /// No header names it: refusals showed where it ends.
+    Refusals,
+}
+
+impl Why {
+    /// The word in stats and events.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Configured => "configured",
+            Self::Start => "start",
+            Self::Headers => "headers",
+            Self::Refusals => "refusals",
+        }
+    }
+}
+
+/// One limit that is believed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Believed {
+    /// Requests of a window.
+    pub requests: u32,
+    /// The window.
+    pub per: Duration,
+    /// Why.
+    pub why: Why,
+    /// What is left of it for us, when others use the same quota.
+    pub share: Option<u32>,
+}
+
+/// What has been learned, to be kept. Times are ages: the clocks of two processes have nothing in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Belief {
+    /// The limits; they hold together. Empty when nothing has been learned.
+    pub layers: Vec<BelievedLayer>,
+}
+
+/// A limit in a [`Belief`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BelievedLayer {
+    /// Requests of a window.
+    pub requests: u32,
+    /// The window, in milliseconds.
+    pub per_ms: u64,
+    /// Why.
+    pub why: Why,
+    /// For how long it has been believed, in milliseconds.
+    pub age_ms: u64,
+}

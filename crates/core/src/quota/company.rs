@@ -1,0 +1,123 @@
+//! Others on the same quota: their use is left to them, and taken back when they stop.
+//!
+//! With company the requests leave evenly, so that the answers show all the time how much is left; what is left at the
+//! worst moment of each window decides how many of ours the next may have.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::NotYet;
+use super::pacer::Pacer;
+use crate::clock::Timestamp;
+use crate::settings::Rate;
+
+/// After so many windows without a sign of others, they are gone. A window of a minute needs fewer.
+const QUIET_WINDOWS: u32 = 10;
+/// What was refused is tried again after so many windows.
+const WINDOWS_BEFORE_MORE: u32 = 60;
+const QUIET_MIN: Duration = Duration::from_secs(10);
+const QUIET_MAX: Duration = Duration::from_secs(180);
+
+#[derive(Debug)]
+pub(super) struct Company {
+    /// Ours of the quota.
+    share: f64,
+    pace: Pacer,
+    since: Timestamp,
+    /// The least that was left for anybody in this window.
+    least: Option<u64>,
+    /// Ours had been accepted of the window in which one was refused.
+    refused: Option<u64>,
+    /// What was too much, and when: it isn't tried again at once.
+    too_much: (f64, Timestamp),
+    seen_at: Timestamp,
+    /// Nothing is left by the newest report: a look at it again after this time.
+    spent_until: Option<Timestamp>,
+}
+
+impl Company {
+    pub(super) fn new(now: Timestamp, share: u64, per: Duration) -> Self {
+        let share = (share as f64).max(1.0);
+        Self {
+            share,
+            pace: pace(share, per, now),
+            since: now,
+            least: None,
+            refused: None,
+            too_much: (f64::INFINITY, now),
+            seen_at: now,
+            spent_until: None,
+        }
+    }
+
+    pub(super) fn share(&self) -> u32 {
+        (self.share as u32).max(1)
+    }
+
+    pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
+        if let Some(until) = self.spent_until.filter(|until| *until > now) {
+            return Err(NotYet::Until(until));
+        }
+        self.pace.check(now, cost).map_err(NotYet::Until)
+    }
+
+    pub(super) fn take(&mut self, cost: u32) {
+        self.pace.take(cost);
+    }
+
+    pub(super) fn seen(&mut self, now: Timestamp) {
+        self.seen_at = now;
+    }
+
+    pub(super) fn refused(&mut self, used: u64) {
+        self.refused = Some(used);
+    }
+
+    /// `left` as the server said; `uncounted`: what it may not have counted yet.
+    pub(super) fn report(&mut self, now: Timestamp, sent_at: Timestamp, left: u64, uncounted: u64, per: Duration) {
+        if sent_at >= self.since {
+            self.least = Some(self.least.map_or(left, |least| least.min(left)));
+        }
+        self.spent_until = (left <= uncounted).then(|| now.after(per / 16));
+    }
+
+    /// Once a window: gives back what is short, takes what is over. False when nobody else is there any more.
+    pub(super) fn turn(&mut self, now: Timestamp, requests: u32, per: Duration) -> bool {
+        if now.since(self.since) < per {
+            return true;
+        }
+        let margin = f64::from((requests / 64).max(1));
+        let full = f64::from(requests);
+        if let Some(used) = self.refused.take() {
+            self.too_much = (self.share, now);
+            self.share = (self.share * 0.97 - 1.0).min(used as f64).max(1.0);
+        } else if let Some(least) = self.least {
+            let over = least as f64 - margin;
+            let gain = if over < 0.0 { 0.5 } else { 0.25 };
+            let (too_much, at) = self.too_much;
+            let most = if now.since(at) < per * WINDOWS_BEFORE_MORE { (too_much - 2.0).max(1.0) } else { full };
+            // Much is left: others have gone, and what was too much with them is not without.
+            let most = if over > full / 8.0 { full } else { most };
+            self.share = (self.share + (over * gain).min(full / 4.0)).clamp(1.0, most);
+        }
+        self.since = now;
+        self.least = None;
+        self.pace = pace(self.share, per, now);
+        let quiet = (per * QUIET_WINDOWS).clamp(QUIET_MIN, QUIET_MAX);
+        now.since(self.seen_at) < quiet || self.share < full - 2.0 * margin - 1.0
+    }
+
+    /// After a pause the bucket is empty.
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        self.pace.restart(now);
+        self.least = None;
+        self.since = now;
+        self.spent_until = None;
+    }
+}
+
+fn pace(share: f64, per: Duration, now: Timestamp) -> Pacer {
+    let requests = NonZeroU32::new(share as u32).unwrap_or(NonZeroU32::MIN);
+    let burst = NonZeroU32::new(requests.get() / 50 + 1).unwrap_or(NonZeroU32::MIN);
+    Pacer::new(Rate { requests, per, burst }, now)
+}

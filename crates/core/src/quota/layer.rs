@@ -1,0 +1,201 @@
+//! One limit that is believed in: so many requests per window, and the slots that are taken of it.
+
+use std::time::Duration;
+
+use super::NotYet;
+use super::belief::{Believed, BelievedLayer, Why};
+use super::climb::Climb;
+use super::company::Company;
+use super::slots::Slots;
+use super::trail::{Trail, Trip};
+use super::travel::Travel;
+use crate::clock::Timestamp;
+
+/// How far the rest of a slot is widened at most: by then it is a window after the answer.
+const CAUTION_MAX: f64 = 4.0;
+const WIDENING: f64 = 1.2;
+/// And it is widened for so many windows.
+const WINDOWS_OF_CAUTION: u32 = 200;
+
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) requests: u32,
+    pub(super) per: Duration,
+    pub(super) why: Why,
+    pub(super) since: Timestamp,
+    /// When evidence for it was last seen.
+    pub(super) confirmed_at: Timestamp,
+    /// The sending of the newest answer that told of it: what older ones say is stale.
+    pub(super) told_at: Timestamp,
+    /// When `requests` changed last.
+    pub(super) changed_at: Timestamp,
+    /// What was believed before the last refusal lowered it.
+    pub(super) before: u32,
+    pub(super) company: Option<Company>,
+    pub(super) climb: Option<Climb>,
+    slots: Slots,
+    caution: f64,
+    widened_at: Timestamp,
+    /// Before this time everything that leaves waits, so that it leaves together.
+    gathers_until: Option<Timestamp>,
+    /// When the slots that a refusal left would have been free, had there been no pause.
+    due_at: Option<Timestamp>,
+}
+
+impl Layer {
+    /// A limit on everything that the trail knows.
+    pub(super) fn new(
+        now: Timestamp,
+        (requests, per): (u32, Duration),
+        why: Why,
+        trail: &Trail,
+        travel: &Travel,
+    ) -> Self {
+        let mut layer = Self {
+            requests,
+            per,
+            why,
+            since: now,
+            confirmed_at: now,
+            told_at: Timestamp::START,
+            changed_at: now,
+            before: requests,
+            company: None,
+            climb: match why {
+                Why::Start => Some(Climb::first(now)),
+                Why::Refusals => Some(Climb::after_refusal(now)),
+                Why::Headers | Why::Configured => None,
+            },
+            slots: Slots::default(),
+            caution: 1.0,
+            widened_at: now,
+            gathers_until: None,
+            due_at: None,
+        };
+        layer.recount(now, trail, travel);
+        layer
+    }
+
+    /// Takes the slots of everything that was sent within a window.
+    pub(super) fn recount(&mut self, now: Timestamp, trail: &Trail, travel: &Travel) {
+        self.slots = Slots::default();
+        for trip in trail.counting() {
+            self.slots.take(trip.cost);
+            if trip.fate != super::trail::Fate::OnTheWire {
+                let free = travel.free_at(trip, trail, self.per, self.caution);
+                if free > now {
+                    self.slots.cool(free, trip.cost);
+                } else {
+                    self.slots.release(trip.cost);
+                }
+            }
+        }
+    }
+
+    /// Ours of it.
+    pub(super) fn limit(&self) -> u32 {
+        self.company.as_ref().map_or(self.requests, |company| company.share().min(self.requests))
+    }
+
+    pub(super) fn check(&mut self, now: Timestamp, cost: u32, sent: u64, travel: &Travel) -> Result<(), NotYet> {
+        if let Some(until) = self.gathers_until.filter(|until| *until > now) {
+            return Err(NotYet::Until(until));
+        }
+        self.gathers_until = None;
+        let fresh = self.slots.held() <= self.requests as usize / 2;
+        if let Some(raised) = self.climb.as_mut().and_then(|climb| climb.raise(now, self.requests, fresh, self.per)) {
+            self.requests = raised;
+        }
+        let limit = self.limit();
+        if let Err(not_yet) = self.slots.check(now, cost.min(limit), limit) {
+            if let Some(climb) = &mut self.climb {
+                climb.full(sent);
+            }
+            return Err(match not_yet {
+                NotYet::Until(at) if self.company.is_none() => {
+                    let together = self.slots.last_within(at, travel.gathering());
+                    self.gathers_until = Some(together);
+                    NotYet::Until(together)
+                }
+                other => other,
+            });
+        }
+        match &mut self.company {
+            Some(company) => company.check(now, cost),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn take(&mut self, cost: u32) {
+        self.slots.take(cost);
+        if let Some(company) = &mut self.company {
+            company.take(cost);
+        }
+    }
+
+    pub(super) fn counted(&mut self, trip: &Trip, trail: &Trail, travel: &Travel) {
+        if self.caution > 1.0 && trip.settled_at.since(self.widened_at) > self.per * WINDOWS_OF_CAUTION {
+            (self.caution, self.widened_at) = ((self.caution / WIDENING).max(1.0), trip.settled_at);
+        }
+        self.slots.cool(travel.free_at(trip, trail, self.per, self.caution), trip.cost);
+    }
+
+    pub(super) fn release(&mut self, cost: u32) {
+        self.slots.release(cost);
+    }
+
+    /// A refusal pauses everything.
+    pub(super) fn paused(&mut self, now: Timestamp) {
+        self.due_at = Some(self.slots.next_free(now, self.limit()).unwrap_or(now));
+    }
+
+    /// The pause is over: what has it cost beyond the time that the slots took anyway?
+    pub(super) fn resumed(&mut self, now: Timestamp) {
+        if let (Some(due), Some(climb)) = (self.due_at.take(), &mut self.climb) {
+            climb.cost(now.since(due).as_secs_f64() / self.per.as_secs_f64());
+        }
+    }
+
+    /// Whether so many requests are about all that it allows.
+    pub(super) fn is_nearly(&self, used: u64) -> bool {
+        used + 2 + u64::from(self.requests / 32) >= u64::from(self.requests)
+    }
+
+    /// A refusal that the number of requests doesn't explain: their arrivals spread more than was thought.
+    pub(super) fn widen(&mut self, now: Timestamp) {
+        (self.caution, self.widened_at) = ((self.caution * WIDENING).min(CAUTION_MAX), now);
+    }
+
+    /// Another number of requests. Never zero.
+    pub(super) fn set(&mut self, now: Timestamp, requests: u32) {
+        if self.requests != requests {
+            (self.requests, self.changed_at) = (requests.max(1), now);
+        }
+    }
+
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    pub(super) fn believed(&self) -> Believed {
+        Believed {
+            requests: self.requests,
+            per: self.per,
+            why: self.why,
+            share: self.company.as_ref().map(|_| self.limit()),
+        }
+    }
+
+    pub(super) fn keep(&self, now: Timestamp) -> BelievedLayer {
+        BelievedLayer {
+            requests: self.requests,
+            per_ms: millis(self.per),
+            why: self.why,
+            age_ms: millis(now.since(self.since)),
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

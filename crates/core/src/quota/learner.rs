@@ -1,0 +1,441 @@
+//! What is learned of a quota that nobody told us, from what each answer says: headers, refusals, silence.
+//!
+//! Headers name the limit outright. Where there are none, the learner fills whole windows and counts: the requests of a
+//! window that were accepted when one was refused *are* the quota, so a single request too many tells it exactly. Every
+//! limit has the slots of what was sent lately; that is what keeps it.
+
+use std::time::Duration;
+
+use super::NotYet;
+use super::belief::{Belief, Believed, BelievedLayer, Why};
+use super::layer::Layer;
+use super::pacer::Pacer;
+use super::told::{self, Reports};
+use super::trail::{Fate, Trail};
+use super::travel::Travel;
+use super::window::{Window, time_for};
+use crate::clock::Timestamp;
+use crate::http::Evidence;
+use crate::settings::{Learn, Rate};
+
+/// Windows that are inferred where no header names them: per second, per minute.
+const WINDOWS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+/// A window that was refused though less than this share of it was used is not what refused.
+const EXPLAINS_MIN: f64 = 0.5;
+/// Limits that are believed in at once; the one that was confirmed longest ago goes first.
+pub(super) const LAYERS_MAX: usize = 8;
+/// A limit of headers that others confirm no longer is forgotten after this time.
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(600);
+/// After a pause the whole quota leaves evenly within so many round trips.
+const RAMP_ROUND_TRIPS: u32 = 2;
+/// A change of less than this is no news.
+const NEWS_MIN: f64 = 0.1;
+
+/// What came of a request, as far as the quota is concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// Slots that it took.
+    pub cost: u32,
+    /// The server refused it for the limit's sake.
+    pub refused: bool,
+    /// What the answer says, if there is one.
+    pub evidence: Option<&'a Evidence>,
+}
+
+/// Refusals since the last time that nothing was on the wire.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// The sending of the first request that was refused.
+    sent_at: Timestamp,
+    /// Headers say which quota was spent.
+    is_named: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Learner {
+    settings: Learn,
+    ceiling: Window,
+    pub(super) layers: Vec<Layer>,
+    pub(super) trail: Trail,
+    pub(super) travel: Travel,
+    reports: Reports,
+    /// After a pause, until everything may leave again.
+    ramp: Option<(Pacer, Timestamp)>,
+    trial: Option<Trial>,
+    has_heard: bool,
+    told: Vec<Believed>,
+}
+
+impl Learner {
+    pub(super) fn new(settings: Learn, now: Timestamp) -> Self {
+        let mut learner = Self {
+            settings,
+            ceiling: Window::new(settings.ceiling, now),
+            layers: Vec::new(),
+            trail: Trail::default(),
+            travel: Travel::default(),
+            reports: Reports::default(),
+            ramp: None,
+            trial: None,
+            has_heard: false,
+            told: Vec::new(),
+        };
+        learner.begin(now, (settings.start.requests.get(), settings.start.per), Why::Start);
+        learner.told = learner.believed();
+        learner
+    }
+
+    pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
+        // The first answer tells more than any belief, and a refusal is understood when all that was under way is back.
+        if self.trail.on_the_wire() > 0 && (!self.has_heard || self.trial.is_some()) {
+            return Err(NotYet::AtAnswer);
+        }
+        let mut latest = self.ceiling.check(now, cost);
+        let sent = self.trail.sent();
+        for layer in &mut self.layers {
+            latest = later(latest, layer.check(now, cost, sent, &self.travel));
+        }
+        latest?;
+        match &mut self.ramp {
+            Some((pacer, until)) if *until > now => pacer.check(now, cost).map_err(NotYet::Until),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn take(&mut self, now: Timestamp, cost: u32) {
+        self.ceiling.take(cost);
+        self.layers.iter_mut().for_each(|layer| layer.take(cost));
+        if let Some((pacer, _)) = &mut self.ramp {
+            pacer.take(cost);
+        }
+        self.trail.send(now, cost);
+    }
+
+    pub(super) fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
+        let Heard { sent_at, cost, refused, evidence } = heard;
+        let is_first = evidence.is_some() && !self.has_heard;
+        let fate = if refused { Fate::Refused } else { Fate::Counted };
+        let trip = self.trail.settle(now, sent_at, cost, fate);
+        // Only the ceiling holds, too, for what the server didn't want: it is on what is sent.
+        self.ceiling.answered(now, cost);
+        if evidence.is_some() {
+            self.travel.took(now.since(sent_at));
+        }
+        for layer in &mut self.layers {
+            match trip.filter(|_| !refused) {
+                Some(trip) => layer.counted(&trip, &self.trail, &self.travel),
+                None => layer.release(cost),
+            }
+        }
+        if let Some(evidence) = evidence {
+            self.read(now, sent_at, evidence);
+        }
+        if is_first {
+            self.has_heard = true;
+            self.restart(now);
+        }
+        if refused {
+            let is_named = Reports::names_spent(evidence);
+            let trial = self.trial.get_or_insert(Trial { sent_at, is_named });
+            trial.sent_at = trial.sent_at.min(sent_at);
+            trial.is_named |= is_named;
+        }
+        self.conclude(now);
+    }
+
+    pub(super) fn unsent(&mut self, now: Timestamp, sent_at: Timestamp, cost: u32) {
+        self.trail.settle(now, sent_at, cost, Fate::Refused);
+        self.ceiling.unsent(cost);
+        self.layers.iter_mut().for_each(|layer| layer.release(cost));
+        self.conclude(now);
+    }
+
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        self.layers.iter_mut().filter_map(|layer| layer.company.as_mut()).for_each(|company| company.restart(now));
+        for layer in &mut self.layers {
+            layer.resumed(now);
+        }
+        let Some(tightest) = self.layers.iter().min_by_key(|layer| layer.per) else { return };
+        let longest = tightest.per / 4;
+        let span = (self.travel.mean() * RAMP_ROUND_TRIPS).clamp(longest / 16, longest);
+        let Some(requests) = std::num::NonZeroU32::new(tightest.limit()) else { return };
+        let mut pacer = Pacer::new(Rate { requests, per: span, burst: requests }, now);
+        pacer.restart(now);
+        self.ramp = Some((pacer, now.after(span)));
+    }
+
+    /// Everything that was under way is back, or a limit was reached: what does it mean?
+    fn conclude(&mut self, now: Timestamp) {
+        if self.trail.on_the_wire() == 0
+            && let Some(trial) = self.trial.take()
+        {
+            self.judge(now, trial);
+            self.layers.iter_mut().for_each(|layer| layer.paused(now));
+        }
+        if self.trial.is_none() {
+            let settled = self.trail.settled();
+            for layer in &mut self.layers {
+                let (requests, per) = (layer.requests, layer.per);
+                if let Some(climb) = &mut layer.climb {
+                    climb.settled(now, settled, requests, per);
+                }
+            }
+        }
+        let (floor, ceiling) = (self.settings.floor, self.settings.ceiling);
+        for layer in &mut self.layers {
+            let bounded = bounded(layer.requests, layer.per, floor, ceiling);
+            layer.set(now, bounded);
+        }
+    }
+
+    fn judge(&mut self, now: Timestamp, trial: Trial) {
+        let until = trial.sent_at.after(self.travel.gathering());
+        let used = |layer: &Layer, trail: &Trail| trail.counted(trial.sent_at.before(layer.per), until);
+        let spent = |layer: &&mut Layer| layer.why == Why::Headers && layer.is_nearly(used(layer, &self.trail));
+        let trail = &self.trail;
+        let is_learned = |layer: &Layer| layer.why == Why::Refusals;
+        let suspect = |layer: &Layer| is_learned(layer) && used(layer, trail) * 4 >= u64::from(layer.requests);
+        if trial.is_named {
+            return self.judge_named(now, trial);
+        } else if self.layers.iter().any(suspect) {
+            // Below.
+        } else if let Some(spent) = self.layers.iter_mut().find(spent) {
+            // The server didn't say so, but one that it had named is spent.
+            return spent.widen(now);
+        }
+        let fullness = |layer: &Layer, trail: &Trail| used(layer, trail) as f64 / f64::from(layer.requests);
+        let learned = |layer: &Layer| layer.why == Why::Refusals;
+        let trail = &self.trail;
+        let fullest = (0..self.layers.len()).filter(|index| learned(&self.layers[*index])).max_by(|one, other| {
+            let share = |index: usize| fullness(&self.layers[index], trail);
+            share(*one).total_cmp(&share(*other)).then(self.layers[*one].per.cmp(&self.layers[*other].per))
+        });
+        let Some(index) = fullest else {
+            self.layers.retain(|layer| layer.why != Why::Start);
+            return self.infer(now, trial);
+        };
+        let used = used(&self.layers[index], trail);
+        let explains = used as f64 >= f64::from(self.layers[index].requests) * EXPLAINS_MIN;
+        if used == 0 && self.infer_longer(now, trial) {
+            return;
+        }
+        self.lower(now, index, used, explains);
+    }
+
+    /// What the server had accepted of a window when it refused: all that was sent up to then, or with it.
+    fn used(&self, trial: Trial, per: Duration) -> u64 {
+        self.trail.counted(trial.sent_at.before(per), trial.sent_at.after(self.travel.gathering()))
+    }
+
+    /// Which of the usual windows is it? The shortest that isn't known to have something left.
+    fn infer(&mut self, now: Timestamp, trial: Trial) {
+        let known = |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per);
+        let found = WINDOWS.into_iter().filter(|per| !known(*per, &self.layers)).find_map(|per| {
+            let used = self.used(trial, per);
+            (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
+        });
+        if let Some(limit) = found {
+            self.begin(now, limit, Why::Refusals);
+        } else if self.layers.is_empty() {
+            // Refused from the first request on: others have spent it all, or it is a longer window's.
+            self.begin(now, (1, WINDOWS[0]), Why::Refusals);
+        }
+    }
+
+    /// Refused though nothing was sent for a whole window: a longer one is at work, and the shorter one was wronged.
+    fn infer_longer(&mut self, now: Timestamp, trial: Trial) -> bool {
+        let known = self.layers.iter().filter(|layer| layer.why == Why::Refusals).map(|layer| layer.per).max();
+        let longer = WINDOWS.into_iter().filter(|per| known.is_some_and(|known| *per > known));
+        let found = longer.into_iter().find_map(|per| {
+            let used = self.used(trial, per);
+            (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
+        });
+        let Some(limit) = found else { return false };
+        for layer in self.layers.iter_mut().filter(|layer| layer.why == Why::Refusals) {
+            let before = layer.before;
+            layer.set(now, before);
+        }
+        self.begin(now, limit, Why::Refusals);
+        true
+    }
+
+    fn lower(&mut self, now: Timestamp, index: usize, used: u64, explains: bool) {
+        let layer = &mut self.layers[index];
+        layer.confirmed_at = now;
+        let used = u32::try_from(used).unwrap_or(u32::MAX).max(1);
+        let lower = layer.climb.as_ref().map_or(used, |climb| climb.fallback(layer.requests, used));
+        if let Some(climb) = &mut layer.climb {
+            if explains { climb.refused(now) } else { climb.fell(now) }
+        }
+        layer.before = layer.requests;
+        layer.set(now, lower.min(layer.requests));
+    }
+
+    /// Headers name the quota, and none is left of it.
+    fn judge_named(&mut self, now: Timestamp, trial: Trial) {
+        let Some(index) = self.reports.tightest(&self.layers) else { return };
+        let used = self.used(trial, self.layers[index].per);
+        let layer = &mut self.layers[index];
+        if now.since(layer.changed_at) < layer.per {
+            // What was under way when the quota changed.
+            return;
+        }
+        let is_nearly = layer.is_nearly(used);
+        match &mut layer.company {
+            Some(company) => company.refused(used),
+            None if is_nearly => layer.widen(now),
+            None => layer.company = Some(super::company::Company::new(now, used, layer.per)),
+        }
+    }
+
+    fn read(&mut self, now: Timestamp, sent_at: Timestamp, evidence: &Evidence) {
+        let mut is_named = false;
+        for told in evidence.told() {
+            is_named |= self.reports.take(now, sent_at, told, &mut self.layers, &self.trail, &self.travel);
+        }
+        if is_named {
+            self.layers.retain(|layer| layer.why != Why::Start);
+            let (floor, ceiling) = (self.settings.floor, self.settings.ceiling);
+            self.layers.retain(|layer| {
+                layer.why != Why::Headers || now.since(layer.confirmed_at) < UNCONFIRMED_MAX.max(layer.per * 2)
+            });
+            for layer in &mut self.layers {
+                let bounded = bounded(layer.requests, layer.per, floor, ceiling);
+                layer.set(now, bounded);
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Timestamp, (requests, per): (u32, Duration), why: Why) {
+        let requests = bounded(requests, per, self.settings.floor, self.settings.ceiling);
+        told::make_room(&mut self.layers);
+        self.layers.push(Layer::new(now, (requests, per), why, &self.trail, &self.travel));
+    }
+
+    pub(super) fn believed(&self) -> Vec<Believed> {
+        let mut all: Vec<Believed> = self.layers.iter().map(Layer::believed).collect();
+        all.sort_by_key(|one| one.per);
+        all
+    }
+
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.layers.iter().map(|layer| layer.changed_at.max(layer.since)).max()
+    }
+
+    /// What is believed now, if that differs from what was told last by more than it takes to be news.
+    pub(super) fn news(&mut self) -> Option<Vec<Believed>> {
+        let now = self.believed();
+        let differs = |(one, other): (&Believed, &Believed)| {
+            let far = |one: u32, other: u32| f64::from(one.abs_diff(other)) > f64::from(one.max(other)) * NEWS_MIN;
+            one.per != other.per
+                || one.why != other.why
+                || far(one.requests, other.requests)
+                || one.share.is_some() != other.share.is_some()
+        };
+        let is_news = now.len() != self.told.len() || now.iter().zip(&self.told).any(differs);
+        if is_news {
+            self.told.clone_from(&now);
+        }
+        is_news.then_some(now)
+    }
+
+    pub(super) fn belief(&self, now: Timestamp) -> Belief {
+        let learned = self.layers.iter().filter(|layer| layer.why != Why::Start);
+        Belief { layers: learned.map(|layer| layer.keep(now)).collect() }
+    }
+
+    pub(super) fn restore(&mut self, now: Timestamp, belief: &Belief) {
+        let is_sane = |kept: &&BelievedLayer| {
+            kept.requests > 0 && kept.per_ms > 0 && matches!(kept.why, Why::Headers | Why::Refusals)
+        };
+        let kept: Vec<_> = belief.layers.iter().filter(is_sane).take(LAYERS_MAX).collect();
+        if kept.is_empty() {
+            return;
+        }
+        self.layers.clear();
+        for kept in kept {
+            let per = Duration::from_millis(kept.per_ms).min(told::WINDOW_MAX);
+            self.begin(now, (kept.requests, per), kept.why);
+            if let Some(layer) = self.layers.last_mut() {
+                layer.since = now.before(Duration::from_millis(kept.age_ms));
+                layer.changed_at = layer.since;
+            }
+        }
+        self.told = self.believed();
+    }
+
+    pub(super) fn inherit(&mut self, now: Timestamp, spent: &[Timestamp]) {
+        spent.iter().for_each(|at| self.trail.inherit(*at));
+        self.ceiling.inherit(now, spent);
+        for layer in &mut self.layers {
+            layer.recount(now, &self.trail, &self.travel);
+        }
+    }
+
+    pub(super) fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
+        let widest = self.layers.iter().map(|layer| layer.per).max().unwrap_or_default();
+        let held = self.trail.counting().filter(|trip| trip.settled_at.after(widest) > now);
+        let at = |trip: &super::trail::Trip| if trip.fate == Fate::OnTheWire { now } else { trip.settled_at };
+        let mut all: Vec<_> = held.flat_map(|trip| (0..trip.cost).map(move |_| at(trip))).collect();
+        all.sort_unstable();
+        all
+    }
+
+    pub(super) fn all_free(&self, now: Timestamp) -> Timestamp {
+        let widest = self.layers.iter().map(|layer| layer.per).max().unwrap_or_default();
+        self.spent(now).last().map_or(now, |last| last.after(widest).max(now))
+    }
+
+    pub(super) fn cost_max(&self) -> u32 {
+        let least = self.layers.iter().map(Layer::limit).min().unwrap_or(u32::MAX);
+        least.min(self.ceiling.rate().burst.get()).max(1)
+    }
+
+    pub(super) fn available(&self, now: Timestamp) -> u32 {
+        if !self.has_heard {
+            return u32::from(self.trail.on_the_wire() == 0);
+        }
+        let layers = self.layers.iter().map(|layer| layer.slots().available(now, layer.limit()));
+        layers.min().unwrap_or(u32::MAX).min(self.ceiling.available(now))
+    }
+
+    pub(super) fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut latest = None;
+        for layer in self.layers.iter().filter(|layer| layer.slots().available(now, layer.limit()) == 0) {
+            latest = latest.max(Some(layer.slots().next_free(now, layer.limit())?));
+        }
+        if self.ceiling.available(now) == 0 {
+            latest = latest.max(Some(self.ceiling.next_free(now)?));
+        }
+        latest
+    }
+
+    pub(super) fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
+        self.layers.iter().filter_map(|layer| layer.slots().next_reading(now, layer.per)).min()
+    }
+
+    pub(super) fn time_for(&self, requests: u64) -> Duration {
+        let layers = self.layers.iter().map(|layer| time_for(requests, layer.limit(), layer.per));
+        layers.max().unwrap_or_default().max(self.ceiling.time_for(requests))
+    }
+}
+
+/// The later of two refusals; one without a time is the latest.
+fn later(one: Result<(), NotYet>, other: Result<(), NotYet>) -> Result<(), NotYet> {
+    match (one, other) {
+        (Err(NotYet::AtAnswer), _) | (_, Err(NotYet::AtAnswer)) => Err(NotYet::AtAnswer),
+        (Err(NotYet::Until(one)), Err(NotYet::Until(other))) => Err(NotYet::Until(one.max(other))),
+        (Err(NotYet::Until(at)), Ok(())) | (Ok(()), Err(NotYet::Until(at))) => Err(NotYet::Until(at)),
+        (Ok(()), Ok(())) => Ok(()),
+    }
+}
+
+/// What `requests` per `per` may be, so that the rate stays between floor and ceiling; never none.
+fn bounded(requests: u32, per: Duration, floor: Rate, ceiling: Rate) -> u32 {
+    let of = |rate: Rate| f64::from(rate.requests.get()) * per.as_secs_f64() / rate.per.as_secs_f64();
+    let highest = (of(ceiling) as u32).max(1);
+    let lowest = (of(floor).ceil() as u32).clamp(1, highest);
+    requests.clamp(lowest, highest)
+}

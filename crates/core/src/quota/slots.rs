@@ -1,0 +1,96 @@
+//! The slots of one window: which are taken, and when they are free again.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::NotYet;
+use crate::clock::Timestamp;
+
+/// How finely a budget that comes back is told.
+const READINGS_PER_WINDOW: u32 = 100;
+const READING_GRAIN_MIN: Duration = Duration::from_millis(20);
+const READING_GRAIN_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots {
+    on_the_wire: u32,
+    /// When the slots of answered requests are free again, in order.
+    cooling: VecDeque<Timestamp>,
+}
+
+impl Slots {
+    /// Whether `cost` of `limit` slots are free.
+    pub(super) fn check(&mut self, now: Timestamp, cost: u32, limit: u32) -> Result<(), NotYet> {
+        while self.cooling.front().is_some_and(|free| *free <= now) {
+            self.cooling.pop_front();
+        }
+        let missing = (self.held() + cost as usize).saturating_sub(limit as usize);
+        if missing == 0 {
+            return Ok(());
+        }
+        Err(self.cooling.get(missing - 1).map_or(NotYet::AtAnswer, |free| NotYet::Until(*free)))
+    }
+
+    pub(super) fn take(&mut self, cost: u32) {
+        self.on_the_wire += cost;
+    }
+
+    /// What was on the wire holds its slots until `free`.
+    pub(super) fn cool(&mut self, free: Timestamp, cost: u32) {
+        self.release(cost);
+        self.hold(free, cost);
+    }
+
+    /// Holds slots for something that was never on our wire, or no longer is.
+    pub(super) fn hold(&mut self, free: Timestamp, cost: u32) {
+        // Nearly always the last: only a request that was given up may still be on its way.
+        let place = self.cooling.partition_point(|other| *other <= free);
+        for _ in 0..cost {
+            self.cooling.insert(place, free);
+        }
+    }
+
+    /// What was on the wire is free at once.
+    pub(super) fn release(&mut self, cost: u32) {
+        self.on_the_wire = self.on_the_wire.saturating_sub(cost);
+    }
+
+    pub(super) fn available(&self, now: Timestamp, limit: u32) -> u32 {
+        let held = self.held() - self.cooled(now);
+        (limit as usize).saturating_sub(held).try_into().unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn next_free(&self, now: Timestamp, limit: u32) -> Option<Timestamp> {
+        if self.available(now, limit) > 0 { None } else { self.cooling.get(self.cooled(now)).copied() }
+    }
+
+    /// When more is available than now, but no sooner than a small part of the window from now.
+    pub(super) fn next_reading(&self, now: Timestamp, per: Duration) -> Option<Timestamp> {
+        let grain = (per / READINGS_PER_WINDOW).clamp(READING_GRAIN_MIN, READING_GRAIN_MAX);
+        self.cooling.get(self.cooled(now)).map(|free| (*free).max(now.after(grain)))
+    }
+
+    /// The last moment within `span` of `at` at which a slot is free again.
+    pub(super) fn last_within(&self, at: Timestamp, span: Duration) -> Timestamp {
+        let behind = self.cooling.partition_point(|free| *free <= at.after(span));
+        behind.checked_sub(1).and_then(|index| self.cooling.get(index)).map_or(at, |free| at.max(*free))
+    }
+
+    /// When the held slots are free, those of answered requests alone.
+    pub(super) fn cooling(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        self.cooling.iter().copied().filter(move |free| *free > now)
+    }
+
+    pub(super) fn on_the_wire(&self) -> u32 {
+        self.on_the_wire
+    }
+
+    /// Taken slots, as of the last [`Self::check`].
+    pub(super) fn held(&self) -> usize {
+        self.on_the_wire as usize + self.cooling.len()
+    }
+
+    fn cooled(&self, now: Timestamp) -> usize {
+        self.cooling.partition_point(|free| *free <= now)
+    }
+}

@@ -1,0 +1,149 @@
+//! What headers tell, made into limits: which window they mean, which of them are one and the same, which are stale.
+
+use std::time::Duration;
+
+use super::belief::Why;
+use super::company::Company;
+use super::layer::Layer;
+use super::learner::LAYERS_MAX;
+use super::trail::Trail;
+use super::travel::Travel;
+use crate::clock::Timestamp;
+use crate::http::{Evidence, Told};
+
+/// Windows longer than this are cut to it.
+pub(super) const WINDOW_MAX: Duration = Duration::from_secs(86_400);
+const WINDOW_MIN: Duration = Duration::from_millis(1);
+/// Lengths of windows in use; a reset time lies below the one that it belongs to.
+const USUAL_SECONDS: [u64; 4] = [1, 60, 3_600, 86_400];
+/// Resets of 61 seconds have been seen of windows of a minute; and a Unix time is cut to seconds once more.
+const SLACK: Duration = Duration::from_secs(1);
+/// So much more used than is ours is others' use, not an error of ours.
+const FOREIGN_MIN: u64 = 2;
+
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    /// What the last answer had left of each quota: its requests, and the rest.
+    left: Vec<(u64, u64)>,
+    left_at: Option<Timestamp>,
+}
+
+impl Reports {
+    /// Whether the headers of a refusal say which quota is spent.
+    pub(super) fn names_spent(evidence: Option<&Evidence>) -> bool {
+        evidence.is_some_and(|evidence| evidence.told().any(|told| told.remaining == Some(0)))
+    }
+
+    /// The limit that had the least left by the newest answer.
+    pub(super) fn tightest(&self, layers: &[Layer]) -> Option<usize> {
+        let (limit, _) = self.left.iter().min_by_key(|(_, left)| *left)?;
+        let is_it = |layer: &Layer| layer.why == Why::Headers && u64::from(layer.requests) == *limit;
+        layers.iter().position(is_it).or_else(|| layers.iter().position(|layer| layer.why == Why::Headers))
+    }
+
+    /// Takes one quota of an answer's headers in. True when it names a limit.
+    pub(super) fn take(
+        &mut self,
+        now: Timestamp,
+        sent_at: Timestamp,
+        told: &Told,
+        layers: &mut Vec<Layer>,
+        trail: &Trail,
+        travel: &Travel,
+    ) -> bool {
+        let Some(limit) = told.limit.and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0) else {
+            return false;
+        };
+        if self.left_at != Some(now) {
+            (self.left_at, self.left) = (Some(now), Vec::new());
+        }
+        if let Some(left) = told.remaining {
+            self.left.push((u64::from(limit), left));
+        }
+        let index = match self.find(limit, told, layers) {
+            Some(index) => index,
+            None => {
+                let per = told.per.or_else(|| told.reset.map(usual));
+                let per = per.unwrap_or(Duration::from_secs(60)).clamp(WINDOW_MIN, WINDOW_MAX);
+                make_room(layers);
+                layers.push(Layer::new(now, (limit, per), Why::Headers, trail, travel));
+                layers.len() - 1
+            }
+        };
+        let layer = &mut layers[index];
+        if sent_at < layer.told_at {
+            // Overtaken by a newer answer.
+            return true;
+        }
+        (layer.told_at, layer.confirmed_at) = (sent_at, now);
+        if layer.why != Why::Headers {
+            (layer.why, layer.since, layer.climb) = (Why::Headers, now, None);
+        }
+        if layer.requests != limit {
+            layer.set(now, limit);
+            layer.company = None;
+        }
+        if let (None, Some(reset)) = (told.per, told.reset.filter(|reset| *reset > layer.per + SLACK)) {
+            // A reset is never longer than its window.
+            layer.per = usual(reset);
+            layer.recount(now, trail, travel);
+        }
+        if let Some(left) = told.remaining {
+            count_others(now, sent_at, left, layer, trail);
+        }
+        true
+    }
+
+    /// The limit that a header means: the one of its window, else the one of its number.
+    fn find(&self, limit: u32, told: &Told, layers: &[Layer]) -> Option<usize> {
+        let of = |test: &dyn Fn(&Layer) -> bool| layers.iter().position(test);
+        if let Some(per) = told.per {
+            return of(&|layer| layer.per == per.clamp(WINDOW_MIN, WINDOW_MAX));
+        }
+        let named = |layer: &Layer| layer.why == Why::Headers;
+        of(&|layer| named(layer) && layer.requests == limit).or_else(|| {
+            let per = told.reset.map_or(Duration::from_secs(60), usual);
+            of(&|layer| layer.per == per).or_else(|| {
+                of(&|layer| {
+                    named(layer) && told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per)
+                })
+            })
+        })
+    }
+}
+
+/// The shortest of these lengths that a reset can belong to.
+fn usual(reset: Duration) -> Duration {
+    let fits = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).find(|per| reset <= *per + SLACK);
+    fits.unwrap_or(WINDOW_MAX)
+}
+
+/// More used than can be ours is others' use.
+fn count_others(now: Timestamp, sent_at: Timestamp, left: u64, layer: &mut Layer, trail: &Trail) {
+    let used = u64::from(layer.requests).saturating_sub(left);
+    let foreign = used.saturating_sub(trail.may_have_arrived(sent_at.before(layer.per)));
+    let uncounted = trail.may_have_arrived(sent_at).saturating_sub(1);
+    let (per, requests) = (layer.per, layer.requests);
+    match &mut layer.company {
+        None if foreign >= FOREIGN_MIN => {
+            layer.company = Some(Company::new(now, left.saturating_sub(uncounted), per));
+        }
+        None => {}
+        Some(company) => {
+            if foreign >= FOREIGN_MIN {
+                company.seen(now);
+            }
+            company.report(now, sent_at, left, uncounted, per);
+            if !company.turn(now, requests, per) {
+                layer.company = None;
+            }
+        }
+    }
+}
+
+pub(super) fn make_room(layers: &mut Vec<Layer>) {
+    while layers.len() >= LAYERS_MAX {
+        let oldest = layers.iter().enumerate().min_by_key(|(_, layer)| layer.confirmed_at).map(|(index, _)| index);
+        oldest.map(|index| layers.remove(index));
+    }
+}

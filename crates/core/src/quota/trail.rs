@@ -1,0 +1,148 @@
+//! What was sent lately, and what came of it: the learner's own half of every count.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// The longest window that can be inferred is a minute; a few answers may be late.
+const KEPT: Duration = Duration::from_secs(80);
+const TRIPS_MAX: usize = 131_072;
+
+/// What became of a request, as the server counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// On its way there or back.
+    OnTheWire,
+    /// It has spent a slot, or may have.
+    Counted,
+    /// It was refused, or never came: it has spent none.
+    Refused,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trip {
+    pub(super) sent_at: Timestamp,
+    pub(super) settled_at: Timestamp,
+    pub(super) cost: u32,
+    /// Cost of all that was sent before it.
+    before: u64,
+    /// Cost of all that was settled before it was sent.
+    pub(super) done: u64,
+    pub(super) fate: Fate,
+}
+
+/// The requests of the last minute, in the order of sending.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    trips: VecDeque<Trip>,
+    /// Trips in front that are settled.
+    settled: usize,
+    sent: u64,
+    done: u64,
+    is_cut: bool,
+}
+
+impl Trail {
+    pub(super) fn send(&mut self, now: Timestamp, cost: u32) {
+        let trip =
+            Trip { sent_at: now, settled_at: now, cost, before: self.sent, done: self.done, fate: Fate::OnTheWire };
+        self.trips.push_back(trip);
+        self.sent += u64::from(cost);
+        self.forget(now);
+    }
+
+    /// A request of an earlier engine.
+    pub(super) fn inherit(&mut self, answered_at: Timestamp) {
+        self.trips.push_back(Trip {
+            sent_at: answered_at,
+            settled_at: answered_at,
+            cost: 1,
+            before: self.sent,
+            done: self.done,
+            fate: Fate::Counted,
+        });
+        (self.sent, self.done) = (self.sent + 1, self.done + 1);
+        self.advance();
+    }
+
+    /// The trip that ends; none when it is forgotten already.
+    pub(super) fn settle(&mut self, now: Timestamp, sent_at: Timestamp, cost: u32, fate: Fate) -> Option<Trip> {
+        self.done += u64::from(cost);
+        let start = self.trips.partition_point(|trip| trip.sent_at < sent_at);
+        let is_it = |trip: &&mut Trip| trip.fate == Fate::OnTheWire && trip.cost == cost;
+        let same = self.trips.range_mut(start..).take_while(|trip| trip.sent_at == sent_at);
+        let trip = same.into_iter().find(is_it)?;
+        (trip.settled_at, trip.fate) = (now, fate);
+        let trip = *trip;
+        self.advance();
+        Some(trip)
+    }
+
+    fn advance(&mut self) {
+        while self.trips.get(self.settled).is_some_and(|trip| trip.fate != Fate::OnTheWire) {
+            self.settled += 1;
+        }
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        let old = now.before(KEPT);
+        while self.settled > 0
+            && (self.trips.len() > TRIPS_MAX || self.trips.front().is_some_and(|trip| trip.sent_at < old))
+        {
+            self.trips.pop_front();
+            self.settled -= 1;
+            self.is_cut = true;
+        }
+    }
+
+    /// Cost of all that was ever sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Cost of what is on the wire.
+    pub(super) fn on_the_wire(&self) -> u64 {
+        self.sent.saturating_sub(self.done)
+    }
+
+    /// Everything up to this cost is settled.
+    pub(super) fn settled(&self) -> u64 {
+        self.trips.get(self.settled).map_or(self.sent, |trip| trip.before)
+    }
+
+    /// What the server has counted of what was sent after `since`, and not after `until`.
+    pub(super) fn counted(&self, since: Timestamp, until: Timestamp) -> u64 {
+        let start = self.trips.partition_point(|trip| trip.sent_at <= since);
+        let end = self.trips.partition_point(|trip| trip.sent_at <= until).max(start);
+        self.trips.range(start..end).filter(|trip| trip.fate == Fate::Counted).map(|trip| u64::from(trip.cost)).sum()
+    }
+
+    /// Cost of what was sent within `span` of a moment, to either side.
+    pub(super) fn near(&self, at: Timestamp, span: Duration) -> u64 {
+        self.sent_before(at.after(span)).saturating_sub(self.sent_before(at.before(span)))
+    }
+
+    /// How much may have arrived since `since`: all but what was answered before it.
+    pub(super) fn may_have_arrived(&self, since: Timestamp) -> u64 {
+        let behind = self.trips.partition_point(|trip| trip.sent_at <= since);
+        let done = match behind.checked_sub(1).and_then(|index| self.trips.get(index)) {
+            Some(trip) => trip.done,
+            // Nothing is known of that time.
+            None if self.is_cut => return u64::MAX,
+            None => 0,
+        };
+        self.sent.saturating_sub(done)
+    }
+
+    /// Everything that has, or may have, spent a slot.
+    pub(super) fn counting(&self) -> impl Iterator<Item = &Trip> {
+        self.trips.iter().filter(|trip| trip.fate != Fate::Refused)
+    }
+
+    fn sent_before(&self, at: Timestamp) -> u64 {
+        let index = self.trips.partition_point(|trip| trip.sent_at < at);
+        self.trips.get(index).map_or(self.sent, |trip| trip.before)
+    }
+}

@@ -1,0 +1,152 @@
+//! Whatever a server says, in whatever order: no panic, no rate outside floor and ceiling, no wait without end.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use spillway_core::clock::Timestamp;
+use spillway_core::http::Evidence;
+use spillway_core::quota::{Belief, BelievedLayer, Heard, NotYet, Quota, Why};
+use spillway_core::settings::{Learn, Rate};
+
+const NAMES: [&str; 13] = [
+    "retry-after",
+    "date",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "inin-ratelimit-allowed",
+    "inin-ratelimit-count",
+    "inin-ratelimit-reset",
+    "ratelimit-limit",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "ratelimit-policy",
+    "ratelimit",
+];
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// An answer: its headers, whether it refuses, which of the waiting requests it answers, and after how long.
+type Said = (Vec<(usize, String)>, u8, usize, u64);
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<Vec<u8>>().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(|number| number.to_string()),
+        (0_u32..200).prop_map(|number| number.to_string()),
+        (0_u32..200, 0_u64..100_000).prop_map(|(q, w)| format!("\"a\";q={q};w={w}, \"b\";r={q};t={w}")),
+        (0_u32..200, 0_u64..100_000).prop_map(|(r, t)| format!("limit={t}, remaining={r}, reset={t}")),
+    ]
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let headers = prop::collection::vec((0..NAMES.len(), value()), 0..6);
+    (headers, any::<u8>(), any::<usize>(), 0_u64..5_000_000)
+}
+
+fn rate(requests: u32, per_ms: u64) -> Rate {
+    let requests = NonZeroU32::new(requests).unwrap();
+    Rate { requests, per: Duration::from_millis(per_ms), burst: requests }
+}
+
+fn learn() -> Learn {
+    Learn { start: rate(20, 1_000), floor: rate(30, 60_000), ceiling: rate(50, 1_000) }
+}
+
+/// What is believed stays between floor and ceiling, in whole requests.
+fn check_rates(quota: &Quota) -> Result<(), TestCaseError> {
+    for one in quota.believed() {
+        let (requests, seconds) = (f64::from(one.requests), one.per.as_secs_f64());
+        prop_assert!(requests <= (50.0 * seconds).max(1.0) && requests >= (0.5 * seconds).floor().max(1.0), "{one:?}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn evidence_of_any_kind_is_bounded(answers in prop::collection::vec(said(), 1..150)) {
+        let mut now = Timestamp::START;
+        let mut quota = Quota::learning(learn(), now);
+        let mut waiting: VecDeque<Timestamp> = VecDeque::new();
+        let mut sent: VecDeque<Timestamp> = VecDeque::new();
+        for (headers, kind, which, took_us) in answers {
+            let refusal = loop {
+                if let Err(not_yet) = quota.check(now, 1) {
+                    break not_yet;
+                }
+                quota.take(now, 1);
+                waiting.push_back(now);
+                sent.push_back(now);
+                let recent = sent.iter().filter(|at| at.after(Duration::from_secs(1)) > now).count();
+                prop_assert!(recent <= 50, "{recent} in a second");
+            };
+            match refusal {
+                NotYet::Until(at) => prop_assert!(at > now && at.since(now) <= DAY * 2, "a wait of {:?}", at.since(now)),
+                NotYet::AtAnswer => prop_assert!(!waiting.is_empty(), "waits for an answer that never comes"),
+            }
+            now = now.after(Duration::from_micros(took_us));
+            if let Some(sent_at) = (!waiting.is_empty()).then(|| waiting.remove(which % waiting.len())).flatten() {
+                let find = |name: &str| headers.iter().find(|(index, _)| NAMES[*index] == name).map(|(_, text)| text.as_str());
+                let evidence = Evidence::read(find, b"", 1_767_225_600_000);
+                match kind % 8 {
+                    0 => {
+                        quota.unsent(now, sent_at, 1);
+                        let index = sent.iter().position(|at| *at == sent_at);
+                        index.map(|index| sent.remove(index));
+                    }
+                    1 => quota.given_up(sent_at, now, 1),
+                    kind => {
+                        quota.heard(now, Heard { sent_at, cost: 1, refused: kind < 5, evidence: Some(&evidence) });
+                    }
+                }
+            } else if let NotYet::Until(at) = refusal {
+                now = now.max(at);
+            }
+            if kind % 11 == 0 {
+                quota.restart(now);
+            }
+            check_rates(&quota)?;
+            quota.news();
+            let _numbers = (quota.available(now), quota.next_free(now), quota.next_reading(now), quota.time_for(1_000));
+        }
+    }
+
+    #[test]
+    fn a_belief_of_any_kind_is_bounded(layers in prop::collection::vec((any::<u32>(), any::<u64>(), any::<u64>()), 0..12)) {
+        let layer = |(requests, per_ms, age_ms)| BelievedLayer { requests, per_ms, why: Why::Refusals, age_ms };
+        let belief = Belief { layers: layers.into_iter().map(layer).collect() };
+        let now = Timestamp::from_micros(5_000_000);
+        let mut quota = Quota::learning(learn(), now);
+        quota.restore(now, &belief);
+        check_rates(&quota)?;
+        prop_assert!(quota.check(now, 1).is_ok());
+    }
+}
+
+/// What was learned survives as text, and is what the next quota begins with.
+#[test]
+fn a_belief_is_kept_and_restored() {
+    let now = Timestamp::from_micros(7_000_000);
+    let mut quota = Quota::learning(learn(), Timestamp::START);
+    assert_eq!(quota.belief(now), Belief::default(), "nothing was learned");
+    quota.check(Timestamp::START, 1).unwrap();
+    quota.take(Timestamp::START, 1);
+    let headers = |name: &str| (name == "ratelimit-policy").then_some("\"a\";q=10;w=1, \"b\";q=300;w=60");
+    let evidence = Evidence::read(headers, b"", 0);
+    let heard = Heard { sent_at: Timestamp::START, cost: 1, refused: false, evidence: Some(&evidence) };
+    quota.heard(Timestamp::from_micros(1_000_000), heard);
+    assert_eq!(quota.news().map(|believed| believed.len()), Some(2));
+
+    let text = serde_json::to_string(&quota.belief(now)).unwrap();
+    assert_eq!(
+        text,
+        r#"{"layers":[{"requests":10,"perMs":1000,"why":"headers","ageMs":6000},{"requests":300,"perMs":60000,"why":"headers","ageMs":6000}]}"#
+    );
+    let mut next = Quota::learning(learn(), now);
+    next.restore(now, &serde_json::from_str(&text).unwrap());
+    assert_eq!(next.believed(), quota.believed());
+    assert_eq!(next.since(), Timestamp::from_micros(1_000_000));
+}
