@@ -75,7 +75,7 @@ class Sender extends EventEmitter {
     sender.#baseUrls = baseUrls(options)
     keepAbout(sender, options)
     seat.sender = sender
-    if (options.store !== 'memory') await sender.#awaitStore()
+    if (String(options.store).startsWith('file:')) await sender.#awaitStore()
     return sender
   }
 

@@ -106,7 +106,7 @@ describe('spillway send', () => {
     const good = { organization: 'cli', apiUrl: simulator.url, route: 'messaging', store: 'memory', rateLimit: { requests: 5, perMs: 5 } }
     const file = write('in.jsonl', lines(3))
     for (const [settings, env, says] of [
-      [{ ...good, store: undefined }, SECRETS, 'store must be "memory"; it must be chosen'],
+      [{ ...good, store: undefined }, SECRETS, 'it must be chosen, since it decides what survives'],
       [{ ...good, retry: { attempts: 5 } }, SECRETS, 'retry.attempts is not an option'],
       [{ ...good, rateLimit: 'learned' }, SECRETS, 'rateLimit must be "learn", { requests, perMs }'],
       [{ ...good, credentials: { clientSecret: 'cli-secret' } }, SECRETS, 'must not hold credentials.clientSecret: put it into SPILLWAY_CLIENT_SECRET'],

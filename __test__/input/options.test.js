@@ -95,7 +95,7 @@ const TABLE = [
   integer('route.maxTextLength', 1, 1_000_000, { route: { path: '/x' } }),
   {
     path: 'store', allowed: '"memory" or "file:PATH"',
-    bad: [undefined, 'Memory', 'disk', 'sqlite:./x', 'file:', 'file:x/', 'file:x?durability=some', 'file:x?y', 'memory:x', 'file:a\0b'],
+    bad: [undefined, 'Memory', 'disk', 'sqlite:./x', 'file:', 'file:x/', 'file:x?durability=some', 'file:x?y', 'memory:x'],
   },
   text('store', 4_096),
   { path: 'rateLimit', allowed: '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },

@@ -29,10 +29,10 @@ impl Model {
                 self.insert(record.seq, &record.message.id);
             }
             Change::Depart { batch, members, .. } => {
-                for member in members {
+                for (place, member) in (0..).zip(members) {
                     let Some((_, flight)) = self.messages.get_mut(&member.seq) else { continue };
                     let ambiguous = flight.is_some_and(|(_, ambiguous, ..)| ambiguous);
-                    *flight = Some((member.attempts, ambiguous, true, *batch));
+                    *flight = Some((member.attempts, ambiguous, true, batch.map(|first| first + place)));
                 }
             }
             Change::Return { seq, attempts, ambiguous, batch } => {

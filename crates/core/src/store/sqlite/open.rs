@@ -49,22 +49,23 @@ pub(super) fn open(
     let times = Times::read(clock);
     let mut progress = Progress::default();
     let since_ms = (!options.dedupe.is_zero()).then(|| times.ms_before(options.dedupe));
-    loop {
+    let departed = loop {
         let lenient = rescue.set_aside.is_some();
-        match recover::tell(&db, &times, since_ms, lenient, &mut progress, news) {
-            Ok(()) => break,
+        let told = recover::tell(&db, &times, since_ms, lenient, &mut progress, news);
+        match told.and_then(|()| recover::departed(&db, &times)) {
+            Ok(departed) => break departed,
             Err(fault) if fault.is_corrupt() && !lenient => {
                 drop(db);
                 db = rescue.replace()?;
             }
             Err(fault) => return Err(fault),
         }
-    }
+    };
     let opening = Opening {
         last_seq: recover::last_seq(&db)?,
         budget: meta::<String>(&db, "budget")?.map(Box::from),
         budget_at: meta::<i64>(&db, "budget_ms")?.map(|ms| times.at(ms)),
-        departed: recover::departed(&db, &times)?,
+        departed,
         set_aside: rescue.set_aside,
         unreadable: rescue.unreadable + progress.unreadable,
     };
