@@ -128,11 +128,11 @@ describe('README.md', () => {
     const text = `${onSimulator(snippet)}\n${LAST_LINE}`
     assert.equal(await runModule('outbox', text), '0 messages of an earlier run go on\n')
     // Without an end of its own: what it has accepted is the next run's.
-    const unfinished = `${onSimulator(snippet).replace('order-4711', 'order-4712')}\nprocess.exit()`
+    const unfinished = `${onSimulator(snippet).replace('invoice-17', 'invoice-18')}\nprocess.exit()`
     assert.equal(await runModule('outbox-unfinished', unfinished), '0 messages of an earlier run go on\n')
     assert.match(await runModule('outbox-again', text), /^[01] messages of an earlier run go on\n$/)
-    assert.equal(simulator.ledger({ ids: true }).ids['order-4711'], 1)
-    await until(() => simulator.ledger({ ids: true }).ids['order-4712'] >= 1)
+    assert.equal(simulator.ledger({ ids: true }).ids['invoice-17'], 1)
+    await until(() => simulator.ledger({ ids: true }).ids['invoice-18'] >= 1)
   })
 
   it('puts the code that people have inside the budget', async () => {

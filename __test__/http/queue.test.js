@@ -542,10 +542,17 @@ test('stats: all fields, and what they say', async (t) => {
       accepted: 0, duplicates: 0, delivered: 0, deadLetters: 0, deadLettersDropped: 0, requests: 0, retries: 0, throttled: 0, tokenRequests: 0,
     },
     queue: { messages: 0, bytes: 0, waiting: 0, conversations: 0, inFlight: 0, deadLetters: 0 },
-    quota: { windows: [{ requests: 50, perMs: 600_000 }, { requests: 20, perMs: 400_000 }], source: 'configured' },
+    quota: {
+      windows: [
+        { requests: 50, perMs: 600_000, why: 'configured', share: null },
+        { requests: 20, perMs: 400_000, why: 'configured', share: null },
+      ],
+      source: 'configured',
+    },
     budget: { available: 20, nextInMs: 0 },
     pause: null,
     outage: null,
+    store: null,
     latencies: { queuedMs: none, requestMs: none, totalMs: none },
   })
 

@@ -1,7 +1,7 @@
 //! Small benches of the dispatcher to count instructions of: `npm run check:instructions` runs them under callgrind.
 //!
 //! `instructions NAME COUNT` takes COUNT messages in, answers every request with 200, and ends when all are settled.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program to look at")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::print_stdout, reason = "a program to look at")]
 
 use std::sync::Arc;
 

@@ -52,7 +52,7 @@ impl Disk {
     /// Writes the first `count` of what was handed over; what was inserted.
     pub fn write(&mut self, now: Timestamp, count: usize) -> Result<Vec<u32>, String> {
         let mut kept = Vec::new();
-        let Some(end) = self.ends.drain(..count).last() else { return Ok(kept) };
+        let Some(end) = self.ends.drain(..count).next_back() else { return Ok(kept) };
         while self.pending.front().is_some_and(|(number, _)| *number <= end) {
             let Some((_, change)) = self.pending.pop_front() else { break };
             if let Change::Insert { slot, .. } | Change::Redrive { slot, .. } = &change {

@@ -10,6 +10,7 @@
     clippy::panic,
     reason = "a test says what it expects by unwrapping it"
 )]
+#![allow(clippy::print_stdout, clippy::large_enum_variant, reason = "a test may talk, and has room")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
 mod books;

@@ -36,11 +36,20 @@ pub(super) fn receipts(db: &Connection, after: u64) -> Result<Page<ReceiptRow>> 
 pub(super) fn find(db: &Connection, id: &str, texts: Texts) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     let sql = format!("{} WHERE m.id = ?1 ORDER BY m.seq", message_sql());
-    each(db, &sql, params![id], |row| Ok(found.push(Found::Message(message(row, texts)?))))?;
+    each(db, &sql, params![id], |row| {
+        found.push(Found::Message(message(row, texts)?));
+        Ok(())
+    })?;
     let sql = format!("{} WHERE id = ?1 ORDER BY number", letter_sql());
-    each(db, &sql, params![id], |row| Ok(found.push(Found::Letter(letter(row, texts)?))))?;
+    each(db, &sql, params![id], |row| {
+        found.push(Found::Letter(letter(row, texts)?));
+        Ok(())
+    })?;
     let sql = format!("{RECEIPT_SQL} WHERE id = ?1 ORDER BY number");
-    each(db, &sql, params![id], |row| Ok(found.push(Found::Receipt(receipt(row)?))))?;
+    each(db, &sql, params![id], |row| {
+        found.push(Found::Receipt(receipt(row)?));
+        Ok(())
+    })?;
     Ok(found)
 }
 
