@@ -98,6 +98,9 @@ impl Dispatcher {
 
     fn tell_accepted(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
         let entry = self.outbox.get(slot);
+        if entry.settle == Settle::OnOutcome && !self.followers.contains_key(&slot) {
+            return;
+        }
         let Some(id) = entry.cargo.id().map(Box::<str>::from) else { return };
         let mut told = |ticket, duplicate| effects.push(Effect::Accepted { ticket, id: id.clone(), duplicate });
         if entry.settle == Settle::OnAcceptance

@@ -36,10 +36,10 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn insert(&mut self, entry: Entry) -> Slot {
-        let key = entry.cargo.id().map(|id| self.keys.of(id));
+        let hash = entry.cargo.id().map(|id| self.keys.hash(id));
         let (bytes, waiter) = (entry.cargo.len(), entry.waiter);
         self.hot_bytes += bytes;
-        let slot = self.occupy(Place::Hot(Box::new(entry)), key, bytes);
+        let slot = self.occupy(Place::Hot(Box::new(entry)), hash, bytes);
         if let Some(ticket) = waiter {
             self.set_waiter(slot, ticket);
         }
@@ -48,13 +48,13 @@ impl Outbox {
 
     pub(super) fn insert_cold(&mut self, cold: Cold) -> Slot {
         self.cold += 1;
-        self.occupy(Place::Cold(cold), Some(cold.key), cold.bytes as usize)
+        self.occupy(Place::Cold(cold), Some(cold.key.0[0]), cold.bytes as usize)
     }
 
-    fn occupy(&mut self, place: Place, key: Option<IdKey>, bytes: usize) -> Slot {
+    fn occupy(&mut self, place: Place, hash: Option<u64>, bytes: usize) -> Slot {
         self.bytes += bytes;
         let slot = Slot::try_from(self.places.insert(place)).unwrap_or(Slot::MAX);
-        if let Some(IdKey([hash, _])) = key {
+        if let Some(hash) = hash {
             let (places, keys) = (&self.places, &self.keys);
             self.ids.insert_unique(hash, slot, |slot| hash_of_id(places, keys, *slot));
         }
@@ -92,7 +92,7 @@ impl Outbox {
     }
 
     fn forget_id(&mut self, slot: Slot) {
-        if let Some(IdKey([hash, _])) = key_of(&self.places[slot as usize], &self.keys)
+        if let Some(hash) = hash_of(&self.places[slot as usize], &self.keys)
             && let Ok(found) = self.ids.find_entry(hash, |other| *other == slot)
         {
             found.remove();
@@ -151,12 +151,11 @@ impl Outbox {
     }
 
     pub(super) fn by_id(&self, id: &str) -> Option<Slot> {
-        let key = self.keys.of(id);
         let named = |slot: &Slot| match &self.places[*slot as usize] {
             Place::Hot(entry) => entry.cargo.id() == Some(id),
-            Place::Cold(cold) => cold.key == key,
+            Place::Cold(cold) => cold.key == self.keys.of(id),
         };
-        self.ids.find(key.0[0], named).copied()
+        self.ids.find(self.keys.hash(id), named).copied()
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<Slot> {
@@ -219,15 +218,15 @@ impl Outbox {
     }
 }
 
-fn key_of(place: &Place, keys: &IdKeys) -> Option<IdKey> {
+fn hash_of(place: &Place, keys: &IdKeys) -> Option<u64> {
     match place {
-        Place::Hot(entry) => entry.cargo.id().map(|id| keys.of(id)),
-        Place::Cold(cold) => Some(cold.key),
+        Place::Hot(entry) => entry.cargo.id().map(|id| keys.hash(id)),
+        Place::Cold(cold) => Some(cold.key.0[0]),
     }
 }
 
 fn hash_of_id(places: &Slab<Place>, keys: &IdKeys, slot: Slot) -> u64 {
-    key_of(&places[slot as usize], keys).map_or(0, |key| key.0[0])
+    hash_of(&places[slot as usize], keys).unwrap_or(0)
 }
 
 fn hash_of_ticket(places: &Slab<Place>, hasher: &DefaultHashBuilder, slot: Slot) -> u64 {
