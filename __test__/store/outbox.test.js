@@ -91,6 +91,19 @@ test('a pause that is in force stays in force', async (t) => {
   assert.equal(simulator.ledger().refused, 1)
 })
 
+test('what was learned of the quota is not learned again', async (t) => {
+  const simulator = await simulate(t, { quota: { requests: 40, perMs: 1_000 }, headers: 'ietf' })
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'), { rateLimit: 'learn' })
+  const learned = ({ quota }) => quota.windows.filter(({ why }) => why !== 'start').map(({ requests, perMs }) => ({ requests, perMs }))
+  const first = await Sender.open(options)
+  await Promise.all(Array.from({ length: 60 }, (_, n) => first.send(message(`m${n}`, `c${n}`, n))))
+  assert.deepEqual(learned(first.stats()), [{ requests: 40, perMs: 1_000 }])
+  await first.close()
+
+  const second = await open(t, options)
+  assert.deepEqual(learned(second.stats()), [{ requests: 40, perMs: 1_000 }])
+})
+
 test('the files are for their owner alone', async (t) => {
   const simulator = await simulate(t)
   const folder = directory(t)
@@ -128,6 +141,10 @@ test('what stands in the way of a store is an error that says what to do', async
   await assert.rejects(Sender.open(optionsFor(simulator, missing)), (error) => {
     return error.code === 'STORE_MISSING' && error.message.includes(missing)
   })
+  const noFile = join(folder, 'directory')
+  fs.mkdirSync(noFile, { mode: 0o755 })
+  await assert.rejects(Sender.open(optionsFor(simulator, noFile)), { name: 'StoreError', code: 'STORE_MISMATCH' })
+  assert.deepEqual([fs.readdirSync(folder), fs.statSync(noFile).mode & 0o777], [['directory'], 0o755])
   const file = join(folder, 'outbox.db')
   await (await Sender.open(optionsFor(simulator, file))).close()
   await assert.rejects(Sender.open(optionsFor(simulator, file)), { name: 'StoreError', code: 'STORE_MISMATCH' })

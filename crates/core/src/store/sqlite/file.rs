@@ -28,11 +28,16 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
 
+/// Refuses what is no file before anything is made beside it, or its mode is changed: a directory, or a device.
+pub(super) fn check_kind(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(Fault::new(Trouble::Mismatch, "is a directory or a device, not a file")),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the file if it isn't there, for this user alone, and the directory remember it.
 pub(super) fn create(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Err(Fault::new(Trouble::Failed, "is a directory"));
-    }
     let new = !path.exists();
     let file = open_private(path)?;
     if new {

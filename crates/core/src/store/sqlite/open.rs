@@ -38,6 +38,7 @@ pub(super) fn open(
     if path.parent().is_some_and(|directory| !directory.as_os_str().is_empty() && !directory.is_dir()) {
         return Err(Fault::new(Trouble::Missing, "has no directory to lie in"));
     }
+    file::check_kind(path)?;
     let lock = OwnerLock::take(path)?;
     salvage::finish(path)?;
     file::create(path)?;
