@@ -14,7 +14,7 @@ const ROOT = join(__dirname, '../..')
 const EXAMPLES = join(ROOT, 'examples')
 const STEP_LIMIT_MS = 120_000
 const ROOT_BYTES_MAX = 512 * 1024
-const ADDON_BYTES_MAX = 24_000_000
+const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
 const LEGITIMATE = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
