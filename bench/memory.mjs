@@ -1,9 +1,8 @@
 // Resident memory of each queued message beyond its payload, the 200 bytes of its body; and that of other queues.
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import net from 'node:net'
+import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { startRedis } from '../__test__/redis.js'
 import { message } from './clients.mjs'
 import { startWorker } from './harness.mjs'
 import { enqueueAll, holdSender } from './held.mjs'
@@ -70,14 +69,8 @@ async function measureQueue(queue, count, redis) {
 /** BullMQ keeps its jobs in Redis, so it is Redis's memory that counts. */
 async function measureBullMq(count) {
   if (spawnSync('redis-server', ['--version']).error !== undefined) return undefined
-  const listener = net.createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address()
-  listener.close()
-  await once(listener, 'close')
-  const redis = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' })
+  const { port, stop } = await startRedis()
   try {
-    await sleep(500)
     const { default: Redis } = await import('ioredis')
     const client = new Redis(port, '127.0.0.1')
     const rss = async () => Number(/used_memory_rss:(\d+)/.exec(await client.info('memory'))[1])
@@ -87,8 +80,7 @@ async function measureBullMq(count) {
     await client.quit()
     return bytes
   } finally {
-    redis.kill()
-    await once(redis, 'exit')
+    await stop()
   }
 }
 

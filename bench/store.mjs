@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 import { Sender } from '../index.mjs'
 import { machine, measure, median, publish, startServer, table } from './harness.mjs'
-import { startRedis } from './redis.mjs'
+import { startDurableRedis } from './redis.mjs'
 
 const ROUNDS = 5
 const AT_ONCE = 100_000
@@ -124,7 +124,7 @@ async function backlog(count, url) {
   return { count, fillUs: (filled.elapsedMs * 1_000) / count, fileBytes: bytes / count, ...begun }
 }
 
-const redis = await startRedis()
+const redis = await startDurableRedis()
 const server = await startServer({})
 const enqueued = await rounds({
   file: () => enqueueRate(`file:${newFile()}`),

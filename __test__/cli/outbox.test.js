@@ -179,7 +179,7 @@ describe('spillway outbox', () => {
     }
     const table = [
       [join(folder, 'missing.db'), "missing.db isn't there; check the path"],
-      [folder, 'is no file'],
+      [folder, 'is a directory or a device, not a file'],
       [path('empty.db', ''), 'is empty: no sender has used it yet'],
       [path('text.db', `no database, but ${SECRET}`.repeat(100)), 'is damaged: it is no SQLite database'],
     ]

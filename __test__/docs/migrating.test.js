@@ -11,7 +11,8 @@ const { after, test } = require('node:test')
 const { promisify } = require('node:util')
 
 const { PATIENCE_MS, ROOT, simulate, until } = require('../http/support.js')
-const { startRedis } = require('./redis.js')
+const { defer } = require('../defer.js')
+const { startRedis } = require('../redis.js')
 const { readSnippets } = require('./snippets.js')
 
 const run = promisify(execFile)
@@ -54,7 +55,9 @@ for (const name of NAMES) {
     const args = [join(__dirname, 'run-snippet.mjs'), file, JSON.stringify(list)]
     let stdout = ''
     if (name === 'bullmq before') {
-      const redis = { REDIS_HOST: '127.0.0.1', REDIS_PORT: String(await startRedis(t)) }
+      const { port, stop } = await startRedis()
+      defer(t, stop)
+      const redis = { REDIS_HOST: '127.0.0.1', REDIS_PORT: String(port) }
       await untilDelivered(args, { ...env, ...redis }, () => simulator.ledger().accepted >= list.length)
     } else {
       ;({ stdout } = await run(process.execPath, args, { cwd: folder, env, timeout: PATIENCE_MS }))

@@ -12,6 +12,7 @@ const path = require('node:path')
 const { promisify } = require('node:util')
 
 const { Sender, Simulator } = require('../../index.js')
+const { defer } = require('../defer.js')
 const { PATIENCE_MS, until } = require('../until.js')
 
 const ROOT = path.join(__dirname, '../..')
@@ -25,21 +26,7 @@ const TLS = {
   key: fs.readFileSync(path.join(FIXTURES, 'localhost.key'), 'utf8'),
 }
 
-const closers = new WeakMap()
 let organizations = 0
-
-/** Runs `close` when the test ends, the last one first: senders before their servers. */
-function defer(t, close) {
-  let stack = closers.get(t)
-  if (stack === undefined) {
-    stack = []
-    closers.set(t, stack)
-    t.after(async () => {
-      while (stack.length > 0) await stack.pop()()
-    })
-  }
-  stack.push(close)
-}
 
 async function simulate(t, config = {}) {
   const simulator = await Simulator.start(config)

@@ -8,24 +8,10 @@ const path = require('node:path')
 
 const { assertEnd, randomOf, run, start } = require('./children.js')
 const { Sender, Simulator } = require('../../index.js')
+const { defer } = require('../defer.js')
 const { PATIENCE_MS, until } = require('../until.js')
 
 let organizations = 0
-
-const closers = new WeakMap()
-
-/** Runs `close` when the test ends, the last one first: senders before their files and servers. */
-function defer(t, close) {
-  let stack = closers.get(t)
-  if (stack === undefined) {
-    stack = []
-    closers.set(t, stack)
-    t.after(async () => {
-      while (stack.length > 0) await stack.pop()()
-    })
-  }
-  stack.push(close)
-}
 
 function directory(t) {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), 'spillway-store-'))

@@ -11,21 +11,26 @@ const { promisify } = require('node:util')
 const run = promisify(execFile)
 const INSTALL_MS_MAX = 180_000
 
-/** A real Redis on a free port of this machine, for one test; installed first where Debian's packages can be. */
-async function startRedis(t) {
+/**
+ * A real Redis on a free port of this machine, with its files in a folder of its own below `under`; installed first where
+ * Debian's packages can be: `{ port, stop() }`.
+ */
+async function startRedis({ args = [], under = tmpdir() } = {}) {
   await findOrInstall()
-  const folder = mkdtempSync(join(tmpdir(), 'spillway-redis-'))
+  const folder = mkdtempSync(join(under, '.spillway-redis-'))
   const port = await freePort()
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder]
-  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const all = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder, ...args]
+  const server = spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(server, 'exit')
-  t.after(async () => {
-    server.kill()
-    await ended
-    rmSync(folder, { recursive: true, force: true })
-  })
   await listening(server)
-  return port
+  return {
+    port,
+    async stop() {
+      server.kill()
+      await ended
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 async function findOrInstall() {
@@ -38,7 +43,7 @@ async function findOrInstall() {
 }
 
 function explain(cause) {
-  throw new Error("this test needs a redis-server on the PATH, and installing Debian's did not work", { cause })
+  throw new Error("a redis-server is needed on the PATH, and installing Debian's did not work", { cause })
 }
 
 async function freePort() {
@@ -51,11 +56,13 @@ async function freePort() {
 
 async function listening(server) {
   let log = ''
-  for await (const chunk of server.stdout) {
+  for await (const chunk of server.stdout.iterator({ destroyOnReturn: false })) {
     log += chunk
     if (log.includes('Ready to accept connections')) break
   }
   if (!log.includes('Ready to accept connections')) throw new Error(`redis-server did not start: ${log}`)
+  // What it says later is read by nobody, and must not stop it.
+  server.stdout.resume()
 }
 
 module.exports = { startRedis }
