@@ -32,20 +32,7 @@ fn record(seq: u64, id: Box<str>, at: Timestamp) -> Change {
     let conversation = format!("conversation-{:026}", seq % 50_000).into();
     let body = Bytes::from(vec![b'x'; 300]);
     let message = Message { id, id_given: true, conversation, params: None, body, traceparent: None };
-    let record = Record {
-        seq,
-        message,
-        priority: 0,
-        submitted_at: at,
-        expires_at: None,
-        not_before: None,
-        attempts: 0,
-        first_attempt_at: None,
-        ambiguous: false,
-        sent: false,
-        batch: None,
-    };
-    Change::Insert { slot: 0, record: Box::new(record) }
+    Change::Insert { slot: 0, record: Box::new(Record::new(seq, message, at)) }
 }
 
 fn wait(news: &Receiver<News>, number: u64) {

@@ -55,17 +55,10 @@ impl Dispatcher {
             return None;
         }
         let record = Box::new(Record {
-            seq: entry.seq,
-            message: message.clone(),
             priority: entry.priority,
-            submitted_at: entry.submitted_at,
             expires_at: entry.expires_at,
             not_before: entry.not_before,
-            attempts: 0,
-            first_attempt_at: None,
-            ambiguous: false,
-            sent: false,
-            batch: None,
+            ..Record::new(entry.seq, message.clone(), entry.submitted_at)
         });
         Some(if redriven { Change::Redrive { slot, record } } else { Change::Insert { slot, record } })
     }

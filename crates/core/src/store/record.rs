@@ -32,6 +32,25 @@ pub struct Record {
     pub batch: Option<u64>,
 }
 
+impl Record {
+    /// A message that was never sent, with no time of its own.
+    pub fn new(seq: Seq, message: Message, submitted_at: Timestamp) -> Self {
+        Self {
+            seq,
+            message,
+            priority: 0,
+            submitted_at,
+            expires_at: None,
+            not_before: None,
+            attempts: 0,
+            first_attempt_at: None,
+            ambiguous: false,
+            sent: false,
+            batch: None,
+        }
+    }
+}
+
 /// What an earlier run left.
 #[derive(Clone, Debug)]
 pub enum Row {

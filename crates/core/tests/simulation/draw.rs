@@ -20,9 +20,14 @@ impl Draw {
         mixed ^ (mixed >> 31)
     }
 
+    /// From 0 up to, and without, `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
     /// From `low` to `high`, both included.
     pub fn range(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
+        low + self.below(high - low + 1)
     }
 
     /// From `low` to `high`, small ones as likely as large ones: each doubling has the same chance.
@@ -33,10 +38,10 @@ impl Draw {
     }
 
     pub fn percent(&mut self, chance: u64) -> bool {
-        self.next() % 100 < chance
+        self.below(100) < chance
     }
 
     pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[(self.next() % list.len() as u64) as usize]
+        &list[self.below(list.len() as u64) as usize]
     }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use spillway_core::error::Trouble;
 use spillway_core::store::Store;
 
-use crate::draw::{Draw, every_seed};
+use crate::draw::Draw;
 use crate::rig::*;
+use crate::seeds::every_seed;
 
 const HISTORIES: u64 = 600;
 const PAGE: u64 = 4_096;
@@ -117,7 +118,7 @@ fn a_damaged_file_opens_all_the_same() {
     written(&original, 600);
     let sound = fs::read(&original).unwrap();
     every_seed("damaged files", HISTORIES, |seed| {
-        let mut draw = Draw::new(seed);
+        let mut draw = Draw::stream(seed, 0);
         let (_directory, path) = place();
         let mut bytes = sound.clone();
         damage(&mut bytes, &mut draw);

@@ -8,9 +8,10 @@ use spillway_core::store::Store;
 use spillway_core::store::sqlite::Options;
 use spillway_powercut::{Disk, Failure, VFS, install};
 
-use crate::draw::{Draw, every_seed};
+use crate::draw::Draw;
 use crate::model::Model;
 use crate::rig::*;
+use crate::seeds::every_seed;
 
 #[test]
 fn a_full_disk_loses_nothing_wherever_it_begins() {
@@ -69,7 +70,7 @@ fn history(at: u64, failure: Failure) {
 
 /// One batch after the other; a disk that fails is mended once the store has said so. What has to be in the file then.
 fn drive(rig: &mut Rig, disk: &Disk) -> Model {
-    let mut draw = Draw::new(7);
+    let mut draw = Draw::stream(7, 0);
     let (mut model, mut next_seq, mut count) = (Model::default(), 0, 0);
     let at = rig.now();
     for _ in 0..12 {

@@ -3,6 +3,8 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
 mod damage;
+#[path = "../simulation/draw.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
 mod draw;
 mod faults;
 mod keeping;
@@ -10,3 +12,4 @@ mod model;
 mod powercut;
 mod reading;
 mod rig;
+mod seeds;

@@ -5,9 +5,10 @@ use spillway_core::store::sqlite::Options;
 use spillway_core::store::{Change, Store};
 use spillway_powercut::{Disk, Failure, VFS, install};
 
-use crate::draw::{Draw, every_seed};
+use crate::draw::Draw;
 use crate::model::Model;
 use crate::rig::*;
+use crate::seeds::every_seed;
 
 const HISTORIES: u64 = 1_000;
 /// Lives of a store in one history.
@@ -20,7 +21,7 @@ fn no_acknowledged_change_is_lost_when_the_power_goes() {
 }
 
 fn history(seed: u64) {
-    let mut draw = Draw::new(seed);
+    let mut draw = Draw::stream(seed, 0);
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
     let options = Options {

@@ -162,7 +162,7 @@ fn what_is_no_outbox_is_said_and_left_as_it_is() {
     };
     says(&path, Trouble::Missing, "isn't there; check the path");
     assert!(!path.exists() && fs::read_dir(directory.path()).unwrap().next().is_none());
-    says(directory.path(), Trouble::Failed, "is no file");
+    says(directory.path(), Trouble::Mismatch, "is a directory or a device, not a file");
     fs::write(&path, b"").unwrap();
     says(&path, Trouble::Missing, "is empty");
     fs::write(

@@ -139,26 +139,15 @@ pub fn record(seq: u64, at: Timestamp) -> Record {
 }
 
 pub fn sized(seq: u64, at: Timestamp, bytes: usize) -> Record {
-    Record {
-        seq,
-        message: Message {
-            id: format!("m-{seq}").into(),
-            id_given: true,
-            conversation: format!("c-{}", seq % 7).into(),
-            params: None,
-            body: Bytes::from(vec![b'a' + u8::try_from(seq % 26).unwrap(); bytes]),
-            traceparent: None,
-        },
-        priority: 0,
-        submitted_at: at,
-        expires_at: None,
-        not_before: None,
-        attempts: 0,
-        first_attempt_at: None,
-        ambiguous: false,
-        sent: false,
-        batch: None,
-    }
+    let message = Message {
+        id: format!("m-{seq}").into(),
+        id_given: true,
+        conversation: format!("c-{}", seq % 7).into(),
+        params: None,
+        body: Bytes::from(vec![b'a' + u8::try_from(seq % 26).unwrap(); bytes]),
+        traceparent: None,
+    };
+    Record::new(seq, message, at)
 }
 
 pub fn insert(seq: u64, at: Timestamp) -> Change {

@@ -136,9 +136,7 @@ pub(super) fn look(path: &Path) -> Result<()> {
     let Ok(metadata) = fs::metadata(path) else {
         return Err(Fault::new(Trouble::Missing, "isn't there"));
     };
-    if !metadata.is_file() {
-        return Err(Fault::new(Trouble::Failed, "is no file"));
-    }
+    file::check_kind(path)?;
     match (metadata.len(), log_bytes(path)) {
         // SQLite would take the log for a leftover, and delete it.
         (0, 1..) => Err(Fault::corrupt("is damaged: it is empty, but its write-ahead log isn't")),

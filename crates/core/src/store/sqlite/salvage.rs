@@ -15,6 +15,7 @@ use super::lock::{companion, open_private};
 use super::open::{connect, remove};
 use super::options::{Durability, Options};
 use super::recover::sound;
+use super::times::integer;
 use super::trouble::{Fault, Result};
 use crate::clock::Clock;
 
@@ -40,7 +41,7 @@ pub(super) fn replace(path: &Path, options: &Options) -> Result<Salvaged> {
     let fresh = companion(path, RECOVERING);
     remove(&fresh)?;
     let unreadable = recover(path, &fresh, options)?;
-    let stamp = free_stamp(path);
+    let stamp = free_stamp(path)?;
     fs::rename(&fresh, companion(path, &format!("{RECOVERED}{stamp}")))?;
     sync_directory(path)?;
     finish(path)?;
@@ -75,29 +76,20 @@ fn begun(path: &Path) -> Result<Option<String>> {
 }
 
 /// The time, as a name that isn't taken.
-fn free_stamp(path: &Path) -> String {
-    let stamp = utc_stamp(Clock::epoch_ms_now() / 1_000);
+fn free_stamp(path: &Path) -> Result<String> {
+    let seconds = Clock::epoch_ms_now() / 1_000;
+    // SQLite knows the calendar already.
+    let stamp: String = Connection::open_in_memory()?.query_row(
+        "SELECT strftime('%Y%m%dT%H%M%SZ', ?1, 'unixepoch')",
+        params![integer(seconds)],
+        |row| row.get(0),
+    )?;
     let taken = |stamp: &str| companion(path, &format!("{CORRUPT}{stamp}")).exists();
     if !taken(&stamp) {
-        return stamp;
+        return Ok(stamp);
     }
     let mut numbered = (2_u32..).map(|number| format!("{stamp}-{number}"));
-    numbered.find(|stamp| !taken(stamp)).unwrap_or(stamp)
-}
-
-/// Seconds since the Unix epoch as `20260131T235959Z`.
-fn utc_stamp(seconds: u64) -> String {
-    // Days to a date by Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day is their last.
-    let days = seconds / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    Ok(numbered.find(|stamp| !taken(stamp)).unwrap_or(stamp))
 }
 
 /// Writes what can be read at `path` to a file at `fresh`; how many rows could not be.
@@ -200,7 +192,7 @@ struct Table {
     message: bool,
 }
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 5] = [
     Table {
         select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
             traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
@@ -227,6 +219,12 @@ const TABLES: [Table; 4] = [
         select: "SELECT number, id, given, conversation, status, attempts, batch_size, queued_ms, at_ms FROM receipts
             WHERE number > ?1 ORDER BY number",
         insert: "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        key: 0,
+        message: false,
+    },
+    Table {
+        select: "SELECT number, at_ms FROM departures WHERE number > ?1 ORDER BY number",
+        insert: "INSERT OR IGNORE INTO departures VALUES (?, ?)",
         key: 0,
         message: false,
     },
