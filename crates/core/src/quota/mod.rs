@@ -6,6 +6,7 @@
 mod belief;
 mod climb;
 mod company;
+mod judge;
 mod layer;
 mod learner;
 mod pacer;
