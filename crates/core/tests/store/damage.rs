@@ -208,8 +208,9 @@ fn a_damaged_log_is_set_aside_with_its_file() {
     rig.close();
     let sound = fs::read(directory.path().join("crashed.db-wal")).unwrap();
     let mut log = sound.clone();
-    let middle = log.len() * 3 / 4;
-    log[middle] ^= 0x10;
+    // Of what is written in it: behind that it has room.
+    let written = log.iter().rposition(|byte| *byte != 0).unwrap();
+    log[written * 3 / 4] ^= 0x10;
     fs::write(directory.path().join("crashed.db-wal"), &log).unwrap();
     let rig = Rig::open(&crashed);
     let found = seqs(&rig.found);

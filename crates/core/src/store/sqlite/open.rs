@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::apply::{meta, set_meta};
 use super::file::{self, Identity};
 use super::lock::{OwnerLock, companion};
+use super::log;
 use super::options::Options;
 use super::recover::{self, Progress};
 use super::salvage;
@@ -96,7 +97,7 @@ impl Rescue<'_> {
 /// Connects to the file, and looks whether it is sound.
 fn ready(path: &Path, options: &Options) -> Result<Connection> {
     let bytes = fs::metadata(path)?.len();
-    if bytes == 0 && file::log_bytes(path) > 0 {
+    if bytes == 0 && log::file_bytes(path) > 0 {
         // SQLite would take the log for a leftover, and delete it.
         return Err(Fault::corrupt("is damaged: it is empty, but its write-ahead log isn't"));
     }

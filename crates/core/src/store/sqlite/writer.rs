@@ -62,9 +62,10 @@ impl Writer {
         inbox: Receiver<Command>,
         outbox: Sender<Command>,
     ) -> Self {
+        let path = file::absolute(&options.path);
         Self {
-            path: file::absolute(&options.path),
-            upkeep: Upkeep::new(&options, clock.now()),
+            upkeep: Upkeep::new(&path, &options, clock.now()),
+            path,
             options,
             clock,
             news,
@@ -108,7 +109,7 @@ impl Writer {
             if self.is_idle()
                 && let Some(opened) = &opened
             {
-                self.upkeep.idle(&opened.db, &self.path, self.clock.now());
+                self.upkeep.idle(&opened.db, self.clock.now());
             }
         }
         self.end(opened);
@@ -181,7 +182,6 @@ impl Writer {
         let times = Times::read(&self.clock);
         let applier = Applier { db, times: &times, receipts: !self.options.dedupe.is_zero() };
         let mut last_seq = self.last_seq;
-        let mut bytes = 0;
         let written = in_transaction(db, || {
             let mut removed = false;
             for change in self.backlog.batch().take(count) {
@@ -189,7 +189,6 @@ impl Writer {
                 removed |= removes(change).is_some();
                 if let Some((_, record)) = insertion(change) {
                     last_seq = last_seq.max(record.seq);
-                    bytes += record.message.body.len();
                 }
             }
             // While the newest message is there, it says itself which was the last.
@@ -203,7 +202,7 @@ impl Writer {
         if written {
             self.last_seq_written = last_seq;
         }
-        self.upkeep.wrote(count, bytes);
+        self.upkeep.wrote(count);
         Ok(())
     }
 
