@@ -51,11 +51,11 @@ pub(super) fn open(
     let times = Times::read(clock);
     let mut progress = Progress::default();
     let since_ms = (!options.dedupe.is_zero()).then(|| times.ms_before(options.dedupe));
-    let departed = loop {
+    let remembered = loop {
         let lenient = rescue.set_aside.is_some();
         let told = recover::tell(&db, &times, since_ms, lenient, &mut progress, news);
-        match told.and_then(|()| recover::departed(&db, &times)) {
-            Ok(departed) => break departed,
+        match told.and_then(|()| remembered(&db, &times)) {
+            Ok(remembered) => break remembered,
             Err(fault) if fault.is_corrupt() && !lenient => {
                 drop(db);
                 db = rescue.replace()?;
@@ -63,18 +63,23 @@ pub(super) fn open(
             Err(fault) => return Err(fault),
         }
     };
-    let opening = Opening {
-        last_seq: recover::last_seq(&db)?,
-        budget: meta::<String>(&db, "budget")?.map(Box::from),
-        budget_at: meta::<i64>(&db, "budget_ms")?.map(|ms| times.at(ms)),
-        departed,
-        set_aside: rescue.set_aside,
-        unreadable: rescue.unreadable + progress.unreadable,
-    };
+    let opening =
+        Opening { set_aside: rescue.set_aside, unreadable: rescue.unreadable + progress.unreadable, ..remembered };
     // The first write shows whether there can be any, and that this run has to be checked if it doesn't end well.
     set_meta(&db, "clean", 0)?;
     let identity = Identity::of(path)?;
     Ok((Opened { db, identity, lock }, opening))
+}
+
+/// What is no message, letter or receipt.
+fn remembered(db: &Connection, times: &Times) -> Result<Opening> {
+    Ok(Opening {
+        last_seq: recover::last_seq(db)?,
+        budget: meta::<String>(db, "budget")?.map(Box::from),
+        budget_at: meta::<i64>(db, "budget_ms")?.map(|ms| times.at(ms)),
+        departed: recover::departed(db, times)?,
+        ..Opening::default()
+    })
 }
 
 /// A damaged file, and what became of it.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row as SqlRow, params};
 
-use super::rows::{self, Head};
+use super::rows;
 use super::times::Times;
 use super::trouble::{Fault, Result};
 use crate::clock::Timestamp;
@@ -176,9 +176,4 @@ pub(super) fn departed(db: &Connection, times: &Times) -> Result<Vec<Timestamp>>
     let mut departed = found.map(|ms| Ok(times.at(ms?))).collect::<Result<Vec<_>>>()?;
     departed.reverse();
     Ok(departed)
-}
-
-/// Whether a message can be read as it was written; for salvage.
-pub(super) fn sound(row: &SqlRow<'_>) -> bool {
-    Head::read(row, 0).is_ok_and(|head| rows::Tail::read(row, rows::HEAD_COLUMNS, &head).is_ok())
 }
