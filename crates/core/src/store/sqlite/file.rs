@@ -18,6 +18,9 @@ use crate::error::Trouble;
 
 /// How long a writer waits for a reader that recovers the file after a crash; nothing else of theirs holds it up.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Pages in memory, in KiB as SQLite has them: little for who reads from one end to the other, since none is read twice.
+const CACHE_READING: &str = "-2048";
+const CACHE_WRITING: &str = "-16384";
 /// Statements that stay compiled: more than there are.
 const STATEMENTS_MAX: usize = 64;
 
@@ -69,8 +72,13 @@ pub(super) fn connect(path: &Path, options: &Options) -> Result<Connection> {
     pragma(&db, "cell_size_check", "ON")?;
     pragma(&db, "trusted_schema", "OFF")?;
     pragma(&db, "temp_store", "MEMORY")?;
-    pragma(&db, "cache_size", "-16384")?;
+    pragma(&db, "cache_size", CACHE_READING)?;
     Ok(db)
+}
+
+/// A connection that is going to write: the pages of a transaction have room in memory.
+pub(super) fn widen(db: &Connection) -> Result<()> {
+    pragma(db, "cache_size", CACHE_WRITING)
 }
 
 /// Brings a connected file to what a writer needs: ours, of this version, of this organisation.

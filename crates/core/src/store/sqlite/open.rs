@@ -65,6 +65,7 @@ pub(super) fn open(
     };
     let opening =
         Opening { set_aside: rescue.set_aside, unreadable: rescue.unreadable + progress.unreadable, ..remembered };
+    file::widen(&db)?;
     // The first write shows whether there can be any, and that this run has to be checked if it doesn't end well.
     set_meta(&db, "clean", 0)?;
     let identity = Identity::of(path)?;

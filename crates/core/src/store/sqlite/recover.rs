@@ -8,9 +8,10 @@ use super::trouble::{Fault, Result};
 use crate::clock::Timestamp;
 use crate::store::{News, Row};
 
-/// Rows, and bytes of bodies, that are told at once.
-const CHUNK_ROWS: usize = 4_096;
-const CHUNK_BYTES: usize = 4 * 1_048_576;
+/// Rows, and bytes of bodies, that are told at once. As many chunks as there is room for on the way to the engine are in memory
+/// together, and so they are small.
+const CHUNK_ROWS: usize = 512;
+const CHUNK_BYTES: usize = 1_048_576;
 /// What an engine holds of letters: the newest.
 const LETTERS_MAX: i64 = 100_000;
 const LETTER_BYTES_MAX: i64 = 268_435_456;
