@@ -54,7 +54,7 @@ impl Rig {
         loop {
             match news.recv_timeout(PATIENCE).unwrap() {
                 News::Found(rows) => {
-                    assert!(rows.len() <= 4_096);
+                    assert!(rows.len() <= 512);
                     found.extend(rows);
                 }
                 News::Opened(opening) => {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::apply::{meta, set_meta};
 use super::lock::{companion, open_private};
+use super::log;
 use super::options::{Durability, Options};
 use super::schema::{self, Kind};
 use super::trouble::{Fault, Result};
@@ -17,11 +18,11 @@ use crate::error::Trouble;
 
 /// How long a writer waits for a reader that recovers the file after a crash; nothing else of theirs holds it up.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Pages in memory, in KiB as SQLite has them: little for who reads from one end to the other, since none is read twice.
+const CACHE_READING: &str = "-2048";
+const CACHE_WRITING: &str = "-16384";
 /// Statements that stay compiled: more than there are.
 const STATEMENTS_MAX: usize = 64;
-/// What the write-ahead log keeps of its length when it starts anew: so much is overwritten in place, which is cheaper to
-/// make durable than growing.
-const LOG_BYTES_KEPT: u64 = 16 * 1_048_576;
 
 /// The path as it stays, wherever the process goes.
 pub(super) fn absolute(path: &Path) -> PathBuf {
@@ -71,8 +72,13 @@ pub(super) fn connect(path: &Path, options: &Options) -> Result<Connection> {
     pragma(&db, "cell_size_check", "ON")?;
     pragma(&db, "trusted_schema", "OFF")?;
     pragma(&db, "temp_store", "MEMORY")?;
-    pragma(&db, "cache_size", "-16384")?;
+    pragma(&db, "cache_size", CACHE_READING)?;
     Ok(db)
+}
+
+/// A connection that is going to write: the pages of a transaction have room in memory.
+pub(super) fn widen(db: &Connection) -> Result<()> {
+    pragma(db, "cache_size", CACHE_WRITING)
 }
 
 /// Brings a connected file to what a writer needs: ours, of this version, of this organisation.
@@ -102,7 +108,7 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
     if power_loss && cfg!(target_os = "macos") {
         pragma(db, "fullfsync", "ON")?;
     }
-    pragma(db, "journal_size_limit", &LOG_BYTES_KEPT.to_string())?;
+    pragma(db, "journal_size_limit", &log::BYTES_KEPT.to_string())?;
     // Checkpoints come after the acknowledgement, so the writer makes them itself.
     pragma(db, "wal_autocheckpoint", "0")?;
     schema::migrate(db, kind)?;
@@ -128,11 +134,6 @@ pub(super) fn pragma_call(db: &Connection, call: &str) -> Result<()> {
 /// Moves what the write-ahead log has into the file; `mode` is SQLite's. Whether all of it could be.
 pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<bool> {
     Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get::<_, i64>(0))? == 0)
-}
-
-/// Bytes of the write-ahead log.
-pub(super) fn log_bytes(path: &Path) -> u64 {
-    fs::metadata(companion(path, "-wal")).map_or(0, |metadata| metadata.len())
 }
 
 /// Which files the names led to when they were opened.

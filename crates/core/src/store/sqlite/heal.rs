@@ -128,6 +128,7 @@ fn bring_back(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Re
 
 fn reopened(path: &Path, options: &Options) -> Result<(rusqlite::Connection, Identity)> {
     let db = open::connect(path, options)?;
+    file::widen(&db)?;
     super::apply::set_meta(&db, "clean", 0)?;
     let identity = Identity::of(path)?;
     Ok((db, identity))

@@ -11,6 +11,7 @@ mod editor;
 mod file;
 mod heal;
 mod lock;
+mod log;
 mod open;
 mod options;
 mod reader;

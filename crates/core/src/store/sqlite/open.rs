@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::apply::{meta, set_meta};
 use super::file::{self, Identity};
 use super::lock::{OwnerLock, companion};
+use super::log;
 use super::options::Options;
 use super::recover::{self, Progress};
 use super::salvage;
@@ -50,11 +51,11 @@ pub(super) fn open(
     let times = Times::read(clock);
     let mut progress = Progress::default();
     let since_ms = (!options.dedupe.is_zero()).then(|| times.ms_before(options.dedupe));
-    let departed = loop {
+    let remembered = loop {
         let lenient = rescue.set_aside.is_some();
         let told = recover::tell(&db, &times, since_ms, lenient, &mut progress, news);
-        match told.and_then(|()| recover::departed(&db, &times)) {
-            Ok(departed) => break departed,
+        match told.and_then(|()| remembered(&db, &times)) {
+            Ok(remembered) => break remembered,
             Err(fault) if fault.is_corrupt() && !lenient => {
                 drop(db);
                 db = rescue.replace()?;
@@ -62,18 +63,24 @@ pub(super) fn open(
             Err(fault) => return Err(fault),
         }
     };
-    let opening = Opening {
-        last_seq: recover::last_seq(&db)?,
-        budget: meta::<String>(&db, "budget")?.map(Box::from),
-        budget_at: meta::<i64>(&db, "budget_ms")?.map(|ms| times.at(ms)),
-        departed,
-        set_aside: rescue.set_aside,
-        unreadable: rescue.unreadable + progress.unreadable,
-    };
+    let opening =
+        Opening { set_aside: rescue.set_aside, unreadable: rescue.unreadable + progress.unreadable, ..remembered };
+    file::widen(&db)?;
     // The first write shows whether there can be any, and that this run has to be checked if it doesn't end well.
     set_meta(&db, "clean", 0)?;
     let identity = Identity::of(path)?;
     Ok((Opened { db, identity, lock }, opening))
+}
+
+/// What is no message, letter or receipt.
+fn remembered(db: &Connection, times: &Times) -> Result<Opening> {
+    Ok(Opening {
+        last_seq: recover::last_seq(db)?,
+        budget: meta::<String>(db, "budget")?.map(Box::from),
+        budget_at: meta::<i64>(db, "budget_ms")?.map(|ms| times.at(ms)),
+        departed: recover::departed(db, times)?,
+        ..Opening::default()
+    })
 }
 
 /// A damaged file, and what became of it.
@@ -96,7 +103,7 @@ impl Rescue<'_> {
 /// Connects to the file, and looks whether it is sound.
 fn ready(path: &Path, options: &Options) -> Result<Connection> {
     let bytes = fs::metadata(path)?.len();
-    if bytes == 0 && file::log_bytes(path) > 0 {
+    if bytes == 0 && log::file_bytes(path) > 0 {
         // SQLite would take the log for a leftover, and delete it.
         return Err(Fault::corrupt("is damaged: it is empty, but its write-ahead log isn't"));
     }

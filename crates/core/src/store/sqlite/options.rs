@@ -18,8 +18,8 @@ pub struct Options {
     pub dedupe: Duration,
     /// How long closing tries to write what waits, when that fails.
     pub patience: Duration,
-    /// How much is written, about, before the write-ahead log is moved into the file.
-    pub checkpoint_bytes: usize,
+    /// How long the write-ahead log becomes, about, before it is moved into the file.
+    pub checkpoint_bytes: u64,
     /// The SQLite VFS; another one than the system's in tests alone.
     pub vfs: Option<String>,
 }
@@ -33,7 +33,7 @@ impl Options {
             organization: organization.into(),
             dedupe: Duration::from_secs(86_400),
             patience: Duration::from_secs(5),
-            checkpoint_bytes: 8 * 1_048_576,
+            checkpoint_bytes: 12 * 1_048_576,
             vfs: None,
         }
     }

@@ -17,8 +17,9 @@ use rusqlite::{Connection, OpenFlags};
 use self::check::Verdict;
 use self::shapes::{Found, LetterRow, MessageRow, Page, ReceiptRow};
 use self::stats::Stats;
-use super::file::{self, log_bytes};
+use super::file;
 use super::lock::{self, companion};
+use super::log;
 use super::schema::{self, Kind};
 use super::trouble::{self, Fault, Result};
 use crate::error::{Error, Trouble};
@@ -137,7 +138,7 @@ pub(super) fn look(path: &Path) -> Result<()> {
         return Err(Fault::new(Trouble::Missing, "isn't there"));
     };
     file::check_kind(path)?;
-    match (metadata.len(), log_bytes(path)) {
+    match (metadata.len(), log::file_bytes(path)) {
         // SQLite would take the log for a leftover, and delete it.
         (0, 1..) => Err(Fault::corrupt("is damaged: it is empty, but its write-ahead log isn't")),
         (0, 0) => Err(empty()),

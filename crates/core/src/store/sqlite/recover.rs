@@ -2,15 +2,16 @@
 
 use rusqlite::{Connection, Row as SqlRow, params};
 
-use super::rows::{self, Head};
+use super::rows;
 use super::times::Times;
 use super::trouble::{Fault, Result};
 use crate::clock::Timestamp;
 use crate::store::{News, Row};
 
-/// Rows, and bytes of bodies, that are told at once.
-const CHUNK_ROWS: usize = 4_096;
-const CHUNK_BYTES: usize = 4 * 1_048_576;
+/// Rows, and bytes of bodies, that are told at once. As many chunks as there is room for on the way to the engine are in memory
+/// together, and so they are small.
+const CHUNK_ROWS: usize = 512;
+const CHUNK_BYTES: usize = 1_048_576;
 /// What an engine holds of letters: the newest.
 const LETTERS_MAX: i64 = 100_000;
 const LETTER_BYTES_MAX: i64 = 268_435_456;
@@ -176,9 +177,4 @@ pub(super) fn departed(db: &Connection, times: &Times) -> Result<Vec<Timestamp>>
     let mut departed = found.map(|ms| Ok(times.at(ms?))).collect::<Result<Vec<_>>>()?;
     departed.reverse();
     Ok(departed)
-}
-
-/// Whether a message can be read as it was written; for salvage.
-pub(super) fn sound(row: &SqlRow<'_>) -> bool {
-    Head::read(row, 0).is_ok_and(|head| rows::Tail::read(row, rows::HEAD_COLUMNS, &head).is_ok())
 }

@@ -263,14 +263,18 @@ fn record_of(row: &SqlRow<'_>, head: &Head, flight: &Flight, times: &Times) -> R
 pub(super) fn letter(row: &SqlRow<'_>, times: &Times) -> Result<DeadLetter> {
     let head = Head::read(row, 0)?;
     let tail = Tail::read(row, HEAD_COLUMNS, &head)?;
-    let text = row.get_ref(LETTER_FAILURE)?.as_str().map_err(damage)?;
-    let body = row.get_ref(LETTER_FAILURE + 1)?.as_blob_or_null().map_err(damage)?;
     Ok(DeadLetter {
         cargo: Cargo::Message(tail.message(&head)?),
         priority: head.priority,
-        failure: failure_from(text, body, &head.id)?,
+        failure: failure(row, &head.id)?,
         at: times.at(row.get(LETTER_FAILURE - 1)?),
     })
+}
+
+fn failure(row: &SqlRow<'_>, id: &str) -> Result<DeliveryFailure> {
+    let text = row.get_ref(LETTER_FAILURE)?.as_str().map_err(damage)?;
+    let body = row.get_ref(LETTER_FAILURE + 1)?.as_blob_or_null().map_err(damage)?;
+    failure_from(text, body, id)
 }
 
 /// Where [`letters_sql`] has the letter's number; when it was follows.
@@ -282,6 +286,34 @@ const LETTER_FAILURE: usize = LETTER_NUMBER + 2;
 pub(super) fn settled(row: &SqlRow<'_>, times: &Times) -> Result<Settled> {
     let id = row.get_ref(0)?.as_str().map_err(damage)?.into();
     Ok(Settled { id, status: row.get(1)?, attempts: row.get(2)?, at: times.at(row.get(3)?) })
+}
+
+/// Whether the columns of [`HEAD`] and [`TAIL`] are those that were written.
+pub(super) fn is_message(row: &SqlRow<'_>) -> bool {
+    Head::read(row, 0).is_ok_and(|head| Tail::read(row, HEAD_COLUMNS, &head).is_ok())
+}
+
+/// Whether a row of [`letters_sql`] makes sense.
+pub(super) fn is_letter(row: &SqlRow<'_>) -> bool {
+    is_message(row) && row.get::<_, i64>(LETTER_FAILURE - 1).is_ok() && failure(row, "").is_ok()
+}
+
+/// Whether a row of all columns of `flights` makes sense.
+pub(super) fn is_flight(row: &SqlRow<'_>) -> bool {
+    Flight::read(row, 0).is_ok_and(|flight| flight.is_some()) && row.get::<_, Option<i64>>(FLIGHT_COLUMNS).is_ok()
+}
+
+/// Whether a row of all columns of `receipts` makes sense.
+pub(super) fn is_receipt(row: &SqlRow<'_>) -> bool {
+    let texts = [1, 3].into_iter().all(|index| row.get_ref(index).is_ok_and(|value| value.as_str().is_ok()));
+    let numbers = [5, 6].into_iter().all(|index| row.get::<_, u32>(index).is_ok());
+    let times = [7, 8].into_iter().all(|index| row.get::<_, i64>(index).is_ok());
+    texts && numbers && times && row.get::<_, bool>(2).is_ok() && row.get::<_, u16>(4).is_ok()
+}
+
+/// Whether a row of all columns of `departures` makes sense.
+pub(super) fn is_departure(row: &SqlRow<'_>) -> bool {
+    row.get::<_, i64>(1).is_ok()
 }
 
 /// A failure as the file has it; the answer's body is a column of its own.

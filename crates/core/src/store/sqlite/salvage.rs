@@ -7,14 +7,15 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params, params_from_iter};
+use rusqlite::types::{FromSql, ToSql, Value};
+use rusqlite::{Connection, OpenFlags, Row as SqlRow, params, params_from_iter};
 
+use super::apply::{meta, set_meta};
 use super::file::{self, sync_directory};
 use super::lock::{companion, open_private};
 use super::open::{connect, remove};
 use super::options::{Durability, Options};
-use super::recover::sound;
+use super::rows;
 use super::times::integer;
 use super::trouble::{Fault, Result};
 use crate::clock::Clock;
@@ -58,6 +59,8 @@ pub(super) fn finish(path: &Path) -> Result<()> {
             fs::rename(from, to)?;
         }
     }
+    // Names may reach the disk in another order: the damaged file must have its new one before its old one is taken.
+    sync_directory(path)?;
     fs::rename(companion(path, &format!("{RECOVERED}{stamp}")), path)?;
     sync_directory(path)
 }
@@ -188,8 +191,8 @@ struct Table {
     select: &'static str,
     insert: &'static str,
     key: usize,
-    /// Whether a row is to be checked as a message.
-    message: bool,
+    /// Whether a row makes sense: one that doesn't would be the next opening's damage.
+    sound: fn(&SqlRow<'_>) -> bool,
 }
 
 const TABLES: [Table; 5] = [
@@ -198,13 +201,13 @@ const TABLES: [Table; 5] = [
             traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
         insert: "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         key: 0,
-        message: true,
+        sound: rows::is_message,
     },
     Table {
         select: "SELECT seq, attempts, first_attempt_ms, ambiguous, sent, batch, sent_ms FROM flights WHERE seq > ?1 ORDER BY seq",
         insert: "INSERT OR IGNORE INTO flights VALUES (?, ?, ?, ?, ?, ?, ?)",
         key: 0,
-        message: false,
+        sound: rows::is_flight,
     },
     Table {
         select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
@@ -213,20 +216,20 @@ const TABLES: [Table; 5] = [
             not_before_ms, head, tail, params, traceparent, body, number, at_ms, failure, response)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         key: 14,
-        message: true,
+        sound: rows::is_letter,
     },
     Table {
         select: "SELECT number, id, given, conversation, status, attempts, batch_size, queued_ms, at_ms FROM receipts
             WHERE number > ?1 ORDER BY number",
         insert: "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         key: 0,
-        message: false,
+        sound: rows::is_receipt,
     },
     Table {
         select: "SELECT number, at_ms FROM departures WHERE number > ?1 ORDER BY number",
         insert: "INSERT OR IGNORE INTO departures VALUES (?, ?)",
         key: 0,
-        message: false,
+        sound: rows::is_departure,
     },
 ];
 
@@ -235,15 +238,21 @@ fn salvage_all(source: &Connection, target: &Connection) -> Result<u64> {
     for table in TABLES {
         unreadable += Copying { source, target, table: &table, after: 0, unreadable: 0, written: 0 }.run()?;
     }
-    for name in ["last_seq", "budget", "budget_ms", "created_ms"] {
-        let value = source.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get::<_, Value>(0));
-        if let Ok(value) = value {
-            target.execute("REPLACE INTO meta VALUES (?1, ?2)", params![name, value])?;
-        }
+    copy_meta::<String>(source, target, "budget")?;
+    for name in ["last_seq", "budget_ms", "created_ms"] {
+        copy_meta::<i64>(source, target, name)?;
     }
     // What was sent, of messages that are gone.
     target.execute("DELETE FROM flights WHERE seq NOT IN (SELECT seq FROM messages)", [])?;
     Ok(unreadable)
+}
+
+/// Copies one of the single values, if it is there and of its type.
+fn copy_meta<T: FromSql + ToSql>(source: &Connection, target: &Connection, name: &str) -> Result<()> {
+    match meta::<T>(source, name) {
+        Ok(Some(value)) => set_meta(target, name, value),
+        _ => Ok(()),
+    }
 }
 
 struct Copying<'a> {
@@ -298,7 +307,7 @@ impl Copying<'_> {
             if key <= self.after {
                 return Err(Stop::Damage);
             }
-            if !self.table.message || sound(row) {
+            if (self.table.sound)(row) {
                 // A row that the table doesn't take (a null where none may be) is damage, not the fresh file's fault.
                 match insert.execute(params_from_iter(values)) {
                     Ok(_) => {}

@@ -65,16 +65,18 @@ pub(super) fn advice(trouble: Trouble) -> &'static str {
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
-        let rusqlite::Error::SqliteFailure(failure, _) = &error else {
-            return match error {
-                // A value of another type than was written: only damage does that.
-                rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::Utf8Error(..)
-                | rusqlite::Error::QueryReturnedNoRows => Self::corrupt("holds rows that make no sense"),
-                _ => Self::new(Trouble::Failed, "can't be used"),
-            };
+        let failure = match error {
+            // The second when a statement doesn't fit the tables.
+            rusqlite::Error::SqliteFailure(failure, _) | rusqlite::Error::SqlInputError { error: failure, .. } => {
+                failure
+            }
+            // A value of another type than was written: only damage does that.
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::QueryReturnedNoRows => return Self::corrupt("holds rows that make no sense"),
+            _ => return Self::new(Trouble::Failed, "can't be used"),
         };
         let code = failure.extended_code;
         let (trouble, what) = match failure.code {

@@ -2,20 +2,19 @@
 //! small steps, after an acknowledgement or while nothing is to be written; what fails is tried again, and is no trouble
 //! as long as changes can be written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::file::{self, log_bytes};
-use super::options::Options;
+use super::file;
+use super::log;
+use super::options::{Durability, Options};
 use super::recover::RECEIPTS_MAX;
 use super::times::integer;
 use super::trouble::Result;
 use crate::clock::{Clock, Timestamp};
 
-/// What a change writes, about, beside its body.
-const CHANGE_BYTES: usize = 150;
 /// A log that is longer than this when nothing is to be done is cut off.
 const IDLE_LOG_BYTES_MAX: u64 = 16 * 1_048_576;
 /// Nothing to write for so long is idle.
@@ -31,10 +30,13 @@ const VACUUM_PAGES: i64 = 512;
 
 #[derive(Debug)]
 pub(super) struct Upkeep {
+    path: PathBuf,
     dedupe: Duration,
-    checkpoint_bytes: usize,
-    /// Bytes in the log that are not in the file yet, about.
-    unmoved: usize,
+    checkpoint_bytes: u64,
+    /// Whether commits wait for the disk, so that a log with room ahead of it is worth its price.
+    waits_for_disk: bool,
+    /// Bytes of the log that were in use at the last checkpoint.
+    moved_at: u64,
     written_at: Timestamp,
     swept_at: Timestamp,
     changes_since_sweep: usize,
@@ -45,11 +47,13 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn new(options: &Options, now: Timestamp) -> Self {
+    pub(super) fn new(path: &Path, options: &Options, now: Timestamp) -> Self {
         Self {
+            path: path.into(),
             dedupe: options.dedupe,
             checkpoint_bytes: options.checkpoint_bytes,
-            unmoved: 0,
+            waits_for_disk: options.durability == Durability::PowerLoss,
+            moved_at: 0,
             written_at: now,
             swept_at: now,
             changes_since_sweep: 0,
@@ -59,9 +63,8 @@ impl Upkeep {
         }
     }
 
-    /// So much was written.
-    pub(super) fn wrote(&mut self, changes: usize, bytes: usize) {
-        self.unmoved += bytes + changes * CHANGE_BYTES;
+    /// So many changes were written.
+    pub(super) fn wrote(&mut self, changes: usize) {
         self.changes_since_sweep += changes;
         self.untidy = true;
         self.more = false;
@@ -73,9 +76,7 @@ impl Upkeep {
         if self.changes_since_sweep >= SWEEP_CHANGES {
             let _ = self.sweep(db, now);
         }
-        if self.unmoved >= self.checkpoint_bytes {
-            self.checkpoint(db);
-        }
+        self.tend_log(db);
     }
 
     /// How long until something is to be done, if nothing comes in.
@@ -87,7 +88,7 @@ impl Upkeep {
     }
 
     /// Nothing else is to be done: one step, and whether there is another is in [`Self::wait`].
-    pub(super) fn idle(&mut self, db: &Connection, path: &Path, now: Timestamp) {
+    pub(super) fn idle(&mut self, db: &Connection, now: Timestamp) {
         if now.since(self.swept_at) >= SWEEP_EVERY && self.sweep(db, now).is_ok_and(|swept| swept > 0) {
             self.untidy = true;
         }
@@ -97,17 +98,32 @@ impl Upkeep {
         self.more = self.vacuum(db).unwrap_or(false);
         if !self.more {
             self.checkpoint(db);
-            if log_bytes(path) > IDLE_LOG_BYTES_MAX {
+            if log::file_bytes(&self.path) > IDLE_LOG_BYTES_MAX {
                 let _ = file::checkpoint(db, "TRUNCATE");
             }
             self.untidy = false;
         }
     }
 
+    /// Moves the log into the file when it has become long, and gives it room while it may grow.
+    fn tend_log(&mut self, db: &Connection) {
+        let Ok(used) = log::used_bytes(db) else { return };
+        if used < self.moved_at {
+            // It has started anew.
+            self.moved_at = 0;
+        }
+        if used - self.moved_at >= self.checkpoint_bytes {
+            self.checkpoint(db);
+        } else if self.waits_for_disk {
+            // Without room it works as well, if slower.
+            let _ = log::make_room(&self.path, used);
+        }
+    }
+
     fn checkpoint(&mut self, db: &Connection) {
         // Also when it fails: the next one is due after as much again, and not at once.
         let _ = file::checkpoint(db, "PASSIVE");
-        self.unmoved = 0;
+        self.moved_at = log::used_bytes(db).unwrap_or(0);
     }
 
     /// Forgets receipts that are too old or too many, oldest first.
@@ -131,10 +147,7 @@ impl Upkeep {
             return Ok(false);
         }
         file::pragma_call(db, &format!("incremental_vacuum({})", surplus.min(VACUUM_PAGES)))?;
-        self.unmoved += usize::try_from(VACUUM_PAGES).unwrap_or(0) * 8_192;
-        if self.unmoved >= self.checkpoint_bytes {
-            self.checkpoint(db);
-        }
+        self.tend_log(db);
         Ok(surplus > VACUUM_PAGES)
     }
 }

@@ -17,6 +17,7 @@ use super::times::{Times, integer};
 use super::trouble::{Fault, Result};
 use super::upkeep::Upkeep;
 use crate::clock::{Clock, Timestamp};
+use crate::error::Trouble;
 use crate::lanes::Slot;
 use crate::store::{Change, News, Record, Seq};
 
@@ -62,9 +63,10 @@ impl Writer {
         inbox: Receiver<Command>,
         outbox: Sender<Command>,
     ) -> Self {
+        let path = file::absolute(&options.path);
         Self {
-            path: file::absolute(&options.path),
-            upkeep: Upkeep::new(&options, clock.now()),
+            upkeep: Upkeep::new(&path, &options, clock.now()),
+            path,
             options,
             clock,
             news,
@@ -108,7 +110,7 @@ impl Writer {
             if self.is_idle()
                 && let Some(opened) = &opened
             {
-                self.upkeep.idle(&opened.db, &self.path, self.clock.now());
+                self.upkeep.idle(&opened.db, self.clock.now());
             }
         }
         self.end(opened);
@@ -177,11 +179,23 @@ impl Writer {
 
     /// Writes the first `count` changes, all or none.
     fn commit(&mut self, opened: &mut Opened, count: usize) -> Result<()> {
+        match self.try_commit(opened, count) {
+            // A log that can't grow (a quota is an I/O error to SQLite) has room again once it is moved into the file.
+            Err(fault)
+                if matches!(fault.trouble, Trouble::Full | Trouble::Failed)
+                    && file::checkpoint(&opened.db, "PASSIVE").is_ok() =>
+            {
+                self.try_commit(opened, count)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_commit(&mut self, opened: &mut Opened, count: usize) -> Result<()> {
         let db = &opened.db;
         let times = Times::read(&self.clock);
         let applier = Applier { db, times: &times, receipts: !self.options.dedupe.is_zero() };
         let mut last_seq = self.last_seq;
-        let mut bytes = 0;
         let written = in_transaction(db, || {
             let mut removed = false;
             for change in self.backlog.batch().take(count) {
@@ -189,7 +203,6 @@ impl Writer {
                 removed |= removes(change).is_some();
                 if let Some((_, record)) = insertion(change) {
                     last_seq = last_seq.max(record.seq);
-                    bytes += record.message.body.len();
                 }
             }
             // While the newest message is there, it says itself which was the last.
@@ -203,7 +216,7 @@ impl Writer {
         if written {
             self.last_seq_written = last_seq;
         }
-        self.upkeep.wrote(count, bytes);
+        self.upkeep.wrote(count);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::{each, whole};
 use crate::store::sqlite::apply::meta;
-use crate::store::sqlite::file::log_bytes;
+use crate::store::sqlite::log;
 use crate::store::sqlite::trouble::Result;
 use crate::store::sqlite::{lock, recover, schema};
 
@@ -134,7 +134,10 @@ pub(super) fn stats(db: &Connection, path: &Path) -> Result<Stats> {
         schema: schema::VERSION,
         created_at_ms: meta(db, "created_ms")?,
         closed: meta::<i64>(db, "clean")? == Some(1),
-        files: Files { bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()), log_bytes: log_bytes(path) },
+        files: Files {
+            bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            log_bytes: log::file_bytes(path),
+        },
         last_seq: recover::last_seq(db)?,
         messages: messages(db)?,
         letters: letters(db)?,

@@ -1,0 +1,45 @@
+//! The write-ahead log: how much of it is used, and room ahead of that.
+//!
+//! A file that grows is dearer to make durable than one that is overwritten in place, since its new length has to be durable,
+//! too. SQLite lets its log grow by a page for each small commit; so zeros are put ahead of it, many pages at a time and after
+//! the acknowledgement. A log is read up to the first frame that is none of its own, and zeros are none.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::lock::companion;
+use super::trouble::Result;
+
+/// What the log keeps of its length when it starts anew: so much is overwritten in place, and more than a run of small commits
+/// ever writes between two checkpoints.
+pub(super) const BYTES_KEPT: u64 = 16 * 1_048_576;
+/// What it is lengthened by, when less than half of that is left.
+const ROOM_BYTES: usize = 128 * 1_024;
+const HEADER_BYTES: u64 = 32;
+const FRAME_BYTES: u64 = 24 + 4_096;
+
+/// Bytes that are in use.
+pub(super) fn used_bytes(db: &Connection) -> Result<u64> {
+    let mut statement = db.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    let frames: i64 = statement.query_row([], |row| row.get(1))?;
+    // Before its first frame it is -1: there is none.
+    Ok(u64::try_from(frames).map_or(0, |frames| HEADER_BYTES + frames * FRAME_BYTES))
+}
+
+/// Bytes of the file.
+pub(super) fn file_bytes(store: &Path) -> u64 {
+    fs::metadata(companion(store, "-wal")).map_or(0, |metadata| metadata.len())
+}
+
+/// Puts room ahead of what is used, if there is little.
+pub(super) fn make_room(store: &Path, used: u64) -> io::Result<()> {
+    let length = file_bytes(store);
+    let ahead = length.saturating_sub(used);
+    if length + ROOM_BYTES as u64 > BYTES_KEPT || ahead >= ROOM_BYTES as u64 / 2 {
+        return Ok(());
+    }
+    OpenOptions::new().append(true).open(companion(store, "-wal"))?.write_all(&[0; ROOM_BYTES])
+}
