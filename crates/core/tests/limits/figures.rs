@@ -1,6 +1,6 @@
 //! What many seeds reached.
 
-use super::world::Outcome;
+use super::score::Outcome;
 
 #[derive(Debug, Default)]
 pub struct Figures(Vec<(Outcome, u64, String)>);

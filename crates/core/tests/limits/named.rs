@@ -30,11 +30,11 @@ fn minutes() {
     row.check(|choice| Case { warm_ms: 180_000, run_ms: 14_400_000, ..case(choice, 60_000, (20, 200), 300) });
 }
 
-/// Halves, doubles, drops to a tenth and comes back.
+/// Halves, comes back, doubles, drops to a tenth and comes back.
 pub fn changing(case: Case, algorithm: &str, settle_windows: u64) -> Case {
     let (requests, per_ms) = (case.requests, case.per_ms);
     let stretch_ms = case.run_ms / 6;
-    let shares = [0.5, 1.0, 2.0, 0.2, 1.0];
+    let shares = [0.5, 1.0, 2.0, 0.2, 2.0];
     let changes = shares.iter().zip(1..).map(|(share, index)| {
         let requests = (requests as f64 * share) as u64;
         Change { at_ms: index * stretch_ms, server: json!({ "quota": quota(requests, per_ms, algorithm) }), requests }
