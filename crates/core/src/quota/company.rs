@@ -31,6 +31,8 @@ pub(super) struct Company {
     /// What was too much, and when: it isn't tried again at once.
     too_much: (f64, Timestamp),
     seen_at: Timestamp,
+    /// When a header last told how much is left.
+    reported_at: Timestamp,
     /// Nothing is left by the newest report: a look at it again after this time.
     spent_until: Option<Timestamp>,
 }
@@ -46,6 +48,7 @@ impl Company {
             refused: None,
             too_much: (f64::INFINITY, now),
             seen_at: now,
+            reported_at: now,
             spent_until: None,
         }
     }
@@ -75,6 +78,7 @@ impl Company {
 
     /// `left` as the server said; `uncounted`: what it may not have counted yet.
     pub(super) fn report(&mut self, now: Timestamp, sent_at: Timestamp, left: u64, uncounted: u64, per: Duration) {
+        self.reported_at = now;
         if sent_at >= self.since {
             self.least = Some(self.least.map_or(left, |least| least.min(left)));
         }
@@ -103,8 +107,12 @@ impl Company {
         self.since = now;
         self.least = None;
         self.pace = pace(self.share, per, now);
-        let quiet = (per * QUIET_WINDOWS).clamp(QUIET_MIN, QUIET_MAX);
-        now.since(self.seen_at) < quiet || self.share < full - 2.0 * margin - 1.0
+        now.since(self.seen_at) < quiet(per) || self.share < full - 2.0 * margin - 1.0
+    }
+
+    /// Headers tell nothing any more: a share that nobody reports on would stay what it is for ever.
+    pub(super) fn is_untold(&self, now: Timestamp, per: Duration) -> bool {
+        now.since(self.reported_at) >= quiet(per)
     }
 
     /// After a pause the bucket is empty.
@@ -114,6 +122,10 @@ impl Company {
         self.since = now;
         self.spent_until = None;
     }
+}
+
+fn quiet(per: Duration) -> Duration {
+    (per * QUIET_WINDOWS).clamp(QUIET_MIN, QUIET_MAX)
 }
 
 fn pace(share: f64, per: Duration, now: Timestamp) -> Pacer {

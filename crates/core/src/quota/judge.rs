@@ -39,6 +39,10 @@ impl Learner {
         };
         let (requests, per) = (self.layers[index].requests, self.layers[index].per);
         let used = self.used(trial, per);
+        if used == 0 && self.trail.may_count(trial.sent_at.before(per), trial.sent_at) {
+            // It came too early for what was sent before the window, and arrived in it.
+            return;
+        }
         if used == 0 && self.infer_longer(now, trial) {
             return;
         }

@@ -4,6 +4,7 @@
 //! says, and what it refuses.
 
 mod belief;
+mod caution;
 mod climb;
 mod company;
 mod judge;
