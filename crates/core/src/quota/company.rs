@@ -15,6 +15,8 @@ use crate::settings::Rate;
 const QUIET_WINDOWS: u32 = 10;
 /// What was refused is tried again after so many windows.
 const WINDOWS_BEFORE_MORE: u32 = 60;
+/// Where nothing is left, it is looked again so often.
+const LOOKS_PER_WINDOW: u32 = 32;
 const QUIET_MIN: Duration = Duration::from_secs(10);
 const QUIET_MAX: Duration = Duration::from_secs(180);
 
@@ -82,7 +84,7 @@ impl Company {
         if sent_at >= self.since {
             self.least = Some(self.least.map_or(left, |least| least.min(left)));
         }
-        self.spent_until = (left <= uncounted).then(|| now.after(per / 16));
+        self.spent_until = (left <= uncounted).then(|| now.after(per / LOOKS_PER_WINDOW));
     }
 
     /// Once a window: gives back what is short, takes what is over. False when nobody else is there any more.

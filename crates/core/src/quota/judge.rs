@@ -61,10 +61,16 @@ impl Learner {
         self.layers.iter().position(|layer| layer.why == Why::Headers && is_spent(layer))
     }
 
-    /// Of the limits that were learned from refusals the one that was fullest; of equals, the longest.
+    /// Of the limits that were learned from refusals the one that was fullest; of equals, the longest. One that the
+    /// organisation's limits told of is among them as far as it explains the refusal.
     fn fullest(&self, trial: Trial) -> Option<usize> {
         let fullness = |layer: &Layer| self.used(trial, layer.per) as f64 / f64::from(layer.requests);
-        let learned = self.layers.iter().enumerate().filter(|(_, layer)| layer.why == Why::Refusals);
+        let is_suspect = |layer: &Layer| match layer.why {
+            Why::Refusals => true,
+            Why::Limits => fullness(layer) >= EXPLAINS_MIN,
+            Why::Configured | Why::Start | Why::Headers => false,
+        };
+        let learned = self.layers.iter().enumerate().filter(|(_, layer)| is_suspect(layer));
         let fullest = learned
             .max_by(|(_, one), (_, other)| fullness(one).total_cmp(&fullness(other)).then(one.per.cmp(&other.per)));
         fullest.map(|(index, _)| index)
@@ -77,7 +83,9 @@ impl Learner {
 
     /// Which of the usual windows is it? The shortest that isn't known to have something left.
     fn infer(&mut self, now: Timestamp, trial: Trial) {
-        let known = |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per);
+        // What the organisation's limits said of a window doesn't explain the refusal: it gives way.
+        let known =
+            |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per && layer.why != Why::Limits);
         let found = WINDOWS.into_iter().filter(|per| !known(*per, &self.layers)).find_map(|per| {
             let used = self.used(trial, per);
             (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
@@ -116,6 +124,7 @@ impl Learner {
             if explains { climb.refused(now) } else { climb.fell(now) }
         }
         layer.before = layer.requests;
+        layer.why = Why::Refusals;
         layer.set(now, lower.min(layer.requests));
     }
 

@@ -57,7 +57,7 @@ impl Layer {
             company: None,
             climb: match why {
                 Why::Start => Some(Climb::first(now)),
-                Why::Refusals => Some(Climb::after_refusal(now)),
+                Why::Limits | Why::Refusals => Some(Climb::after_refusal(now)),
                 Why::Headers | Why::Configured => None,
             },
             slots: Slots::default(),

@@ -52,7 +52,7 @@ fn rate(requests: u32, per_ms: u64) -> Rate {
 }
 
 fn learn() -> Learn {
-    Learn { start: rate(20, 1_000), floor: rate(30, 60_000), ceiling: rate(50, 1_000) }
+    Learn { start: rate(20, 1_000), floor: rate(30, 60_000), ceiling: rate(50, 1_000), read_limits: false }
 }
 
 /// What is believed stays between floor and ceiling, in whole requests.
