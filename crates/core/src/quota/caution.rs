@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Each such refusal widens the rest by a fifth ...
-const WIDENING: f64 = 1.2;
-/// ... for so many windows.
+/// Each such refusal widens the rest by so much ...
+const WIDENING: f64 = 1.15;
+/// ... and it takes so many windows without another to come down by one step.
 const WINDOWS: u32 = 200;
 /// With this the rest is four times as long at most: by then it is a window after the answer.
-const LEVEL_MAX: u32 = 7;
+const LEVEL_MAX: u32 = 9;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caution {
@@ -26,9 +26,8 @@ impl Caution {
         *self = Self { level: (self.level + 1).min(LEVEL_MAX), moved_at: now };
     }
 
-    /// The higher, the sooner it comes down: as if each refusal counted for its own windows.
     pub(super) fn relax(&mut self, now: Timestamp, per: Duration) {
-        if self.level > 0 && now.since(self.moved_at) > per * WINDOWS / self.level {
+        if self.level > 0 && now.since(self.moved_at) > per * WINDOWS {
             *self = Self { level: self.level - 1, moved_at: now };
         }
     }
@@ -52,8 +51,7 @@ mod tests {
             caution.widen(now);
         }
         assert!(caution.factor() > 3.5 && caution.factor() < 4.0);
-        // 200 / 7 + 200 / 6 + ... windows.
-        for _ in 0..530 {
+        for _ in 0..(LEVEL_MAX * (WINDOWS + 1)) {
             now = now.after(per);
             caution.relax(now, per);
         }

@@ -88,12 +88,21 @@ impl Reports {
             // A reset is never longer than its window.
             layer.per = usual(reset);
             layer.recount(now, trail, travel);
+            return lengthened(layers, index);
         }
         if let Some(left) = told.remaining {
             count_others(now, sent_at, left, layer, trail);
         }
         true
     }
+}
+
+/// What was believed of that window before is told no more: the quota is another one now. True, as a limit was named.
+fn lengthened(layers: &mut Vec<Layer>, index: usize) -> bool {
+    let per = layers[index].per;
+    let mut position = 0..;
+    layers.retain(|layer| position.next() == Some(index) || layer.per != per);
+    true
 }
 
 /// The window that a header means: the one that it names, else the shortest usual one that the reset fits.

@@ -14,6 +14,7 @@ mod figures;
 mod hostile;
 mod known;
 mod named;
+mod oracle;
 mod row;
 mod score;
 mod silent;

@@ -53,10 +53,33 @@ fn seconds_changing() {
     });
 }
 
+/// The table has no bar for windows of a second and 20 to 200 ms where headers name the quota: it is that without headers.
+#[test]
+fn seconds_changing_slow() {
+    let row =
+        Row { name: "learn, headers, 1 s, 20-200 ms, the quota changes", goodput: 0.93, worst: 0.92, refused: 0.01 };
+    row.check(|choice| {
+        let algorithm = ALGORITHMS[(choice.index % 3) as usize];
+        let case = Case { warm_ms: 3_000, ..case(choice, 1_000, (20, 200), 120) };
+        changing(case, algorithm, 5)
+    });
+}
+
+#[test]
+fn minutes_changing() {
+    let row =
+        Row { name: "learn, headers, 60 s, 20-200 ms, the quota changes", goodput: 0.99, worst: 0.99, refused: 0.01 };
+    row.check(|choice| {
+        let algorithm = ALGORITHMS[(choice.index % 3) as usize];
+        let case = Case { warm_ms: 180_000, run_ms: 14_400_000, ..case(choice, 60_000, (20, 200), 300) };
+        changing(case, algorithm, 5)
+    });
+}
+
 #[test]
 fn company() {
     let row = Row { name: "learn, headers, 1 s, 20-30 ms, others take 40 %", goodput: 0.95, worst: 0.9, refused: 0.01 };
-    let figures = row.run(|choice| {
+    row.check(|choice| {
         let mut case = Case { warm_ms: 5_000, ..case(choice, 1_000, (20, 30), 120) };
         let requests = case.requests / 20 * 20;
         let algorithm = case.server["quota"]["algorithm"].as_str().unwrap().to_owned();
@@ -67,13 +90,6 @@ fn company() {
         case.server["others"] = json!({ "requests": others, "perMs": 1_000, "burst": burst });
         Case { requests: requests - others, ..case }
     });
-    println!(
-        "{:<58} others get {:.4} median, {:.4} worst",
-        "",
-        figures.median(|o| o.others),
-        figures.least(|o| o.others).0
-    );
-    row.assert(&figures);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::draw::Draw;
 use super::score::{Outcome, Score};
 
 /// The model's time 0 on the wall clock.
-const EPOCH_MS: u64 = 1_767_225_600_000;
+pub const EPOCH_MS: u64 = 1_767_225_600_000;
 /// Messages in the queue: always more than a window takes.
 const QUEUED: usize = 1_500;
 
