@@ -24,6 +24,8 @@ const QUIET_MAX: Duration = Duration::from_secs(180);
 pub(super) struct Company {
     /// Ours of the quota.
     share: f64,
+    /// It is never less: the floor of the setting.
+    least_share: f64,
     pace: Pacer,
     since: Timestamp,
     /// The least that was left for anybody in this window.
@@ -44,6 +46,7 @@ impl Company {
         let share = (share as f64).max(1.0);
         Self {
             share,
+            least_share: 1.0,
             pace: pace(share, per, now),
             since: now,
             least: None,
@@ -57,6 +60,15 @@ impl Company {
 
     pub(super) fn share(&self) -> u32 {
         (self.share as u32).max(1)
+    }
+
+    /// The floor of the setting holds for our share, too.
+    pub(super) fn keep_at_least(&mut self, now: Timestamp, least: u32, per: Duration) {
+        self.least_share = f64::from(least);
+        if self.share < self.least_share {
+            self.share = self.least_share;
+            self.pace = pace(self.share, per, now);
+        }
     }
 
     pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
@@ -96,7 +108,7 @@ impl Company {
         let full = f64::from(requests);
         if let Some(used) = self.refused.take() {
             self.too_much = (self.share, now);
-            self.share = (self.share * 0.97 - 1.0).min(used as f64).max(1.0);
+            self.share = (self.share * 0.97 - 1.0).min(used as f64).max(self.least_share);
         } else if let Some(least) = self.least {
             let over = least as f64 - margin;
             let gain = if over < 0.0 { 0.5 } else { 0.25 };
@@ -104,7 +116,7 @@ impl Company {
             let most = if now.since(at) < per * WINDOWS_BEFORE_MORE { (too_much - 2.0).max(1.0) } else { full };
             // Much is left: others have gone, and what was too much with them is not without.
             let most = if over > full / 8.0 { full } else { most };
-            self.share = (self.share + (over * gain).min(full / 4.0)).clamp(1.0, most);
+            self.share = (self.share + (over * gain).min(full / 4.0)).min(most).max(self.least_share);
         }
         self.since = now;
         self.least = None;

@@ -174,12 +174,15 @@ impl Learner {
         self.bound(now);
     }
 
-    /// No layer leaves floor and ceiling, whatever it was made of.
+    /// No layer leaves floor and ceiling, whatever it was made of; nor does our share of it.
     fn bound(&mut self, now: Timestamp) {
         let (floor, ceiling) = (self.settings.floor, self.settings.ceiling);
         for layer in &mut self.layers {
-            let bounded = bounded(layer.requests, layer.per, floor, ceiling);
-            layer.set(now, bounded);
+            let (least, most) = bounds(layer.per, floor, ceiling);
+            layer.set(now, layer.requests.clamp(least, most));
+            if let Some(company) = &mut layer.company {
+                company.keep_at_least(now, least, layer.per);
+            }
         }
     }
 
@@ -215,10 +218,10 @@ impl Learner {
 
     /// Believes in a limit; of a window that the organisation's limits told of, in what was learned since.
     pub(super) fn begin(&mut self, now: Timestamp, (requests, per): (u32, Duration), why: Why) {
-        let requests = bounded(requests, per, self.settings.floor, self.settings.ceiling);
+        let (least, most) = bounds(per, self.settings.floor, self.settings.ceiling);
         self.layers.retain(|layer| layer.why != Why::Limits || layer.per != per);
         told::make_room(&mut self.layers);
-        self.layers.push(Layer::new(now, (requests, per), why, &self.trail, &self.travel));
+        self.layers.push(Layer::new(now, (requests.clamp(least, most), per), why, &self.trail, &self.travel));
     }
 
     pub(super) fn believed(&self) -> Vec<Believed> {
@@ -339,10 +342,9 @@ fn later(one: Result<(), NotYet>, other: Result<(), NotYet>) -> Result<(), NotYe
     }
 }
 
-/// What `requests` per `per` may be, so that the rate stays between floor and ceiling; never none.
-fn bounded(requests: u32, per: Duration, floor: Rate, ceiling: Rate) -> u32 {
+/// The least and the most requests of a window, so that the rate stays between floor and ceiling; never none.
+fn bounds(per: Duration, floor: Rate, ceiling: Rate) -> (u32, u32) {
     let of = |rate: Rate| f64::from(rate.requests.get()) * per.as_secs_f64() / rate.per.as_secs_f64();
-    let highest = (of(ceiling) as u32).max(1);
-    let lowest = (of(floor).ceil() as u32).clamp(1, highest);
-    requests.clamp(lowest, highest)
+    let most = (of(ceiling) as u32).max(1);
+    ((of(floor).ceil() as u32).clamp(1, most), most)
 }

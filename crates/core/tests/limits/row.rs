@@ -73,8 +73,7 @@ impl Row {
             let mut choice = Choice { index: seed, draw: Draw::stream(seed, 1) };
             let case = case_of(&mut choice);
             let outcome = World::new(&case, seed).run();
-            let misses = outcome.goodput < self.goodput && case.server["others"].is_null();
-            let oracle = misses.then(|| oracle::reaches(&case, seed).goodput);
+            let oracle = (outcome.goodput < self.goodput).then(|| oracle::reaches(&case, seed).goodput);
             figures.add(Run { outcome, seed, words: case.words, oracle });
         }
         let line = self.line(&figures);
