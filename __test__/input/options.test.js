@@ -261,6 +261,7 @@ describe('a quota that is learned', () => {
       [{ learn: false }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got false'],
       [{ learn: 1 }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got 1'],
       [{ learn: true, begin: 5 }, 'rateLimit.begin', 'rateLimit.begin is not an option; allowed here: ceiling, floor, learn, readLimits, start'],
+      [{ requests: 5, perMs: 1_000, readLimits: true }, 'rateLimit.readLimits', 'rateLimit.readLimits is not an option; allowed here: burst, perMs, requests'],
       [{ learn: true, readLimits: 'yes' }, 'rateLimit.readLimits', 'rateLimit.readLimits must be true or false, got "yes"'],
       [{ learn: true, start: 5 }, 'rateLimit.start', 'rateLimit.start must be an object, got 5'],
       [{ learn: true, start: { requests: 5 } }, 'rateLimit.start.perMs', 'rateLimit.start.perMs must be an integer from 1 to 86400000, got nothing'],

@@ -37,8 +37,6 @@ const learning: SenderOptions = {
 }
 // @ts-expect-error learning is switched on by true
 const notLearning: SenderOptions = { ...base, rateLimit: { learn: false } }
-// @ts-expect-error asking for the limits is a part of learning
-const knownAndAsking: SenderOptions = { ...base, rateLimit: { requests: 5, perMs: 1_000, readLimits: true } }
 const array: SenderOptions = { ...base, route: 'messaging-array', batch: { mode: 'array', arrayOrdered: true, cost: 'learn' } }
 const merge: SenderOptions = { ...base, batch: { mode: 'merge', textUnits: 'codepoints', cost: 'message' } }
 

@@ -12,6 +12,7 @@ mod case;
 mod draw;
 mod figures;
 mod hostile;
+mod kept;
 mod known;
 mod named;
 mod oracle;

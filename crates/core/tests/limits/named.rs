@@ -96,13 +96,15 @@ fn company() {
 fn two_layers() {
     let row =
         Row { name: "learn, 10/s and 300/min, headers of one, 20-200 ms", goodput: 0.97, worst: 0.97, refused: 0.005 };
-    row.check(|choice| {
-        let (algorithm, shown) = (choice.of(&ALGORITHMS), choice.of(&[Some("10"), Some("300"), None]));
-        let mut case = Case::new(300, 60_000, algorithm, (20, 200)).with("headers", "x");
-        case.server["quota"] = json!([quota(10, 1_000, algorithm), quota(300, 60_000, algorithm)]);
-        let form = *choice.draw.pick(&["right", "zero", "missing"]);
-        let case = case.with("retryAfter", form);
-        let words = format!("{}, shown {shown:?}", case.words);
-        Case { shown, words, warm_ms: 180_000, run_ms: 7_200_000, ..case }
-    });
+    row.check(two_layers_case);
+}
+
+pub fn two_layers_case(choice: &mut Choice) -> Case {
+    let (algorithm, shown) = (choice.of(&ALGORITHMS), choice.of(&[Some("10"), Some("300"), None]));
+    let mut case = Case::new(300, 60_000, algorithm, (20, 200)).with("headers", "x");
+    case.server["quota"] = json!([quota(10, 1_000, algorithm), quota(300, 60_000, algorithm)]);
+    let form = *choice.draw.pick(&["right", "zero", "missing"]);
+    let case = case.with("retryAfter", form);
+    let words = format!("{}, shown {shown:?}", case.words);
+    Case { shown, words, warm_ms: 180_000, run_ms: 7_200_000, ..case }
 }
