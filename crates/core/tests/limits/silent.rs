@@ -1,9 +1,8 @@
 //! Quotas that nothing names: refusals and silence are all there is.
 //!
-//! The bars are the median's. The worst seeds are those of a `Retry-After` that is a date: cut up to whole seconds, it asks for up
-//! to two seconds after each try that is refused, where the window needs one. Trying every 12 windows, as it takes to see a
-//! doubled quota within 20, would cost a server of this kind 0.5 windows in 12 on average: 4 % for anybody who obeys. The
-//! learner tries the more rarely the dearer it is, and so follows such a server late.
+//! The bars are the median's. The worst seeds are sliding logs, where every try is followed by the pause that the server asks for,
+//! and those whose `Retry-After` is a date: cut up to whole seconds, it asks for up to two of them where the window needs
+//! one. The learner tries the more rarely the dearer it is, and so follows such a server late.
 
 use super::case::{ALGORITHMS, Case};
 use super::named::changing;
