@@ -143,6 +143,14 @@ export interface LearnOptions {
    * @default { requests: 1_000, perMs: 1_000 }, five times the most that Genesys Cloud documents for any endpoint
    */
   ceiling?: RateLimit
+  /**
+   * Asks for the organisation's limits at the start (`GET /api/v2/organizations/limits/namespaces/platform.api`), and believes
+   * them until headers or refusals say otherwise: `stats().quota.windows[].why` is `limits` until then. One request of the budget,
+   * before the first message, which waits for it for at most two seconds. A token without the right, a gateway without the
+   * route, no answer: `start` holds. Not asked when an earlier run, or engine, has learned something.
+   * @default false
+   */
+  readLimits?: boolean
 }
 
 /** So many requests in any rolling window. */
@@ -532,10 +540,11 @@ export interface QuotaWindow extends RateWindow {
   /**
    * - `configured`: by `rateLimit`.
    * - `start`: by `rateLimit.start`; nothing has been learned yet.
+   * - `limits`: by what the organisation's limits say (`rateLimit.readLimits`); headers and refusals overrule it.
    * - `headers`: the server's headers name it.
    * - `refusals`: no header names it; it is what was accepted when something was refused.
    */
-  why: 'configured' | 'start' | 'headers' | 'refusals'
+  why: 'configured' | 'start' | 'limits' | 'headers' | 'refusals'
   /** Requests of the window that are left to us while others use the same quota; null while nobody does. */
   share: number | null
 }

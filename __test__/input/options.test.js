@@ -98,7 +98,7 @@ const TABLE = [
     bad: [undefined, 'Memory', 'disk', 'sqlite:./x', 'file:', 'file:x/', 'file:x?durability=some', 'file:x?y', 'memory:x'],
   },
   text('store', 4_096),
-  { path: 'rateLimit', allowed: '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
+  { path: 'rateLimit', allowed: '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling?, readLimits? }', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
   integer('rateLimit.requests', 1, 1_000_000),
   integer('rateLimit.perMs', 1, 86_400_000),
   integer('rateLimit.burst', 1, 1_000),
@@ -255,12 +255,14 @@ describe('options that are no tree', () => {
 
 describe('a quota that is learned', () => {
   it('names what is wrong of it', async () => {
-    const rule = '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }'
+    const rule = '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling?, readLimits? }'
     for (const [rateLimit, field, message] of [
       ['learned', 'rateLimit', `rateLimit must be ${rule}, got "learned"`],
       [{ learn: false }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got false'],
       [{ learn: 1 }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got 1'],
-      [{ learn: true, begin: 5 }, 'rateLimit.begin', 'rateLimit.begin is not an option; allowed here: ceiling, floor, learn, start'],
+      [{ learn: true, begin: 5 }, 'rateLimit.begin', 'rateLimit.begin is not an option; allowed here: ceiling, floor, learn, readLimits, start'],
+      [{ requests: 5, perMs: 1_000, readLimits: true }, 'rateLimit.readLimits', 'rateLimit.readLimits is not an option; allowed here: burst, perMs, requests'],
+      [{ learn: true, readLimits: 'yes' }, 'rateLimit.readLimits', 'rateLimit.readLimits must be true or false, got "yes"'],
       [{ learn: true, start: 5 }, 'rateLimit.start', 'rateLimit.start must be an object, got 5'],
       [{ learn: true, start: { requests: 5 } }, 'rateLimit.start.perMs', 'rateLimit.start.perMs must be an integer from 1 to 86400000, got nothing'],
       [

@@ -33,7 +33,7 @@ const file: SenderOptions = { ...base, store: 'file:./outbox.db', rateLimit: 'le
 
 const learning: SenderOptions = {
   ...base,
-  rateLimit: { learn: true, start: { requests: 5, perMs: 1_000 }, floor: { requests: 1, perMs: 1_000 }, ceiling: { requests: 9, perMs: 1_000 } },
+  rateLimit: { learn: true, start: { requests: 5, perMs: 1_000 }, floor: { requests: 1, perMs: 1_000 }, ceiling: { requests: 9, perMs: 1_000 }, readLimits: true },
 }
 // @ts-expect-error learning is switched on by true
 const notLearning: SenderOptions = { ...base, rateLimit: { learn: false } }
@@ -122,7 +122,7 @@ function events(sender: Sender): void {
     .prependListener('resumed', ({ pausedMs }) => expect<Equal<typeof pausedMs, number>>())
     .on('quota', ({ source, windows }) => {
       expect<Equal<typeof source, 'configured' | 'learned'>>()
-      expect<Equal<typeof windows[0]['why'], 'configured' | 'start' | 'headers' | 'refusals'>>()
+      expect<Equal<typeof windows[0]['why'], 'configured' | 'start' | 'limits' | 'headers' | 'refusals'>>()
       expect<Equal<typeof windows[0]['share'], number | null>>()
     })
     .addListener('outage', ({ open }) => expect<Equal<typeof open, boolean>>())

@@ -25,6 +25,9 @@ const AUTH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration:
 
 impl Dispatcher {
     pub(super) fn answered(&mut self, now: Timestamp, id: AttemptId, answer: Answer, effects: &mut Vec<Effect>) {
+        if self.inquired(now, id, &answer, effects) {
+            return;
+        }
         let Some(attempt) = self.attempts.remove(&id) else { return };
         let verdict = classify(&answer);
         self.read_cost(now, &attempt, verdict, &answer);
@@ -60,6 +63,10 @@ impl Dispatcher {
                 self.quota.heard(now, Heard { sent_at: started_at, cost, refused, evidence: Some(evidence) });
             }
         }
+        self.tell_quota(effects);
+    }
+
+    pub(super) fn tell_quota(&mut self, effects: &mut Vec<Effect>) {
         if let Some(quota) = self.quota.news() {
             effects.push(Effect::Notice(Notice::Quota { quota, since: self.quota.since() }));
         }
@@ -119,7 +126,7 @@ impl Dispatcher {
 
     /// One 429 stops everyone. Only a request that was sent while the gate was open, or the probe, makes the backoff grow:
     /// the others were on the wire already and tell nothing new, unless they name a later time.
-    fn pause(&mut self, now: Timestamp, is_news: bool, evidence: &Evidence, effects: &mut Vec<Effect>) {
+    pub(super) fn pause(&mut self, now: Timestamp, is_news: bool, evidence: &Evidence, effects: &mut Vec<Effect>) {
         let wait = evidence.wait();
         if !is_news && wait.is_none() {
             return;

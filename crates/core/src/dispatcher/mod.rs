@@ -11,6 +11,7 @@ mod event;
 mod explain;
 mod gate;
 mod gather;
+mod inquiry;
 mod intake;
 mod keeping;
 mod legacy;
@@ -41,6 +42,7 @@ pub use self::event::{Event, TokenNews};
 pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::gate::Gate;
 pub use self::gate::{AttemptId, Cause};
+use self::inquiry::Inquiry;
 use self::keeping::{Follower, Window};
 pub use self::legacy::Legacy;
 use self::letters::Letters;
@@ -96,6 +98,7 @@ pub struct Dispatcher {
     drains: Drains,
     batch_limits: Limits,
     cost: CostMeter,
+    inquiry: Inquiry,
     /// Bound loads that may go, before anything else: their lanes wait for them.
     bound: VecDeque<Load>,
     /// Bound loads that wait for their backoff.
@@ -147,6 +150,7 @@ impl Dispatcher {
             letters: Letters::default(),
             batch_limits: Limits::new(&settings.batch),
             cost: CostMeter::new(settings.batch.cost),
+            inquiry: if settings.learn.is_some_and(|learn| learn.read_limits) { Inquiry::Due } else { Inquiry::Over },
             bound: VecDeque::new(),
             parked: HashMap::new(),
             parkings: 0,

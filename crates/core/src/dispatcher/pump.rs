@@ -25,6 +25,7 @@ impl Dispatcher {
     /// Starts everything that gate, connections, token and budget allow; notes when to look again.
     pub(super) fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.start_at = None;
+        self.inquire(now, effects);
         while !self.bound.is_empty() || self.lanes.peek().is_some() {
             let is_probe = match self.gate.pass(now) {
                 Pass::Free => false,
@@ -54,7 +55,7 @@ impl Dispatcher {
     }
 
     /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.
-    fn look_again(&mut self, at: Timestamp) {
+    pub(super) fn look_again(&mut self, at: Timestamp) {
         self.start_at = Some(self.start_at.map_or(at, |earlier| earlier.min(at)));
     }
 
@@ -173,7 +174,7 @@ impl Dispatcher {
         }
     }
 
-    fn access(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Generation> {
+    pub(super) fn access(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Generation> {
         let (access, fetch) = self.auth.access(now);
         if fetch {
             self.counters.token_requests += 1;

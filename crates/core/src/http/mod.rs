@@ -3,6 +3,7 @@
 mod answer;
 mod connections;
 mod evidence;
+mod limits;
 mod oauth;
 mod request;
 
@@ -20,6 +21,7 @@ use reqwest::header::HeaderValue;
 use self::answer::{Wanted, read};
 use self::connections::{Connection, Connections, is_taken};
 pub use self::evidence::{Evidence, QUOTAS_MAX, Told, Wait, WaitSource};
+pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
 pub use self::oauth::TokenAnswer;
 use self::request::Origin;
 use crate::error::Error;

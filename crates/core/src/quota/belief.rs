@@ -12,6 +12,8 @@ pub enum Why {
     Configured,
     /// The setting `rateLimit.start`, or its default: nothing has been learned yet.
     Start,
+    /// The organisation's limits, as its API lists them, say so: a first belief.
+    Limits,
     /// Headers of the server's answers name it.
     Headers,
     /// No header names it: refusals showed where it ends.
@@ -19,11 +21,17 @@ pub enum Why {
 }
 
 impl Why {
+    /// Whether it is believed only until the server's answers say something.
+    pub(super) fn is_first_belief(self) -> bool {
+        matches!(self, Self::Start | Self::Limits)
+    }
+
     /// The word in stats and events.
     pub fn word(self) -> &'static str {
         match self {
             Self::Configured => "configured",
             Self::Start => "start",
+            Self::Limits => "limits",
             Self::Headers => "headers",
             Self::Refusals => "refusals",
         }

@@ -12,6 +12,8 @@ const REFUSED_MAX: f64 = 0.0015;
 const HIGH_KEPT: Duration = Duration::from_secs(600);
 /// A server that asks for long pauses makes a try dear: then rarer, so that tries cost at most this share of the time.
 const COST_MAX: f64 = 0.01;
+/// The weight of a new pause in the average cost: where in its window a refusal falls is chance.
+const COST_WEIGHT: f64 = 0.25;
 const WINDOWS_BETWEEN_DEAR_TRIES_MAX: u32 = 100;
 /// Each step that was accepted makes the next one so much larger, up to half of what there is.
 const STEP_FACTOR: u32 = 2;
@@ -25,7 +27,8 @@ const DOUBLING_MIN: Duration = Duration::from_secs(1);
 pub(super) struct Climb {
     step: u32,
     windows_between: u32,
-    windows_between_max: u32,
+    /// What a refusal costs on average, in windows.
+    cost: f64,
     windows: u32,
     /// A raise is in force that hasn't been filled and accepted yet.
     is_trying: bool,
@@ -52,7 +55,7 @@ impl Climb {
         Self {
             step: 1,
             windows_between: WINDOWS_BETWEEN_TRIES_MIN,
-            windows_between_max: WINDOWS_BETWEEN_TRIES_MAX,
+            cost: 0.0,
             windows: 0,
             is_trying: false,
             base: 0,
@@ -65,16 +68,18 @@ impl Climb {
         }
     }
 
-    /// So many full windows lie between two tries. A try costs a refusal, and of few requests that is a large part.
+    /// So many full windows lie between two tries. A try costs a refusal, and of few requests that is a large part; but of
+    /// what fell from far above there is more to regain than to lose.
     fn rest(&self, now: Timestamp, requests: u32) -> u32 {
         let (high, at) = self.high;
         let may_come_back = requests < high / 2 && now.since(at) < HIGH_KEPT;
-        let rare = ((1.0 / REFUSED_MAX) as u32 / requests.max(1)).min(WINDOWS_BETWEEN_DEAR_TRIES_MAX);
-        self.windows_between.min(if may_come_back {
-            self.windows_between_max
+        let dear = self.cost / COST_MAX;
+        let least = if may_come_back {
+            (dear * f64::from(requests) / f64::from(high)) as u32
         } else {
-            self.windows_between_max.max(rare)
-        })
+            (dear as u32).max((1.0 / REFUSED_MAX) as u32 / requests.max(1))
+        };
+        self.windows_between.min(least.clamp(WINDOWS_BETWEEN_TRIES_MAX, WINDOWS_BETWEEN_DEAR_TRIES_MAX))
     }
 
     /// The limit holds something back.
@@ -136,19 +141,17 @@ impl Climb {
     /// A try was refused, or something that had been accepted before.
     pub(super) fn refused(&mut self, now: Timestamp) {
         let windows_between = (self.windows_between * 2).min(WINDOWS_BETWEEN_DEAR_TRIES_MAX);
-        let (windows_between_max, high) = (self.windows_between_max, self.high);
-        *self = Self { windows_between, windows_between_max, high, ..Self::after_refusal(now) };
+        *self = Self { windows_between, cost: self.cost, high: self.high, ..Self::after_refusal(now) };
     }
 
     /// A refusal has cost so many windows: the dearer, the rarer.
     pub(super) fn cost(&mut self, windows: f64) {
-        let worth = (windows / COST_MAX) as u32;
-        self.windows_between_max = worth.clamp(WINDOWS_BETWEEN_TRIES_MAX, WINDOWS_BETWEEN_DEAR_TRIES_MAX);
+        self.cost += (windows - self.cost) * COST_WEIGHT;
     }
 
     /// What was believed until now is no longer so: look around more often.
     pub(super) fn fell(&mut self, now: Timestamp) {
-        *self = Self { windows_between_max: self.windows_between_max, high: self.high, ..Self::after_refusal(now) };
+        *self = Self { cost: self.cost, high: self.high, ..Self::after_refusal(now) };
     }
 
     /// What to go back to when `used` of `requests` were accepted before one was refused.

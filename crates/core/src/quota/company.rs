@@ -15,6 +15,8 @@ use crate::settings::Rate;
 const QUIET_WINDOWS: u32 = 10;
 /// What was refused is tried again after so many windows.
 const WINDOWS_BEFORE_MORE: u32 = 60;
+/// Where nothing is left, it is looked again so often.
+const LOOKS_PER_WINDOW: u32 = 32;
 const QUIET_MIN: Duration = Duration::from_secs(10);
 const QUIET_MAX: Duration = Duration::from_secs(180);
 
@@ -22,6 +24,8 @@ const QUIET_MAX: Duration = Duration::from_secs(180);
 pub(super) struct Company {
     /// Ours of the quota.
     share: f64,
+    /// It is never less: the floor of the setting.
+    least_share: f64,
     pace: Pacer,
     since: Timestamp,
     /// The least that was left for anybody in this window.
@@ -31,6 +35,8 @@ pub(super) struct Company {
     /// What was too much, and when: it isn't tried again at once.
     too_much: (f64, Timestamp),
     seen_at: Timestamp,
+    /// When a header last told how much is left.
+    reported_at: Timestamp,
     /// Nothing is left by the newest report: a look at it again after this time.
     spent_until: Option<Timestamp>,
 }
@@ -40,18 +46,29 @@ impl Company {
         let share = (share as f64).max(1.0);
         Self {
             share,
+            least_share: 1.0,
             pace: pace(share, per, now),
             since: now,
             least: None,
             refused: None,
             too_much: (f64::INFINITY, now),
             seen_at: now,
+            reported_at: now,
             spent_until: None,
         }
     }
 
     pub(super) fn share(&self) -> u32 {
         (self.share as u32).max(1)
+    }
+
+    /// The floor of the setting holds for our share, too.
+    pub(super) fn keep_at_least(&mut self, now: Timestamp, least: u32, per: Duration) {
+        self.least_share = f64::from(least);
+        if self.share < self.least_share {
+            self.share = self.least_share;
+            self.pace = pace(self.share, per, now);
+        }
     }
 
     pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
@@ -75,10 +92,11 @@ impl Company {
 
     /// `left` as the server said; `uncounted`: what it may not have counted yet.
     pub(super) fn report(&mut self, now: Timestamp, sent_at: Timestamp, left: u64, uncounted: u64, per: Duration) {
+        self.reported_at = now;
         if sent_at >= self.since {
             self.least = Some(self.least.map_or(left, |least| least.min(left)));
         }
-        self.spent_until = (left <= uncounted).then(|| now.after(per / 16));
+        self.spent_until = (left <= uncounted).then(|| now.after(per / LOOKS_PER_WINDOW));
     }
 
     /// Once a window: gives back what is short, takes what is over. False when nobody else is there any more.
@@ -90,7 +108,7 @@ impl Company {
         let full = f64::from(requests);
         if let Some(used) = self.refused.take() {
             self.too_much = (self.share, now);
-            self.share = (self.share * 0.97 - 1.0).min(used as f64).max(1.0);
+            self.share = (self.share * 0.97 - 1.0).min(used as f64).max(self.least_share);
         } else if let Some(least) = self.least {
             let over = least as f64 - margin;
             let gain = if over < 0.0 { 0.5 } else { 0.25 };
@@ -98,13 +116,17 @@ impl Company {
             let most = if now.since(at) < per * WINDOWS_BEFORE_MORE { (too_much - 2.0).max(1.0) } else { full };
             // Much is left: others have gone, and what was too much with them is not without.
             let most = if over > full / 8.0 { full } else { most };
-            self.share = (self.share + (over * gain).min(full / 4.0)).clamp(1.0, most);
+            self.share = (self.share + (over * gain).min(full / 4.0)).min(most).max(self.least_share);
         }
         self.since = now;
         self.least = None;
         self.pace = pace(self.share, per, now);
-        let quiet = (per * QUIET_WINDOWS).clamp(QUIET_MIN, QUIET_MAX);
-        now.since(self.seen_at) < quiet || self.share < full - 2.0 * margin - 1.0
+        now.since(self.seen_at) < quiet(per) || self.share < full - 2.0 * margin - 1.0
+    }
+
+    /// Headers tell nothing any more: a share that nobody reports on would stay what it is for ever.
+    pub(super) fn is_untold(&self, now: Timestamp, per: Duration) -> bool {
+        now.since(self.reported_at) >= quiet(per)
     }
 
     /// After a pause the bucket is empty.
@@ -114,6 +136,10 @@ impl Company {
         self.since = now;
         self.spent_until = None;
     }
+}
+
+fn quiet(per: Duration) -> Duration {
+    (per * QUIET_WINDOWS).clamp(QUIET_MIN, QUIET_MAX)
 }
 
 fn pace(share: f64, per: Duration, now: Timestamp) -> Pacer {

@@ -6,13 +6,15 @@ use super::belief::Why;
 use super::company::Company;
 use super::layer::Layer;
 use super::learner::Learner;
-use super::trail::Trail;
 use crate::clock::Timestamp;
 
 /// Windows that are inferred where no header names them: per second, per minute.
 const WINDOWS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 /// A window that was refused though less than this share of it was used is not what refused.
 const EXPLAINS_MIN: f64 = 0.5;
+/// A limit of which at least one part in so many was used may be what refused.
+const SUSPECT_SHARE: u64 = 4;
+
 /// Refusals since the last time that nothing was on the wire.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trial {
@@ -23,39 +25,55 @@ pub(super) struct Trial {
 }
 
 impl Learner {
-    /// What a refusal means: which limit was full, or that there must be another, longer one.
+    /// Which limit was full, or that there must be another one.
     pub(super) fn judge(&mut self, now: Timestamp, trial: Trial) {
-        let until = trial.sent_at.after(self.travel.gathering());
-        let used = |layer: &Layer, trail: &Trail| trail.counted(trial.sent_at.before(layer.per), until);
-        let spent = |layer: &&mut Layer| layer.why == Why::Headers && layer.is_nearly(used(layer, &self.trail));
-        let trail = &self.trail;
-        let is_learned = |layer: &Layer| layer.why == Why::Refusals;
-        let suspect = |layer: &Layer| is_learned(layer) && used(layer, trail) * 4 >= u64::from(layer.requests);
         if trial.is_named {
             return self.judge_named(now, trial);
         }
-        let has_suspect = self.layers.iter().any(suspect);
-        if !has_suspect && let Some(spent) = self.layers.iter_mut().find(spent) {
-            // The server didn't say so, but one that it had named is spent.
-            return spent.widen(now);
+        if let Some(index) = self.spent_in_silence(trial) {
+            return self.layers[index].widen(now);
         }
-        let fullness = |layer: &Layer, trail: &Trail| used(layer, trail) as f64 / f64::from(layer.requests);
-        let learned = |layer: &Layer| layer.why == Why::Refusals;
-        let trail = &self.trail;
-        let fullest = (0..self.layers.len()).filter(|index| learned(&self.layers[*index])).max_by(|one, other| {
-            let share = |index: usize| fullness(&self.layers[index], trail);
-            share(*one).total_cmp(&share(*other)).then(self.layers[*one].per.cmp(&self.layers[*other].per))
-        });
-        let Some(index) = fullest else {
+        let Some(index) = self.fullest(trial) else {
             self.layers.retain(|layer| layer.why != Why::Start);
             return self.infer(now, trial);
         };
-        let used = used(&self.layers[index], trail);
-        let explains = used as f64 >= f64::from(self.layers[index].requests) * EXPLAINS_MIN;
+        let (requests, per) = (self.layers[index].requests, self.layers[index].per);
+        let used = self.used(trial, per);
+        if used == 0 && self.trail.may_count(trial.sent_at.before(per), trial.sent_at) {
+            // It came too early for what was sent before the window, and arrived in it.
+            return;
+        }
         if used == 0 && self.infer_longer(now, trial) {
             return;
         }
+        let explains = used as f64 >= f64::from(requests) * EXPLAINS_MIN;
         self.lower(now, index, used, explains);
+    }
+
+    /// A limit that headers had named and that is spent, though the refusal doesn't say so. None while one that was learned
+    /// from refusals may be what refused.
+    fn spent_in_silence(&self, trial: Trial) -> Option<usize> {
+        let is_suspect = |layer: &Layer| self.used(trial, layer.per) * SUSPECT_SHARE >= u64::from(layer.requests);
+        if self.layers.iter().any(|layer| layer.why == Why::Refusals && is_suspect(layer)) {
+            return None;
+        }
+        let is_spent = |layer: &Layer| layer.is_nearly(self.used(trial, layer.per));
+        self.layers.iter().position(|layer| layer.why == Why::Headers && is_spent(layer))
+    }
+
+    /// Of the limits that were learned from refusals the one that was fullest; of equals, the longest. One that the
+    /// organisation's limits told of is among them as far as it explains the refusal.
+    fn fullest(&self, trial: Trial) -> Option<usize> {
+        let fullness = |layer: &Layer| self.used(trial, layer.per) as f64 / f64::from(layer.requests);
+        let is_suspect = |layer: &Layer| match layer.why {
+            Why::Refusals => true,
+            Why::Limits => fullness(layer) >= EXPLAINS_MIN,
+            Why::Configured | Why::Start | Why::Headers => false,
+        };
+        let learned = self.layers.iter().enumerate().filter(|(_, layer)| is_suspect(layer));
+        let fullest = learned
+            .max_by(|(_, one), (_, other)| fullness(one).total_cmp(&fullness(other)).then(one.per.cmp(&other.per)));
+        fullest.map(|(index, _)| index)
     }
 
     /// What the server had accepted of a window when it refused: all that was sent up to then, or with it.
@@ -65,7 +83,9 @@ impl Learner {
 
     /// Which of the usual windows is it? The shortest that isn't known to have something left.
     fn infer(&mut self, now: Timestamp, trial: Trial) {
-        let known = |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per);
+        // What the organisation's limits said of a window doesn't explain the refusal: it gives way.
+        let known =
+            |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per && layer.why != Why::Limits);
         let found = WINDOWS.into_iter().filter(|per| !known(*per, &self.layers)).find_map(|per| {
             let used = self.used(trial, per);
             (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
@@ -104,6 +124,7 @@ impl Learner {
             if explains { climb.refused(now) } else { climb.fell(now) }
         }
         layer.before = layer.requests;
+        layer.why = Why::Refusals;
         layer.set(now, lower.min(layer.requests));
     }
 

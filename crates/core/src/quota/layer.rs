@@ -4,18 +4,13 @@ use std::time::Duration;
 
 use super::NotYet;
 use super::belief::{Believed, BelievedLayer, Why};
+use super::caution::Caution;
 use super::climb::Climb;
 use super::company::Company;
 use super::slots::Slots;
 use super::trail::{Trail, Trip};
 use super::travel::Travel;
 use crate::clock::Timestamp;
-
-/// How far the rest of a slot is widened at most: by then it is a window after the answer.
-const CAUTION_MAX: f64 = 4.0;
-const WIDENING: f64 = 1.2;
-/// And it is widened for so many windows.
-const WINDOWS_OF_CAUTION: u32 = 200;
 
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -34,8 +29,7 @@ pub(super) struct Layer {
     pub(super) company: Option<Company>,
     pub(super) climb: Option<Climb>,
     slots: Slots,
-    caution: f64,
-    widened_at: Timestamp,
+    caution: Caution,
     /// Before this time everything that leaves waits, so that it leaves together.
     gathers_until: Option<Timestamp>,
     /// When the slots that a refusal left would have been free, had there been no pause.
@@ -63,12 +57,11 @@ impl Layer {
             company: None,
             climb: match why {
                 Why::Start => Some(Climb::first(now)),
-                Why::Refusals => Some(Climb::after_refusal(now)),
+                Why::Limits | Why::Refusals => Some(Climb::after_refusal(now)),
                 Why::Headers | Why::Configured => None,
             },
             slots: Slots::default(),
-            caution: 1.0,
-            widened_at: now,
+            caution: Caution::none(now),
             gathers_until: None,
             due_at: None,
         };
@@ -82,7 +75,7 @@ impl Layer {
         for trip in trail.counting() {
             self.slots.take(trip.cost);
             if trip.fate != super::trail::Fate::OnTheWire {
-                let free = travel.free_at(trip, trail, self.per, self.caution);
+                let free = travel.free_at(trip, trail, self.per, self.caution.factor());
                 if free > now {
                     self.slots.cool(free, trip.cost);
                 } else {
@@ -102,6 +95,9 @@ impl Layer {
             return Err(NotYet::Until(until));
         }
         self.gathers_until = None;
+        if self.company.as_ref().is_some_and(|company| company.is_untold(now, self.per)) {
+            self.company = None;
+        }
         let fresh = self.slots.held() <= self.requests as usize / 2;
         if let Some(raised) = self.climb.as_mut().and_then(|climb| climb.raise(now, self.requests, fresh, self.per)) {
             self.requests = raised;
@@ -134,10 +130,8 @@ impl Layer {
     }
 
     pub(super) fn counted(&mut self, trip: &Trip, trail: &Trail, travel: &Travel) {
-        if self.caution > 1.0 && trip.settled_at.since(self.widened_at) > self.per * WINDOWS_OF_CAUTION {
-            (self.caution, self.widened_at) = ((self.caution / WIDENING).max(1.0), trip.settled_at);
-        }
-        self.slots.cool(travel.free_at(trip, trail, self.per, self.caution), trip.cost);
+        self.caution.relax(trip.settled_at, self.per);
+        self.slots.cool(travel.free_at(trip, trail, self.per, self.caution.factor()), trip.cost);
     }
 
     pub(super) fn release(&mut self, cost: u32) {
@@ -163,7 +157,7 @@ impl Layer {
 
     /// A refusal that the number of requests doesn't explain: their arrivals spread more than was thought.
     pub(super) fn widen(&mut self, now: Timestamp) {
-        (self.caution, self.widened_at) = ((self.caution * WIDENING).min(CAUTION_MAX), now);
+        self.caution.widen(now);
     }
 
     /// Another number of requests. Never zero.

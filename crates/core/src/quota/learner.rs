@@ -16,7 +16,7 @@ use super::trail::{Fate, Trail};
 use super::travel::Travel;
 use super::window::{Window, time_for};
 use crate::clock::Timestamp;
-use crate::http::Evidence;
+use crate::http::{Evidence, RequestLimit};
 use crate::settings::{Learn, Rate};
 
 /// Limits that are believed in at once; the one that was confirmed longest ago goes first.
@@ -174,12 +174,15 @@ impl Learner {
         self.bound(now);
     }
 
-    /// No layer leaves floor and ceiling, whatever it was made of.
+    /// No layer leaves floor and ceiling, whatever it was made of; nor does our share of it.
     fn bound(&mut self, now: Timestamp) {
         let (floor, ceiling) = (self.settings.floor, self.settings.ceiling);
         for layer in &mut self.layers {
-            let bounded = bounded(layer.requests, layer.per, floor, ceiling);
-            layer.set(now, bounded);
+            let (least, most) = bounds(layer.per, floor, ceiling);
+            layer.set(now, layer.requests.clamp(least, most));
+            if let Some(company) = &mut layer.company {
+                company.keep_at_least(now, least, layer.per);
+            }
         }
     }
 
@@ -189,7 +192,7 @@ impl Learner {
             is_named |= self.reports.take(now, sent_at, told, &mut self.layers, &self.trail, &self.travel);
         }
         if is_named {
-            self.layers.retain(|layer| layer.why != Why::Start);
+            self.layers.retain(|layer| !layer.why.is_first_belief());
             self.layers.retain(|layer| {
                 layer.why != Why::Headers || now.since(layer.confirmed_at) < UNCONFIRMED_MAX.max(layer.per * 2)
             });
@@ -197,10 +200,28 @@ impl Learner {
         }
     }
 
+    pub(super) fn knows_nothing(&self) -> bool {
+        self.layers.iter().all(|layer| layer.why == Why::Start)
+    }
+
+    /// A first belief instead of the setting's; evidence that has come meanwhile is better.
+    pub(super) fn told_limits(&mut self, now: Timestamp, limits: &[RequestLimit]) {
+        if limits.is_empty() || !self.knows_nothing() {
+            return;
+        }
+        self.layers.clear();
+        for (requests, per) in limits {
+            self.begin(now, (requests.get(), *per), Why::Limits);
+        }
+        self.restart(now);
+    }
+
+    /// Believes in a limit; of a window that the organisation's limits told of, in what was learned since.
     pub(super) fn begin(&mut self, now: Timestamp, (requests, per): (u32, Duration), why: Why) {
-        let requests = bounded(requests, per, self.settings.floor, self.settings.ceiling);
+        let (least, most) = bounds(per, self.settings.floor, self.settings.ceiling);
+        self.layers.retain(|layer| layer.why != Why::Limits || layer.per != per);
         told::make_room(&mut self.layers);
-        self.layers.push(Layer::new(now, (requests, per), why, &self.trail, &self.travel));
+        self.layers.push(Layer::new(now, (requests.clamp(least, most), per), why, &self.trail, &self.travel));
     }
 
     pub(super) fn believed(&self) -> Vec<Believed> {
@@ -237,7 +258,7 @@ impl Learner {
 
     pub(super) fn restore(&mut self, now: Timestamp, belief: &Belief) {
         let is_sane = |kept: &&BelievedLayer| {
-            kept.requests > 0 && kept.per_ms > 0 && matches!(kept.why, Why::Headers | Why::Refusals)
+            kept.requests > 0 && kept.per_ms > 0 && matches!(kept.why, Why::Limits | Why::Headers | Why::Refusals)
         };
         let kept: Vec<_> = belief.layers.iter().filter(is_sane).take(LAYERS_MAX).collect();
         if kept.is_empty() {
@@ -321,10 +342,9 @@ fn later(one: Result<(), NotYet>, other: Result<(), NotYet>) -> Result<(), NotYe
     }
 }
 
-/// What `requests` per `per` may be, so that the rate stays between floor and ceiling; never none.
-fn bounded(requests: u32, per: Duration, floor: Rate, ceiling: Rate) -> u32 {
+/// The least and the most requests of a window, so that the rate stays between floor and ceiling; never none.
+fn bounds(per: Duration, floor: Rate, ceiling: Rate) -> (u32, u32) {
     let of = |rate: Rate| f64::from(rate.requests.get()) * per.as_secs_f64() / rate.per.as_secs_f64();
-    let highest = (of(ceiling) as u32).max(1);
-    let lowest = (of(floor).ceil() as u32).clamp(1, highest);
-    requests.clamp(lowest, highest)
+    let most = (of(ceiling) as u32).max(1);
+    ((of(floor).ceil() as u32).clamp(1, most), most)
 }

@@ -4,6 +4,7 @@
 //! says, and what it refuses.
 
 mod belief;
+mod caution;
 mod climb;
 mod company;
 mod judge;
@@ -23,6 +24,7 @@ pub use self::learner::Heard;
 use self::learner::Learner;
 use self::window::Window;
 use crate::clock::Timestamp;
+use crate::http::RequestLimit;
 use crate::settings::{Learn, Rate};
 
 /// A request that was given up arrives within this time of its sending, or never: a slow way and two retransmissions.
@@ -117,6 +119,21 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.unsent(cost)),
             Kind::Learned(learner) => learner.unsent(now, started_at, cost),
+        }
+    }
+
+    /// What the organisation's limits say: believed until answers to messages say something. A known quota stays as it is.
+    pub fn told_limits(&mut self, now: Timestamp, limits: &[RequestLimit]) {
+        if let Kind::Learned(learner) = &mut self.kind {
+            learner.told_limits(now, limits);
+        }
+    }
+
+    /// Whether nothing better than the setting is believed of a quota that is to be learned.
+    pub fn knows_nothing(&self) -> bool {
+        match &self.kind {
+            Kind::Known(_) => false,
+            Kind::Learned(learner) => learner.knows_nothing(),
         }
     }
 

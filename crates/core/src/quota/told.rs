@@ -18,6 +18,8 @@ const WINDOW_MIN: Duration = Duration::from_millis(1);
 const USUAL_SECONDS: [u64; 4] = [1, 60, 3_600, 86_400];
 /// Resets of 61 seconds have been seen of windows of a minute; and a Unix time is cut to seconds once more.
 const SLACK: Duration = Duration::from_secs(1);
+/// What we have sent is known of windows up to this.
+const TRAIL_MAX: Duration = Duration::from_secs(60);
 /// So much more used than is ours is others' use, not an error of ours.
 const FOREIGN_MIN: u64 = 2;
 
@@ -60,11 +62,10 @@ impl Reports {
         if let Some(left) = told.remaining {
             self.left.push((u64::from(limit), left));
         }
-        let index = match self.find(limit, told, layers) {
+        let per = window(sent_at, limit, told, layers, trail);
+        let index = match find(limit, per, told, layers) {
             Some(index) => index,
             None => {
-                let per = told.per.or_else(|| told.reset.map(usual));
-                let per = per.unwrap_or(Duration::from_secs(60)).clamp(WINDOW_MIN, WINDOW_MAX);
                 make_room(layers);
                 layers.push(Layer::new(now, (limit, per), Why::Headers, trail, travel));
                 layers.len() - 1
@@ -87,29 +88,53 @@ impl Reports {
             // A reset is never longer than its window.
             layer.per = usual(reset);
             layer.recount(now, trail, travel);
+            return lengthened(layers, index);
         }
         if let Some(left) = told.remaining {
             count_others(now, sent_at, left, layer, trail);
         }
         true
     }
+}
 
-    /// The limit that a header means: the one of its window, else the one of its number.
-    fn find(&self, limit: u32, told: &Told, layers: &[Layer]) -> Option<usize> {
-        let of = |test: &dyn Fn(&Layer) -> bool| layers.iter().position(test);
-        if let Some(per) = told.per {
-            return of(&|layer| layer.per == per.clamp(WINDOW_MIN, WINDOW_MAX));
-        }
-        let named = |layer: &Layer| layer.why == Why::Headers;
-        of(&|layer| named(layer) && layer.requests == limit).or_else(|| {
-            let per = told.reset.map_or(Duration::from_secs(60), usual);
-            of(&|layer| layer.per == per).or_else(|| {
-                of(&|layer| {
-                    named(layer) && told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per)
-                })
-            })
-        })
+/// What was believed of that window before is told no more: the quota is another one now. True, as a limit was named.
+fn lengthened(layers: &mut Vec<Layer>, index: usize) -> bool {
+    let per = layers[index].per;
+    let mut position = 0..;
+    layers.retain(|layer| position.next() == Some(index) || layer.per != per);
+    true
+}
+
+/// The window that a header means: the one that it names, else the shortest usual one that the reset fits.
+///
+/// At the end of a long window the reset fits a short one, too. But then more is used than we have sent in so short a time:
+/// it is the shortest in which we may have sent it all, unless headers have named the short one before.
+fn window(sent_at: Timestamp, limit: u32, told: &Told, layers: &[Layer], trail: &Trail) -> Duration {
+    if let Some(per) = told.per {
+        return per.clamp(WINDOW_MIN, WINDOW_MAX);
     }
+    let Some(reset) = told.reset else { return Duration::from_secs(60) };
+    let shortest = usual(reset);
+    if layers.iter().any(|layer| layer.why == Why::Headers && layer.per == shortest) {
+        return shortest;
+    }
+    let used = told.remaining.map_or(0, |left| u64::from(limit).saturating_sub(left));
+    let ours = |per: &Duration| used <= trail.may_have_arrived(sent_at.before(*per));
+    let longer = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).filter(|per| *per >= shortest);
+    longer.filter(|per| *per <= TRAIL_MAX).find(ours).unwrap_or(shortest)
+}
+
+/// The limit that a header means: the one of the window that it names, else the one of its number, else of its window.
+fn find(limit: u32, per: Duration, told: &Told, layers: &[Layer]) -> Option<usize> {
+    let of = |test: &dyn Fn(&Layer) -> bool| layers.iter().position(test);
+    if told.per.is_some() {
+        return of(&|layer| layer.per == per);
+    }
+    let named = |layer: &Layer| layer.why == Why::Headers;
+    let fits = |layer: &Layer| told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per);
+    of(&|layer| named(layer) && layer.requests == limit)
+        .or_else(|| of(&|layer| layer.per == per))
+        .or_else(|| of(&|layer| named(layer) && fits(layer)))
 }
 
 /// The shortest of these lengths that a reset can belong to.

@@ -119,6 +119,13 @@ impl Trail {
         self.trips.range(start..end).filter(|trip| trip.fate == Fate::Counted).map(|trip| u64::from(trip.cost)).sum()
     }
 
+    /// Whether something that the server has counted, and that was sent by `until`, may have arrived after `since`: it was
+    /// answered after it.
+    pub(super) fn may_count(&self, since: Timestamp, until: Timestamp) -> bool {
+        let end = self.trips.partition_point(|trip| trip.sent_at <= until);
+        self.trips.range(..end).any(|trip| trip.fate == Fate::Counted && trip.settled_at > since)
+    }
+
     /// Cost of what was sent within `span` of a moment, to either side.
     pub(super) fn near(&self, at: Timestamp, span: Duration) -> u64 {
         self.sent_before(at.after(span)).saturating_sub(self.sent_before(at.before(span)))

@@ -101,6 +101,8 @@ pub struct Learn {
     pub floor: Rate,
     /// Never more than this, whatever a server says.
     pub ceiling: Rate,
+    /// Asks for the organisation's limits at the start.
+    pub read_limits: bool,
 }
 
 /// What to do with a message that was sent and not answered.
@@ -324,7 +326,7 @@ struct RateLimit {
 
 fn rate_limit(root: &Reader<'_>) -> Result<RateLimit, Error> {
     const WINDOWS_MAX: usize = 8;
-    let rule = "\"learn\", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling? }";
+    let rule = "\"learn\", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling?, readLimits? }";
     let known = |rates| Ok(RateLimit { rates, learn: None });
     match root.value("rateLimit") {
         Some(Value::String(word)) if word == "learn" => learn(&root.empty("rateLimit")?),
@@ -361,7 +363,8 @@ fn learn(object: &Reader<'_>) -> Result<RateLimit, Error> {
     if !(per_second(floor)..=per_second(ceiling)).contains(&per_second(start)) {
         return Err(object.refuse("start", "a rate from the floor to the ceiling"));
     }
-    Ok(RateLimit { rates: Vec::new(), learn: Some(Learn { start, floor, ceiling }) })
+    let read_limits = object.boolean("readLimits", false)?;
+    Ok(RateLimit { rates: Vec::new(), learn: Some(Learn { start, floor, ceiling, read_limits }) })
 }
 
 fn learn_rate(object: &Reader<'_>, key: &'static str, requests: u64, per_ms: u64) -> Result<Rate, Error> {

@@ -25,10 +25,13 @@ const NAMES: [&str; 13] = [
     "ratelimit-policy",
     "ratelimit",
 ];
+/// Now, on the wall clock.
+const EPOCH_SECONDS: u64 = 1_767_225_600;
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// An answer: its headers, whether it refuses, which of the waiting requests it answers, and after how long.
-type Said = (Vec<(usize, String)>, u8, usize, u64);
+/// An answer: its headers and body, whether it refuses, which of the waiting requests it answers (so that they overtake
+/// each other), and after how long.
+type Said = (Vec<(usize, String)>, Vec<u8>, u8, usize, u64);
 
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -37,13 +40,29 @@ fn value() -> impl Strategy<Value = String> {
         any::<f64>().prop_map(|number| number.to_string()),
         (0_u32..200).prop_map(|number| number.to_string()),
         (0_u32..200, 0_u64..100_000).prop_map(|(q, w)| format!("\"a\";q={q};w={w}, \"b\";r={q};t={w}")),
+        // Around now, as a Unix time and as a date; and far from it.
+        (EPOCH_SECONDS - 100_000..EPOCH_SECONDS + 200_000).prop_map(|seconds| seconds.to_string()),
+        (EPOCH_SECONDS - 100_000..EPOCH_SECONDS + 200_000).prop_map(date),
+        any::<u32>().prop_map(|seconds| date(seconds.into())),
+        (0_u32..200, EPOCH_SECONDS - 100..EPOCH_SECONDS + 100).prop_map(|(r, t)| format!("\"a\";r={r};t={t}")),
         (0_u32..200, 0_u64..100_000).prop_map(|(r, t)| format!("limit={t}, remaining={r}, reset={t}")),
+    ]
+}
+
+fn date(seconds: u64) -> String {
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        any::<Vec<u8>>(),
+        any::<i64>().prop_map(|seconds| format!("Retry the request in [{seconds}] seconds").into_bytes()),
     ]
 }
 
 fn said() -> impl Strategy<Value = Said> {
     let headers = prop::collection::vec((0..NAMES.len(), value()), 0..6);
-    (headers, any::<u8>(), any::<usize>(), 0_u64..5_000_000)
+    (headers, body(), any::<u8>(), any::<usize>(), 0_u64..5_000_000)
 }
 
 fn rate(requests: u32, per_ms: u64) -> Rate {
@@ -52,16 +71,48 @@ fn rate(requests: u32, per_ms: u64) -> Rate {
 }
 
 fn learn() -> Learn {
-    Learn { start: rate(20, 1_000), floor: rate(30, 60_000), ceiling: rate(50, 1_000) }
+    Learn { start: rate(20, 1_000), floor: rate(30, 60_000), ceiling: rate(50, 1_000), read_limits: false }
 }
 
 /// What is believed stays between floor and ceiling, in whole requests.
 fn check_rates(quota: &Quota) -> Result<(), TestCaseError> {
     for one in quota.believed() {
         let (requests, seconds) = (f64::from(one.requests), one.per.as_secs_f64());
-        prop_assert!(requests <= (50.0 * seconds).max(1.0) && requests >= (0.5 * seconds).floor().max(1.0), "{one:?}");
+        let bounds = (0.5 * seconds).floor().max(1.0)..=(50.0 * seconds).max(1.0);
+        prop_assert!(bounds.contains(&requests), "{one:?}");
+        prop_assert!(one.share.is_none_or(|share| bounds.contains(&f64::from(share))), "{one:?}");
     }
     Ok(())
+}
+
+/// Nine in ten of what the floor allows.
+const FLOOR_OF_TEN_MINUTES: usize = 270;
+
+/// What leaves in ten minutes of a server that accepts all, and says nothing any more: it isn't stopped for good.
+fn leave_in_silence(quota: &mut Quota, mut now: Timestamp, mut waiting: VecDeque<Timestamp>) -> usize {
+    const TRIP: Duration = Duration::from_millis(50);
+    let silence = Evidence::default();
+    let end = now.after(Duration::from_secs(600));
+    let mut left = 0;
+    while now < end {
+        let at = match quota.check(now, 1) {
+            Ok(()) => {
+                quota.take(now, 1);
+                waiting.push_back(now);
+                left += 1;
+                continue;
+            }
+            Err(NotYet::Until(at)) => at,
+            Err(NotYet::AtAnswer) => end,
+        };
+        if let Some(sent_at) = waiting.pop_front() {
+            now = now.max(sent_at.after(TRIP));
+            quota.heard(now, Heard { sent_at, cost: 1, refused: false, evidence: Some(&silence) });
+        } else {
+            now = at;
+        }
+    }
+    left
 }
 
 proptest! {
@@ -72,7 +123,7 @@ proptest! {
         let mut quota = Quota::learning(learn(), now);
         let mut waiting: VecDeque<Timestamp> = VecDeque::new();
         let mut sent: VecDeque<Timestamp> = VecDeque::new();
-        for (headers, kind, which, took_us) in answers {
+        for (headers, body, kind, which, took_us) in answers {
             let refusal = loop {
                 if let Err(not_yet) = quota.check(now, 1) {
                     break not_yet;
@@ -90,7 +141,8 @@ proptest! {
             now = now.after(Duration::from_micros(took_us));
             if let Some(sent_at) = (!waiting.is_empty()).then(|| waiting.remove(which % waiting.len())).flatten() {
                 let find = |name: &str| headers.iter().find(|(index, _)| NAMES[*index] == name).map(|(_, text)| text.as_str());
-                let evidence = Evidence::read(find, b"", 1_767_225_600_000);
+                let evidence = Evidence::read(find, &body, EPOCH_SECONDS * 1_000);
+                prop_assert!(evidence.wait().is_none_or(|wait| wait.span <= DAY), "{:?}", evidence.wait());
                 match kind % 8 {
                     0 => {
                         quota.unsent(now, sent_at, 1);
@@ -112,6 +164,10 @@ proptest! {
             quota.news();
             let _numbers = (quota.available(now), quota.next_free(now), quota.next_reading(now), quota.time_for(1_000));
         }
+        let left = leave_in_silence(&mut quota, now, waiting);
+        // What was sent before may hold its slots for all of them.
+        let enough = FLOOR_OF_TEN_MINUTES.saturating_sub(sent.len());
+        prop_assert!(left >= enough, "{left} requests in ten minutes, {:?}", quota.believed());
     }
 
     #[test]

@@ -5,14 +5,18 @@
 #![allow(clippy::print_stdout, reason = "the table is what this is for")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
+mod agenda;
 mod case;
 #[path = "../simulation/draw.rs"]
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod draw;
 mod figures;
 mod hostile;
+mod kept;
 mod known;
 mod named;
+mod oracle;
 mod row;
+mod score;
 mod silent;
 mod world;

@@ -30,11 +30,11 @@ fn minutes() {
     row.check(|choice| Case { warm_ms: 180_000, run_ms: 14_400_000, ..case(choice, 60_000, (20, 200), 300) });
 }
 
-/// Halves, doubles, drops to a tenth and comes back.
+/// Halves, comes back, doubles, drops to a tenth and comes back.
 pub fn changing(case: Case, algorithm: &str, settle_windows: u64) -> Case {
     let (requests, per_ms) = (case.requests, case.per_ms);
     let stretch_ms = case.run_ms / 6;
-    let shares = [0.5, 1.0, 2.0, 0.2, 1.0];
+    let shares = [0.5, 1.0, 2.0, 0.2, 2.0];
     let changes = shares.iter().zip(1..).map(|(share, index)| {
         let requests = (requests as f64 * share) as u64;
         Change { at_ms: index * stretch_ms, server: json!({ "quota": quota(requests, per_ms, algorithm) }), requests }
@@ -53,10 +53,33 @@ fn seconds_changing() {
     });
 }
 
+/// The table has no bar for windows of a second and 20 to 200 ms where headers name the quota: it is that without headers.
+#[test]
+fn seconds_changing_slow() {
+    let row =
+        Row { name: "learn, headers, 1 s, 20-200 ms, the quota changes", goodput: 0.93, worst: 0.92, refused: 0.01 };
+    row.check(|choice| {
+        let algorithm = ALGORITHMS[(choice.index % 3) as usize];
+        let case = Case { warm_ms: 3_000, ..case(choice, 1_000, (20, 200), 120) };
+        changing(case, algorithm, 5)
+    });
+}
+
+#[test]
+fn minutes_changing() {
+    let row =
+        Row { name: "learn, headers, 60 s, 20-200 ms, the quota changes", goodput: 0.99, worst: 0.99, refused: 0.01 };
+    row.check(|choice| {
+        let algorithm = ALGORITHMS[(choice.index % 3) as usize];
+        let case = Case { warm_ms: 180_000, run_ms: 14_400_000, ..case(choice, 60_000, (20, 200), 300) };
+        changing(case, algorithm, 5)
+    });
+}
+
 #[test]
 fn company() {
     let row = Row { name: "learn, headers, 1 s, 20-30 ms, others take 40 %", goodput: 0.95, worst: 0.9, refused: 0.01 };
-    let figures = row.run(|choice| {
+    row.check(|choice| {
         let mut case = Case { warm_ms: 5_000, ..case(choice, 1_000, (20, 30), 120) };
         let requests = case.requests / 20 * 20;
         let algorithm = case.server["quota"]["algorithm"].as_str().unwrap().to_owned();
@@ -67,26 +90,21 @@ fn company() {
         case.server["others"] = json!({ "requests": others, "perMs": 1_000, "burst": burst });
         Case { requests: requests - others, ..case }
     });
-    println!(
-        "{:<58} others get {:.4} median, {:.4} worst",
-        "",
-        figures.median(|o| o.others),
-        figures.least(|o| o.others).0
-    );
-    row.assert(&figures);
 }
 
 #[test]
 fn two_layers() {
     let row =
         Row { name: "learn, 10/s and 300/min, headers of one, 20-200 ms", goodput: 0.97, worst: 0.97, refused: 0.005 };
-    row.check(|choice| {
-        let (algorithm, shown) = (choice.of(&ALGORITHMS), choice.of(&[Some("10"), Some("300"), None]));
-        let mut case = Case::new(300, 60_000, algorithm, (20, 200)).with("headers", "x");
-        case.server["quota"] = json!([quota(10, 1_000, algorithm), quota(300, 60_000, algorithm)]);
-        let form = *choice.draw.pick(&["right", "zero", "missing"]);
-        let case = case.with("retryAfter", form);
-        let words = format!("{}, shown {shown:?}", case.words);
-        Case { shown, words, warm_ms: 180_000, run_ms: 7_200_000, ..case }
-    });
+    row.check(two_layers_case);
+}
+
+pub fn two_layers_case(choice: &mut Choice) -> Case {
+    let (algorithm, shown) = (choice.of(&ALGORITHMS), choice.of(&[Some("10"), Some("300"), None]));
+    let mut case = Case::new(300, 60_000, algorithm, (20, 200)).with("headers", "x");
+    case.server["quota"] = json!([quota(10, 1_000, algorithm), quota(300, 60_000, algorithm)]);
+    let form = *choice.draw.pick(&["right", "zero", "missing"]);
+    let case = case.with("retryAfter", form);
+    let words = format!("{}, shown {shown:?}", case.words);
+    Case { shown, words, warm_ms: 180_000, run_ms: 7_200_000, ..case }
 }

@@ -1,0 +1,91 @@
+//! What an organisation's limits say about requests: `GET /api/v2/organizations/limits/namespaces/platform.api`.
+//!
+//! `{"entities":[{"key":"client.credentials.token.rate.per.minute","namespace":"platform.api","value":300},…]}`. Everything here is
+//! untrusted: what can't be read is no evidence.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Where they are asked for.
+pub const LIMITS_PATH: &str = "/api/v2/organizations/limits/namespaces/platform.api";
+/// The limits of a token, the closest first: the others of the list are other kinds of tokens' then.
+const TOKEN_KEYS: [&str; 2] = ["client.credentials.token", "token"];
+/// Limits that hold besides.
+const ORGANIZATION_KEYS: [&str; 2] = ["org.app.user", "org.requests"];
+const WINDOWS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)];
+/// Of so many entities the limits are read.
+const ENTITIES_MAX: usize = 1_000;
+
+/// So many requests in a window.
+pub type RequestLimit = (NonZeroU32, Duration);
+
+#[derive(Deserialize)]
+struct Limits {
+    entities: Vec<Value>,
+}
+
+/// The limits that hold for our requests, one of each window, the shortest first; none of a body that isn't theirs.
+pub fn read_limits(body: &[u8]) -> Vec<RequestLimit> {
+    let Ok(Limits { entities }) = serde_json::from_slice(body) else { return Vec::new() };
+    let value = |key: &str| {
+        let entity = entities.iter().take(ENTITIES_MAX).find(|entity| entity["key"] == key)?;
+        u32::try_from(entity["value"].as_u64()?).ok().and_then(NonZeroU32::new)
+    };
+    let least = |(word, seconds): (&str, u64)| {
+        let of = |prefix: &&str| value(&format!("{prefix}.rate.per.{word}"));
+        let token = TOKEN_KEYS.iter().find_map(of);
+        let least = token.into_iter().chain(ORGANIZATION_KEYS.iter().filter_map(of)).min()?;
+        Some((least, Duration::from_secs(seconds)))
+    };
+    WINDOWS.into_iter().filter_map(least).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(entities: &[(&str, &str)]) -> Vec<(u32, u64)> {
+        let entity =
+            |(key, value): &(&str, &str)| format!(r#"{{"key":"{key}","namespace":"platform.api","value":{value}}}"#);
+        let list: Vec<String> = entities.iter().map(entity).collect();
+        let body = format!(r#"{{"entities":[{}]}}"#, list.join(","));
+        read_limits(body.as_bytes()).into_iter().map(|(requests, per)| (requests.get(), per.as_secs())).collect()
+    }
+
+    #[test]
+    fn the_least_of_each_window_holds() {
+        let all = [
+            ("request.bytes.max", "512000"),
+            ("token.rate.per.minute", "180"),
+            ("client.credentials.token.rate.per.minute", "300"),
+            ("org.app.user.rate.per.minute", "3000"),
+            ("ui.token.rate.per.minute", "100"),
+            ("org.requests.rate.per.second", "20"),
+        ];
+        assert_eq!(read(&all), [(20, 1), (300, 60)], "the token's own key goes before the general one");
+        assert_eq!(read(&all[..2]), [(180, 60)]);
+        assert_eq!(read(&[("org.requests.rate.per.minute", "600"), ("token.rate.per.minute", "700")]), [(600, 60)]);
+        assert_eq!(read(&[("token.rate.per.day", "50000")]), [(50_000, 86_400)]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_limit_is_none() {
+        for value in ["0", "-1", "1.5", "4294967296", "1e3", "null", "\"300\"", "{}"] {
+            assert_eq!(read(&[("token.rate.per.minute", value)]), [], "{value}");
+        }
+        for body in ["", "[]", "{}", "null", r#"{"entities":7}"#, r#"{"entities":[7,null,[],"x"]}"#, "<html>"] {
+            assert_eq!(read_limits(body.as_bytes()), [], "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bodies_do_no_harm(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(read_limits(&body).len() <= WINDOWS.len());
+        }
+    }
+}

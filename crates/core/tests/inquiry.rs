@@ -1,0 +1,206 @@
+//! The organisation's limits as a first belief: asked for once, and whatever the answer is, messages leave.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
+#![allow(missing_docs, reason = "a test has no readers but its own")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use spillway_core::clock::Timestamp;
+use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
+use spillway_core::http::{Evidence, LIMITS_PATH, Shipment};
+use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::outcome::Response;
+use spillway_core::quota::Why;
+use spillway_core::random::Random;
+use spillway_core::retry::Answer;
+use spillway_core::settings::Settings;
+
+const LIMITS: &str = r#"{"entities":[{"key":"client.credentials.token.rate.per.minute","namespace":"platform.api","value":120},{"key":"org.requests.rate.per.second","namespace":"platform.api","value":7}]}"#;
+
+fn at_ms(ms: u64) -> Timestamp {
+    Timestamp::from_micros(ms * 1_000)
+}
+
+struct Rig {
+    dispatcher: Dispatcher,
+    effects: Vec<Effect>,
+    messages: u64,
+}
+
+impl Rig {
+    /// With a token.
+    fn new(rate_limit: Value) -> Self {
+        let settings = json!({
+            "organization": "inquiry", "apiUrl": "http://127.0.0.1:1", "credentials": { "accessToken": "token" },
+            "route": "messaging", "store": "memory", "rateLimit": rate_limit, "ordering": "none",
+        });
+        let settings = Settings::from_json(&settings.to_string()).unwrap();
+        let mut dispatcher = Dispatcher::new(Arc::new(settings), Random::from_seed(1), Timestamp::START);
+        let mut effects = Vec::new();
+        dispatcher.handle(Timestamp::START, Event::Token(TokenNews::Granted(None)), &mut effects);
+        Self { dispatcher, effects, messages: 0 }
+    }
+
+    fn submit(&mut self, count: u64) {
+        for _ in 0..count {
+            self.messages += 1;
+            let message = Message {
+                id: self.messages.to_string().into(),
+                id_given: true,
+                conversation: self.messages.to_string().into(),
+                params: None,
+                body: Bytes::from_static(b"{}"),
+                traceparent: None,
+            };
+            let submission = Submission {
+                ticket: Ticket { handle: 0, number: self.messages },
+                settle: Settle::OnOutcome,
+                cargo: Cargo::Message(message),
+                priority: 0,
+                expires_at: None,
+                not_before: None,
+            };
+            self.dispatcher.handle(Timestamp::START, Event::Submit(submission), &mut self.effects);
+        }
+    }
+
+    /// What leaves at a moment.
+    fn sent(&mut self, now: Timestamp) -> Vec<(AttemptId, Shipment)> {
+        self.dispatcher.poll(now, &mut self.effects);
+        let sent = std::mem::take(&mut self.effects).into_iter().filter_map(|effect| match effect {
+            Effect::Send { attempt, shipment, .. } => Some((attempt, shipment)),
+            Effect::Buried { .. } | Effect::Failed(..) => panic!("nothing fails: {effect:?}"),
+            _ => None,
+        });
+        sent.collect()
+    }
+
+    fn answer(&mut self, now: Timestamp, attempt: AttemptId, answer: Answer) {
+        self.dispatcher.handle(now, Event::Answered(attempt, answer), &mut self.effects);
+    }
+
+    fn windows(&self) -> Vec<(u32, u64, Why)> {
+        let all = self.dispatcher.snapshot(at_ms(1)).quota;
+        all.iter().map(|one| (one.requests, one.per.as_secs(), one.why)).collect()
+    }
+}
+
+fn answered(status: u16, headers: &[(&str, &str)], body: &'static str) -> Answer {
+    let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+    let response = Response { status, body: Bytes::from_static(body.as_bytes()), ..Response::default() };
+    Answer::Answered { response, evidence: Evidence::read(header, body.as_bytes(), 0) }
+}
+
+#[test]
+fn it_is_asked_first_and_once_and_believed_within_the_bounds() {
+    let ceiling = json!({ "requests": 5, "perMs": 1_000 });
+    let mut rig = Rig::new(json!({ "learn": true, "readLimits": true, "ceiling": ceiling }));
+    let asked = rig.sent(at_ms(0));
+    let (attempt, shipment) = asked.first().unwrap();
+    assert_eq!((&*shipment.method, shipment.path.as_str(), shipment.messages), ("GET", LIMITS_PATH, 0));
+    assert!(shipment.timeout <= Duration::from_secs(2), "messages don't wait for long");
+    rig.submit(20);
+    assert_eq!(rig.sent(at_ms(1)).len(), 0, "its answer is the first one");
+
+    rig.answer(at_ms(20), *attempt, answered(200, &[], LIMITS));
+    assert_eq!(rig.windows(), [(5, 1, Why::Limits), (120, 60, Why::Limits)]);
+    let snapshot = rig.dispatcher.snapshot(at_ms(20));
+    assert_eq!((snapshot.counters.requests, snapshot.depth.in_flight), (1, 0));
+    let mut left = 0;
+    for ms in 20..900 {
+        left += rig.sent(at_ms(ms)).iter().filter(|(_, shipment)| shipment.messages == 1).count();
+    }
+    assert_eq!(left, 4, "the question was one of the five");
+}
+
+#[test]
+fn an_answer_that_says_nothing_leaves_the_start_and_the_messages_alone() {
+    let silent = [
+        answered(403, &[], "{}"),
+        answered(404, &[], LIMITS),
+        answered(401, &[], ""),
+        answered(500, &[], "<html>"),
+        answered(200, &[], "garbage"),
+        answered(200, &[], r#"{"entities":[]}"#),
+        answered(200, &[], r#"{"entities":[{"key":"client.credentials.token.rate.per.minute","value":-3}]}"#),
+        Answer::Unanswered { problem: "late".into() },
+        Answer::Unsent { problem: "refused".into() },
+    ];
+    for answer in silent {
+        let mut rig = Rig::new(json!({ "learn": true, "readLimits": true }));
+        rig.submit(3);
+        let (attempt, shipment) = rig.sent(at_ms(0)).swap_remove(0);
+        assert_eq!(shipment.path, LIMITS_PATH);
+        let words = format!("{answer:?}");
+        rig.answer(at_ms(10), attempt, answer);
+        assert_eq!(rig.windows(), [(300, 60, Why::Start)], "{words}");
+        let messages: Vec<_> = (10..1_000).flat_map(|ms| rig.sent(at_ms(ms))).map(|(_, one)| one.messages).collect();
+        assert!(!messages.is_empty() && messages.iter().all(|count| *count == 1), "{words}: {messages:?}");
+        assert_eq!(rig.dispatcher.snapshot(at_ms(10)).counters.dead_letters, 0, "{words}");
+    }
+}
+
+#[test]
+fn headers_overrule_it_be_they_its_own() {
+    let headers = [("ratelimit-policy", "\"a\";q=50;w=1"), ("ratelimit", "\"a\";r=49;t=1")];
+    let mut rig = Rig::new(json!({ "learn": true, "readLimits": true }));
+    rig.submit(1);
+    let (attempt, _) = rig.sent(at_ms(0)).swap_remove(0);
+    rig.answer(at_ms(10), attempt, answered(200, &headers, LIMITS));
+    assert_eq!(rig.windows(), [(50, 1, Why::Headers)]);
+
+    let mut rig = Rig::new(json!({ "learn": true, "readLimits": true }));
+    rig.submit(1);
+    let (attempt, _) = rig.sent(at_ms(0)).swap_remove(0);
+    rig.answer(at_ms(10), attempt, answered(200, &[], LIMITS));
+    let (message, _) = (11..400).find_map(|ms| rig.sent(at_ms(ms)).pop()).unwrap();
+    rig.answer(at_ms(420), message, answered(200, &headers, "{}"));
+    assert_eq!(rig.windows(), [(50, 1, Why::Headers)]);
+}
+
+#[test]
+fn a_refusal_overrules_it() {
+    let mut rig = Rig::new(json!({ "learn": true, "readLimits": true }));
+    rig.submit(20);
+    let (attempt, _) = rig.sent(at_ms(5)).swap_remove(0);
+    rig.answer(at_ms(10), attempt, answered(200, &[], LIMITS));
+    let mut on_the_wire: Vec<AttemptId> = Vec::new();
+    for ms in 11..500 {
+        on_the_wire.extend(rig.sent(at_ms(ms)).iter().map(|(attempt, _)| *attempt));
+    }
+    assert_eq!(on_the_wire.len(), 6, "seven in a second, the question among them");
+    for (index, attempt) in on_the_wire.into_iter().enumerate() {
+        let status = if index < 3 { 200 } else { 429 };
+        rig.answer(at_ms(500 + index as u64), attempt, answered(status, &[], ""));
+    }
+    assert_eq!(rig.windows(), [(4, 1, Why::Refusals), (120, 60, Why::Limits)], "four of seven were accepted");
+}
+
+#[test]
+fn it_may_be_refused_itself() {
+    let mut rig = Rig::new(json!({ "learn": true, "readLimits": true }));
+    rig.submit(1);
+    let (attempt, _) = rig.sent(at_ms(0)).swap_remove(0);
+    rig.answer(at_ms(10), attempt, answered(429, &[("retry-after", "3")], ""));
+    assert_eq!(rig.sent(at_ms(3_000)).len(), 0, "the organisation pauses");
+    let probe = rig.sent(at_ms(3_010));
+    assert_eq!(probe.iter().map(|(_, one)| one.messages).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn it_is_not_asked_unless_wanted_nor_when_more_is_known() {
+    for rate_limit in [json!("learn"), json!({ "learn": true }), json!({ "requests": 5, "perMs": 1_000 })] {
+        assert_eq!(Rig::new(rate_limit).sent(at_ms(0)).len(), 0);
+    }
+    let mut first = Rig::new(json!({ "learn": true, "readLimits": true }));
+    let (attempt, _) = first.sent(at_ms(0)).swap_remove(0);
+    first.answer(at_ms(10), attempt, answered(200, &[], LIMITS));
+    let legacy = first.dispatcher.legacy(at_ms(20));
+
+    let mut next = Rig::new(json!({ "learn": true, "readLimits": true }));
+    next.dispatcher.inherit(at_ms(30), legacy);
+    assert_eq!(next.sent(at_ms(30)).len(), 0);
+    assert_eq!(next.windows(), [(7, 1, Why::Limits), (120, 60, Why::Limits)]);
+}
