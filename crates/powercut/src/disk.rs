@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::ffi;
 
@@ -27,6 +27,15 @@ pub enum Failure {
 pub struct Disk {
     directory: PathBuf,
     state: Mutex<State>,
+    pace: Mutex<Pace>,
+    paced: Condvar,
+}
+
+/// Whether syncs end, and what waits for it.
+#[derive(Debug, Default)]
+struct Pace {
+    holds: bool,
+    waiting: usize,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +72,12 @@ impl Disk {
     /// The disk of `directory`, new.
     pub fn of(directory: &Path) -> Arc<Self> {
         let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.into());
-        let disk = Arc::new(Self { directory: directory.clone(), state: Mutex::default() });
+        let disk = Arc::new(Self {
+            directory: directory.clone(),
+            state: Mutex::default(),
+            pace: Mutex::default(),
+            paced: Condvar::new(),
+        });
         disks().insert(directory, Arc::clone(&disk));
         disk
     }
@@ -91,6 +105,36 @@ impl Disk {
     /// It works again; not after a power cut.
     pub fn mend(&self) {
         self.state().failing = None;
+    }
+
+    /// From now on it is slow: a sync doesn't end before [`Self::go_on`].
+    pub fn stall(&self) {
+        self.pace().holds = true;
+    }
+
+    /// Waits until a sync is stalled.
+    pub fn wait_until_stalled(&self) {
+        let waiting = |pace: &mut Pace| pace.waiting == 0;
+        drop(self.paced.wait_while(self.pace(), waiting).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// It is fast again.
+    pub fn go_on(&self) {
+        self.pace().holds = false;
+        self.paced.notify_all();
+    }
+
+    /// A sync is about to end.
+    pub(crate) fn keep_pace(&self) {
+        let mut pace = self.pace();
+        pace.waiting += 1;
+        self.paced.notify_all();
+        let mut pace = self.paced.wait_while(pace, |pace| pace.holds).unwrap_or_else(PoisonError::into_inner);
+        pace.waiting -= 1;
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it has begun to fail.

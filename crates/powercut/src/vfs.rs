@@ -214,7 +214,11 @@ unsafe extern "C" fn truncate(handle: *mut sqlite3_file, size: sqlite3_int64) ->
 /// The real file isn't synced: its disk lives as long as the test, and a thousand histories would wait for it.
 unsafe extern "C" fn sync(handle: *mut sqlite3_file, _flags: c_int) -> c_int {
     // SAFETY: the handle is SQLite's.
-    match ask(unsafe { parts(handle).0 }, Operation::Sync) {
+    let (file, ..) = unsafe { parts(handle) };
+    if let Some((disk, _)) = &file.disk {
+        disk.keep_pace();
+    }
+    match ask(file, Operation::Sync) {
         Ok(()) => ffi::SQLITE_OK,
         Err(code) => code,
     }

@@ -105,6 +105,33 @@ fn drive(rig: &mut Rig, disk: &Disk) -> Model {
 }
 
 #[test]
+fn a_slow_disk_holds_up_acknowledgements_alone_and_what_comes_meanwhile_is_written_together() {
+    install();
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    let at = rig.now();
+    disk.stall();
+    rig.store.apply(inserts(1..=3, at));
+    disk.wait_until_stalled();
+    for seq in 4..=500 {
+        rig.store.apply(vec![insert(seq, at)]);
+    }
+    assert!(rig.news.try_recv().is_err(), "nothing is told before it is durable");
+    disk.go_on();
+    let mut told = Vec::new();
+    while rig.up_to < 500 {
+        assert!(rig.hear(PATIENCE));
+        told.push(rig.up_to);
+    }
+    assert_eq!(told, [3, 500], "one wait for the disk for all that came meanwhile");
+    assert_eq!(rig.kept, (1..=500).collect::<Vec<_>>());
+    assert!(rig.troubled.is_empty(), "slow is no trouble");
+    rig.close();
+    disk.forget();
+}
+
+#[test]
 fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     install();
     let (directory, path) = place();
