@@ -113,6 +113,33 @@ fn a_flipped_bit_in_a_text_is_noticed() {
 }
 
 #[test]
+fn a_swap_that_a_crash_interrupts_anywhere_is_finished() {
+    const PARTS: [&str; 3] = ["-wal", "-shm", ""];
+    let (_directory, path) = place();
+    written(&path, 100);
+    let recovered = fs::read(&path).unwrap();
+    // Which of the damaged parts have their new names already.
+    for moved in 0..1 << PARTS.len() {
+        let (_directory, path) = place();
+        let name = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+        for (index, suffix) in PARTS.iter().enumerate() {
+            let aside = if moved & 1 << index == 0 { "" } else { ".corrupt-then" };
+            fs::write(name(&format!("{aside}{suffix}")), format!("damaged {suffix}")).unwrap();
+        }
+        fs::write(name(".recovered-then"), &recovered).unwrap();
+        let rig = Rig::open(&path);
+        assert!(rig.opening.set_aside.is_none(), "what was recovered is sound");
+        assert_eq!(seqs(&rig.found), (7..=100).collect::<Vec<_>>());
+        rig.close();
+        for suffix in PARTS {
+            let aside = fs::read_to_string(name(&format!(".corrupt-then{suffix}"))).unwrap();
+            assert_eq!(aside, format!("damaged {suffix}"), "set aside whole");
+        }
+        assert_eq!(leftovers(&path), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn rows_that_make_no_sense_are_left_behind_once() {
     for damage in [
         "UPDATE departures SET at_ms = 'never' WHERE number = 2",

@@ -59,6 +59,8 @@ pub(super) fn finish(path: &Path) -> Result<()> {
             fs::rename(from, to)?;
         }
     }
+    // Names may reach the disk in another order: the damaged file must have its new one before its old one is taken.
+    sync_directory(path)?;
     fs::rename(companion(path, &format!("{RECOVERED}{stamp}")), path)?;
     sync_directory(path)
 }
