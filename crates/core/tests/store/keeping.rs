@@ -126,6 +126,21 @@ fn without_deduplication_no_receipt_is_kept() {
 }
 
 #[test]
+fn an_id_is_known_for_as_long_as_the_next_run_is_told_to_know_it() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(vec![insert(1, at), deliver(1, at)]);
+    rig.settled(2);
+    rig.close();
+    for (dedupe, known) in [(Duration::from_secs(60), 1), (Duration::from_nanos(1), 0)] {
+        let rig = Rig::try_open(spillway_core::store::sqlite::Options { dedupe, ..options(&path) }).unwrap();
+        assert_eq!(settled_ids(&rig.found).len(), known, "{dedupe:?}");
+        rig.close();
+    }
+}
+
+#[test]
 fn a_load_sees_the_changes_before_it() {
     let (_directory, path) = place();
     let mut rig = Rig::open(&path);

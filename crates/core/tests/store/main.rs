@@ -13,3 +13,4 @@ mod powercut;
 mod reading;
 mod rig;
 mod seeds;
+mod versions;

@@ -134,12 +134,15 @@ fn has_our_tables(db: &Connection) -> Result<bool> {
 
 /// Brings the file to this version; each step whole or not at all.
 pub(super) fn migrate(db: &Connection, from: Kind) -> Result<()> {
-    let from = match from {
-        Kind::Current => return Ok(()),
-        Kind::Empty => 0,
-        Kind::Older(version) => version,
-    };
-    for (index, step) in STEPS.iter().enumerate().skip(from) {
+    match from {
+        Kind::Current => Ok(()),
+        Kind::Empty => take_steps(db, STEPS, 0),
+        Kind::Older(version) => take_steps(db, STEPS, version),
+    }
+}
+
+fn take_steps(db: &Connection, steps: &[&str], from: usize) -> Result<()> {
+    for (index, step) in steps.iter().enumerate().skip(from) {
         let version = index + 1;
         let script = format!(
             "BEGIN IMMEDIATE; {step} REPLACE INTO meta VALUES ('schema', {version});
@@ -154,4 +157,34 @@ pub(super) fn migrate(db: &Connection, from: Kind) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::apply::meta;
+
+    fn version(db: &Connection) -> (i64, Option<i64>) {
+        let version = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        (version, meta(db, "schema").unwrap())
+    }
+
+    #[test]
+    fn each_step_is_taken_once_and_whole_or_not_at_all() {
+        let db = Connection::open_in_memory().unwrap();
+        take_steps(&db, STEPS, 0).unwrap();
+        assert_eq!((kind(&db).unwrap(), version(&db)), (Kind::Current, (1, Some(1))));
+
+        let next = "ALTER TABLE departures ADD COLUMN count INTEGER NOT NULL DEFAULT 1;";
+        let fails = "ALTER TABLE receipts ADD COLUMN count; INSERT INTO nowhere VALUES (1);";
+        assert!(take_steps(&db, &[VERSION_1, next, fails], 1).is_err());
+        assert_eq!(version(&db), (2, Some(2)));
+        assert!(
+            db.prepare("SELECT count FROM departures").is_ok() && db.prepare("SELECT count FROM receipts").is_err()
+        );
+
+        take_steps(&db, &[VERSION_1, next, "ALTER TABLE receipts ADD COLUMN count;"], 2).unwrap();
+        assert_eq!(version(&db), (3, Some(3)));
+        assert!(db.prepare("SELECT count FROM receipts").is_ok());
+    }
 }
