@@ -52,6 +52,21 @@ test('an id stays known: waiting, delivered and dead ones are duplicates after a
   assert.deepEqual((await second.explain('waiting')).state, 'queued')
 })
 
+test('an id is forgotten after dedupeMs, in the next run as in the first', async (t) => {
+  const simulator = await simulate(t)
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const first = await Sender.open(options)
+  await first.send(message('m', 'c', 1))
+  await first.close()
+  const known = async (dedupeMs) => {
+    const sender = await Sender.open({ ...options, dedupeMs })
+    const { duplicate } = await sender.enqueue(message('m', 'c', 1))
+    await sender.close({ timeoutMs: PATIENCE_MS })
+    return duplicate
+  }
+  assert.deepEqual([await known(60_000), await known(1)], [true, false])
+})
+
 test('dead letters outlive the process, and can be redriven and dropped in the next', async (t) => {
   const simulator = await simulate(t, { poisonText: 'poison' })
   const options = optionsFor(simulator, join(directory(t), 'outbox.db'))

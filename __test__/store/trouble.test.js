@@ -1,11 +1,12 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const { join } = require('node:path')
 const { test } = require('node:test')
 
-const { directory, message, open, optionsFor, PATIENCE_MS, Sender, simulate, until } = require('./support.js')
+const { defer, directory, message, open, optionsFor, PATIENCE_MS, Sender, simulate, until } = require('./support.js')
 
 const MEGABYTE = 1_000_000
 
@@ -47,6 +48,39 @@ const READ_ONLY = { linux: '/sys/outbox.db' }[process.platform] ?? null
 if (READ_ONLY !== null) test('a file that takes no writes is refused, with what to do', async (t) => {
   const simulator = await simulate(t)
   await assert.rejects(Sender.open(optionsFor(simulator, READ_ONLY)), { name: 'StoreError', code: 'STORE_READ_ONLY' })
+})
+
+/** From now on no file of this process grows beyond so many bytes, whoever runs it: a disk that takes no more. */
+function limitFiles(bytes) {
+  return spawnSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]).status === 0
+}
+
+if (limitFiles('unlimited')) test('a disk that takes no more: what is accepted is sent once there is space, without a restart', async (t) => {
+  defer(t, () => limitFiles('unlimited'))
+  const simulator = await simulate(t, { refuse: true })
+  const folder = directory(t)
+  const sender = await open(t, optionsFor(simulator, join(folder, 'outbox.db')))
+  const outages = []
+  sender.on('outage', (outage) => outages.push(outage))
+  limitFiles(MEGABYTE)
+  const body = { text: 'x'.repeat(500) }
+  let accepted = 0
+  const refusal = await (async () => {
+    for (;; accepted++) await sender.enqueue({ id: `m${accepted}`, conversationId: `c${accepted % 50}`, body: { ...body, id: `m${accepted}` } })
+  })().catch((error) => error)
+  assert.deepEqual([refusal.name, refusal.code], ['StoreError', 'STORE_FAILED'], refusal.message)
+  // A page of the log for each of them, and more pages than a log has room for: it was moved into the file and begun anew.
+  assert.ok(accepted > 2 * (MEGABYTE / 4_096), `${accepted} accepted`)
+  assert.equal(sender.stats().store.problem.code, 'STORE_FAILED')
+
+  limitFiles('unlimited')
+  await until(() => sender.stats().store.problem === null)
+  await sender.enqueue(message('again', 'c', 1))
+  await simulator.set({ refuse: false })
+  await sender.drain({ timeoutMs: PATIENCE_MS })
+  const { uniqueIds, duplicates } = simulator.ledger()
+  assert.deepEqual({ uniqueIds, duplicates }, { uniqueIds: accepted + 1, duplicates: 0 })
+  assert.deepEqual(outages.filter(({ reason }) => reason === 'store').map(({ open: begins }) => begins), [true, false])
 })
 
 test('space is given back after a peak', async (t) => {

@@ -17,6 +17,7 @@ use super::times::{Times, integer};
 use super::trouble::{Fault, Result};
 use super::upkeep::Upkeep;
 use crate::clock::{Clock, Timestamp};
+use crate::error::Trouble;
 use crate::lanes::Slot;
 use crate::store::{Change, News, Record, Seq};
 
@@ -178,6 +179,19 @@ impl Writer {
 
     /// Writes the first `count` changes, all or none.
     fn commit(&mut self, opened: &mut Opened, count: usize) -> Result<()> {
+        match self.try_commit(opened, count) {
+            // A log that can't grow (a quota is an I/O error to SQLite) has room again once it is moved into the file.
+            Err(fault)
+                if matches!(fault.trouble, Trouble::Full | Trouble::Failed)
+                    && file::checkpoint(&opened.db, "PASSIVE").is_ok() =>
+            {
+                self.try_commit(opened, count)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_commit(&mut self, opened: &mut Opened, count: usize) -> Result<()> {
         let db = &opened.db;
         let times = Times::read(&self.clock);
         let applier = Applier { db, times: &times, receipts: !self.options.dedupe.is_zero() };
