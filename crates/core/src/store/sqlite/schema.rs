@@ -12,7 +12,7 @@ use crate::error::Trouble;
 /// Says that a database is an outbox of ours: "SPLW".
 pub(super) const APPLICATION_ID: i32 = 0x5350_4C57;
 
-/// Step `n` makes version `n + 1` of version `n`.
+/// Step `n` makes version `n + 1` of version `n`. Who adds one adds a file of the new version to `tests/store/versions`.
 const STEPS: &[&str] = &[VERSION_1];
 
 /// The version that this code writes.
