@@ -21,8 +21,8 @@ const { checkRequest } = require('./request.js')
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
 const DEAD_LETTERS_PAGE = 100
 const CLOSE_TIMEOUT_MS = 10_000
-// A frame of this size crosses at once: the core starts on it while the tick goes on, and the buffer stays small.
-const FRAME_BYTES_MAX = 256 * 1024
+// A frame of this size crosses at once: the core starts on it while the tick goes on, and its bytes stay in the cache.
+const FRAME_BYTES_MAX = 64 * 1024
 const TOKEN_ERROR_CHARS_MAX = 200
 const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
 

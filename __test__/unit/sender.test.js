@@ -57,7 +57,7 @@ test('the messages of one tick cross together, and settle each on its own', asyn
 })
 
 test('a large frame crosses at once', async () => {
-  const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(200_000) }))
+  const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(50_000) }))
   assert.equal(core.frames.length, 1)
   assert.equal(core.messages.length, 2)
   await nextTurn()
