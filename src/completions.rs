@@ -18,7 +18,7 @@ pub(crate) fn write(rows: &mut Vec<u8>, completion: &Completion, clock: &Clock) 
     rows.push(if rows.is_empty() { b'[' } else { b',' });
     let written = match completion {
         Completion::Delivered(ticket, receipt) => {
-            serde_json::to_writer(rows, &(ticket, "receipt", receipt::fields(receipt)))
+            serde_json::to_writer(rows, &receipt::fields(*ticket, receipt))
         }
         Completion::Accepted { ticket, id, duplicate } => {
             serde_json::to_writer(rows, &(ticket, "accepted", id, duplicate))

@@ -37,13 +37,14 @@ impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
     }
 }
 
-/// The fields of a receipt for the promise of a `send`: their order stands for their names, which JavaScript need not parse then.
-pub(crate) type ReceiptFields<'a> = (&'a str, &'a str, u16, Body<'a>, u32, u32, f64, Option<&'a str>, bool);
+/// A receipt for the promise of a `send`: the order of its fields stands for their names, which JavaScript need not parse then.
+type ReceiptFields<'a> = (u64, &'static str, &'a str, &'a str, u16, Body<'a>, u32, u32, f64, Option<&'a str>, bool);
 
-pub(crate) fn fields(receipt: &Receipt) -> ReceiptFields<'_> {
+pub(crate) fn fields(ticket: u64, receipt: &Receipt) -> ReceiptFields<'_> {
     let ReceiptRow { id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, .. } =
         ReceiptRow::from(receipt);
-    (id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, receipt.duplicate)
+    let duplicate = receipt.duplicate;
+    (ticket, "receipt", id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, duplicate)
 }
 
 /// JSON if it is JSON, else text; null when empty.

@@ -67,14 +67,38 @@ test('a large frame crosses at once', async () => {
 })
 
 test('an error has the stack of its caller', async () => {
-  async function caller() {
-    await sender.send(message)
+  const calls = {
+    send: () => sender.send(message),
+    enqueue: () => sender.enqueue(message),
+    request: () => sender.request({ method: 'GET', path: '/x' }),
+    explain: () => sender.explain('a'),
   }
-  const called = caller()
-  await nextTurn()
-  core.complete([core.messages[0].ticket, 'err', { code: 'QUEUE_FULL', message: 'full' }])
-  const error = await called.catch((e) => e)
-  assert.match(error.stack, /^QueueFullError: full\n\s+at Sender\.send .*\n\s+at async caller /)
+  core.answers.explain = () => ['err', { code: 'QUEUE_FULL', message: 'full' }]
+  for (const [name, call] of Object.entries(calls)) {
+    async function caller() {
+      await call()
+    }
+    async function callerOfMany() {
+      await Promise.all([call(), call()])
+    }
+    for (const outer of [caller, callerOfMany]) {
+      const called = outer().catch((error) => error)
+      await nextTurn()
+      const tickets = [...core.messages, ...core.requests].map(({ ticket }) => ticket)
+      core.complete(...tickets.map((ticket) => [ticket, 'err', { code: 'QUEUE_FULL', message: 'full' }]))
+      const { stack } = await called
+      assert.match(stack, /^QueueFullError: full\n\s+at rejection .*\n/, name)
+      assert.match(stack, new RegExp(`\n\\s+at async ${outer.name} `), `${name}: ${stack}`)
+    }
+  }
+})
+
+test('an error of the arguments has the stack of its caller', async () => {
+  async function caller() {
+    await sender.send({})
+  }
+  const { stack } = await caller().catch((error) => error)
+  assert.match(stack, /^ConfigError: conversationId must be .*\n[^]*\n\s+at Sender\.send .*\n\s+at caller /)
 })
 
 test('bad messages and options reject, and nothing crosses', async () => {
