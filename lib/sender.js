@@ -300,11 +300,19 @@ class Sender extends EventEmitter {
   #heard(row) {
     switch (row[1]) {
       case 'receipt': return this.#completions.settle(row[0], receiptOf(row))
-      case 'accepted': return this.#completions.settle(row[0], { id: row[2], duplicate: row[3] })
+      case 'accepted': return this.#accepted(row)
+      case 'duplicate': return this.#completions.settle(row[0], { id: row[2], duplicate: true })
       case 'ok': return this.#completions.settle(row[0], row[2])
       case 'err': return this.#completions.fail(row[0], row[2])
       case 'event': return this.#happened(row[2], row[3])
       case 'token': return this.#giveToken(row[2])
+    }
+  }
+
+  /** All that were accepted one after another share a row. */
+  #accepted(row) {
+    for (let at = 2; at < row.length; at += 2) {
+      this.#completions.settle(row[at], { id: row[at + 1], duplicate: false })
     }
   }
 

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use serde::Serialize;
 use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::dispatcher::{Explanation, Hold, Notice, Whereabouts};
@@ -13,26 +14,70 @@ use crate::errors::{body_by_type_data, body_data, error_data, headers_data};
 use crate::receipt::{self, ReceiptRow};
 use crate::stats::quota_data;
 
-/// Appends one completion to the array's text; the bracket at its end is added when it is taken.
-pub(crate) fn write(rows: &mut Vec<u8>, completion: &Completion, clock: &Clock) {
-    rows.push(if rows.is_empty() { b'[' } else { b',' });
-    let written = match completion {
-        Completion::Delivered(ticket, receipt) => {
-            serde_json::to_writer(rows, &receipt::fields(*ticket, receipt))
+/// Completions that wait to be taken, as the text of an array.
+#[derive(Default)]
+pub(crate) struct Rows {
+    /// Without the brackets at its end.
+    text: Vec<u8>,
+    /// Whether the last row is one of accepted messages, which goes on as long as others are accepted.
+    accepting: bool,
+}
+
+impl Rows {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, completion: &Completion, clock: &Clock) {
+        match completion {
+            Completion::Accepted { ticket, id, duplicate: false } => self.accept(*ticket, id),
+            Completion::Delivered(ticket, receipt) => self.begin().append(&receipt::fields(*ticket, receipt)),
+            other => self.begin().append(&row(other, clock)),
         }
-        Completion::Accepted { ticket, id, duplicate } => {
-            serde_json::to_writer(rows, &(ticket, "accepted", id, duplicate))
+    }
+
+    /// Gives the whole array, for an empty buffer that is used again.
+    pub(crate) fn take(&mut self, buffer: &mut Vec<u8>) {
+        self.end_accepting();
+        std::mem::swap(&mut self.text, buffer);
+        buffer.extend_from_slice(if buffer.is_empty() { b"[]" } else { b"]" });
+    }
+
+    fn accept(&mut self, ticket: u64, id: &str) {
+        if !self.accepting {
+            self.begin().text.extend_from_slice(b"[0,\"accepted\"");
+            self.accepting = true;
         }
-        other => serde_json::to_writer(rows, &row(other, clock)),
-    };
-    // Neither a buffer in memory nor keys that are texts can fail.
-    debug_assert!(written.is_ok());
+        self.text.push(b',');
+        self.append(&ticket);
+        self.text.push(b',');
+        self.append(id);
+    }
+
+    fn begin(&mut self) -> &mut Self {
+        self.end_accepting();
+        self.text.push(if self.text.is_empty() { b'[' } else { b',' });
+        self
+    }
+
+    fn end_accepting(&mut self) {
+        if std::mem::take(&mut self.accepting) {
+            self.text.push(b']');
+        }
+    }
+
+    fn append(&mut self, json: &(impl Serialize + ?Sized)) {
+        let written = serde_json::to_writer(&mut self.text, json);
+        // Neither a buffer in memory nor keys that are texts can fail.
+        debug_assert!(written.is_ok());
+    }
 }
 
 fn row(completion: &Completion, clock: &Clock) -> Value {
     match completion {
+        Completion::Accepted { ticket, id, .. } => json!([ticket, "duplicate", id]),
         // Written above, without a tree.
-        Completion::Accepted { .. } | Completion::Delivered(..) => Value::Null,
+        Completion::Delivered(..) => Value::Null,
         Completion::Answered(ticket, answer) => {
             let response = &answer.response;
             let mut data = json!({ "status": response.status, "headers": headers_data(response) });
@@ -150,4 +195,46 @@ fn hold_data(hold: Hold, until: Option<Timestamp>, clock: &Clock) -> Value {
         data["untilMs"] = clock.epoch_ms(until).into();
     }
     data
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(ticket: u64, id: &str, duplicate: bool) -> Completion {
+        Completion::Accepted { ticket, id: id.into(), duplicate }
+    }
+
+    fn taken(completions: &[Completion]) -> Value {
+        let (mut rows, clock, mut text) = (Rows::default(), Clock::start(), Vec::new());
+        completions.iter().for_each(|completion| rows.push(completion, &clock));
+        rows.take(&mut text);
+        assert!(rows.is_empty());
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    #[test]
+    fn what_is_accepted_in_a_row_shares_one() {
+        assert_eq!(taken(&[]), json!([]));
+        assert_eq!(
+            taken(&[accepted(1, "a\"", false), accepted(9, "b", false)]),
+            json!([[0, "accepted", 1, "a\"", 9, "b"]])
+        );
+        let mixed = [
+            accepted(1, "a", false),
+            Completion::Done(2),
+            accepted(3, "c", false),
+            accepted(4, "c", true),
+            accepted(5, "e", false),
+            accepted(6, "f", false),
+        ];
+        let rows = json!([
+            [0, "accepted", 1, "a"],
+            [2, "ok", null],
+            [0, "accepted", 3, "c"],
+            [4, "duplicate", "c"],
+            [0, "accepted", 5, "e", 6, "f"],
+        ]);
+        assert_eq!(taken(&mixed), rows);
+    }
 }

@@ -30,7 +30,8 @@ impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
             body: Body(&receipt.response),
             attempts: receipt.attempts,
             batch_size: receipt.batch_size,
-            queued_ms: receipt.queued.as_secs_f64() * 1_000.0,
+            // Three digits behind the point, which V8 reads faster than the seventeen that seconds times 1,000 may have.
+            queued_ms: receipt.queued.as_micros() as f64 / 1_000.0,
             correlation_id: receipt.response.correlation_id.as_deref(),
             duplicate: receipt.duplicate.then_some(true),
         }

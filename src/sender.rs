@@ -13,8 +13,9 @@ use spillway_core::handle::Handle;
 use spillway_core::random::Random;
 use spillway_core::settings::Settings;
 
+use crate::completions::Rows;
 use crate::errors::thrown;
-use crate::{completions, frame, ops, stats};
+use crate::{frame, ops, stats};
 
 /// Weak: it doesn't keep the event loop alive. JavaScript does that with a timer while something is awaited.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -24,12 +25,12 @@ const TAKEN_BYTES_KEPT_MAX: usize = 1_048_576;
 
 /// Completions on their way to JavaScript: many lie here together, and one wake fetches them all.
 struct Mailbox {
-    rows: Mutex<Vec<u8>>,
+    rows: Mutex<Rows>,
     wake: Wake,
 }
 
 impl Mailbox {
-    fn with_rows<T>(&self, change: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    fn with_rows<T>(&self, change: impl FnOnce(&mut Rows) -> T) -> T {
         change(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -38,7 +39,7 @@ impl Sink for Mailbox {
     fn complete(&self, completions: Vec<Completion>, clock: &Clock) {
         let was_empty = self.with_rows(|rows| {
             let was_empty = rows.is_empty();
-            completions.iter().for_each(|completion| completions::write(rows, completion, clock));
+            completions.iter().for_each(|completion| rows.push(completion, clock));
             was_empty
         });
         if was_empty {
@@ -99,8 +100,11 @@ impl NativeSender {
     pub fn take<'env>(&mut self, env: &'env Env) -> Result<JsString<'env>> {
         self.taken.clear();
         self.taken.shrink_to(TAKEN_BYTES_KEPT_MAX);
-        self.mailbox.with_rows(|rows| std::mem::swap(rows, &mut self.taken));
-        self.taken.extend_from_slice(if self.taken.is_empty() { b"[]" } else { b"]" });
+        self.mailbox.with_rows(|rows| rows.take(&mut self.taken));
+        if self.taken.is_ascii() {
+            // Latin-1 is copied, where UTF-8 would be decoded.
+            return env.create_string_latin1(&self.taken);
+        }
         // Rows are JSON, and JSON is UTF-8.
         env.create_string(String::from_utf8_lossy(&self.taken))
     }

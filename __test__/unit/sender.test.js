@@ -56,6 +56,29 @@ test('the messages of one tick cross together, and settle each on its own', asyn
   assert.deepEqual(await sends[2], { id: 'c' })
 })
 
+test('acceptances share a row, and receipts cross as their fields', async () => {
+  const controller = new AbortController()
+  const enqueued = ['a', 'b', 'c', 'd'].map((id) => sender.enqueue({ ...message, id }, id === 'c' ? { signal: controller.signal } : undefined))
+  const sent = [sender.send(message), sender.send(message)]
+  await nextTurn()
+  const [a, b, c, d, e, f] = core.messages.map(({ ticket }) => ticket)
+  controller.abort()
+  core.complete(
+    [0, 'accepted', c, 'c', a, 'a', d, 'd'],
+    [b, 'duplicate', 'b'],
+    [e, 'receipt', 'e', 'lane', 202, { id: 1 }, 1, 1, 0.125, 'correlation', false],
+    [f, 'receipt', 'f', 'lane', 200, null, 2, 3, 7, null, true],
+  )
+  await assert.rejects(enqueued[2], { name: 'AbortError' })
+  enqueued.splice(2, 1)
+  assert.deepEqual(await Promise.all(enqueued), [{ id: 'a', duplicate: false }, { id: 'b', duplicate: true }, { id: 'd', duplicate: false }])
+  const fields = { conversationId: 'lane', status: 202, body: { id: 1 }, attempts: 1, batchSize: 1, queuedMs: 0.125, correlationId: 'correlation' }
+  assert.deepEqual(await Promise.all(sent), [
+    { id: 'e', ...fields },
+    { id: 'f', ...fields, status: 200, body: null, attempts: 2, batchSize: 3, queuedMs: 7, correlationId: null, duplicate: true },
+  ])
+})
+
 test('a large frame crosses at once', async () => {
   const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(50_000) }))
   assert.equal(core.frames.length, 1)
