@@ -298,8 +298,10 @@ class Sender extends EventEmitter {
   }
 
   #heard(row) {
-    switch (row[1]) {
-      case 'receipt': return this.#completions.settle(row[0], receiptOf(row))
+    const kind = row[1]
+    // A receipt, of which there are most, has its status there.
+    if (typeof kind === 'number') return this.#completions.settle(row[0], receiptOf(row))
+    switch (kind) {
       case 'accepted': return this.#accepted(row)
       case 'duplicate': return this.#completions.settle(row[0], { id: row[2], duplicate: true })
       case 'ok': return this.#completions.settle(row[0], row[2])
@@ -381,14 +383,14 @@ function receiptOf(row) {
   const receipt = {
     id: row[2],
     conversationId: row[3],
-    status: row[4],
-    body: row[5],
-    attempts: row[6],
-    batchSize: row[7],
-    queuedMs: row[8],
-    correlationId: row[9],
+    status: row[1],
+    body: row[4],
+    attempts: row[5],
+    batchSize: row[6],
+    queuedMs: row[7],
+    correlationId: row[8],
   }
-  if (row[10]) receipt.duplicate = true
+  if (row[9] !== 0) receipt.duplicate = true
   return receipt
 }
 

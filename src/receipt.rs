@@ -38,14 +38,15 @@ impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
     }
 }
 
-/// A receipt for the promise of a `send`: the order of its fields stands for their names, which JavaScript need not parse then.
-type ReceiptFields<'a> = (u64, &'static str, &'a str, &'a str, u16, Body<'a>, u32, u32, f64, Option<&'a str>, bool);
+/// A receipt for the promise of a `send`: ticket, status, and the rest by its order, so that JavaScript parses neither names
+/// nor a kind. Whether it is a duplicate is 0 or 1: V8 reads a digit faster than a word.
+type ReceiptFields<'a> = (u64, u16, &'a str, &'a str, Body<'a>, u32, u32, f64, Option<&'a str>, u8);
 
 pub(crate) fn fields(ticket: u64, receipt: &Receipt) -> ReceiptFields<'_> {
-    let ReceiptRow { id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, .. } =
+    let ReceiptRow { id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, duplicate } =
         ReceiptRow::from(receipt);
-    let duplicate = receipt.duplicate;
-    (ticket, "receipt", id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, duplicate)
+    let duplicate = u8::from(duplicate.is_some());
+    (ticket, status, id, conversation_id, body, attempts, batch_size, queued_ms, correlation_id, duplicate)
 }
 
 /// JSON if it is JSON, else text; null when empty.

@@ -66,8 +66,8 @@ test('acceptances share a row, and receipts cross as their fields', async () => 
   core.complete(
     [0, 'accepted', c, 'c', a, 'a', d, 'd'],
     [b, 'duplicate', 'b'],
-    [e, 'receipt', 'e', 'lane', 202, { id: 1 }, 1, 1, 0.125, 'correlation', false],
-    [f, 'receipt', 'f', 'lane', 200, null, 2, 3, 7, null, true],
+    [e, 202, 'e', 'lane', { id: 1 }, 1, 1, 0.125, 'correlation', 0],
+    [f, 200, 'f', 'lane', null, 2, 3, 7, null, 1],
   )
   await assert.rejects(enqueued[2], { name: 'AbortError' })
   enqueued.splice(2, 1)
