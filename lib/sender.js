@@ -1,6 +1,8 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
+// Captured at load: a test's fake timers must not hold completions back.
+const { setImmediate } = require('node:timers')
 
 const { keepAbout } = require('./about.js')
 const { checkId, checkObject, checkSignal, checkTimeout } = require('./checks.js')
@@ -308,8 +310,12 @@ class Sender extends EventEmitter {
       case 'err': return this.#completions.fail(row[0], row[2])
       case 'event': return this.#happened(row[2], row[3])
       case 'token': return this.#giveToken(row[2])
+      // Thousands at once, and what settles with them, must not keep the event loop from all else.
+      case 'more': return setImmediate(this.#takeMore)
     }
   }
+
+  #takeMore = () => this.#wake()
 
   /** All that were accepted one after another share a row. */
   #accepted(row) {

@@ -79,6 +79,21 @@ test('acceptances share a row, and receipts cross as their fields', async () => 
   ])
 })
 
+test('completions beyond one turn of the event loop are taken in the next', async () => {
+  const settled = []
+  const sent = [1, 2, 3].map((n) => sender.send(message).then(() => settled.push(n)))
+  await nextTurn()
+  const [a, b, c] = core.messages.map(({ ticket }) => ticket)
+  const turns = [[[a, 'ok', null], [0, 'more']], [[b, 'ok', null], [0, 'more']], [[c, 'ok', null]]]
+  core.take = () => JSON.stringify(turns.shift())
+  core.wake()
+  await null
+  assert.deepEqual([settled, turns.length], [[1], 2])
+  await Promise.all(sent)
+  assert.deepEqual([settled, turns.length], [[1, 2, 3], 0])
+  delete core.take
+})
+
 test('a large frame crosses at once', async () => {
   const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(50_000) }))
   assert.equal(core.frames.length, 1)
