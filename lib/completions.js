@@ -4,6 +4,7 @@
 const { clearInterval, setInterval } = require('node:timers')
 
 const { ByTicket } = require('./by-ticket.js')
+const { errorFrom } = require('./errors.js')
 
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1
 
@@ -27,10 +28,7 @@ class Completions {
     return this.#waiting.size
   }
 
-  /**
-   * A promise of the ticket's completion, `[ticket, kind, value]`. It rejects only with the signal's reason: an
-   * error of the core stays data, for the public method to build it where the caller's stack is.
-   */
+  /** A promise of what the ticket settles with. */
   expect(ticket, signal) {
     if (signal !== undefined) this.#watch(signal, ticket)
     if (this.#waiting.size === 0) this.#hold.ref()
@@ -39,22 +37,29 @@ class Completions {
     })
   }
 
-  settle(completion) {
-    // Nobody waits for a ticket that was aborted meanwhile.
-    const waiter = this.#forget(completion[0])
-    if (waiter === undefined) return
-    if (typeof waiter === 'function') waiter(completion)
-    else waiter.resolve(completion)
+  settle(ticket, value) {
+    this.#take(ticket)?.(value)
   }
 
-  /** Settles all that still wait with one error, given as data. */
+  /** Rejects with an error of the core, given as data. */
+  fail(ticket, data) {
+    this.#take(ticket)?.(rejection(data))
+  }
+
+  /** Rejects all that still wait with one error, given as data. */
   failAll(data) {
-    for (const ticket of this.#waiting.tickets()) this.settle([ticket, 'err', data])
+    for (const ticket of this.#waiting.tickets()) this.fail(ticket, data)
   }
 
   /** Nothing will be expected any more. */
   end() {
     clearInterval(this.#hold)
+  }
+
+  /** The function that settles it; undefined when nobody waits: the ticket was aborted meanwhile. */
+  #take(ticket) {
+    const waiter = this.#forget(ticket)
+    return typeof waiter === 'object' ? waiter.resolve : waiter
   }
 
   #forget(ticket) {
@@ -92,6 +97,17 @@ class Completions {
       this.#onAbort(ticket)
     }
   }
+}
+
+/**
+ * A promise that rejects, for another to be resolved with. V8 looks for the caller's stack from the async function that
+ * throws along the promises that wait for it: so this one throws only after the other has come to wait for it, two
+ * microtasks later. A method needn't be async for that, and only what fails pays for it.
+ */
+async function rejection(data) {
+  await undefined
+  await undefined
+  throw errorFrom(data)
 }
 
 /** The signal's reason; signals of older polyfills have none. */

@@ -62,8 +62,15 @@ class Diagnostics {
     submitted.publish({ organization: this.#organization, id: id === '' ? null : id, conversationId })
   }
 
-  accepted({ id, duplicate }) {
-    if (accepted.hasSubscribers) accepted.publish({ organization: this.#organization, id, duplicate })
+  wantsAccepted() {
+    return accepted.hasSubscribers
+  }
+
+  /** Gives what the promise gives, once that is published. */
+  async accepted(promise) {
+    const acceptance = await promise
+    accepted.publish({ organization: this.#organization, id: acceptance.id, duplicate: acceptance.duplicate })
+    return acceptance
   }
 
   /** The next sender of the organisation takes over. */

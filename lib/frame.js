@@ -1,71 +1,77 @@
 'use strict'
 
-const HEADER_BYTES = 52
+const COUNT_BYTES = 4
+const HEAD_BYTES = 52
 const INITIAL_BYTES = 64 * 1024
 // A larger buffer than this, left by a large message, isn't kept for the small ones that follow.
 const KEPT_BYTES_MAX = 1024 * 1024
-// Up to this length three bytes a character are reserved; a longer text is worth the count of what it really takes.
-const UNCOUNTED_CHARS_MAX = 16 * 1024
+// Up to this length three bytes a character are reserved; longer texts are worth the count of what they really take.
+const UNCOUNTED_CHARS_MAX = 128 * 1024
 
 const SETTLE_ON_OUTCOME = 0
 const SETTLE_ON_ACCEPTANCE = 1
 
-/** The messages of one tick, in the form in which they cross to the core together. Little endian. */
+/**
+ * The messages of one tick, in the form in which they cross to the core together: their count, a head for each, and all
+ * texts behind the heads, with their lengths in UTF-16 units. Little endian. So the texts are one string until they cross,
+ * and are encoded in one go: a native call for each would cost more than the text.
+ */
 class Frame {
   #buffer
   #view
-  #length = 0
+  #count = 0
+  #texts = ''
 
   constructor() {
     this.#use(Buffer.allocUnsafeSlow(INITIAL_BYTES))
   }
 
-  /** Bytes written since the last `take`. */
+  /** Bytes since the last `take`, where a text's character is one; 0 when there is no message. */
   get length() {
-    return this.#length
+    return this.#count * HEAD_BYTES + this.#texts.length
   }
 
-  /** Writes a message that was checked, its texts straight into the buffer. */
+  /** Adds a message that was checked. */
   append(ticket, flags, { id, conversationId, params, traceparent, body, priority, expiresInMs, notBefore }) {
-    this.#reserve(HEADER_BYTES + bytesMax(id) + bytesMax(conversationId) + bytesMax(params) + bytesMax(traceparent) + bytesMax(body))
-    const start = this.#length
-    const atConversation = this.#text(id, start + HEADER_BYTES)
-    const atParams = this.#text(conversationId, atConversation)
-    const atTraceparent = this.#text(params, atParams)
-    const atBody = this.#text(traceparent, atTraceparent)
-    const end = this.#text(body, atBody)
-
+    const at = this.#headsEnd
+    this.#reserve(at, HEAD_BYTES)
     const view = this.#view
-    view.setFloat64(start, ticket, true)
-    view.setFloat64(start + 8, expiresInMs, true)
-    view.setFloat64(start + 16, notBefore, true)
-    view.setInt32(start + 24, priority, true)
-    view.setUint32(start + 28, flags, true)
-    view.setUint32(start + 32, atConversation - start - HEADER_BYTES, true)
-    view.setUint32(start + 36, atParams - atConversation, true)
-    view.setUint32(start + 40, atTraceparent - atParams, true)
-    view.setUint32(start + 44, atBody - atTraceparent, true)
-    view.setUint32(start + 48, end - atBody, true)
-    this.#length = end
+    view.setFloat64(at, ticket, true)
+    view.setFloat64(at + 8, expiresInMs, true)
+    view.setFloat64(at + 16, notBefore, true)
+    view.setInt32(at + 24, priority, true)
+    view.setUint32(at + 28, flags, true)
+    view.setUint32(at + 32, id.length, true)
+    view.setUint32(at + 36, conversationId.length, true)
+    view.setUint32(at + 40, params.length, true)
+    view.setUint32(at + 44, traceparent.length, true)
+    view.setUint32(at + 48, body.length, true)
+    this.#texts = this.#texts + id + conversationId + params + traceparent + body
+    this.#count += 1
   }
 
-  /** What was written, and an empty frame again. The bytes are valid until the next `append`. */
+  /** What was added, and an empty frame again. The bytes are valid until the next `append`. */
   take() {
-    const taken = this.#buffer.subarray(0, this.#length)
-    this.#length = 0
+    const texts = this.#texts
+    const at = this.#headsEnd
+    this.#reserve(at, bytesMax(texts))
+    this.#view.setUint32(0, this.#count, true)
+    const taken = this.#buffer.subarray(0, at + this.#buffer.write(texts, at, 'utf8'))
+    this.#count = 0
+    this.#texts = ''
     if (this.#buffer.length > KEPT_BYTES_MAX) this.#use(Buffer.allocUnsafeSlow(INITIAL_BYTES))
     return taken
   }
 
-  #text(text, at) {
-    return text === '' ? at : at + this.#buffer.write(text, at, 'utf8')
+  get #headsEnd() {
+    return COUNT_BYTES + this.#count * HEAD_BYTES
   }
 
-  #reserve(bytes) {
-    const needed = this.#length + bytes
+  #reserve(at, bytes) {
+    const needed = at + bytes
     if (needed <= this.#buffer.length) return
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
-    this.#buffer.copy(larger, 0, 0, this.#length)
+    this.#buffer.copy(larger, 0, 0, at)
     this.#use(larger)
   }
 
@@ -79,4 +85,4 @@ function bytesMax(text) {
   return text.length > UNCOUNTED_CHARS_MAX ? Buffer.byteLength(text, 'utf8') : text.length * 3
 }
 
-module.exports = { Frame, HEADER_BYTES, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME }
+module.exports = { COUNT_BYTES, Frame, HEAD_BYTES, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME }

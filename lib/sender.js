@@ -1,6 +1,8 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
+// Captured at load: a test's fake timers must not hold completions back.
+const { setImmediate } = require('node:timers')
 
 const { keepAbout } = require('./about.js')
 const { checkId, checkObject, checkSignal, checkTimeout } = require('./checks.js')
@@ -8,7 +10,7 @@ const { abortReason, Completions } = require('./completions.js')
 const { clip } = require('./describe.js')
 const { Diagnostics } = require('./diagnostics.js')
 const { asyncDispose } = require('./dispose.js')
-const { ClosedError, errorFrom, errorFromThrown, SpillwayError } = require('./errors.js')
+const { ClosedError, errorFromThrown, SpillwayError } = require('./errors.js')
 const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
@@ -21,9 +23,11 @@ const { checkRequest } = require('./request.js')
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
 const DEAD_LETTERS_PAGE = 100
 const CLOSE_TIMEOUT_MS = 10_000
-// A frame of this size crosses at once: the core starts on it while the tick goes on, and the buffer stays small.
-const FRAME_BYTES_MAX = 256 * 1024
+// A frame of this size crosses at once: the core starts on it while the tick goes on, and its bytes stay in the cache.
+const FRAME_BYTES_MAX = 64 * 1024
 const TOKEN_ERROR_CHARS_MAX = 200
+// `queueMicrotask` makes an AsyncResource for each call, at several times the price.
+const NOW = Promise.resolve()
 const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
 
 const SEND_KEYS = new Set(['signal'])
@@ -94,27 +98,26 @@ class Sender extends EventEmitter {
     return prometheusText([...readings.values()])
   }
 
-  async send(message, options) {
-    return valueOf(await this.#submit(message, options, SETTLE_ON_OUTCOME))
+  send(message, options) {
+    return this.#submit(message, options, SETTLE_ON_OUTCOME)
   }
 
-  async enqueue(message, options) {
-    const acceptance = valueOf(await this.#submit(message, options, SETTLE_ON_ACCEPTANCE))
-    this.#diagnostics.accepted(acceptance)
-    return acceptance
+  enqueue(message, options) {
+    const acceptance = this.#submit(message, options, SETTLE_ON_ACCEPTANCE)
+    return this.#diagnostics.wantsAccepted() ? this.#diagnostics.accepted(acceptance) : acceptance
   }
 
   async request(request, options) {
     const signal = this.#begin(options)
     const { head, body } = checkRequest(request)
-    return valueOf(await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body)))
+    return await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body))
   }
 
   // For the adapters of spillway/sdk, spillway/axios and spillway/fetch.
   async [RAW](request, options) {
     const signal = this.#begin(options)
     const { head, body } = checkRequest(request, { raw: true })
-    return valueOf(await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body)))
+    return await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body))
   }
 
   get [BASE_URLS]() {
@@ -134,24 +137,24 @@ class Sender extends EventEmitter {
   }
 
   async explain(id) {
-    return valueOf(await this.#ask({ op: 'explain', id: checkId('id', id) }))
+    return await this.#ask({ op: 'explain', id: checkId('id', id) })
   }
 
   async *deadLetters() {
     let after = 0
     while (after !== null) {
-      const page = valueOf(await this.#ask({ op: 'deadLetters', after, limit: DEAD_LETTERS_PAGE }))
+      const page = await this.#ask({ op: 'deadLetters', after, limit: DEAD_LETTERS_PAGE })
       yield* page.letters
       after = page.next
     }
   }
 
   async redrive(id) {
-    valueOf(await this.#ask({ op: 'redrive', id: checkId('id', id) }))
+    await this.#ask({ op: 'redrive', id: checkId('id', id) })
   }
 
   async drop(id) {
-    valueOf(await this.#ask({ op: 'drop', id: checkId('id', id) }))
+    await this.#ask({ op: 'drop', id: checkId('id', id) })
   }
 
   async drain(options = {}) {
@@ -159,7 +162,7 @@ class Sender extends EventEmitter {
     checkTimeout(timeoutMs)
     checkSignal(signal)
     if (signal?.aborted) throw abortReason(signal)
-    valueOf(await this.#ask({ op: 'drain', timeoutMs }, signal))
+    await this.#ask({ op: 'drain', timeoutMs }, signal)
   }
 
   // Not async: every call after the first gets the same promise.
@@ -189,7 +192,7 @@ class Sender extends EventEmitter {
   // A file has to be read before anything can be accepted; whoever gets no sender leaves nothing behind.
   async #awaitStore() {
     try {
-      this.#recovered = valueOf(await this.#ask({ op: 'ready' })).recovered
+      this.#recovered = (await this.#ask({ op: 'ready' })).recovered
     } catch (error) {
       this.#leave()
       throw error
@@ -207,7 +210,7 @@ class Sender extends EventEmitter {
     // `#closing` isn't set yet: this is the last op that isn't refused.
     const answer = this.#ask({ op: 'close', timeoutMs })
     try {
-      return valueOf(await answer)
+      return await answer
     } finally {
       this.#leave()
     }
@@ -227,20 +230,27 @@ class Sender extends EventEmitter {
     return signal
   }
 
+  // Not async, and the one promise of a message is the caller's own: each more would cost as much as the frame.
   #submit(message, options, flags) {
-    const signal = this.#begin(options)
-    const checked = checkMessage(message)
-    const ticket = ++this.#ticketLast
-    if (this.#frame.length === 0) {
-      this.#frameFirstTicket = ticket
-      queueMicrotask(() => this.#flush())
+    try {
+      const signal = this.#begin(options)
+      const checked = checkMessage(message)
+      const ticket = ++this.#ticketLast
+      if (this.#frame.length === 0) {
+        this.#frameFirstTicket = ticket
+        NOW.then(this.#endOfTick)
+      }
+      this.#frame.append(ticket, flags, checked)
+      this.#diagnostics.submitted(checked)
+      const completion = this.#completions.expect(ticket, signal)
+      if (this.#frame.length > FRAME_BYTES_MAX) this.#flush()
+      return completion
+    } catch (error) {
+      return Promise.reject(error)
     }
-    this.#frame.append(ticket, flags, checked)
-    this.#diagnostics.submitted(checked)
-    const completion = this.#completions.expect(ticket, signal)
-    if (this.#frame.length > FRAME_BYTES_MAX) this.#flush()
-    return completion
   }
+
+  #endOfTick = () => this.#flush()
 
   // The tickets of a frame follow one another: whatever else takes a ticket flushes first.
   #flush() {
@@ -281,16 +291,37 @@ class Sender extends EventEmitter {
   }
 
   #fail(ticket, thrown) {
-    this.#completions.settle([ticket, 'err', dataOf(errorFromThrown(thrown))])
+    this.#completions.fail(ticket, dataOf(errorFromThrown(thrown)))
   }
 
   #wake() {
-    for (const completion of JSON.parse(this.#native.take())) {
-      if (completion[0] !== 0) this.#completions.settle(completion)
-      else if (completion[1] === 'event') this.#happened(completion[2], completion[3])
-      else if (completion[1] === 'token') this.#giveToken(completion[2])
-    }
+    for (const row of JSON.parse(this.#native.take())) this.#heard(row)
     this.#followChannels()
+  }
+
+  #heard(row) {
+    const kind = row[1]
+    // A receipt, of which there are most, has its status there.
+    if (typeof kind === 'number') return this.#completions.settle(row[0], receiptOf(row))
+    switch (kind) {
+      case 'accepted': return this.#accepted(row)
+      case 'duplicate': return this.#completions.settle(row[0], { id: row[2], duplicate: true })
+      case 'ok': return this.#completions.settle(row[0], row[2])
+      case 'err': return this.#completions.fail(row[0], row[2])
+      case 'event': return this.#happened(row[2], row[3])
+      case 'token': return this.#giveToken(row[2])
+      // Thousands at once, and what settles with them, must not keep the event loop from all else.
+      case 'more': return setImmediate(this.#takeMore)
+    }
+  }
+
+  #takeMore = () => this.#wake()
+
+  /** All that were accepted one after another share a row. */
+  #accepted(row) {
+    for (let at = 2; at < row.length; at += 2) {
+      this.#completions.settle(row[at], { id: row[at + 1], duplicate: false })
+    }
   }
 
   // What the engine tells for the channels alone is no event of the sender.
@@ -353,30 +384,19 @@ class Sender extends EventEmitter {
   }
 }
 
-/** The value of a completion, or its error, with a stack that begins at the public method. */
-function valueOf(completion) {
-  const value = completion[2]
-  switch (completion[1]) {
-    case 'receipt': return receiptOf(value)
-    case 'accepted': return { id: value, duplicate: completion[3] }
-    case 'ok': return value
-    default: throw errorFrom(value, valueOf)
-  }
-}
-
 /** There is one for each message, so it crosses without the names of its fields. */
-function receiptOf(fields) {
+function receiptOf(row) {
   const receipt = {
-    id: fields[0],
-    conversationId: fields[1],
-    status: fields[2],
-    body: fields[3],
-    attempts: fields[4],
-    batchSize: fields[5],
-    queuedMs: fields[6],
-    correlationId: fields[7],
+    id: row[2],
+    conversationId: row[3],
+    status: row[1],
+    body: row[4],
+    attempts: row[5],
+    batchSize: row[6],
+    queuedMs: row[7],
+    correlationId: row[8],
   }
-  if (fields[8]) receipt.duplicate = true
+  if (row[9] !== 0) receipt.duplicate = true
   return receipt
 }
 

@@ -1,7 +1,7 @@
-//! Frames: the messages of one tick in one buffer. Little endian, one after another: ticket, `expiresInMs` and `notBefore`
-//! (epoch ms) as doubles, -1 for none; priority and flags as 32 bits; the lengths of id, conversation id, params, traceparent
-//! and body;
-//! then these as UTF-8.
+//! Frames: the messages of one tick in one buffer. Little endian: their count; a head for each, with ticket, `expiresInMs`
+//! and `notBefore` (epoch ms) as doubles, -1 for none, priority and flags as 32 bits, and the lengths of id, conversation
+//! id, params, traceparent and body; then these texts as UTF-8, one after another, message by message. The lengths are
+//! in UTF-16 units, as JavaScript knows them without counting.
 
 use std::time::Duration;
 
@@ -13,10 +13,9 @@ use spillway_core::message::{Cargo, Message, Params, Settle, Submission};
 use spillway_core::random::Random;
 
 const FLAG_ENQUEUE: u32 = 1;
-/// With its head and its ids. A guess that is wrong costs a little memory for a moment, or one more allocation.
-const MESSAGE_BYTES_LIKELY: usize = 256;
+const HEAD_BYTES: usize = 52;
 
-/// Reads the fields of a frame; every read is checked.
+/// Reads the numbers of a frame; every read is checked.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
@@ -37,10 +36,33 @@ impl<'a> Cursor<'a> {
     fn word(&mut self) -> Result<u32, Error> {
         self.array().map(u32::from_le_bytes)
     }
+}
 
-    fn text(&mut self, count: u32) -> Result<&'a str, Error> {
-        std::str::from_utf8(self.bytes(count as usize)?).map_err(|_| broken())
+/// Reads the texts of a frame.
+struct Texts<'a>(&'a str);
+
+impl<'a> Texts<'a> {
+    /// The next text, of so many UTF-16 units: as many bytes where all is ASCII, which nearly everything is.
+    fn next(&mut self, units: u32) -> Result<&'a str, Error> {
+        let units = units as usize;
+        let is_ascii = self.0.as_bytes().get(..units).is_some_and(<[u8]>::is_ascii);
+        let end = if is_ascii { Some(units) } else { bytes_of(self.0, units) };
+        let (text, rest) = end.and_then(|end| self.0.split_at_checked(end)).ok_or_else(broken)?;
+        self.0 = rest;
+        Ok(text)
     }
+}
+
+/// How many bytes of the text so many UTF-16 units are; none when they end within a character or behind the text.
+fn bytes_of(text: &str, units: usize) -> Option<usize> {
+    let mut left = units;
+    for (at, character) in text.char_indices() {
+        if left == 0 {
+            return Some(at);
+        }
+        left = left.checked_sub(character.len_utf16())?;
+    }
+    (left == 0).then_some(text.len())
 }
 
 fn broken() -> Error {
@@ -49,22 +71,30 @@ fn broken() -> Error {
 
 /// All messages of a frame.
 pub(crate) fn read(frame: &[u8], handle: &Handle, random: &mut Random) -> Result<Vec<Submission>, Error> {
-    let mut cursor = Cursor(frame);
-    let mut submissions = Vec::with_capacity(frame.len() / MESSAGE_BYTES_LIKELY);
+    let mut frame = Cursor(frame);
+    let count = frame.word()? as usize;
+    let mut heads = Cursor(frame.bytes(count.saturating_mul(HEAD_BYTES))?);
+    let mut texts = Texts(std::str::from_utf8(frame.0).map_err(|_| broken())?);
     let epoch_ms = Clock::epoch_ms_now();
-    while !cursor.0.is_empty() {
-        submissions.push(read_one(&mut cursor, handle, random, epoch_ms)?);
+    let mut submissions = Vec::with_capacity(count);
+    for _ in 0..count {
+        submissions.push(read_one(&mut heads, &mut texts, handle, random, epoch_ms)?);
     }
-    Ok(submissions)
+    if texts.0.is_empty() { Ok(submissions) } else { Err(broken()) }
 }
 
-fn read_one(cursor: &mut Cursor<'_>, handle: &Handle, random: &mut Random, epoch_ms: u64) -> Result<Submission, Error> {
-    let (ticket, expires_in_ms, not_before) = (cursor.double()?, cursor.double()?, cursor.double()?);
-    let (priority, flags) = (cursor.word()?, cursor.word()?);
-    let lengths = [cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?, cursor.word()?];
-    let (id, conversation) = (cursor.text(lengths[0])?, cursor.text(lengths[1])?);
-    let (params, traceparent) = (cursor.text(lengths[2])?, cursor.text(lengths[3])?);
-    let body = Bytes::copy_from_slice(cursor.bytes(lengths[4] as usize)?);
+fn read_one(
+    head: &mut Cursor<'_>,
+    texts: &mut Texts<'_>,
+    handle: &Handle,
+    random: &mut Random,
+    epoch_ms: u64,
+) -> Result<Submission, Error> {
+    let (ticket, expires_in_ms, not_before) = (head.double()?, head.double()?, head.double()?);
+    let (priority, flags) = (head.word()?, head.word()?);
+    let (id, conversation) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
+    let (params, traceparent) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
+    let body = Bytes::copy_from_slice(texts.next(head.word()?)?.as_bytes());
     let message = Message {
         id: if id.is_empty() { random.message_id(epoch_ms) } else { id.into() },
         id_given: !id.is_empty(),
@@ -90,4 +120,27 @@ fn read_params(text: &str) -> Result<Params, Error> {
 /// A span in milliseconds, as JavaScript gives it.
 pub(crate) fn span(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_told_apart_by_their_utf_16_lengths() {
+        let all = ["", "ab", "ü", "😀€", "x", "日本語 and more", "\u{10ffff}", ""];
+        let joined = all.concat();
+        let mut texts = Texts(&joined);
+        for text in all {
+            assert_eq!(texts.next(text.encode_utf16().count() as u32).unwrap(), text);
+        }
+        assert!(texts.0.is_empty());
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_the_texts_are_broken() {
+        for (text, units) in [("", 1), ("ab", 3), ("é", 2), ("😀", 1), ("a😀", 2), ("😀", u32::MAX)] {
+            assert!(Texts(text).next(units).is_err(), "{units} of {text:?}");
+        }
+    }
 }

@@ -30,20 +30,23 @@ impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
             body: Body(&receipt.response),
             attempts: receipt.attempts,
             batch_size: receipt.batch_size,
-            queued_ms: receipt.queued.as_secs_f64() * 1_000.0,
+            // Three digits behind the point, which V8 reads faster than the seventeen that seconds times 1,000 may have.
+            queued_ms: receipt.queued.as_micros() as f64 / 1_000.0,
             correlation_id: receipt.response.correlation_id.as_deref(),
             duplicate: receipt.duplicate.then_some(true),
         }
     }
 }
 
-/// The fields of a receipt for the promise of a `send`: their order stands for their names, which JavaScript need not parse then.
-pub(crate) type ReceiptFields<'a> = (&'a str, &'a str, u16, Body<'a>, u32, u32, f64, Option<&'a str>, bool);
+/// A receipt for the promise of a `send`: ticket, status, and the rest by its order, so that JavaScript parses neither names
+/// nor a kind. Whether it is a duplicate is 0 or 1: V8 reads a digit faster than a word.
+type ReceiptFields<'a> = (u64, u16, &'a str, &'a str, Body<'a>, u32, u32, f64, Option<&'a str>, u8);
 
-pub(crate) fn fields(receipt: &Receipt) -> ReceiptFields<'_> {
-    let ReceiptRow { id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, .. } =
+pub(crate) fn fields(ticket: u64, receipt: &Receipt) -> ReceiptFields<'_> {
+    let ReceiptRow { id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, duplicate } =
         ReceiptRow::from(receipt);
-    (id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, receipt.duplicate)
+    let duplicate = u8::from(duplicate.is_some());
+    (ticket, status, id, conversation_id, body, attempts, batch_size, queued_ms, correlation_id, duplicate)
 }
 
 /// JSON if it is JSON, else text; null when empty.

@@ -181,6 +181,18 @@ describe('a message that is right', () => {
     assert.ok(requests.every(({ headers }) => headers['content-type'] === 'application/json'))
   })
 
+  it('is told apart from those that cross with it, whatever their scripts', async (t) => {
+    const { url, requests } = await record(t)
+    const sender = await open(t, url)
+    const texts = ['', 'ascii', 'é', '€uro', '日本語', '👋🏾', 'a👋b', '\u{10ffff}', 'ÿ\u0000']
+    const pairs = texts.flatMap((one) => texts.map((other) => [one, other]))
+    const messages = pairs.map(([one, other], index) => ({ id: `${one}-${index}`, conversationId: `${other}.${index}`, body: { one, other } }))
+    const receipts = await Promise.all(messages.map((message) => sender.send(message)))
+    assert.deepEqual(receipts.map(({ id, conversationId }) => [id, conversationId]), messages.map(({ id, conversationId }) => [id, conversationId]))
+    const arrived = new Map(requests.map(({ url, body }) => [decodeURIComponent(url.split('/').at(-2)), JSON.parse(body)]))
+    assert.deepEqual(arrived, new Map(messages.map(({ conversationId, body }) => [conversationId, body])))
+  })
+
   it('is what it was when it was handed over, and is not changed', async (t) => {
     const { url, requests } = await record(t)
     const sender = await open(t, url)

@@ -1,20 +1,20 @@
 'use strict'
 
-const { HEADER_BYTES } = require('../../lib/frame.js')
+const assert = require('node:assert/strict')
+
+const { COUNT_BYTES, HEAD_BYTES } = require('../../lib/frame.js')
 
 /** The messages in a frame, as the core reads them. */
 function readFrame(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const messages = []
-  for (let at = 0; at < bytes.length; ) {
-    const lengths = [32, 36, 40, 44, 48].map((offset) => view.getUint32(at + offset, true))
-    let start = at + HEADER_BYTES
-    const [id, conversationId, params, traceparent, body] = lengths.map((length) => {
-      const text = Buffer.from(bytes.subarray(start, start + length)).toString('utf8')
-      start += length
-      return text
-    })
-    messages.push({
+  const count = view.getUint32(0, true)
+  const texts = bytes.toString('utf8', COUNT_BYTES + count * HEAD_BYTES)
+  let start = 0
+  const text = (length) => texts.slice(start, (start += length))
+  const messages = Array.from({ length: count }, (_, index) => {
+    const at = COUNT_BYTES + index * HEAD_BYTES
+    const [id, conversationId, params, traceparent, body] = [32, 36, 40, 44, 48].map((offset) => text(view.getUint32(at + offset, true)))
+    return {
       ticket: view.getFloat64(at, true),
       expiresInMs: view.getFloat64(at + 8, true),
       notBefore: view.getFloat64(at + 16, true),
@@ -25,9 +25,9 @@ function readFrame(bytes) {
       params,
       traceparent,
       body,
-    })
-    at = start
-  }
+    }
+  })
+  assert.equal(start, texts.length)
   return messages
 }
 

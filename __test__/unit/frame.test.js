@@ -20,17 +20,40 @@ test('messages cross unchanged, one after another', () => {
     messages.map((message, i) => ({ ...message, ticket: 2 ** 40 + i, flags: i % 2 })),
   )
   assert.equal(frame.length, 0)
-  assert.equal(frame.take().length, 0)
+  assert.deepEqual(readFrame(frame.take()), [])
 })
 
-test('the header is as long and laid out as agreed', () => {
+test('texts of all widths cross unchanged, in frames of any number of messages', () => {
+  const PIECES = ['a', 'xyz', 'ü', '€', '日本語', '😀', '\0', '\n', '"\\', '\u{10ffff}', ' ', '\u2028', 'ÿ']
+  let seed = 20_240_229
+  const random = (below) => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) % below
+  const text = (piecesMax) => Array.from({ length: random(piecesMax + 1) }, () => PIECES[random(PIECES.length)]).join('')
+  const frame = new Frame()
+  for (let round = 0; round < 300; round++) {
+    const messages = Array.from({ length: 1 + random(20) }, (_, i) => ({
+      ...checkMessage({ conversationId: `c${text(9)}`, id: `i${text(5)}`, params: { [text(3)]: text(3) }, body: { text: text(random(40)) } }),
+      traceparent: text(2),
+      ticket: round * 100 + i,
+      flags: random(2),
+    }))
+    for (const message of messages) frame.append(message.ticket, message.flags, message)
+    assert.deepEqual(readFrame(frame.take()), messages)
+  }
+})
+
+test('the heads are as long and laid out as agreed', () => {
   const frame = new Frame()
   frame.append(1, 1, checkMessage({ conversationId: 'c', id: 'i', body: 1 }))
+  frame.append(2, 0, checkMessage({ conversationId: '😀', body: 'é' }))
   const bytes = frame.take()
   assert.equal(
     bytes.toString('hex'),
-    '000000000000f03f' + '000000000000f0bf' + '000000000000f0bf' + '00000000' + '01000000' +
-      '01000000' + '01000000' + '00000000' + '00000000' + '01000000' + '69' + '63' + '31',
+    '02000000' +
+      '000000000000f03f' + '000000000000f0bf' + '000000000000f0bf' + '00000000' + '01000000' +
+      '01000000' + '01000000' + '00000000' + '00000000' + '01000000' +
+      '0000000000000040' + '000000000000f0bf' + '000000000000f0bf' + '00000000' + '00000000' +
+      '00000000' + '02000000' + '00000000' + '00000000' + '03000000' +
+      '69' + '63' + '31' + 'f09f9880' + '22c3a922',
   )
 })
 

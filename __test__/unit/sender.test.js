@@ -56,8 +56,46 @@ test('the messages of one tick cross together, and settle each on its own', asyn
   assert.deepEqual(await sends[2], { id: 'c' })
 })
 
+test('acceptances share a row, and receipts cross as their fields', async () => {
+  const controller = new AbortController()
+  const enqueued = ['a', 'b', 'c', 'd'].map((id) => sender.enqueue({ ...message, id }, id === 'c' ? { signal: controller.signal } : undefined))
+  const sent = [sender.send(message), sender.send(message)]
+  await nextTurn()
+  const [a, b, c, d, e, f] = core.messages.map(({ ticket }) => ticket)
+  controller.abort()
+  core.complete(
+    [0, 'accepted', c, 'c', a, 'a', d, 'd'],
+    [b, 'duplicate', 'b'],
+    [e, 202, 'e', 'lane', { id: 1 }, 1, 1, 0.125, 'correlation', 0],
+    [f, 200, 'f', 'lane', null, 2, 3, 7, null, 1],
+  )
+  await assert.rejects(enqueued[2], { name: 'AbortError' })
+  enqueued.splice(2, 1)
+  assert.deepEqual(await Promise.all(enqueued), [{ id: 'a', duplicate: false }, { id: 'b', duplicate: true }, { id: 'd', duplicate: false }])
+  const fields = { conversationId: 'lane', status: 202, body: { id: 1 }, attempts: 1, batchSize: 1, queuedMs: 0.125, correlationId: 'correlation' }
+  assert.deepEqual(await Promise.all(sent), [
+    { id: 'e', ...fields },
+    { id: 'f', ...fields, status: 200, body: null, attempts: 2, batchSize: 3, queuedMs: 7, correlationId: null, duplicate: true },
+  ])
+})
+
+test('completions beyond one turn of the event loop are taken in the next', async () => {
+  const settled = []
+  const sent = [1, 2, 3].map((n) => sender.send(message).then(() => settled.push(n)))
+  await nextTurn()
+  const [a, b, c] = core.messages.map(({ ticket }) => ticket)
+  const turns = [[[a, 'ok', null], [0, 'more']], [[b, 'ok', null], [0, 'more']], [[c, 'ok', null]]]
+  core.take = () => JSON.stringify(turns.shift())
+  core.wake()
+  await null
+  assert.deepEqual([settled, turns.length], [[1], 2])
+  await Promise.all(sent)
+  assert.deepEqual([settled, turns.length], [[1, 2, 3], 0])
+  delete core.take
+})
+
 test('a large frame crosses at once', async () => {
-  const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(200_000) }))
+  const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(50_000) }))
   assert.equal(core.frames.length, 1)
   assert.equal(core.messages.length, 2)
   await nextTurn()
@@ -67,14 +105,38 @@ test('a large frame crosses at once', async () => {
 })
 
 test('an error has the stack of its caller', async () => {
-  async function caller() {
-    await sender.send(message)
+  const calls = {
+    send: () => sender.send(message),
+    enqueue: () => sender.enqueue(message),
+    request: () => sender.request({ method: 'GET', path: '/x' }),
+    explain: () => sender.explain('a'),
   }
-  const called = caller()
-  await nextTurn()
-  core.complete([core.messages[0].ticket, 'err', { code: 'QUEUE_FULL', message: 'full' }])
-  const error = await called.catch((e) => e)
-  assert.match(error.stack, /^QueueFullError: full\n\s+at Sender\.send .*\n\s+at async caller /)
+  core.answers.explain = () => ['err', { code: 'QUEUE_FULL', message: 'full' }]
+  for (const [name, call] of Object.entries(calls)) {
+    async function caller() {
+      await call()
+    }
+    async function callerOfMany() {
+      await Promise.all([call(), call()])
+    }
+    for (const outer of [caller, callerOfMany]) {
+      const called = outer().catch((error) => error)
+      await nextTurn()
+      const tickets = [...core.messages, ...core.requests].map(({ ticket }) => ticket)
+      core.complete(...tickets.map((ticket) => [ticket, 'err', { code: 'QUEUE_FULL', message: 'full' }]))
+      const { stack } = await called
+      assert.match(stack, /^QueueFullError: full\n\s+at rejection .*\n/, name)
+      assert.match(stack, new RegExp(`\n\\s+at async ${outer.name} `), `${name}: ${stack}`)
+    }
+  }
+})
+
+test('an error of the arguments has the stack of its caller', async () => {
+  async function caller() {
+    await sender.send({})
+  }
+  const { stack } = await caller().catch((error) => error)
+  assert.match(stack, /^ConfigError: conversationId must be .*\n[^]*\n\s+at Sender\.send .*\n\s+at caller /)
 })
 
 test('bad messages and options reject, and nothing crosses', async () => {

@@ -1,0 +1,109 @@
+//! Completions on their way to JavaScript: many lie here together, and one wake fetches them.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use napi::Status;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use spillway_core::clock::Clock;
+use spillway_core::engine::sink::{Completion, Sink};
+
+use crate::completions::rows;
+
+/// Weak: it doesn't keep the event loop alive. JavaScript does that with a timer while something is awaited.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// How many are written at a time. JavaScript waits for the lock while an array is appended, never while one is written.
+const COMPLETIONS_AT_ONCE: usize = 256;
+/// An array that is as long gets no more rows: JavaScript takes one in a turn of its event loop, however many wait.
+const ARRAY_BYTES: usize = 16_384;
+
+/// Rows that wait, each behind a comma, as much together as is taken together.
+type Arrays = VecDeque<Vec<u8>>;
+
+pub(crate) struct Mailbox {
+    arrays: Mutex<Arrays>,
+    wake: Wake,
+}
+
+impl Mailbox {
+    pub(crate) fn new(wake: Wake) -> Self {
+        Self { arrays: Mutex::default(), wake }
+    }
+
+    /// The next array, as JSON. When there are more, its last row says so.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        take(&mut self.arrays.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether nothing else waits.
+    fn put(&self, rows: Vec<u8>) -> bool {
+        put(&mut self.arrays.lock().unwrap_or_else(PoisonError::into_inner), rows)
+    }
+}
+
+impl Sink for Mailbox {
+    fn complete(&self, completions: Vec<Completion>, clock: &Clock) {
+        for some in completions.chunks(COMPLETIONS_AT_ONCE) {
+            if self.put(rows(some, clock)) {
+                // An environment that is closing takes no calls; nobody waits there any more.
+                self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+        }
+    }
+}
+
+fn put(arrays: &mut Arrays, rows: Vec<u8>) -> bool {
+    let was_empty = arrays.is_empty();
+    match arrays.back_mut() {
+        Some(last) if last.len() < ARRAY_BYTES => last.extend_from_slice(&rows),
+        _ => arrays.push_back(rows),
+    }
+    was_empty
+}
+
+fn take(arrays: &mut Arrays) -> Vec<u8> {
+    let Some(mut array) = arrays.pop_front() else { return b"[]".to_vec() };
+    array[0] = b'[';
+    array.extend_from_slice(if arrays.is_empty() { b"]" } else { b",[0,\"more\"]]" });
+    array
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn taken(arrays: &mut Arrays) -> Vec<Value> {
+        serde_json::from_slice(&take(arrays)).unwrap()
+    }
+
+    #[test]
+    fn what_is_put_while_something_waits_is_taken_with_it() {
+        let mut arrays = Arrays::new();
+        assert!(put(&mut arrays, b",[1],[2]".to_vec()));
+        assert!(!put(&mut arrays, b",[3]".to_vec()));
+        assert_eq!(taken(&mut arrays), [json!([1]), json!([2]), json!([3])]);
+        assert!(taken(&mut arrays).is_empty());
+        assert!(put(&mut arrays, b",[4]".to_vec()));
+    }
+
+    #[test]
+    fn what_is_more_than_an_array_is_taken_in_the_next() {
+        let mut arrays = Arrays::new();
+        for number in 0..10_000 {
+            put(&mut arrays, format!(",[{number}]").into_bytes());
+        }
+        let (mut all, mut count) = (Vec::new(), 0);
+        while !arrays.is_empty() {
+            let mut array = taken(&mut arrays);
+            let more = array.pop_if(|row| row[0] == 0 && row[1] == "more");
+            assert_eq!(more.is_some(), !arrays.is_empty());
+            all.append(&mut array);
+            count += 1;
+        }
+        assert!(all.iter().enumerate().all(|(number, row)| row[0] == number));
+        assert_eq!((all.len(), count), (10_000, 78_890_usize.div_ceil(ARRAY_BYTES)));
+    }
+}
