@@ -107,7 +107,7 @@ class Completions {
 async function rejection(data) {
   await undefined
   await undefined
-  throw errorFrom(data)
+  throw errorFrom(data, rejection)
 }
 
 /** The signal's reason; signals of older polyfills have none. */
