@@ -120,7 +120,7 @@ impl Dispatcher {
                 let ahead = self.lanes.ahead(entry.lane, slot);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
-            State::Storing | State::Parked { .. } | State::Bound | State::InFlight => (0, 0),
+            State::Storing | State::Parked(_) | State::Bound | State::InFlight => (0, 0),
         };
         let in_flight = entry.state == State::InFlight;
         let mut holds = if in_flight { Vec::new() } else { self.holds(now, entry, ahead_in_lane) };
@@ -134,19 +134,19 @@ impl Dispatcher {
             expected_at: if in_flight { None } else { self.expected(now, earliest, ahead) },
             ahead,
             holds,
-            attempts: entry.attempts,
+            attempts: entry.course().attempts,
         }
     }
 
     fn holds(&self, now: Timestamp, entry: &Entry, ahead_in_lane: usize) -> Vec<(Hold, Option<Timestamp>)> {
         let mut holds = Vec::new();
         match entry.state {
-            State::Parked { until, why: Parking::Retry } => holds.push((Hold::Retry, Some(until))),
-            State::Parked { until, why: Parking::NotBefore } => holds.push((Hold::NotBefore, Some(until))),
+            State::Parked(Parking::Retry) => holds.push((Hold::Retry, entry.course().parked_until)),
+            State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, entry.course().parked_until)),
             State::Bound => holds.push((Hold::Retry, None)),
             State::Storing => holds.push((Hold::Store, None)),
             State::Queued | State::InFlight => {
-                holds.extend(entry.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
+                holds.extend(entry.course().not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
             }
         }
         if ahead_in_lane > 0 {
@@ -189,7 +189,7 @@ impl Dispatcher {
 
 fn conversation(cargo: &crate::message::Cargo) -> Box<str> {
     match cargo {
-        crate::message::Cargo::Message(message) => message.conversation.clone(),
+        crate::message::Cargo::Message(message) => message.conversation().into(),
         crate::message::Cargo::Call(_) => Box::default(),
     }
 }

@@ -3,7 +3,7 @@
 use super::auth::Access;
 use super::gate::Pass;
 use super::load::Load;
-use super::outbox::{Parking, State};
+use super::outbox::{Course, Parking, State};
 use super::timers::Timer;
 use super::{Attempt, Dispatcher, Effect, Generation};
 use crate::clock::Timestamp;
@@ -126,7 +126,7 @@ impl Dispatcher {
     /// A head that waits for a time of its own leaves its lane until then; so does a retry without retry budget, unless
     /// the request that it would join is `paid` for.
     pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot, paid: bool) -> bool {
-        let early = match self.outbox.get(slot).not_before {
+        let early = match self.outbox.get(slot).course().not_before {
             Some(at) if at > now => Some((at, Parking::NotBefore)),
             _ if paid => None,
             _ => self.pay_for_retry(now, slot).err().map(|at| (at, Parking::Retry)),
@@ -140,15 +140,18 @@ impl Dispatcher {
     /// A retry is paid for once, however long it waits for the budget afterwards.
     fn pay_for_retry(&mut self, now: Timestamp, slot: Slot) -> Result<(), Timestamp> {
         let entry = self.outbox.get_mut(slot);
-        if entry.attempts > 0 && !entry.retry_paid {
+        let Course { attempts, retry_paid, .. } = *entry.course();
+        if attempts > 0 && !retry_paid {
             self.retry_budget.withdraw(now)?;
-            entry.retry_paid = true;
+            entry.course_mut().retry_paid = true;
         }
         Ok(())
     }
 
     pub(super) fn park(&mut self, slot: Slot, until: Timestamp, why: Parking) {
-        self.outbox.get_mut(slot).state = State::Parked { until, why };
+        let entry = self.outbox.get_mut(slot);
+        entry.state = State::Parked(why);
+        entry.course_mut().parked_until = Some(until);
         self.timers.set(until, Timer::Unpark(slot));
     }
 
@@ -204,10 +207,11 @@ impl Dispatcher {
         for slot in &load.members {
             let entry = self.outbox.get_mut(*slot);
             entry.state = State::InFlight;
-            entry.attempts += 1;
-            entry.retry_paid = false;
-            entry.first_attempt_at.get_or_insert(now);
-            is_retry |= entry.attempts > 1;
+            let course = entry.course_mut();
+            course.attempts += 1;
+            course.retry_paid = false;
+            course.first_attempt_at.get_or_insert(now);
+            is_retry |= course.attempts > 1;
         }
         self.counters.requests += 1;
         if is_retry {

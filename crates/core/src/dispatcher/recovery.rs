@@ -50,9 +50,9 @@ impl Dispatcher {
     fn found_started(&mut self, now: Timestamp, record: Record, effects: &mut Vec<Effect>) {
         self.recovered += 1;
         let Record { sent, batch, .. } = record;
-        let lane = self.lanes.of_conversation(&record.message.conversation);
-        let entry = Entry { lane, epoch: self.drains.enter(), ..Entry::recovered(record) };
-        let expires_at = entry.expires_at;
+        let lane = self.lanes.of_conversation(record.message.conversation());
+        let entry = Entry::recovered(record, lane, self.drains.enter());
+        let expires_at = entry.course().expires_at;
         let slot = self.outbox.insert(entry);
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));

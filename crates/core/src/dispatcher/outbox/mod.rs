@@ -3,6 +3,7 @@
 //! With a store, a long backlog is *cold*: only its numbers are in memory, and messages are loaded when their turn is near.
 
 mod cold;
+mod course;
 mod entry;
 
 use std::hash::BuildHasher;
@@ -11,14 +12,14 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
 pub(super) use self::cold::{Cold, IdKey, IdKeys};
+pub(super) use self::course::{Course, Promise};
 pub(super) use self::entry::{Entry, Parking, State};
 use crate::lanes::Slot;
 use crate::message::Ticket;
 
 #[derive(Debug)]
 enum Place {
-    /// Boxed, so that a cold neighbour doesn't take its room.
-    Hot(Box<Entry>),
+    Hot(Entry),
     Cold(Cold),
 }
 
@@ -37,11 +38,11 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn insert(&mut self, entry: Entry) -> Slot {
         let hash = entry.cargo.id().map(|id| self.keys.hash(id));
-        let (bytes, waiter) = (entry.cargo.len(), entry.waiter);
+        let (bytes, waiter) = (entry.cargo.len(), entry.course().waiter);
         self.hot_bytes += bytes;
-        let slot = self.occupy(Place::Hot(Box::new(entry)), hash, bytes);
-        if let Some(ticket) = waiter {
-            self.set_waiter(slot, ticket);
+        let slot = self.occupy(Place::Hot(entry), hash, bytes);
+        if let Some(promise) = waiter {
+            self.set_waiter(slot, promise);
         }
         slot
     }
@@ -62,20 +63,20 @@ impl Outbox {
     }
 
     /// From now on the outcome settles this promise.
-    pub(super) fn set_waiter(&mut self, slot: Slot, ticket: Ticket) {
-        self.get_mut(slot).waiter = Some(ticket);
+    pub(super) fn set_waiter(&mut self, slot: Slot, promise: Promise) {
+        self.get_mut(slot).course_mut().waiter = Some(promise);
         let (places, hasher) = (&self.places, &self.hasher);
-        self.tickets.insert_unique(hasher.hash_one(ticket), slot, |slot| hash_of_ticket(places, hasher, *slot));
+        self.tickets.insert_unique(hasher.hash_one(promise.ticket), slot, |slot| hash_of_ticket(places, hasher, *slot));
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Entry {
-        self.forget_waiter(slot);
+        self.forget_ticket(slot);
         self.forget_id(slot);
         match self.places.remove(slot as usize) {
             Place::Hot(entry) => {
                 self.bytes -= entry.cargo.len();
                 self.hot_bytes -= entry.cargo.len();
-                *entry
+                entry
             }
             Place::Cold(_) => unreachable!("a cold message is loaded before anything becomes of it"),
         }
@@ -101,8 +102,16 @@ impl Outbox {
 
     /// Takes the waiter off, so that the outcome settles no promise.
     pub(super) fn forget_waiter(&mut self, slot: Slot) -> Option<Ticket> {
-        let Place::Hot(entry) = &mut self.places[slot as usize] else { return None };
-        let ticket = entry.waiter.take()?;
+        let ticket = self.forget_ticket(slot)?;
+        let entry = self.get_mut(slot);
+        entry.note(Course { waiter: None, ..*entry.course() });
+        Some(ticket)
+    }
+
+    /// The ticket finds it no more.
+    fn forget_ticket(&mut self, slot: Slot) -> Option<Ticket> {
+        let Place::Hot(entry) = &self.places[slot as usize] else { return None };
+        let Promise { ticket, .. } = entry.course().waiter?;
         if let Ok(found) = self.tickets.find_entry(self.hasher.hash_one(ticket), |other| *other == slot) {
             found.remove();
         }
@@ -131,7 +140,7 @@ impl Outbox {
     /// The message is in memory again.
     pub(super) fn warm(&mut self, slot: Slot, entry: Entry) {
         self.hot_bytes += entry.cargo.len();
-        self.places[slot as usize] = Place::Hot(Box::new(entry));
+        self.places[slot as usize] = Place::Hot(entry);
         self.cold -= 1;
     }
 
@@ -159,7 +168,7 @@ impl Outbox {
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<Slot> {
-        let waited_for = |slot: &Slot| self.get(*slot).waiter == Some(ticket);
+        let waited_for = |slot: &Slot| self.get(*slot).course().waiter.is_some_and(|promise| promise.ticket == ticket);
         self.tickets.find(self.hasher.hash_one(ticket), waited_for).copied()
     }
 
@@ -231,7 +240,7 @@ fn hash_of_id(places: &Slab<Place>, keys: &IdKeys, slot: Slot) -> u64 {
 
 fn hash_of_ticket(places: &Slab<Place>, hasher: &DefaultHashBuilder, slot: Slot) -> u64 {
     match &places[slot as usize] {
-        Place::Hot(entry) => entry.waiter.map_or(0, |ticket| hasher.hash_one(ticket)),
+        Place::Hot(entry) => entry.course().waiter.map_or(0, |promise| hasher.hash_one(promise.ticket)),
         Place::Cold(_) => 0,
     }
 }

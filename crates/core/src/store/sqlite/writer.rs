@@ -189,7 +189,7 @@ impl Writer {
                 removed |= removes(change).is_some();
                 if let Some((_, record)) = insertion(change) {
                     last_seq = last_seq.max(record.seq);
-                    bytes += record.message.body.len();
+                    bytes += record.message.body().len();
                 }
             }
             // While the newest message is there, it says itself which was the last.

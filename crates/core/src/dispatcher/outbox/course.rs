@@ -1,0 +1,54 @@
+//! What few of the messages that wait have: a promise, a time of their own, attempts.
+
+use crate::clock::Timestamp;
+use crate::message::{Settle, Ticket};
+
+/// Somebody who waits for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dispatcher) struct Promise {
+    pub(in crate::dispatcher) ticket: Ticket,
+    pub(in crate::dispatcher) settle: Settle,
+}
+
+/// What is to be noted of a message beside that it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dispatcher) struct Course {
+    /// What the outcome settles; while it is `Storing`, and the promise says so, the acceptance.
+    pub(in crate::dispatcher) waiter: Option<Promise>,
+    pub(in crate::dispatcher) attempts: u32,
+    pub(in crate::dispatcher) first_attempt_at: Option<Timestamp>,
+    pub(in crate::dispatcher) expires_at: Option<Timestamp>,
+    pub(in crate::dispatcher) not_before: Option<Timestamp>,
+    /// When it goes back to its lane, if it is parked.
+    pub(in crate::dispatcher) parked_until: Option<Timestamp>,
+    /// The last answer was 401: another one is the credentials' fault.
+    pub(in crate::dispatcher) unauthorised: bool,
+    /// The retry budget has paid for the next attempt.
+    pub(in crate::dispatcher) retry_paid: bool,
+    /// Some attempt was sent and not answered.
+    pub(in crate::dispatcher) ambiguous: bool,
+    /// The caller has withdrawn it while it was on the wire, or bound.
+    pub(in crate::dispatcher) withdrawn: bool,
+}
+
+impl Course {
+    /// Nothing to note.
+    pub(in crate::dispatcher) const NONE: Self = Self {
+        waiter: None,
+        attempts: 0,
+        first_attempt_at: None,
+        expires_at: None,
+        not_before: None,
+        parked_until: None,
+        unauthorised: false,
+        retry_paid: false,
+        ambiguous: false,
+        withdrawn: false,
+    };
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
