@@ -36,7 +36,7 @@ impl Dispatcher {
         self.move_gate(now, id, &attempt, standing, &answer, effects);
         if verdict != Verdict::Unauthorised {
             for slot in &attempt.load.members {
-                self.outbox.get_mut(*slot).course_mut().unauthorised = false;
+                self.outbox.course_mut(*slot).unauthorised = false;
             }
         }
         self.settle(now, attempt, verdict, answer, items, effects);
@@ -179,7 +179,7 @@ impl Dispatcher {
         self.auth.invalidate(attempt.generation);
         let mut again = false;
         for slot in &attempt.load.members {
-            again |= std::mem::replace(&mut self.outbox.get_mut(*slot).course_mut().unauthorised, true);
+            again |= std::mem::replace(&mut self.outbox.course_mut(*slot).unauthorised, true);
         }
         if again || (is_probe && self.auth_problem.is_some()) {
             self.refuse_credentials(now, "the API host answers 401 to a fresh access token".to_owned(), effects);

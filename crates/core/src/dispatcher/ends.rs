@@ -18,6 +18,13 @@ pub(super) struct Trip {
     pub(super) started_at: Timestamp,
 }
 
+/// A message that has left the outbox.
+pub(super) struct Removed {
+    entry: Entry,
+    pub(super) course: Course,
+    pub(super) followers: Vec<Promise>,
+}
+
 impl Dispatcher {
     /// The server took it.
     pub(super) fn succeed(
@@ -28,8 +35,8 @@ impl Dispatcher {
         response: Response,
         effects: &mut Vec<Effect>,
     ) {
-        let (entry, followers) = self.remove(slot);
-        let Course { attempts, waiter, .. } = *entry.course();
+        let Removed { entry, course, followers } = self.remove(slot);
+        let Course { attempts, waiter, .. } = course;
         let waiter = waiter.map(|promise| promise.ticket);
         match entry.cargo {
             Cargo::Message(message) => {
@@ -67,12 +74,12 @@ impl Dispatcher {
         problem: Option<String>,
         effects: &mut Vec<Effect>,
     ) {
-        let (entry, followers) = self.remove(slot);
-        let Course { attempts, ambiguous, waiter, .. } = *entry.course();
+        let Removed { entry, course, followers } = self.remove(slot);
+        let Course { attempts, ambiguous, waiter, .. } = course;
         let waiter = waiter.map(|promise| promise.ticket);
         let failure = DeliveryFailure { attempts, ambiguous, response, problem, ..Self::failure(&entry.cargo, reason) };
         let Cargo::Message(message) = &entry.cargo else {
-            if let Some((ticket, answer)) = last_word(&entry, &failure) {
+            if let Some((ticket, answer)) = last_word(&entry.cargo, &course, &failure) {
                 effects.push(Effect::CallAnswered(ticket, answer));
                 self.tell_if_empty(effects);
                 return;
@@ -115,23 +122,22 @@ impl Dispatcher {
     }
 
     /// Takes a message out of outbox, lane, timers and drains.
-    pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Vec<Promise>) {
-        let entry = self.outbox.remove(slot);
+    pub(super) fn remove(&mut self, slot: Slot) -> Removed {
+        let (entry, course) = self.outbox.remove(slot);
         match entry.state {
             State::Storing => {}
-            State::Queued => self.lanes.remove(entry.lane, slot),
+            State::Queued => self.lanes.remove(entry.lane, slot, &self.outbox),
             State::Parked(_) => {
-                let until = entry.course().parked_until;
-                until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
+                course.parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
                 self.lanes.settle(entry.lane);
             }
             State::InFlight | State::Bound => self.lanes.settle(entry.lane),
         }
-        if let Some(at) = entry.course().expires_at {
+        if let Some(at) = course.expires_at {
             self.timers.clear(at, Timer::Expire(slot));
         }
         self.drains.leave(entry.epoch);
-        (entry, self.followers.remove(&slot).unwrap_or_default())
+        Removed { entry, course, followers: self.followers.remove(&slot).unwrap_or_default() }
     }
 
     pub(super) fn tell_if_empty(&self, effects: &mut Vec<Effect>) {
@@ -142,11 +148,11 @@ impl Dispatcher {
 }
 
 /// The server's answer to a request whose caller judges it by itself: then no status is a failure.
-fn last_word(entry: &Entry, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
-    let Cargo::Call(call) = &entry.cargo else { return None };
+fn last_word(cargo: &Cargo, course: &Course, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
+    let Cargo::Call(call) = cargo else { return None };
     let is_final = matches!(failure.reason, Reason::Rejected | Reason::Exhausted);
     let response = failure.response.clone().filter(|response| call.raw && is_final && !response.truncated)?;
-    Some((entry.course().waiter?.ticket, CallAnswer { response, attempts: entry.course().attempts, raw: true }))
+    Some((course.waiter?.ticket, CallAnswer { response, attempts: course.attempts, raw: true }))
 }
 
 fn clipped(mut failure: DeliveryFailure) -> DeliveryFailure {

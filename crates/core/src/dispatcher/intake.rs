@@ -140,9 +140,9 @@ impl Dispatcher {
         self.counters.duplicates += 1;
         let cold = self.outbox.cold(slot).is_some();
         // Withdrawn on the wire, and now wanted again.
-        let wanted_again = !cold && self.outbox.get(slot).course().withdrawn;
+        let wanted_again = !cold && self.outbox.course(slot).withdrawn;
         if wanted_again {
-            self.outbox.get_mut(slot).course_mut().withdrawn = false;
+            self.outbox.course_mut(slot).withdrawn = false;
         }
         let is_storing = !cold && self.outbox.get(slot).state == State::Storing;
         let Submission { ticket, settle, .. } = *submission;
@@ -179,8 +179,8 @@ impl Dispatcher {
         entry.priority = priority;
         entry.epoch = origin.epoch;
         let (waiter, not_before) = (Some(Promise { ticket, settle }), not_before.filter(|at| *at > now));
-        entry.note(Course { waiter, expires_at, not_before, ..Course::NONE });
-        let slot = self.outbox.insert(entry);
+        let course = Course { waiter, expires_at, not_before, ..Course::NONE };
+        let slot = self.outbox.insert(entry, course);
         match self.insertion(slot, origin.redriven) {
             Some(change) => effects.push(Effect::Store(change)),
             None => self.kept(now, slot, effects),

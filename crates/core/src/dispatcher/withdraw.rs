@@ -58,7 +58,7 @@ impl Dispatcher {
         if waits {
             self.bury(now, slot, Reason::Aborted, None, None, effects);
         } else {
-            self.outbox.get_mut(slot).course_mut().withdrawn = true;
+            self.outbox.course_mut(slot).withdrawn = true;
         }
     }
 
@@ -74,7 +74,7 @@ impl Dispatcher {
             self.gate.probe_lost();
         }
         effects.push(Effect::Cut(id));
-        self.outbox.get_mut(slot).course_mut().ambiguous = true;
+        self.outbox.course_mut(slot).ambiguous = true;
         self.bury(now, slot, Reason::Aborted, None, None, effects);
     }
 

@@ -1,6 +1,7 @@
 //! A message, and the texts that it is made of.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Params;
 use crate::error::Error;
@@ -24,16 +25,17 @@ pub struct Parts<'a> {
 
 /// One thing to deliver in a conversation.
 ///
-/// All its texts are one, in the order of [`Parts`]: a million messages wait, and each allocation of their own would cost
-/// them 16 bytes and more, and the time to make and to free it.
+/// All its own texts are one, in the order of [`Parts`]: a million messages wait, and each allocation of their own would
+/// cost them 16 bytes and more, and the time to make and to free it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    conversation: Arc<str>,
     text: Box<str>,
     id_end: u16,
-    conversation_end: u16,
     params_end: u16,
     traceparent_bytes: u8,
-    id_given: bool,
+    /// 1 or 0, and no `bool`: its other values would tell what a place of the outbox holds, and the place were 8 bytes larger.
+    id_given: u8,
 }
 
 impl Message {
@@ -45,23 +47,22 @@ impl Message {
         let Parts { id, id_given, conversation, params, traceparent, body } = parts;
         let too_long = |_| Error::message("id", "and the other texts beside the body must be within 64 KiB");
         let id_end = id.len();
-        let conversation_end = id_end + conversation.len();
-        let params_end = conversation_end + params.len();
+        let params_end = id_end + params.len();
         if !params.is_empty() {
             serde_json::from_str::<Params>(params)
                 .map_err(|_| Error::message("params", "must be an object of texts"))?;
         }
         let mut text = String::with_capacity(params_end + traceparent.len() + body.len());
-        for part in [id, conversation, params, traceparent, body] {
+        for part in [id, params, traceparent, body] {
             text.push_str(part);
         }
         Ok(Self {
+            conversation: conversation.into(),
             text: text.into_boxed_str(),
             id_end: id_end.try_into().map_err(too_long)?,
-            conversation_end: conversation_end.try_into().map_err(too_long)?,
             params_end: params_end.try_into().map_err(too_long)?,
             traceparent_bytes: traceparent.len().try_into().map_err(too_long)?,
-            id_given,
+            id_given: id_given.into(),
         })
     }
 
@@ -72,22 +73,34 @@ impl Message {
 
     /// Whether the caller gave the id.
     pub fn id_given(&self) -> bool {
-        self.id_given
+        self.id_given != 0
     }
 
     /// The FIFO lane.
     pub fn conversation(&self) -> &str {
-        self.part(self.id_end.into()..self.conversation_end.into())
+        &self.conversation
+    }
+
+    /// The same, to share it.
+    pub fn conversation_shared(&self) -> &Arc<str> {
+        &self.conversation
+    }
+
+    /// From now on its conversation's name is this one, which is equal to it: a lane's messages have one among them.
+    pub fn share_conversation(&mut self, equal: &Arc<str>) {
+        debug_assert_eq!(self.conversation, *equal);
+        self.conversation = Arc::clone(equal);
     }
 
     /// Values for the route's other placeholders, as the JSON object that came; none is the same as none in it.
     pub fn params_json(&self) -> Option<&str> {
-        some(self.part(self.conversation_end.into()..self.params_end.into()))
+        some(self.part(self.id_end.into()..self.params_end.into()))
     }
 
     /// The same, read. Few routes have any.
     pub fn params(&self) -> Params {
-        self.params_json().and_then(|params| serde_json::from_str(params).ok()).unwrap_or_default()
+        let Some(params) = self.params_json() else { return Params::new() };
+        serde_json::from_str(params).unwrap_or_default()
     }
 
     /// Whether both have the same values for the route.
@@ -148,7 +161,6 @@ mod tests {
         let long = "x".repeat(70_000);
         for parts in [
             Parts { id: &long, ..PARTS },
-            Parts { conversation: &long, ..PARTS },
             Parts { traceparent: &long[..300], ..PARTS },
             Parts { params: "[]", ..PARTS },
             Parts { params: r#"{"a":1}"#, ..PARTS },
@@ -160,6 +172,6 @@ mod tests {
 
     #[test]
     fn a_message_takes_little_beside_its_text() {
-        assert_eq!(size_of::<Message>(), 24);
+        assert_eq!(size_of::<Message>(), 40);
     }
 }

@@ -111,7 +111,7 @@ impl Route {
             match piece {
                 Piece::Literal(text) => path.push_str(text),
                 Piece::Placeholder(name) => {
-                    path.extend(utf8_percent_encode(value(message, &params, name)?, SEGMENT));
+                    push_segment(&mut path, value(message, &params, name)?);
                 }
             }
         }
@@ -137,6 +137,16 @@ impl Route {
 
     fn names(&self, name: &str) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Placeholder(own) if own == name))
+    }
+}
+
+/// Appends a value, percent-encoded. Ids are nearly always plain.
+fn push_segment(path: &mut String, value: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if value.bytes().all(plain) {
+        path.push_str(value);
+    } else {
+        path.extend(utf8_percent_encode(value, SEGMENT));
     }
 }
 

@@ -1,5 +1,9 @@
 //! What few of the messages that wait have: a promise, a time of their own, attempts.
 
+use std::num::NonZeroU32;
+
+use slab::Slab;
+
 use crate::clock::Timestamp;
 use crate::message::{Settle, Ticket};
 
@@ -47,8 +51,36 @@ impl Course {
     };
 }
 
-impl Default for Course {
-    fn default() -> Self {
-        Self::NONE
+/// Where the course of a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CourseId(NonZeroU32);
+
+/// The courses of those that have one. A slab: a course that ends leaves its room to the next.
+#[derive(Debug, Default)]
+pub(super) struct Courses(Slab<Course>);
+
+impl Courses {
+    pub(super) fn get(&self, id: Option<CourseId>) -> &Course {
+        id.map_or(&Course::NONE, |id| &self.0[id.index()])
+    }
+
+    /// To note something; takes room, if it is the first thing to note.
+    pub(super) fn get_mut(&mut self, id: &mut Option<CourseId>) -> &mut Course {
+        let id = *id.get_or_insert_with(|| CourseId::of(self.0.insert(Course::NONE)));
+        &mut self.0[id.index()]
+    }
+
+    pub(super) fn remove(&mut self, id: Option<CourseId>) -> Course {
+        id.map_or(Course::NONE, |id| self.0.remove(id.index()))
+    }
+}
+
+impl CourseId {
+    fn of(index: usize) -> Self {
+        Self(u32::try_from(index + 1).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX))
+    }
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
     }
 }

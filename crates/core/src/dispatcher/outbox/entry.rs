@@ -1,6 +1,6 @@
 //! A message or request in the outbox, as far as it is in memory.
 
-use super::course::Course;
+use super::course::CourseId;
 use crate::clock::Timestamp;
 use crate::dispatcher::drains::Epoch;
 use crate::lanes::{Item, LaneId, Slot};
@@ -13,7 +13,7 @@ pub(in crate::dispatcher) enum State {
     Storing,
     /// In its lane.
     Queued,
-    /// Out of its lane, until a time of its own: [`Course::parked_until`].
+    /// Out of its lane, until a time of its own: [`super::Course::parked_until`].
     Parked(Parking),
     /// Bound to others in a batch that waits to be sent again.
     Bound,
@@ -28,7 +28,7 @@ pub(in crate::dispatcher) enum Parking {
     Retry,
 }
 
-/// An accepted message or request: what each of a million has. The rest is its [`Course`].
+/// An accepted message or request: what each of a million has. The rest is its [`super::Course`].
 #[derive(Debug)]
 pub(in crate::dispatcher) struct Entry {
     pub(in crate::dispatcher) cargo: Cargo,
@@ -41,7 +41,7 @@ pub(in crate::dispatcher) struct Entry {
     pub(in crate::dispatcher) epoch: Epoch,
     pub(in crate::dispatcher) priority: Priority,
     pub(in crate::dispatcher) state: State,
-    course: Option<Box<Course>>,
+    pub(super) course: Option<CourseId>,
 }
 
 impl Entry {
@@ -53,36 +53,5 @@ impl Entry {
 
     pub(in crate::dispatcher) fn item(&self, slot: Slot) -> Item {
         Item { slot, seq: self.seq, priority: self.priority }
-    }
-
-    pub(in crate::dispatcher) fn course(&self) -> &Course {
-        self.course.as_deref().unwrap_or(&Course::NONE)
-    }
-
-    /// To note something; takes memory, if it is the first thing to note.
-    pub(in crate::dispatcher) fn course_mut(&mut self) -> &mut Course {
-        self.course.get_or_insert_default()
-    }
-
-    /// Takes no memory, if there is nothing to note.
-    pub(in crate::dispatcher) fn note(&mut self, course: Course) {
-        self.course = (course != Course::NONE).then(|| Box::new(course));
-    }
-
-    /// Whether nothing is lost when only its number stays in memory: nobody waits for it, and nothing has happened to it.
-    pub(in crate::dispatcher) fn may_cool(&self) -> bool {
-        let Course { attempts, withdrawn, waiter, .. } = self.course();
-        let untouched = *attempts == 0 && self.state == State::Queued && !withdrawn;
-        untouched && waiter.is_none() && matches!(self.cargo, Cargo::Message(_))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entry_is_small() {
-        assert_eq!(size_of::<Entry>(), 64);
     }
 }

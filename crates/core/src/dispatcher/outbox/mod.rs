@@ -12,10 +12,11 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
 pub(super) use self::cold::{Cold, IdKey, IdKeys};
+use self::course::Courses;
 pub(super) use self::course::{Course, Promise};
 pub(super) use self::entry::{Entry, Parking, State};
-use crate::lanes::Slot;
-use crate::message::Ticket;
+use crate::lanes::{Numbers, Slot};
+use crate::message::{Cargo, Ticket};
 
 #[derive(Debug)]
 enum Place {
@@ -26,6 +27,7 @@ enum Place {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     places: Slab<Place>,
+    courses: Courses,
     keys: IdKeys,
     ids: HashTable<Slot>,
     tickets: HashTable<Slot>,
@@ -36,12 +38,15 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn insert(&mut self, entry: Entry) -> Slot {
+    pub(super) fn insert(&mut self, entry: Entry, course: Course) -> Slot {
         let hash = entry.cargo.id().map(|id| self.keys.hash(id));
-        let (bytes, waiter) = (entry.cargo.len(), entry.course().waiter);
+        let bytes = entry.cargo.len();
         self.hot_bytes += bytes;
         let slot = self.occupy(Place::Hot(entry), hash, bytes);
-        if let Some(promise) = waiter {
+        if course != Course::NONE {
+            *self.course_mut(slot) = course;
+        }
+        if let Some(promise) = course.waiter {
             self.set_waiter(slot, promise);
         }
         slot
@@ -64,19 +69,21 @@ impl Outbox {
 
     /// From now on the outcome settles this promise.
     pub(super) fn set_waiter(&mut self, slot: Slot, promise: Promise) {
-        self.get_mut(slot).course_mut().waiter = Some(promise);
-        let (places, hasher) = (&self.places, &self.hasher);
-        self.tickets.insert_unique(hasher.hash_one(promise.ticket), slot, |slot| hash_of_ticket(places, hasher, *slot));
+        self.course_mut(slot).waiter = Some(promise);
+        let (places, courses, hasher) = (&self.places, &self.courses, &self.hasher);
+        let rehash = |slot: &Slot| hash_of_ticket(&places[*slot as usize], courses, hasher);
+        self.tickets.insert_unique(hasher.hash_one(promise.ticket), slot, rehash);
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> Entry {
+    pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Course) {
         self.forget_ticket(slot);
         self.forget_id(slot);
         match self.places.remove(slot as usize) {
             Place::Hot(entry) => {
                 self.bytes -= entry.cargo.len();
                 self.hot_bytes -= entry.cargo.len();
-                entry
+                let course = self.courses.remove(entry.course);
+                (entry, course)
             }
             Place::Cold(_) => unreachable!("a cold message is loaded before anything becomes of it"),
         }
@@ -103,15 +110,18 @@ impl Outbox {
     /// Takes the waiter off, so that the outcome settles no promise.
     pub(super) fn forget_waiter(&mut self, slot: Slot) -> Option<Ticket> {
         let ticket = self.forget_ticket(slot)?;
-        let entry = self.get_mut(slot);
-        entry.note(Course { waiter: None, ..*entry.course() });
+        let course = self.course_mut(slot);
+        course.waiter = None;
+        if *course == Course::NONE {
+            self.end_course(slot);
+        }
         Some(ticket)
     }
 
     /// The ticket finds it no more.
     fn forget_ticket(&mut self, slot: Slot) -> Option<Ticket> {
         let Place::Hot(entry) = &self.places[slot as usize] else { return None };
-        let Promise { ticket, .. } = entry.course().waiter?;
+        let Promise { ticket, .. } = self.courses.get(entry.course).waiter?;
         if let Ok(found) = self.tickets.find_entry(self.hasher.hash_one(ticket), |other| *other == slot) {
             found.remove();
         }
@@ -132,15 +142,19 @@ impl Outbox {
             priority: entry.priority,
             loading: false,
         };
+        self.end_course(slot);
         self.places[slot as usize] = Place::Cold(cold);
         self.hot_bytes -= bytes;
         self.cold += 1;
     }
 
     /// The message is in memory again.
-    pub(super) fn warm(&mut self, slot: Slot, entry: Entry) {
+    pub(super) fn warm(&mut self, slot: Slot, entry: Entry, course: Course) {
         self.hot_bytes += entry.cargo.len();
         self.places[slot as usize] = Place::Hot(entry);
+        if course != Course::NONE {
+            *self.course_mut(slot) = course;
+        }
         self.cold -= 1;
     }
 
@@ -168,7 +182,7 @@ impl Outbox {
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<Slot> {
-        let waited_for = |slot: &Slot| self.get(*slot).course().waiter.is_some_and(|promise| promise.ticket == ticket);
+        let waited_for = |slot: &Slot| self.course(*slot).waiter.is_some_and(|promise| promise.ticket == ticket);
         self.tickets.find(self.hasher.hash_one(ticket), waited_for).copied()
     }
 
@@ -189,6 +203,31 @@ impl Outbox {
             Place::Hot(entry) => entry,
             Place::Cold(_) => unreachable!("a cold message is loaded before it is changed"),
         }
+    }
+
+    /// What has happened to a message that is in memory.
+    pub(super) fn course(&self, slot: Slot) -> &Course {
+        self.courses.get(self.get(slot).course)
+    }
+
+    /// To note something of it.
+    pub(super) fn course_mut(&mut self, slot: Slot) -> &mut Course {
+        match &mut self.places[slot as usize] {
+            Place::Hot(entry) => self.courses.get_mut(&mut entry.course),
+            Place::Cold(_) => unreachable!("a cold message is loaded before anything happens to it"),
+        }
+    }
+
+    fn end_course(&mut self, slot: Slot) {
+        let id = self.get_mut(slot).course.take();
+        self.courses.remove(id);
+    }
+
+    /// Whether nothing is lost when only its number stays in memory: nobody waits for it, and nothing has happened to it.
+    pub(super) fn may_cool(&self, slot: Slot) -> bool {
+        let (entry, course) = (self.get(slot), self.course(slot));
+        let untouched = course.attempts == 0 && entry.state == State::Queued && !course.withdrawn;
+        untouched && course.waiter.is_none() && matches!(entry.cargo, Cargo::Message(_))
     }
 
     /// Bytes of a message's body, in memory or not.
@@ -227,6 +266,15 @@ impl Outbox {
     }
 }
 
+impl Numbers for Outbox {
+    fn seq(&self, slot: Slot) -> u64 {
+        match &self.places[slot as usize] {
+            Place::Hot(entry) => entry.seq,
+            Place::Cold(cold) => cold.seq,
+        }
+    }
+}
+
 fn hash_of(place: &Place, keys: &IdKeys) -> Option<u64> {
     match place {
         Place::Hot(entry) => entry.cargo.id().map(|id| keys.hash(id)),
@@ -238,9 +286,19 @@ fn hash_of_id(places: &Slab<Place>, keys: &IdKeys, slot: Slot) -> u64 {
     hash_of(&places[slot as usize], keys).unwrap_or(0)
 }
 
-fn hash_of_ticket(places: &Slab<Place>, hasher: &DefaultHashBuilder, slot: Slot) -> u64 {
-    match &places[slot as usize] {
-        Place::Hot(entry) => entry.course().waiter.map_or(0, |promise| hasher.hash_one(promise.ticket)),
+fn hash_of_ticket(place: &Place, courses: &Courses, hasher: &DefaultHashBuilder) -> u64 {
+    match place {
+        Place::Hot(entry) => courses.get(entry.course).waiter.map_or(0, |promise| hasher.hash_one(promise.ticket)),
         Place::Cold(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_takes_no_more_than_what_it_holds() {
+        assert_eq!([size_of::<Option<Place>>(), size_of::<Entry>()], [72, 72]);
     }
 }
