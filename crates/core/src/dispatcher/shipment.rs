@@ -85,7 +85,7 @@ pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: cr
 
 fn call_shipment(call: &Call, timeout: Duration) -> Shipment {
     Shipment {
-        method: call.method.clone(),
+        method: call.method.clone().into_string().into(),
         path: call.path.to_string(),
         headers: call.headers.clone(),
         body: call.body.clone(),
