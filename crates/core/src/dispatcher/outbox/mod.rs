@@ -18,6 +18,9 @@ pub(super) use self::entry::{Entry, Parking, State};
 use crate::lanes::{Numbers, Slot};
 use crate::message::{Cargo, Ticket};
 
+/// So many places an empty outbox keeps for the next messages.
+const SPARE_PLACES: usize = 4_096;
+
 #[derive(Debug)]
 enum Place {
     Hot(Entry),
@@ -78,14 +81,21 @@ impl Outbox {
     pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Course) {
         self.forget_ticket(slot);
         self.forget_id(slot);
-        match self.places.remove(slot as usize) {
-            Place::Hot(entry) => {
-                self.bytes -= entry.cargo.len();
-                self.hot_bytes -= entry.cargo.len();
-                let course = self.courses.remove(entry.course);
-                (entry, course)
-            }
-            Place::Cold(_) => unreachable!("a cold message is loaded before anything becomes of it"),
+        let Place::Hot(entry) = self.places.remove(slot as usize) else {
+            unreachable!("a cold message is loaded before anything becomes of it")
+        };
+        self.bytes -= entry.cargo.len();
+        self.hot_bytes -= entry.cargo.len();
+        let course = self.courses.remove(entry.course);
+        self.give_back_room();
+        (entry, course)
+    }
+
+    /// What a peak has taken goes back when it is over.
+    fn give_back_room(&mut self) {
+        if self.places.is_empty() && self.places.capacity() > SPARE_PLACES {
+            self.places = Slab::new();
+            self.courses = Courses::default();
         }
     }
 
