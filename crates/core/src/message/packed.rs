@@ -34,7 +34,7 @@ pub struct Message {
     id_end: u16,
     params_end: u16,
     traceparent_bytes: u8,
-    /// 1 or 0, and no `bool`: its other values would tell what a place of the outbox holds, and the place were 8 bytes larger.
+    /// 1 or 0, and no `bool`: its other values would tell what a place of the outbox holds, and make it 8 bytes larger.
     id_given: u8,
 }
 

@@ -5,6 +5,7 @@
 mod cold;
 mod course;
 mod entry;
+mod place;
 
 use std::hash::BuildHasher;
 
@@ -15,17 +16,12 @@ pub(super) use self::cold::{Cold, IdKey, IdKeys};
 use self::course::Courses;
 pub(super) use self::course::{Course, Promise};
 pub(super) use self::entry::{Entry, Parking, State};
+use self::place::Place;
 use crate::lanes::{Numbers, Slot};
 use crate::message::{Cargo, Ticket};
 
 /// So many places an empty outbox keeps for the next messages.
 const SPARE_PLACES: usize = 4_096;
-
-#[derive(Debug)]
-enum Place {
-    Hot(Entry),
-    Cold(Cold),
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -65,7 +61,7 @@ impl Outbox {
         let slot = Slot::try_from(self.places.insert(place)).unwrap_or(Slot::MAX);
         if let Some(hash) = hash {
             let (places, keys) = (&self.places, &self.keys);
-            self.ids.insert_unique(hash, slot, |slot| hash_of_id(places, keys, *slot));
+            self.ids.insert_unique(hash, slot, |slot| places[*slot as usize].id_hash(keys).unwrap_or(0));
         }
         slot
     }
@@ -74,7 +70,7 @@ impl Outbox {
     pub(super) fn set_waiter(&mut self, slot: Slot, promise: Promise) {
         self.course_mut(slot).waiter = Some(promise);
         let (places, courses, hasher) = (&self.places, &self.courses, &self.hasher);
-        let rehash = |slot: &Slot| hash_of_ticket(&places[*slot as usize], courses, hasher);
+        let rehash = |slot: &Slot| places[*slot as usize].ticket_hash(courses, hasher).unwrap_or(0);
         self.tickets.insert_unique(hasher.hash_one(promise.ticket), slot, rehash);
     }
 
@@ -110,7 +106,7 @@ impl Outbox {
     }
 
     fn forget_id(&mut self, slot: Slot) {
-        if let Some(hash) = hash_of(&self.places[slot as usize], &self.keys)
+        if let Some(hash) = self.places[slot as usize].id_hash(&self.keys)
             && let Ok(found) = self.ids.find_entry(hash, |other| *other == slot)
         {
             found.remove();
@@ -242,10 +238,7 @@ impl Outbox {
 
     /// Bytes of a message's body, in memory or not.
     pub(super) fn bytes_of(&self, slot: Slot) -> usize {
-        match &self.places[slot as usize] {
-            Place::Hot(entry) => entry.cargo.len(),
-            Place::Cold(cold) => cold.bytes as usize,
-        }
+        self.places[slot as usize].bytes()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -278,37 +271,6 @@ impl Outbox {
 
 impl Numbers for Outbox {
     fn seq(&self, slot: Slot) -> u64 {
-        match &self.places[slot as usize] {
-            Place::Hot(entry) => entry.seq,
-            Place::Cold(cold) => cold.seq,
-        }
-    }
-}
-
-fn hash_of(place: &Place, keys: &IdKeys) -> Option<u64> {
-    match place {
-        Place::Hot(entry) => entry.cargo.id().map(|id| keys.hash(id)),
-        Place::Cold(cold) => Some(cold.key.0[0]),
-    }
-}
-
-fn hash_of_id(places: &Slab<Place>, keys: &IdKeys, slot: Slot) -> u64 {
-    hash_of(&places[slot as usize], keys).unwrap_or(0)
-}
-
-fn hash_of_ticket(place: &Place, courses: &Courses, hasher: &DefaultHashBuilder) -> u64 {
-    match place {
-        Place::Hot(entry) => courses.get(entry.course).waiter.map_or(0, |promise| hasher.hash_one(promise.ticket)),
-        Place::Cold(_) => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_takes_no_more_than_what_it_holds() {
-        assert_eq!([size_of::<Option<Place>>(), size_of::<Entry>()], [72, 72]);
+        self.places[slot as usize].seq()
     }
 }
