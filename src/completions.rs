@@ -100,8 +100,8 @@ fn failure_fields(conversation: &str, failure: &DeliveryFailure, at: Timestamp, 
 
 fn letter_data(letter: &DeadLetter, clock: &Clock) -> Value {
     let Cargo::Message(message) = &letter.cargo else { return Value::Null };
-    let mut data = failure_fields(&message.conversation, &letter.failure, letter.at, clock);
-    data["body"] = serde_json::from_slice(&message.body).unwrap_or(Value::Null);
+    let mut data = failure_fields(message.conversation(), &letter.failure, letter.at, clock);
+    data["body"] = serde_json::from_str(message.body()).unwrap_or(Value::Null);
     data
 }
 

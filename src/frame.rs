@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use spillway_core::clock::Clock;
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
-use spillway_core::message::{Cargo, Message, Params, Settle, Submission};
+use spillway_core::message::{Cargo, Message, Parts, Settle, Submission};
 use spillway_core::random::Random;
 
 const FLAG_ENQUEUE: u32 = 1;
@@ -94,15 +93,10 @@ fn read_one(
     let (priority, flags) = (head.word()?, head.word()?);
     let (id, conversation) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
     let (params, traceparent) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
-    let body = Bytes::copy_from_slice(texts.next(head.word()?)?.as_bytes());
-    let message = Message {
-        id: if id.is_empty() { random.message_id(epoch_ms) } else { id.into() },
-        id_given: !id.is_empty(),
-        conversation: conversation.into(),
-        params: if params.is_empty() { None } else { Some(Box::new(read_params(params)?)) },
-        body,
-        traceparent: if traceparent.is_empty() { None } else { Some(traceparent.into()) },
-    };
+    let body = texts.next(head.word()?)?;
+    let made = if id.is_empty() { Some(random.message_id(epoch_ms)) } else { None };
+    let (id, id_given) = (made.as_deref().unwrap_or(id), made.is_none());
+    let message = Message::new(Parts { id, id_given, conversation, params, traceparent, body })?;
     Ok(Submission {
         ticket: handle.ticket(ticket as u64),
         settle: if flags & FLAG_ENQUEUE == 0 { Settle::OnOutcome } else { Settle::OnAcceptance },
@@ -111,10 +105,6 @@ fn read_one(
         expires_at: (expires_in_ms >= 0.0).then(|| handle.clock().now().after(span(expires_in_ms))),
         not_before: (not_before >= 0.0).then(|| handle.clock().at_epoch_ms(not_before)),
     })
-}
-
-fn read_params(text: &str) -> Result<Params, Error> {
-    serde_json::from_str(text).map_err(|_| broken())
 }
 
 /// A span in milliseconds, as JavaScript gives it.

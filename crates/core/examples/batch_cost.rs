@@ -11,7 +11,7 @@ use std::time::Instant;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
 use spillway_core::http::Evidence;
-use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -38,14 +38,15 @@ fn submission(number: u64, with_id: bool) -> Submission {
     Submission {
         ticket: Ticket { handle: 0, number },
         settle: Settle::OnOutcome,
-        cargo: Cargo::Message(Message {
-            id: id.into(),
-            id_given: false,
-            conversation: format!("02c4365b-e5bc-47e6-85ad-{:012}", number % CONVERSATIONS).into(),
-            params: None,
-            body: body.into(),
-            traceparent: None,
-        }),
+        cargo: Cargo::Message(
+            Message::new(Parts {
+                id: &id,
+                conversation: &format!("02c4365b-e5bc-47e6-85ad-{:012}", number % CONVERSATIONS),
+                body: &body,
+                ..Parts::default()
+            })
+            .unwrap(),
+        ),
         priority: 0,
         expires_at: None,
         not_before: None,

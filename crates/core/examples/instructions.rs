@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
 use spillway_core::http::Evidence;
-use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
 
-const BODY: &[u8] = br#"{"type":"Text","text":"You are not making sense, or I am not: could you say that again?"}"#;
+const BODY: &str = r#"{"type":"Text","text":"You are not making sense, or I am not: could you say that again?"}"#;
 
 struct Bench {
     route: &'static str,
@@ -50,15 +49,15 @@ fn submission(number: u64, count: u64, bench: &Bench) -> Submission {
     Submission {
         ticket: Ticket { handle: 0, number },
         settle: bench.settle,
-        cargo: Cargo::Message(Message {
-            id: format!("8650fd09-5f73-4a19-a6f3-{number:012}").into(),
-            id_given: false,
-            conversation: format!("02c4365b-e5bc-47e6-85ad-{:012}", number % conversations).into(),
-            params: None,
-            // As little of its own as possible is counted.
-            body: Bytes::from_static(BODY),
-            traceparent: None,
-        }),
+        cargo: Cargo::Message(
+            Message::new(Parts {
+                id: &format!("8650fd09-5f73-4a19-a6f3-{number:012}"),
+                conversation: &format!("02c4365b-e5bc-47e6-85ad-{:012}", number % conversations),
+                body: BODY,
+                ..Parts::default()
+            })
+            .unwrap(),
+        ),
         priority: 0,
         expires_at: None,
         not_before: None,

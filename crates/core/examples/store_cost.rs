@@ -10,9 +10,8 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use bytes::Bytes;
 use spillway_core::clock::{Clock, Timestamp};
-use spillway_core::message::Message;
+use spillway_core::message::{Message, Parts};
 use spillway_core::random::Random;
 use spillway_core::store::sqlite::{Options, SqliteStore};
 use spillway_core::store::{Change, News, Record, Store};
@@ -29,9 +28,10 @@ fn open(path: &Path, clock: Clock) -> (SqliteStore, Receiver<News>) {
 }
 
 fn record(seq: u64, id: Box<str>, at: Timestamp) -> Change {
-    let conversation = format!("conversation-{:026}", seq % 50_000).into();
-    let body = Bytes::from(vec![b'x'; 300]);
-    let message = Message { id, id_given: true, conversation, params: None, body, traceparent: None };
+    let conversation = format!("conversation-{:026}", seq % 50_000);
+    let parts =
+        Parts { id: &id, id_given: true, conversation: &conversation, body: &"x".repeat(300), ..Parts::default() };
+    let message = Message::new(parts).unwrap();
     Change::Insert { slot: 0, record: Box::new(Record::new(seq, message, at)) }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Cargo, Priority};
+use crate::message::{Cargo, Message, Priority};
 
 /// What a server answered: status, bounded body, and the headers that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,10 +25,8 @@ pub struct Response {
 /// A delivered message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The message's id.
-    pub id: Box<str>,
-    /// Its conversation.
-    pub conversation: Box<str>,
+    /// The message.
+    pub message: Message,
     /// The server's answer.
     pub response: Response,
     /// Requests that were made for it and that count as attempts; 429 and 401 don't.

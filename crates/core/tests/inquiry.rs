@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::http::{Evidence, LIMITS_PATH, Shipment};
-use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::quota::Why;
 use spillway_core::random::Random;
@@ -46,14 +46,9 @@ impl Rig {
     fn submit(&mut self, count: u64) {
         for _ in 0..count {
             self.messages += 1;
-            let message = Message {
-                id: self.messages.to_string().into(),
-                id_given: true,
-                conversation: self.messages.to_string().into(),
-                params: None,
-                body: Bytes::from_static(b"{}"),
-                traceparent: None,
-            };
+            let name = self.messages.to_string();
+            let parts = Parts { id: &name, id_given: true, conversation: &name, body: "{}", ..Parts::default() };
+            let message = Message::new(parts).unwrap();
             let submission = Submission {
                 ticket: Ticket { handle: 0, number: self.messages },
                 settle: Settle::OnOutcome,

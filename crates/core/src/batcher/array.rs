@@ -29,7 +29,7 @@ impl ArraySize {
 }
 
 /// The array of these bodies.
-pub fn join<'a>(bodies: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
+pub fn join<'a>(bodies: impl Iterator<Item = &'a str> + Clone) -> Bytes {
     let size = bodies.clone().fold(ArraySize::default(), |size, body| size.with(body.len()));
     let mut array = BytesMut::with_capacity(size.bytes().max(2));
     array.extend_from_slice(b"[");
@@ -37,7 +37,7 @@ pub fn join<'a>(bodies: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
         if index > 0 {
             array.extend_from_slice(b",");
         }
-        array.extend_from_slice(body);
+        array.extend_from_slice(body.as_bytes());
     }
     array.extend_from_slice(b"]");
     array.freeze()
@@ -51,9 +51,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_size_is_exact_and_the_array_holds_every_body(texts in proptest::collection::vec(".{0,20}", 1..20)) {
-            let bodies: Vec<Bytes> = texts.iter().map(|text| serde_json::to_vec(text).unwrap_or_default().into()).collect();
+            let bodies: Vec<String> = texts.iter().map(|text| serde_json::to_string(text).unwrap_or_default()).collect();
             let size = bodies.iter().fold(ArraySize::default(), |size, body| size.with(body.len()));
-            let array = join(bodies.iter());
+            let array = join(bodies.iter().map(String::as_str));
             prop_assert_eq!(array.len(), size.bytes());
             prop_assert_eq!(bodies.len(), size.messages());
             let read: Vec<String> = serde_json::from_slice(&array)?;

@@ -39,7 +39,7 @@ impl Dispatcher {
         self.move_gate(now, id, &attempt, standing, &answer, effects);
         if verdict != Verdict::Unauthorised {
             for slot in &attempt.load.members {
-                self.outbox.get_mut(*slot).unauthorised = false;
+                self.outbox.course_mut(*slot).unauthorised = false;
             }
         }
         self.settle(now, attempt, verdict, answer, items, effects);
@@ -186,7 +186,7 @@ impl Dispatcher {
         self.auth.invalidate(attempt.generation);
         let mut again = false;
         for slot in &attempt.load.members {
-            again |= std::mem::replace(&mut self.outbox.get_mut(*slot).unauthorised, true);
+            again |= std::mem::replace(&mut self.outbox.course_mut(*slot).unauthorised, true);
         }
         if again || (is_probe && self.auth_problem.is_some()) {
             self.refuse_credentials(now, "the API host answers 401 to a fresh access token".to_owned(), effects);
@@ -227,7 +227,7 @@ impl Dispatcher {
             let Some(error) = self.auth_error(*slot) else { continue };
             let waiter = self.outbox.forget_waiter(*slot);
             let followers = self.followers.remove(slot).unwrap_or_default();
-            for ticket in waiter.into_iter().chain(followers.into_iter().map(|follower| follower.ticket)) {
+            for ticket in waiter.into_iter().chain(followers.into_iter().map(|promise| promise.ticket)) {
                 effects.push(Effect::Failed(ticket, error.clone()));
             }
             let cold = self.outbox.cold(*slot).is_some();

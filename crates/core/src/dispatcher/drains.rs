@@ -8,16 +8,19 @@ use std::collections::VecDeque;
 use crate::clock::Timestamp;
 use crate::message::Ticket;
 
+/// Epochs by their numbers, which begin anew after the last: only how far one is from another counts.
+pub(super) type Epoch = u32;
+
 #[derive(Debug)]
 pub(super) struct Drains {
-    first: u64,
+    first: Epoch,
     counts: VecDeque<usize>,
     waiting: VecDeque<Waiting>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    epoch: u64,
+    epoch: Epoch,
     ticket: Ticket,
     deadline: Option<Timestamp>,
 }
@@ -28,23 +31,34 @@ impl Drains {
     }
 
     /// A submission begins: its epoch.
-    pub(super) fn enter(&mut self) -> u64 {
+    pub(super) fn enter(&mut self) -> Epoch {
         if let Some(count) = self.counts.back_mut() {
             *count += 1;
         }
-        self.first + self.counts.len() as u64 - 1
+        self.last()
+    }
+
+    /// The epoch that is open.
+    fn last(&self) -> Epoch {
+        self.first.wrapping_add(self.counts.len() as Epoch).wrapping_sub(1)
+    }
+
+    /// How many epochs before this one are still there.
+    fn index(&self, epoch: Epoch) -> usize {
+        epoch.wrapping_sub(self.first) as usize
     }
 
     /// A submission of this epoch has ended.
-    pub(super) fn leave(&mut self, epoch: u64) {
-        if let Some(count) = usize::try_from(epoch - self.first).ok().and_then(|index| self.counts.get_mut(index)) {
+    pub(super) fn leave(&mut self, epoch: Epoch) {
+        let index = self.index(epoch);
+        if let Some(count) = self.counts.get_mut(index) {
             *count -= 1;
         }
     }
 
     /// Begins a drain.
     pub(super) fn begin(&mut self, ticket: Ticket, deadline: Option<Timestamp>) {
-        let epoch = self.first + self.counts.len() as u64 - 1;
+        let epoch = self.last();
         self.waiting.push_back(Waiting { epoch, ticket, deadline });
         self.counts.push_back(0);
     }
@@ -58,9 +72,10 @@ impl Drains {
     pub(super) fn next_done(&mut self) -> Option<(Ticket, Option<Timestamp>)> {
         while self.counts.len() > 1 && self.counts.front() == Some(&0) {
             self.counts.pop_front();
-            self.first += 1;
+            self.first = self.first.wrapping_add(1);
         }
-        if self.waiting.front()?.epoch >= self.first {
+        // Epochs that have ended lie behind the first, which is all the way round from it.
+        if self.index(self.waiting.front()?.epoch) < self.counts.len() {
             return None;
         }
         self.waiting.pop_front().map(|waiting| (waiting.ticket, waiting.deadline))
@@ -70,7 +85,7 @@ impl Drains {
     pub(super) fn give_up(&mut self, ticket: Ticket) -> Option<(usize, Option<Timestamp>)> {
         let index = self.waiting.iter().position(|waiting| waiting.ticket == ticket)?;
         let waiting = self.waiting.remove(index)?;
-        let epochs = usize::try_from(waiting.epoch + 1 - self.first).unwrap_or(0);
+        let epochs = self.index(waiting.epoch.wrapping_add(1));
         Some((self.counts.iter().take(epochs).sum(), waiting.deadline))
     }
 }

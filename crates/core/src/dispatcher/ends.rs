@@ -1,8 +1,7 @@
 //! The ends of a message: a receipt or a dead letter, and what both leave behind.
 
-use super::keeping::Follower;
 use super::letters::RESPONSE_BYTES_MAX;
-use super::outbox::{Entry, State};
+use super::outbox::{Course, Entry, Promise, State};
 use super::timers::Timer;
 use super::{Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
@@ -19,6 +18,13 @@ pub(super) struct Trip {
     pub(super) started_at: Timestamp,
 }
 
+/// A message that has left the outbox.
+pub(super) struct Removed {
+    entry: Entry,
+    pub(super) course: Course,
+    pub(super) followers: Vec<Promise>,
+}
+
 impl Dispatcher {
     /// The server took it.
     pub(super) fn succeed(
@@ -29,35 +35,30 @@ impl Dispatcher {
         response: Response,
         effects: &mut Vec<Effect>,
     ) {
-        let (entry, followers) = self.remove(slot);
+        let Removed { entry, course, followers } = self.remove(slot);
+        let Course { attempts, waiter, .. } = course;
+        let waiter = waiter.map(|promise| promise.ticket);
         match entry.cargo {
             Cargo::Message(message) => {
                 self.counters.delivered += 1;
-                let (seq, status, attempts, batch_size) = (entry.seq, response.status, entry.attempts, trip.batch_size);
+                let (seq, status, batch_size) = (entry.seq, response.status, trip.batch_size);
                 let queued = trip.started_at.since(entry.submitted_at);
                 self.keep(Change::Deliver { seq, status, attempts, batch_size, queued, at: now }, effects);
-                if message.id_given {
-                    self.recent.remember(now, &message.id, response.status, entry.attempts);
+                if message.id_given() {
+                    self.recent.remember(now, message.id(), response.status, attempts);
                 }
-                let receipt = Receipt {
-                    id: message.id,
-                    conversation: message.conversation,
-                    response,
-                    attempts: entry.attempts,
-                    batch_size: trip.batch_size,
-                    queued,
-                    duplicate: false,
-                };
-                for Follower { ticket, .. } in followers {
+                let receipt =
+                    Receipt { message, response, attempts, batch_size: trip.batch_size, queued, duplicate: false };
+                for Promise { ticket, .. } in followers {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
                     effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
                 }
                 let request = Some(now.since(trip.started_at));
-                effects.push(Effect::Delivered { waiter: entry.waiter, receipt, request });
+                effects.push(Effect::Delivered { waiter, receipt, request });
             }
             Cargo::Call(call) => {
-                let answer = CallAnswer { response, attempts: entry.attempts, raw: call.raw };
-                effects.extend(entry.waiter.map(|ticket| Effect::CallAnswered(ticket, answer)));
+                let answer = CallAnswer { response, attempts, raw: call.raw };
+                effects.extend(waiter.map(|ticket| Effect::CallAnswered(ticket, answer)));
             }
         }
         self.tell_if_empty(effects);
@@ -73,32 +74,28 @@ impl Dispatcher {
         problem: Option<String>,
         effects: &mut Vec<Effect>,
     ) {
-        let (entry, followers) = self.remove(slot);
-        let failure = DeliveryFailure {
-            attempts: entry.attempts,
-            ambiguous: entry.ambiguous,
-            response,
-            problem,
-            ..Self::failure(&entry.cargo, reason)
-        };
+        let Removed { entry, course, followers } = self.remove(slot);
+        let Course { attempts, ambiguous, waiter, .. } = course;
+        let waiter = waiter.map(|promise| promise.ticket);
+        let failure = DeliveryFailure { attempts, ambiguous, response, problem, ..Self::failure(&entry.cargo, reason) };
         let Cargo::Message(message) = &entry.cargo else {
-            if let Some((ticket, answer)) = last_word(&entry, &failure) {
+            if let Some((ticket, answer)) = last_word(&entry.cargo, &course, &failure) {
                 effects.push(Effect::CallAnswered(ticket, answer));
                 self.tell_if_empty(effects);
                 return;
             }
             let error = Error::Delivery(Box::new(failure));
-            effects.extend(entry.waiter.map(|ticket| Effect::Failed(ticket, error)));
+            effects.extend(waiter.map(|ticket| Effect::Failed(ticket, error)));
             self.tell_if_empty(effects);
             return;
         };
-        let conversation = message.conversation.clone();
+        let conversation = message.conversation().into();
         let kept = clipped(failure.clone());
         self.keep(Change::Bury { seq: entry.seq, failure: Box::new(kept.clone()), at: now }, effects);
-        for Follower { ticket, .. } in followers {
+        for Promise { ticket, .. } in followers {
             effects.push(Effect::Failed(ticket, Error::Delivery(Box::new(failure.clone()))));
         }
-        effects.push(Effect::Buried { waiter: entry.waiter, conversation, failure });
+        effects.push(Effect::Buried { waiter, conversation, failure });
         self.counters.dead_letters += 1;
         let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: kept, at: now };
         for id in self.letters.add(letter) {
@@ -125,24 +122,22 @@ impl Dispatcher {
     }
 
     /// Takes a message out of outbox, lane, timers and drains.
-    pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Vec<Follower>) {
-        let waiter = self.outbox.get(slot).waiter;
-        let mut entry = self.outbox.remove(slot);
-        entry.waiter = waiter;
+    pub(super) fn remove(&mut self, slot: Slot) -> Removed {
+        let (entry, course) = self.outbox.remove(slot);
         match entry.state {
             State::Storing => {}
-            State::Queued => self.lanes.remove(entry.lane, slot),
-            State::Parked { until, .. } => {
-                self.timers.clear(until, Timer::Unpark(slot));
+            State::Queued => self.lanes.remove(entry.lane, slot, &self.outbox),
+            State::Parked(_) => {
+                course.parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
                 self.lanes.settle(entry.lane);
             }
             State::InFlight | State::Bound => self.lanes.settle(entry.lane),
         }
-        if let Some(at) = entry.expires_at {
+        if let Some(at) = course.expires_at {
             self.timers.clear(at, Timer::Expire(slot));
         }
         self.drains.leave(entry.epoch);
-        (entry, self.followers.remove(&slot).unwrap_or_default())
+        Removed { entry, course, followers: self.followers.remove(&slot).unwrap_or_default() }
     }
 
     pub(super) fn tell_if_empty(&self, effects: &mut Vec<Effect>) {
@@ -153,11 +148,11 @@ impl Dispatcher {
 }
 
 /// The server's answer to a request whose caller judges it by itself: then no status is a failure.
-fn last_word(entry: &Entry, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
-    let Cargo::Call(call) = &entry.cargo else { return None };
+fn last_word(cargo: &Cargo, course: &Course, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
+    let Cargo::Call(call) = cargo else { return None };
     let is_final = matches!(failure.reason, Reason::Rejected | Reason::Exhausted);
     let response = failure.response.clone().filter(|response| call.raw && is_final && !response.truncated)?;
-    Some((entry.waiter?, CallAnswer { response, attempts: entry.attempts, raw: true }))
+    Some((course.waiter?.ticket, CallAnswer { response, attempts: course.attempts, raw: true }))
 }
 
 fn clipped(mut failure: DeliveryFailure) -> DeliveryFailure {

@@ -3,7 +3,7 @@
 use super::Dispatcher;
 use super::auth::Auth;
 use super::gate::Cause;
-use super::outbox::{Cold, Entry, Parking, State};
+use super::outbox::{Cold, Parking, State};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 
@@ -101,7 +101,11 @@ impl Dispatcher {
         self.hold_all(now, &mut holds);
         let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
         Explanation {
-            conversation: self.lanes.conversation(cold.lane).unwrap_or_default().into(),
+            conversation: self
+                .lanes
+                .conversation(cold.lane)
+                .map(|conversation| Box::from(&**conversation))
+                .unwrap_or_default(),
             whereabouts: Whereabouts::Queued,
             expected_at: self.expected(now, earliest, ahead),
             ahead,
@@ -120,10 +124,10 @@ impl Dispatcher {
                 let ahead = self.lanes.ahead(entry.lane, slot);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
-            State::Storing | State::Parked { .. } | State::Bound | State::InFlight => (0, 0),
+            State::Storing | State::Parked(_) | State::Bound | State::InFlight => (0, 0),
         };
         let in_flight = entry.state == State::InFlight;
-        let mut holds = if in_flight { Vec::new() } else { self.holds(now, entry, ahead_in_lane) };
+        let mut holds = if in_flight { Vec::new() } else { self.holds(now, slot, ahead_in_lane) };
         if entry.state == State::Queued && ahead_in_lane == 0 {
             holds.extend(self.lingers(now, entry.lane, slot).map(|until| (Hold::Company, Some(until))));
         }
@@ -134,19 +138,20 @@ impl Dispatcher {
             expected_at: if in_flight { None } else { self.expected(now, earliest, ahead) },
             ahead,
             holds,
-            attempts: entry.attempts,
+            attempts: self.outbox.course(slot).attempts,
         }
     }
 
-    fn holds(&self, now: Timestamp, entry: &Entry, ahead_in_lane: usize) -> Vec<(Hold, Option<Timestamp>)> {
+    fn holds(&self, now: Timestamp, slot: Slot, ahead_in_lane: usize) -> Vec<(Hold, Option<Timestamp>)> {
         let mut holds = Vec::new();
-        match entry.state {
-            State::Parked { until, why: Parking::Retry } => holds.push((Hold::Retry, Some(until))),
-            State::Parked { until, why: Parking::NotBefore } => holds.push((Hold::NotBefore, Some(until))),
+        let course = self.outbox.course(slot);
+        match self.outbox.get(slot).state {
+            State::Parked(Parking::Retry) => holds.push((Hold::Retry, course.parked_until)),
+            State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, course.parked_until)),
             State::Bound => holds.push((Hold::Retry, None)),
             State::Storing => holds.push((Hold::Store, None)),
             State::Queued | State::InFlight => {
-                holds.extend(entry.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
+                holds.extend(course.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
             }
         }
         if ahead_in_lane > 0 {
@@ -189,7 +194,7 @@ impl Dispatcher {
 
 fn conversation(cargo: &crate::message::Cargo) -> Box<str> {
     match cargo {
-        crate::message::Cargo::Message(message) => message.conversation.clone(),
+        crate::message::Cargo::Message(message) => message.conversation().into(),
         crate::message::Cargo::Call(_) => Box::default(),
     }
 }

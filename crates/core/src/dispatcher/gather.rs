@@ -17,10 +17,13 @@ impl Dispatcher {
         if batch.mode != BatchMode::Array || matches!(entry.cargo, Cargo::Call(_)) {
             return None;
         }
-        let ready_at = entry.not_before.map_or(entry.submitted_at, |at| at.max(entry.submitted_at));
+        let ready_at = self.outbox.course(slot).not_before.map_or(entry.submitted_at, |at| at.max(entry.submitted_at));
         let until = ready_at.after(batch.linger);
         // Whoever drains wants the outbox empty, not the arrays full.
-        let waits = entry.attempts == 0 && until > now && !self.drains.is_waiting() && !self.fills_an_array(lane);
+        let waits = self.outbox.course(slot).attempts == 0
+            && until > now
+            && !self.drains.is_waiting()
+            && !self.fills_an_array(lane);
         waits.then_some(until)
     }
 
@@ -29,7 +32,7 @@ impl Dispatcher {
     /// scarce, and this one carries more.
     pub(super) fn spares_budget(&mut self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
         let entry = self.outbox.get(slot);
-        let is_first_attempt = matches!(entry.cargo, Cargo::Message(_)) && entry.attempts == 0;
+        let is_first_attempt = matches!(entry.cargo, Cargo::Message(_)) && self.outbox.course(slot).attempts == 0;
         let requests = self.lanes.queued() / self.batch_limits.messages();
         let more_is_due = self.lanes.queued() > self.lanes.offered() && !self.attempts.is_empty();
         let waits = self.settings.batch.mode == BatchMode::Array
@@ -96,7 +99,7 @@ impl Dispatcher {
         let mut size = ArraySize::default().with(self.outbox.get(first).cargo.len());
         let mut lanes = vec![lane];
         // A batch is one request: one of its messages pays for the retry, and the others ride along.
-        let mut paid = self.outbox.get(first).retry_paid;
+        let mut paid = self.outbox.course(first).retry_paid;
         while members.len() < limit {
             let Some((_, slot)) = self.lanes.peek() else { break };
             if self.outbox.cold(slot).is_some() {
@@ -108,8 +111,8 @@ impl Dispatcher {
             if !self.may_share_array(first, slot, &mut size) {
                 break;
             }
-            paid |= self.outbox.get(slot).retry_paid;
-            if let Some((lane, slot)) = self.lanes.take() {
+            paid |= self.outbox.course(slot).retry_paid;
+            if let Some((lane, slot)) = self.lanes.take(&self.outbox) {
                 members.push(slot);
                 lanes.push(lane);
             }
@@ -135,7 +138,7 @@ impl Dispatcher {
             let lane = lanes[index];
             let next = self.hot_head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
             let fits = next.is_some_and(|slot| self.may_share_array(members[0], slot, &mut size));
-            match if fits { self.lanes.take_from(lane) } else { None } {
+            match if fits { self.lanes.take_from(lane, &self.outbox) } else { None } {
                 Some(slot) => {
                     members.push(slot);
                     index += 1;
@@ -154,7 +157,7 @@ impl Dispatcher {
         else {
             return false;
         };
-        let larger = size.with(message.body.len());
+        let larger = size.with(message.body().len());
         let fits = larger.bytes() <= self.batch_limits.bytes() && self.same_path(first, message);
         if fits {
             *size = larger;
@@ -163,8 +166,8 @@ impl Dispatcher {
     }
 
     fn same_path(&self, first: &Message, message: &Message) -> bool {
-        first.params == message.params
-            && (first.conversation == message.conversation || !self.settings.route.names_conversation())
+        first.has_params_of(message)
+            && (first.conversation() == message.conversation() || !self.settings.route.names_conversation())
     }
 
     /// The texts that wait behind this one in its conversation, as far as they differ in nothing else.
@@ -173,16 +176,16 @@ impl Dispatcher {
         // Most lanes hold a single message: nothing to read then.
         let merge = self.lanes.head_of(lane).and_then(|_| begin_merge(&self.settings, &self.outbox, first));
         let Some(mut merge) = merge else { return Load::of(members) };
-        let paid = self.outbox.get(first).retry_paid;
+        let paid = self.outbox.course(first).retry_paid;
         while members.len() < limit {
             let Some(slot) = self.hot_head_of(lane) else { break };
             let (leader, next) = (self.outbox.get(first), self.outbox.get(slot));
             let (Cargo::Message(leader), Cargo::Message(message)) = (&leader.cargo, &next.cargo) else { break };
-            let alike = leader.params == message.params && !self.is_early(now, slot, paid);
-            if !alike || !merge.add(&message.body, self.batch_limits.bytes()) {
+            let alike = leader.has_params_of(message) && !self.is_early(now, slot, paid);
+            if !alike || !merge.add(message.body().as_bytes(), self.batch_limits.bytes()) {
                 break;
             }
-            members.extend(self.lanes.take_from(lane));
+            members.extend(self.lanes.take_from(lane, &self.outbox));
         }
         if members.len() == 1 { Load::of(members) } else { Load::of(members).with_body(merge.into_body()) }
     }
@@ -194,7 +197,7 @@ impl Dispatcher {
 
     /// A message behind the first that isn't to be sent yet; a retry rides along where another one of the batch has paid.
     fn is_early(&self, now: Timestamp, slot: Slot, paid: bool) -> bool {
-        let entry = self.outbox.get(slot);
-        entry.not_before.is_some_and(|at| at > now) || (entry.attempts > 0 && !entry.retry_paid && !paid)
+        let course = self.outbox.course(slot);
+        course.not_before.is_some_and(|at| at > now) || (course.attempts > 0 && !course.retry_paid && !paid)
     }
 }

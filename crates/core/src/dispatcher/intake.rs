@@ -1,14 +1,14 @@
 //! The way in: duplicates, limits, the waiting room, acceptance; and the way back out for what its caller withdraws.
 
-use super::keeping::Follower;
-use super::outbox::{Entry, State};
+use super::drains::Epoch;
+use super::outbox::{Course, Entry, Promise, State};
 use super::timers::Timer;
 use super::waiting::Waiting;
 use super::{Dispatcher, Effect};
 use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::{LaneId, Slot};
+use crate::lanes::Slot;
 use crate::message::{Cargo, Message, Settle, Submission, Ticket};
 use crate::outcome::{Reason, Receipt, Response};
 use crate::settings::{BatchMode, WhenFull};
@@ -114,15 +114,15 @@ impl Dispatcher {
     /// Answers a message whose id is known: in the outbox, delivered, or a dead letter.
     fn is_duplicate(&mut self, now: Timestamp, submission: &Submission, effects: &mut Vec<Effect>) -> bool {
         let Cargo::Message(message) = &submission.cargo else { return false };
-        if !message.id_given {
+        if !message.id_given() {
             return false;
         }
         let ticket = submission.ticket;
-        let answer = if let Some(slot) = self.outbox.by_id(&message.id) {
-            return self.is_in_outbox(slot, &message.id, submission, effects);
-        } else if let Some(letter) = self.letters.get(&message.id) {
+        let answer = if let Some(slot) = self.outbox.by_id(message.id()) {
+            return self.is_in_outbox(slot, message.id(), submission, effects);
+        } else if let Some(letter) = self.letters.get(message.id()) {
             Some(Effect::Failed(ticket, Error::Delivery(Box::new(letter.failure.clone()))))
-        } else if let Some(memory) = self.recent.find(now, &message.id) {
+        } else if let Some(memory) = self.recent.find(now, message.id()) {
             let receipt = remembered(message, memory.status, memory.attempts);
             Some(Effect::Delivered { waiter: Some(ticket), receipt, request: None })
         } else {
@@ -130,7 +130,7 @@ impl Dispatcher {
         };
         self.counters.duplicates += 1;
         match submission.settle {
-            Settle::OnAcceptance => effects.push(Effect::Accepted { ticket, id: message.id.clone(), duplicate: true }),
+            Settle::OnAcceptance => effects.push(Effect::Accepted { ticket, id: message.id().into(), duplicate: true }),
             Settle::OnOutcome => effects.extend(answer),
         }
         true
@@ -140,11 +140,14 @@ impl Dispatcher {
         self.counters.duplicates += 1;
         let cold = self.outbox.cold(slot).is_some();
         // Withdrawn on the wire, and now wanted again.
-        let wanted_again = !cold && std::mem::take(&mut self.outbox.get_mut(slot).withdrawn);
+        let wanted_again = !cold && self.outbox.course(slot).withdrawn;
+        if wanted_again {
+            self.outbox.course_mut(slot).withdrawn = false;
+        }
         let is_storing = !cold && self.outbox.get(slot).state == State::Storing;
         let Submission { ticket, settle, .. } = *submission;
         if settle == Settle::OnOutcome || is_storing {
-            effects.extend(self.follow(slot, Follower { ticket, settle }, wanted_again));
+            effects.extend(self.follow(slot, Promise { ticket, settle }, wanted_again));
         } else {
             effects.push(Effect::Accepted { ticket, id: id.into(), duplicate: true });
         }
@@ -152,20 +155,19 @@ impl Dispatcher {
     }
 
     /// One more promise for a message that is in the outbox; as its own, if nobody else's is left.
-    fn follow(&mut self, slot: Slot, follower: Follower, as_own: bool) -> Option<Effect> {
+    fn follow(&mut self, slot: Slot, promise: Promise, as_own: bool) -> Option<Effect> {
         if let Some(error) = self.auth_error(slot) {
-            return Some(Effect::Failed(follower.ticket, error));
+            return Some(Effect::Failed(promise.ticket, error));
         }
         if as_own {
-            self.outbox.set_waiter(slot, follower.ticket);
-            self.outbox.get_mut(slot).settle = follower.settle;
+            self.outbox.set_waiter(slot, promise);
             return None;
         }
         let followers = self.followers.entry(slot).or_default();
         if followers.len() >= FOLLOWERS_MAX {
-            return Some(Effect::Failed(follower.ticket, self.full()));
+            return Some(Effect::Failed(promise.ticket, self.full()));
         }
-        followers.push(follower);
+        followers.push(promise);
         None
     }
 
@@ -173,25 +175,12 @@ impl Dispatcher {
     fn admit(&mut self, now: Timestamp, submission: Submission, origin: Origin, effects: &mut Vec<Effect>) {
         let Submission { ticket, settle, cargo, priority, expires_at, not_before } = submission;
         self.accepted += 1;
-        let slot = self.outbox.insert(Entry {
-            cargo,
-            lane: LaneId::MAX,
-            seq: self.accepted,
-            priority,
-            state: State::Storing,
-            attempts: 0,
-            unauthorised: false,
-            retry_paid: false,
-            ambiguous: false,
-            withdrawn: false,
-            submitted_at: origin.submitted_at,
-            first_attempt_at: None,
-            expires_at,
-            not_before: not_before.filter(|at| *at > now),
-            waiter: Some(ticket),
-            settle,
-            epoch: origin.epoch,
-        });
+        let mut entry = Entry::new(cargo, self.accepted, origin.submitted_at);
+        entry.priority = priority;
+        entry.epoch = origin.epoch;
+        let (waiter, not_before) = (Some(Promise { ticket, settle }), not_before.filter(|at| *at > now));
+        let course = Course { waiter, expires_at, not_before, ..Course::NONE };
+        let slot = self.outbox.insert(entry, course);
         match self.insertion(slot, origin.redriven) {
             Some(change) => effects.push(Effect::Store(change)),
             None => self.kept(now, slot, effects),
@@ -231,15 +220,14 @@ impl Dispatcher {
 struct Origin {
     submitted_at: Timestamp,
     /// Of the drains that wait for it.
-    epoch: u64,
+    epoch: Epoch,
     /// It was a dead letter.
     redriven: bool,
 }
 
 fn remembered(message: &Message, status: u16, attempts: u32) -> Receipt {
     Receipt {
-        id: message.id.clone(),
-        conversation: message.conversation.clone(),
+        message: message.clone(),
         response: Response { status, ..Response::default() },
         attempts,
         batch_size: 1,

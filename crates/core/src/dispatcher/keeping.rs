@@ -1,13 +1,14 @@
 //! What the store is told, and what it answers. Without a store nothing of this is said, and a message is accepted at once.
 
+use super::ends::Removed;
 use super::load::Load;
-use super::outbox::{Entry, State};
+use super::outbox::{Course, State};
 use super::timers::Timer;
 use super::{Attempt, Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
-use crate::message::{Cargo, Settle, Ticket};
+use crate::message::{Cargo, Settle};
 use crate::outcome::Reason;
 use crate::store::{Change, Departure, Record, batch_number};
 
@@ -26,13 +27,6 @@ impl Default for Window {
     fn default() -> Self {
         Self { messages: HOT_MESSAGES_MAX, bytes: HOT_BYTES_MAX }
     }
-}
-
-/// One more promise for a message, since its id was sent again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Follower {
-    pub(super) ticket: Ticket,
-    pub(super) settle: Settle,
 }
 
 impl Dispatcher {
@@ -56,8 +50,8 @@ impl Dispatcher {
         }
         let record = Box::new(Record {
             priority: entry.priority,
-            expires_at: entry.expires_at,
-            not_before: entry.not_before,
+            expires_at: self.outbox.course(slot).expires_at,
+            not_before: self.outbox.course(slot).not_before,
             ..Record::new(entry.seq, message.clone(), entry.submitted_at)
         });
         Some(if redriven { Change::Redrive { slot, record } } else { Change::Insert { slot, record } })
@@ -65,17 +59,18 @@ impl Dispatcher {
 
     /// The message is accepted: its lane has it, and its promise is kept.
     pub(super) fn kept(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        let lane = match &self.outbox.get(slot).cargo {
+        let entry = self.outbox.get_mut(slot);
+        let lane = match &mut entry.cargo {
             Cargo::Message(message) => {
                 self.counters.accepted += 1;
-                self.lanes.of_conversation(&message.conversation)
+                self.lanes.join(message)
             }
             Cargo::Call(_) => self.lanes.of_request(),
         };
-        let entry = self.outbox.get_mut(slot);
         entry.lane = lane;
         entry.state = State::Queued;
-        let (item, expires_at, withdrawn) = (entry.item(slot), entry.expires_at, entry.withdrawn);
+        let item = entry.item(slot);
+        let Course { expires_at, withdrawn, .. } = *self.outbox.course(slot);
         self.lanes.push(lane, item);
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
@@ -90,15 +85,13 @@ impl Dispatcher {
     }
 
     fn tell_accepted(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
-        let entry = self.outbox.get(slot);
-        if entry.settle == Settle::OnOutcome && !self.followers.contains_key(&slot) {
+        let waits = self.outbox.course(slot).waiter.is_some_and(|promise| promise.settle == Settle::OnAcceptance);
+        if !waits && !self.followers.contains_key(&slot) {
             return;
         }
-        let Some(id) = entry.cargo.id().map(Box::<str>::from) else { return };
+        let Some(id) = self.outbox.get(slot).cargo.id().map(Box::<str>::from) else { return };
         let mut told = |ticket, duplicate| effects.push(Effect::Accepted { ticket, id: id.clone(), duplicate });
-        if entry.settle == Settle::OnAcceptance
-            && let Some(ticket) = self.outbox.forget_waiter(slot)
-        {
+        if waits && let Some(ticket) = self.outbox.forget_waiter(slot) {
             told(ticket, false);
         }
         if let Some(followers) = self.followers.get_mut(&slot) {
@@ -119,15 +112,15 @@ impl Dispatcher {
     fn cool_beyond_window(&mut self, slot: Slot) {
         let (messages, bytes) = self.outbox.hot();
         let beyond = messages > self.window.messages || bytes > self.window.bytes;
-        if self.durable && beyond && self.outbox.has(slot) && self.outbox.get(slot).may_cool() {
+        if self.durable && beyond && self.outbox.has(slot) && self.outbox.may_cool(slot) {
             self.outbox.cool(slot);
         }
     }
 
     /// The store did not take it, so it was never accepted.
     pub(super) fn refused(&mut self, slot: Slot, error: &Error, effects: &mut Vec<Effect>) {
-        let (entry, followers) = self.remove(slot);
-        let tickets = entry.waiter.into_iter().chain(followers.iter().map(|follower| follower.ticket));
+        let Removed { course, followers, .. } = self.remove(slot);
+        let tickets = course.waiter.iter().chain(&followers).map(|promise| promise.ticket);
         effects.extend(tickets.map(|ticket| Effect::Failed(ticket, error.clone())));
         self.tell_if_empty(effects);
     }
@@ -148,8 +141,8 @@ impl Dispatcher {
             return;
         }
         let departure = |slot: &Slot| {
-            let Entry { seq, attempts, first_attempt_at, .. } = *self.outbox.get(*slot);
-            Departure { seq, attempts, first_attempt_at: first_attempt_at.unwrap_or(now) }
+            let Course { attempts, first_attempt_at, .. } = *self.outbox.course(*slot);
+            Departure { seq: self.outbox.get(*slot).seq, attempts, first_attempt_at: first_attempt_at.unwrap_or(now) }
         };
         let messages = load.members.iter().filter(|slot| self.outbox.get(**slot).cargo.id().is_some());
         let members: Vec<Departure> = messages.map(departure).collect();
@@ -172,7 +165,7 @@ impl Dispatcher {
         for (place, slot) in load.members.iter().enumerate() {
             let entry = self.outbox.get(*slot);
             if entry.cargo.id().is_some() {
-                let (seq, attempts, ambiguous) = (entry.seq, entry.attempts, entry.ambiguous);
+                let (seq, Course { attempts, ambiguous, .. }) = (entry.seq, *self.outbox.course(*slot));
                 let batch = is_batch.then(|| batch_number(first, place));
                 effects.push(Effect::Store(Change::Return { seq, attempts, ambiguous, batch }));
             }

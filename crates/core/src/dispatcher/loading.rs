@@ -1,10 +1,11 @@
 //! Cold messages come back into memory when their turn is near.
 
-use super::outbox::{Entry, State};
+use super::drains::Epoch;
+use super::outbox::{Course, Entry, State};
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
-use crate::message::{Cargo, Settle};
+use crate::lanes::{LaneId, Slot};
+use crate::message::Cargo;
 use crate::settings::BatchMode;
 use crate::store::{Record, Seq};
 
@@ -65,8 +66,8 @@ impl Dispatcher {
         let Some(cold) = self.outbox.cold(slot).copied().filter(|cold| cold.seq == seq) else { return };
         let Some(record) = record else { return self.unreadable(slot, effects) };
         let expires_at = record.expires_at;
-        let entry = Entry { lane: cold.lane, epoch: cold.epoch, ..Entry::recovered(*record) };
-        self.outbox.warm(slot, entry);
+        let (entry, course) = recovered(*record, cold.lane, cold.epoch);
+        self.outbox.warm(slot, entry, course);
         if expires_at.is_some_and(|at| at <= now) {
             self.expire(now, slot, effects);
         }
@@ -74,7 +75,7 @@ impl Dispatcher {
 
     fn unreadable(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
         let Some(cold) = self.outbox.remove_cold(slot) else { return };
-        self.lanes.remove(cold.lane, slot);
+        self.lanes.remove(cold.lane, slot, &self.outbox);
         self.timers.forget(slot);
         self.drains.leave(cold.epoch);
         self.followers.remove(&slot);
@@ -83,27 +84,20 @@ impl Dispatcher {
     }
 }
 
-impl Entry {
-    /// A message as the store has it; its lane and its epoch are this run's.
-    pub(super) fn recovered(record: Record) -> Self {
-        Self {
-            cargo: Cargo::Message(record.message),
-            lane: 0,
-            seq: record.seq,
-            priority: record.priority,
-            state: State::Queued,
-            attempts: record.attempts,
-            unauthorised: false,
-            retry_paid: false,
-            ambiguous: record.ambiguous || record.sent,
-            withdrawn: false,
-            submitted_at: record.submitted_at,
-            first_attempt_at: record.first_attempt_at,
-            expires_at: record.expires_at,
-            not_before: record.not_before,
-            waiter: None,
-            settle: Settle::OnOutcome,
-            epoch: 0,
-        }
-    }
+/// A message as the store has it; its lane and its epoch are this run's.
+pub(super) fn recovered(record: Record, lane: LaneId, epoch: Epoch) -> (Entry, Course) {
+    let mut entry = Entry::new(Cargo::Message(record.message), record.seq, record.submitted_at);
+    entry.priority = record.priority;
+    entry.lane = lane;
+    entry.epoch = epoch;
+    entry.state = State::Queued;
+    let course = Course {
+        attempts: record.attempts,
+        ambiguous: record.ambiguous || record.sent,
+        first_attempt_at: record.first_attempt_at,
+        expires_at: record.expires_at,
+        not_before: record.not_before,
+        ..Course::NONE
+    };
+    (entry, course)
 }

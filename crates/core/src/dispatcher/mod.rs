@@ -43,11 +43,11 @@ pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::gate::Gate;
 pub use self::gate::{AttemptId, Cause};
 use self::inquiry::Inquiry;
-use self::keeping::{Follower, Window};
+use self::keeping::Window;
 pub use self::legacy::Legacy;
 use self::letters::Letters;
 use self::load::Load;
-use self::outbox::Outbox;
+use self::outbox::{Outbox, Promise};
 use self::recent::Recent;
 use self::recovery::Batches;
 use self::saved::Saving;
@@ -86,7 +86,7 @@ pub struct Dispatcher {
     outbox: Outbox,
     lanes: Lanes,
     waiting: WaitingRoom,
-    followers: HashMap<Slot, Vec<Follower>>,
+    followers: HashMap<Slot, Vec<Promise>>,
     timers: Timers,
     quota: Quota,
     gate: Gate,

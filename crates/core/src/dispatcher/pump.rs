@@ -3,7 +3,7 @@
 use super::auth::Access;
 use super::gate::Pass;
 use super::load::Load;
-use super::outbox::{Parking, State};
+use super::outbox::{Course, Parking, State};
 use super::timers::Timer;
 use super::{Attempt, Dispatcher, Effect, Generation};
 use crate::clock::Timestamp;
@@ -96,7 +96,7 @@ impl Dispatcher {
             match self.pay_for_retry(now, slot) {
                 Ok(()) => return Some(Candidate::Request(lane)),
                 Err(at) => {
-                    self.lanes.take_from(lane);
+                    self.lanes.take_from(lane, &self.outbox);
                     self.park(slot, at, Parking::Retry);
                 }
             }
@@ -116,9 +116,9 @@ impl Dispatcher {
     fn load(&mut self, now: Timestamp, candidate: Candidate) -> Option<Load> {
         match candidate {
             Candidate::Bound => self.bound.pop_front(),
-            Candidate::Request(lane) => self.lanes.take_from(lane).map(|slot| Load::of(vec![slot])),
+            Candidate::Request(lane) => self.lanes.take_from(lane, &self.outbox).map(|slot| Load::of(vec![slot])),
             Candidate::Turn => {
-                let (lane, slot) = self.lanes.take()?;
+                let (lane, slot) = self.lanes.take(&self.outbox)?;
                 Some(self.gather(now, lane, slot))
             }
         }
@@ -127,29 +127,30 @@ impl Dispatcher {
     /// A head that waits for a time of its own leaves its lane until then; so does a retry without retry budget, unless
     /// the request that it would join is `paid` for.
     pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot, paid: bool) -> bool {
-        let early = match self.outbox.get(slot).not_before {
+        let early = match self.outbox.course(slot).not_before {
             Some(at) if at > now => Some((at, Parking::NotBefore)),
             _ if paid => None,
             _ => self.pay_for_retry(now, slot).err().map(|at| (at, Parking::Retry)),
         };
         let Some((until, why)) = early else { return false };
-        self.lanes.take();
+        self.lanes.take(&self.outbox);
         self.park(slot, until, why);
         true
     }
 
     /// A retry is paid for once, however long it waits for the budget afterwards.
     fn pay_for_retry(&mut self, now: Timestamp, slot: Slot) -> Result<(), Timestamp> {
-        let entry = self.outbox.get_mut(slot);
-        if entry.attempts > 0 && !entry.retry_paid {
+        let Course { attempts, retry_paid, .. } = *self.outbox.course(slot);
+        if attempts > 0 && !retry_paid {
             self.retry_budget.withdraw(now)?;
-            entry.retry_paid = true;
+            self.outbox.course_mut(slot).retry_paid = true;
         }
         Ok(())
     }
 
     pub(super) fn park(&mut self, slot: Slot, until: Timestamp, why: Parking) {
-        self.outbox.get_mut(slot).state = State::Parked { until, why };
+        self.outbox.get_mut(slot).state = State::Parked(why);
+        self.outbox.course_mut(slot).parked_until = Some(until);
         self.timers.set(until, Timer::Unpark(slot));
     }
 
@@ -157,7 +158,7 @@ impl Dispatcher {
         let entry = self.outbox.get_mut(slot);
         entry.state = State::Queued;
         let (lane, item) = (entry.lane, entry.item(slot));
-        self.lanes.put_back(lane, item);
+        self.lanes.put_back(lane, item, &self.outbox);
     }
 
     /// Keeps a load together until it may go again.
@@ -203,12 +204,12 @@ impl Dispatcher {
         self.half_empty_since = None;
         let mut is_retry = false;
         for slot in &load.members {
-            let entry = self.outbox.get_mut(*slot);
-            entry.state = State::InFlight;
-            entry.attempts += 1;
-            entry.retry_paid = false;
-            entry.first_attempt_at.get_or_insert(now);
-            is_retry |= entry.attempts > 1;
+            self.outbox.get_mut(*slot).state = State::InFlight;
+            let course = self.outbox.course_mut(*slot);
+            course.attempts += 1;
+            course.retry_paid = false;
+            course.first_attempt_at.get_or_insert(now);
+            is_retry |= course.attempts > 1;
         }
         self.counters.requests += 1;
         if is_retry {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::load::Load;
-use super::outbox::{Cold, Entry, State};
+use super::loading::recovered;
+use super::outbox::{Cold, State};
 use super::timers::Timer;
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
@@ -35,9 +36,8 @@ impl Dispatcher {
     /// Nobody in this run waits for it, so it can wait cold.
     fn found_waiting(&mut self, waiting: Waiting) {
         self.recovered += 1;
-        let lane = self.lanes.of_conversation(&waiting.conversation);
-        let key = self.outbox.key_of(&waiting.id);
-        let Waiting { seq, bytes, priority, expires_at, .. } = waiting;
+        let Waiting { seq, id, conversation, bytes, priority, expires_at } = waiting;
+        let (lane, key) = (self.lanes.of_conversation(&conversation.into()), self.outbox.key_of(&id));
         let cold = Cold { seq, key, epoch: self.drains.enter(), lane, bytes, priority, loading: false };
         let slot = self.outbox.insert_cold(cold);
         self.lanes.push(lane, cold.item(slot));
@@ -47,13 +47,13 @@ impl Dispatcher {
     }
 
     /// It was sent. If no answer to it is on record, its outcome is unknown, and the setting decides.
-    fn found_started(&mut self, now: Timestamp, record: Record, effects: &mut Vec<Effect>) {
+    fn found_started(&mut self, now: Timestamp, mut record: Record, effects: &mut Vec<Effect>) {
         self.recovered += 1;
         let Record { sent, batch, .. } = record;
-        let lane = self.lanes.of_conversation(&record.message.conversation);
-        let entry = Entry { lane, epoch: self.drains.enter(), ..Entry::recovered(record) };
-        let expires_at = entry.expires_at;
-        let slot = self.outbox.insert(entry);
+        let lane = self.lanes.join(&mut record.message);
+        let (entry, course) = recovered(record, lane, self.drains.enter());
+        let expires_at = course.expires_at;
+        let slot = self.outbox.insert(entry, course);
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
         }

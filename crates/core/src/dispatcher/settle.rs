@@ -72,7 +72,7 @@ impl Dispatcher {
     /// The answer was about the organisation, not about the messages: no attempt is spent, places are kept.
     pub(super) fn keep_places(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
         for slot in &load.members {
-            self.outbox.get_mut(*slot).attempts -= 1;
+            self.outbox.course_mut(*slot).attempts -= 1;
         }
         self.keep_return(&load, effects);
         if load.is_bound() {
@@ -92,7 +92,7 @@ impl Dispatcher {
 
     pub(super) fn repeat_or_end(&mut self, now: Timestamp, load: Load, told: &Told, effects: &mut Vec<Effect>) {
         for slot in &load.members {
-            self.outbox.get_mut(*slot).ambiguous = true;
+            self.outbox.course_mut(*slot).ambiguous = true;
         }
         if !load.members.iter().all(|slot| self.may_repeat(*slot, told.response.is_some())) {
             self.end(now, load, Reason::Ambiguous, told, effects);
@@ -114,7 +114,7 @@ impl Dispatcher {
     }
 
     pub(super) fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
-        let attempts = load.members.first().map_or(1, |slot| self.outbox.get(*slot).attempts);
+        let attempts = load.members.first().map_or(1, |slot| self.outbox.course(*slot).attempts);
         let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random));
         // A batch that the server may know stays whole, as far as the limits of its messages' attempts let it.
         let frozen = load.is_frozen();
@@ -140,9 +140,9 @@ impl Dispatcher {
         told: &Told,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let (entry, limits) = (self.outbox.get(slot), self.settings.retry);
-        let age_ends = entry.first_attempt_at.unwrap_or(now).after(limits.max_age);
-        let exhausted = entry.attempts >= limits.max_attempts || next > age_ends;
+        let (course, limits) = (self.outbox.course(slot), self.settings.retry);
+        let age_ends = course.first_attempt_at.unwrap_or(now).after(limits.max_age);
+        let exhausted = course.attempts >= limits.max_attempts || next > age_ends;
         if exhausted {
             self.bury(now, slot, Reason::Exhausted, told.response.clone(), told.problem.clone(), effects);
         }
@@ -152,10 +152,11 @@ impl Dispatcher {
     /// The end of messages that were withdrawn, or have expired, while they were on the wire or bound.
     pub(super) fn must_end(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
         let entry = self.outbox.get(slot);
-        let expired = entry.expires_at.is_some_and(|at| at <= now);
+        let course = self.outbox.course(slot);
+        let expired = course.expires_at.is_some_and(|at| at <= now);
         // A request whose promise was refused meanwhile has nobody to answer to.
-        let orphaned = matches!(entry.cargo, Cargo::Call(_)) && entry.waiter.is_none();
-        let reason = match (entry.withdrawn || orphaned, expired) {
+        let orphaned = matches!(entry.cargo, Cargo::Call(_)) && course.waiter.is_none();
+        let reason = match (course.withdrawn || orphaned, expired) {
             (true, _) => Reason::Aborted,
             (false, true) => Reason::Expired,
             (false, false) => return false,
@@ -177,7 +178,7 @@ impl Dispatcher {
         }
         for slot in &load.members {
             // The refusal was the batch's: it is no attempt of each of its messages.
-            self.outbox.get_mut(*slot).attempts -= 1;
+            self.outbox.course_mut(*slot).attempts -= 1;
         }
         let load = load.split(status == BAD_REQUEST);
         load.all().for_each(|slot| self.keep_return(&Load::of(vec![slot]), effects));

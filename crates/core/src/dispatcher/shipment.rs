@@ -30,9 +30,9 @@ impl Dispatcher {
                 // Checked at the door, so there is a path.
                 path: self.settings.route.path(message).unwrap_or_default(),
                 headers: message
-                    .traceparent
+                    .traceparent()
                     .iter()
-                    .map(|parent| (TRACEPARENT.to_owned(), parent.to_string()))
+                    .map(|parent| (TRACEPARENT.to_owned(), (*parent).to_owned()))
                     .collect(),
                 body: Some(self.body(message, load)),
                 idempotency_key: Some(key_of(load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()))),
@@ -56,7 +56,7 @@ impl Dispatcher {
             return body;
         }
         let bodies = load.members.iter().filter_map(|slot| match &self.outbox.get(*slot).cargo {
-            Cargo::Message(message) => Some(&message.body),
+            Cargo::Message(message) => Some(message.body()),
             Cargo::Call(_) => None,
         });
         if self.settings.route.is_array() {
@@ -65,11 +65,11 @@ impl Dispatcher {
         let merge =
             if load.members.len() > 1 { begin_merge(&self.settings, &self.outbox, load.members[0]) } else { None };
         match merge {
-            None => first.body.clone(),
+            None => Bytes::copy_from_slice(first.body().as_bytes()),
             Some(mut merge) => {
                 // They fitted when they were gathered, so they do now.
                 bodies.skip(1).for_each(|body| {
-                    merge.add(body, usize::MAX);
+                    merge.add(body.as_bytes(), usize::MAX);
                 });
                 merge.into_body().into()
             }
@@ -80,12 +80,12 @@ impl Dispatcher {
 pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: crate::lanes::Slot) -> Option<Merge<'a>> {
     let Cargo::Message(message) = &outbox.get(first).cargo else { return None };
     let field = settings.route.text_field()?;
-    Merge::begin(&message.body, field, settings.batch.text_units, settings.route.text_length_max())
+    Merge::begin(message.body().as_bytes(), field, settings.batch.text_units, settings.route.text_length_max())
 }
 
 fn call_shipment(call: &Call, timeout: Duration) -> Shipment {
     Shipment {
-        method: call.method.clone(),
+        method: call.method.clone().into_string().into(),
         path: call.path.to_string(),
         headers: call.headers.clone(),
         body: call.body.clone(),

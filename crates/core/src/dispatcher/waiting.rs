@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::drains::Epoch;
 use crate::clock::Timestamp;
 use crate::message::{Submission, Ticket};
 
@@ -13,7 +14,7 @@ const BYTES_MAX: usize = 1_073_741_824;
 pub(super) struct Waiting {
     pub(super) submission: Submission,
     pub(super) submitted_at: Timestamp,
-    pub(super) epoch: u64,
+    pub(super) epoch: Epoch,
 }
 
 #[derive(Debug, Default)]

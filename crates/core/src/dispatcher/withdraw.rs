@@ -1,7 +1,6 @@
 //! The way back: what its caller no longer wants, and what time takes.
 
-use super::keeping::Follower;
-use super::outbox::State;
+use super::outbox::{Promise, State};
 use super::timers::Timer;
 use super::{Attempt, Dispatcher, Effect};
 use crate::clock::Timestamp;
@@ -20,10 +19,7 @@ impl Dispatcher {
         } else if let Some(slot) = self.outbox.by_ticket(ticket) {
             self.outbox.forget_waiter(slot);
             match self.first_follower(slot) {
-                Some(heir) => {
-                    self.outbox.set_waiter(slot, heir.ticket);
-                    self.outbox.get_mut(slot).settle = heir.settle;
-                }
+                Some(heir) => self.outbox.set_waiter(slot, heir),
                 None => self.withdraw(now, slot, effects),
             }
         } else if let Some((_, deadline)) = self.drains.give_up(ticket) {
@@ -39,7 +35,7 @@ impl Dispatcher {
     }
 
     /// Takes the promise that has followed the message for longest.
-    fn first_follower(&mut self, slot: Slot) -> Option<Follower> {
+    fn first_follower(&mut self, slot: Slot) -> Option<Promise> {
         let followers = self.followers.get_mut(&slot)?;
         let first = followers.remove(0);
         if followers.is_empty() {
@@ -52,7 +48,7 @@ impl Dispatcher {
         let entry = self.outbox.get_mut(slot);
         let waits = match (&entry.cargo, entry.state) {
             (Cargo::Call(_), State::InFlight) => return self.cut(now, slot, effects),
-            (_, State::Queued | State::Parked { .. }) => true,
+            (_, State::Queued | State::Parked(_)) => true,
             // Once it is kept it is known, and can be taken back.
             (_, State::Storing) => false,
             // Of a batch that the server may know no message may leave: its next answer tells.
@@ -62,7 +58,7 @@ impl Dispatcher {
         if waits {
             self.bury(now, slot, Reason::Aborted, None, None, effects);
         } else {
-            self.outbox.get_mut(slot).withdrawn = true;
+            self.outbox.course_mut(slot).withdrawn = true;
         }
     }
 
@@ -78,7 +74,7 @@ impl Dispatcher {
             self.gate.probe_lost();
         }
         effects.push(Effect::Cut(id));
-        self.outbox.get_mut(slot).ambiguous = true;
+        self.outbox.course_mut(slot).ambiguous = true;
         self.bury(now, slot, Reason::Aborted, None, None, effects);
     }
 
@@ -88,7 +84,7 @@ impl Dispatcher {
             return self.load_one(slot, effects);
         }
         let waits = match self.outbox.get(slot).state {
-            State::Queued | State::Parked { .. } => true,
+            State::Queued | State::Parked(_) => true,
             State::Bound => self.unbind(slot),
             State::InFlight | State::Storing => false,
         };

@@ -1,5 +1,6 @@
 //! The engine of an organisation: a task on the engine thread that feeds the dispatcher and performs its effects.
 
+mod couriers;
 mod keeper;
 mod opening;
 mod perform;
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::AbortHandle;
 
+use self::couriers::{Courier, Couriers};
 use self::keeper::Keeper;
 use self::registry::{Published, lock};
 use self::sink::{Completion, GivenToken, Happening, Interest, RequestEnd, Sink};
@@ -73,7 +74,7 @@ struct Guest {
 
 /// A request that was sent.
 struct OnTheWire {
-    task: AbortHandle,
+    courier: Courier,
     /// What to tell of it at its end, if somebody listens.
     end: Option<Box<RequestEnd>>,
 }
@@ -95,6 +96,7 @@ pub(crate) struct Engine {
     clock: Clock,
     dispatcher: Dispatcher,
     client: Arc<Client>,
+    couriers: Couriers,
     inbox: UnboundedReceiver<Command>,
     reports: UnboundedReceiver<Report>,
     reporter: UnboundedSender<Report>,
@@ -132,8 +134,10 @@ impl Engine {
             dispatcher.inherit(clock.now(), legacy);
         }
         lock(&published).snapshot = Some(dispatcher.snapshot(clock.now()));
+        let client = Arc::new(Client::new(Arc::clone(&settings))?);
         Ok(Self {
-            client: Arc::new(Client::new(Arc::clone(&settings))?),
+            couriers: Couriers::new(Arc::clone(&client), reporter.clone()),
+            client,
             clock,
             dispatcher,
             settings,
@@ -284,7 +288,10 @@ impl Engine {
     fn report(&mut self, report: Report) {
         match report {
             Report::Answer(attempt, answer) => {
-                let end = self.in_flight.remove(&attempt).and_then(|wire| wire.end);
+                let end = self.in_flight.remove(&attempt).and_then(|wire| {
+                    self.couriers.take_back(wire.courier);
+                    wire.end
+                });
                 self.send_outgoing();
                 if let Some(end) = end {
                     self.request_ended(end, &answer);
@@ -351,7 +358,7 @@ impl Engine {
 impl Drop for Engine {
     /// Whatever is on the wire when the engine ends is cut with it.
     fn drop(&mut self) {
-        self.in_flight.values().for_each(|wire| wire.task.abort());
+        self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
     }
 }
 

@@ -110,7 +110,7 @@ impl Engine {
     /// Lets the store finish before anybody hears that the engine has ended: who does may open the file again.
     pub(super) async fn end(mut self) {
         if let Some(keeper) = self.keeper.take() {
-            self.in_flight.drain().for_each(|(_, wire)| wire.task.abort());
+            self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
             keeper.close(CLOSE_PATIENCE).await;
         }
         for guest in std::mem::take(&mut self.farewells) {

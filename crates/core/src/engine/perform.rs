@@ -98,7 +98,7 @@ impl Engine {
 
     fn cut(&mut self, attempt: AttemptId) {
         if let Some(wire) = self.in_flight.remove(&attempt) {
-            wire.task.abort();
+            wire.courier.cut();
             self.send_outgoing();
             return;
         }
@@ -113,12 +113,8 @@ impl Engine {
         let Some(token) = self.token.clone() else { return };
         let listening = self.guests.values().any(|guest| guest.interest.has("request"));
         let end = listening.then(|| Box::new(RequestEnd::of(&shipment, self.clock.now())));
-        let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
-        let task = tokio::spawn(async move {
-            let answer = client.send(shipment, token).await;
-            let _ = reporter.send(Report::Answer(attempt, answer));
-        });
-        self.in_flight.insert(attempt, OnTheWire { task: task.abort_handle(), end });
+        let courier = self.couriers.send(attempt, shipment, token);
+        self.in_flight.insert(attempt, OnTheWire { courier, end });
     }
 
     pub(super) fn request_ended(&mut self, mut end: Box<RequestEnd>, answer: &Answer) {

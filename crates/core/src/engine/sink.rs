@@ -162,7 +162,7 @@ impl RequestEnd {
     /// What is known at the start.
     pub(super) fn of(shipment: &Shipment, started_at: Timestamp) -> Self {
         Self {
-            method: shipment.method.clone(),
+            method: (*shipment.method).into(),
             path: shipment.path.clone(),
             messages: shipment.messages,
             message_id: shipment.idempotency_key.clone(),

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::outcome::Response;
 use crate::retry::Answer;
 
-const CORRELATION_ID: &str = "inin-correlation-id";
+const CORRELATION_ID: HeaderName = HeaderName::from_static("inin-correlation-id");
 const CORRELATION_ID_CHARS_MAX: usize = 128;
 
 /// What is wanted of an answer.
@@ -49,9 +49,9 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
         () = limit => End::Cut,
     };
     let is_whole = matches!(end, End::Whole);
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let evidence = Evidence::read(text, &bytes, Clock::epoch_ms_now());
-    let correlation_id = text(CORRELATION_ID).map(|id| id.chars().take(CORRELATION_ID_CHARS_MAX).collect());
+    let evidence = evidence(&head.headers, &bytes);
+    let correlation_id = head.headers.get(&CORRELATION_ID).and_then(|value| value.to_str().ok());
+    let correlation_id = correlation_id.map(|id| id.chars().take(CORRELATION_ID_CHARS_MAX).collect());
     let headers = if wanted.keep_headers { lower_case(&head.headers) } else { Vec::new() };
     let status = head.status.as_u16();
     let response = Response { status, body: bytes.freeze(), truncated: !is_whole, headers, correlation_id };
@@ -60,6 +60,16 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
         End::Whole | End::Cut => Answer::Answered { response, evidence },
     };
     (answer, is_whole)
+}
+
+fn evidence(headers: &HeaderMap, body: &[u8]) -> Evidence {
+    if !headers.keys().any(|name| Evidence::is_told_by(name.as_str())) {
+        return Evidence::in_text(body);
+    }
+    // They are few, and asked for by many names.
+    let texts: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().ok())).collect();
+    let text = |name: &str| texts.iter().find(|(own, _)| *own == name).and_then(|(_, value)| *value);
+    Evidence::read(text, body, Clock::epoch_ms_now())
 }
 
 /// What has come is in `bytes`, also when the rest comes too late. Copied, since a chunk holds its connection's whole buffer.

@@ -16,12 +16,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, SendRequest};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::body::Pieces;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::registry::lock;
 
@@ -31,7 +30,7 @@ pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// A connection, ready for a request or about to be.
-pub(super) type Connection = SendRequest<Full<Bytes>>;
+pub(super) type Connection = SendRequest<Pieces>;
 
 struct Idle {
     connection: Connection,
@@ -135,7 +134,8 @@ where
     fn call(&mut self, target: Target) -> Self::Future {
         let (connect, connections) = (self.connector.call(target), self.connections.clone());
         Box::pin(async move {
-            let (connection, exchange) = handshake(connect.await?).await?;
+            // Into one buffer, and with one `send`: `Pieces` has the reason.
+            let (connection, exchange) = Builder::new().writev(false).handshake(connect.await?).await?;
             tokio::spawn(exchange);
             connections.put(connection, true);
             Err(Failure::from(Taken))

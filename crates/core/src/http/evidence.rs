@@ -93,6 +93,18 @@ impl Evidence {
         }
     }
 
+    /// Whether a header of this lower-case name tells something. Many answers have none, and then looking for each by its
+    /// name would cost more than all else that is done to read them.
+    pub fn is_told_by(name: &str) -> bool {
+        let families = ["inin-ratelimit", "x-ratelimit", "ratelimit"];
+        name == "retry-after" || families.iter().any(|family| name.starts_with(family))
+    }
+
+    /// What the start of a body tells, where no header does.
+    pub fn in_text(body: &[u8]) -> Self {
+        Self { text: seconds_in_text(body), ..Self::default() }
+    }
+
     /// The quotas that the headers tell of.
     pub fn told(&self) -> impl Iterator<Item = &Told> {
         self.quotas.iter().filter(|told| **told != Told::default())
@@ -227,7 +239,11 @@ fn structured_reset(value: &str) -> Option<f64> {
 
 /// "Retry the request in [42] seconds".
 fn seconds_in_text(body: &[u8]) -> Option<Duration> {
-    let text = String::from_utf8_lossy(&body[..body.len().min(TEXT_BYTES_MAX)]);
+    let body = &body[..body.len().min(TEXT_BYTES_MAX)];
+    if !body.contains(&b'[') {
+        return None;
+    }
+    let text = String::from_utf8_lossy(body);
     let (_, rest) = text.split_once("Retry the request in [")?;
     let (digits, _) = rest.split_once(']')?;
     wait(digits.trim().parse().ok()?)
@@ -253,6 +269,18 @@ mod tests {
 
     const NOW_MS: u64 = 1_767_225_600_000; // Thu, 01 Jan 2026 00:00:00 GMT
     const DAY: u64 = 86_400;
+
+    #[test]
+    fn without_a_header_that_tells_something_none_is_asked_for() {
+        let named = |name: &str| {
+            // A date alone tells nothing; an empty name stands for a header that a family hasn't.
+            assert!(matches!(name, "" | "date") || Evidence::is_told_by(name), "{name}");
+            None
+        };
+        let text = b"Retry the request in [42] seconds";
+        assert_eq!(Evidence::read(named, text, NOW_MS), Evidence::in_text(text));
+        assert!(!Evidence::is_told_by("date") && !Evidence::is_told_by("content-type"));
+    }
 
     fn read(headers: &[(&str, &str)], body: &str) -> Option<(u64, WaitSource)> {
         let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);

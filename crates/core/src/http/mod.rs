@@ -1,24 +1,26 @@
 //! The wire: one reqwest client an engine, and how its answers read.
 
 mod answer;
+mod body;
 mod connections;
 mod evidence;
 mod limits;
 mod oauth;
 mod request;
 
+use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Incoming;
 use reqwest::Certificate;
 use reqwest::header::HeaderValue;
 
 use self::answer::{Wanted, read};
+use self::body::Pieces;
 use self::connections::{Connection, Connections, is_taken};
 pub use self::evidence::{Evidence, QUOTAS_MAX, Told, Wait, WaitSource};
 pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
@@ -35,7 +37,7 @@ pub const MESSAGE_RESPONSE_BYTES_MAX: usize = 65_536;
 #[derive(Clone, Debug)]
 pub struct Shipment {
     /// Upper-case method.
-    pub method: Box<str>,
+    pub method: Cow<'static, str>,
     /// Path and query.
     pub path: String,
     /// Extra headers.
@@ -89,9 +91,9 @@ impl Client {
     }
 
     /// Sends a request and reads its answer within their limits.
-    pub async fn send(&self, shipment: Shipment, token: Arc<HeaderValue>) -> Answer {
+    pub async fn send(&self, shipment: Shipment, token: &HeaderValue) -> Answer {
         let (timeout, wanted) = (shipment.timeout, Wanted::of(&shipment));
-        let request = match self.origin.request(shipment, &token) {
+        let request = match self.origin.request(shipment, token) {
             Ok(request) => request,
             Err(error) => return Answer::Unsent { problem: format!("builder error: {error}") },
         };
@@ -117,10 +119,7 @@ impl Client {
 
     /// On an idle connection, or on a new one. A server may close an idle connection at the moment in which a request is given
     /// to it: what hyper hands back was never sent, and goes on another.
-    async fn exchange(
-        &self,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
+    async fn exchange(&self, mut request: Request<Pieces>) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
         loop {
             let (mut connection, is_new) = self.connection().await?;
             let mut failed = match connection.try_send_request(request).await {
@@ -154,7 +153,7 @@ impl Client {
     /// A proxy for plain HTTP wants whole URLs, and perhaps a password; reqwest knows which. None when time is up.
     async fn send_by_proxy(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Pieces>,
         wanted: Wanted,
         mut limit: Pin<&mut tokio::time::Sleep>,
     ) -> Option<Answer> {

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::http::uri::{PathAndQuery, Uri};
 use hyper::{Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,6 +12,7 @@ use reqwest::header::{
 };
 
 use super::Shipment;
+use super::body::Pieces;
 
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spillway/", env!("CARGO_PKG_VERSION")));
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
@@ -53,7 +53,7 @@ impl Origin {
         &self,
         shipment: Shipment,
         token: &HeaderValue,
-    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    ) -> Result<Request<Pieces>, hyper::http::Error> {
         let uri = self.uri(&shipment.path)?;
         let mut headers = HeaderMap::with_capacity(HEADERS_EXPECTED);
         headers.append(AUTHORIZATION, token.clone());
@@ -70,7 +70,7 @@ impl Origin {
         headers.entry(ACCEPT).or_insert(ANYTHING);
         headers.entry(USER_AGENT_NAME).or_insert(USER_AGENT);
         headers.entry(HOST).or_insert_with(|| self.host.clone());
-        let mut request = Request::new(Full::new(shipment.body.unwrap_or_default()));
+        let mut request = Request::new(Pieces::from(shipment.body.unwrap_or_default()));
         *request.method_mut() = Method::from_bytes(shipment.method.as_bytes()).unwrap_or(Method::POST);
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
@@ -78,7 +78,7 @@ impl Origin {
     }
 
     /// The same request as reqwest takes it, with a whole URL.
-    pub(super) fn absolute(&self, request: Request<Full<Bytes>>) -> reqwest::Request {
+    pub(super) fn absolute(&self, request: Request<Pieces>) -> reqwest::Request {
         let (parts, body) = request.into_parts();
         let mut url = self.url.clone();
         url.set_path(parts.uri.path());

@@ -8,13 +8,14 @@ mod queue;
 mod ready;
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
 use self::queue::{Links, Queue};
 use self::ready::Ready;
-use crate::message::Priority;
+use crate::message::{Message, Priority};
 
 /// A message's place in the outbox.
 pub type Slot = u32;
@@ -32,10 +33,16 @@ pub struct Item {
     pub priority: Priority,
 }
 
+/// Who knows the numbers of the messages that wait: a queue of a million has no room for them.
+pub trait Numbers {
+    /// A message's number by acceptance.
+    fn seq(&self, slot: Slot) -> u64;
+}
+
 #[derive(Debug)]
 struct Lane {
     /// None for a `request()`, which is a lane of its own.
-    conversation: Option<Box<str>>,
+    conversation: Option<Arc<str>>,
     queue: Queue,
     outstanding: u32,
     /// How many messages of it are counted as waiting, and as on offer.
@@ -81,17 +88,26 @@ impl Lanes {
     }
 
     /// The lane of a conversation, made when there is none.
-    pub fn of_conversation(&mut self, conversation: &str) -> LaneId {
-        let hash = self.hasher.hash_one(conversation);
-        let named = |id: &LaneId| self.lanes[*id as usize].conversation.as_deref() == Some(conversation);
+    pub fn of_conversation(&mut self, conversation: &Arc<str>) -> LaneId {
+        let hash = self.hasher.hash_one(&**conversation);
+        let named = |id: &LaneId| self.lanes[*id as usize].conversation.as_ref() == Some(conversation);
         if let Some(id) = self.by_conversation.find(hash, named) {
             return *id;
         }
-        let id = self.insert(Some(conversation.into()));
+        let id = self.insert(Some(Arc::clone(conversation)));
         let (lanes, hasher) = (&self.lanes, &self.hasher);
         let rehash = |id: &LaneId| hasher.hash_one(lanes[*id as usize].conversation.as_deref().unwrap_or_default());
         self.by_conversation.insert_unique(hash, id, rehash);
         id
+    }
+
+    /// The lane of a message, which shares the name of its conversation from then on.
+    pub fn join(&mut self, message: &mut Message) -> LaneId {
+        let lane = self.of_conversation(message.conversation_shared());
+        if let Some(conversation) = &self.lanes[lane as usize].conversation {
+            message.share_conversation(conversation);
+        }
+        lane
     }
 
     /// A lane for a single request.
@@ -99,7 +115,7 @@ impl Lanes {
         self.insert(None)
     }
 
-    fn insert(&mut self, conversation: Option<Box<str>>) -> LaneId {
+    fn insert(&mut self, conversation: Option<Arc<str>>) -> LaneId {
         let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, queued: 0, offered: 0 };
         LaneId::try_from(self.lanes.insert(lane)).unwrap_or(LaneId::MAX)
     }
@@ -117,9 +133,9 @@ impl Lanes {
     }
 
     /// Hands out what [`Self::peek`] showed.
-    pub fn take(&mut self) -> Option<(LaneId, Slot)> {
+    pub fn take(&mut self, numbers: &impl Numbers) -> Option<(LaneId, Slot)> {
         let lane = self.ready.pop()?;
-        let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links)?;
+        let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links, numbers)?;
         self.lanes[lane as usize].outstanding += 1;
         self.refresh(lane, false);
         Some((lane, slot))
@@ -131,8 +147,8 @@ impl Lanes {
     }
 
     /// Hands out one more message of a lane, to travel with those of it that are outstanding.
-    pub fn take_from(&mut self, lane: LaneId) -> Option<Slot> {
-        let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links)?;
+    pub fn take_from(&mut self, lane: LaneId, numbers: &impl Numbers) -> Option<Slot> {
+        let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links, numbers)?;
         self.lanes[lane as usize].outstanding += 1;
         self.refresh(lane, false);
         Some(slot)
@@ -170,10 +186,10 @@ impl Lanes {
     }
 
     /// An outstanding message goes back to the head of its lane, and the lane to the head of its like.
-    pub fn put_back(&mut self, lane: LaneId, item: Item) {
+    pub fn put_back(&mut self, lane: LaneId, item: Item, numbers: &impl Numbers) {
         let state = &mut self.lanes[lane as usize];
         state.outstanding -= 1;
-        state.queue.push_in_order(&mut self.links, item);
+        state.queue.push_in_order(&mut self.links, item, numbers);
         self.refresh(lane, true);
     }
 
@@ -196,8 +212,8 @@ impl Lanes {
     }
 
     /// Takes a waiting message out.
-    pub fn remove(&mut self, lane: LaneId, slot: Slot) {
-        self.lanes[lane as usize].queue.remove(&mut self.links, slot);
+    pub fn remove(&mut self, lane: LaneId, slot: Slot, numbers: &impl Numbers) {
+        self.lanes[lane as usize].queue.remove(&mut self.links, slot, numbers);
         self.refresh(lane, false);
     }
 
@@ -243,8 +259,8 @@ impl Lanes {
     }
 
     /// The conversation of a lane; none for a request's.
-    pub fn conversation(&self, lane: LaneId) -> Option<&str> {
-        self.lanes[lane as usize].conversation.as_deref()
+    pub fn conversation(&self, lane: LaneId) -> Option<&Arc<str>> {
+        self.lanes[lane as usize].conversation.as_ref()
     }
 
     /// Messages before `slot` in its lane, the outstanding ones included.

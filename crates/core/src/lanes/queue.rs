@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Item, Slot};
+use super::{Item, Numbers, Slot};
 use crate::message::Priority;
 
 const NIL: Slot = Slot::MAX;
@@ -11,7 +11,6 @@ const NIL: Slot = Slot::MAX;
 struct Link {
     before: Slot,
     after: Slot,
-    seq: u64,
 }
 
 /// The links of all queues, by slot.
@@ -22,7 +21,7 @@ impl Links {
     fn set(&mut self, slot: Slot, link: Link) {
         let index = slot as usize;
         if index >= self.0.len() {
-            self.0.resize(index + 1, Link { before: NIL, after: NIL, seq: 0 });
+            self.0.resize(index + 1, Link { before: NIL, after: NIL });
         }
         self.0[index] = link;
     }
@@ -33,49 +32,63 @@ pub(super) struct Queue {
     head: Slot,
     tail: Slot,
     len: u32,
-    /// The highest priorities that wait, as `(seq, priority)`: falling priorities, rising seq. The front's is the lane's;
-    /// each holds until the message with its seq has left.
-    urgent: VecDeque<(u64, Priority)>,
+    /// The highest priorities that wait: falling priorities, rising seq. The front's is the lane's; each holds until the
+    /// message with its seq has left. The last one is apart, since nearly always it is the only one.
+    urgent: VecDeque<Urgency>,
+    least: Urgency,
+}
+
+/// A priority, and the number of the last message that has it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Urgency {
+    seq: u64,
+    priority: Priority,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { head: NIL, tail: NIL, len: 0, urgent: VecDeque::new() }
+        Self { head: NIL, tail: NIL, len: 0, urgent: VecDeque::new(), least: Urgency::default() }
     }
 }
 
 impl Queue {
     pub(super) fn push_back(&mut self, links: &mut Links, item: Item) {
-        self.link(links, item, self.tail, NIL);
-        while self.urgent.back().is_some_and(|(_, priority)| *priority <= item.priority) {
+        if self.len > 0 && self.least.priority > item.priority {
+            self.urgent.push_back(self.least);
+        }
+        while self.urgent.back().is_some_and(|urgency| urgency.priority <= item.priority) {
             self.urgent.pop_back();
         }
-        self.urgent.push_back((item.seq, item.priority));
+        self.least = Urgency { seq: item.seq, priority: item.priority };
+        self.link(links, item, self.tail, NIL);
     }
 
     /// Puts a message that was handed out back to its place by seq: the head, unless others are handed out at the same time.
-    pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item) {
+    pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item, numbers: &impl Numbers) {
         let (mut before, mut after) = (NIL, self.head);
-        while after != NIL && links.0[after as usize].seq < item.seq {
+        while after != NIL && numbers.seq(after) < item.seq {
             (before, after) = (after, links.0[after as usize].after);
         }
-        self.link(links, item, before, after);
         // Exact for the head; behind it the priority may hold a little longer than it has to, which does no harm.
-        if self.urgent.front().is_none_or(|(_, priority)| *priority < item.priority) {
-            self.urgent.push_front((item.seq, item.priority));
+        let urgency = Urgency { seq: item.seq, priority: item.priority };
+        match self.priority() {
+            None => self.least = urgency,
+            Some(priority) if priority < item.priority => self.urgent.push_front(urgency),
+            Some(_) => {}
         }
+        self.link(links, item, before, after);
     }
 
-    pub(super) fn pop_front(&mut self, links: &mut Links) -> Option<Slot> {
+    pub(super) fn pop_front(&mut self, links: &mut Links, numbers: &impl Numbers) -> Option<Slot> {
         let slot = self.head();
         if let Some(slot) = slot {
-            self.remove(links, slot);
+            self.remove(links, slot, numbers);
         }
         slot
     }
 
-    pub(super) fn remove(&mut self, links: &mut Links, slot: Slot) {
-        let Link { before, after, .. } = links.0[slot as usize];
+    pub(super) fn remove(&mut self, links: &mut Links, slot: Slot, numbers: &impl Numbers) {
+        let Link { before, after } = links.0[slot as usize];
         match before {
             NIL => self.head = after,
             before => links.0[before as usize].after = after,
@@ -85,11 +98,11 @@ impl Queue {
             after => links.0[after as usize].before = before,
         }
         self.len -= 1;
-        self.drop_stale(links);
+        self.drop_stale(numbers);
     }
 
     fn link(&mut self, links: &mut Links, item: Item, before: Slot, after: Slot) {
-        links.set(item.slot, Link { before, after, seq: item.seq });
+        links.set(item.slot, Link { before, after });
         match before {
             NIL => self.head = item.slot,
             before => links.0[before as usize].after = item.slot,
@@ -102,13 +115,12 @@ impl Queue {
     }
 
     /// Drops the priorities of messages that have left from the front or the back.
-    fn drop_stale(&mut self, links: &Links) {
+    fn drop_stale(&mut self, numbers: &impl Numbers) {
         if self.len == 0 {
             self.urgent.clear();
             return;
         }
-        let head_seq = links.0[self.head as usize].seq;
-        while self.urgent.len() > 1 && self.urgent.front().is_some_and(|(seq, _)| *seq < head_seq) {
+        while self.urgent.front().is_some_and(|urgency| urgency.seq < numbers.seq(self.head)) {
             self.urgent.pop_front();
         }
     }
@@ -123,7 +135,7 @@ impl Queue {
 
     /// The highest priority that waits here; none when nothing does.
     pub(super) fn priority(&self) -> Option<Priority> {
-        if self.len == 0 { None } else { self.urgent.front().map(|(_, priority)| *priority) }
+        (self.len > 0).then(|| self.urgent.front().unwrap_or(&self.least).priority)
     }
 
     pub(super) fn iter<'a>(&self, links: &'a Links) -> impl Iterator<Item = Slot> + use<'a> {

@@ -1,12 +1,21 @@
 use super::*;
 
+/// Messages have the numbers of their places.
+struct BySlot;
+
+impl Numbers for BySlot {
+    fn seq(&self, slot: Slot) -> u64 {
+        slot.into()
+    }
+}
+
 fn item(slot: Slot, priority: Priority) -> Item {
     Item { slot, seq: u64::from(slot), priority }
 }
 
 fn drain(lanes: &mut Lanes) -> Vec<Slot> {
     let mut order = Vec::new();
-    while let Some((lane, slot)) = lanes.take() {
+    while let Some((lane, slot)) = lanes.take(&BySlot) {
         order.push(slot);
         lanes.settle(lane);
     }
@@ -17,11 +26,11 @@ fn drain(lanes: &mut Lanes) -> Vec<Slot> {
 fn lanes_take_turns_however_long_one_is() {
     let mut lanes = Lanes::new(true);
     for slot in 0..6 {
-        let lane = lanes.of_conversation("long");
+        let lane = lanes.of_conversation(&"long".into());
         lanes.push(lane, item(slot, 0));
     }
     for slot in 6..8 {
-        let lane = lanes.of_conversation("short");
+        let lane = lanes.of_conversation(&"short".into());
         lanes.push(lane, item(slot, 0));
     }
     assert_eq!(drain(&mut lanes), [0, 6, 1, 7, 2, 3, 4, 5]);
@@ -32,9 +41,9 @@ fn lanes_take_turns_however_long_one_is() {
 fn an_ordered_lane_hands_out_one_at_a_time_and_a_free_one_all() {
     for (ordered, count) in [(true, 1), (false, 3)] {
         let mut lanes = Lanes::new(ordered);
-        let lane = lanes.of_conversation("c");
+        let lane = lanes.of_conversation(&"c".into());
         (0..3).for_each(|slot| lanes.push(lane, item(slot, 0)));
-        let handed_out = std::iter::from_fn(|| lanes.take()).count();
+        let handed_out = std::iter::from_fn(|| lanes.take(&BySlot)).count();
         assert_eq!(handed_out, count);
     }
 }
@@ -42,19 +51,19 @@ fn an_ordered_lane_hands_out_one_at_a_time_and_a_free_one_all() {
 #[test]
 fn a_put_back_message_keeps_its_place_and_its_lane_goes_first() {
     let mut lanes = Lanes::new(true);
-    let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+    let (a, b) = (lanes.of_conversation(&"a".into()), lanes.of_conversation(&"b".into()));
     lanes.push(a, item(0, 0));
     lanes.push(b, item(1, 0));
     lanes.push(a, item(2, 0));
-    assert_eq!(lanes.take(), Some((a, 0)));
-    lanes.put_back(a, item(0, 0));
+    assert_eq!(lanes.take(&BySlot), Some((a, 0)));
+    lanes.put_back(a, item(0, 0), &BySlot);
     assert_eq!(drain(&mut lanes), [0, 1, 2]);
 }
 
 #[test]
 fn an_urgent_message_pulls_its_lane_forward_but_not_past_its_own_elders() {
     let mut lanes = Lanes::new(true);
-    let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+    let (a, b) = (lanes.of_conversation(&"a".into()), lanes.of_conversation(&"b".into()));
     lanes.push(b, item(0, 0));
     lanes.push(a, item(1, 0));
     lanes.push(a, item(2, 5));
@@ -65,15 +74,15 @@ fn an_urgent_message_pulls_its_lane_forward_but_not_past_its_own_elders() {
 #[test]
 fn low_priority_is_not_starved() {
     let mut lanes = Lanes::new(true);
-    let low = lanes.of_conversation("low");
+    let low = lanes.of_conversation(&"low".into());
     lanes.push(low, item(0, -5));
     let mut slot = 1;
     let mut waited = 0;
     loop {
-        let lane = lanes.of_conversation(&format!("high {slot}"));
+        let lane = lanes.of_conversation(&format!("high {slot}").into());
         lanes.push(lane, item(slot, 5));
         slot += 1;
-        let (lane, taken) = lanes.take().unwrap_or_default();
+        let (lane, taken) = lanes.take(&BySlot).unwrap_or_default();
         lanes.settle(lane);
         if taken == 0 {
             break;
@@ -86,10 +95,10 @@ fn low_priority_is_not_starved() {
 #[test]
 fn removing_messages_leaves_the_rest_in_order() {
     let mut lanes = Lanes::new(true);
-    let lane = lanes.of_conversation("c");
+    let lane = lanes.of_conversation(&"c".into());
     (0..5).for_each(|slot| lanes.push(lane, item(slot, 0)));
     for slot in [0, 2, 4] {
-        lanes.remove(lane, slot);
+        lanes.remove(lane, slot, &BySlot);
     }
     assert_eq!(drain(&mut lanes), [1, 3]);
 }
@@ -98,7 +107,7 @@ fn removing_messages_leaves_the_rest_in_order() {
 fn what_is_on_offer_is_counted() {
     for (ordered, after_take) in [(true, (1, 1)), (false, (2, 3))] {
         let mut lanes = Lanes::new(ordered);
-        let (a, b) = (lanes.of_conversation("a"), lanes.of_conversation("b"));
+        let (a, b) = (lanes.of_conversation(&"a".into()), lanes.of_conversation(&"b".into()));
         (0..3).for_each(|slot| lanes.push(a, item(slot, 0)));
         lanes.push(b, item(3, 0));
         let request = lanes.of_request();
@@ -106,11 +115,11 @@ fn what_is_on_offer_is_counted() {
         assert_eq!((lanes.offering(), lanes.offered(), lanes.offered_by(a)), (2, 4, 3));
         assert_eq!(lanes.on_offer(true).collect::<Vec<_>>(), [0, 3]);
         assert_eq!(lanes.on_offer(false).collect::<Vec<_>>(), [0, 1, 2, 3]);
-        assert_eq!(lanes.take(), Some((a, 0)));
+        assert_eq!(lanes.take(&BySlot), Some((a, 0)));
         assert_eq!((lanes.offering(), lanes.offered(), lanes.queued()), (after_take.0, after_take.1, 3));
-        lanes.put_back(a, item(0, 0));
+        lanes.put_back(a, item(0, 0), &BySlot);
         assert_eq!((lanes.offering(), lanes.offered()), (2, 4));
-        (0..3).for_each(|slot| lanes.remove(a, slot));
+        (0..3).for_each(|slot| lanes.remove(a, slot, &BySlot));
         assert_eq!((lanes.offering(), lanes.offered()), (1, 1));
     }
 }

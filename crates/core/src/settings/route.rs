@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Error;
-use crate::message::Message;
+use crate::message::{Message, Params};
 
 /// Everything but RFC 3986's unreserved characters is encoded, so that a value can't leave its path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -105,12 +105,13 @@ impl Route {
     /// A placeholder without a value, or with one that would change the path's structure (empty, `.`, `..`); a param that
     /// the route has no placeholder for.
     pub fn path(&self, message: &Message) -> Result<String, Error> {
+        let params = message.params();
         let mut path = String::with_capacity(96);
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => path.push_str(text),
                 Piece::Placeholder(name) => {
-                    path.extend(utf8_percent_encode(value(message, name)?, SEGMENT));
+                    push_segment(&mut path, value(message, &params, name)?);
                 }
             }
         }
@@ -122,13 +123,13 @@ impl Route {
     /// # Errors
     /// As [`Self::path`].
     pub fn check(&self, message: &Message) -> Result<(), Error> {
+        let params = message.params();
         for piece in &self.pieces {
             if let Piece::Placeholder(name) = piece {
-                value(message, name)?;
+                value(message, &params, name)?;
             }
         }
-        let foreign = message.params.iter().flat_map(|params| params.keys()).find(|key| !self.names(key));
-        match foreign {
+        match params.keys().find(|key| !self.names(key)) {
             None => Ok(()),
             Some(key) => Err(Error::message(format!("params.{key}"), "is not a placeholder of the route's path")),
         }
@@ -139,12 +140,22 @@ impl Route {
     }
 }
 
-fn value<'a>(message: &'a Message, name: &str) -> Result<&'a str, Error> {
-    let given = message.params.as_ref().and_then(|params| params.get(name)).map(String::as_str);
+/// Appends a value, percent-encoded. Ids are nearly always plain.
+fn push_segment(path: &mut String, value: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if value.bytes().all(plain) {
+        path.push_str(value);
+    } else {
+        path.extend(utf8_percent_encode(value, SEGMENT));
+    }
+}
+
+fn value<'a>(message: &'a Message, params: &'a Params, name: &str) -> Result<&'a str, Error> {
+    let given = params.get(name).map(String::as_str);
     let of_conversation = given.is_none() && name == PLACEHOLDER_CONVERSATION;
     // Made up for an error alone: this is asked twice for every message.
     let field = || if of_conversation { name.to_owned() } else { format!("params.{name}") };
-    match if of_conversation { Some(&*message.conversation) } else { given } {
+    match if of_conversation { Some(message.conversation()) } else { given } {
         None => Err(Error::message(field(), "is missing: the route's path needs it")),
         Some("" | "." | "..") => {
             Err(Error::message(field(), "must not be empty, \".\" or \"..\": it is a path segment"))
@@ -192,17 +203,12 @@ fn pieces(path: &str) -> Result<Vec<Piece>, &'static str> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::message::Parts;
 
     fn message(conversation: &str, params: &[(&str, &str)]) -> Message {
-        let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Message {
-            id: "m".into(),
-            id_given: true,
-            conversation: conversation.into(),
-            params: Some(Box::new(params)),
-            body: bytes::Bytes::new(),
-            traceparent: None,
-        }
+        let params: Params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let params = serde_json::to_string(&params).unwrap();
+        Message::new(Parts { id: "m", conversation, params: &params, ..Parts::default() }).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::Event;
-use spillway_core::message::{Call, Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Call, Cargo, Message, Parts, Settle, Submission, Ticket};
 
 use super::world::World;
 
@@ -32,14 +32,8 @@ impl World {
         expires_at: Option<Timestamp>,
     ) -> Ticket {
         let ticket = self.ticket();
-        let message = Message {
-            id: id.into(),
-            id_given: true,
-            conversation: conversation.into(),
-            params: None,
-            body: body.into(),
-            traceparent: None,
-        };
+        let message = Message::new(Parts { id, id_given: true, conversation, body: &body, ..Parts::default() })
+            .expect("a message");
         let cargo = Cargo::Message(message);
         let submission =
             Submission { ticket, settle: Settle::OnOutcome, cargo, priority: 0, expires_at, not_before: None };

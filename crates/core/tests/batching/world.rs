@@ -133,16 +133,16 @@ impl World {
         let Event::Submit(submission) = event else { return };
         let Cargo::Message(message) = &submission.cargo else { return };
         let known = Known {
-            conversation: message.conversation.to_string(),
+            conversation: message.conversation().to_owned(),
             submitted_at: self.now,
             left_at: None,
-            aborted: self.aborted.contains(&*message.id),
+            aborted: self.aborted.contains(message.id()),
             expires: submission.expires_at.is_some(),
             unknown: 0,
             end: None,
         };
-        self.books.order.push(message.id.to_string());
-        self.books.known.insert(message.id.to_string(), known);
+        self.books.order.push(message.id().to_owned());
+        self.books.known.insert(message.id().to_owned(), known);
     }
 
     fn perform(&mut self) {
@@ -159,9 +159,9 @@ impl World {
             }
             Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment),
             Effect::Delivered { receipt, .. } => {
-                let accepted = self.server.accepted.get(&*receipt.id).copied().unwrap_or(0);
-                assert!(accepted > 0, "{} has a receipt, and the server did not accept it", receipt.id);
-                self.books.ended(&receipt.id, Ok(receipt.batch_size));
+                let accepted = self.server.accepted.get(receipt.message.id()).copied().unwrap_or(0);
+                assert!(accepted > 0, "{} has a receipt, and the server did not accept it", receipt.message.id());
+                self.books.ended(receipt.message.id(), Ok(receipt.batch_size));
             }
             Effect::Buried { failure, .. } => {
                 let id = failure.id.unwrap();

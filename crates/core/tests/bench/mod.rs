@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::http::Evidence;
-use spillway_core::message::{Call, Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Call, Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -89,14 +88,9 @@ impl Bench {
 
     pub fn submit(&mut self, id: &str, conversation: &str, change: impl FnOnce(&mut Submission)) -> (u64, Vec<Effect>) {
         self.tickets += 1;
-        let message = Message {
-            id: id.into(),
-            id_given: true,
-            conversation: conversation.into(),
-            params: None,
-            body: Bytes::from_static(br#"{"text":"hello"}"#),
-            traceparent: None,
-        };
+        let message =
+            Message::new(Parts { id, id_given: true, conversation, body: r#"{"text":"hello"}"#, ..Parts::default() })
+                .expect("a message");
         let mut submission = Submission {
             ticket: of(self.tickets),
             settle: Settle::OnOutcome,

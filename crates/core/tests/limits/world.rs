@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::http::{Evidence, Shipment};
-use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -110,14 +109,13 @@ impl World {
         let now = Timestamp::from_micros(self.now_us);
         for _ in 0..QUEUED {
             self.tickets += 1;
-            let message = Message {
-                id: format!("{}", self.tickets).into(),
-                id_given: false,
-                conversation: "c".into(),
-                params: None,
-                body: Bytes::from_static(br#"{"text":"hello"}"#),
-                traceparent: None,
-            };
+            let message = Message::new(Parts {
+                id: &self.tickets.to_string(),
+                conversation: "c",
+                body: r#"{"text":"hello"}"#,
+                ..Parts::default()
+            })
+            .expect("a message");
             let submission = Submission {
                 ticket: Ticket { handle: 0, number: self.tickets },
                 settle: Settle::OnOutcome,

@@ -28,8 +28,9 @@ impl Books {
             if self.told_delivered.contains(id) {
                 return Err(format!("1 sent after its receipt: {id}"));
             }
-            let named =
-                |state: &crate::disk::State| state.messages.values().find(|record| *record.message.id == **id).cloned();
+            let named = |state: &crate::disk::State| {
+                state.messages.values().find(|record| record.message.id() == &**id).cloned()
+            };
             let Some(own) = named(&disk.durable) else { return Err(format!("1 on the wire, not on the disk: {id}")) };
             if !own.sent {
                 return Err(format!("1 on the wire before the disk knows: {id}"));
@@ -37,12 +38,12 @@ impl Books {
             // What the dispatcher believes is what it may act on: an elder that is settled is so on the disk, too, since
             // the disk is written in order.
             let elder = disk.durable.messages.values().find(|other| {
-                other.message.conversation == own.message.conversation
+                other.message.conversation() == own.message.conversation()
                     && other.seq < own.seq
-                    && !ids.iter().any(|id| **id == *other.message.id)
+                    && !ids.iter().any(|id| **id == *other.message.id())
             });
             if let Some(elder) = elder {
-                return Err(format!("2 order: {id} is on the wire before {} is settled", elder.message.id));
+                return Err(format!("2 order: {id} is on the wire before {} is settled", elder.message.id()));
             }
         }
         Ok(())

@@ -95,7 +95,7 @@ impl State {
         match change {
             Change::Insert { record, .. } => self.insert(record)?,
             Change::Redrive { record, .. } => {
-                self.drop_letter(&record.message.id)?;
+                self.drop_letter(record.message.id())?;
                 self.insert(record)?;
             }
             Change::Depart { batch, members } => {
@@ -115,7 +115,7 @@ impl State {
             }
             Change::Deliver { seq, status, attempts, at, .. } => {
                 let record = self.messages.remove(seq).ok_or_else(|| unknown(seq))?;
-                let id = record.message.id;
+                let id = record.message.id().into();
                 self.receipts.push(Settled { id, status: *status, attempts: *attempts, at: *at });
             }
             Change::Bury { seq, failure, at } => {
@@ -137,8 +137,8 @@ impl State {
             return Err(format!("the number {} comes after {}", record.seq, self.last_seq));
         }
         self.last_seq = record.seq;
-        let id = &record.message.id;
-        if self.messages.values().any(|other| other.message.id == *id) || self.has_letter(id) {
+        let id = record.message.id();
+        if self.messages.values().any(|other| other.message.id() == id) || self.has_letter(id) {
             return Err(format!("the id {id} is there twice"));
         }
         self.messages.insert(record.seq, record.clone());
@@ -166,10 +166,10 @@ impl State {
             }
             Row::Waiting(Waiting {
                 seq: record.seq,
-                id: record.message.id.clone(),
-                conversation: record.message.conversation.clone(),
+                id: record.message.id().into(),
+                conversation: record.message.conversation().into(),
                 priority: record.priority,
-                bytes: record.message.body.len() as u32,
+                bytes: record.message.body().len() as u32,
                 expires_at: record.expires_at,
             })
         });

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::error::{Error, Trouble};
 use spillway_core::http::Shipment;
-use spillway_core::message::{Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 
@@ -194,14 +193,14 @@ impl World {
     fn submit(&mut self, id: String) -> Result<(), String> {
         let ticket = self.ticket(&id);
         let conversation = id.split_once('-').expect("a conversation").0;
-        let message = Message {
-            id: id.as_str().into(),
+        let message = Message::new(Parts {
+            id: &id,
             id_given: true,
-            conversation: conversation.into(),
-            params: None,
-            body: Bytes::from(json!({ "text": id }).to_string()),
-            traceparent: None,
-        };
+            conversation,
+            body: &json!({ "text": id }).to_string(),
+            ..Parts::default()
+        })
+        .expect("a message");
         let expires = self.draw.percent(5).then(|| self.now().after(Duration::from_millis(self.draw.range(1, 5_000))));
         let settle = if self.draw.percent(60) { Settle::OnAcceptance } else { Settle::OnOutcome };
         let priority = *self.draw.pick(&[0, 0, 0, 5, -5]);
@@ -260,7 +259,7 @@ impl World {
         }
         self.disk.crash();
         let sent = self.disk.durable.messages.values().filter(|record| record.sent);
-        self.books.uncertain.extend(sent.map(|record| record.message.id.to_string()));
+        self.books.uncertain.extend(sent.map(|record| record.message.id().to_string()));
         self.books.tickets.clear();
         self.held.clear();
         self.is_troubled = false;
@@ -340,8 +339,8 @@ impl World {
             }
             Effect::Delivered { waiter, receipt, .. } => {
                 waiter.into_iter().for_each(|ticket| self.settled(ticket));
-                self.books.acknowledged.insert(receipt.id.to_string());
-                self.books.told_delivered.insert(receipt.id.into());
+                self.books.acknowledged.insert(receipt.message.id().to_string());
+                self.books.told_delivered.insert(receipt.message.id().into());
             }
             Effect::Failed(ticket, _) | Effect::Done(ticket) => self.settled(ticket),
             Effect::Buried { waiter, failure, .. } => {

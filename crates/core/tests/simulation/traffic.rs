@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spillway_core::clock::Timestamp;
-use spillway_core::message::{Call, Cargo, Message, Settle, Submission, Ticket};
+use spillway_core::message::{Call, Cargo, Message, Parts, Settle, Submission, Ticket};
 
 use super::draw::Draw;
 use super::parcel::Parcel;
@@ -104,15 +104,10 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
     let (name, id_given) = names.next(plan, draw);
     let conversation = format!("c-{}", draw.range(1, plan.conversations));
     let length = if draw.percent(2) { draw.range(1, 20_000) } else { draw.range(1, 200) } as usize;
-    let body = Bytes::from(format!(r#"{{"text":"{}"}}"#, "x".repeat(length)));
-    let message = Message {
-        id: name.as_str().into(),
-        id_given,
-        conversation: conversation.as_str().into(),
-        params: None,
-        body,
-        traceparent: None,
-    };
+    let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(length));
+    let message =
+        Message::new(Parts { id: &name, id_given, conversation: &conversation, body: &body, ..Parts::default() })
+            .expect("a message");
     let time = |draw: &mut Draw, chance: u64| draw.percent(chance).then(|| now_us + draw.range(0, plan.traffic_us / 3));
     let parcel = Parcel {
         ticket,
@@ -121,7 +116,7 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
         is_call: false,
         id_given,
         conversation,
-        bytes: message.body.len(),
+        bytes: body.len(),
         expires_us: time(draw, 15),
         not_before_us: time(draw, 10),
         born: 0,

@@ -23,10 +23,10 @@ pub struct Model {
 impl Model {
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Insert { record, .. } => self.insert(record.seq, &record.message.id),
+            Change::Insert { record, .. } => self.insert(record.seq, record.message.id()),
             Change::Redrive { record, .. } => {
-                self.letters.retain(|id| **id != *record.message.id);
-                self.insert(record.seq, &record.message.id);
+                self.letters.retain(|id| **id != *record.message.id());
+                self.insert(record.seq, record.message.id());
             }
             Change::Depart { batch, members, .. } => {
                 for (place, member) in (0..).zip(members) {
@@ -59,11 +59,11 @@ impl Model {
                 Row::Waiting(waiting) => model.insert(waiting.seq, &waiting.id),
                 Row::Started(record) => {
                     let flight = (record.attempts, record.ambiguous, record.sent, record.batch);
-                    model.messages.insert(record.seq, (record.message.id.to_string(), Some(flight)));
+                    model.messages.insert(record.seq, (record.message.id().to_owned(), Some(flight)));
                 }
                 Row::Letter(letter) => {
                     let Cargo::Message(message) = &letter.cargo else { panic!("a letter without a message") };
-                    model.letters.push(message.id.to_string());
+                    model.letters.push(message.id().to_owned());
                 }
                 Row::Settled(settled) => model.receipts.push(settled.id.to_string()),
             }
@@ -78,7 +78,7 @@ impl Model {
             *next_seq += 1;
             let mut record = sized(*next_seq, at, usize::try_from(*draw.pick(&[10, 300, 900, 6_000])).unwrap());
             if !self.letters.is_empty() && draw.below(4) == 0 {
-                record.message.id = draw.pick(&self.letters).as_str().into();
+                record.message = renamed(&record.message, draw.pick(&self.letters).as_str());
                 return Change::Redrive { slot: u32::try_from(*next_seq).unwrap(), record: Box::new(record) };
             }
             return Change::Insert { slot: u32::try_from(*next_seq).unwrap(), record: Box::new(record) };

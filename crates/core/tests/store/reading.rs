@@ -104,8 +104,7 @@ fn texts_are_told_only_when_they_are_asked_for() {
     let (_directory, path) = place();
     mixed(&path).close();
     let mut reader = Reader::open(&path).unwrap();
-    let text = record(1, spillway_core::clock::Timestamp::START).message.body;
-    let text = std::str::from_utf8(&text).unwrap().to_owned();
+    let text = record(1, spillway_core::clock::Timestamp::START).message.body().to_owned();
     let hidden = serde_json::to_string(&reader.messages(0, Texts::Hidden).unwrap()).unwrap();
     assert!(!hidden.contains(&text[..20]) && !hidden.contains("\"body\""), "{hidden}");
     let hidden = serde_json::to_string(&reader.letters(0, Texts::Hidden).unwrap()).unwrap();
@@ -255,8 +254,8 @@ fn redriven_and_dropped_letters_are_seen_by_the_next_sender() {
     assert!(letters(&rig.found).is_empty());
     assert_eq!(rig.opening.last_seq, 10);
     let again = rig.load(&[10]).remove(0).unwrap();
-    assert_eq!((&*again.message.id, again.attempts, again.sent, again.expires_at), ("m-7", 0, false, None));
-    assert_eq!(again.message.body, record(7, again.submitted_at).message.body);
+    assert_eq!((again.message.id(), again.attempts, again.sent, again.expires_at), ("m-7", 0, false, None));
+    assert_eq!(again.message.body(), record(7, again.submitted_at).message.body());
     rig.close();
 }
 
@@ -268,7 +267,7 @@ fn all_are_redriven_but_those_whose_id_waits() {
     rig.store.apply(inserts(1..=3_000, at));
     rig.store.apply((1..=2_500).map(|seq| bury(seq, at)).collect());
     let mut again = record(3_001, at);
-    again.message.id = "m-17".into();
+    again.message = renamed(&again.message, "m-17");
     rig.store.apply(vec![Change::Insert { slot: 1, record: Box::new(again) }]);
     rig.settled(5_501);
     rig.close();

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::error::{Error, Trouble};
 use spillway_core::lanes::Slot;
-use spillway_core::message::{Cargo, Message};
+use spillway_core::message::{Cargo, Message, Parts};
 use spillway_core::outcome::{DeliveryFailure, Reason, Response};
 use spillway_core::store::sqlite::{Options, SqliteStore};
 use spillway_core::store::{Change, Departure, News, Opening, Record, Row, Store};
@@ -139,15 +139,27 @@ pub fn record(seq: u64, at: Timestamp) -> Record {
 }
 
 pub fn sized(seq: u64, at: Timestamp, bytes: usize) -> Record {
-    let message = Message {
-        id: format!("m-{seq}").into(),
+    let message = Message::new(Parts {
+        id: &format!("m-{seq}"),
         id_given: true,
-        conversation: format!("c-{}", seq % 7).into(),
-        params: None,
-        body: Bytes::from(vec![b'a' + u8::try_from(seq % 26).unwrap(); bytes]),
-        traceparent: None,
-    };
+        conversation: &format!("c-{}", seq % 7),
+        body: &char::from(b'a' + u8::try_from(seq % 26).unwrap()).to_string().repeat(bytes),
+        ..Parts::default()
+    })
+    .unwrap();
     Record::new(seq, message, at)
+}
+
+/// The same message by another id.
+pub fn renamed(message: &Message, id: &str) -> Message {
+    let parts = Parts {
+        id,
+        id_given: message.id_given(),
+        conversation: message.conversation(),
+        body: message.body(),
+        ..Parts::default()
+    };
+    Message::new(parts).unwrap()
 }
 
 pub fn insert(seq: u64, at: Timestamp) -> Change {
@@ -200,7 +212,7 @@ pub fn seqs(found: &[Row]) -> Vec<u64> {
 pub fn letters(found: &[Row]) -> Vec<String> {
     let id = |row: &Row| match row {
         Row::Letter(letter) => match &letter.cargo {
-            Cargo::Message(message) => Some(message.id.to_string()),
+            Cargo::Message(message) => Some(message.id().to_owned()),
             Cargo::Call(_) => None,
         },
         _ => None,

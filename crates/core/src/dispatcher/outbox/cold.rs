@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::DefaultHashBuilder;
 
+use crate::dispatcher::drains::Epoch;
 use crate::lanes::{Item, LaneId, Slot};
 use crate::message::Priority;
 use crate::store::Seq;
@@ -32,7 +33,7 @@ impl IdKeys {
 pub(in crate::dispatcher) struct Cold {
     pub(in crate::dispatcher) seq: Seq,
     pub(in crate::dispatcher) key: IdKey,
-    pub(in crate::dispatcher) epoch: u64,
+    pub(in crate::dispatcher) epoch: Epoch,
     pub(in crate::dispatcher) lane: LaneId,
     /// Of its body.
     pub(in crate::dispatcher) bytes: u32,

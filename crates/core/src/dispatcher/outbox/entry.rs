@@ -1,8 +1,10 @@
 //! A message or request in the outbox, as far as it is in memory.
 
+use super::course::CourseId;
 use crate::clock::Timestamp;
+use crate::dispatcher::drains::Epoch;
 use crate::lanes::{Item, LaneId, Slot};
-use crate::message::{Cargo, Priority, Settle, Ticket};
+use crate::message::{Cargo, Priority};
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +13,8 @@ pub(in crate::dispatcher) enum State {
     Storing,
     /// In its lane.
     Queued,
-    /// Out of its lane, until a time of its own.
-    Parked { until: Timestamp, why: Parking },
+    /// Out of its lane, until a time of its own: [`super::Course::parked_until`].
+    Parked(Parking),
     /// Bound to others in a batch that waits to be sent again.
     Bound,
     /// On the wire.
@@ -26,44 +28,30 @@ pub(in crate::dispatcher) enum Parking {
     Retry,
 }
 
-/// An accepted message or request.
+/// An accepted message or request: what each of a million has. The rest is its [`super::Course`].
 #[derive(Debug)]
 pub(in crate::dispatcher) struct Entry {
     pub(in crate::dispatcher) cargo: Cargo,
-    /// None while it is `Storing`.
-    pub(in crate::dispatcher) lane: LaneId,
     /// Counts up by acceptance.
     pub(in crate::dispatcher) seq: u64,
+    pub(in crate::dispatcher) submitted_at: Timestamp,
+    /// None while it is `Storing`.
+    pub(in crate::dispatcher) lane: LaneId,
+    /// Of the drains that wait for it.
+    pub(in crate::dispatcher) epoch: Epoch,
     pub(in crate::dispatcher) priority: Priority,
     pub(in crate::dispatcher) state: State,
-    pub(in crate::dispatcher) attempts: u32,
-    /// The last answer was 401: another one is the credentials' fault.
-    pub(in crate::dispatcher) unauthorised: bool,
-    /// The retry budget has paid for the next attempt.
-    pub(in crate::dispatcher) retry_paid: bool,
-    /// Some attempt was sent and not answered.
-    pub(in crate::dispatcher) ambiguous: bool,
-    /// The caller has withdrawn it while it was on the wire, or bound.
-    pub(in crate::dispatcher) withdrawn: bool,
-    pub(in crate::dispatcher) submitted_at: Timestamp,
-    pub(in crate::dispatcher) first_attempt_at: Option<Timestamp>,
-    pub(in crate::dispatcher) expires_at: Option<Timestamp>,
-    pub(in crate::dispatcher) not_before: Option<Timestamp>,
-    /// Whose promise the outcome settles; while it is `Storing`, and `settle` says so, the acceptance.
-    pub(in crate::dispatcher) waiter: Option<Ticket>,
-    pub(in crate::dispatcher) settle: Settle,
-    /// Of the drains that wait for it.
-    pub(in crate::dispatcher) epoch: u64,
+    pub(super) course: Option<CourseId>,
 }
 
 impl Entry {
-    pub(in crate::dispatcher) fn item(&self, slot: Slot) -> Item {
-        Item { slot, seq: self.seq, priority: self.priority }
+    /// A message or request to which nothing has happened yet.
+    pub(in crate::dispatcher) fn new(cargo: Cargo, seq: u64, submitted_at: Timestamp) -> Self {
+        let (lane, epoch, priority) = (LaneId::MAX, 0, 0);
+        Self { cargo, seq, submitted_at, lane, epoch, priority, state: State::Storing, course: None }
     }
 
-    /// Whether nothing is lost when only its number stays in memory: nobody waits for it, and nothing has happened to it.
-    pub(in crate::dispatcher) fn may_cool(&self) -> bool {
-        let untouched = self.attempts == 0 && self.state == State::Queued && !self.withdrawn;
-        untouched && self.waiter.is_none() && matches!(self.cargo, Cargo::Message(_))
+    pub(in crate::dispatcher) fn item(&self, slot: Slot) -> Item {
+        Item { slot, seq: self.seq, priority: self.priority }
     }
 }

@@ -3,7 +3,9 @@
 //! With a store, a long backlog is *cold*: only its numbers are in memory, and messages are loaded when their turn is near.
 
 mod cold;
+mod course;
 mod entry;
+mod place;
 
 use std::hash::BuildHasher;
 
@@ -11,20 +13,20 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
 pub(super) use self::cold::{Cold, IdKey, IdKeys};
+use self::course::Courses;
+pub(super) use self::course::{Course, Promise};
 pub(super) use self::entry::{Entry, Parking, State};
-use crate::lanes::Slot;
-use crate::message::Ticket;
+use self::place::Place;
+use crate::lanes::{Numbers, Slot};
+use crate::message::{Cargo, Ticket};
 
-#[derive(Debug)]
-enum Place {
-    /// Boxed, so that a cold neighbour doesn't take its room.
-    Hot(Box<Entry>),
-    Cold(Cold),
-}
+/// So many places an empty outbox keeps for the next messages.
+const SPARE_PLACES: usize = 4_096;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     places: Slab<Place>,
+    courses: Courses,
     keys: IdKeys,
     ids: HashTable<Slot>,
     tickets: HashTable<Slot>,
@@ -35,13 +37,16 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn insert(&mut self, entry: Entry) -> Slot {
+    pub(super) fn insert(&mut self, entry: Entry, course: Course) -> Slot {
         let hash = entry.cargo.id().map(|id| self.keys.hash(id));
-        let (bytes, waiter) = (entry.cargo.len(), entry.waiter);
+        let bytes = entry.cargo.len();
         self.hot_bytes += bytes;
-        let slot = self.occupy(Place::Hot(Box::new(entry)), hash, bytes);
-        if let Some(ticket) = waiter {
-            self.set_waiter(slot, ticket);
+        let slot = self.occupy(Place::Hot(entry), hash, bytes);
+        if course != Course::NONE {
+            *self.course_mut(slot) = course;
+        }
+        if let Some(promise) = course.waiter {
+            self.set_waiter(slot, promise);
         }
         slot
     }
@@ -56,28 +61,37 @@ impl Outbox {
         let slot = Slot::try_from(self.places.insert(place)).unwrap_or(Slot::MAX);
         if let Some(hash) = hash {
             let (places, keys) = (&self.places, &self.keys);
-            self.ids.insert_unique(hash, slot, |slot| hash_of_id(places, keys, *slot));
+            self.ids.insert_unique(hash, slot, |slot| places[*slot as usize].id_hash(keys).unwrap_or(0));
         }
         slot
     }
 
     /// From now on the outcome settles this promise.
-    pub(super) fn set_waiter(&mut self, slot: Slot, ticket: Ticket) {
-        self.get_mut(slot).waiter = Some(ticket);
-        let (places, hasher) = (&self.places, &self.hasher);
-        self.tickets.insert_unique(hasher.hash_one(ticket), slot, |slot| hash_of_ticket(places, hasher, *slot));
+    pub(super) fn set_waiter(&mut self, slot: Slot, promise: Promise) {
+        self.course_mut(slot).waiter = Some(promise);
+        let (places, courses, hasher) = (&self.places, &self.courses, &self.hasher);
+        let rehash = |slot: &Slot| places[*slot as usize].ticket_hash(courses, hasher).unwrap_or(0);
+        self.tickets.insert_unique(hasher.hash_one(promise.ticket), slot, rehash);
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> Entry {
-        self.forget_waiter(slot);
+    pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Course) {
+        self.forget_ticket(slot);
         self.forget_id(slot);
-        match self.places.remove(slot as usize) {
-            Place::Hot(entry) => {
-                self.bytes -= entry.cargo.len();
-                self.hot_bytes -= entry.cargo.len();
-                *entry
-            }
-            Place::Cold(_) => unreachable!("a cold message is loaded before anything becomes of it"),
+        let Place::Hot(entry) = self.places.remove(slot as usize) else {
+            unreachable!("a cold message is loaded before anything becomes of it")
+        };
+        self.bytes -= entry.cargo.len();
+        self.hot_bytes -= entry.cargo.len();
+        let course = self.courses.remove(entry.course);
+        self.give_back_room();
+        (entry, course)
+    }
+
+    /// What a peak has taken goes back when it is over.
+    fn give_back_room(&mut self) {
+        if self.places.is_empty() && self.places.capacity() > SPARE_PLACES {
+            self.places = Slab::new();
+            self.courses = Courses::default();
         }
     }
 
@@ -92,7 +106,7 @@ impl Outbox {
     }
 
     fn forget_id(&mut self, slot: Slot) {
-        if let Some(hash) = hash_of(&self.places[slot as usize], &self.keys)
+        if let Some(hash) = self.places[slot as usize].id_hash(&self.keys)
             && let Ok(found) = self.ids.find_entry(hash, |other| *other == slot)
         {
             found.remove();
@@ -101,8 +115,19 @@ impl Outbox {
 
     /// Takes the waiter off, so that the outcome settles no promise.
     pub(super) fn forget_waiter(&mut self, slot: Slot) -> Option<Ticket> {
-        let Place::Hot(entry) = &mut self.places[slot as usize] else { return None };
-        let ticket = entry.waiter.take()?;
+        let ticket = self.forget_ticket(slot)?;
+        let course = self.course_mut(slot);
+        course.waiter = None;
+        if *course == Course::NONE {
+            self.end_course(slot);
+        }
+        Some(ticket)
+    }
+
+    /// The ticket finds it no more.
+    fn forget_ticket(&mut self, slot: Slot) -> Option<Ticket> {
+        let Place::Hot(entry) = &self.places[slot as usize] else { return None };
+        let Promise { ticket, .. } = self.courses.get(entry.course).waiter?;
         if let Ok(found) = self.tickets.find_entry(self.hasher.hash_one(ticket), |other| *other == slot) {
             found.remove();
         }
@@ -123,15 +148,19 @@ impl Outbox {
             priority: entry.priority,
             loading: false,
         };
+        self.end_course(slot);
         self.places[slot as usize] = Place::Cold(cold);
         self.hot_bytes -= bytes;
         self.cold += 1;
     }
 
     /// The message is in memory again.
-    pub(super) fn warm(&mut self, slot: Slot, entry: Entry) {
+    pub(super) fn warm(&mut self, slot: Slot, entry: Entry, course: Course) {
         self.hot_bytes += entry.cargo.len();
-        self.places[slot as usize] = Place::Hot(Box::new(entry));
+        self.places[slot as usize] = Place::Hot(entry);
+        if course != Course::NONE {
+            *self.course_mut(slot) = course;
+        }
         self.cold -= 1;
     }
 
@@ -159,7 +188,7 @@ impl Outbox {
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<Slot> {
-        let waited_for = |slot: &Slot| self.get(*slot).waiter == Some(ticket);
+        let waited_for = |slot: &Slot| self.course(*slot).waiter.is_some_and(|promise| promise.ticket == ticket);
         self.tickets.find(self.hasher.hash_one(ticket), waited_for).copied()
     }
 
@@ -182,12 +211,34 @@ impl Outbox {
         }
     }
 
+    /// What has happened to a message that is in memory.
+    pub(super) fn course(&self, slot: Slot) -> &Course {
+        self.courses.get(self.get(slot).course)
+    }
+
+    /// To note something of it.
+    pub(super) fn course_mut(&mut self, slot: Slot) -> &mut Course {
+        match &mut self.places[slot as usize] {
+            Place::Hot(entry) => self.courses.get_mut(&mut entry.course),
+            Place::Cold(_) => unreachable!("a cold message is loaded before anything happens to it"),
+        }
+    }
+
+    fn end_course(&mut self, slot: Slot) {
+        let id = self.get_mut(slot).course.take();
+        self.courses.remove(id);
+    }
+
+    /// Whether nothing is lost when only its number stays in memory: nobody waits for it, and nothing has happened to it.
+    pub(super) fn may_cool(&self, slot: Slot) -> bool {
+        let (entry, course) = (self.get(slot), self.course(slot));
+        let untouched = course.attempts == 0 && entry.state == State::Queued && !course.withdrawn;
+        untouched && course.waiter.is_none() && matches!(entry.cargo, Cargo::Message(_))
+    }
+
     /// Bytes of a message's body, in memory or not.
     pub(super) fn bytes_of(&self, slot: Slot) -> usize {
-        match &self.places[slot as usize] {
-            Place::Hot(entry) => entry.cargo.len(),
-            Place::Cold(cold) => cold.bytes as usize,
-        }
+        self.places[slot as usize].bytes()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -218,20 +269,8 @@ impl Outbox {
     }
 }
 
-fn hash_of(place: &Place, keys: &IdKeys) -> Option<u64> {
-    match place {
-        Place::Hot(entry) => entry.cargo.id().map(|id| keys.hash(id)),
-        Place::Cold(cold) => Some(cold.key.0[0]),
-    }
-}
-
-fn hash_of_id(places: &Slab<Place>, keys: &IdKeys, slot: Slot) -> u64 {
-    hash_of(&places[slot as usize], keys).unwrap_or(0)
-}
-
-fn hash_of_ticket(places: &Slab<Place>, hasher: &DefaultHashBuilder, slot: Slot) -> u64 {
-    match &places[slot as usize] {
-        Place::Hot(entry) => entry.waiter.map_or(0, |ticket| hasher.hash_one(ticket)),
-        Place::Cold(_) => 0,
+impl Numbers for Outbox {
+    fn seq(&self, slot: Slot) -> u64 {
+        self.places[slot as usize].seq()
     }
 }

@@ -22,7 +22,7 @@ impl Applier<'_> {
         match change {
             Change::Insert { record, .. } => self.insert(record),
             Change::Redrive { record, .. } => {
-                self.run("DELETE FROM letters WHERE id = ?1", params![record.message.id])?;
+                self.run("DELETE FROM letters WHERE id = ?1", params![record.message.id()])?;
                 self.insert(record)
             }
             Change::Depart { batch, members } => {

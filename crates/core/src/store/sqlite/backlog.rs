@@ -61,7 +61,7 @@ impl Backlog {
         for next in std::iter::once(end).chain(ends) {
             while let Some((_, change)) = changes.next_if(|(number, _)| *number <= next) {
                 count += 1;
-                bytes += insertion(change).map_or(0, |(_, record)| record.message.body.len());
+                bytes += insertion(change).map_or(0, |(_, record)| record.message.body().len());
             }
             if count > CHANGES_MAX || bytes > BYTES_MAX {
                 break;

@@ -65,7 +65,7 @@ struct Chunk<'a> {
 impl Chunk<'_> {
     fn push(&mut self, row: Row) {
         self.bytes += match &row {
-            Row::Started(record) => record.message.body.len(),
+            Row::Started(record) => record.message.body().len(),
             Row::Letter(letter) => letter.cargo.len(),
             Row::Waiting(_) | Row::Settled(_) => 0,
         };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::times::{Times, integer};
 use super::trouble::{Fault, Result};
-use crate::message::{Cargo, Message, Params};
+use crate::message::{Cargo, Message, Parts};
 use crate::outcome::{DeadLetter, DeliveryFailure, Reason, Response};
 use crate::store::{Record, Row, Settled, Waiting};
 
@@ -38,11 +38,11 @@ impl Head {
     pub(super) fn of(record: &Record, tail: &Tail<'_>, times: &Times) -> Self {
         let mut head = Self {
             seq: integer(record.seq),
-            id: record.message.id.clone(),
-            given: record.message.id_given,
-            conversation: record.message.conversation.clone(),
+            id: record.message.id().into(),
+            given: record.message.id_given(),
+            conversation: record.message.conversation().into(),
             priority: record.priority,
-            bytes: u32::try_from(record.message.body.len()).unwrap_or(u32::MAX),
+            bytes: u32::try_from(record.message.body().len()).unwrap_or(u32::MAX),
             submitted_ms: times.ms(record.submitted_at),
             expires_ms: record.expires_at.map(|at| times.ms(at)),
             not_before_ms: record.not_before.map(|at| times.ms(at)),
@@ -119,24 +119,20 @@ impl Head {
 /// The large part of a message, as the file has it.
 #[derive(Clone, Debug)]
 pub(super) struct Tail<'a> {
-    pub(super) params: Option<String>,
+    pub(super) params: Option<&'a str>,
     pub(super) traceparent: Option<&'a str>,
     pub(super) body: &'a [u8],
 }
 
 impl<'a> Tail<'a> {
     pub(super) fn of(message: &'a Message) -> Self {
-        Self {
-            params: message.params.as_ref().and_then(|params| serde_json::to_string(params).ok()),
-            traceparent: message.traceparent.as_deref(),
-            body: &message.body,
-        }
+        Self { params: message.params_json(), traceparent: message.traceparent(), body: message.body().as_bytes() }
     }
 
     /// Reads the columns of [`TAIL`] from `first` on.
     pub(super) fn read(row: &'a SqlRow<'_>, first: usize, head: &Head) -> Result<Self> {
         let tail = Self {
-            params: row.get(first)?,
+            params: row.get_ref(first)?.as_str_or_null().map_err(damage)?,
             traceparent: row.get_ref(first + 1)?.as_str_or_null().map_err(damage)?,
             body: row.get_ref(first + 2)?.as_blob().map_err(damage)?,
         };
@@ -149,7 +145,7 @@ impl<'a> Tail<'a> {
 
     fn sum(&self) -> i64 {
         let mut sum = crc32fast::Hasher::new();
-        for text in [self.params.as_deref(), self.traceparent] {
+        for text in [self.params, self.traceparent] {
             sum.update(&text.map_or(-1, |text| text.len() as i64).to_le_bytes());
             sum.update(text.unwrap_or_default().as_bytes());
         }
@@ -158,15 +154,15 @@ impl<'a> Tail<'a> {
     }
 
     fn message(self, head: &Head) -> Result<Message> {
-        let params: Option<Params> = self.params.as_deref().map(serde_json::from_str).transpose().map_err(damage)?;
-        Ok(Message {
-            id: head.id.clone(),
+        let parts = Parts {
+            id: &head.id,
             id_given: head.given,
-            conversation: head.conversation.clone(),
-            params: params.map(Box::new),
-            body: Bytes::copy_from_slice(self.body),
-            traceparent: self.traceparent.map(Box::from),
-        })
+            conversation: &head.conversation,
+            params: self.params.unwrap_or_default(),
+            traceparent: self.traceparent.unwrap_or_default(),
+            body: std::str::from_utf8(self.body).map_err(damage)?,
+        };
+        Message::new(parts).map_err(damage)
     }
 }
 

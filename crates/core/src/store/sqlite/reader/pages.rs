@@ -237,7 +237,7 @@ fn envelope(row: &Row<'_>, tail: usize, texts: Texts) -> Result<Envelope> {
 fn content(tail: &Tail<'_>) -> Content {
     Content {
         body: json_or_text(tail.body),
-        params: tail.params.as_ref().map(|params| json_or_text(params.as_bytes())),
+        params: tail.params.map(|params| json_or_text(params.as_bytes())),
         traceparent: tail.traceparent.map(Box::from),
     }
 }

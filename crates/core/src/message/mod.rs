@@ -1,10 +1,13 @@
 //! What callers hand over: messages of conversations, and other API requests.
 
+mod packed;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::packed::{Message, Parts};
 use crate::clock::Timestamp;
 
 /// Who waits for an answer: a handle of the engine and the number that this handle gave.
@@ -30,23 +33,6 @@ pub type Params = BTreeMap<String, String>;
 
 /// Higher goes first; 0 is the default.
 pub type Priority = i8;
-
-/// One thing to deliver in a conversation.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// The de-duplication key.
-    pub id: Box<str>,
-    /// Whether the caller gave the id. A generated one can't come twice, so it isn't remembered.
-    pub id_given: bool,
-    /// The FIFO lane.
-    pub conversation: Box<str>,
-    /// Values for the route's other placeholders.
-    pub params: Option<Box<Params>>,
-    /// The serialised JSON body.
-    pub body: Bytes,
-    /// W3C `traceparent` of the caller's span; a batch carries its first message's.
-    pub traceparent: Option<Box<str>>,
-}
 
 /// Any other API call inside the same budget.
 #[derive(Clone, Debug)]
@@ -87,7 +73,7 @@ impl Cargo {
     /// Bytes that count against `queue.maxBytes`: those of the serialised body.
     pub fn len(&self) -> usize {
         match self {
-            Self::Message(message) => message.body.len(),
+            Self::Message(message) => message.body().len(),
             Self::Call(call) => call.body.as_ref().map_or(0, Bytes::len),
         }
     }
@@ -100,7 +86,7 @@ impl Cargo {
     /// The message's id.
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Message(message) => Some(&message.id),
+            Self::Message(message) => Some(message.id()),
             Self::Call(_) => None,
         }
     }

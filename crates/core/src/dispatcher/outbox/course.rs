@@ -1,0 +1,86 @@
+//! What few of the messages that wait have: a promise, a time of their own, attempts.
+
+use std::num::NonZeroU32;
+
+use slab::Slab;
+
+use crate::clock::Timestamp;
+use crate::message::{Settle, Ticket};
+
+/// Somebody who waits for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dispatcher) struct Promise {
+    pub(in crate::dispatcher) ticket: Ticket,
+    pub(in crate::dispatcher) settle: Settle,
+}
+
+/// What is to be noted of a message beside that it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dispatcher) struct Course {
+    /// What the outcome settles; while it is `Storing`, and the promise says so, the acceptance.
+    pub(in crate::dispatcher) waiter: Option<Promise>,
+    pub(in crate::dispatcher) attempts: u32,
+    pub(in crate::dispatcher) first_attempt_at: Option<Timestamp>,
+    pub(in crate::dispatcher) expires_at: Option<Timestamp>,
+    pub(in crate::dispatcher) not_before: Option<Timestamp>,
+    /// When it goes back to its lane, if it is parked.
+    pub(in crate::dispatcher) parked_until: Option<Timestamp>,
+    /// The last answer was 401: another one is the credentials' fault.
+    pub(in crate::dispatcher) unauthorised: bool,
+    /// The retry budget has paid for the next attempt.
+    pub(in crate::dispatcher) retry_paid: bool,
+    /// Some attempt was sent and not answered.
+    pub(in crate::dispatcher) ambiguous: bool,
+    /// The caller has withdrawn it while it was on the wire, or bound.
+    pub(in crate::dispatcher) withdrawn: bool,
+}
+
+impl Course {
+    /// Nothing to note.
+    pub(in crate::dispatcher) const NONE: Self = Self {
+        waiter: None,
+        attempts: 0,
+        first_attempt_at: None,
+        expires_at: None,
+        not_before: None,
+        parked_until: None,
+        unauthorised: false,
+        retry_paid: false,
+        ambiguous: false,
+        withdrawn: false,
+    };
+}
+
+/// Where the course of a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CourseId(NonZeroU32);
+
+/// The courses of those that have one. A slab: a course that ends leaves its room to the next.
+#[derive(Debug, Default)]
+pub(super) struct Courses(Slab<Course>);
+
+impl Courses {
+    pub(super) fn get(&self, id: Option<CourseId>) -> &Course {
+        id.map_or(&Course::NONE, |id| &self.0[id.index()])
+    }
+
+    /// To note something; takes room, if it is the first thing to note.
+    pub(super) fn get_mut(&mut self, id: &mut Option<CourseId>) -> &mut Course {
+        let id = *id.get_or_insert_with(|| CourseId::of(self.0.insert(Course::NONE)));
+        &mut self.0[id.index()]
+    }
+
+    pub(super) fn remove(&mut self, id: Option<CourseId>) -> Course {
+        id.map_or(Course::NONE, |id| self.0.remove(id.index()))
+    }
+}
+
+impl CourseId {
+    fn of(index: usize) -> Self {
+        Self(u32::try_from(index + 1).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX))
+    }
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}

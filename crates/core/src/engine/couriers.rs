@@ -1,0 +1,71 @@
+//! Couriers: tasks that carry requests to the server, each one after the other. A task of its own for every request would
+//! cost the engine thread its making and its end, which is as much as writing the request's head.
+
+use std::sync::Arc;
+
+use reqwest::header::HeaderValue;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
+
+use super::Report;
+use crate::dispatcher::AttemptId;
+use crate::http::{Client, Shipment};
+
+/// A request to carry, and the token to show.
+struct Job {
+    attempt: AttemptId,
+    shipment: Shipment,
+    token: Arc<HeaderValue>,
+}
+
+/// One courier; dropped, it ends when its request is answered.
+pub(super) struct Courier {
+    jobs: UnboundedSender<Job>,
+    task: AbortHandle,
+}
+
+impl Courier {
+    /// Cuts the request that it carries; it carries none after that.
+    pub(super) fn cut(self) {
+        self.task.abort();
+    }
+}
+
+/// Those that wait for a request. There are never more than requests at a time.
+pub(super) struct Couriers {
+    client: Arc<Client>,
+    reporter: UnboundedSender<Report>,
+    idle: Vec<Courier>,
+}
+
+impl Couriers {
+    pub(super) fn new(client: Arc<Client>, reporter: UnboundedSender<Report>) -> Self {
+        Self { client, reporter, idle: Vec::new() }
+    }
+
+    /// Sends a request with the courier that came back last, or with a new one.
+    pub(super) fn send(&mut self, attempt: AttemptId, shipment: Shipment, token: Arc<HeaderValue>) -> Courier {
+        let courier = self.idle.pop().unwrap_or_else(|| self.hire());
+        // It listens for as long as somebody can ask it to carry something.
+        let _ = courier.jobs.send(Job { attempt, shipment, token });
+        courier
+    }
+
+    /// Its request is answered.
+    pub(super) fn take_back(&mut self, courier: Courier) {
+        self.idle.push(courier);
+    }
+
+    fn hire(&self) -> Courier {
+        let (jobs, waiting) = unbounded_channel();
+        let task = tokio::spawn(carry(waiting, Arc::clone(&self.client), self.reporter.clone()));
+        Courier { jobs, task: task.abort_handle() }
+    }
+}
+
+async fn carry(mut jobs: UnboundedReceiver<Job>, client: Arc<Client>, reporter: UnboundedSender<Report>) {
+    while let Some(Job { attempt, shipment, token }) = jobs.recv().await {
+        let answer = client.send(shipment, &token).await;
+        let _ = reporter.send(Report::Answer(attempt, answer));
+    }
+}

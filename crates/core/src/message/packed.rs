@@ -1,0 +1,177 @@
+//! A message, and the texts that it is made of.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Params;
+use crate::error::Error;
+
+/// The texts of a message, one by one.
+#[derive(Clone, Copy, Default)]
+pub struct Parts<'a> {
+    /// The de-duplication key.
+    pub id: &'a str,
+    /// Whether the caller gave the id. A generated one can't come twice, so it isn't remembered.
+    pub id_given: bool,
+    /// The FIFO lane.
+    pub conversation: &'a str,
+    /// Values for the route's other placeholders, as a JSON object of texts; empty for none.
+    pub params: &'a str,
+    /// W3C `traceparent` of the caller's span; empty for none.
+    pub traceparent: &'a str,
+    /// The serialised JSON body.
+    pub body: &'a str,
+}
+
+/// One thing to deliver in a conversation.
+///
+/// All its own texts are one, in the order of [`Parts`]: a million messages wait, and each allocation of their own would
+/// cost them 16 bytes and more, and the time to make and to free it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    conversation: Arc<str>,
+    text: Box<str>,
+    id_end: u16,
+    params_end: u16,
+    traceparent_bytes: u8,
+    /// 1 or 0, and no `bool`: its other values would tell what a place of the outbox holds, and make it 8 bytes larger.
+    id_given: u8,
+}
+
+impl Message {
+    /// The message of these texts.
+    ///
+    /// # Errors
+    /// When the texts before the body are beyond all limits, or `params` is no object of texts.
+    pub fn new(parts: Parts<'_>) -> Result<Self, Error> {
+        let Parts { id, id_given, conversation, params, traceparent, body } = parts;
+        let too_long = |_| Error::message("id", "and the other texts beside the body must be within 64 KiB");
+        let id_end = id.len();
+        let params_end = id_end + params.len();
+        if !params.is_empty() {
+            serde_json::from_str::<Params>(params)
+                .map_err(|_| Error::message("params", "must be an object of texts"))?;
+        }
+        let mut text = String::with_capacity(params_end + traceparent.len() + body.len());
+        for part in [id, params, traceparent, body] {
+            text.push_str(part);
+        }
+        Ok(Self {
+            conversation: conversation.into(),
+            text: text.into_boxed_str(),
+            id_end: id_end.try_into().map_err(too_long)?,
+            params_end: params_end.try_into().map_err(too_long)?,
+            traceparent_bytes: traceparent.len().try_into().map_err(too_long)?,
+            id_given: id_given.into(),
+        })
+    }
+
+    /// The de-duplication key.
+    pub fn id(&self) -> &str {
+        self.part(0..self.id_end.into())
+    }
+
+    /// Whether the caller gave the id.
+    pub fn id_given(&self) -> bool {
+        self.id_given != 0
+    }
+
+    /// The FIFO lane.
+    pub fn conversation(&self) -> &str {
+        &self.conversation
+    }
+
+    /// The same, to share it.
+    pub fn conversation_shared(&self) -> &Arc<str> {
+        &self.conversation
+    }
+
+    /// From now on its conversation's name is this one, which is equal to it: a lane's messages have one among them.
+    pub fn share_conversation(&mut self, equal: &Arc<str>) {
+        debug_assert_eq!(self.conversation, *equal);
+        self.conversation = Arc::clone(equal);
+    }
+
+    /// Values for the route's other placeholders, as the JSON object that came; none is the same as none in it.
+    pub fn params_json(&self) -> Option<&str> {
+        some(self.part(self.id_end.into()..self.params_end.into()))
+    }
+
+    /// The same, read. Few routes have any.
+    pub fn params(&self) -> Params {
+        let Some(params) = self.params_json() else { return Params::new() };
+        serde_json::from_str(params).unwrap_or_default()
+    }
+
+    /// Whether both have the same values for the route.
+    pub fn has_params_of(&self, other: &Self) -> bool {
+        self.params_json() == other.params_json() || self.params() == other.params()
+    }
+
+    /// W3C `traceparent` of the caller's span; a batch carries its first message's.
+    pub fn traceparent(&self) -> Option<&str> {
+        some(self.part(self.params_end.into()..self.body_at()))
+    }
+
+    /// The serialised JSON body.
+    pub fn body(&self) -> &str {
+        self.part(self.body_at()..self.text.len())
+    }
+
+    fn body_at(&self) -> usize {
+        usize::from(self.params_end) + usize::from(self.traceparent_bytes)
+    }
+
+    fn part(&self, range: Range<usize>) -> &str {
+        &self.text[range]
+    }
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const PARTS: Parts<'static> = Parts {
+        id: "mé",
+        id_given: true,
+        conversation: "c",
+        params: r#"{"queue":"ü"}"#,
+        traceparent: "00-1-2-03",
+        body: r#"{"text":"日本"}"#,
+    };
+
+    #[test]
+    fn what_comes_in_comes_out() {
+        let message = Message::new(PARTS).unwrap();
+        assert_eq!((message.id(), message.id_given(), message.conversation()), (PARTS.id, true, PARTS.conversation));
+        assert_eq!((message.params_json(), message.traceparent()), (Some(PARTS.params), Some(PARTS.traceparent)));
+        assert_eq!((message.params()["queue"].as_str(), message.body()), ("ü", PARTS.body));
+        let bare = Message::new(Parts { id: "m", body: "{}", ..Parts::default() }).unwrap();
+        assert_eq!((bare.id(), bare.conversation(), bare.body()), ("m", "", "{}"));
+        assert_eq!((bare.params_json(), bare.traceparent(), bare.params()), (None, None, Params::new()));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let long = "x".repeat(70_000);
+        for parts in [
+            Parts { id: &long, ..PARTS },
+            Parts { traceparent: &long[..300], ..PARTS },
+            Parts { params: "[]", ..PARTS },
+            Parts { params: r#"{"a":1}"#, ..PARTS },
+        ] {
+            assert!(Message::new(parts).is_err());
+        }
+        assert!(Message::new(Parts { body: &long, ..PARTS }).is_ok());
+    }
+
+    #[test]
+    fn a_message_takes_little_beside_its_text() {
+        assert_eq!(size_of::<Message>(), 40);
+    }
+}
