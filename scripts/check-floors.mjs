@@ -1,5 +1,8 @@
-// Imports point downward only: the core knows no Node, and the simulator, which judges the core, knows nothing of it.
+// Imports point downward only: the core knows no Node, and the simulator, which judges the core, knows nothing of it. Within
+// the core, each module imports from those below it alone.
 import { execFileSync } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -9,6 +12,13 @@ const RULES = [
   { crate: 'spillway-core', forbidden: /^spillway-simulator$/, why: 'the core ships without its double' },
   { crate: 'spillway-simulator', forbidden: NODE_BINDING, why: 'the simulator knows no Node' },
   { crate: 'spillway-simulator', forbidden: /^spillway(-core)?$/, why: 'the simulator imports nothing of ours' },
+]
+
+const CORE = join(ROOT, 'crates/core/src')
+/** The modules of the core, from top to bottom. */
+const MODULES = [
+  'handle', 'engine', 'http', 'dispatcher', 'store', 'batcher', 'lanes', 'stats', 'quota', 'retry', 'settings', 'error', 'outcome',
+  'message', 'shipment', 'evidence', 'lock', 'clock', 'random',
 ]
 
 /** Every crate that `crate` needs when it is built, on any platform. */
@@ -29,5 +39,34 @@ for (const { crate, forbidden, why } of RULES) {
     console.error(`${crate} depends on ${name}, but ${why}. See: cargo tree -p ${crate} -e normal -i ${name}`)
   }
 }
+
+function sources(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    return entry.isDirectory() ? sources(path) : [path]
+  })
+}
+
+/** The modules of the core that a file's code names; comments and its tests at the end don't count. */
+function imports(file) {
+  const [code] = readFileSync(file, 'utf8').split('#[cfg(test)]')
+  return new Set([...code.replaceAll(/\/\/.*/g, '').matchAll(/\bcrate::([a-z_]+)/g)].map(([, name]) => name))
+}
+
+for (const file of sources(CORE)) {
+  const name = file.slice(CORE.length + 1)
+  const module = name.split(/[\\/.]/, 1)[0]
+  if (module === 'lib') continue
+  const floor = MODULES.indexOf(module)
+  if (floor < 0) {
+    broken++
+    console.error(`crates/core/src/${name}: the module ${module} has no floor in scripts/check-floors.mjs yet`)
+  }
+  for (const imported of imports(file)) {
+    if (MODULES.indexOf(imported) >= floor) continue
+    broken++
+    console.error(`crates/core/src/${name} imports ${imported}, which is not below ${module}`)
+  }
+}
 if (broken > 0) process.exit(1)
-console.log(`The floors hold: ${RULES.length} rules.`)
+console.log(`The floors hold: ${RULES.length} rules on crates, ${MODULES.length} modules of the core in their order.`)

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
-use spillway_core::http::Evidence;
+use spillway_core::evidence::Evidence;
 use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::message::Unfit;
 use crate::outcome::DeliveryFailure;
 
 /// An error that reaches the caller. `Display` names the field, the value and what is allowed; never a secret or a text.
@@ -152,5 +153,11 @@ impl Error {
             Self::DrainTimeout { .. } => "DRAIN_TIMEOUT",
             Self::Store { trouble, .. } => trouble.code(),
         }
+    }
+}
+
+impl From<Unfit> for Error {
+    fn from(Unfit { field, rule }: Unfit) -> Self {
+        Self::message(field, rule)
     }
 }

@@ -1,21 +1,25 @@
 //! The core of Spillway: queueing, the budget, and delivery to the Genesys Cloud API. It knows no Node.
 //!
-//! Floors, imports pointing downward only: `handle` → `engine` → `http`, `store`, `dispatcher` → `lanes`, `quota`, `retry` →
-//! `message`, `outcome`, `settings`, `error`, `stats` → `clock`, `random`.
+//! Floors, imports pointing downward only: `handle` → `engine` → `http`, `dispatcher` → `store`, `batcher`, `lanes`, `stats`,
+//! `quota`, `retry` → `settings`, `error`, `outcome`, `message`, `shipment`, `evidence` → `clock`, `random`.
+//! `npm run check:floors` has the whole order.
 
 pub mod batcher;
 pub mod clock;
 pub mod dispatcher;
 pub mod engine;
 pub mod error;
+pub mod evidence;
 pub mod handle;
 pub mod http;
 pub mod lanes;
+mod lock;
 pub mod message;
 pub mod outcome;
 pub mod quota;
 pub mod random;
 pub mod retry;
 pub mod settings;
+pub mod shipment;
 pub mod stats;
 pub mod store;

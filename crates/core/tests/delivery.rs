@@ -7,7 +7,7 @@ mod bench;
 use bench::{Bench, answered, ids, of, retry_after, settled, status, unanswered};
 use serde_json::json;
 use spillway_core::dispatcher::{Effect, Event, Notice, TokenNews};
-use spillway_core::http::Evidence;
+use spillway_core::evidence::Evidence;
 use spillway_core::retry::Answer;
 
 /// What becomes of a lone message after one answer: what settles, its attempts, and whether the next one of its

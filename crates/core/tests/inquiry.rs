@@ -9,13 +9,14 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
-use spillway_core::http::{Evidence, LIMITS_PATH, Shipment};
+use spillway_core::evidence::{Evidence, LIMITS_PATH};
 use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::quota::Why;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
+use spillway_core::shipment::Shipment;
 
 const LIMITS: &str = r#"{"entities":[{"key":"client.credentials.token.rate.per.minute","namespace":"platform.api","value":120},{"key":"org.requests.rate.per.second","namespace":"platform.api","value":7}]}"#;
 

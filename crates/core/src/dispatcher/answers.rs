@@ -8,7 +8,7 @@ use super::outbox::State;
 use super::{Attempt, AttemptId, Dispatcher, Effect, Notice, TokenNews};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::http::{Evidence, WaitSource};
+use crate::evidence::{Evidence, WaitSource};
 use crate::lanes::Slot;
 use crate::message::Cargo;
 use crate::quota::Heard;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::{AttemptId, Generation};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::http::Shipment;
 use crate::lanes::Slot;
 use crate::message::Ticket;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
 use crate::quota::Believed;
+use crate::shipment::Shipment;
 use crate::store::{Change, Seq};
 
 /// What is to be done.

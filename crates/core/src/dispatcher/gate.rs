@@ -3,7 +3,7 @@
 //! A 429, an outage and refused credentials close it alike; they differ in how long, and in what counts as a success.
 
 use crate::clock::Timestamp;
-use crate::http::WaitSource;
+use crate::evidence::WaitSource;
 use crate::stats::Closure;
 
 /// A request on the wire, by its number.

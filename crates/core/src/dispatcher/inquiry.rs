@@ -9,10 +9,11 @@ use super::deliver::TOO_MANY;
 use super::gate::Pass;
 use super::{AttemptId, Dispatcher, Effect};
 use crate::clock::Timestamp;
-use crate::http::{Evidence, LIMITS_PATH, MESSAGE_RESPONSE_BYTES_MAX, Shipment, read_limits};
+use crate::evidence::{Evidence, LIMITS_PATH, read_limits};
 use crate::outcome::Response;
 use crate::quota::{Heard, NotYet};
 use crate::retry::Answer;
+use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 
 /// The first message waits for it no longer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gate::Gate;
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
-use crate::http::WaitSource;
+use crate::evidence::WaitSource;
 use crate::quota::Belief;
 use crate::store::{Change, Opening};
 

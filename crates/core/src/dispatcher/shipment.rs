@@ -8,9 +8,9 @@ use super::Dispatcher;
 use super::load::Load;
 use super::outbox::Outbox;
 use crate::batcher::{Merge, join, key_of};
-use crate::http::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 use crate::message::{Call, Cargo, Message};
 use crate::settings::Settings;
+use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 
 /// How much longer an array's answer may be for each further message, and how long at most: one that is cut doesn't tell
 /// about the messages at its end.

@@ -9,7 +9,8 @@ use tokio::task::AbortHandle;
 
 use super::Report;
 use crate::dispatcher::AttemptId;
-use crate::http::{Client, Shipment};
+use crate::http::Client;
+use crate::shipment::Shipment;
 
 /// A request to carry, and the token to show.
 struct Job {

@@ -17,16 +17,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::couriers::{Courier, Couriers};
 use self::keeper::Keeper;
-use self::registry::{Published, lock};
+use self::registry::Published;
 use self::sink::{Completion, GivenToken, Happening, Interest, RequestEnd, Sink};
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, Legacy, TokenNews};
 use crate::error::Error;
-use crate::http::{Client, Shipment, TokenAnswer};
+use crate::http::{Client, TokenAnswer};
+use crate::lock::lock;
 use crate::message::{Submission, Ticket};
 use crate::random::Random;
 use crate::retry::Answer;
 use crate::settings::Settings;
+use crate::shipment::Shipment;
 use crate::store::News;
 
 /// Commands that are taken in before the dispatcher looks at the lanes.

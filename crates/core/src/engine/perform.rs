@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::registry::lock;
 use super::sink::{Completion, Happening, RequestEnd};
 use super::{CALLBACK_TIMEOUT, DrainKind, Engine, OnTheWire, Report};
 use crate::dispatcher::{AttemptId, Effect};
 use crate::error::Error;
-use crate::http::Shipment;
+use crate::lock::lock;
 use crate::message::Ticket;
 use crate::retry::Answer;
 use crate::settings::Credentials;
+use crate::shipment::Shipment;
 
 impl Engine {
     pub(super) fn perform(&mut self) {

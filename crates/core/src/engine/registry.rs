@@ -1,7 +1,7 @@
 //! One engine per organisation and process, whoever opens it: worker threads share statics.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use once_cell::sync::Lazy;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -11,6 +11,7 @@ use super::{Command, Engine, runtime};
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::Legacy;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::settings::Settings;
 use crate::stats::{Latencies, Snapshot};
 
@@ -126,9 +127,4 @@ pub(super) fn abandon(settings: &Settings) {
 
 fn legacy_key(settings: &Settings) -> (String, String) {
     (settings.organization.clone(), settings.api_url.clone())
-}
-
-/// A lock that a panic elsewhere doesn't spoil: every value behind one is whole between two statements.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,8 +7,9 @@ use reqwest::header::HeaderValue;
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{Explanation, Notice};
 use crate::error::Error;
-use crate::http::{Shipment, TokenAnswer};
+use crate::http::TokenAnswer;
 use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Receipt};
+use crate::shipment::Shipment;
 
 /// One thing to tell a handle.
 #[derive(Debug)]

@@ -7,10 +7,11 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Evidence, Shipment};
 use crate::clock::Clock;
+use crate::evidence::Evidence;
 use crate::outcome::Response;
 use crate::retry::Answer;
+use crate::shipment::Shipment;
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("inin-correlation-id");
 const CORRELATION_ID_CHARS_MAX: usize = 128;

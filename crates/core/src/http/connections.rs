@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use super::body::Pieces;
 use crate::clock::{Clock, Timestamp};
-use crate::engine::registry::lock;
+use crate::lock::lock;
 
 /// Idle connections are dropped before the usual load balancer (60 s) drops them under a request.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);

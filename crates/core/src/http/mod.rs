@@ -3,17 +3,12 @@
 mod answer;
 mod body;
 mod connections;
-mod evidence;
-mod limits;
 mod oauth;
 mod request;
 
-use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::Request;
 use hyper::body::Incoming;
 use reqwest::Certificate;
@@ -22,39 +17,12 @@ use reqwest::header::HeaderValue;
 use self::answer::{Wanted, read};
 use self::body::Pieces;
 use self::connections::{Connection, Connections, is_taken};
-pub use self::evidence::{Evidence, QUOTAS_MAX, Told, Wait, WaitSource};
-pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
 pub use self::oauth::TokenAnswer;
 use self::request::Origin;
 use crate::error::Error;
 use crate::retry::Answer;
 use crate::settings::Settings;
-
-/// The largest answer to a message that is kept; a `request()` sets its own limit.
-pub const MESSAGE_RESPONSE_BYTES_MAX: usize = 65_536;
-
-/// One request, ready to be sent.
-#[derive(Clone, Debug)]
-pub struct Shipment {
-    /// Upper-case method.
-    pub method: Cow<'static, str>,
-    /// Path and query.
-    pub path: String,
-    /// Extra headers.
-    pub headers: Vec<(String, String)>,
-    /// Sent as JSON unless `headers` says otherwise.
-    pub body: Option<Bytes>,
-    /// The message's id, so that a server that knows how can recognise a repeat.
-    pub idempotency_key: Option<Box<str>>,
-    /// From sending to the last byte of the answer.
-    pub timeout: Duration,
-    /// The largest response body that is read.
-    pub response_bytes_max: usize,
-    /// Whether the answer's headers are wanted.
-    pub keep_headers: bool,
-    /// How many messages it carries; none for a `request()`.
-    pub messages: u32,
-}
+use crate::shipment::Shipment;
 
 /// The HTTP client of an engine.
 #[derive(Debug)]

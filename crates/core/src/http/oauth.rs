@@ -6,8 +6,9 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
-use super::{Client, Evidence, chain};
+use super::{Client, chain};
 use crate::clock::Clock;
+use crate::evidence::Evidence;
 use crate::settings::Credentials;
 
 /// The largest answer of the login host that is read.

@@ -11,8 +11,8 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT as USER_AGENT_NAME,
 };
 
-use super::Shipment;
 use super::body::Pieces;
+use crate::shipment::Shipment;
 
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spillway/", env!("CARGO_PKG_VERSION")));
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::packed::{Message, Parts};
+pub use self::packed::{Message, Parts, Unfit};
 use crate::clock::Timestamp;
 
 /// Who waits for an answer: a handle of the engine and the number that this handle gave.

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Params;
-use crate::error::Error;
 
 /// The texts of a message, one by one.
 #[derive(Clone, Copy, Default)]
@@ -21,6 +20,15 @@ pub struct Parts<'a> {
     pub traceparent: &'a str,
     /// The serialised JSON body.
     pub body: &'a str,
+}
+
+/// Texts that can't be a message's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Which of them.
+    pub field: &'static str,
+    /// What is allowed.
+    pub rule: &'static str,
 }
 
 /// One thing to deliver in a conversation.
@@ -43,14 +51,14 @@ impl Message {
     ///
     /// # Errors
     /// When the texts before the body are beyond all limits, or `params` is no object of texts.
-    pub fn new(parts: Parts<'_>) -> Result<Self, Error> {
+    pub fn new(parts: Parts<'_>) -> Result<Self, Unfit> {
         let Parts { id, id_given, conversation, params, traceparent, body } = parts;
-        let too_long = |_| Error::message("id", "and the other texts beside the body must be within 64 KiB");
+        let too_long = |_| Unfit { field: "id", rule: "and the other texts beside the body must be within 64 KiB" };
         let id_end = id.len();
         let params_end = id_end + params.len();
         if !params.is_empty() {
             serde_json::from_str::<Params>(params)
-                .map_err(|_| Error::message("params", "must be an object of texts"))?;
+                .map_err(|_| Unfit { field: "params", rule: "must be an object of texts" })?;
         }
         let mut text = String::with_capacity(params_end + traceparent.len() + body.len());
         for part in [id, params, traceparent, body] {

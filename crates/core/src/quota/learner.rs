@@ -16,7 +16,7 @@ use super::trail::{Fate, Trail};
 use super::travel::Travel;
 use super::window::{Window, time_for};
 use crate::clock::Timestamp;
-use crate::http::{Evidence, RequestLimit};
+use crate::evidence::{Evidence, RequestLimit};
 use crate::settings::{Learn, Rate};
 
 /// Limits that are believed in at once; the one that was confirmed longest ago goes first.

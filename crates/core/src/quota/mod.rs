@@ -24,7 +24,7 @@ pub use self::learner::Heard;
 use self::learner::Learner;
 use self::window::Window;
 use crate::clock::Timestamp;
-use crate::http::RequestLimit;
+use crate::evidence::RequestLimit;
 use crate::settings::{Learn, Rate};
 
 /// A request that was given up arrives within this time of its sending, or never: a slow way and two retransmissions.

@@ -9,7 +9,7 @@ use super::learner::LAYERS_MAX;
 use super::trail::Trail;
 use super::travel::Travel;
 use crate::clock::Timestamp;
-use crate::http::{Evidence, Told};
+use crate::evidence::{Evidence, Told};
 
 /// Windows longer than this are cut to it.
 pub(super) const WINDOW_MAX: Duration = Duration::from_secs(86_400);

@@ -1,6 +1,6 @@
 //! The delivery table: from what came back to what it means.
 
-use crate::http::Evidence;
+use crate::evidence::Evidence;
 use crate::outcome::Response;
 
 /// What came back for a request.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 use spillway_core::clock::Timestamp;
-use spillway_core::http::Shipment;
 use spillway_core::outcome::Reason;
+use spillway_core::shipment::Shipment;
 
 use super::plan::{Mode, Plan};
 

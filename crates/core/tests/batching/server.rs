@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use spillway_core::http::{Evidence, Shipment};
+use spillway_core::evidence::Evidence;
 use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
+use spillway_core::shipment::Shipment;
 
 use super::draw::Draw;
 use super::plan::Faults;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
-use spillway_core::http::Shipment;
 use spillway_core::message::{Cargo, Ticket};
 use spillway_core::outcome::{CallAnswer, Reason};
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
+use spillway_core::shipment::Shipment;
 
 use super::books::{Books, Known};
 use super::draw::Draw;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
-use spillway_core::http::Evidence;
+use spillway_core::evidence::Evidence;
 use spillway_core::message::{Call, Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use spillway_core::clock::Timestamp;
-use spillway_core::http::Evidence;
+use spillway_core::evidence::Evidence;
 use spillway_core::quota::{Belief, BelievedLayer, Heard, NotYet, Quota, Why};
 use spillway_core::settings::{Learn, Rate};
 

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use spillway_core::http::Evidence;
+use spillway_core::evidence::Evidence;
 use spillway_simulator::{Config, Model, Reply, Request};
 
 use super::case::Case;

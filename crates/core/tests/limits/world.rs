@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
-use spillway_core::http::{Evidence, Shipment};
+use spillway_core::evidence::Evidence;
 use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
+use spillway_core::shipment::Shipment;
 use spillway_simulator::{Config, Model, Reply, Request};
 
 use super::agenda::Agenda;

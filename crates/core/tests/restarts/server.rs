@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
-use spillway_core::http::{Evidence, Shipment};
+use spillway_core::evidence::Evidence;
 use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
+use spillway_core::shipment::Shipment;
 
 use crate::draw::Draw;
 use crate::plan::Plan;

@@ -8,10 +8,10 @@ use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::error::{Error, Trouble};
-use spillway_core::http::Shipment;
 use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
+use spillway_core::shipment::Shipment;
 
 use crate::books::Books;
 use crate::disk::Disk;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use spillway_core::dispatcher::AttemptId;
-use spillway_core::http::Evidence;
+use spillway_core::evidence::Evidence;
 
 use super::violation::{Checked, hold};
 

@@ -1,8 +1,8 @@
 //! The world, third part: requests on their way to the server's model, and answers on their way back.
 
 use spillway_core::dispatcher::{AttemptId, Event};
-use spillway_core::http::Shipment;
 use spillway_core::retry::Answer;
+use spillway_core::shipment::Shipment;
 use spillway_simulator::{Cut, Reply};
 
 use super::ends::Came;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 use spillway_core::dispatcher::TokenNews;
-use spillway_core::http::{Evidence, Shipment};
+use spillway_core::evidence::Evidence;
 use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
+use spillway_core::shipment::Shipment;
 use spillway_simulator::{Cut, Flight, Reply, Request};
 
 /// The model's time 0 on the wall clock.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
-use spillway_core::http::Shipment;
 use spillway_core::message::Ticket;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
+use spillway_core::shipment::Shipment;
 use spillway_simulator::{Model, Reply};
 
 use super::arrivals::Arrivals;

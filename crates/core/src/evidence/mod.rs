@@ -2,7 +2,11 @@
 //!
 //! Everything here is untrusted: nothing panics, no wait is longer than a day.
 
+mod limits;
+
 use std::time::Duration;
+
+pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
 
 /// A wait above this is absurd, and is cut to it.
 const WAIT_MAX: Duration = Duration::from_secs(86_400);
