@@ -4,6 +4,7 @@ use super::drains::Epoch;
 use super::outbox::{Course, Entry, State};
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
+use crate::error::{Error, Trouble};
 use crate::lanes::{LaneId, Slot};
 use crate::message::Cargo;
 use crate::settings::BatchMode;
@@ -65,10 +66,9 @@ impl Dispatcher {
     ) {
         let Some(cold) = self.outbox.cold(slot).copied().filter(|cold| cold.seq == seq) else { return };
         let Some(record) = record else { return self.unreadable(slot, effects) };
-        let expires_at = record.expires_at;
         let (entry, course) = recovered(*record, cold.lane, cold.epoch);
-        self.outbox.warm(slot, entry, course);
-        if expires_at.is_some_and(|at| at <= now) {
+        self.outbox.warm(slot, entry, Course { expires_at: cold.expires_at, ..course });
+        if cold.expires_at.is_some_and(|at| at <= now) {
             self.expire(now, slot, effects);
         }
     }
@@ -78,7 +78,10 @@ impl Dispatcher {
         self.lanes.remove(cold.lane, slot, &self.outbox);
         self.timers.forget(slot);
         self.drains.leave(cold.epoch);
-        self.followers.remove(&slot);
+        for follower in self.followers.remove(&slot).unwrap_or_default() {
+            let problem = "the store can't read this message: it stays in the file for a repair".to_owned();
+            effects.push(Effect::Failed(follower.ticket, Error::Store { trouble: Trouble::Corrupt, problem }));
+        }
         self.unreadable += 1;
         self.tell_if_empty(effects);
     }

@@ -38,7 +38,8 @@ impl Dispatcher {
         self.recovered += 1;
         let Waiting { seq, id, conversation, bytes, priority, expires_at } = waiting;
         let (lane, key) = (self.lanes.of_conversation(&conversation.into()), self.outbox.key_of(&id));
-        let cold = Cold { seq, key, epoch: self.drains.enter(), lane, bytes, priority, loading: false };
+        let epoch = self.drains.enter();
+        let cold = Cold { seq, key, epoch, expires_at, lane, bytes, priority, loading: false };
         let slot = self.outbox.insert_cold(cold);
         self.lanes.push(lane, cold.item(slot));
         if let Some(at) = expires_at {

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::DefaultHashBuilder;
 
+use crate::clock::Timestamp;
 use crate::dispatcher::drains::Epoch;
 use crate::lanes::{Item, LaneId, Slot};
 use crate::message::Priority;
@@ -34,6 +35,8 @@ pub(in crate::dispatcher) struct Cold {
     pub(in crate::dispatcher) seq: Seq,
     pub(in crate::dispatcher) key: IdKey,
     pub(in crate::dispatcher) epoch: Epoch,
+    /// When its timer fires: the store's times are of another clock, and whole milliseconds.
+    pub(in crate::dispatcher) expires_at: Option<Timestamp>,
     pub(in crate::dispatcher) lane: LaneId,
     /// Of its body.
     pub(in crate::dispatcher) bytes: u32,

@@ -143,6 +143,7 @@ impl Outbox {
             seq: entry.seq,
             key: self.keys.of(id),
             epoch: entry.epoch,
+            expires_at: self.course(slot).expires_at,
             lane: entry.lane,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             priority: entry.priority,
