@@ -80,6 +80,7 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
             json!([ticket, "ok", { "letters": letters, "next": next }])
         }
         Completion::TokenWanted(number) => json!([0, "token", number]),
+        Completion::Broken => json!([0, "broken"]),
         Completion::Event(happening) => json!([0, "event", happening.name(), event_data(happening, clock)]),
     }
 }

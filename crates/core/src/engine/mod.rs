@@ -349,6 +349,20 @@ impl Engine {
         lock(&self.published).snapshot = Some(self.dispatcher.snapshot(self.clock.now()));
     }
 
+    /// A panic has ended it: the organisation gets another engine, and nobody is to wait for an answer of this one.
+    fn fail(&mut self) {
+        registry::abandon(&self.settings);
+        // Who has joined a moment ago stands there still.
+        while let Ok(command) = self.inbox.try_recv() {
+            if let Command::Join(handle, sink) = command {
+                self.guests.insert(handle, Guest { sink, interest: Interest::default(), completions: Vec::new() });
+            }
+        }
+        for (_, guest) in self.guests.drain() {
+            guest.sink.complete(vec![Completion::Broken], &self.clock);
+        }
+    }
+
     /// Hands over what has come together for each guest.
     fn tell(&mut self) {
         for guest in self.guests.values_mut().filter(|guest| !guest.completions.is_empty()) {
@@ -361,6 +375,9 @@ impl Drop for Engine {
     /// Whatever is on the wire when the engine ends is cut with it.
     fn drop(&mut self) {
         self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
+        if !self.retired {
+            self.fail();
+        }
     }
 }
 

@@ -120,7 +120,7 @@ pub(super) fn retire(settings: &Settings, now: Timestamp, legacy: impl FnOnce() 
     true
 }
 
-/// Takes out an engine that could not begin: the next one to open tries again.
+/// Takes out an engine that could not begin, or that has failed: the next one to open gets another.
 pub(super) fn abandon(settings: &Settings) {
     lock(&ENGINES).running.remove(&settings.organization);
 }

@@ -43,6 +43,8 @@ pub enum Completion {
     TokenWanted(u64),
     /// An event that the handle listens to.
     Event(Happening),
+    /// The engine has failed, and answers nothing more.
+    Broken,
 }
 
 /// How an engine has begun.
