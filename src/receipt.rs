@@ -24,8 +24,8 @@ pub(crate) struct ReceiptRow<'a> {
 impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
     fn from(receipt: &'a Receipt) -> Self {
         Self {
-            id: receipt.message.id(),
-            conversation_id: receipt.message.conversation(),
+            id: &receipt.id,
+            conversation_id: &receipt.conversation,
             status: receipt.response.status,
             body: Body(&receipt.response),
             attempts: receipt.attempts,

@@ -1,11 +1,12 @@
 //! The two ends of a message: a receipt, or a failure that is kept as a dead letter.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Cargo, Message, Priority};
+use crate::message::{Cargo, Priority};
 
 /// What a server answered: status, bounded body, and the headers that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +26,10 @@ pub struct Response {
 /// A delivered message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The message.
-    pub message: Message,
+    /// The message's id.
+    pub id: Box<str>,
+    /// Its conversation, by the name that its lane has.
+    pub conversation: Arc<str>,
     /// The server's answer.
     pub response: Response,
     /// Requests that were made for it and that count as attempts; 429 and 401 don't.

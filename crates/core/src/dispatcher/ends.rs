@@ -1,5 +1,7 @@
 //! The ends of a message: a receipt or a dead letter, and what both leave behind.
 
+use std::sync::Arc;
+
 use super::letters::RESPONSE_BYTES_MAX;
 use super::outbox::{Course, Entry, Promise, State};
 use super::timers::Timer;
@@ -47,8 +49,8 @@ impl Dispatcher {
                 if message.id_given() {
                     self.recent.remember(now, message.id(), response.status, attempts);
                 }
-                let receipt =
-                    Receipt { message, response, attempts, batch_size: trip.batch_size, queued, duplicate: false };
+                let (id, conversation) = (message.id().into(), Arc::clone(message.conversation_shared()));
+                let receipt = Receipt { id, conversation, response, attempts, batch_size, queued, duplicate: false };
                 for Promise { ticket, .. } in followers {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
                     effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });

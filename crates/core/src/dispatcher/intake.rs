@@ -1,4 +1,6 @@
-//! The way in: duplicates, limits, the waiting room, acceptance; and the way back out for what its caller withdraws.
+//! The way in: duplicates, limits, the waiting room, acceptance.
+
+use std::sync::Arc;
 
 use super::drains::Epoch;
 use super::outbox::{Course, Entry, Promise, State};
@@ -227,7 +229,8 @@ struct Origin {
 
 fn remembered(message: &Message, status: u16, attempts: u32) -> Receipt {
     Receipt {
-        message: message.clone(),
+        id: message.id().into(),
+        conversation: Arc::clone(message.conversation_shared()),
         response: Response { status, ..Response::default() },
         attempts,
         batch_size: 1,
