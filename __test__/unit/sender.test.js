@@ -171,6 +171,25 @@ test('a submit that fails rejects its messages and no others', async () => {
   await assert.rejects(sender.send(message), { name: 'ClosedError', message: 'gone' })
 })
 
+test('an abort while the submit of its messages fails settles each once', async () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  const sends = [sender.send(message, { signal }), sender.send(message, { signal })]
+  core.submitError = new Error('broken')
+  const uncaught = []
+  process.setUncaughtExceptionCaptureCallback((error) => uncaught.push(error))
+  try {
+    controller.abort()
+    await assert.rejects(sends[0], { name: 'AbortError' })
+    await assert.rejects(sends[1], { name: 'SpillwayError', message: 'the core failed: broken' })
+    await nextTurn()
+    assert.deepEqual(uncaught, [])
+    assert.equal(core.op('cancel').length, 1)
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null)
+  }
+})
+
 test('request crosses as a head and a body', async () => {
   const answer = { status: 200, headers: { 'content-type': 'application/json' }, body: { a: 1 } }
   const asked = sender.request({ method: 'PUT', path: '/a', body: { b: 2 }, timeoutMs: 5 })
