@@ -294,9 +294,28 @@ class Sender extends EventEmitter {
     this.#completions.fail(ticket, dataOf(errorFromThrown(thrown)))
   }
 
+  // A row that throws, as an event does whose listener throws, must not keep those behind it from being heard.
   #wake() {
-    for (const row of JSON.parse(this.#native.take())) this.#heard(row)
+    const rows = this.#takeRows()
+    let at = 0
+    while (at < rows.length) {
+      try {
+        while (at < rows.length) this.#heard(rows[at++])
+      } catch (error) {
+        surface(error)
+      }
+    }
     this.#followChannels()
+  }
+
+  // The core wakes only when nothing waits. So rows that can't be taken count as "more": it was one of them, perhaps.
+  #takeRows() {
+    try {
+      return JSON.parse(this.#native.take())
+    } catch (error) {
+      surface(error)
+      return [[0, 'more']]
+    }
   }
 
   #heard(row) {
@@ -327,20 +346,9 @@ class Sender extends EventEmitter {
   // What the engine tells for the channels alone is no event of the sender.
   #happened(name, payload) {
     this.#diagnostics.event(name, payload)
-    if (EVENTS.includes(name)) this.#emitSafely(name, payload)
-  }
-
-  // A listener that throws must not keep the completions behind its event from settling. Its error surfaces all the
-  // same, as an uncaught exception.
-  #emitSafely(name, payload) {
-    try {
-      if (payload === undefined || payload === null) this.emit(name)
-      else this.emit(name, payload)
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
+    if (!EVENTS.includes(name)) return
+    if (payload === undefined || payload === null) this.emit(name)
+    else this.emit(name, payload)
   }
 
   async #giveToken(id) {
@@ -382,6 +390,13 @@ class Sender extends EventEmitter {
       this.#native.call(JSON.stringify({ op: 'listen', events }))
     } catch {}
   }
+}
+
+/** An error that nobody can be given is an uncaught exception, and interrupts nothing. */
+function surface(error) {
+  process.nextTick(() => {
+    throw error
+  })
 }
 
 /** There is one for each message, so it crosses without the names of its fields. */

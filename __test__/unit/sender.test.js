@@ -94,6 +94,30 @@ test('completions beyond one turn of the event loop are taken in the next', asyn
   delete core.take
 })
 
+test('what can\'t be taken, and a row that throws, keep nothing else back', async () => {
+  const sent = [1, 2, 3].map(() => sender.send(message))
+  await nextTurn()
+  const [a, b, c] = core.messages.map(({ ticket }) => ticket)
+  const turns = [
+    () => { throw new Error('too long for a string') },
+    () => 'no JSON',
+    () => JSON.stringify([[a, 'ok', 'a'], null, [b, 'ok', 'b'], null, [0, 'more']]),
+    () => JSON.stringify([[c, 'ok', 'c']]),
+  ]
+  core.take = () => turns.shift()()
+  const uncaught = []
+  process.setUncaughtExceptionCaptureCallback(({ name, message }) => uncaught.push(name === 'Error' ? message : name))
+  try {
+    core.wake()
+    assert.deepEqual(await Promise.all(sent), ['a', 'b', 'c'])
+    await nextTurn()
+    assert.deepEqual(uncaught, ['too long for a string', 'SyntaxError', 'TypeError', 'TypeError'])
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null)
+    delete core.take
+  }
+})
+
 test('a large frame crosses at once', async () => {
   const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(50_000) }))
   assert.equal(core.frames.length, 1)
