@@ -356,7 +356,7 @@ export interface ApiRequest {
   timeoutMs?: number
   /**
    * Bytes of the answer's body; a longer one is a {@link DeliveryError} of code `DELIVERY_RESPONSE_TOO_LARGE`.
-   * 1 to 268,435,456. Default 8,388,608.
+   * 1 to 67,108,864. Default 8,388,608.
    */
   maxResponseBytes?: number
   /** Given up unless it is sent within this time. In milliseconds, above 0, at most 2,592,000,000. Default: never. */

@@ -93,7 +93,10 @@ class Completions {
 
   #abort(tickets, reason) {
     for (const ticket of [...tickets]) {
-      this.#forget(ticket).reject(reason)
+      const waiter = this.#forget(ticket)
+      // What is told of one may settle others: it sends the frame that they are in, and that may fail.
+      if (waiter === undefined) continue
+      waiter.reject(reason)
       this.#onAbort(ticket)
     }
   }

@@ -50,15 +50,16 @@ class Frame {
     this.#count += 1
   }
 
-  /** What was added, and an empty frame again. The bytes are valid until the next `append`. */
+  /** What was added, and an empty frame again, even if this throws. The bytes are valid until the next `append`. */
   take() {
+    const count = this.#count
     const texts = this.#texts
     const at = this.#headsEnd
-    this.#reserve(at, bytesMax(texts))
-    this.#view.setUint32(0, this.#count, true)
-    const taken = this.#buffer.subarray(0, at + this.#buffer.write(texts, at, 'utf8'))
     this.#count = 0
     this.#texts = ''
+    this.#reserve(at, bytesMax(texts))
+    this.#view.setUint32(0, count, true)
+    const taken = this.#buffer.subarray(0, at + this.#buffer.write(texts, at, 'utf8'))
     if (this.#buffer.length > KEPT_BYTES_MAX) this.#use(Buffer.allocUnsafeSlow(INITIAL_BYTES))
     return taken
   }

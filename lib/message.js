@@ -15,7 +15,7 @@ const KEYS = new Set(['conversationId', 'body', 'id', 'params', 'priority', 'exp
 
 /**
  * The message as the frame writes it: texts serialised, absent numbers in their neutral value. Throws a ConfigError
- * with the code MESSAGE_INVALID. Reads each field once, so what was checked is what is sent.
+ * with the code MESSAGE_INVALID. Reads each field once, those of `params` too, so what was checked is what is sent.
  */
 function checkMessage(message) {
   const { conversationId, id, params, priority, expiresInMs, notBefore, body } = checkObject('message', message, KEYS)
@@ -43,11 +43,13 @@ function epochMs(value) {
 
 function paramsText(params) {
   if (!isPlain(params)) throw invalid('params', 'a plain object of strings', params)
-  for (const [key, value] of Object.entries(params)) {
+  // A getter may give something else each time.
+  const copy = { ...params }
+  for (const [key, value] of Object.entries(copy)) {
     if (typeof value !== 'string') throw invalid(`params.${key}`, 'a string', value)
     if (!isWellFormed(value)) throw invalid(`params.${key}`, 'a string without lone surrogates', value)
   }
-  const text = JSON.stringify({ ...params })
+  const text = JSON.stringify(copy)
   if (hasLoneSurrogateEscape(text)) throw invalid('params', 'an object with keys without lone surrogates', params)
   if (!fitsBytes(text, PARAMS_BYTES_MAX)) throw invalid('params', `at most ${PARAMS_BYTES_MAX} bytes of JSON`, params)
   return text

@@ -7,7 +7,6 @@ const { setImmediate } = require('node:timers')
 const { keepAbout } = require('./about.js')
 const { checkId, checkObject, checkSignal, checkTimeout } = require('./checks.js')
 const { abortReason, Completions } = require('./completions.js')
-const { clip } = require('./describe.js')
 const { Diagnostics } = require('./diagnostics.js')
 const { asyncDispose } = require('./dispose.js')
 const { ClosedError, errorFromThrown, SpillwayError } = require('./errors.js')
@@ -19,13 +18,14 @@ const { prometheusText } = require('./prometheus.js')
 const { BASE_URLS, RAW } = require('./raw.js')
 const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
+const { NO_TICKET, settle, settleAccepted } = require('./rows.js')
+const { tokenFrom } = require('./token.js')
 
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
 const DEAD_LETTERS_PAGE = 100
 const CLOSE_TIMEOUT_MS = 10_000
 // A frame of this size crosses at once: the core starts on it while the tick goes on, and its bytes stay in the cache.
 const FRAME_BYTES_MAX = 64 * 1024
-const TOKEN_ERROR_CHARS_MAX = 200
 // `queueMicrotask` makes an AsyncResource for each call, at several times the price.
 const NOW = Promise.resolve()
 const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
@@ -294,20 +294,34 @@ class Sender extends EventEmitter {
     this.#completions.fail(ticket, dataOf(errorFromThrown(thrown)))
   }
 
+  // A row that throws, as an event does whose listener throws, must not keep those behind it from being heard.
   #wake() {
-    for (const row of JSON.parse(this.#native.take())) this.#heard(row)
+    const rows = this.#takeRows()
+    let at = 0
+    while (at < rows.length) {
+      try {
+        while (at < rows.length) this.#heard(rows[at++])
+      } catch (error) {
+        surface(error)
+      }
+    }
     this.#followChannels()
   }
 
+  // The core wakes only when nothing waits. So rows that can't be taken count as "more": it was one of them, perhaps.
+  #takeRows() {
+    try {
+      return JSON.parse(this.#native.take())
+    } catch (error) {
+      surface(error)
+      return [[NO_TICKET, 'more']]
+    }
+  }
+
   #heard(row) {
-    const kind = row[1]
-    // A receipt, of which there are most, has its status there.
-    if (typeof kind === 'number') return this.#completions.settle(row[0], receiptOf(row))
-    switch (kind) {
-      case 'accepted': return this.#accepted(row)
-      case 'duplicate': return this.#completions.settle(row[0], { id: row[2], duplicate: true })
-      case 'ok': return this.#completions.settle(row[0], row[2])
-      case 'err': return this.#completions.fail(row[0], row[2])
+    if (row[0] !== NO_TICKET) return settle(this.#completions, row)
+    switch (row[1]) {
+      case 'accepted': return settleAccepted(this.#completions, row)
       case 'event': return this.#happened(row[2], row[3])
       case 'token': return this.#giveToken(row[2])
       // Thousands at once, and what settles with them, must not keep the event loop from all else.
@@ -317,40 +331,16 @@ class Sender extends EventEmitter {
 
   #takeMore = () => this.#wake()
 
-  /** All that were accepted one after another share a row. */
-  #accepted(row) {
-    for (let at = 2; at < row.length; at += 2) {
-      this.#completions.settle(row[at], { id: row[at + 1], duplicate: false })
-    }
-  }
-
   // What the engine tells for the channels alone is no event of the sender.
   #happened(name, payload) {
     this.#diagnostics.event(name, payload)
-    if (EVENTS.includes(name)) this.#emitSafely(name, payload)
-  }
-
-  // A listener that throws must not keep the completions behind its event from settling. Its error surfaces all the
-  // same, as an uncaught exception.
-  #emitSafely(name, payload) {
-    try {
-      if (payload === undefined || payload === null) this.emit(name)
-      else this.emit(name, payload)
-    } catch (error) {
-      process.nextTick(() => {
-        throw error
-      })
-    }
+    if (!EVENTS.includes(name)) return
+    if (payload === undefined || payload === null) this.emit(name)
+    else this.emit(name, payload)
   }
 
   async #giveToken(id) {
-    let answer
-    try {
-      answer = { token: checkToken(await this.#accessToken?.()) }
-    } catch (error) {
-      answer = { error: clip(`accessToken failed: ${error?.message ?? 'no reason given'}`, TOKEN_ERROR_CHARS_MAX) }
-    }
-    this.#tell({ op: 'token', id, ...answer })
+    this.#tell({ op: 'token', id, ...(await tokenFrom(this.#accessToken)) })
   }
 
   #watchListeners() {
@@ -384,33 +374,17 @@ class Sender extends EventEmitter {
   }
 }
 
-/** There is one for each message, so it crosses without the names of its fields. */
-function receiptOf(row) {
-  const receipt = {
-    id: row[2],
-    conversationId: row[3],
-    status: row[1],
-    body: row[4],
-    attempts: row[5],
-    batchSize: row[6],
-    queuedMs: row[7],
-    correlationId: row[8],
-  }
-  if (row[9] !== 0) receipt.duplicate = true
-  return receipt
+/** An error that nobody can be given is an uncaught exception, and interrupts nothing. */
+function surface(error) {
+  process.nextTick(() => {
+    throw error
+  })
 }
 
 /** An error as the core would report it, for promises that settle with data. */
 function dataOf(error) {
   if (error instanceof SpillwayError) return { ...error, message: error.message }
   return { code: 'SPILLWAY_ERROR', message: `the core failed: ${error?.message ?? error}`, cause: error }
-}
-
-// What isn't a token is described by its type alone: it may hold one.
-function checkToken(token) {
-  if (typeof token !== 'string') throw new TypeError(`it must give a non-empty string, got ${typeof token}`)
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new TypeError('it must give a non-empty string of visible ASCII, no spaces')
-  return token
 }
 
 module.exports = { Sender }

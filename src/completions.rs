@@ -17,11 +17,21 @@ use crate::stats::quota_data;
 /// A guess that is wrong costs a little memory for a moment, or one more allocation.
 const ROW_BYTES_LIKELY: usize = 256;
 
-/// One row for each completion, behind a comma; one for all that are accepted one after another.
-pub(crate) fn rows(completions: &[Completion], clock: &Clock) -> Vec<u8> {
+/// Whoever has written as much leaves the rest for the next text: V8's longest string is near to 512 MiB, one answer's row
+/// up to 384 MiB, and nothing that is too long for a string could be taken.
+const TEXT_BYTES: usize = 262_144;
+
+/// One row for each completion, behind a comma; one for all that are accepted one after another. What is left is what a
+/// text has no room for.
+pub(crate) fn rows<'a>(completions: &'a [Completion], clock: &Clock) -> (Vec<u8>, &'a [Completion]) {
     let mut text = Vec::with_capacity(completions.len() * ROW_BYTES_LIKELY);
+    let mut left = completions;
     let is_accepted = |one: &Completion| matches!(one, Completion::Accepted { duplicate: false, .. });
     for alike in completions.chunk_by(|one, next| is_accepted(one) && is_accepted(next)) {
+        if text.len() >= TEXT_BYTES {
+            break;
+        }
+        left = &left[alike.len()..];
         text.push(b',');
         match &alike[0] {
             Completion::Accepted { duplicate: false, .. } => write_accepted(&mut text, alike),
@@ -29,7 +39,7 @@ pub(crate) fn rows(completions: &[Completion], clock: &Clock) -> Vec<u8> {
             other => write(&mut text, &row(other, clock)),
         }
     }
-    text
+    (text, left)
 }
 
 fn write_accepted(text: &mut Vec<u8>, completions: &[Completion]) {
@@ -177,6 +187,9 @@ fn hold_data(hold: Hold, until: Option<Timestamp>, clock: &Clock) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use spillway_core::outcome::{CallAnswer, Response};
+
     use super::*;
 
     fn accepted(ticket: u64, id: &str, duplicate: bool) -> Completion {
@@ -184,10 +197,33 @@ mod tests {
     }
 
     fn written(completions: &[Completion]) -> Value {
-        let mut text = rows(completions, &Clock::start());
+        let (text, left) = rows(completions, &Clock::start());
+        assert!(left.is_empty());
+        parsed(text)
+    }
+
+    fn parsed(mut text: Vec<u8>) -> Value {
         text[0] = b'[';
         text.push(b']');
         serde_json::from_slice(&text).unwrap()
+    }
+
+    #[test]
+    fn large_rows_do_not_come_together() {
+        let answered = |ticket| {
+            let body = Bytes::from(vec![1; TEXT_BYTES]);
+            let response = Response { status: 200, body, truncated: false, headers: Vec::new(), correlation_id: None };
+            Completion::Answered(ticket, CallAnswer { response, attempts: 1, raw: false })
+        };
+        let all = [accepted(1, "a", false), Completion::Done(2), answered(3), answered(4), Completion::Done(5)];
+        let (mut left, mut tickets) = (&all[..], Vec::new());
+        while !left.is_empty() {
+            let (text, rest) = rows(left, &Clock::start());
+            left = rest;
+            let rows = parsed(text);
+            tickets.push(rows.as_array().unwrap().iter().map(|row| row[0].as_u64().unwrap()).collect::<Vec<_>>());
+        }
+        assert_eq!(tickets, [vec![0, 2, 3], vec![4], vec![5]]);
     }
 
     #[test]

@@ -44,10 +44,14 @@ impl Mailbox {
 
 impl Sink for Mailbox {
     fn complete(&self, completions: Vec<Completion>, clock: &Clock) {
-        for some in completions.chunks(COMPLETIONS_AT_ONCE) {
-            if self.put(rows(some, clock)) {
-                // An environment that is closing takes no calls; nobody waits there any more.
-                self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        for mut some in completions.chunks(COMPLETIONS_AT_ONCE) {
+            while !some.is_empty() {
+                let (text, left) = rows(some, clock);
+                some = left;
+                if self.put(text) {
+                    // An environment that is closing takes no calls; nobody waits there any more.
+                    self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                }
             }
         }
     }

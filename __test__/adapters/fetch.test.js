@@ -247,6 +247,8 @@ describe('createFetch', () => {
     const fetch = createFetch(sender, { maxResponseBytes: 50_000 })
     const huge = await failure(fetch(`${url}/huge`))
     assert.deepEqual([huge.name, huge.message, huge.cause.code], ['TypeError', 'fetch failed', 'DELIVERY_RESPONSE_TOO_LARGE'])
+    // However much is allowed, an error's row has to fit a string.
+    assert.equal(huge.cause.response.length, 8_192)
     const cut = await failure(fetch(`${url}/cut`))
     assert.deepEqual([cut.name, cut.message, cut.cause.code], ['TypeError', 'fetch failed', 'DELIVERY_EXHAUSTED'])
     await sender.close({ timeoutMs: 0 })

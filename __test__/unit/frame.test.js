@@ -70,3 +70,17 @@ test('it grows over many messages, and lets a large buffer go', () => {
   frame.append(2, 0, small)
   assert.ok(frame.take().buffer.byteLength < large.buffer.byteLength)
 })
+
+test('a frame that can\'t be encoded is empty all the same', (t) => {
+  const frame = new Frame()
+  frame.append(1, 0, checkMessage({ conversationId: 'c', body: 'x'.repeat(100_000) }))
+  const allocate = t.mock.method(Buffer, 'allocUnsafeSlow', () => {
+    throw new RangeError('Array buffer allocation failed')
+  })
+  assert.throws(() => frame.take(), /allocation failed/)
+  allocate.mock.restore()
+  assert.equal(frame.length, 0)
+  const next = checkMessage({ conversationId: 'c', body: 1 })
+  frame.append(2, 0, next)
+  assert.deepEqual(readFrame(frame.take()), [{ ...next, ticket: 2, flags: 0 }])
+})

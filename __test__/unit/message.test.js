@@ -107,6 +107,15 @@ test('data that looks dangerous is data', () => {
   assert.equal(checkMessage({ ...ok, params: { communicationId: '../%00\0' } }).params, '{"communicationId":"../%00\\u0000"}')
 })
 
+test('params are read once: what was checked is what is sent', () => {
+  for (const second of [1, '\ud800', { a: 'b' }]) {
+    let reads = 0
+    const params = { get a() { return reads++ === 0 ? 'first' : second } }
+    assert.equal(checkMessage({ ...ok, params }).params, '{"a":"first"}')
+    assert.equal(reads, 1)
+  }
+})
+
 test('every JSON value is a body', () => {
   for (const body of [null, true, 0, '', 'text', [], {}, ['\\ud83d'], 'C:\\ud800', { emoji: '😀' }]) {
     assert.equal(checkMessage({ ...ok, body }).body, JSON.stringify(body))

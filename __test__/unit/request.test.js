@@ -1,6 +1,7 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const { constants } = require('node:buffer')
 const { test } = require('node:test')
 
 const { checkRequest } = require('../../lib/request.js')
@@ -63,8 +64,8 @@ const REFUSED = [
   [{ ...get, priority: 200 }, 'priority must be an integer from -100 to 100, got 200'],
   [{ ...get, timeoutMs: 0 }, 'timeoutMs must be an integer from 1 to 600000, got 0'],
   [{ ...get, timeoutMs: 1.5 }, 'timeoutMs must be an integer from 1 to 600000, got 1.5'],
-  [{ ...get, maxResponseBytes: 2 ** 40 }, 'maxResponseBytes must be an integer from 1 to 268435456, got 1099511627776'],
-  [{ ...get, maxResponseBytes: null }, 'maxResponseBytes must be an integer from 1 to 268435456, got null'],
+  [{ ...get, maxResponseBytes: 2 ** 26 + 1 }, 'maxResponseBytes must be an integer from 1 to 67108864, got 67108865'],
+  [{ ...get, maxResponseBytes: null }, 'maxResponseBytes must be an integer from 1 to 67108864, got null'],
   [{ ...get, expiresInMs: 0 }, /^expiresInMs must be a number of milliseconds above 0/],
   [{ ...get, body: 1n }, 'body must be a JSON value: it holds a bigint'],
   [{ ...get, body: 'secret\ud800' }, 'body must hold no lone surrogate'],
@@ -109,4 +110,13 @@ test('a body brings its type, unless the caller gave one', () => {
   const bare = checkRequest(post)
   assert.equal(bare.body, null)
   assert.deepEqual(JSON.parse(bare.head), { method: 'POST', path: '/a', headers: {}, maxResponseBytes: 8_388_608 })
+})
+
+test('the largest answer that may be asked for fits a string, as JSON or as base64', () => {
+  const spare = 2 ** 24
+  for (const [bytes, charsEach, options] of [[2 ** 26, 6], [2 ** 28, 4 / 3, { raw: true }]]) {
+    assert.ok(bytes * charsEach + spare < constants.MAX_STRING_LENGTH)
+    assert.equal(JSON.parse(checkRequest({ ...get, maxResponseBytes: bytes }, options).head).maxResponseBytes, bytes)
+    assert.throws(() => checkRequest({ ...get, maxResponseBytes: bytes + 1 }, options), { name: 'ConfigError' })
+  }
 })

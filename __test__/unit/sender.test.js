@@ -94,6 +94,30 @@ test('completions beyond one turn of the event loop are taken in the next', asyn
   delete core.take
 })
 
+test('what can\'t be taken, and a row that throws, keep nothing else back', async () => {
+  const sent = [1, 2, 3].map(() => sender.send(message))
+  await nextTurn()
+  const [a, b, c] = core.messages.map(({ ticket }) => ticket)
+  const turns = [
+    () => { throw new Error('too long for a string') },
+    () => 'no JSON',
+    () => JSON.stringify([[a, 'ok', 'a'], null, [b, 'ok', 'b'], null, [0, 'more']]),
+    () => JSON.stringify([[c, 'ok', 'c']]),
+  ]
+  core.take = () => turns.shift()()
+  const uncaught = []
+  process.setUncaughtExceptionCaptureCallback(({ name, message }) => uncaught.push(name === 'Error' ? message : name))
+  try {
+    core.wake()
+    assert.deepEqual(await Promise.all(sent), ['a', 'b', 'c'])
+    await nextTurn()
+    assert.deepEqual(uncaught, ['too long for a string', 'SyntaxError', 'TypeError', 'TypeError'])
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null)
+    delete core.take
+  }
+})
+
 test('a large frame crosses at once', async () => {
   const sends = [1, 2, 3].map(() => sender.send({ ...message, body: 'x'.repeat(50_000) }))
   assert.equal(core.frames.length, 1)
@@ -169,6 +193,25 @@ test('a submit that fails rejects its messages and no others', async () => {
   for (const send of sends) await assert.rejects(send, { name: 'SpillwayError', message: 'the core failed: broken' })
   core.submitError = new Error('{"code":"CLOSED","message":"gone"}')
   await assert.rejects(sender.send(message), { name: 'ClosedError', message: 'gone' })
+})
+
+test('an abort while the submit of its messages fails settles each once', async () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  const sends = [sender.send(message, { signal }), sender.send(message, { signal })]
+  core.submitError = new Error('broken')
+  const uncaught = []
+  process.setUncaughtExceptionCaptureCallback((error) => uncaught.push(error))
+  try {
+    controller.abort()
+    await assert.rejects(sends[0], { name: 'AbortError' })
+    await assert.rejects(sends[1], { name: 'SpillwayError', message: 'the core failed: broken' })
+    await nextTurn()
+    assert.deepEqual(uncaught, [])
+    assert.equal(core.op('cancel').length, 1)
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null)
+  }
 })
 
 test('request crosses as a head and a body', async () => {

@@ -2,7 +2,7 @@
 
 const { checkExpiresInMs, checkInteger, checkObject, checkPriority, invalid } = require('../checks.js')
 const { RAW } = require('../raw.js')
-const { RESPONSE_BYTES_MAX } = require('../request.js')
+const { RAW_RESPONSE_BYTES_MAX } = require('../request.js')
 
 const BODY_BYTES_DEFAULT = 16 * 1024 * 1024
 const BODY_BYTES_MAX = 256 * 1024 * 1024
@@ -19,7 +19,7 @@ function checkAdapterOptions(options = {}, further = []) {
     priority: checkPriority(priority),
     expiresInMs: expiresInMs === undefined ? undefined : checkExpiresInMs(expiresInMs),
     maxBodyBytes: checkInteger('maxBodyBytes', maxBodyBytes, 1, BODY_BYTES_MAX),
-    maxResponseBytes: checkInteger('maxResponseBytes', maxResponseBytes, 1, RESPONSE_BYTES_MAX),
+    maxResponseBytes: checkInteger('maxResponseBytes', maxResponseBytes, 1, RAW_RESPONSE_BYTES_MAX),
   }
 }
 

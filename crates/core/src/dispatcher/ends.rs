@@ -86,7 +86,9 @@ impl Dispatcher {
                 self.tell_if_empty(effects);
                 return;
             }
-            let error = Error::Delivery(Box::new(failure));
+            // Half an answer is of no use to such a caller, and may be too much for the string in which errors cross.
+            let is_raw = matches!(&entry.cargo, Cargo::Call(call) if call.raw);
+            let error = Error::Delivery(Box::new(if is_raw { clipped(failure) } else { failure }));
             effects.extend(waiter.map(|ticket| Effect::Failed(ticket, error)));
             self.tell_if_empty(effects);
             return;
