@@ -29,6 +29,7 @@ const FRAME_BYTES_MAX = 64 * 1024
 // `queueMicrotask` makes an AsyncResource for each call, at several times the price.
 const NOW = Promise.resolve()
 const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
+const BROKEN = { code: 'CLOSED', message: "the sender's engine has failed: open another sender" }
 
 const SEND_KEYS = new Set(['signal'])
 const DRAIN_KEYS = new Set(['timeoutMs', 'signal'])
@@ -199,8 +200,8 @@ class Sender extends EventEmitter {
     }
   }
 
-  #leave() {
-    this.#completions.failAll(CLOSED)
+  #leave(reason = CLOSED) {
+    this.#completions.failAll(reason)
     this.#completions.end()
     this.#diagnostics.end()
     this.#seat.sender = null
@@ -324,12 +325,19 @@ class Sender extends EventEmitter {
       case 'accepted': return settleAccepted(this.#completions, row)
       case 'event': return this.#happened(row[2], row[3])
       case 'token': return this.#giveToken(row[2])
+      case 'broken': return this.#break()
       // Thousands at once, and what settles with them, must not keep the event loop from all else.
       case 'more': return setImmediate(this.#takeMore)
     }
   }
 
   #takeMore = () => this.#wake()
+
+  // Its engine answers nothing more: who waits is told, and who comes. Another sender gets another engine.
+  #break() {
+    this.#closing ??= Promise.resolve({ undelivered: this.#completions.size })
+    this.#leave(BROKEN)
+  }
 
   // What the engine tells for the channels alone is no event of the sender.
   #happened(name, payload) {

@@ -323,6 +323,15 @@ test('redrive, drop and drain give nothing, and an unknown id is told', async ()
   await assert.rejects(sender.drop('b'), { name: 'SpillwayError', code: 'NOT_FOUND', message: 'no dead letter has the id "b"' })
 })
 
+test('a sender whose engine has failed tells who waits, and who comes', async () => {
+  const pending = sender.send(message)
+  await nextTurn()
+  core.complete([0, 'broken'])
+  await assert.rejects(pending, { name: 'ClosedError', message: /engine has failed/ })
+  await assert.rejects(sender.send(message), { name: 'ClosedError' })
+  assert.deepEqual(await sender.close(), { undelivered: 1 })
+})
+
 test('close is idempotent; what comes after it is refused', async () => {
   const pending = sender.send(message)
   core.answers.close = ({ timeoutMs }) => ['ok', { undelivered: timeoutMs }]
