@@ -191,6 +191,30 @@ test('a server that connects and never answers does not hold up connections for 
   await until(() => sender.stats().queue.inFlight === 0)
 })
 
+test('an answer before the request is read: its connection serves no other, and is closed', async (t) => {
+  const sockets = []
+  const { url } = await serveRaw(t, (socket) => {
+    sockets.push(socket)
+    const status = sockets.length === 1 ? '413 Content Too Large' : '200 OK'
+    socket.once('data', () => {
+      socket.pause()
+      socket.write(`HTTP/1.1 ${status}\r\ncontent-length: 2\r\n\r\n{}`)
+    })
+  })
+  const sender = await open(t, url, { credentials, connections: { requestTimeoutMs: 3_000 }, retry: { ambiguous: 'fail' } })
+  const text = 'x'.repeat(8_000_000)
+  const error = await failure(sender.send({ conversationId: 'c', body: { text } }))
+  assert.deepEqual([error.code, error.status], ['DELIVERY_REJECTED', 413])
+  const receipt = await sender.send(message('next', 'c'))
+  assert.deepEqual([receipt.status, receipt.attempts, sockets.length], [200, 1, 2])
+  let rest = 0
+  const closed = new Promise((resolve) => sockets[0].once('close', resolve))
+  sockets[0].on('data', (chunk) => (rest += chunk.length)).resume()
+  await closed
+  // No more than the sockets' buffers held.
+  assert.ok(rest < text.length, `rest ${rest}`)
+})
+
 test('informational answers before the real one', async (t) => {
   const { url } = await answering(t, (socket) => {
     socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}')

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::client::conn::http1::{Builder, SendRequest};
+use tokio::task::AbortHandle;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -30,7 +31,10 @@ pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// A connection, ready for a request or about to be.
-pub(super) type Connection = SendRequest<Pieces>;
+pub(super) struct Connection {
+    pub(super) requests: SendRequest<Pieces>,
+    task: AbortHandle,
+}
 
 struct Idle {
     connection: Connection,
@@ -60,13 +64,18 @@ impl Connections {
         idle.pop_back().map(|idle| (idle.connection, idle.is_new))
     }
 
-    /// The answer was read to its end.
+    /// The answer was read to its end. If it came before all of its request was sent, hyper would go on sending the rest, and
+    /// no other request could have the connection meanwhile: it is cut.
     pub(super) fn give_back(&self, connection: Connection) {
-        self.put(connection, false);
+        if connection.requests.is_ready() {
+            self.put(connection, false);
+        } else {
+            connection.task.abort();
+        }
     }
 
     fn put(&self, connection: Connection, is_new: bool) {
-        if !connection.is_closed() {
+        if !connection.requests.is_closed() {
             lock(&self.idle).push_back(Idle { connection, since: self.clock.now(), is_new });
         }
     }
@@ -135,9 +144,9 @@ where
         let (connect, connections) = (self.connector.call(target), self.connections.clone());
         Box::pin(async move {
             // Into one buffer, and with one `send`: `Pieces` has the reason.
-            let (connection, exchange) = Builder::new().writev(false).handshake(connect.await?).await?;
-            tokio::spawn(exchange);
-            connections.put(connection, true);
+            let (requests, exchange) = Builder::new().writev(false).handshake(connect.await?).await?;
+            let task = tokio::spawn(exchange).abort_handle();
+            connections.put(Connection { requests, task }, true);
             Err(Failure::from(Taken))
         })
     }

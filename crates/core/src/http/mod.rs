@@ -90,7 +90,7 @@ impl Client {
     async fn exchange(&self, mut request: Request<Pieces>) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
         loop {
             let (mut connection, is_new) = self.connection().await?;
-            let mut failed = match connection.try_send_request(request).await {
+            let mut failed = match connection.requests.try_send_request(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(failed) => failed,
             };
@@ -105,7 +105,7 @@ impl Client {
     async fn connection(&self) -> Result<(Connection, bool), Answer> {
         loop {
             while let Some((mut connection, is_new)) = self.connections.take() {
-                if connection.is_ready() || connection.ready().await.is_ok() {
+                if connection.requests.is_ready() || connection.requests.ready().await.is_ok() {
                     return Ok((connection, is_new));
                 }
             }
