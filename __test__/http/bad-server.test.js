@@ -215,6 +215,18 @@ test('an answer before the request is read: its connection serves no other, and 
   assert.ok(rest < text.length, `rest ${rest}`)
 })
 
+test('a handshake that outlasts the time of a request: it was not sent, and is not ambiguous', async (t) => {
+  let bytes = 0
+  const { url } = await serveRaw(t, (socket) => socket.on('data', (chunk) => (bytes += chunk.length)))
+  const sender = await open(t, url.replace('http:', 'https:'), {
+    credentials, connections: { requestTimeoutMs: 100 }, retry: { ambiguous: 'fail', maxAttempts: 2 },
+  })
+  const error = await failure(sender.send(message('m')))
+  assert.deepEqual([error.code, error.attempts, error.ambiguous], ['DELIVERY_EXHAUSTED', 2, false])
+  assert.match(error.message, /no connection within 100 ms/)
+  assert.ok(bytes > 0, 'nothing came')
+})
+
 test('informational answers before the real one', async (t) => {
   const { url } = await answering(t, (socket) => {
     socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}')

@@ -8,6 +8,7 @@ mod request;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -66,13 +67,15 @@ impl Client {
             Err(error) => return Answer::Unsent { problem: format!("builder error: {error}") },
         };
         let mut limit = pin!(tokio::time::sleep(timeout));
-        let late = || Answer::Unanswered { problem: format!("no answer within {} ms", timeout.as_millis()) };
         if self.by_proxy {
-            return Box::pin(self.send_by_proxy(request, wanted, limit)).await.unwrap_or_else(late);
+            let answer = Box::pin(self.send_by_proxy(request, wanted, limit)).await;
+            // What reqwest has done with it until then, it doesn't tell.
+            return answer.unwrap_or_else(|| late(timeout, true));
         }
+        let mut is_handed_over = false;
         let answered = tokio::select! {
-            answered = self.exchange(request) => answered,
-            () = &mut limit => return late(),
+            answered = self.exchange(request, &mut is_handed_over) => answered,
+            () = &mut limit => return late(timeout, is_handed_over),
         };
         let (response, connection) = match answered {
             Ok(answered) => answered,
@@ -86,10 +89,17 @@ impl Client {
     }
 
     /// On an idle connection, or on a new one. A server may close an idle connection at the moment in which a request is given
-    /// to it: what hyper hands back was never sent, and goes on another.
-    async fn exchange(&self, mut request: Request<Pieces>) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
+    /// to it: what hyper hands back was never sent, and goes on another. `is_handed_over` tells whether hyper has it, for one
+    /// whose time is up.
+    async fn exchange(
+        &self,
+        mut request: Request<Pieces>,
+        is_handed_over: &mut bool,
+    ) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
         loop {
+            *is_handed_over = false;
             let (mut connection, is_new) = self.connection().await?;
+            *is_handed_over = true;
             let mut failed = match connection.requests.try_send_request(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(failed) => failed,
@@ -170,6 +180,16 @@ fn extra_roots() -> Result<Option<Vec<Certificate>>, Error> {
     let read = std::fs::read(path).map_err(|error| error.to_string());
     let roots = read.and_then(|pem| Certificate::from_pem_bundle(&pem).map_err(chain));
     roots.map(Some).map_err(|error| Error::config(NAME, format!("must name a PEM file of certificates: {error}")))
+}
+
+/// What came of a request whose time is up. Once hyper has it, any part of it may have been sent.
+fn late(timeout: Duration, is_handed_over: bool) -> Answer {
+    let ms = timeout.as_millis();
+    if is_handed_over {
+        Answer::Unanswered { problem: format!("no answer within {ms} ms") }
+    } else {
+        Answer::Unsent { problem: format!("no connection within {ms} ms") }
+    }
 }
 
 /// An error and its causes, without the URL: the path holds ids of the caller's.
