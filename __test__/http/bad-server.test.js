@@ -3,9 +3,11 @@
 // Servers that break the rules, by mistake or on purpose, and what stands between us and them.
 
 const assert = require('node:assert/strict')
+const { SSL_OP_NO_TICKET } = require('node:crypto').constants
 const http = require('node:http')
 const net = require('node:net')
 const { test } = require('node:test')
+const tls = require('node:tls')
 
 const { DeliveryError } = require('../../index.js')
 const {
@@ -283,6 +285,48 @@ test('NODE_EXTRA_CA_CERTS makes it trusted, for the name that it is for', async 
   const refused = await inChild('send.js', { args: [JSON.stringify(wrongName)], env })
   assert.equal(refused.code, 'DELIVERY_EXHAUSTED')
   assert.match(refused.message, /certificate/i)
+})
+
+/**
+ * A TLS server that closes each connection as soon as it is made. The end of TLS 1.2's handshake is the server's, unless it
+ * resumes a session; it reaches the client together with the end of the connection, so that there is no moment in which a
+ * request could be sent.
+ */
+async function closing(t) {
+  const made = { connections: 0, handshakes: 0 }
+  const server = tls.createServer({ ...TLS, maxVersion: 'TLSv1.2', secureOptions: SSL_OP_NO_TICKET }, (socket) => {
+    made.handshakes += 1
+    socket.end()
+  })
+  server.on('tlsClientError', () => {})
+  await listen(t, server)
+  const { url } = await serveRaw(t, (socket) => {
+    made.connections += 1
+    let received = 0
+    const last = []
+    const upstream = net.connect(server.address().port, '127.0.0.1')
+    socket.on('data', (chunk) => {
+      received += 1
+      upstream.write(chunk)
+    })
+    socket.on('close', () => upstream.destroy())
+    upstream.on('data', (chunk) => (received === 1 ? socket.write(chunk) : last.push(chunk)))
+    upstream.on('end', () => socket.end(Buffer.concat(last)))
+    upstream.on('error', () => socket.destroy())
+  })
+  return { url: url.replace('http://127.0.0.1', 'https://localhost'), made }
+}
+
+test('connections that are closed as soon as they are made: few for each attempt, and nothing was sent', async (t) => {
+  const { url, made } = await closing(t)
+  const options = optionsFor(url, {
+    credentials, connections: { requestTimeoutMs: 2_000 }, retry: { ambiguous: 'fail', maxAttempts: 3 },
+  })
+  const env = { NODE_EXTRA_CA_CERTS: CA_FILE }
+  const { code, attempts } = await inChild('send.js', { args: [JSON.stringify(options)], env })
+  assert.deepEqual([code, attempts], ['DELIVERY_EXHAUSTED', 3])
+  assert.ok(made.connections <= 2 * attempts, `connections ${made.connections}`)
+  assert.equal(made.handshakes, made.connections)
 })
 
 test('HTTPS_PROXY is honoured, and sees no credentials', async (t) => {

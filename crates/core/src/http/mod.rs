@@ -115,8 +115,11 @@ impl Client {
     async fn connection(&self) -> Result<(Connection, bool), Answer> {
         loop {
             while let Some((mut connection, is_new)) = self.connections.take() {
-                if connection.requests.is_ready() || connection.requests.ready().await.is_ok() {
-                    return Ok((connection, is_new));
+                match connection.requests.ready().await {
+                    Ok(()) => return Ok((connection, is_new)),
+                    // Of a server that closes each connection at once there is no end, so that is a failure like a refusal.
+                    Err(error) if is_new => return Err(Answer::Unsent { problem: connecting(&error) }),
+                    Err(_) => {}
                 }
             }
             let made = self.connector.get(self.origin.url().clone()).send().await;
@@ -195,6 +198,10 @@ fn late(timeout: Duration, is_handed_over: bool) -> Answer {
 /// An error and its causes, without the URL: the path holds ids of the caller's.
 fn chain(error: reqwest::Error) -> String {
     causes(&error.without_url())
+}
+
+fn connecting(error: &hyper::Error) -> String {
+    format!("error connecting: {}", causes(error))
 }
 
 fn sending(error: &hyper::Error) -> String {
