@@ -25,8 +25,11 @@ use super::body::Pieces;
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
 
-/// Idle connections are dropped before the usual load balancer (60 s) drops them under a request.
+/// No request is given to a connection that was idle for longer: the usual load balancer drops it after 60 s, perhaps under
+/// the request. It is closed when the next request looks for one, so that an idle engine needn't wake up.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
+/// A connection that no request has used is an idle one like any other after this time.
+const NEW_MAX: Duration = Duration::from_secs(1);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -54,14 +57,16 @@ impl Connections {
         Self { idle: Arc::default(), clock: Clock::start() }
     }
 
-    /// The one that was used last, and whether no request has used it; those that were idle for too long end here.
+    /// The one that was used last, and whether it was just made; those that were idle for too long end here.
     pub(super) fn take(&self) -> Option<(Connection, bool)> {
         let now = self.clock.now();
         let mut idle = lock(&self.idle);
         while idle.front().is_some_and(|oldest| now.since(oldest.since) >= IDLE_MAX) {
             idle.pop_front();
         }
-        idle.pop_back().map(|idle| (idle.connection, idle.is_new))
+        let latest = idle.pop_back()?;
+        let is_new = latest.is_new && now.since(latest.since) < NEW_MAX;
+        Some((latest.connection, is_new))
     }
 
     /// The answer was read to its end. If it came before all of its request was sent, hyper would go on sending the rest, and
