@@ -1,4 +1,5 @@
-//! The wire: one reqwest client an engine, and how its answers read.
+//! The wire: reqwest makes an engine's connections and asks for its tokens, hyper carries the requests, and how their answers
+//! read.
 
 mod answer;
 mod body;
