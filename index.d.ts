@@ -256,7 +256,7 @@ export interface ConnectionOptions {
   max?: number
   /** Time to connect, TLS included, in milliseconds. 10 to 120,000. Default 5,000. */
   connectTimeoutMs?: number
-  /** Time from sending a request to the last byte of its answer, in milliseconds. 10 to 600,000. Default 16,000. */
+  /** Time of a request, from looking for a connection to the last byte of its answer, in ms. 10 to 600,000. Default 16,000. */
   requestTimeoutMs?: number
 }
 
@@ -352,7 +352,7 @@ export interface ApiRequest {
   body?: JsonBody
   /** Higher goes first. An integer from -100 to 100. Default 0. */
   priority?: number
-  /** From sending to the last byte of the answer, in ms, 1 to 600,000. Default `connections.requestTimeoutMs`. */
+  /** From looking for a connection to the last byte of the answer, in ms, 1 to 600,000. Default `connections.requestTimeoutMs`. */
   timeoutMs?: number
   /**
    * Bytes of the answer's body; a longer one is a {@link DeliveryError} of code `DELIVERY_RESPONSE_TOO_LARGE`.

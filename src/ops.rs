@@ -11,9 +11,6 @@ use spillway_core::message::{Call, Cargo, Settle, Submission};
 
 use crate::frame::span;
 
-/// The largest response body of a `request()` unless it says otherwise.
-const RESPONSE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
-
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Op {
@@ -61,7 +58,7 @@ struct Head {
     #[serde(default)]
     priority: i8,
     timeout_ms: Option<f64>,
-    max_response_bytes: Option<usize>,
+    max_response_bytes: usize,
     #[serde(default)]
     raw: bool,
     expires_in_ms: Option<f64>,
@@ -75,7 +72,7 @@ pub(crate) fn read_request(handle: &Handle, ticket: u64, head: &str, body: Optio
         headers: head.headers.into_iter().collect(),
         body,
         timeout: head.timeout_ms.map(span).filter(|timeout| *timeout > Duration::ZERO),
-        response_bytes_max: head.max_response_bytes.unwrap_or(RESPONSE_BYTES_MAX),
+        response_bytes_max: head.max_response_bytes,
         raw: head.raw,
     };
     Ok(Submission {

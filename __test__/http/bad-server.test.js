@@ -3,9 +3,11 @@
 // Servers that break the rules, by mistake or on purpose, and what stands between us and them.
 
 const assert = require('node:assert/strict')
+const { SSL_OP_NO_TICKET } = require('node:crypto').constants
 const http = require('node:http')
 const net = require('node:net')
 const { test } = require('node:test')
+const tls = require('node:tls')
 
 const { DeliveryError } = require('../../index.js')
 const {
@@ -198,6 +200,42 @@ test('a server that connects and never answers does not hold up connections for 
   await until(() => sender.stats().queue.inFlight === 0)
 })
 
+test('an answer before the request is read: its connection serves no other, and is closed', async (t) => {
+  const sockets = []
+  const { url } = await serveRaw(t, (socket) => {
+    sockets.push(socket)
+    const status = sockets.length === 1 ? '413 Content Too Large' : '200 OK'
+    socket.once('data', () => {
+      socket.pause()
+      socket.write(`HTTP/1.1 ${status}\r\ncontent-length: 2\r\n\r\n{}`)
+    })
+  })
+  const sender = await open(t, url, { credentials, connections: { requestTimeoutMs: 3_000 }, retry: { ambiguous: 'fail' } })
+  const text = 'x'.repeat(8_000_000)
+  const error = await failure(sender.send({ conversationId: 'c', body: { text } }))
+  assert.deepEqual([error.code, error.status], ['DELIVERY_REJECTED', 413])
+  const receipt = await sender.send(message('next', 'c'))
+  assert.deepEqual([receipt.status, receipt.attempts, sockets.length], [200, 1, 2])
+  let rest = 0
+  const closed = new Promise((resolve) => sockets[0].once('close', resolve))
+  sockets[0].on('data', (chunk) => (rest += chunk.length)).resume()
+  await closed
+  // No more than the sockets' buffers held.
+  assert.ok(rest < text.length, `rest ${rest}`)
+})
+
+test('a handshake that outlasts the time of a request: it was not sent, and is not ambiguous', async (t) => {
+  let bytes = 0
+  const { url } = await serveRaw(t, (socket) => socket.on('data', (chunk) => (bytes += chunk.length)))
+  const sender = await open(t, url.replace('http:', 'https:'), {
+    credentials, connections: { requestTimeoutMs: 100 }, retry: { ambiguous: 'fail', maxAttempts: 2 },
+  })
+  const error = await failure(sender.send(message('m')))
+  assert.deepEqual([error.code, error.attempts, error.ambiguous], ['DELIVERY_EXHAUSTED', 2, false])
+  assert.match(error.message, /no connection within 100 ms/)
+  assert.ok(bytes > 0, 'nothing came')
+})
+
 test('informational answers before the real one', async (t) => {
   const { url } = await answering(t, (socket) => {
     socket.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}')
@@ -254,6 +292,48 @@ test('NODE_EXTRA_CA_CERTS makes it trusted, for the name that it is for', async 
   const refused = await inChild('send.js', { args: [JSON.stringify(wrongName)], env })
   assert.equal(refused.code, 'DELIVERY_EXHAUSTED')
   assert.match(refused.message, /certificate/i)
+})
+
+/**
+ * A TLS server that closes each connection as soon as it is made. The end of TLS 1.2's handshake is the server's, unless it
+ * resumes a session; it reaches the client together with the end of the connection, so that there is no moment in which a
+ * request could be sent.
+ */
+async function closing(t) {
+  const made = { connections: 0, handshakes: 0 }
+  const server = tls.createServer({ ...TLS, maxVersion: 'TLSv1.2', secureOptions: SSL_OP_NO_TICKET }, (socket) => {
+    made.handshakes += 1
+    socket.end()
+  })
+  server.on('tlsClientError', () => {})
+  await listen(t, server)
+  const { url } = await serveRaw(t, (socket) => {
+    made.connections += 1
+    let received = 0
+    const last = []
+    const upstream = net.connect(server.address().port, '127.0.0.1')
+    socket.on('data', (chunk) => {
+      received += 1
+      upstream.write(chunk)
+    })
+    socket.on('close', () => upstream.destroy())
+    upstream.on('data', (chunk) => (received === 1 ? socket.write(chunk) : last.push(chunk)))
+    upstream.on('end', () => socket.end(Buffer.concat(last)))
+    upstream.on('error', () => socket.destroy())
+  })
+  return { url: url.replace('http://127.0.0.1', 'https://localhost'), made }
+}
+
+test('connections that are closed as soon as they are made: few for each attempt, and nothing was sent', async (t) => {
+  const { url, made } = await closing(t)
+  const options = optionsFor(url, {
+    credentials, connections: { requestTimeoutMs: 2_000 }, retry: { ambiguous: 'fail', maxAttempts: 3 },
+  })
+  const env = { NODE_EXTRA_CA_CERTS: CA_FILE }
+  const { code, attempts } = await inChild('send.js', { args: [JSON.stringify(options)], env })
+  assert.deepEqual([code, attempts], ['DELIVERY_EXHAUSTED', 3])
+  assert.ok(made.connections <= 2 * attempts, `connections ${made.connections}`)
+  assert.equal(made.handshakes, made.connections)
 })
 
 test('HTTPS_PROXY is honoured, and sees no credentials', async (t) => {

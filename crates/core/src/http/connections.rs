@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::client::conn::http1::{Builder, SendRequest};
+use tokio::task::AbortHandle;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -24,13 +25,19 @@ use super::body::Pieces;
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
 
-/// Idle connections are dropped before the usual load balancer (60 s) drops them under a request.
+/// No request is given to a connection that was idle for longer: the usual load balancer drops it after 60 s, perhaps under
+/// the request. It is closed when the next request looks for one, so that an idle engine needn't wake up.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
+/// A connection that no request has used is an idle one like any other after this time.
+const NEW_MAX: Duration = Duration::from_secs(1);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// A connection, ready for a request or about to be.
-pub(super) type Connection = SendRequest<Pieces>;
+pub(super) struct Connection {
+    pub(super) requests: SendRequest<Pieces>,
+    task: AbortHandle,
+}
 
 struct Idle {
     connection: Connection,
@@ -50,23 +57,30 @@ impl Connections {
         Self { idle: Arc::default(), clock: Clock::start() }
     }
 
-    /// The one that was used last, and whether no request has used it; those that were idle for too long end here.
+    /// The one that was used last, and whether it was just made; those that were idle for too long end here.
     pub(super) fn take(&self) -> Option<(Connection, bool)> {
         let now = self.clock.now();
         let mut idle = lock(&self.idle);
         while idle.front().is_some_and(|oldest| now.since(oldest.since) >= IDLE_MAX) {
             idle.pop_front();
         }
-        idle.pop_back().map(|idle| (idle.connection, idle.is_new))
+        let latest = idle.pop_back()?;
+        let is_new = latest.is_new && now.since(latest.since) < NEW_MAX;
+        Some((latest.connection, is_new))
     }
 
-    /// The answer was read to its end.
+    /// The answer was read to its end. If it came before all of its request was sent, hyper would go on sending the rest, and
+    /// no other request could have the connection meanwhile: it is cut.
     pub(super) fn give_back(&self, connection: Connection) {
-        self.put(connection, false);
+        if connection.requests.is_ready() {
+            self.put(connection, false);
+        } else {
+            connection.task.abort();
+        }
     }
 
     fn put(&self, connection: Connection, is_new: bool) {
-        if !connection.is_closed() {
+        if !connection.requests.is_closed() {
             lock(&self.idle).push_back(Idle { connection, since: self.clock.now(), is_new });
         }
     }
@@ -135,9 +149,9 @@ where
         let (connect, connections) = (self.connector.call(target), self.connections.clone());
         Box::pin(async move {
             // Into one buffer, and with one `send`: `Pieces` has the reason.
-            let (connection, exchange) = Builder::new().writev(false).handshake(connect.await?).await?;
-            tokio::spawn(exchange);
-            connections.put(connection, true);
+            let (requests, exchange) = Builder::new().writev(false).handshake(connect.await?).await?;
+            let task = tokio::spawn(exchange).abort_handle();
+            connections.put(Connection { requests, task }, true);
             Err(Failure::from(Taken))
         })
     }

@@ -1,4 +1,5 @@
-//! The wire: one reqwest client an engine, and how its answers read.
+//! The wire: reqwest makes an engine's connections and asks for its tokens, hyper carries the requests, and how their answers
+//! read.
 
 mod answer;
 mod body;
@@ -8,6 +9,7 @@ mod request;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -66,13 +68,15 @@ impl Client {
             Err(error) => return Answer::Unsent { problem: format!("builder error: {error}") },
         };
         let mut limit = pin!(tokio::time::sleep(timeout));
-        let late = || Answer::Unanswered { problem: format!("no answer within {} ms", timeout.as_millis()) };
         if self.by_proxy {
-            return Box::pin(self.send_by_proxy(request, wanted, limit)).await.unwrap_or_else(late);
+            let answer = Box::pin(self.send_by_proxy(request, wanted, limit)).await;
+            // What reqwest has done with it until then, it doesn't tell.
+            return answer.unwrap_or_else(|| late(timeout, true));
         }
+        let mut is_handed_over = false;
         let answered = tokio::select! {
-            answered = self.exchange(request) => answered,
-            () = &mut limit => return late(),
+            answered = self.exchange(request, &mut is_handed_over) => answered,
+            () = &mut limit => return late(timeout, is_handed_over),
         };
         let (response, connection) = match answered {
             Ok(answered) => answered,
@@ -86,11 +90,18 @@ impl Client {
     }
 
     /// On an idle connection, or on a new one. A server may close an idle connection at the moment in which a request is given
-    /// to it: what hyper hands back was never sent, and goes on another.
-    async fn exchange(&self, mut request: Request<Pieces>) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
+    /// to it: what hyper hands back was never sent, and goes on another. `is_handed_over` tells whether hyper has it, for one
+    /// whose time is up.
+    async fn exchange(
+        &self,
+        mut request: Request<Pieces>,
+        is_handed_over: &mut bool,
+    ) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
         loop {
+            *is_handed_over = false;
             let (mut connection, is_new) = self.connection().await?;
-            let mut failed = match connection.try_send_request(request).await {
+            *is_handed_over = true;
+            let mut failed = match connection.requests.try_send_request(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(failed) => failed,
             };
@@ -105,8 +116,11 @@ impl Client {
     async fn connection(&self) -> Result<(Connection, bool), Answer> {
         loop {
             while let Some((mut connection, is_new)) = self.connections.take() {
-                if connection.is_ready() || connection.ready().await.is_ok() {
-                    return Ok((connection, is_new));
+                match connection.requests.ready().await {
+                    Ok(()) => return Ok((connection, is_new)),
+                    // Of a server that closes each connection at once there is no end, so that is a failure like a refusal.
+                    Err(error) if is_new => return Err(Answer::Unsent { problem: connecting(&error) }),
+                    Err(_) => {}
                 }
             }
             let made = self.connector.get(self.origin.url().clone()).send().await;
@@ -172,9 +186,23 @@ fn extra_roots() -> Result<Option<Vec<Certificate>>, Error> {
     roots.map(Some).map_err(|error| Error::config(NAME, format!("must name a PEM file of certificates: {error}")))
 }
 
+/// What came of a request whose time is up. Once hyper has it, any part of it may have been sent.
+fn late(timeout: Duration, is_handed_over: bool) -> Answer {
+    let ms = timeout.as_millis();
+    if is_handed_over {
+        Answer::Unanswered { problem: format!("no answer within {ms} ms") }
+    } else {
+        Answer::Unsent { problem: format!("no connection within {ms} ms") }
+    }
+}
+
 /// An error and its causes, without the URL: the path holds ids of the caller's.
 fn chain(error: reqwest::Error) -> String {
     causes(&error.without_url())
+}
+
+fn connecting(error: &hyper::Error) -> String {
+    format!("error connecting: {}", causes(error))
 }
 
 fn sending(error: &hyper::Error) -> String {
