@@ -82,7 +82,7 @@ impl Dispatcher {
         self.inquiry = Inquiry::Over;
         match answer {
             Answer::Unsent { .. } => self.quota.unsent(now, at, 1),
-            Answer::Unanswered { .. } => self.quota.given_up(at, now, 1),
+            Answer::Unanswered { .. } => self.quota.given_up(at, self.left_at(now, at), now, 1),
             Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence } => {
                 self.told(now, at, response, evidence, effects);
             }
