@@ -12,9 +12,9 @@ use super::judge::Trial;
 use super::layer::Layer;
 use super::pacer::Pacer;
 use super::told::{self, Reports};
-use super::trail::{Fate, Trail};
+use super::trail::{Fate, Trail, Trip};
 use super::travel::Travel;
-use super::window::{Window, time_for};
+use super::window::{GUARD, Window, time_for};
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, RequestLimit};
 use crate::settings::{Learn, Rate};
@@ -289,17 +289,22 @@ impl Learner {
     }
 
     pub(super) fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
-        let widest = self.layers.iter().map(|layer| layer.per).max().unwrap_or_default();
-        let held = self.trail.counting().filter(|trip| trip.settled_at.after(widest) > now);
-        let at = |trip: &super::trail::Trip| if trip.fate == Fate::OnTheWire { now } else { trip.settled_at };
-        let mut all: Vec<_> = held.flat_map(|trip| (0..trip.cost).map(move |_| at(trip))).collect();
+        let (widest, ceiling) = (self.widest(), self.ceiling.rate().per + GUARD);
+        let holds = |trip: &&Trip| trip.fate != Fate::OnTheWire && trip.settled_at.after(widest) > now;
+        // Of its own window the ceiling knows more: what is on the wire, and what was refused.
+        let older = self.trail.counting().filter(holds).filter(|trip| trip.settled_at.after(ceiling) <= now);
+        let older = older.flat_map(|trip| (0..trip.cost).map(|_| trip.settled_at));
+        let mut all: Vec<_> = older.chain(self.ceiling.spent(now)).collect();
         all.sort_unstable();
         all
     }
 
     pub(super) fn all_free(&self, now: Timestamp) -> Timestamp {
-        let widest = self.layers.iter().map(|layer| layer.per).max().unwrap_or_default();
-        self.spent(now).last().map_or(now, |last| last.after(widest).max(now))
+        self.spent(now).last().map_or(now, |last| last.after(self.widest()).max(now))
+    }
+
+    fn widest(&self) -> Duration {
+        self.layers.iter().map(|layer| layer.per).max().unwrap_or_default().max(self.ceiling.rate().per)
     }
 
     pub(super) fn cost_max(&self) -> u32 {
@@ -367,11 +372,15 @@ mod tests {
 
     /// Two requests a second at first.
     fn quota() -> Quota {
+        quota_below(100, 1)
+    }
+
+    fn quota_below(requests: u32, per_s: u64) -> Quota {
         let rate = |requests, per_s| {
             let requests = NonZeroU32::new(requests).unwrap();
             Rate { requests, per: Duration::from_secs(per_s), burst: requests }
         };
-        let learn = Learn { start: rate(2, 1), floor: rate(1, 60), ceiling: rate(100, 1), read_limits: false };
+        let learn = Learn { start: rate(2, 1), floor: rate(1, 60), ceiling: rate(requests, per_s), read_limits: false };
         Quota::learning(learn, at_ms(1_000))
     }
 
@@ -409,5 +418,17 @@ mod tests {
         assert_eq!(sent_and_settled(&quota), (2, 2));
         assert_eq!(quota.available(at_ms(5_490)), 1);
         assert_eq!(quota.available(at_ms(5_510)), 2);
+    }
+
+    #[test]
+    fn the_ceiling_goes_on_with_all_that_it_has_spent() {
+        let mut quota = quota_below(3, 5);
+        quota.take(at_ms(1_000), 1);
+        answered(&mut quota, 1_000, 1_050);
+        quota.take(at_ms(3_000), 1);
+        let evidence = Some(&Evidence::default());
+        quota.heard(at_ms(3_100), Heard { sent_at: at_ms(3_000), cost: 1, refused: true, evidence });
+        quota.take(at_ms(4_200), 1);
+        assert_eq!(quota.spent(at_ms(4_210)), [at_ms(1_050), at_ms(3_100), at_ms(4_210)]);
     }
 }
