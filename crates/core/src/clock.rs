@@ -52,7 +52,7 @@ pub struct Clock {
 const PAST: Duration = Duration::from_secs(31 * 86_400);
 
 impl Clock {
-    /// Starts a clock 31 days behind [`Timestamp::START`], so that it can tell the times of an earlier run.
+    /// Starts a clock 31 days ahead of [`Timestamp::START`], so that it can tell the times of an earlier run.
     pub fn start() -> Self {
         Self { origin: instant_now() }
     }

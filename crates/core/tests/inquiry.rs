@@ -17,6 +17,7 @@ use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
+use spillway_core::store::Change;
 
 const LIMITS: &str = r#"{"entities":[{"key":"client.credentials.token.rate.per.minute","namespace":"platform.api","value":120},{"key":"org.requests.rate.per.second","namespace":"platform.api","value":7}]}"#;
 
@@ -33,9 +34,13 @@ struct Rig {
 impl Rig {
     /// With a token.
     fn new(rate_limit: Value) -> Self {
+        Self::stored("memory", rate_limit)
+    }
+
+    fn stored(store: &str, rate_limit: Value) -> Self {
         let settings = json!({
             "organization": "inquiry", "apiUrl": "http://127.0.0.1:1", "credentials": { "accessToken": "token" },
-            "route": "messaging", "store": "memory", "rateLimit": rate_limit, "ordering": "none",
+            "route": "messaging", "store": store, "rateLimit": rate_limit, "ordering": "none",
         });
         let settings = Settings::from_json(&settings.to_string()).unwrap();
         let mut dispatcher = Dispatcher::new(Arc::new(settings), Random::from_seed(1), Timestamp::START);
@@ -199,4 +204,15 @@ fn it_is_not_asked_unless_wanted_nor_when_more_is_known() {
     next.dispatcher.inherit(at_ms(30), legacy);
     assert_eq!(next.sent(at_ms(30)).len(), 0);
     assert_eq!(next.windows(), [(7, 1, Why::Limits), (120, 60, Why::Limits)]);
+}
+
+#[test]
+fn a_store_knows_of_it_before_it_leaves() {
+    let mut rig = Rig::stored("file:inquiry.db", json!({ "learn": true, "readLimits": true }));
+    rig.dispatcher.handle(at_ms(0), Event::Opened(Box::default()), &mut rig.effects);
+    rig.dispatcher.poll(at_ms(0), &mut rig.effects);
+    let is_departure = |effect: &Effect| matches!(effect, Effect::Store(Change::Depart { batch: None, members }) if members.is_empty());
+    let kept = rig.effects.iter().position(is_departure).unwrap();
+    let sent = rig.effects.iter().position(|effect| matches!(effect, Effect::Send { .. })).unwrap();
+    assert!(kept < sent);
 }

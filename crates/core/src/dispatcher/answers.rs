@@ -57,7 +57,7 @@ impl Dispatcher {
         let Attempt { cost, started_at, .. } = *attempt;
         match answer {
             Answer::Unsent { .. } => self.quota.unsent(now, started_at, cost),
-            Answer::Unanswered { .. } => self.quota.given_up(self.left_at(now, attempt), now, cost),
+            Answer::Unanswered { .. } => self.quota.given_up(started_at, self.left_at(now, started_at), now, cost),
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
                 let refused = standing == Verdict::Throttled;
                 self.quota.heard(now, Heard { sent_at: started_at, cost, refused, evidence: Some(evidence) });

@@ -14,6 +14,7 @@ use crate::outcome::Response;
 use crate::quota::{Heard, NotYet};
 use crate::retry::Answer;
 use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
+use crate::store::Change;
 
 /// The first message waits for it no longer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
@@ -50,6 +51,8 @@ impl Dispatcher {
         self.attempts_made += 1;
         let attempt = self.attempts_made;
         self.inquiry = Inquiry::Asked { attempt, at: now };
+        // It spends a slot, though no message leaves with it.
+        self.keep(Change::Depart { batch: None, members: Vec::new() }, effects);
         effects.push(Effect::Send { attempt, generation, shipment: self.question() });
     }
 
@@ -82,7 +85,7 @@ impl Dispatcher {
         self.inquiry = Inquiry::Over;
         match answer {
             Answer::Unsent { .. } => self.quota.unsent(now, at, 1),
-            Answer::Unanswered { .. } => self.quota.given_up(at, now, 1),
+            Answer::Unanswered { .. } => self.quota.given_up(at, self.left_at(now, at), now, 1),
             Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence } => {
                 self.told(now, at, response, evidence, effects);
             }

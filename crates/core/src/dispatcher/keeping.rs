@@ -4,7 +4,7 @@ use super::ends::Removed;
 use super::load::Load;
 use super::outbox::{Course, State};
 use super::timers::Timer;
-use super::{Attempt, Dispatcher, Effect, Notice};
+use super::{Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
@@ -151,8 +151,8 @@ impl Dispatcher {
     }
 
     /// When a request left, at the latest: with a store, it may have waited for the disk and for a connection.
-    pub(super) fn left_at(&self, now: Timestamp, attempt: &Attempt) -> Timestamp {
-        if self.durable { now } else { attempt.started_at }
+    pub(super) fn left_at(&self, now: Timestamp, started_at: Timestamp) -> Timestamp {
+        if self.durable { now } else { started_at }
     }
 
     /// These are off the wire, and go on waiting; a batch that the server may know as it is is kept as one.

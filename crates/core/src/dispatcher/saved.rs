@@ -14,7 +14,7 @@ use crate::store::{Change, Opening};
 
 /// How finely spent slots are kept: this many steps of the widest window, each rounded to its later end.
 const STEPS_PER_WINDOW: i64 = 64;
-/// How often; departures in between are known from the messages themselves.
+/// How often; departures in between are kept one by one, as they are about to leave.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// No window allows more requests, whatever a file says.
 const SPENT_MAX: usize = 1_000_000;
@@ -99,14 +99,22 @@ impl Dispatcher {
         }
         let steps =
             saved.spent.iter().flat_map(|(ms, count)| std::iter::repeat_n(*ms, *count as usize)).take(SPENT_MAX);
-        let departed = opening.departed.iter().map(|at| (*at).min(now).after(Duration::from_millis(1_000)));
-        let mut spent: Vec<Timestamp> = steps.map(|ms| shifted(saved_at, ms)).chain(departed).collect();
+        let arrived = steps.map(|ms| if ms > 0 { self.arrived_by(now, saved_at) } else { shifted(saved_at, ms) });
+        let departed = opening.departed.iter().map(|at| self.arrived_by(now, *at));
+        let mut spent: Vec<Timestamp> = arrived.chain(departed).collect();
         spent.sort_unstable();
         self.quota.inherit(now, &spent);
         if let Some(SavedPause { source, since_ms, until_ms, strikes }) = saved.pause {
             let until = until_ms.map(|ms| shifted(saved_at, ms));
             self.gate = Gate::paused(source, shifted(saved_at, since_ms), until, strikes);
         }
+    }
+
+    /// By when a request of the last run has arrived that had no answer yet at `at`. It may have waited for a connection,
+    /// as long as the request before it there: but it has left before now, or never.
+    fn arrived_by(&self, now: Timestamp, at: Timestamp) -> Timestamp {
+        let left_by = at.after(self.settings.connections.request_timeout).min(now);
+        shifted(left_by, ON_ITS_WAY_MS)
     }
 }
 
@@ -123,4 +131,56 @@ fn shifted(at: Timestamp, ms: i64) -> Timestamp {
 
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::random::Random;
+    use crate::settings::Settings;
+
+    fn at_ms(ms: u64) -> Timestamp {
+        Timestamp::from_micros(ms * 1_000)
+    }
+
+    /// What is available at once, and after a time, to a run that begins at `now_ms` with one request a second and this.
+    fn available(opening: &Opening, now_ms: u64, later_ms: u64) -> (u32, u32) {
+        let settings = r#"{
+            "organization": "saved", "apiUrl": "http://127.0.0.1:1", "credentials": { "accessToken": "token" },
+            "route": "messaging", "store": "file:saved.db", "rateLimit": { "requests": 1, "perMs": 1000 },
+            "connections": { "max": 1, "requestTimeoutMs": 10000 }
+        }"#;
+        let settings = Arc::new(Settings::from_json(settings).unwrap());
+        let mut dispatcher = Dispatcher::new(settings, Random::from_seed(1), at_ms(now_ms));
+        dispatcher.restore(at_ms(now_ms), opening);
+        (dispatcher.quota.available(at_ms(now_ms)), dispatcher.quota.available(at_ms(now_ms + later_ms)))
+    }
+
+    #[test]
+    fn a_departure_may_have_waited_for_a_connection() {
+        let departed = Opening { departed: vec![at_ms(20)], ..Opening::default() };
+        let saved = Opening {
+            budget: Some(r#"{ "spent": [[1000, 1]] }"#.into()),
+            budget_at: Some(at_ms(20)),
+            ..Opening::default()
+        };
+        for opening in [departed, saved] {
+            assert_eq!(available(&opening, 9_000, 1_990), (0, 0), "a second to arrive, and the window");
+            assert_eq!(available(&opening, 9_000, 2_010), (0, 1));
+            assert_eq!(available(&opening, 12_100, 0), (1, 1), "it left within ten seconds");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_came_holds_its_slot_from_then() {
+        let saved = Opening {
+            budget: Some(r#"{ "spent": [[-100, 1]] }"#.into()),
+            budget_at: Some(at_ms(5_000)),
+            ..Opening::default()
+        };
+        assert_eq!(available(&saved, 5_500, 410), (0, 1));
+    }
 }

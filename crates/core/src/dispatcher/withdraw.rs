@@ -68,7 +68,8 @@ impl Dispatcher {
         let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
         let Some(id) = self.attempts.iter().find(|(_, attempt)| carries(attempt)).map(|(id, _)| *id) else { return };
         if let Some(attempt) = self.attempts.remove(&id) {
-            self.quota.given_up(self.left_at(now, &attempt), now, attempt.cost);
+            let Attempt { started_at, cost, .. } = attempt;
+            self.quota.given_up(started_at, self.left_at(now, started_at), now, cost);
         }
         if self.gate.is_probe(id) {
             self.gate.probe_lost();

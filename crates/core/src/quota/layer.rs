@@ -15,6 +15,8 @@ use crate::clock::Timestamp;
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) requests: u32,
+    /// What headers named last, which may lie beyond floor and ceiling.
+    pub(super) named: Option<u32>,
     pub(super) per: Duration,
     pub(super) why: Why,
     pub(super) since: Timestamp,
@@ -47,6 +49,7 @@ impl Layer {
     ) -> Self {
         let mut layer = Self {
             requests,
+            named: (why == Why::Headers).then_some(requests),
             per,
             why,
             since: now,

@@ -12,9 +12,9 @@ use super::judge::Trial;
 use super::layer::Layer;
 use super::pacer::Pacer;
 use super::told::{self, Reports};
-use super::trail::{Fate, Trail};
+use super::trail::{Fate, Trail, Trip};
 use super::travel::Travel;
-use super::window::{Window, time_for};
+use super::window::{GUARD, Window, time_for};
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, RequestLimit};
 use crate::settings::{Learn, Rate};
@@ -104,7 +104,11 @@ impl Learner {
     pub(super) fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
         let Heard { sent_at, cost, refused, evidence } = heard;
         let is_first = evidence.is_some() && !self.has_heard;
-        let fate = if refused { Fate::Refused } else { Fate::Counted };
+        let fate = match evidence {
+            _ if refused => Fate::Refused,
+            Some(_) => Fate::Counted,
+            None => Fate::Adrift,
+        };
         let trip = self.trail.settle(now, sent_at, cost, fate);
         // Only the ceiling holds, too, for what the server didn't want: it is on what is sent.
         self.ceiling.answered(now, cost);
@@ -277,7 +281,7 @@ impl Learner {
     }
 
     pub(super) fn inherit(&mut self, now: Timestamp, spent: &[Timestamp]) {
-        spent.iter().for_each(|at| self.trail.inherit(*at));
+        spent.iter().for_each(|at| self.trail.inherit(now, *at));
         self.ceiling.inherit(now, spent);
         for layer in &mut self.layers {
             layer.recount(now, &self.trail, &self.travel);
@@ -285,17 +289,22 @@ impl Learner {
     }
 
     pub(super) fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
-        let widest = self.layers.iter().map(|layer| layer.per).max().unwrap_or_default();
-        let held = self.trail.counting().filter(|trip| trip.settled_at.after(widest) > now);
-        let at = |trip: &super::trail::Trip| if trip.fate == Fate::OnTheWire { now } else { trip.settled_at };
-        let mut all: Vec<_> = held.flat_map(|trip| (0..trip.cost).map(move |_| at(trip))).collect();
+        let (widest, ceiling) = (self.widest(), self.ceiling.rate().per + GUARD);
+        let holds = |trip: &&Trip| trip.fate != Fate::OnTheWire && trip.settled_at.after(widest) > now;
+        // Of its own window the ceiling knows more: what is on the wire, and what was refused.
+        let older = self.trail.counting().filter(holds).filter(|trip| trip.settled_at.after(ceiling) <= now);
+        let older = older.flat_map(|trip| (0..trip.cost).map(|_| trip.settled_at));
+        let mut all: Vec<_> = older.chain(self.ceiling.spent(now)).collect();
         all.sort_unstable();
         all
     }
 
     pub(super) fn all_free(&self, now: Timestamp) -> Timestamp {
-        let widest = self.layers.iter().map(|layer| layer.per).max().unwrap_or_default();
-        self.spent(now).last().map_or(now, |last| last.after(widest).max(now))
+        self.spent(now).last().map_or(now, |last| last.after(self.widest()).max(now))
+    }
+
+    fn widest(&self) -> Duration {
+        self.layers.iter().map(|layer| layer.per).max().unwrap_or_default().max(self.ceiling.rate().per)
     }
 
     pub(super) fn cost_max(&self) -> u32 {
@@ -347,4 +356,79 @@ fn bounds(per: Duration, floor: Rate, ceiling: Rate) -> (u32, u32) {
     let of = |rate: Rate| f64::from(rate.requests.get()) * per.as_secs_f64() / rate.per.as_secs_f64();
     let most = (of(ceiling) as u32).max(1);
     ((of(floor).ceil() as u32).clamp(1, most), most)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::num::NonZeroU32;
+
+    use super::super::Quota;
+    use super::*;
+
+    fn at_ms(ms: u64) -> Timestamp {
+        Timestamp::from_micros(ms * 1_000)
+    }
+
+    /// Two requests a second at first.
+    fn quota() -> Quota {
+        quota_below(100, 1)
+    }
+
+    fn quota_below(requests: u32, per_s: u64) -> Quota {
+        let rate = |requests, per_s| {
+            let requests = NonZeroU32::new(requests).unwrap();
+            Rate { requests, per: Duration::from_secs(per_s), burst: requests }
+        };
+        let learn = Learn { start: rate(2, 1), floor: rate(1, 60), ceiling: rate(requests, per_s), read_limits: false };
+        Quota::learning(learn, at_ms(1_000))
+    }
+
+    fn answered(quota: &mut Quota, sent_ms: u64, now_ms: u64) {
+        let evidence = Some(&Evidence::default());
+        quota.heard(at_ms(now_ms), Heard { sent_at: at_ms(sent_ms), cost: 1, refused: false, evidence });
+    }
+
+    /// Cost of what is sent, and of what is settled and everything before it, too.
+    fn sent_and_settled(quota: &Quota) -> (u64, u64) {
+        let super::super::Kind::Learned(learner) = &quota.kind else { return (0, 1) };
+        (learner.trail.sent(), learner.trail.settled())
+    }
+
+    #[test]
+    fn a_request_beside_inherited_ones_that_may_still_arrive_holds_its_slot() {
+        let mut quota = quota();
+        quota.inherit(at_ms(1_000), &[at_ms(1_800)]);
+        quota.take(at_ms(1_010), 1);
+        answered(&mut quota, 1_010, 1_050);
+        assert_eq!(sent_and_settled(&quota), (2, 2));
+        assert_eq!(quota.available(at_ms(2_000)), 0);
+        assert_eq!(quota.available(at_ms(2_700)), 1, "the inherited one has not come back yet");
+        assert_eq!(quota.available(at_ms(2_810)), 2);
+    }
+
+    #[test]
+    fn a_request_that_was_given_up_holds_its_slot_from_when_it_may_arrive() {
+        let mut quota = quota();
+        quota.take(at_ms(1_000), 1);
+        answered(&mut quota, 1_000, 1_050);
+        quota.take(at_ms(3_000), 1);
+        // It has waited for a connection, and left just before it was given up.
+        quota.given_up(at_ms(3_000), at_ms(3_500), at_ms(3_500), 1);
+        assert_eq!(sent_and_settled(&quota), (2, 2));
+        assert_eq!(quota.available(at_ms(5_490)), 1);
+        assert_eq!(quota.available(at_ms(5_510)), 2);
+    }
+
+    #[test]
+    fn the_ceiling_goes_on_with_all_that_it_has_spent() {
+        let mut quota = quota_below(3, 5);
+        quota.take(at_ms(1_000), 1);
+        answered(&mut quota, 1_000, 1_050);
+        quota.take(at_ms(3_000), 1);
+        let evidence = Some(&Evidence::default());
+        quota.heard(at_ms(3_100), Heard { sent_at: at_ms(3_000), cost: 1, refused: true, evidence });
+        quota.take(at_ms(4_200), 1);
+        assert_eq!(quota.spent(at_ms(4_210)), [at_ms(1_050), at_ms(3_100), at_ms(4_210)]);
+    }
 }

@@ -103,9 +103,10 @@ impl Quota {
         }
     }
 
-    /// The request is waited for no more, but what was sent can't be called back: it may still arrive.
-    pub fn given_up(&mut self, started_at: Timestamp, now: Timestamp, cost: u32) {
-        let at = now.max(started_at.after(ON_ITS_WAY_MAX));
+    /// The request is waited for no more, but what was sent can't be called back: it may still arrive, as late as
+    /// it may have left.
+    pub fn given_up(&mut self, started_at: Timestamp, left_at: Timestamp, now: Timestamp, cost: u32) {
+        let at = now.max(left_at.after(ON_ITS_WAY_MAX));
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.answered(at, cost)),
             Kind::Learned(learner) => {

@@ -39,7 +39,7 @@ impl Reports {
     /// The limit that had the least left by the newest answer.
     pub(super) fn tightest(&self, layers: &[Layer]) -> Option<usize> {
         let (limit, _) = self.left.iter().min_by_key(|(_, left)| *left)?;
-        let is_it = |layer: &Layer| layer.why == Why::Headers && u64::from(layer.requests) == *limit;
+        let is_it = |layer: &Layer| layer.named.map(u64::from) == Some(*limit);
         layers.iter().position(is_it).or_else(|| layers.iter().position(|layer| layer.why == Why::Headers))
     }
 
@@ -80,7 +80,8 @@ impl Reports {
         if layer.why != Why::Headers {
             (layer.why, layer.since, layer.climb) = (Why::Headers, now, None);
         }
-        if layer.requests != limit {
+        if layer.named != Some(limit) {
+            layer.named = Some(limit);
             layer.set(now, limit);
             layer.company = None;
         }
@@ -132,7 +133,7 @@ fn find(limit: u32, per: Duration, told: &Told, layers: &[Layer]) -> Option<usiz
     }
     let named = |layer: &Layer| layer.why == Why::Headers;
     let fits = |layer: &Layer| told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per);
-    of(&|layer| named(layer) && layer.requests == limit)
+    of(&|layer| layer.named == Some(limit))
         .or_else(|| of(&|layer| layer.per == per))
         .or_else(|| of(&|layer| named(layer) && fits(layer)))
 }
@@ -145,7 +146,7 @@ fn usual(reset: Duration) -> Duration {
 
 /// More used than can be ours is others' use.
 fn count_others(now: Timestamp, sent_at: Timestamp, left: u64, layer: &mut Layer, trail: &Trail) {
-    let used = u64::from(layer.requests).saturating_sub(left);
+    let used = u64::from(layer.named.unwrap_or(layer.requests)).saturating_sub(left);
     let foreign = used.saturating_sub(trail.may_have_arrived(sent_at.before(layer.per)));
     let uncounted = trail.may_have_arrived(sent_at).saturating_sub(1);
     let (per, requests) = (layer.per, layer.requests);
@@ -170,5 +171,55 @@ pub(super) fn make_room(layers: &mut Vec<Layer>) {
     while layers.len() >= LAYERS_MAX {
         let oldest = layers.iter().enumerate().min_by_key(|(_, layer)| layer.confirmed_at).map(|(index, _)| index);
         oldest.map(|index| layers.remove(index));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::num::NonZeroU32;
+
+    use super::super::{Heard, Quota};
+    use super::*;
+    use crate::settings::{Learn, Rate};
+
+    fn at_s(seconds: u64) -> Timestamp {
+        Timestamp::START.after(Duration::from_secs(seconds))
+    }
+
+    /// One request, and its answer a second later.
+    fn ask(quota: &mut Quota, seconds: u64, left: u32, refused: bool) {
+        let rest = format!("\"a\";r={left};t=60");
+        let header = |name: &str| match name {
+            "ratelimit-policy" => Some("\"a\";q=300;w=60"),
+            "ratelimit" => Some(rest.as_str()),
+            _ => None,
+        };
+        let evidence = Evidence::read(header, &[], 0);
+        quota.take(at_s(seconds), 1);
+        let heard = Heard { sent_at: at_s(seconds), cost: 1, refused, evidence: Some(&evidence) };
+        quota.heard(at_s(seconds + 1), heard);
+    }
+
+    #[test]
+    fn a_limit_beyond_the_ceiling_is_news_only_once() {
+        let rate = |requests| {
+            let requests = NonZeroU32::new(requests).unwrap();
+            Rate { requests, per: Duration::from_secs(60), burst: requests }
+        };
+        let learn = Learn { start: rate(50), floor: rate(1), ceiling: rate(100), read_limits: false };
+        let mut quota = Quota::learning(learn, at_s(0));
+        ask(&mut quota, 1, 299, false);
+        let since = quota.since();
+        ask(&mut quota, 100, 299, false);
+        let believed = quota.believed();
+        assert_eq!((believed[0].requests, believed[0].share), (100, None));
+        assert_eq!(quota.since(), since);
+
+        ask(&mut quota, 200, 0, true);
+        assert!(quota.believed()[0].share.is_some(), "others have spent it");
+        ask(&mut quota, 201, 10, false);
+        assert!(quota.believed()[0].share.is_some(), "the same limit as ever");
+        assert_eq!(quota.since(), since);
     }
 }

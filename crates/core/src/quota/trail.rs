@@ -18,6 +18,9 @@ pub(super) enum Fate {
     Counted,
     /// It was refused, or never came: it has spent none.
     Refused,
+    /// Nobody waits for its answer any more: it has spent a slot, or will have by the time of its settling, which may still
+    /// be to come.
+    Adrift,
 }
 
 /// One request.
@@ -31,6 +34,12 @@ pub(super) struct Trip {
     /// Cost of all that was settled before it was sent.
     pub(super) done: u64,
     pub(super) fate: Fate,
+}
+
+impl Trip {
+    fn is_counted(&self) -> bool {
+        matches!(self.fate, Fate::Counted | Fate::Adrift)
+    }
 }
 
 /// The requests of the last minute, in the order of sending.
@@ -53,15 +62,16 @@ impl Trail {
         self.forget(now);
     }
 
-    /// A request of an earlier engine.
-    pub(super) fn inherit(&mut self, answered_at: Timestamp) {
+    /// A request of an earlier engine. It was sent before any of ours, however late it may still arrive: so the trips stay
+    /// in order.
+    pub(super) fn inherit(&mut self, now: Timestamp, answered_at: Timestamp) {
         self.trips.push_back(Trip {
-            sent_at: answered_at,
+            sent_at: answered_at.min(now),
             settled_at: answered_at,
             cost: 1,
             before: self.sent,
             done: self.done,
-            fate: Fate::Counted,
+            fate: Fate::Adrift,
         });
         (self.sent, self.done) = (self.sent + 1, self.done + 1);
         self.advance();
@@ -88,13 +98,13 @@ impl Trail {
 
     fn forget(&mut self, now: Timestamp) {
         let old = now.before(KEPT);
-        while self.settled > 0
-            && (self.trips.len() > TRIPS_MAX || self.trips.front().is_some_and(|trip| trip.sent_at < old))
-        {
+        let is_old = |trip: &Trip| trip.fate != Fate::OnTheWire && trip.sent_at < old;
+        while self.trips.len() > TRIPS_MAX || self.trips.front().is_some_and(is_old) {
             self.trips.pop_front();
-            self.settled -= 1;
+            self.settled = self.settled.saturating_sub(1);
             self.is_cut = true;
         }
+        self.advance();
     }
 
     /// Cost of all that was ever sent.
@@ -116,14 +126,14 @@ impl Trail {
     pub(super) fn counted(&self, since: Timestamp, until: Timestamp) -> u64 {
         let start = self.trips.partition_point(|trip| trip.sent_at <= since);
         let end = self.trips.partition_point(|trip| trip.sent_at <= until).max(start);
-        self.trips.range(start..end).filter(|trip| trip.fate == Fate::Counted).map(|trip| u64::from(trip.cost)).sum()
+        self.trips.range(start..end).filter(|trip| trip.is_counted()).map(|trip| u64::from(trip.cost)).sum()
     }
 
     /// Whether something that the server has counted, and that was sent by `until`, may have arrived after `since`: it was
     /// answered after it.
     pub(super) fn may_count(&self, since: Timestamp, until: Timestamp) -> bool {
         let end = self.trips.partition_point(|trip| trip.sent_at <= until);
-        self.trips.range(..end).any(|trip| trip.fate == Fate::Counted && trip.settled_at > since)
+        self.trips.range(..end).any(|trip| trip.is_counted() && trip.settled_at > since)
     }
 
     /// Cost of what was sent within `span` of a moment, to either side.
@@ -151,5 +161,39 @@ impl Trail {
     fn sent_before(&self, at: Timestamp) -> u64 {
         let index = self.trips.partition_point(|trip| trip.sent_at < at);
         self.trips.get(index).map_or(self.sent, |trip| trip.before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_ms(ms: u64) -> Timestamp {
+        Timestamp::from_micros(ms * 1_000)
+    }
+
+    #[test]
+    fn a_trip_is_found_behind_an_inherited_one_that_may_still_arrive() {
+        let mut trail = Trail::default();
+        trail.inherit(at_ms(1_000), at_ms(1_800));
+        trail.send(at_ms(1_010), 2);
+        assert_eq!(trail.settled(), 1);
+        assert!(trail.settle(at_ms(1_050), at_ms(1_010), 2, Fate::Counted).is_some());
+        assert_eq!((trail.settled(), trail.sent(), trail.on_the_wire()), (3, 3, 0));
+        assert_eq!(trail.counted(at_ms(1_000), at_ms(1_010)), 2);
+        assert!(trail.may_count(at_ms(1_700), at_ms(1_000)), "it may arrive until then");
+    }
+
+    #[test]
+    fn one_that_never_comes_back_keeps_no_more_than_the_most() {
+        let mut trail = Trail::default();
+        trail.send(at_ms(1), 1);
+        for micros in 2_000..2_010 + TRIPS_MAX as u64 {
+            let at = Timestamp::from_micros(micros);
+            trail.send(at, 1);
+            assert!(trail.settle(at, at, 1, Fate::Counted).is_some());
+        }
+        assert_eq!(trail.trips.len(), TRIPS_MAX);
+        assert_eq!(trail.settled(), trail.sent());
     }
 }

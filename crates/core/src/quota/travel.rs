@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::trail::{Trail, Trip};
+use super::trail::{Fate, Trail, Trip};
 use super::window::GUARD;
 use crate::clock::Timestamp;
 
@@ -46,6 +46,10 @@ impl Travel {
     /// When the slot of a settled trip is free again; `caution` widens the spread.
     pub(super) fn free_at(&self, trip: &Trip, trail: &Trail, per: Duration, caution: f64) -> Timestamp {
         let by_answer = trip.settled_at.after(per + GUARD);
+        if trip.fate == Fate::Adrift {
+            // It may arrive long after the bunch that it belonged to.
+            return by_answer;
+        }
         let near = trail.near(trip.sent_at, self.mean()).max(1) as f64;
         let rest = Duration::from_secs_f64(self.steady * SPREADS * caution / near.sqrt()) + GUARD;
         let by_sending = trip.sent_at.after(per + rest);

@@ -24,9 +24,9 @@ pub enum Change {
         /// The message.
         record: Box<Record>,
     },
-    /// A request is about to leave with these messages, or with none of them if it is a `request()`, which only counts. Durable before it does, so that a crash leaves a message whose
-    /// outcome is unknown known as one. The store notes the time of writing: that is when the request leaves, however long
-    /// the change has waited.
+    /// A request is about to leave with these messages, or with none if it is a `request()` or the inquiry, which only count.
+    /// Durable before it does, so that a crash leaves a message whose outcome is unknown known as one. The store notes the
+    /// time of writing: the request leaves no earlier, but it may have to wait for a connection after that.
     Depart {
         /// If they are several, the number of the first one's place in the batch; the others' follow it. What the server
         /// may know as one request is repeated as one.

@@ -149,7 +149,7 @@ proptest! {
                         let index = sent.iter().position(|at| *at == sent_at);
                         index.map(|index| sent.remove(index));
                     }
-                    1 => quota.given_up(sent_at, now, 1),
+                    1 => quota.given_up(sent_at, sent_at, now, 1),
                     kind => {
                         quota.heard(now, Heard { sent_at, cost: 1, refused: kind < 5, evidence: Some(&evidence) });
                     }

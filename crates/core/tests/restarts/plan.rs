@@ -27,7 +27,12 @@ impl Plan {
         let mut draw = Draw::stream(seed, 1);
         let (requests, per_ms) = (draw.scale(5, 500), *draw.pick(&[1_000, 1_000, 5_000]));
         let mode = *draw.pick(&["none", "none", "array", "merge"]);
-        let options = options(&mut draw, requests, per_ms, mode);
+        let mut options = options(&mut draw, requests, per_ms, mode);
+        if seed % 3 == 2 {
+            // The ceiling is the server's limit, which it keeps exactly, whatever is learned below it.
+            options["rateLimit"] =
+                json!({ "learn": true, "start": options["rateLimit"], "ceiling": options["rateLimit"] });
+        }
         Self {
             settings: Settings::from_json(&options.to_string()).expect("drawn options are valid"),
             requests,
