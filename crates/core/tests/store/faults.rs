@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use spillway_core::error::Trouble;
-use spillway_core::store::Store;
 use spillway_core::store::sqlite::Options;
+use spillway_core::store::{Change, News, Store};
 use spillway_powercut::{Disk, Failure, VFS, install};
 
 use crate::draw::Draw;
@@ -90,8 +90,7 @@ fn drive(rig: &mut Rig, disk: &Disk) -> Model {
         });
         for change in &changes {
             let slot = match change {
-                spillway_core::store::Change::Insert { slot, .. }
-                | spillway_core::store::Change::Redrive { slot, .. } => Some(slot),
+                Change::Insert { slot, .. } | Change::Redrive { slot, .. } => Some(slot),
                 _ => None,
             };
             let refused = slot.is_some_and(|slot| rig.refused.iter().any(|(other, _)| other == slot));
@@ -153,7 +152,7 @@ fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     let mut loaded = false;
     while !loaded {
         match rig.news.recv_timeout(PATIENCE).unwrap() {
-            spillway_core::store::News::Loaded(records) => loaded = records[0].2.is_some(),
+            News::Loaded(records) => loaded = records[0].2.is_some(),
             other => panic!("{other:?}"),
         }
     }
@@ -166,6 +165,37 @@ fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     rig.close();
     let rig = Rig::try_open(faulty(&path)).unwrap();
     assert_eq!(seqs(&rig.found), [1, 2, 3, 8, 9]);
+    rig.close();
+    disk.forget();
+}
+
+#[test]
+fn what_cannot_be_read_for_now_stays_asked_for() {
+    install();
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    let at = rig.now();
+    let large = |seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 50_000)) };
+    rig.store.apply(vec![large(1), large(2)]);
+    rig.settled(2);
+    rig.close();
+    // An opening reads no texts, so that these are on the disk alone.
+    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    disk.fail_at(disk.operations(), Failure::Dead);
+    rig.store.load(vec![(0, 1), (0, 2), (0, 3)]);
+    rig.until(|rig| rig.troubled.len() == 1);
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Failed);
+    assert!(!rig.hear(Duration::from_millis(300)), "no answer, and trouble is told once");
+    disk.mend();
+    match rig.news.recv_timeout(PATIENCE).unwrap() {
+        News::Loaded(loaded) => {
+            let read: Vec<bool> = loaded.iter().map(|(.., record)| record.is_some()).collect();
+            assert_eq!(read, [true, true, false], "what isn't there is all that is missing");
+        }
+        other => panic!("{other:?}"),
+    }
+    rig.until(|rig| rig.healed == 1);
     rig.close();
     disk.forget();
 }

@@ -1,5 +1,6 @@
 //! The writer: one thread that owns the file. It takes whatever has been handed over, writes it in one transaction, and tells.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(super) struct Writer {
     _outbox: Sender<Command>,
     backlog: Backlog,
     /// Messages that are asked for, with the change that must be durable before.
-    loads: Vec<(u64, Vec<(Slot, Seq)>)>,
+    loads: VecDeque<(u64, Vec<(Slot, Seq)>)>,
     /// Up to where it is told that changes are durable.
     told: u64,
     /// Inserts that are written, in a file that has lost its name meanwhile.
@@ -73,7 +74,7 @@ impl Writer {
             inbox,
             _outbox: outbox,
             backlog: Backlog::default(),
-            loads: Vec::new(),
+            loads: VecDeque::new(),
             told: 0,
             held: Vec::new(),
             ailment: Ailment::default(),
@@ -103,7 +104,11 @@ impl Writer {
             } else {
                 self.refuse_inserts();
             }
-            self.answer_loads(opened.as_ref());
+            if let Err(fault) = self.answer_loads(opened.as_ref())
+                && !self.ailment.is_ill()
+            {
+                self.fall_ill(&fault);
+            }
             if self.is_finished() {
                 break;
             }
@@ -126,7 +131,7 @@ impl Writer {
         while let Some(taken) = command {
             match taken {
                 Command::Apply(changes) => self.backlog.push(changes),
-                Command::Load(messages) => self.loads.push((self.backlog.taken(), messages)),
+                Command::Load(messages) => self.loads.push_back((self.backlog.taken(), messages)),
                 Command::Close => self.closing = self.closing.or(Some(self.clock.now())),
             }
             command = if self.backlog.len() < TAKEN_MAX { self.inbox.try_recv().ok() } else { None };
@@ -259,7 +264,7 @@ impl Writer {
             opened.identity.check()?;
             let kept = self.backlog.finish(count);
             self.held.extend(kept);
-            Ok(())
+            self.answer_loads(Some(&*opened))
         });
         match outcome {
             Ok(()) => {
@@ -273,18 +278,19 @@ impl Writer {
         }
     }
 
-    /// Answers what was asked for; at once in trouble, since what waits then is about other messages.
-    fn answer_loads(&mut self, opened: Option<&Opened>) {
-        if self.loads.is_empty() {
-            return;
-        }
+    /// Answers what was asked for; at once in trouble, since what waits then is about other messages. What can't be read for now
+    /// stays asked for: without an answer the engine leaves its messages in their places.
+    fn answer_loads(&mut self, opened: Option<&Opened>) -> Result<()> {
+        let Some(opened) = opened.filter(|_| !self.loads.is_empty()) else { return Ok(()) };
         let done = if self.ailment.is_ill() { u64::MAX } else { self.backlog.done() };
-        let ready = self.loads.iter().take_while(|(after, _)| *after <= done).count();
         let times = Times::read(&self.clock);
-        for (_, messages) in self.loads.drain(..ready) {
-            let read = |(slot, seq)| (slot, seq, opened.and_then(|opened| load(opened, seq, &times)));
-            (self.news)(News::Loaded(messages.into_iter().map(read).collect()));
+        while let Some((_, messages)) = self.loads.front().filter(|(after, _)| *after <= done) {
+            let read = |&(slot, seq)| Ok((slot, seq, load(opened, seq, &times)?));
+            let loaded = messages.iter().map(read).collect::<Result<_>>()?;
+            self.loads.pop_front();
+            (self.news)(News::Loaded(loaded));
         }
+        Ok(())
     }
 
     /// Leaves the file as whole as can be.
@@ -322,9 +328,17 @@ pub(super) fn in_transaction<T>(db: &rusqlite::Connection, work: impl FnOnce() -
     outcome
 }
 
-fn load(opened: &Opened, seq: Seq, times: &Times) -> Option<Box<Record>> {
-    let mut statement = opened.db.prepare_cached(&rows::load_sql()).ok()?;
-    let mut found = statement.query(params![integer(seq)]).ok()?;
-    let row = found.next().ok()??;
-    rows::record(row, times).ok().map(Box::new)
+/// A message; none when it isn't there, or isn't as it was written.
+fn load(opened: &Opened, seq: Seq, times: &Times) -> Result<Option<Box<Record>>> {
+    match row_of(opened, seq, times) {
+        Err(fault) if fault.is_corrupt() => Ok(None),
+        outcome => outcome,
+    }
+}
+
+fn row_of(opened: &Opened, seq: Seq, times: &Times) -> Result<Option<Box<Record>>> {
+    let mut statement = opened.db.prepare_cached(&rows::load_sql())?;
+    let mut found = statement.query(params![integer(seq)])?;
+    let row = found.next()?;
+    row.map(|row| rows::record(row, times).map(Box::new)).transpose()
 }
