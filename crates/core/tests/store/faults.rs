@@ -1,6 +1,8 @@
 //! The disk is full, or broken, from each operation of a history on, for a while: the store says so, refuses what is new, keeps
 //! what it has, and goes on by itself.
 
+use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use spillway_core::error::Trouble;
@@ -40,7 +42,7 @@ fn operations() -> u64 {
     operations
 }
 
-fn faulty(path: &std::path::Path) -> Options {
+fn faulty(path: &Path) -> Options {
     Options { vfs: Some(VFS.into()), checkpoint_bytes: 8_192, ..options(path) }
 }
 
@@ -198,4 +200,53 @@ fn what_cannot_be_read_for_now_stays_asked_for() {
     rig.until(|rig| rig.healed == 1);
     rig.close();
     disk.forget();
+}
+
+/// Trouble at which the store waits until it is let go, so that what it does next can be arranged.
+fn held_in_trouble(path: &Path) -> (Rig, mpsc::Sender<()>) {
+    let (go_on, gate) = mpsc::channel();
+    let wait = move || {
+        let _ = gate.recv_timeout(PATIENCE);
+    };
+    let rig = Rig::try_open_with(faulty(path), wait).unwrap();
+    (rig, go_on)
+}
+
+#[test]
+fn an_insert_is_kept_or_refused_wherever_a_mending_fails() {
+    install();
+    let mut failed = 0;
+    for later in 1.. {
+        let (directory, path) = place();
+        let disk = Disk::of(directory.path());
+        let (mut rig, go_on) = held_in_trouble(&path);
+        let at = rig.now();
+        rig.store.apply(inserts(1..=2, at));
+        rig.settled(2);
+        disk.fail_at(disk.operations(), Failure::Broken);
+        rig.store.apply(vec![depart(1, at)]);
+        rig.until(|rig| rig.troubled.len() == 1);
+        // It comes when the store is about to try again, and that try fails somewhere.
+        rig.store.apply(vec![insert(3, at)]);
+        rig.listen(Duration::from_millis(70));
+        disk.fail_at(disk.operations() + later, Failure::Broken);
+        go_on.send(()).unwrap();
+        rig.listen(Duration::from_millis(70));
+        let reached = disk.has_failed();
+        failed += u64::from(reached);
+        disk.mend();
+        rig.until(|rig| rig.healed == 1 && rig.up_to >= 4);
+        let kept = rig.kept.contains(&3);
+        assert_ne!(kept, rig.refused.iter().any(|(slot, _)| *slot == 3), "operation {later}");
+        drop(go_on);
+        rig.close();
+        let rig = Rig::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&rig.found).contains(&3), kept, "operation {later}");
+        rig.close();
+        disk.forget();
+        if !reached {
+            break;
+        }
+    }
+    assert!(failed > 3, "{failed}");
 }

@@ -46,7 +46,7 @@ pub(super) struct Writer {
     loads: VecDeque<(u64, Vec<(Slot, Seq)>)>,
     /// Up to where it is told that changes are durable.
     told: u64,
-    /// Inserts that are written, in a file that has lost its name meanwhile.
+    /// Inserts that are written, in a file that has lost its name meanwhile or can't be written any more.
     held: Vec<Slot>,
     ailment: Ailment,
     upkeep: Upkeep,
@@ -259,11 +259,12 @@ impl Writer {
             let Some(opened) = opened else { return Ok(()) };
             let count = self.backlog.batch().count();
             self.commit(opened, count)?;
+            // Written they are, whatever comes next: they must not be refused.
+            let kept = self.backlog.finish(count);
+            self.held.extend(kept);
             // Nothing may have waited: then it takes a write of its own to know.
             in_transaction(&opened.db, || set_meta(&opened.db, "healed_ms", integer(Clock::epoch_ms_now())))?;
             opened.identity.check()?;
-            let kept = self.backlog.finish(count);
-            self.held.extend(kept);
             self.answer_loads(Some(&*opened))
         });
         match outcome {
