@@ -1,6 +1,7 @@
 //! The disk is full, or broken, from each operation of a history on, for a while: the store says so, refuses what is new, keeps
 //! what it has, and goes on by itself.
 
+use std::fs;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -249,4 +250,57 @@ fn an_insert_is_kept_or_refused_wherever_a_mending_fails() {
         }
     }
     assert!(failed > 3, "{failed}");
+}
+
+/// A file that has forgotten what pages of its first message's text are for: who takes that message out comes upon it.
+fn damaged(path: &Path) {
+    let mut rig = Rig::try_open(faulty(path)).unwrap();
+    let at = rig.now();
+    rig.store.apply((1..=3).map(|seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 50_000)) }).collect());
+    rig.settled(3);
+    rig.close();
+    let mut bytes = fs::read(path).unwrap();
+    let full_of_b = |page: &[u8]| page[4..].iter().all(|byte| *byte == b'b');
+    let page = bytes.chunks(4_096).position(full_of_b).unwrap();
+    // The second page has five bytes for each page behind it; the text goes on on the next ones.
+    let entry = 4_096 + (page - 1) * 5;
+    bytes[entry..entry + 15].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_file_is_replaced_wherever_a_try_fails() {
+    install();
+    let mut failed = 0;
+    // There are about two hundred.
+    for later in (0..).step_by(3) {
+        let (directory, path) = place();
+        let disk = Disk::of(directory.path());
+        damaged(&path);
+        let (mut rig, go_on) = held_in_trouble(&path);
+        let at = rig.now();
+        rig.store.apply(vec![deliver(1, at)]);
+        rig.until(|rig| rig.troubled.len() == 1);
+        assert_eq!(trouble(&rig.troubled[0]), Trouble::Corrupt);
+        disk.fail_at(disk.operations() + later, Failure::Dead);
+        drop(go_on);
+        rig.listen(Duration::from_millis(80));
+        let reached = disk.has_failed();
+        failed += u64::from(reached);
+        assert!(rig.healed == 0 || rig.up_to == 1, "operation {later}: healed, and nothing written");
+        disk.mend();
+        rig.until(|rig| rig.healed == rig.troubled.len() && rig.up_to == 1);
+        rig.store.apply(vec![insert(4, at)]);
+        rig.settled(2);
+        assert_eq!(rig.kept, [4], "operation {later}");
+        rig.close();
+        let rig = Rig::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&rig.found), [2, 3, 4], "operation {later}");
+        rig.close();
+        disk.forget();
+        if !reached {
+            break;
+        }
+    }
+    assert!(failed > 10, "{failed}");
 }

@@ -66,7 +66,7 @@ pub(super) fn finish(path: &Path) -> Result<()> {
 }
 
 /// The time in the name of a recovered file that has not taken its place yet.
-fn begun(path: &Path) -> Result<Option<String>> {
+pub(super) fn begun(path: &Path) -> Result<Option<String>> {
     let Some(name) = path.file_name() else { return Ok(None) };
     let prefix = format!("{}{RECOVERED}", name.to_string_lossy());
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -11,6 +11,7 @@ use super::apply::{Applier, meta, set_meta};
 use super::backlog::{Backlog, insertion, removes};
 use super::file;
 use super::heal::{self, Ailment};
+use super::lock::OwnerLock;
 use super::open::{self, Opened};
 use super::options::Options;
 use super::rows;
@@ -85,7 +86,7 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
-        let (opened, opening) = match open::open(&self.path, &self.options, &self.clock, &mut *self.news) {
+        let (opened, mut lock, opening) = match open::open(&self.path, &self.options, &self.clock, &mut *self.news) {
             Ok(opened) => opened,
             Err(fault) => return (self.news)(News::Failed(fault.at(&self.path))),
         };
@@ -98,7 +99,7 @@ impl Writer {
             self.take_commands();
             let trying = self.ailment.may_try(self.clock.now());
             if trying && self.ailment.is_ill() {
-                self.mend(&mut opened);
+                self.mend(&mut opened, &mut lock);
             } else if trying && let Some(opened) = &mut opened {
                 self.write_batch(opened);
             } else {
@@ -119,6 +120,7 @@ impl Writer {
             }
         }
         self.end(opened);
+        drop(lock);
         (self.news)(News::Closed);
     }
 
@@ -254,8 +256,8 @@ impl Writer {
     }
 
     /// Tries again: mends the file if that is what it takes, and writes what waits.
-    fn mend(&mut self, opened: &mut Option<Opened>) {
-        let outcome = heal::mend(&self.path, &self.options, self.ailment.trouble(), opened).and_then(|()| {
+    fn mend(&mut self, opened: &mut Option<Opened>, lock: &mut OwnerLock) {
+        let outcome = heal::mend(&self.path, &self.options, self.ailment.trouble(), opened, lock).and_then(|()| {
             let Some(opened) = opened else { return Ok(()) };
             let count = self.backlog.batch().count();
             self.commit(opened, count)?;
@@ -302,7 +304,7 @@ impl Writer {
         {
             (self.news)(News::Refused(refused, error));
         }
-        let Some(Opened { db, mut identity, lock }) = opened else { return };
+        let Some(Opened { db, mut identity }) = opened else { return };
         // Without it the next opening looks at everything: no harm, so what goes wrong here is not told.
         if !self.ailment.is_ill() && identity.check().is_ok() {
             let marked = set_meta(&db, "last_seq", integer(self.last_seq)).and_then(|()| set_meta(&db, "clean", 1));
@@ -310,8 +312,6 @@ impl Writer {
                 let _ = file::checkpoint(&db, "TRUNCATE");
             }
         }
-        drop(db);
-        drop(lock);
     }
 }
 
