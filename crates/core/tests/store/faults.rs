@@ -304,3 +304,44 @@ fn a_damaged_file_is_replaced_wherever_a_try_fails() {
     }
     assert!(failed > 10, "{failed}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_brought_back_has_a_name_from_the_first_copy_on() {
+    install();
+    let (mut failed, mut named) = (0, 0);
+    // There are about two hundred.
+    for later in (0..).step_by(3) {
+        let (directory, path) = place();
+        let disk = Disk::of(directory.path());
+        let (mut rig, go_on) = held_in_trouble(&path);
+        let at = rig.now();
+        rig.store.apply(inserts(1..=3, at));
+        rig.settled(3);
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+        }
+        rig.store.apply(vec![depart(1, at)]);
+        rig.until(|rig| rig.troubled.len() == 1);
+        assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
+        disk.fail_at(disk.operations() + later, Failure::Broken);
+        drop(go_on);
+        rig.listen(Duration::from_millis(80));
+        let reached = disk.has_failed();
+        failed += u64::from(reached);
+        named += u64::from(reached && rig.healed == 0 && path.exists());
+        disk.mend();
+        rig.until(|rig| rig.healed == rig.troubled.len() && rig.up_to == 4);
+        rig.store.apply(vec![insert(4, at)]);
+        rig.settled(5);
+        rig.close();
+        let rig = Rig::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&rig.found), [1, 2, 3, 4], "operation {later}");
+        rig.close();
+        disk.forget();
+        if !reached {
+            break;
+        }
+    }
+    assert!(failed > 10 && named > 1, "{failed} {named}");
+}

@@ -143,6 +143,8 @@ pub(super) struct Identity {
     log: PathBuf,
     file_id: FileId,
     log_id: Option<FileId>,
+    /// A copy of the file that was made because it had lost its name.
+    copy_id: Option<FileId>,
 }
 
 type FileId = (u64, u64);
@@ -150,12 +152,18 @@ type FileId = (u64, u64);
 impl Identity {
     pub(super) fn of(path: &Path) -> Result<Self> {
         let log = companion(path, "-wal");
-        Ok(Self { path: path.into(), file_id: file_id(path)?, log_id: file_id(&log).ok(), log })
+        Ok(Self { path: path.into(), file_id: file_id(path)?, log_id: file_id(&log).ok(), copy_id: None, log })
     }
 
-    /// Whether the file at `path` is the one that was opened.
-    pub(super) fn is_at(&self, path: &Path) -> bool {
-        file_id(path).is_ok_and(|id| id == self.file_id)
+    /// Remembers a copy that is about to take the file's name.
+    pub(super) fn copied_to(&mut self, copy: &Path) -> Result<()> {
+        self.copy_id = Some(file_id(copy)?);
+        Ok(())
+    }
+
+    /// Whether the file at `path` is the one that was opened, or a copy of it: nobody else's.
+    pub(super) fn may_replace(&self, path: &Path) -> bool {
+        file_id(path).is_ok_and(|id| id == self.file_id || Some(id) == self.copy_id)
     }
 
     /// Whether the names still lead there: nothing may be acknowledged that lies in a file without a name.

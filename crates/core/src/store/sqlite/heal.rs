@@ -112,7 +112,7 @@ fn as_it_is(path: &Path, options: &Options) -> Result<Opened> {
 
 /// The names that led to the file don't any more, but the connection has it open still: all of it goes to a new one.
 fn bring_back(path: &Path, options: &Options, current: &mut Opened, lock: &mut OwnerLock) -> Result<()> {
-    if path.exists() && !current.identity.is_at(path) {
+    if path.exists() && !current.identity.may_replace(path) {
         return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
     }
     let fresh = companion(path, ".recovering");
@@ -124,18 +124,13 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened, lock: &mut O
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(companion(path, suffix));
     }
+    // The connection that has everything is still the old one, until the copy is open: if it can't be opened now, it stays the
+    // only file with a name, and the next try replaces it.
+    current.identity.copied_to(&fresh)?;
     fs::rename(&fresh, path)?;
-    match file::sync_directory(path).and_then(|()| reopened(path, options)) {
-        Ok(fresh) => {
-            *current = fresh;
-            Ok(())
-        }
-        Err(fault) => {
-            // The connection that has everything is still the old one: the next try begins anew.
-            let _ = open::remove(path);
-            Err(fault)
-        }
-    }
+    file::sync_directory(path)?;
+    *current = reopened(path, options)?;
+    Ok(())
 }
 
 fn reopened(path: &Path, options: &Options) -> Result<Opened> {
