@@ -91,10 +91,8 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
         // The way to a write-ahead log leads through a rollback journal. Come back from the dead after a power cut, it would undo
         // that way, and SQLite would throw the log away: its deletion has to be durable.
         pragma(db, "synchronous", "EXTRA")?;
-    } else if let Some(owner) = meta::<String>(db, "organization").ok().flatten()
-        && owner != options.organization
-    {
-        return Err(Fault::new(Trouble::Mismatch, format!("belongs to the organization {owner:?}")));
+    } else {
+        check_owner(db, options)?;
     }
     let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -117,6 +115,16 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
         set_meta(db, "created_ms", i64::try_from(Clock::epoch_ms_now()).unwrap_or(i64::MAX))?;
     }
     Ok(())
+}
+
+/// Refuses what says that it is another organisation's. Damage may keep it from saying so.
+pub(super) fn check_owner(db: &Connection, options: &Options) -> Result<()> {
+    match meta::<String>(db, "organization") {
+        Ok(Some(owner)) if owner != options.organization => {
+            Err(Fault::new(Trouble::Mismatch, format!("belongs to the organization {owner:?}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn pragma(db: &Connection, name: &str, value: &str) -> Result<()> {
