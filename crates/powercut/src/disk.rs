@@ -18,6 +18,8 @@ pub enum Failure {
     Full,
     /// Nothing can be written.
     Broken,
+    /// Nothing can be written, nor read.
+    Dead,
     /// The power is gone: nothing works, and nothing will.
     Cut,
 }
@@ -167,6 +169,11 @@ impl Disk {
     pub(crate) fn is_cut(&self) -> bool {
         let state = self.state();
         matches!(state.failing, Some((at, Failure::Cut)) if state.operations >= at)
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        let state = self.state();
+        matches!(state.failing, Some((at, Failure::Dead | Failure::Cut)) if state.operations >= at)
     }
 
     /// Takes one operation in; the code that it fails with, or that it is to be done.

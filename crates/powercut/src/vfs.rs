@@ -177,7 +177,7 @@ unsafe extern "C" fn read(handle: *mut sqlite3_file, out: *mut c_void, amount: c
     // SAFETY: the arguments are SQLite's, and go on as they are.
     unsafe {
         let (file, ..) = parts(handle);
-        if file.disk.as_ref().is_some_and(|(disk, _)| disk.is_cut()) {
+        if file.disk.as_ref().is_some_and(|(disk, _)| disk.is_unreadable()) {
             return ffi::SQLITE_IOERR_READ;
         }
         real_read(handle, out, amount, offset)

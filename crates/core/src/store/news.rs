@@ -25,7 +25,7 @@ pub enum News {
     },
     /// Inserts that are not kept, and why. They count as done: `Committed` goes past them.
     Refused(Vec<Slot>, Error),
-    /// Messages that were asked for; none for one that can't be read.
+    /// Messages that were asked for; none for one that is damaged or gone.
     Loaded(Vec<(Slot, Seq, Option<Box<Record>>)>),
     /// Nothing can be made durable for now: changes wait, and inserts are refused.
     Troubled(Error),

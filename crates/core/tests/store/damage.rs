@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use spillway_core::error::Trouble;
 use spillway_core::store::Store;
+use spillway_core::store::sqlite::Options;
 
 use crate::draw::Draw;
 use crate::rig::*;
@@ -77,6 +78,27 @@ fn what_lies_around_a_damaged_page_is_recovered() {
     rig.close();
     let rig = Rig::open(&path);
     assert_eq!((seqs(&rig.found), rig.opening.set_aside.is_none()), (found, true));
+    rig.close();
+}
+
+#[test]
+fn what_is_damaged_does_not_change_its_owner() {
+    let (_directory, path) = place();
+    written(&path, 100);
+    rusqlite::Connection::open(&path).unwrap().execute_batch("REPLACE INTO meta VALUES ('last_seq', 'last')").unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let other = Rig::try_open(Options { organization: "beta".into(), ..options(&path) });
+    assert_eq!(trouble(&other.err().unwrap()), Trouble::Mismatch);
+    assert!(fs::read(&path).unwrap() == bytes && set_aside(&path).is_empty() && leftovers(&path).is_empty());
+    // A first page that is gone says nothing by itself: the copy with a new one does.
+    let mut bytes = bytes;
+    bytes[..16].fill(0xAA);
+    fs::write(&path, &bytes).unwrap();
+    let other = Rig::try_open(Options { organization: "beta".into(), ..options(&path) });
+    assert_eq!(trouble(&other.err().unwrap()), Trouble::Mismatch);
+    assert!(fs::read(&path).unwrap() == bytes && set_aside(&path).is_empty() && leftovers(&path).is_empty());
+    let rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found), (7..=100).collect::<Vec<_>>());
     rig.close();
 }
 

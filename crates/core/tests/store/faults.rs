@@ -1,11 +1,14 @@
 //! The disk is full, or broken, from each operation of a history on, for a while: the store says so, refuses what is new, keeps
 //! what it has, and goes on by itself.
 
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use spillway_core::error::Trouble;
-use spillway_core::store::Store;
 use spillway_core::store::sqlite::Options;
+use spillway_core::store::{Change, News, Store};
 use spillway_powercut::{Disk, Failure, VFS, install};
 
 use crate::draw::Draw;
@@ -40,7 +43,7 @@ fn operations() -> u64 {
     operations
 }
 
-fn faulty(path: &std::path::Path) -> Options {
+fn faulty(path: &Path) -> Options {
     Options { vfs: Some(VFS.into()), checkpoint_bytes: 8_192, ..options(path) }
 }
 
@@ -90,8 +93,7 @@ fn drive(rig: &mut Rig, disk: &Disk) -> Model {
         });
         for change in &changes {
             let slot = match change {
-                spillway_core::store::Change::Insert { slot, .. }
-                | spillway_core::store::Change::Redrive { slot, .. } => Some(slot),
+                Change::Insert { slot, .. } | Change::Redrive { slot, .. } => Some(slot),
                 _ => None,
             };
             let refused = slot.is_some_and(|slot| rig.refused.iter().any(|(other, _)| other == slot));
@@ -153,7 +155,7 @@ fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     let mut loaded = false;
     while !loaded {
         match rig.news.recv_timeout(PATIENCE).unwrap() {
-            spillway_core::store::News::Loaded(records) => loaded = records[0].2.is_some(),
+            News::Loaded(records) => loaded = records[0].2.is_some(),
             other => panic!("{other:?}"),
         }
     }
@@ -168,4 +170,178 @@ fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     assert_eq!(seqs(&rig.found), [1, 2, 3, 8, 9]);
     rig.close();
     disk.forget();
+}
+
+#[test]
+fn what_cannot_be_read_for_now_stays_asked_for() {
+    install();
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    let at = rig.now();
+    let large = |seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 50_000)) };
+    rig.store.apply(vec![large(1), large(2)]);
+    rig.settled(2);
+    rig.close();
+    // An opening reads no texts, so that these are on the disk alone.
+    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    disk.fail_at(disk.operations(), Failure::Dead);
+    rig.store.load(vec![(0, 1), (0, 2), (0, 3)]);
+    rig.until(|rig| rig.troubled.len() == 1);
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Failed);
+    assert!(!rig.hear(Duration::from_millis(300)), "no answer, and trouble is told once");
+    disk.mend();
+    match rig.news.recv_timeout(PATIENCE).unwrap() {
+        News::Loaded(loaded) => {
+            let read: Vec<bool> = loaded.iter().map(|(.., record)| record.is_some()).collect();
+            assert_eq!(read, [true, true, false], "what isn't there is all that is missing");
+        }
+        other => panic!("{other:?}"),
+    }
+    rig.until(|rig| rig.healed == 1);
+    rig.close();
+    disk.forget();
+}
+
+/// Trouble at which the store waits until it is let go, so that what it does next can be arranged.
+fn held_in_trouble(path: &Path) -> (Rig, mpsc::Sender<()>) {
+    let (go_on, gate) = mpsc::channel();
+    let wait = move || {
+        let _ = gate.recv_timeout(PATIENCE);
+    };
+    let rig = Rig::try_open_with(faulty(path), wait).unwrap();
+    (rig, go_on)
+}
+
+#[test]
+fn an_insert_is_kept_or_refused_wherever_a_mending_fails() {
+    install();
+    let mut failed = 0;
+    for later in 1.. {
+        let (directory, path) = place();
+        let disk = Disk::of(directory.path());
+        let (mut rig, go_on) = held_in_trouble(&path);
+        let at = rig.now();
+        rig.store.apply(inserts(1..=2, at));
+        rig.settled(2);
+        disk.fail_at(disk.operations(), Failure::Broken);
+        rig.store.apply(vec![depart(1, at)]);
+        rig.until(|rig| rig.troubled.len() == 1);
+        // It comes when the store is about to try again, and that try fails somewhere.
+        rig.store.apply(vec![insert(3, at)]);
+        rig.listen(Duration::from_millis(70));
+        disk.fail_at(disk.operations() + later, Failure::Broken);
+        go_on.send(()).unwrap();
+        rig.listen(Duration::from_millis(70));
+        let reached = disk.has_failed();
+        failed += u64::from(reached);
+        disk.mend();
+        rig.until(|rig| rig.healed == 1 && rig.up_to >= 4);
+        let kept = rig.kept.contains(&3);
+        assert_ne!(kept, rig.refused.iter().any(|(slot, _)| *slot == 3), "operation {later}");
+        drop(go_on);
+        rig.close();
+        let rig = Rig::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&rig.found).contains(&3), kept, "operation {later}");
+        rig.close();
+        disk.forget();
+        if !reached {
+            break;
+        }
+    }
+    assert!(failed > 3, "{failed}");
+}
+
+/// A file that has forgotten what pages of its first message's text are for: who takes that message out comes upon it.
+fn damaged(path: &Path) {
+    let mut rig = Rig::try_open(faulty(path)).unwrap();
+    let at = rig.now();
+    rig.store.apply((1..=3).map(|seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 50_000)) }).collect());
+    rig.settled(3);
+    rig.close();
+    let mut bytes = fs::read(path).unwrap();
+    let full_of_b = |page: &[u8]| page[4..].iter().all(|byte| *byte == b'b');
+    let page = bytes.chunks(4_096).position(full_of_b).unwrap();
+    // The second page has five bytes for each page behind it; the text goes on on the next ones.
+    let entry = 4_096 + (page - 1) * 5;
+    bytes[entry..entry + 15].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_file_is_replaced_wherever_a_try_fails() {
+    install();
+    let mut failed = 0;
+    // There are about two hundred.
+    for later in (0..).step_by(3) {
+        let (directory, path) = place();
+        let disk = Disk::of(directory.path());
+        damaged(&path);
+        let (mut rig, go_on) = held_in_trouble(&path);
+        let at = rig.now();
+        rig.store.apply(vec![deliver(1, at)]);
+        rig.until(|rig| rig.troubled.len() == 1);
+        assert_eq!(trouble(&rig.troubled[0]), Trouble::Corrupt);
+        disk.fail_at(disk.operations() + later, Failure::Dead);
+        drop(go_on);
+        rig.listen(Duration::from_millis(80));
+        let reached = disk.has_failed();
+        failed += u64::from(reached);
+        assert!(rig.healed == 0 || rig.up_to == 1, "operation {later}: healed, and nothing written");
+        disk.mend();
+        rig.until(|rig| rig.healed == rig.troubled.len() && rig.up_to == 1);
+        rig.store.apply(vec![insert(4, at)]);
+        rig.settled(2);
+        assert_eq!(rig.kept, [4], "operation {later}");
+        rig.close();
+        let rig = Rig::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&rig.found), [2, 3, 4], "operation {later}");
+        rig.close();
+        disk.forget();
+        if !reached {
+            break;
+        }
+    }
+    assert!(failed > 10, "{failed}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_brought_back_has_a_name_from_the_first_copy_on() {
+    install();
+    let (mut failed, mut named) = (0, 0);
+    // There are about two hundred.
+    for later in (0..).step_by(3) {
+        let (directory, path) = place();
+        let disk = Disk::of(directory.path());
+        let (mut rig, go_on) = held_in_trouble(&path);
+        let at = rig.now();
+        rig.store.apply(inserts(1..=3, at));
+        rig.settled(3);
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+        }
+        rig.store.apply(vec![depart(1, at)]);
+        rig.until(|rig| rig.troubled.len() == 1);
+        assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
+        disk.fail_at(disk.operations() + later, Failure::Broken);
+        drop(go_on);
+        rig.listen(Duration::from_millis(80));
+        let reached = disk.has_failed();
+        failed += u64::from(reached);
+        named += u64::from(reached && rig.healed == 0 && path.exists());
+        disk.mend();
+        rig.until(|rig| rig.healed == rig.troubled.len() && rig.up_to == 4);
+        rig.store.apply(vec![insert(4, at)]);
+        rig.settled(5);
+        rig.close();
+        let rig = Rig::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&rig.found), [1, 2, 3, 4], "operation {later}");
+        rig.close();
+        disk.forget();
+        if !reached {
+            break;
+        }
+    }
+    assert!(failed > 10 && named > 1, "{failed} {named}");
 }

@@ -47,9 +47,21 @@ impl Rig {
     }
 
     pub fn try_open(options: Options) -> Result<Self, Error> {
+        Self::try_open_with(options, || {})
+    }
+
+    /// The same, with something that the store's thread does each time when it has told of trouble.
+    pub fn try_open_with(options: Options, mut in_trouble: impl FnMut() + Send + 'static) -> Result<Self, Error> {
         let clock = Clock::start();
         let (tell, news) = mpsc::channel();
-        let store = SqliteStore::open(options, clock, Box::new(move |news| drop(tell.send(news)))).unwrap();
+        let listener = move |news| {
+            let troubled = matches!(news, News::Troubled(_));
+            drop(tell.send(news));
+            if troubled {
+                in_trouble();
+            }
+        };
+        let store = SqliteStore::open(options, clock, Box::new(listener)).unwrap();
         let mut found = Vec::new();
         loop {
             match news.recv_timeout(PATIENCE).unwrap() {
@@ -106,6 +118,11 @@ impl Rig {
 
     pub fn settled(&mut self, up_to: u64) {
         self.until(|rig| rig.up_to >= up_to);
+    }
+
+    /// Listens for as long as that takes.
+    pub fn listen(&mut self, patience: Duration) {
+        while self.hear(patience) {}
     }
 
     pub fn load(&mut self, seqs: &[u64]) -> Vec<Option<Box<Record>>> {

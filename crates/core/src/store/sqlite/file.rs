@@ -91,10 +91,8 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
         // The way to a write-ahead log leads through a rollback journal. Come back from the dead after a power cut, it would undo
         // that way, and SQLite would throw the log away: its deletion has to be durable.
         pragma(db, "synchronous", "EXTRA")?;
-    } else if let Some(owner) = meta::<String>(db, "organization").ok().flatten()
-        && owner != options.organization
-    {
-        return Err(Fault::new(Trouble::Mismatch, format!("belongs to the organization {owner:?}")));
+    } else {
+        check_owner(db, options)?;
     }
     let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -117,6 +115,16 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
         set_meta(db, "created_ms", i64::try_from(Clock::epoch_ms_now()).unwrap_or(i64::MAX))?;
     }
     Ok(())
+}
+
+/// Refuses what says that it is another organisation's. Damage may keep it from saying so.
+pub(super) fn check_owner(db: &Connection, options: &Options) -> Result<()> {
+    match meta::<String>(db, "organization") {
+        Ok(Some(owner)) if owner != options.organization => {
+            Err(Fault::new(Trouble::Mismatch, format!("belongs to the organization {owner:?}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn pragma(db: &Connection, name: &str, value: &str) -> Result<()> {
@@ -143,6 +151,8 @@ pub(super) struct Identity {
     log: PathBuf,
     file_id: FileId,
     log_id: Option<FileId>,
+    /// A copy of the file that was made because it had lost its name.
+    copy_id: Option<FileId>,
 }
 
 type FileId = (u64, u64);
@@ -150,12 +160,18 @@ type FileId = (u64, u64);
 impl Identity {
     pub(super) fn of(path: &Path) -> Result<Self> {
         let log = companion(path, "-wal");
-        Ok(Self { path: path.into(), file_id: file_id(path)?, log_id: file_id(&log).ok(), log })
+        Ok(Self { path: path.into(), file_id: file_id(path)?, log_id: file_id(&log).ok(), copy_id: None, log })
     }
 
-    /// Whether the file at `path` is the one that was opened.
-    pub(super) fn is_at(&self, path: &Path) -> bool {
-        file_id(path).is_ok_and(|id| id == self.file_id)
+    /// Remembers a copy that is about to take the file's name.
+    pub(super) fn copied_to(&mut self, copy: &Path) -> Result<()> {
+        self.copy_id = Some(file_id(copy)?);
+        Ok(())
+    }
+
+    /// Whether the file at `path` is the one that was opened, or a copy of it: nobody else's.
+    pub(super) fn may_replace(&self, path: &Path) -> bool {
+        file_id(path).is_ok_and(|id| id == self.file_id || Some(id) == self.copy_id)
     }
 
     /// Whether the names still lead there: nothing may be acknowledged that lies in a file without a name.

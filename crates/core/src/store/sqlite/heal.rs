@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::{self, Identity};
-use super::lock::{companion, open_private};
+use super::lock::{OwnerLock, companion, open_private};
 use super::open::{self, Opened};
 use super::options::Options;
 use super::salvage;
@@ -63,43 +63,56 @@ impl Ailment {
     }
 }
 
-/// Does to the file what it takes before another try can go well.
+/// Does to the file what it takes before another try can go well: it is open then.
 pub(super) fn mend(
     path: &Path,
     options: &Options,
     trouble: Option<Trouble>,
     opened: &mut Option<Opened>,
+    lock: &mut OwnerLock,
 ) -> Result<()> {
-    match trouble {
-        Some(Trouble::Corrupt) => replace_damaged(path, options, opened),
-        Some(Trouble::Missing) => bring_back(path, options, opened),
+    match (opened.as_mut(), trouble) {
+        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, opened),
+        (None, _) => finish_replacing(path, options, opened),
+        (Some(current), Some(Trouble::Corrupt | Trouble::Missing)) => match current.identity.check() {
+            // In a file without a name everything is still to be saved, however damaged it is.
+            Err(_) => bring_back(path, options, current, lock),
+            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, opened),
+            Ok(()) => Ok(()),
+        },
         _ => Ok(()),
     }
 }
 
 /// The file turned out to be damaged while it was open: what can be read of it goes to a fresh one.
 fn replace_damaged(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
-    let Some(Opened { db, identity, lock }) = opened.take() else { return Ok(()) };
-    drop(db);
-    match salvage::replace(path, options).and_then(|_| reopened(path, options)) {
-        Ok((db, identity)) => *opened = Some(Opened { db, identity, lock }),
-        Err(fault) => {
-            // As it was, so that messages can be read, and the next try begins where this one did.
-            let db = file::connect(path, options)?;
-            *opened = Some(Opened { db, identity, lock });
-            return Err(fault);
+    // Nobody may be connected to it.
+    *opened = None;
+    if let Err(fault) = salvage::replace(path, options) {
+        // As long as nothing is moved, its messages can be read until the next try.
+        if let Ok(None) = salvage::begun(path) {
+            *opened = as_it_is(path, options).ok();
         }
+        return Err(fault);
     }
+    *opened = Some(reopened(path, options)?);
     Ok(())
 }
 
+/// An earlier try has come so far that the file is closed, and perhaps moved.
+fn finish_replacing(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
+    salvage::finish(path)?;
+    *opened = Some(reopened(path, options)?);
+    Ok(())
+}
+
+fn as_it_is(path: &Path, options: &Options) -> Result<Opened> {
+    Ok(Opened { db: file::connect(path, options)?, identity: Identity::of(path)? })
+}
+
 /// The names that led to the file don't any more, but the connection has it open still: all of it goes to a new one.
-fn bring_back(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
-    let Some(current) = opened else { return Ok(()) };
-    if current.identity.check().is_ok() {
-        return Ok(());
-    }
-    if path.exists() && !current.identity.is_at(path) {
+fn bring_back(path: &Path, options: &Options, current: &mut Opened, lock: &mut OwnerLock) -> Result<()> {
+    if path.exists() && !current.identity.may_replace(path) {
         return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
     }
     let fresh = companion(path, ".recovering");
@@ -107,29 +120,23 @@ fn bring_back(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Re
     open_private(&fresh)?;
     current.db.execute("VACUUM INTO ?1", [fresh.to_string_lossy()])?;
     File::open(&fresh)?.sync_all()?;
-    current.lock.renew()?;
+    lock.renew()?;
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(companion(path, suffix));
     }
+    // The connection that has everything is still the old one, until the copy is open: if it can't be opened now, it stays the
+    // only file with a name, and the next try replaces it.
+    current.identity.copied_to(&fresh)?;
     fs::rename(&fresh, path)?;
-    match file::sync_directory(path).and_then(|()| reopened(path, options)) {
-        Ok((db, identity)) => {
-            current.db = db;
-            current.identity = identity;
-            Ok(())
-        }
-        Err(fault) => {
-            // The connection that has everything is still the old one: the next try begins anew.
-            let _ = open::remove(path);
-            Err(fault)
-        }
-    }
+    file::sync_directory(path)?;
+    *current = reopened(path, options)?;
+    Ok(())
 }
 
-fn reopened(path: &Path, options: &Options) -> Result<(rusqlite::Connection, Identity)> {
+fn reopened(path: &Path, options: &Options) -> Result<Opened> {
     let db = open::connect(path, options)?;
     file::widen(&db)?;
     super::apply::set_meta(&db, "clean", 0)?;
     let identity = Identity::of(path)?;
-    Ok((db, identity))
+    Ok(Opened { db, identity })
 }

@@ -26,7 +26,6 @@ const CHECKED_BYTES_MAX: u64 = 64 * 1_048_576;
 pub(super) struct Opened {
     pub(super) db: Connection,
     pub(super) identity: Identity,
-    pub(super) lock: OwnerLock,
 }
 
 /// Opens the store, and tells what is in it but for the last word.
@@ -35,7 +34,7 @@ pub(super) fn open(
     options: &Options,
     clock: &Clock,
     news: &mut dyn FnMut(News),
-) -> Result<(Opened, Opening)> {
+) -> Result<(Opened, OwnerLock, Opening)> {
     if path.parent().is_some_and(|directory| !directory.as_os_str().is_empty() && !directory.is_dir()) {
         return Err(Fault::new(Trouble::Missing, "has no directory to lie in"));
     }
@@ -69,7 +68,7 @@ pub(super) fn open(
     // The first write shows whether there can be any, and that this run has to be checked if it doesn't end well.
     set_meta(&db, "clean", 0)?;
     let identity = Identity::of(path)?;
-    Ok((Opened { db, identity, lock }, opening))
+    Ok((Opened { db, identity }, lock, opening))
 }
 
 /// What is no message, letter or receipt.

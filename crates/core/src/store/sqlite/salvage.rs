@@ -41,7 +41,7 @@ pub(super) struct Salvaged {
 pub(super) fn replace(path: &Path, options: &Options) -> Result<Salvaged> {
     let fresh = companion(path, RECOVERING);
     remove(&fresh)?;
-    let unreadable = recover(path, &fresh, options)?;
+    let unreadable = recover(path, &fresh, options).inspect_err(|_| drop(remove(&fresh)))?;
     let stamp = free_stamp(path)?;
     fs::rename(&fresh, companion(path, &format!("{RECOVERED}{stamp}")))?;
     sync_directory(path)?;
@@ -66,7 +66,7 @@ pub(super) fn finish(path: &Path) -> Result<()> {
 }
 
 /// The time in the name of a recovered file that has not taken its place yet.
-fn begun(path: &Path) -> Result<Option<String>> {
+pub(super) fn begun(path: &Path) -> Result<Option<String>> {
     let Some(name) = path.file_name() else { return Ok(None) };
     let prefix = format!("{}{RECOVERED}", name.to_string_lossy());
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -104,7 +104,8 @@ fn recover(path: &Path, fresh: &Path, options: &Options) -> Result<u64> {
     remove(&copy)?;
     let source = source_in(path, &copy, &options);
     let outcome = match &source {
-        Some(source) => salvage_all(source, &target),
+        // What is another organisation's must not become this one's.
+        Some(source) => file::check_owner(source, &options).and_then(|()| salvage_all(source, &target)),
         // Not even its first page tells anything: an empty outbox is what is left.
         None => Ok(1),
     };

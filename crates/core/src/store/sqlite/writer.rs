@@ -1,5 +1,6 @@
 //! The writer: one thread that owns the file. It takes whatever has been handed over, writes it in one transaction, and tells.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::apply::{Applier, meta, set_meta};
 use super::backlog::{Backlog, insertion, removes};
 use super::file;
 use super::heal::{self, Ailment};
+use super::lock::OwnerLock;
 use super::open::{self, Opened};
 use super::options::Options;
 use super::rows;
@@ -42,10 +44,10 @@ pub(super) struct Writer {
     _outbox: Sender<Command>,
     backlog: Backlog,
     /// Messages that are asked for, with the change that must be durable before.
-    loads: Vec<(u64, Vec<(Slot, Seq)>)>,
+    loads: VecDeque<(u64, Vec<(Slot, Seq)>)>,
     /// Up to where it is told that changes are durable.
     told: u64,
-    /// Inserts that are written, in a file that has lost its name meanwhile.
+    /// Inserts that are written, in a file that has lost its name meanwhile or can't be written any more.
     held: Vec<Slot>,
     ailment: Ailment,
     upkeep: Upkeep,
@@ -73,7 +75,7 @@ impl Writer {
             inbox,
             _outbox: outbox,
             backlog: Backlog::default(),
-            loads: Vec::new(),
+            loads: VecDeque::new(),
             told: 0,
             held: Vec::new(),
             ailment: Ailment::default(),
@@ -84,7 +86,7 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
-        let (opened, opening) = match open::open(&self.path, &self.options, &self.clock, &mut *self.news) {
+        let (opened, mut lock, opening) = match open::open(&self.path, &self.options, &self.clock, &mut *self.news) {
             Ok(opened) => opened,
             Err(fault) => return (self.news)(News::Failed(fault.at(&self.path))),
         };
@@ -97,13 +99,17 @@ impl Writer {
             self.take_commands();
             let trying = self.ailment.may_try(self.clock.now());
             if trying && self.ailment.is_ill() {
-                self.mend(&mut opened);
+                self.mend(&mut opened, &mut lock);
             } else if trying && let Some(opened) = &mut opened {
                 self.write_batch(opened);
             } else {
                 self.refuse_inserts();
             }
-            self.answer_loads(opened.as_ref());
+            if let Err(fault) = self.answer_loads(opened.as_ref())
+                && !self.ailment.is_ill()
+            {
+                self.fall_ill(&fault);
+            }
             if self.is_finished() {
                 break;
             }
@@ -114,6 +120,7 @@ impl Writer {
             }
         }
         self.end(opened);
+        drop(lock);
         (self.news)(News::Closed);
     }
 
@@ -126,7 +133,7 @@ impl Writer {
         while let Some(taken) = command {
             match taken {
                 Command::Apply(changes) => self.backlog.push(changes),
-                Command::Load(messages) => self.loads.push((self.backlog.taken(), messages)),
+                Command::Load(messages) => self.loads.push_back((self.backlog.taken(), messages)),
                 Command::Close => self.closing = self.closing.or(Some(self.clock.now())),
             }
             command = if self.backlog.len() < TAKEN_MAX { self.inbox.try_recv().ok() } else { None };
@@ -249,17 +256,18 @@ impl Writer {
     }
 
     /// Tries again: mends the file if that is what it takes, and writes what waits.
-    fn mend(&mut self, opened: &mut Option<Opened>) {
-        let outcome = heal::mend(&self.path, &self.options, self.ailment.trouble(), opened).and_then(|()| {
+    fn mend(&mut self, opened: &mut Option<Opened>, lock: &mut OwnerLock) {
+        let outcome = heal::mend(&self.path, &self.options, self.ailment.trouble(), opened, lock).and_then(|()| {
             let Some(opened) = opened else { return Ok(()) };
             let count = self.backlog.batch().count();
             self.commit(opened, count)?;
+            // Written they are, whatever comes next: they must not be refused.
+            let kept = self.backlog.finish(count);
+            self.held.extend(kept);
             // Nothing may have waited: then it takes a write of its own to know.
             in_transaction(&opened.db, || set_meta(&opened.db, "healed_ms", integer(Clock::epoch_ms_now())))?;
             opened.identity.check()?;
-            let kept = self.backlog.finish(count);
-            self.held.extend(kept);
-            Ok(())
+            self.answer_loads(Some(&*opened))
         });
         match outcome {
             Ok(()) => {
@@ -273,18 +281,19 @@ impl Writer {
         }
     }
 
-    /// Answers what was asked for; at once in trouble, since what waits then is about other messages.
-    fn answer_loads(&mut self, opened: Option<&Opened>) {
-        if self.loads.is_empty() {
-            return;
-        }
+    /// Answers what was asked for; at once in trouble, since what waits then is about other messages. What can't be read for now
+    /// stays asked for: without an answer the engine leaves its messages in their places.
+    fn answer_loads(&mut self, opened: Option<&Opened>) -> Result<()> {
+        let Some(opened) = opened.filter(|_| !self.loads.is_empty()) else { return Ok(()) };
         let done = if self.ailment.is_ill() { u64::MAX } else { self.backlog.done() };
-        let ready = self.loads.iter().take_while(|(after, _)| *after <= done).count();
         let times = Times::read(&self.clock);
-        for (_, messages) in self.loads.drain(..ready) {
-            let read = |(slot, seq)| (slot, seq, opened.and_then(|opened| load(opened, seq, &times)));
-            (self.news)(News::Loaded(messages.into_iter().map(read).collect()));
+        while let Some((_, messages)) = self.loads.front().filter(|(after, _)| *after <= done) {
+            let read = |&(slot, seq)| Ok((slot, seq, load(opened, seq, &times)?));
+            let loaded = messages.iter().map(read).collect::<Result<_>>()?;
+            self.loads.pop_front();
+            (self.news)(News::Loaded(loaded));
         }
+        Ok(())
     }
 
     /// Leaves the file as whole as can be.
@@ -295,7 +304,7 @@ impl Writer {
         {
             (self.news)(News::Refused(refused, error));
         }
-        let Some(Opened { db, mut identity, lock }) = opened else { return };
+        let Some(Opened { db, mut identity }) = opened else { return };
         // Without it the next opening looks at everything: no harm, so what goes wrong here is not told.
         if !self.ailment.is_ill() && identity.check().is_ok() {
             let marked = set_meta(&db, "last_seq", integer(self.last_seq)).and_then(|()| set_meta(&db, "clean", 1));
@@ -303,8 +312,6 @@ impl Writer {
                 let _ = file::checkpoint(&db, "TRUNCATE");
             }
         }
-        drop(db);
-        drop(lock);
     }
 }
 
@@ -322,9 +329,17 @@ pub(super) fn in_transaction<T>(db: &rusqlite::Connection, work: impl FnOnce() -
     outcome
 }
 
-fn load(opened: &Opened, seq: Seq, times: &Times) -> Option<Box<Record>> {
-    let mut statement = opened.db.prepare_cached(&rows::load_sql()).ok()?;
-    let mut found = statement.query(params![integer(seq)]).ok()?;
-    let row = found.next().ok()??;
-    rows::record(row, times).ok().map(Box::new)
+/// A message; none when it isn't there, or isn't as it was written.
+fn load(opened: &Opened, seq: Seq, times: &Times) -> Result<Option<Box<Record>>> {
+    match row_of(opened, seq, times) {
+        Err(fault) if fault.is_corrupt() => Ok(None),
+        outcome => outcome,
+    }
+}
+
+fn row_of(opened: &Opened, seq: Seq, times: &Times) -> Result<Option<Box<Record>>> {
+    let mut statement = opened.db.prepare_cached(&rows::load_sql())?;
+    let mut found = statement.query(params![integer(seq)])?;
+    let row = found.next()?;
+    row.map(|row| rows::record(row, times).map(Box::new)).transpose()
 }
