@@ -501,8 +501,13 @@ export interface Stats {
   store: null | {
     /** Messages of an earlier run that went on in this one. */
     recovered: number
-    /** Messages that the file could not give back; they are in it still, see `spillway outbox PATH check`. */
+    /**
+     * Messages that the file could not give back. Some are in it still, see `spillway outbox PATH check`; what a damaged file had
+     * lost when it was opened lies in `setAside`.
+     */
     unreadable: number
+    /** Where the damaged file lies that this sender found at its opening, and of which it goes on with what can be read; else null. */
+    setAside: string | null
     /** Why nothing can be written for now: new messages are refused, accepted ones wait. Null if all is well. */
     problem: null | { code: string; message: string }
   }
@@ -576,7 +581,7 @@ export interface SenderEvents {
   resumed: [pause: { pausedMs: number }]
   /** What is believed of the quota changed by more than a tenth, or for another reason. */
   quota: [quota: QuotaState]
-  /** An outage began (`open: true`) or ended: the credentials are refused, or too many requests fail. */
+  /** An outage began (`open: true`) or ended: the credentials are refused, too many requests fail, or the store can't be written. */
   outage: [outage: { reason: 'auth' | 'breaker' | 'store'; message: string; open: boolean }]
   /** The outbox became empty. */
   drain: []

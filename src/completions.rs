@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::dispatcher::{Explanation, Hold, Notice, Whereabouts};
-use spillway_core::engine::sink::{Completion, Happening, Readiness};
+use spillway_core::engine::sink::{Completion, Happening};
 use spillway_core::message::Cargo;
 use spillway_core::outcome::{DeadLetter, DeliveryFailure};
 
@@ -78,9 +78,7 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
         Completion::Failed(ticket, error) => json!([ticket, "err", error_data(error)]),
         Completion::Done(ticket) => json!([ticket, "ok", null]),
         Completion::Closed(ticket, undelivered) => json!([ticket, "ok", { "undelivered": undelivered }]),
-        Completion::Ready(ticket, Readiness { recovered, unreadable, set_aside }) => {
-            json!([ticket, "ok", { "recovered": recovered, "unreadable": unreadable, "setAside": set_aside }])
-        }
+        Completion::Ready(ticket, recovered) => json!([ticket, "ok", { "recovered": recovered }]),
         Completion::Explained(ticket, id, explanation) => {
             json!([ticket, "ok", explanation_data(id, explanation, clock)])
         }

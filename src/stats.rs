@@ -58,9 +58,9 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
         "outage": snapshot.outage.map(|Closure { reason, since, .. }| {
             json!({ "reason": reason, "sinceMs": clock.epoch_ms(since) })
         }),
-        "store": snapshot.store.as_ref().map(|StoreStanding { recovered, unreadable, problem }| {
+        "store": snapshot.store.as_ref().map(|StoreStanding { recovered, unreadable, set_aside, problem }| {
             let problem = problem.as_ref().map(|error| json!({ "code": error.code(), "message": error.to_string() }));
-            json!({ "recovered": recovered, "unreadable": unreadable, "problem": problem })
+            json!({ "recovered": recovered, "unreadable": unreadable, "setAside": set_aside, "problem": problem })
         }),
     })
 }

@@ -175,6 +175,7 @@ test('a damaged file is set aside whole, and what can be read of it goes on', as
   const aside = fs.readdirSync(folder).filter((name) => name.startsWith('outbox.db.corrupt-'))
   assert.equal(aside.length, 1)
   assert.equal(fs.readFileSync(join(folder, aside[0]), 'utf8'), 'this is no database, but somebody may want it')
+  assert.deepEqual(sender.stats().store, { recovered: 0, unreadable: 1, setAside: join(folder, aside[0]), problem: null })
 })
 
 test('senders of one organisation share the file as they share the engine', async (t) => {

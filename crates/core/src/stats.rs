@@ -64,8 +64,10 @@ pub struct Closure {
 pub struct StoreStanding {
     /// Messages of an earlier run that went on in this one.
     pub recovered: u64,
-    /// Messages that it could not give back: they are in its file still.
+    /// Messages that it could not give back: they are in its file still, or in the one that was set aside.
     pub unreadable: u64,
+    /// Where the damaged file lies that it found at its opening.
+    pub set_aside: Option<Box<str>>,
     /// Why nothing can be kept for now.
     pub problem: Option<Error>,
 }

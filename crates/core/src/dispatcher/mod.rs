@@ -123,6 +123,8 @@ pub struct Dispatcher {
     batches: Batches,
     recovered: u64,
     unreadable: u64,
+    /// Where the damaged file lies that the store has replaced.
+    set_aside: Option<Box<str>>,
     turns_to_look: u32,
     window: Window,
     saving: Saving,
@@ -168,6 +170,7 @@ impl Dispatcher {
             batches: Batches::default(),
             recovered: 0,
             unreadable: 0,
+            set_aside: None,
             turns_to_look: 0,
             window: Window::default(),
             saving: Saving::default(),
@@ -304,6 +307,7 @@ impl Dispatcher {
             store: self.durable.then(|| StoreStanding {
                 recovered: self.recovered,
                 unreadable: self.unreadable,
+                set_aside: self.set_aside.clone(),
                 problem: self.store_problem.clone(),
             }),
         }

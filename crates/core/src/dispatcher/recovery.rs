@@ -75,6 +75,8 @@ impl Dispatcher {
     /// All is told: batches are put together again, and the budget goes on where it was.
     pub(super) fn opened(&mut self, now: Timestamp, opening: &Opening, effects: &mut Vec<Effect>) {
         self.accepted = self.accepted.max(opening.last_seq);
+        self.unreadable += opening.unreadable;
+        self.set_aside = opening.set_aside.as_ref().map(|path| path.display().to_string().into());
         let mut loads: BTreeMap<u64, Vec<Slot>> = BTreeMap::new();
         for (place, slots) in std::mem::take(&mut self.batches) {
             loads.entry(batch_of(place)).or_default().extend(slots);

@@ -13,7 +13,7 @@ use crate::lanes::Slot;
 use crate::message::Ticket;
 use crate::settings::{Settings, StoreSettings};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Change, News, Opening, Seq, Store};
+use crate::store::{Change, News, Seq, Store};
 
 /// News on their way to the engine; the store waits while so many are.
 const NEWS_MAX: usize = 64;
@@ -29,8 +29,6 @@ pub(super) struct Keeper {
     told: u64,
     durable: u64,
     held: VecDeque<(u64, Effect)>,
-    /// What the opening told.
-    pub(super) opening: Opening,
 }
 
 impl Keeper {
@@ -55,7 +53,6 @@ impl Keeper {
             told: 0,
             durable: 0,
             held: VecDeque::new(),
-            opening: Opening::default(),
         }))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::keeper::Keeper;
 use super::registry;
-use super::sink::{Completion, Readiness};
+use super::sink::Completion;
 use super::{Command, Engine, Guest, Interest};
 use crate::dispatcher::Event;
 use crate::error::{Error, Trouble};
@@ -22,7 +22,6 @@ impl Engine {
             match keeper.next().await {
                 Some(News::Found(rows)) => self.handle(Event::Found(rows)),
                 Some(News::Opened(opening)) => {
-                    keeper.opening = opening.clone();
                     self.handle(Event::Opened(Box::new(opening)));
                     self.perform();
                     self.publish();
@@ -60,12 +59,8 @@ impl Engine {
     }
 
     pub(super) fn ready(&mut self, ticket: Ticket) {
-        let mut readiness = Readiness { recovered: self.dispatcher.recovered(), ..Readiness::default() };
-        if let Some(keeper) = &self.keeper {
-            readiness.unreadable = keeper.opening.unreadable;
-            readiness.set_aside = keeper.opening.set_aside.as_ref().map(|path| path.display().to_string());
-        }
-        self.complete(ticket.handle, Completion::Ready(ticket.number, readiness));
+        let recovered = self.dispatcher.recovered();
+        self.complete(ticket.handle, Completion::Ready(ticket.number, recovered));
     }
 
     pub(super) fn store_news(&mut self, news: Option<News>) {

@@ -33,8 +33,8 @@ pub enum Completion {
     Done(u64),
     /// A `close`, with what is left.
     Closed(u64, usize),
-    /// The engine can take messages.
-    Ready(u64, Readiness),
+    /// The engine can take messages; with how many of an earlier run go on.
+    Ready(u64, u64),
     /// An `explain`, with the message's id.
     Explained(u64, Box<str>, Box<Explanation>),
     /// A page of dead letters with their numbers; whether there are more behind it.
@@ -45,17 +45,6 @@ pub enum Completion {
     Event(Happening),
     /// The engine has failed, and answers nothing more.
     Broken,
-}
-
-/// How an engine has begun.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Readiness {
-    /// Messages of an earlier run that go on.
-    pub recovered: u64,
-    /// Rows of a damaged store that could not be read.
-    pub unreadable: u64,
-    /// Where the damaged file lies.
-    pub set_aside: Option<String>,
 }
 
 /// An event of the sender's.

@@ -103,7 +103,6 @@ fn read_pid(file: &mut File) -> Option<u32> {
 }
 
 /// The process that owns the store at `store`, if one does: 0 when it can't be told which.
-#[allow(dead_code, reason = "for the read-only access of the command line, which tells who owns a store")]
 pub(super) fn owner(store: &Path) -> Option<u32> {
     let mut file = File::open(companion(store, "-lock")).ok()?;
     match FileExt::try_lock_shared(&file) {

@@ -55,7 +55,7 @@ pub(super) fn advice(trouble: Trouble) -> &'static str {
         Trouble::ReadOnly => "make the file and its directory writable for this user",
         Trouble::Missing => "create the directory, or bring it back",
         Trouble::Corrupt => {
-            "it is set aside whole, and what can be read of it is recovered, when it is opened the next time"
+            "it is set aside whole, and what can be read of it is recovered: at once, or when it is opened the next time"
         }
         Trouble::Version => "update spillway, or choose another path",
         Trouble::Mismatch => "choose another path",
