@@ -46,12 +46,17 @@ test('the array route wraps a single message in an array of one, batched or not'
 })
 
 test('defaults: 10 messages in an array, 1,000 merged', async (t) => {
-  const { url, arrivals } = await takeBatches(t)
+  const { url, arrivals } = await takeBatches(t, (arrival, n) => ({ delayMs: n === 2 ? 200 : 0 }))
   await sendAll(await openArray(t, url), messages(20))
   assert.deepEqual(arrivals.map(({ messages }) => messages.length), [10, 10])
   const sender = await openMerge(t, url, { route: { ...CUSTOM, maxTextLength: 1_000_000 } })
-  await sendAll(sender, texts(Array.from({ length: 1_100 }, () => 'x')))
-  assert.equal(arrivals[2].messages[0].text.split('\n').length, 1_000)
+  const [first, ...others] = texts(Array.from({ length: 1_101 }, () => 'x'))
+  const delivered = sender.send(first)
+  await until(() => arrivals.length === 3)
+  // All of them wait behind the first, so none has left before the last has come.
+  await sendAll(sender, others)
+  await delivered
+  assert.deepEqual(arrivals.slice(3).map(({ messages }) => messages[0].text.split('\n').length), [1_000, 100])
 })
 
 test('maxBytes is exact, brackets and commas included; what exceeds it by itself is refused', async (t) => {
