@@ -53,6 +53,8 @@ class Sender extends EventEmitter {
   #channeled = []
   #closing = null
   #recovered = 0
+  // Events that came before anybody could listen; null once they are told.
+  #early = null
 
   constructor(key, handle, seat, accessToken, organization) {
     if (key !== OPEN) throw new TypeError('a Sender is opened with await Sender.open(options), not with new')
@@ -192,12 +194,28 @@ class Sender extends EventEmitter {
 
   // A file has to be read before anything can be accepted; whoever gets no sender leaves nothing behind.
   async #awaitStore() {
+    this.#listenEarly()
     try {
       this.#recovered = (await this.#ask({ op: 'ready' })).recovered
     } catch (error) {
       this.#leave()
       throw error
     }
+    setImmediate(() => this.#tellEarly())
+  }
+
+  // Messages of an earlier run may end as soon as the file is open, before its opener has the sender to listen to.
+  #listenEarly() {
+    this.#listened = EVENTS.join()
+    this.#early = []
+    this.#tell({ op: 'listen', events: EVENTS })
+  }
+
+  #tellEarly() {
+    const early = this.#early
+    this.#early = null
+    this.#listen()
+    for (const [name, payload] of early) this.#happened(name, payload)
   }
 
   #leave(reason = CLOSED) {
@@ -341,6 +359,7 @@ class Sender extends EventEmitter {
 
   // What the engine tells for the channels alone is no event of the sender.
   #happened(name, payload) {
+    if (this.#early !== null) return this.#early.push([name, payload])
     this.#diagnostics.event(name, payload)
     if (!EVENTS.includes(name)) return
     if (payload === undefined || payload === null) this.emit(name)
@@ -369,6 +388,7 @@ class Sender extends EventEmitter {
 
   // Only events that somebody listens to cross.
   #listen(added) {
+    if (this.#early !== null) return
     this.#channeled = this.#diagnostics.wanted()
     const events = EVENTS.filter((name) => name === added || this.listenerCount(name) > 0)
     for (const name of this.#channeled) if (!events.includes(name)) events.push(name)

@@ -323,6 +323,21 @@ test('redrive, drop and drain give nothing, and an unknown id is told', async ()
   await assert.rejects(sender.drop('b'), { name: 'SpillwayError', code: 'NOT_FOUND', message: 'no dead letter has the id "b"' })
 })
 
+test('how messages of an earlier run end is told to listeners that come with the sender', async () => {
+  const opening = Sender.open({ organization: 'acme', store: 'file:outbox.db' })
+  const own = FakeSender.opened.at(-1)
+  assert.ok(own.op('listen')[0].events.includes('deadLetter'))
+  own.complete([0, 'event', 'deadLetter', { id: 'a' }], [own.op('ready')[0].ticket, 'ok', { recovered: 1 }])
+  const opened = await opening
+  const told = []
+  opened.on('deadLetter', ({ id }) => told.push(id))
+  await nextTurn()
+  await nextTurn()
+  assert.deepEqual([opened.recovered, told, own.op('listen').at(-1).events], [1, ['a'], ['deadLetter']])
+  own.answers.close = () => ['ok', { undelivered: 0 }]
+  await opened.close()
+})
+
 test('a sender whose engine has failed tells who waits, and who comes', async () => {
   const pending = sender.send(message)
   await nextTurn()

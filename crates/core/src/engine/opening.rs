@@ -23,8 +23,13 @@ impl Engine {
                 Some(News::Found(rows)) => self.handle(Event::Found(rows)),
                 Some(News::Opened(opening)) => {
                     self.handle(Event::Opened(Box::new(opening)));
+                    // Who has come meanwhile hears how messages of an earlier run have ended.
+                    while let Ok(command) = self.inbox.try_recv() {
+                        self.command(command);
+                    }
                     self.perform();
                     self.publish();
+                    self.tell();
                     return Ok(());
                 }
                 Some(News::Failed(error)) => return Err(error),
