@@ -29,7 +29,8 @@ export interface SenderOptions {
    * - `'file:PATH'`: a file on this machine, and all threads of the one process that owns it; survives the process and,
    *   since every message is on disk before it is accepted, a power cut. `'file:PATH?durability=process-crash'` survives
    *   the process only, and doesn't wait for the disk. A relative path is that of the moment of opening. The directory
-   *   must exist; the file and its companions (`-wal`, `-shm`, `-lock`) have mode 0600.
+   *   must exist; the file and its companions (`-wal`, `-shm`, `-lock`) have mode 0600. If the path is a link, they lie beside
+   *   the file that it leads to; a link in their own place is refused.
    * - `'redis://…'`: not available in this version; a {@link ConfigError}.
    */
   store: 'memory' | `file:${string}` | `redis://${string}` | `rediss://${string}`
@@ -806,7 +807,7 @@ export class ClosedError extends SpillwayError {}
  * - `STORE_MISSING`: the directory isn't there, or is no longer
  * - `STORE_CORRUPT`: the file is damaged and could not be replaced
  * - `STORE_VERSION`: a newer version of spillway wrote it
- * - `STORE_MISMATCH`: it belongs to another organisation, or is no outbox
+ * - `STORE_MISMATCH`: it belongs to another organisation, or is no outbox; or a link, or no file, is where a companion of it belongs
  * - `STORE_FAILED`: anything else, such as an I/O error
  */
 export class StoreError extends SpillwayError {}

@@ -106,7 +106,7 @@ pub enum Trouble {
     Corrupt,
     /// It was written by a newer version.
     Version,
-    /// It belongs to another organisation.
+    /// It belongs to another organisation, or is something else than an outbox.
     Mismatch,
     /// Anything else, such as an I/O error.
     Failed,

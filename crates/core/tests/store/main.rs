@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
+mod beside;
 mod damage;
 #[path = "../simulation/draw.rs"]
 #[allow(dead_code, reason = "each test crate uses a part of it")]

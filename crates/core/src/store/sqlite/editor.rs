@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::apply::{insert_message, set_meta};
 use super::file;
-use super::lock::{OwnerLock, companion};
+use super::lock::OwnerLock;
 use super::options::Options;
 use super::reader::{look, recognise, told};
 use super::recover;
@@ -181,7 +181,6 @@ impl Drop for Editor {
 fn connect(path: &Path) -> Result<(Connection, OwnerLock)> {
     look(path)?;
     let lock = OwnerLock::take(path)?;
-    give_to_owner_of(path, &companion(path, "-lock"));
     let db = file::connect(path, &Options::new(path, ""))?;
     recognise(&db)?;
     file::pragma(&db, "synchronous", "FULL")?;
@@ -200,18 +199,4 @@ fn sound(db: &Connection) -> Result<()> {
     }
     let verdict: Option<String> = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).optional()?;
     if verdict.as_deref() == Some("ok") { Ok(()) } else { Err(Fault::corrupt("is damaged")) }
-}
-
-/// What root makes beside a service's file must not keep the service out. SQLite does the same with what it makes.
-fn give_to_owner_of(path: &Path, made: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, chown};
-        if let Ok(metadata) = std::fs::metadata(path) {
-            // Only root can; anybody else owns it already.
-            let _ = chown(made, Some(metadata.uid()), Some(metadata.gid()));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = (path, made);
 }

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::apply::{meta, set_meta};
-use super::lock::{companion, open_private};
+use super::companion::{companion, open_private};
 use super::log;
 use super::options::{Durability, Options};
 use super::schema::{self, Kind};
@@ -21,12 +21,20 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Pages in memory, in KiB as SQLite has them: little for who reads from one end to the other, since none is read twice.
 const CACHE_READING: &str = "-2048";
 const CACHE_WRITING: &str = "-16384";
+/// Links that lead to a file one through the other: more are a circle.
+const LINKS_MAX: usize = 40;
 /// Statements that stay compiled: more than there are.
 const STATEMENTS_MAX: usize = 64;
 
-/// The path as it stays, wherever the process goes.
+/// The path as it stays, wherever the process goes: of the file itself, if it is that of a link. What belongs to the file lies
+/// beside it, as SQLite has it too; so there is one lock, however many links lead to it.
 pub(super) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.into())
+    let mut path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().map_or_else(|| target.clone(), |directory| directory.join(&target));
+    }
+    path
 }
 
 /// Refuses what is no file before anything is made beside it, or its mode is changed: a directory, or a device.
@@ -39,10 +47,9 @@ pub(super) fn check_kind(path: &Path) -> Result<()> {
 
 /// Makes the file if it isn't there, for this user alone, and the directory remember it.
 pub(super) fn create(path: &Path) -> Result<()> {
-    let new = !path.exists();
-    let file = open_private(path)?;
-    if new {
-        file.sync_all()?;
+    let made = open_private(path)?;
+    if made.is_new {
+        made.file.sync_all()?;
         sync_directory(path)?;
     }
     Ok(())
@@ -194,11 +201,11 @@ impl Identity {
 #[cfg(unix)]
 fn file_id(path: &Path) -> std::io::Result<FileId> {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Windows doesn't let go of a file that is open, so that it is there is all there is to ask.
 #[cfg(not(unix))]
 fn file_id(path: &Path) -> std::io::Result<FileId> {
-    fs::metadata(path).map(|_| (0, 0))
+    fs::symlink_metadata(path).map(|_| (0, 0))
 }

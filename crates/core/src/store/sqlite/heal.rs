@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
+use super::companion::{companion, open_private};
 use super::file::{self, Identity};
-use super::lock::{OwnerLock, companion, open_private};
+use super::lock::OwnerLock;
 use super::open::{self, Opened};
 use super::options::Options;
 use super::salvage;

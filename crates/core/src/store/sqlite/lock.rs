@@ -11,6 +11,7 @@ use std::time::Duration;
 use fs4::{FileExt, TryLockError};
 use once_cell::sync::Lazy;
 
+use super::companion::{Private, companion, open_beside, open_private};
 use super::trouble::{Fault, Result};
 use crate::error::Trouble;
 
@@ -75,9 +76,12 @@ fn disclaim(store: &Path) {
 }
 
 fn lock_file(store: &Path) -> Result<File> {
-    let mut file = open_private(&companion(store, "-lock"))?;
+    let Private { mut file, is_new } = open_private(&companion(store, "-lock"))?;
     match FileExt::try_lock(&file) {
         Ok(()) => {
+            if is_new {
+                give_to_owner_of(store, &file);
+            }
             file.set_len(0)?;
             file.rewind()?;
             write!(file, "{}", std::process::id())?;
@@ -86,6 +90,20 @@ fn lock_file(store: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => Err(Fault::new(Trouble::Locked, format!("is in use by {}", owner_in(file)))),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// What root makes beside a service's file must not keep the service out. SQLite does the same with what it makes.
+fn give_to_owner_of(store: &Path, made: &File) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        if let Ok(metadata) = std::fs::symlink_metadata(store) {
+            // Only root can; anybody else owns it already.
+            let _ = fchown(made, Some(metadata.uid()), Some(metadata.gid()));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (store, made);
 }
 
 fn owner_in(mut file: File) -> String {
@@ -104,35 +122,9 @@ fn read_pid(file: &mut File) -> Option<u32> {
 
 /// The process that owns the store at `store`, if one does: 0 when it can't be told which.
 pub(super) fn owner(store: &Path) -> Option<u32> {
-    let mut file = File::open(companion(store, "-lock")).ok()?;
+    let mut file = open_beside(&companion(store, "-lock"), OpenOptions::new().read(true)).ok()?;
     match FileExt::try_lock_shared(&file) {
         Err(TryLockError::WouldBlock) => Some(read_pid(&mut file).unwrap_or(0)),
         _ => None,
     }
-}
-
-/// `PATH` with something behind it.
-pub(super) fn companion(store: &Path, suffix: &str) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Opens a file for writing that only its owner may read, whatever the umask; makes it if it isn't there.
-pub(super) fn open_private(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = file.metadata()?.permissions().mode() & 0o777;
-        if mode != 0o600 {
-            // Not ours to change when another user owns it; then it stays as that user wants it.
-            let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
-        }
-    }
-    Ok(file)
 }

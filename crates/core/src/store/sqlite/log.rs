@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::lock::companion;
+use super::companion::{companion, open_beside};
 use super::trouble::Result;
 
 /// What the log keeps of its length when it starts anew: so much is overwritten in place, and more than a run of small commits
@@ -41,5 +41,5 @@ pub(super) fn make_room(store: &Path, used: u64) -> io::Result<()> {
     if length + ROOM_BYTES as u64 > BYTES_KEPT || ahead >= ROOM_BYTES as u64 / 2 {
         return Ok(());
     }
-    OpenOptions::new().append(true).open(companion(store, "-wal"))?.write_all(&[0; ROOM_BYTES])
+    open_beside(&companion(store, "-wal"), OpenOptions::new().append(true))?.write_all(&[0; ROOM_BYTES])
 }

@@ -7,6 +7,7 @@
 
 mod apply;
 mod backlog;
+mod companion;
 mod editor;
 mod file;
 mod heal;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::apply::{meta, set_meta};
+use super::companion::companion;
 use super::file::{self, Identity};
-use super::lock::{OwnerLock, companion};
+use super::lock::OwnerLock;
 use super::log;
 use super::options::Options;
 use super::recover::{self, Progress};

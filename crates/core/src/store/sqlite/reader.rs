@@ -17,8 +17,9 @@ use rusqlite::{Connection, OpenFlags};
 use self::check::Verdict;
 use self::shapes::{Found, LetterRow, MessageRow, Page, ReceiptRow};
 use self::stats::Stats;
+use super::companion::companion;
 use super::file;
-use super::lock::{self, companion};
+use super::lock;
 use super::log;
 use super::schema::{self, Kind};
 use super::trouble::{self, Fault, Result};
@@ -186,12 +187,15 @@ fn link(path: &Path) -> Result<Link> {
     known.map(|()| Link { db, still })
 }
 
-/// SQLite gives what it makes the mode of the file; a copy may have another one than the file of a sender.
+/// SQLite gives what it makes the mode of the file; a copy may have another one than the file of a sender. It isn't opened for
+/// that: closing it again would take SQLite's locks away.
 fn make_private(path: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
+        }
     }
     #[cfg(not(unix))]
     let _ = path;

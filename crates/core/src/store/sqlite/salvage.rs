@@ -11,8 +11,8 @@ use rusqlite::types::{FromSql, ToSql, Value};
 use rusqlite::{Connection, OpenFlags, Row as SqlRow, params, params_from_iter};
 
 use super::apply::{meta, set_meta};
+use super::companion::{companion, open_private};
 use super::file::{self, sync_directory};
-use super::lock::{companion, open_private};
 use super::open::{connect, remove};
 use super::options::{Durability, Options};
 use super::rows;
@@ -167,7 +167,7 @@ fn patched_copy(path: &Path, copy: &Path, with_log: bool, options: &Options) -> 
     let whole = fs::read(&template)?;
     remove(&template)?;
     let mut page = whole.get(..PAGE).ok_or_else(|| Fault::corrupt("is damaged"))?.to_vec();
-    let file = open_private(copy)?;
+    let file = open_private(copy)?.file;
     fs::copy(path, copy)?;
     let pages = u32::try_from(fs::metadata(path)?.len() / PAGE as u64).unwrap_or(u32::MAX).max(1);
     page[28..32].copy_from_slice(&pages.to_be_bytes());

@@ -12,13 +12,20 @@ use crate::error::{Error, Trouble};
 pub(super) struct Fault {
     pub(super) trouble: Trouble,
     what: String,
+    /// What to do about it, where that is another thing than about all of its kind.
+    advice: Option<&'static str>,
 }
 
 pub(super) type Result<T> = std::result::Result<T, Fault>;
 
 impl Fault {
     pub(super) fn new(trouble: Trouble, what: impl Into<String>) -> Self {
-        Self { trouble, what: what.into() }
+        Self { trouble, what: what.into(), advice: None }
+    }
+
+    /// With an advice of its own.
+    pub(super) fn with_advice(self, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..self }
     }
 
     /// What is in the file makes no sense.
@@ -40,8 +47,9 @@ impl Fault {
         self.advised(path, advice(self.trouble))
     }
 
-    /// As an error about the store at `path`, with another advice than a sender's.
+    /// As an error about the store at `path`, with another advice than a sender's, unless it has one of its own.
     pub(super) fn advised(&self, path: &Path, advice: &str) -> Error {
+        let advice = self.advice.unwrap_or(advice);
         let problem = format!("the store {} {}; {advice}", path.display(), self.what);
         Error::Store { trouble: self.trouble, problem }
     }

@@ -1,0 +1,94 @@
+//! What somebody else may put beside a store: nothing is done to a file that isn't ours.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use spillway_core::error::Trouble;
+use spillway_core::store::Store;
+use spillway_core::store::sqlite::{Editor, Reader};
+
+use crate::rig::*;
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    format!("{}{suffix}", path.display()).into()
+}
+
+#[test]
+fn nothing_is_done_to_a_file_that_a_link_leads_to() {
+    let (directory, path) = place();
+    Rig::open(&path).close();
+    let lock = beside(&path, "-lock");
+    let other = directory.path().join("other");
+    fs::write(&other, "somebody else's").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
+    let nowhere = directory.path().join("nowhere");
+    for target in [&other, &nowhere] {
+        fs::remove_file(&lock).unwrap();
+        symlink(target, &lock).unwrap();
+        for error in [Rig::try_open(options(&path)).err().unwrap(), Editor::open(&path).err().unwrap()] {
+            assert_eq!(trouble(&error), Trouble::Mismatch);
+            let text = error.to_string();
+            assert!(text.contains("the name outbox.db-lock") && text.contains("remove that"), "{text}");
+        }
+        assert_eq!(Reader::open(&path).unwrap().stats().unwrap().owner, None);
+    }
+    assert_eq!(fs::read_to_string(&other).unwrap(), "somebody else's");
+    assert_eq!(fs::metadata(&other).unwrap().mode() & 0o777, 0o644);
+    assert!(!nowhere.exists());
+    // No link, and no file either.
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Mismatch);
+    fs::remove_dir(&lock).unwrap();
+    Rig::open(&path).close();
+}
+
+#[test]
+fn a_store_that_links_lead_to_has_one_lock() {
+    let (directory, path) = place();
+    let links = directory.path().join("links");
+    fs::create_dir(&links).unwrap();
+    // One through the other, and the file isn't there yet.
+    symlink("../outbox.db", links.join("near.db")).unwrap();
+    symlink(links.join("near.db"), links.join("far.db")).unwrap();
+    let mut rig = Rig::open(&links.join("far.db"));
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.settled(3);
+    for name in [&path, &links.join("near.db"), &links.join("far.db")] {
+        let stats = Reader::open(name).unwrap().stats().unwrap();
+        assert_eq!((stats.owner, stats.messages.count), (Some(std::process::id()), 3), "{}", name.display());
+    }
+    // A log that is lost is noticed.
+    fs::rename(beside(&path, "-wal"), links.join("log")).unwrap();
+    rig.store.apply(vec![insert(4, at)]);
+    rig.until(|rig| rig.troubled.len() == 1);
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
+    rig.until(|rig| rig.healed == 1);
+    rig.close();
+    assert_eq!(fs::read_dir(&links).unwrap().count(), 3, "two links and the log");
+    let rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found), [1, 2, 3]);
+    rig.close();
+    // A circle leads nowhere.
+    symlink("circle.db", links.join("circle.db")).unwrap();
+    assert_eq!(trouble(&Rig::try_open(options(&links.join("circle.db"))).err().unwrap()), Trouble::Mismatch);
+}
+
+#[test]
+fn what_root_makes_is_given_to_the_owner_of_the_file_and_nothing_else_is() {
+    let (_directory, path) = place();
+    Rig::open(&path).close();
+    let lock = beside(&path, "-lock");
+    // Only root can try.
+    if chown(&path, Some(54_321), Some(54_321)).is_err() {
+        return;
+    }
+    drop(Editor::open(&path).unwrap());
+    assert_ne!(fs::metadata(&lock).unwrap().uid(), 54_321, "it was there before");
+    fs::remove_file(&lock).unwrap();
+    drop(Editor::open(&path).unwrap());
+    assert_eq!(fs::metadata(&lock).unwrap().uid(), 54_321);
+}
