@@ -801,7 +801,8 @@ export class ClosedError extends SpillwayError {}
 /**
  * The store can't be opened, read or written; the message says what to do.
  *
- * - `STORE_LOCKED`: another process has the file, and its pid is named
+ * - `STORE_LOCKED`: another process has the file, and its pid is named; or its `-lock` file was removed, and another process has
+ *   used it since: this sender writes and sends no more, and is to be closed and opened again
  * - `STORE_FULL`: the disk, or its share of it, is full
  * - `STORE_READ_ONLY`: the file or its directory takes no writes
  * - `STORE_MISSING`: the directory isn't there, or is no longer

@@ -1,5 +1,4 @@
 //! What somebody else may put beside a store: nothing is done to a file that isn't ours.
-#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

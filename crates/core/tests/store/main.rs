@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
+#[cfg(unix)]
 mod beside;
 mod damage;
 #[path = "../simulation/draw.rs"]
@@ -10,6 +11,8 @@ mod draw;
 mod faults;
 mod keeping;
 mod model;
+#[cfg(unix)]
+mod owners;
 mod powercut;
 mod reading;
 mod rig;

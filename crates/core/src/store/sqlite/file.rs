@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::apply::{meta, set_meta};
-use super::companion::{companion, open_private};
+use super::companion::open_private;
 use super::log;
 use super::options::{Durability, Options};
 use super::schema::{self, Kind};
@@ -149,63 +149,4 @@ pub(super) fn pragma_call(db: &Connection, call: &str) -> Result<()> {
 /// Moves what the write-ahead log has into the file; `mode` is SQLite's. Whether all of it could be.
 pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<bool> {
     Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get::<_, i64>(0))? == 0)
-}
-
-/// Which files the names led to when they were opened.
-#[derive(Debug)]
-pub(super) struct Identity {
-    path: PathBuf,
-    log: PathBuf,
-    file_id: FileId,
-    log_id: Option<FileId>,
-    /// A copy of the file that was made because it had lost its name.
-    copy_id: Option<FileId>,
-}
-
-type FileId = (u64, u64);
-
-impl Identity {
-    pub(super) fn of(path: &Path) -> Result<Self> {
-        let log = companion(path, "-wal");
-        Ok(Self { path: path.into(), file_id: file_id(path)?, log_id: file_id(&log).ok(), copy_id: None, log })
-    }
-
-    /// Remembers a copy that is about to take the file's name.
-    pub(super) fn copied_to(&mut self, copy: &Path) -> Result<()> {
-        self.copy_id = Some(file_id(copy)?);
-        Ok(())
-    }
-
-    /// Whether the file at `path` is the one that was opened, or a copy of it: nobody else's.
-    pub(super) fn may_replace(&self, path: &Path) -> bool {
-        file_id(path).is_ok_and(|id| id == self.file_id || Some(id) == self.copy_id)
-    }
-
-    /// Whether the names still lead there: nothing may be acknowledged that lies in a file without a name.
-    pub(super) fn check(&mut self) -> Result<()> {
-        let gone = |_| Fault::new(Trouble::Missing, "is no longer where it was opened");
-        if file_id(&self.path).map_err(gone)? != self.file_id {
-            return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
-        }
-        match (file_id(&self.log), self.log_id) {
-            (Ok(now), None) => self.log_id = Some(now),
-            (Ok(now), Some(then)) if now == then => {}
-            // The first write makes it.
-            (Err(_), None) => {}
-            _ => return Err(Fault::new(Trouble::Missing, "has lost its write-ahead log")),
-        }
-        Ok(())
-    }
-}
-
-#[cfg(unix)]
-fn file_id(path: &Path) -> std::io::Result<FileId> {
-    use std::os::unix::fs::MetadataExt;
-    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-/// Windows doesn't let go of a file that is open, so that it is there is all there is to ask.
-#[cfg(not(unix))]
-fn file_id(path: &Path) -> std::io::Result<FileId> {
-    fs::symlink_metadata(path).map(|_| (0, 0))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::companion::{companion, open_private};
-use super::file::{self, Identity};
+use super::file;
 use super::lock::OwnerLock;
 use super::open::{self, Opened};
 use super::options::Options;
@@ -72,12 +72,17 @@ pub(super) fn mend(
     opened: &mut Option<Opened>,
     lock: &mut OwnerLock,
 ) -> Result<()> {
+    // Nothing is made or moved by one that isn't the owner any more.
+    match opened {
+        Some(current) => current.identity.own(&current.db, lock)?,
+        None => lock.check()?,
+    }
     match (opened.as_mut(), trouble) {
         (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, opened),
         (None, _) => finish_replacing(path, options, opened),
-        (Some(current), Some(Trouble::Corrupt | Trouble::Missing)) => match current.identity.check() {
+        (Some(current), Some(Trouble::Corrupt | Trouble::Missing)) => match current.identity.check_names() {
             // In a file without a name everything is still to be saved, however damaged it is.
-            Err(_) => bring_back(path, options, current, lock),
+            Err(_) => bring_back(path, options, current),
             Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, opened),
             Ok(()) => Ok(()),
         },
@@ -108,11 +113,11 @@ fn finish_replacing(path: &Path, options: &Options, opened: &mut Option<Opened>)
 }
 
 fn as_it_is(path: &Path, options: &Options) -> Result<Opened> {
-    Ok(Opened { db: file::connect(path, options)?, identity: Identity::of(path)? })
+    Opened::of(file::connect(path, options)?, path)
 }
 
 /// The names that led to the file don't any more, but the connection has it open still: all of it goes to a new one.
-fn bring_back(path: &Path, options: &Options, current: &mut Opened, lock: &mut OwnerLock) -> Result<()> {
+fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()> {
     if path.exists() && !current.identity.may_replace(path) {
         return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
     }
@@ -121,7 +126,6 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened, lock: &mut O
     open_private(&fresh)?;
     current.db.execute("VACUUM INTO ?1", [fresh.to_string_lossy()])?;
     File::open(&fresh)?.sync_all()?;
-    lock.renew()?;
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(companion(path, suffix));
     }
@@ -137,7 +141,6 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened, lock: &mut O
 fn reopened(path: &Path, options: &Options) -> Result<Opened> {
     let db = open::connect(path, options)?;
     file::widen(&db)?;
-    super::apply::set_meta(&db, "clean", 0)?;
-    let identity = Identity::of(path)?;
-    Ok(Opened { db, identity })
+    open::begin(&db)?;
+    Opened::of(db, path)
 }

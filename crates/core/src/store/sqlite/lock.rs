@@ -1,5 +1,6 @@
 //! The owner's lock: one engine writes a store. The system holds it for the process and lets go of it with the process, so a
-//! dead owner's lock is free at once. It is on a companion file, since SQLite keeps locks of its own on the database.
+//! dead owner's lock is free at once. It is on a companion file, since SQLite keeps locks of its own on the database. Whoever
+//! locks the file that has the name is the owner: one without a name keeps nobody out.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -12,6 +13,7 @@ use fs4::{FileExt, TryLockError};
 use once_cell::sync::Lazy;
 
 use super::companion::{Private, companion, open_beside, open_private};
+use super::file_id::FileId;
 use super::trouble::{Fault, Result};
 use crate::error::Trouble;
 
@@ -21,11 +23,16 @@ const PREDECESSOR_WAIT: Duration = Duration::from_secs(5);
 /// The stores that this very process owns, so that an engine can wait for the one before it.
 static OWNED: Lazy<(Mutex<HashSet<PathBuf>>, Condvar)> = Lazy::new(Default::default);
 
+/// Another one may take the name away between opening the file that has it and locking that, and so often again.
+const TRIES_MAX: u32 = 100;
+
 /// Held for as long as it lives.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
     store: PathBuf,
     file: File,
+    /// Another owner may have written since its name was taken away.
+    is_over: bool,
 }
 
 impl OwnerLock {
@@ -36,7 +43,7 @@ impl OwnerLock {
             return Err(Fault::new(Trouble::Locked, format!("is in use by another sender of this process ({own})")));
         }
         match lock_file(store) {
-            Ok(file) => Ok(Self { store: store.into(), file }),
+            Ok(file) => Ok(Self { store: store.into(), file, is_over: false }),
             Err(fault) => {
                 disclaim(store);
                 Err(fault)
@@ -44,12 +51,24 @@ impl OwnerLock {
         }
     }
 
-    /// Takes it again when its file has lost its name: a lock that nobody can find keeps nobody out.
-    pub(super) fn renew(&mut self) -> Result<()> {
-        if !companion(&self.store, "-lock").exists() {
-            self.file = lock_file(&self.store)?;
+    /// Refuses when its file has lost its name: another owner may have begun.
+    pub(super) fn check(&self) -> Result<()> {
+        if !self.is_over && has_name(&self.store, &self.file) { Ok(()) } else { Err(disowned()) }
+    }
+
+    /// Takes it again when its file has lost its name. Once no other owner can begin, `is_unwritten` says whether none has
+    /// begun and written in the meantime: what this one knows of the store was over then, and it never owns it again.
+    pub(super) fn renew(&mut self, is_unwritten: impl FnOnce() -> Result<bool>) -> Result<()> {
+        if self.is_over || has_name(&self.store, &self.file) {
+            return self.check();
         }
-        Ok(())
+        let file = lock_file(&self.store)?;
+        if is_unwritten()? {
+            self.file = file;
+        } else {
+            self.is_over = true;
+        }
+        self.check()
     }
 }
 
@@ -75,21 +94,40 @@ fn disclaim(store: &Path) {
     changed.notify_all();
 }
 
+fn disowned() -> Fault {
+    Fault::new(Trouble::Locked, "has lost its -lock file, and another process may have used it since")
+        .with_advice("close this sender and open it again")
+}
+
+/// Locks the file that has the lock's name.
 fn lock_file(store: &Path) -> Result<File> {
-    let Private { mut file, is_new } = open_private(&companion(store, "-lock"))?;
-    match FileExt::try_lock(&file) {
-        Ok(()) => {
-            if is_new {
-                give_to_owner_of(store, &file);
+    for _ in 0..TRIES_MAX {
+        let Private { mut file, is_new } = open_private(&companion(store, "-lock"))?;
+        match FileExt::try_lock(&file) {
+            Ok(()) if has_name(store, &file) => {
+                if is_new {
+                    give_to_owner_of(store, &file);
+                }
+                file.set_len(0)?;
+                file.rewind()?;
+                write!(file, "{}", std::process::id())?;
+                return Ok(file);
             }
-            file.set_len(0)?;
-            file.rewind()?;
-            write!(file, "{}", std::process::id())?;
-            Ok(file)
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(&owner_in(file))),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        Err(TryLockError::WouldBlock) => Err(Fault::new(Trouble::Locked, format!("is in use by {}", owner_in(file)))),
-        Err(TryLockError::Error(error)) => Err(error.into()),
     }
+    Err(in_use("another process"))
+}
+
+fn in_use(owner: &str) -> Fault {
+    Fault::new(Trouble::Locked, format!("is in use by {owner}"))
+}
+
+/// Whether the lock's name leads to this file.
+fn has_name(store: &Path, file: &File) -> bool {
+    FileId::at(&companion(store, "-lock")).ok() == FileId::of(file).ok()
 }
 
 /// What root makes beside a service's file must not keep the service out. SQLite does the same with what it makes.

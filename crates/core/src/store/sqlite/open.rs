@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::apply::{meta, set_meta};
+use super::apply::meta;
 use super::companion::companion;
-use super::file::{self, Identity};
+use super::file;
+use super::identity::Identity;
 use super::lock::OwnerLock;
 use super::log;
 use super::options::Options;
@@ -27,6 +28,14 @@ const CHECKED_BYTES_MAX: u64 = 64 * 1_048_576;
 pub(super) struct Opened {
     pub(super) db: Connection,
     pub(super) identity: Identity,
+}
+
+impl Opened {
+    /// A connection to the file that is at `path`.
+    pub(super) fn of(db: Connection, path: &Path) -> Result<Self> {
+        let identity = Identity::of(path, &db)?;
+        Ok(Self { db, identity })
+    }
 }
 
 /// Opens the store, and tells what is in it but for the last word.
@@ -66,10 +75,19 @@ pub(super) fn open(
     let opening =
         Opening { set_aside: rescue.set_aside, unreadable: rescue.unreadable + progress.unreadable, ..remembered };
     file::widen(&db)?;
-    // The first write shows whether there can be any, and that this run has to be checked if it doesn't end well.
-    set_meta(&db, "clean", 0)?;
-    let identity = Identity::of(path)?;
-    Ok((Opened { db, identity }, lock, opening))
+    begin(&db)?;
+    let opened = Opened::of(db, path)?;
+    // What was read is as it is known from here on, unless another owner has begun since.
+    lock.check()?;
+    Ok((opened, lock, opening))
+}
+
+/// The first write shows whether there can be any, and that this run has to be checked if it doesn't end well. The count makes
+/// it a change in any case: SQLite writes nothing that is there already, and an earlier owner that is still there has to see it.
+pub(super) fn begin(db: &Connection) -> Result<()> {
+    let count = "SELECT 'openings', 1 + ifnull(max(value), 0) FROM meta WHERE name = 'openings'";
+    db.execute(&format!("REPLACE INTO meta SELECT 'clean', 0 UNION ALL {count}"), [])?;
+    Ok(())
 }
 
 /// What is no message, letter or receipt.

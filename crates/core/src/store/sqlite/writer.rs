@@ -101,7 +101,7 @@ impl Writer {
             if trying && self.ailment.is_ill() {
                 self.mend(&mut opened, &mut lock);
             } else if trying && let Some(opened) = &mut opened {
-                self.write_batch(opened);
+                self.write_batch(opened, &mut lock);
             } else {
                 self.refuse_inserts();
             }
@@ -119,7 +119,7 @@ impl Writer {
                 self.upkeep.idle(&opened.db, self.clock.now());
             }
         }
-        self.end(opened);
+        self.end(opened, &mut lock);
         drop(lock);
         (self.news)(News::Closed);
     }
@@ -160,16 +160,16 @@ impl Writer {
         healthy || (self.ailment.is_ill() && self.clock.now().since(since) >= self.options.patience)
     }
 
-    fn write_batch(&mut self, opened: &mut Opened) {
+    fn write_batch(&mut self, opened: &mut Opened, lock: &mut OwnerLock) {
         if self.backlog.is_empty() {
             return;
         }
         let count = self.backlog.batch().count();
-        match self.commit(opened, count) {
+        match self.commit(opened, lock, count) {
             Ok(()) => {
                 let kept = self.backlog.finish(count);
-                // Between the check before the commit and now the file may have lost its name.
-                match opened.identity.check() {
+                // Between the check before the commit and now the file, or the lock, may have lost its name.
+                match opened.identity.check(&opened.db, lock) {
                     Ok(()) => {
                         self.tell_done(kept);
                         self.upkeep.after_commit(&opened.db, self.clock.now());
@@ -185,20 +185,20 @@ impl Writer {
     }
 
     /// Writes the first `count` changes, all or none.
-    fn commit(&mut self, opened: &mut Opened, count: usize) -> Result<()> {
-        match self.try_commit(opened, count) {
+    fn commit(&mut self, opened: &mut Opened, lock: &mut OwnerLock, count: usize) -> Result<()> {
+        match self.try_commit(opened, lock, count) {
             // A log that can't grow (a quota is an I/O error to SQLite) has room again once it is moved into the file.
             Err(fault)
                 if matches!(fault.trouble, Trouble::Full | Trouble::Failed)
                     && file::checkpoint(&opened.db, "PASSIVE").is_ok() =>
             {
-                self.try_commit(opened, count)
+                self.try_commit(opened, lock, count)
             }
             outcome => outcome,
         }
     }
 
-    fn try_commit(&mut self, opened: &mut Opened, count: usize) -> Result<()> {
+    fn try_commit(&mut self, opened: &mut Opened, lock: &mut OwnerLock, count: usize) -> Result<()> {
         let db = &opened.db;
         let times = Times::read(&self.clock);
         let applier = Applier { db, times: &times, receipts: !self.options.dedupe.is_zero() };
@@ -216,7 +216,7 @@ impl Writer {
             if removed && last_seq > self.last_seq_written {
                 set_meta(db, "last_seq", integer(last_seq))?;
             }
-            opened.identity.check()?;
+            opened.identity.check(db, lock)?;
             Ok(removed)
         })?;
         self.last_seq = last_seq;
@@ -260,13 +260,13 @@ impl Writer {
         let outcome = heal::mend(&self.path, &self.options, self.ailment.trouble(), opened, lock).and_then(|()| {
             let Some(opened) = opened else { return Ok(()) };
             let count = self.backlog.batch().count();
-            self.commit(opened, count)?;
+            self.commit(opened, lock, count)?;
             // Written they are, whatever comes next: they must not be refused.
             let kept = self.backlog.finish(count);
             self.held.extend(kept);
             // Nothing may have waited: then it takes a write of its own to know.
             in_transaction(&opened.db, || set_meta(&opened.db, "healed_ms", integer(Clock::epoch_ms_now())))?;
-            opened.identity.check()?;
+            opened.identity.check(&opened.db, lock)?;
             self.answer_loads(Some(&*opened))
         });
         match outcome {
@@ -297,7 +297,7 @@ impl Writer {
     }
 
     /// Leaves the file as whole as can be.
-    fn end(&mut self, opened: Option<Opened>) {
+    fn end(&mut self, opened: Option<Opened>, lock: &mut OwnerLock) {
         let refused = std::mem::take(&mut self.held);
         if !refused.is_empty()
             && let Some(error) = self.ailment.error()
@@ -306,7 +306,7 @@ impl Writer {
         }
         let Some(Opened { db, mut identity }) = opened else { return };
         // Without it the next opening looks at everything: no harm, so what goes wrong here is not told.
-        if !self.ailment.is_ill() && identity.check().is_ok() {
+        if !self.ailment.is_ill() && identity.check(&db, lock).is_ok() {
             let marked = set_meta(&db, "last_seq", integer(self.last_seq)).and_then(|()| set_meta(&db, "clean", 1));
             if marked.is_ok() {
                 let _ = file::checkpoint(&db, "TRUNCATE");

@@ -1,0 +1,33 @@
+//! A file, whatever names it has: names can be taken away from a file that is open, and be given to another one.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::Path;
+
+/// Tells files apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    /// The file that the name leads to; a link is one itself.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        fs::symlink_metadata(path).map(|metadata| Self::from_metadata(&metadata))
+    }
+
+    /// A file that is open.
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|metadata| Self::from_metadata(&metadata))
+    }
+
+    #[cfg(unix)]
+    fn from_metadata(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(metadata.dev(), metadata.ino())
+    }
+
+    /// Windows doesn't let go of a file that is open, so that it is there is all there is to ask.
+    #[cfg(not(unix))]
+    fn from_metadata(_: &Metadata) -> Self {
+        Self(0, 0)
+    }
+}

@@ -1,0 +1,131 @@
+//! One owner at a time, also when the lock's file is taken away or looked at.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use fs4::FileExt;
+use spillway_core::error::Trouble;
+use spillway_core::store::Store;
+use spillway_core::store::sqlite::{Options, Reader, State, Texts};
+use spillway_powercut::{Disk, VFS, install};
+
+use crate::rig::*;
+
+/// Whoever removes the lock's file, and what another process locks then.
+fn locked_anew(path: &Path) -> File {
+    let name = format!("{}-lock", path.display());
+    fs::remove_file(&name).unwrap();
+    let file = File::create(name).unwrap();
+    FileExt::try_lock(&file).unwrap();
+    file
+}
+
+fn is_locked(path: &Path) -> bool {
+    FileExt::try_lock(&File::open(format!("{}-lock", path.display())).unwrap()).is_err()
+}
+
+/// What a reader finds: how many messages, and how many of them on the wire.
+fn found(path: &Path) -> (usize, usize) {
+    let rows = Reader::open(path).unwrap().messages(0, Texts::Hidden).unwrap().rows;
+    (rows.len(), rows.iter().filter(|row| row.state == State::Sent).count())
+}
+
+#[test]
+fn a_lock_that_is_removed_is_taken_again() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.settled(3);
+    fs::remove_file(format!("{}-lock", path.display())).unwrap();
+    rig.store.apply(vec![insert(4, at)]);
+    rig.settled(4);
+    assert!(rig.troubled.is_empty(), "nobody else has come");
+    assert!(is_locked(&path));
+    assert_eq!(Reader::open(&path).unwrap().stats().unwrap().owner, Some(std::process::id()));
+    // Another file by that name, which nobody has locked.
+    fs::remove_file(format!("{}-lock", path.display())).unwrap();
+    fs::write(format!("{}-lock", path.display()), "").unwrap();
+    rig.store.apply(vec![insert(5, at)]);
+    rig.settled(5);
+    assert!(is_locked(&path) && rig.troubled.is_empty());
+    rig.close();
+    assert!(!is_locked(&path));
+}
+
+#[test]
+fn nothing_is_written_while_another_process_has_the_lock() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.settled(3);
+    let other = locked_anew(&path);
+    rig.store.apply(vec![insert(4, at), depart(1, at)]);
+    rig.until(|rig| rig.troubled.len() == 1 && rig.up_to == 4);
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Locked);
+    assert_eq!((rig.refused.len(), found(&path)), (1, (3, 0)), "the insert counts as done, and nothing is written");
+    // It was no owner that has begun: what waited is written.
+    drop(other);
+    rig.until(|rig| rig.healed == 1 && rig.up_to == 5);
+    assert_eq!(found(&path), (3, 1));
+    assert!(is_locked(&path));
+    rig.close();
+}
+
+#[test]
+fn an_owner_that_another_one_has_followed_writes_no_more() {
+    let (directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=3, at));
+    rig.settled(3);
+    fs::remove_file(format!("{}-lock", path.display())).unwrap();
+    // By another path this process doesn't know it again, as another process wouldn't.
+    let same = directory.path().join("same");
+    symlink(directory.path(), &same).unwrap();
+    let mut next = Rig::open(&same.join("outbox.db"));
+    assert_eq!(seqs(&next.found), [1, 2, 3]);
+    // Whose lock is removed, too: both have none.
+    fs::remove_file(format!("{}-lock", path.display())).unwrap();
+    rig.store.apply(vec![insert(4, at), depart(1, at)]);
+    rig.until(|rig| rig.troubled.len() == 1 && rig.refused.len() == 1);
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Locked);
+    let text = rig.troubled[0].to_string();
+    assert!(text.contains("lost its -lock file") && text.contains("close this sender and open it again"), "{text}");
+    rig.listen(Duration::from_millis(300));
+    assert_eq!((rig.healed, found(&path)), (0, (3, 0)));
+    assert!(!is_locked(&path), "whoever comes next may have it");
+    next.store.apply(vec![insert(4, at), insert(5, at)]);
+    next.settled(2);
+    assert!(is_locked(&path) && next.troubled.is_empty(), "the last one that has begun goes on");
+    rig.close();
+    next.close();
+    let rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found), [1, 2, 3, 4, 5]);
+    rig.close();
+}
+
+#[test]
+fn nothing_is_acknowledged_when_the_lock_is_lost_in_a_commit() {
+    install();
+    let (directory, path) = place();
+    let disk = Disk::of(directory.path());
+    let mut rig = Rig::try_open(Options { vfs: Some(VFS.into()), ..options(&path) }).unwrap();
+    let at = rig.now();
+    disk.stall();
+    rig.store.apply(vec![insert(1, at)]);
+    disk.wait_until_stalled();
+    let other = locked_anew(&path);
+    disk.go_on();
+    rig.until(|rig| rig.troubled.len() == 1);
+    assert_eq!(trouble(&rig.troubled[0]), Trouble::Locked);
+    assert_eq!((rig.up_to, rig.kept.len()), (0, 0));
+    drop(other);
+    rig.until(|rig| rig.healed == 1);
+    assert_eq!(rig.kept, [1]);
+    rig.close();
+    disk.forget();
+}
