@@ -3,6 +3,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use fs4::FileExt;
@@ -106,6 +109,36 @@ fn an_owner_that_another_one_has_followed_writes_no_more() {
     let rig = Rig::open(&path);
     assert_eq!(seqs(&rig.found), [1, 2, 3, 4, 5]);
     rig.close();
+}
+
+#[test]
+fn who_looks_for_an_owner_keeps_nobody_out() {
+    let (_directory, path) = place();
+    Rig::open(&path).close();
+    // A look that takes long, and one after the other.
+    let lock = File::open(format!("{}-lock", path.display())).unwrap();
+    FileExt::lock_shared(&lock).unwrap();
+    let (_never, silence) = mpsc::channel::<()>();
+    let looks = thread::spawn(move || {
+        let _ = silence.recv_timeout(Duration::from_millis(100));
+        drop(lock);
+    });
+    Rig::open(&path).close();
+    looks.join().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = Reader::open(&path).and_then(|mut reader| reader.stats());
+            }
+        });
+        for _ in 0..50 {
+            let opened = Rig::try_open(options(&path));
+            done.store(opened.is_err(), Ordering::Relaxed);
+            opened.unwrap().close();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

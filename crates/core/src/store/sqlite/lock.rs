@@ -23,8 +23,9 @@ const PREDECESSOR_WAIT: Duration = Duration::from_secs(5);
 /// The stores that this very process owns, so that an engine can wait for the one before it.
 static OWNED: Lazy<(Mutex<HashSet<PathBuf>>, Condvar)> = Lazy::new(Default::default);
 
-/// Another one may take the name away between opening the file that has it and locking that, and so often again.
-const TRIES_MAX: u32 = 100;
+/// How often locking is tried while it is only looked at, or its file changes, and what is waited in between: five seconds.
+const TRIES_MAX: u32 = 2_500;
+const TRY_WAIT: Duration = Duration::from_millis(2);
 
 /// Held for as long as it lives.
 #[derive(Debug)]
@@ -113,12 +114,24 @@ fn lock_file(store: &Path) -> Result<File> {
                 write!(file, "{}", std::process::id())?;
                 return Ok(file);
             }
+            // Between its opening and now the name was given to another file.
             Ok(()) => {}
+            Err(TryLockError::WouldBlock) if is_looked_at(&file) => wait(),
             Err(TryLockError::WouldBlock) => return Err(in_use(&owner_in(file))),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
     Err(in_use("another process"))
+}
+
+/// Whether others share the lock, which is but the moment of [`owner`]: an owner shares it with nobody.
+fn is_looked_at(file: &File) -> bool {
+    FileExt::try_lock_shared(file).is_ok()
+}
+
+#[allow(clippy::disallowed_methods, reason = "a store's own thread, and nothing can be written before")]
+fn wait() {
+    std::thread::sleep(TRY_WAIT);
 }
 
 fn in_use(owner: &str) -> Fault {
