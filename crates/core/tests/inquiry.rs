@@ -211,7 +211,8 @@ fn a_store_knows_of_it_before_it_leaves() {
     let mut rig = Rig::stored("file:inquiry.db", json!({ "learn": true, "readLimits": true }));
     rig.dispatcher.handle(at_ms(0), Event::Opened(Box::default()), &mut rig.effects);
     rig.dispatcher.poll(at_ms(0), &mut rig.effects);
-    let is_departure = |effect: &Effect| matches!(effect, Effect::Store(Change::Depart { batch: None, members }) if members.is_empty());
+    let is_departure =
+        |effect: &Effect| matches!(effect, Effect::Store(Change::Depart(flight)) if flight.members.is_empty());
     let kept = rig.effects.iter().position(is_departure).unwrap();
     let sent = rig.effects.iter().position(|effect| matches!(effect, Effect::Send { .. })).unwrap();
     assert!(kept < sent);

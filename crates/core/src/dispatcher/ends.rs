@@ -45,7 +45,14 @@ impl Dispatcher {
                 self.counters.delivered += 1;
                 let (seq, status, batch_size) = (entry.seq, response.status, trip.batch_size);
                 let queued = trip.started_at.since(entry.submitted_at);
-                self.keep(Change::Deliver { seq, status, attempts, batch_size, queued, at: now }, effects);
+                if self.durable {
+                    let (id, id_given) = (message.id().into(), message.id_given());
+                    let conversation = Arc::clone(message.conversation_shared());
+                    let at = now;
+                    let delivery =
+                        Change::Deliver { seq, id, id_given, conversation, status, attempts, batch_size, queued, at };
+                    effects.push(Effect::Store(delivery));
+                }
                 if message.id_given() {
                     self.recent.remember(now, message.id(), response.status, attempts);
                 }

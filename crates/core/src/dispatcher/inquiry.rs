@@ -14,7 +14,7 @@ use crate::outcome::Response;
 use crate::quota::{Heard, NotYet};
 use crate::retry::Answer;
 use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
-use crate::store::Change;
+use crate::store::{Change, Flight};
 
 /// The first message waits for it no longer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ impl Dispatcher {
         let attempt = self.attempts_made;
         self.inquiry = Inquiry::Asked { attempt, at: now };
         // It spends a slot, though no message leaves with it.
-        self.keep(Change::Depart { batch: None, members: Vec::new() }, effects);
+        self.keep(Change::Depart(Flight::default()), effects);
         effects.push(Effect::Send { attempt, generation, shipment: self.question() });
     }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Settle};
 use crate::outcome::Reason;
-use crate::store::{Change, Departure, Record, batch_number};
+use crate::store::{Change, Departure, Flight, Record, batch_number};
 
 /// Messages and bytes that wait in memory beside what is on its way; a backlog beyond them waits in the store alone.
 const HOT_MESSAGES_MAX: usize = 8_192;
@@ -137,17 +137,31 @@ impl Dispatcher {
 
     /// Before the wire: after a crash these messages are known as sent and not answered.
     pub(super) fn keep_departure(&self, now: Timestamp, load: &Load, effects: &mut Vec<Effect>) {
-        if !self.durable {
-            return;
+        if self.durable {
+            effects.push(Effect::Store(Change::Depart(self.flight(load, now))));
         }
+    }
+
+    /// What of a load the store knows as on the wire: its messages, and nothing of a request of the caller's own.
+    fn flight(&self, load: &Load, started_at: Timestamp) -> Flight {
         let departure = |slot: &Slot| {
             let Course { attempts, first_attempt_at, .. } = *self.outbox.course(*slot);
-            Departure { seq: self.outbox.get(*slot).seq, attempts, first_attempt_at: first_attempt_at.unwrap_or(now) }
+            let first_attempt_at = first_attempt_at.unwrap_or(started_at);
+            Departure { seq: self.outbox.get(*slot).seq, attempts, first_attempt_at }
         };
         let messages = load.members.iter().filter(|slot| self.outbox.get(**slot).cargo.id().is_some());
         let members: Vec<Departure> = messages.map(departure).collect();
         let batch = (members.len() > 1).then(|| batch_number(members[0].seq, 0));
-        effects.push(Effect::Store(Change::Depart { batch, members }));
+        Flight { batch, members }
+    }
+
+    /// All messages that are on the wire, and since when.
+    pub(super) fn on_wire(&self) -> Vec<(Timestamp, Flight)> {
+        let flights = self.attempts.values().map(|attempt| {
+            let at = attempt.started_at;
+            (at, self.flight(&attempt.load, at))
+        });
+        flights.filter(|(_, flight)| !flight.members.is_empty()).collect()
     }
 
     /// When a request left, at the latest: with a store, it may have waited for the disk and for a connection.
@@ -165,9 +179,10 @@ impl Dispatcher {
         for (place, slot) in load.members.iter().enumerate() {
             let entry = self.outbox.get(*slot);
             if entry.cargo.id().is_some() {
-                let (seq, Course { attempts, ambiguous, .. }) = (entry.seq, *self.outbox.course(*slot));
+                let (seq, course) = (entry.seq, *self.outbox.course(*slot));
+                let Course { attempts, first_attempt_at, ambiguous, .. } = course;
                 let batch = is_batch.then(|| batch_number(first, place));
-                effects.push(Effect::Store(Change::Return { seq, attempts, ambiguous, batch }));
+                effects.push(Effect::Store(Change::Return { seq, attempts, first_attempt_at, ambiguous, batch }));
             }
         }
     }

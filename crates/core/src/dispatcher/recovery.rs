@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::load::Load;
 use super::loading::recovered;
-use super::outbox::{Cold, State};
+use super::outbox::{Cold, Course, State};
 use super::timers::Timer;
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::outcome::Reason;
 use crate::settings::Ambiguous;
-use crate::store::{Opening, Record, Row, Waiting, batch_of};
+use crate::store::{Change, Opening, Record, Row, Waiting, batch_of};
 
 /// Batches that were on the wire, or are to be repeated: their members by their places, told one by one.
 pub(super) type Batches = BTreeMap<u64, Vec<Slot>>;
@@ -50,10 +50,10 @@ impl Dispatcher {
     /// It was sent. If no answer to it is on record, its outcome is unknown, and the setting decides.
     fn found_started(&mut self, now: Timestamp, mut record: Record, effects: &mut Vec<Effect>) {
         self.recovered += 1;
-        let Record { sent, batch, .. } = record;
+        let Record { seq, sent, batch, .. } = record;
         let lane = self.lanes.join(&mut record.message);
         let (entry, course) = recovered(record, lane, self.drains.enter());
-        let expires_at = course.expires_at;
+        let Course { attempts, first_attempt_at, ambiguous, expires_at, .. } = course;
         let slot = self.outbox.insert(entry, course);
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
@@ -61,8 +61,13 @@ impl Dispatcher {
         if sent && self.settings.retry.ambiguous == Ambiguous::Fail {
             self.lanes.push(lane, self.outbox.get(slot).item(slot));
             let problem = Some("the process ended before the answer came".to_owned());
-            self.bury(now, slot, Reason::Ambiguous, None, problem, effects);
-        } else if let Some(batch) = batch {
+            return self.bury(now, slot, Reason::Ambiguous, None, problem, effects);
+        }
+        if sent {
+            // It isn't on the wire any more: what is saved next won't say that it was.
+            self.keep(Change::Return { seq, attempts, first_attempt_at, ambiguous, batch }, effects);
+        }
+        if let Some(batch) = batch {
             self.lanes.hold(lane);
             self.outbox.get_mut(slot).state = State::Bound;
             // Places rise by one, whatever the order of acceptance was.

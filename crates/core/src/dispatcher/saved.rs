@@ -1,5 +1,5 @@
-//! The budget and the pause as the store keeps them: the server goes on counting while nobody is there, and so must the
-//! next run. Times are milliseconds from the moment of saving, since no clock of a process outlives it.
+//! The budget, the pause and what is on the wire, as the store keeps them: the server goes on counting while nobody is there,
+//! and so must the next run. Times are milliseconds from the moment of saving, since no clock of a process outlives it.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(super) struct Saving {
 }
 
 impl Dispatcher {
-    /// Saves the budget when it has changed: a new pause at once, spent slots now and then.
+    /// Saves them when the budget has changed: a new pause at once, spent slots now and then.
     pub(super) fn save(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if !self.durable {
             return;
@@ -68,7 +68,7 @@ impl Dispatcher {
             pause: self.gate.bequest().and_then(|gate| pause(now, &gate)),
         };
         if let Ok(json) = serde_json::to_string(&saved) {
-            effects.push(Effect::Store(Change::Budget(json.into())));
+            effects.push(Effect::Store(Change::Save { budget: json.into(), on_wire: self.on_wire() }));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::dispatcher::{AttemptId, Effect};
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::Ticket;
-use crate::settings::{Settings, StoreSettings};
+use crate::settings::{Ambiguous, BatchMode, Ordering, Settings, StoreSettings};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Change, News, Seq, Store};
 
@@ -39,6 +39,7 @@ impl Keeper {
         let options = sqlite::Options {
             durability: *durability,
             dedupe: settings.dedupe,
+            presumed_sent: presumed_sent(settings),
             ..sqlite::Options::new(path, &settings.organization)
         };
         // Nobody listens any more once the engine has ended.
@@ -127,6 +128,16 @@ impl Keeper {
         let over = async { while !matches!(self.news.recv().await, None | Some(News::Closed | News::Failed(_))) {} };
         // A disk that doesn't come back must not keep a process from ending.
         let _ = tokio::time::timeout(patience, over).await;
+    }
+}
+
+/// How many messages of one conversation may be on the wire, where none of them may be sent twice.
+fn presumed_sent(settings: &Settings) -> usize {
+    let together = if settings.batch.mode == BatchMode::None { 1 } else { settings.batch.max_messages };
+    match (settings.retry.ambiguous, settings.ordering) {
+        (Ambiguous::Retry, _) => 0,
+        (Ambiguous::Fail, Ordering::None) => together.saturating_mul(2 * settings.connections.max),
+        (Ambiguous::Fail, Ordering::Conversation) => together,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What becomes of messages, as the store is to remember it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Record, Seq};
@@ -27,19 +28,15 @@ pub enum Change {
     /// A request is about to leave with these messages, or with none if it is a `request()` or the inquiry, which only count.
     /// Durable before it does, so that a crash leaves a message whose outcome is unknown known as one. The store notes the
     /// time of writing: the request leaves no earlier, but it may have to wait for a connection after that.
-    Depart {
-        /// If they are several, the number of the first one's place in the batch; the others' follow it. What the server
-        /// may know as one request is repeated as one.
-        batch: Option<u64>,
-        /// The messages in the order of the body.
-        members: Vec<Departure>,
-    },
+    Depart(Flight),
     /// A message is off the wire, and goes on waiting.
     Return {
         /// Which.
         seq: Seq,
         /// Attempts spent.
         attempts: u32,
+        /// When the first of them was.
+        first_attempt_at: Option<Timestamp>,
         /// Whether some attempt was sent and not answered.
         ambiguous: bool,
         /// Its place in the batch that it has to be repeated in.
@@ -49,6 +46,12 @@ pub enum Change {
     Deliver {
         /// Which.
         seq: Seq,
+        /// Its id, and whether its caller chose it.
+        id: Box<str>,
+        /// See `id`.
+        id_given: bool,
+        /// Its conversation.
+        conversation: Arc<str>,
         /// The answer's status.
         status: u16,
         /// Attempts made.
@@ -74,8 +77,23 @@ pub enum Change {
         /// Its message's id.
         id: Box<str>,
     },
-    /// What the next run must know of the budget: spent, learned, paused. JSON of the dispatcher's.
-    Budget(Box<str>),
+    /// What the next run must know, as a whole: it takes the place of what was saved before, and of the departures since.
+    Save {
+        /// The budget: spent, learned, paused. JSON of the dispatcher's.
+        budget: Box<str>,
+        /// What is on the wire, and since when.
+        on_wire: Vec<(Timestamp, Flight)>,
+    },
+}
+
+/// Messages that are on the wire in one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// If they are several, the number of the first one's place in the batch; the others' follow it. What the server
+    /// may know as one request is repeated as one.
+    pub batch: Option<u64>,
+    /// The messages in the order of the body.
+    pub members: Vec<Departure>,
 }
 
 /// A message that leaves in a request.

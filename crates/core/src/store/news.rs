@@ -40,7 +40,7 @@ pub enum News {
 pub struct Opening {
     /// The number of the last message ever accepted; 0 when there was none.
     pub last_seq: Seq,
-    /// The last [`super::Change::Budget`].
+    /// The budget of the last [`super::Change::Save`].
     pub budget: Option<Box<str>>,
     /// When that was written.
     pub budget_at: Option<Timestamp>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use spillway_core::clock::Timestamp;
 use spillway_core::message::Cargo;
 use spillway_core::outcome::DeadLetter;
-use spillway_core::store::{Change, Opening, Record, Row, Seq, Settled, Waiting};
+use spillway_core::store::{Change, Flight, Opening, Record, Row, Seq, Settled, Waiting};
 
 /// Messages, letters, receipts and budget.
 #[derive(Clone, Default)]
@@ -98,7 +98,7 @@ impl State {
                 self.drop_letter(record.message.id())?;
                 self.insert(record)?;
             }
-            Change::Depart { batch, members } => {
+            Change::Depart(Flight { batch, members }) => {
                 self.departed.push(now);
                 for (place, member) in members.iter().enumerate() {
                     let record = self.messages.get_mut(&member.seq).ok_or_else(|| unknown(&member.seq))?;
@@ -108,14 +108,19 @@ impl State {
                     record.batch = batch.map(|first| first + place as u64);
                 }
             }
-            Change::Return { seq, attempts, ambiguous, batch } => {
+            Change::Return { seq, attempts, first_attempt_at, ambiguous, batch } => {
                 let record = self.messages.get_mut(seq).ok_or_else(|| unknown(seq))?;
                 (record.attempts, record.ambiguous) = (*attempts, *ambiguous);
+                record.first_attempt_at = *first_attempt_at;
                 (record.sent, record.batch) = (false, *batch);
             }
-            Change::Deliver { seq, status, attempts, at, .. } => {
-                let record = self.messages.remove(seq).ok_or_else(|| unknown(seq))?;
-                let id = record.message.id().into();
+            Change::Deliver { seq, id, id_given, conversation, status, attempts, at, .. } => {
+                let message = self.messages.remove(seq).ok_or_else(|| unknown(seq))?.message;
+                let told = (&**id, *id_given, &**conversation);
+                if told != (message.id(), message.id_given(), message.conversation()) {
+                    return Err(format!("{change:?} is about {message:?}"));
+                }
+                let id = id.clone();
                 self.receipts.push(Settled { id, status: *status, attempts: *attempts, at: *at });
             }
             Change::Bury { seq, failure, at } => {
@@ -124,12 +129,28 @@ impl State {
                 self.letters.push(DeadLetter { cargo, priority, failure: (**failure).clone(), at: *at });
             }
             Change::DropLetter { id } => self.drop_letter(id)?,
-            Change::Budget(budget) => {
+            Change::Save { budget, on_wire } => {
                 self.budget = Some((budget.clone(), now));
                 self.departed.clear();
+                self.is_all(on_wire)?;
             }
         }
         Ok(())
+    }
+
+    /// What is saved as being on the wire must be what is there, by all that was told before.
+    fn is_all(&self, on_wire: &[(Timestamp, Flight)]) -> Result<(), String> {
+        let mut told = BTreeMap::new();
+        for (_, Flight { batch, members }) in on_wire {
+            for (place, member) in members.iter().enumerate() {
+                let batch = batch.map(|first| first + place as u64);
+                told.insert(member.seq, (member.attempts, Some(member.first_attempt_at), batch));
+            }
+        }
+        let sent = self.messages.values().filter(|record| record.sent);
+        let known: BTreeMap<_, _> =
+            sent.map(|record| (record.seq, (record.attempts, record.first_attempt_at, record.batch))).collect();
+        if told == known { Ok(()) } else { Err(format!("saved as on the wire: {told:?}, there are {known:?}")) }
     }
 
     fn insert(&mut self, record: &Record) -> Result<(), String> {

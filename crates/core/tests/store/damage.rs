@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use spillway_core::error::Trouble;
-use spillway_core::store::Store;
 use spillway_core::store::sqlite::Options;
+use spillway_core::store::{Change, Store};
 
 use crate::draw::Draw;
 use crate::rig::*;
@@ -22,7 +22,15 @@ fn written(path: &Path, messages: u64) {
     rig.store.apply((1..=messages / 10).map(|seq| depart(seq, at)).collect());
     rig.store.apply((1..=messages / 20).map(|seq| deliver(seq, at)).collect());
     rig.store.apply((messages / 20 + 1..=messages / 15).map(|seq| bury(seq, at)).collect());
-    let count = messages + messages / 10 + messages / 15;
+    let seq = messages / 12;
+    rig.store.apply(vec![Change::Return {
+        seq,
+        attempts: 1,
+        first_attempt_at: Some(at),
+        ambiguous: false,
+        batch: None,
+    }]);
+    let count = messages + messages / 10 + messages / 15 + 1;
     rig.settled(count);
     rig.close();
 }
@@ -164,15 +172,20 @@ fn a_swap_that_a_crash_interrupts_anywhere_is_finished() {
 #[test]
 fn rows_that_make_no_sense_are_left_behind_once() {
     for damage in [
-        "UPDATE departures SET at_ms = 'never' WHERE number = 2",
+        "UPDATE wire SET log = replace(log, ',1,', ',2,')",
+        "UPDATE wire SET log = '[' , sum = NULL",
+        "UPDATE wire SET number = number + 1",
         "UPDATE letters SET failure = '{' WHERE number = 2",
         "UPDATE letters SET at_ms = 'never' WHERE number = 2",
-        "UPDATE receipts SET status = 70000 WHERE number = 2",
-        "UPDATE flights SET attempts = 'many' WHERE seq = 25",
+        "UPDATE deliveries SET receipts = replace(receipts, '202', '201')",
+        "UPDATE deliveries SET receipts = replace(receipts, '202', '70000'), sum = NULL",
+        "UPDATE deliveries SET count = count + 1",
+        "UPDATE returned SET attempts = 2",
+        "UPDATE returned SET attempts = 'many'",
         "REPLACE INTO meta VALUES ('budget', x'00')",
         "REPLACE INTO meta VALUES ('last_seq', 'last')",
         // A statement no longer fits its table.
-        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'status', 'statur') WHERE name = 'receipts'",
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'count', 'cound') WHERE name = 'deliveries'",
     ] {
         let (_directory, path) = place();
         written(&path, 300);
@@ -186,6 +199,72 @@ fn rows_that_make_no_sense_are_left_behind_once() {
         assert_eq!(seqs(&rig.found).len(), 280, "{damage}");
         rig.close();
     }
+}
+
+#[test]
+fn what_may_have_been_on_the_wire_counts_as_sent_where_nothing_may_be_sent_twice() {
+    let heads = |presumed_sent| {
+        let (_directory, path) = place();
+        written(&path, 300);
+        let damage = "UPDATE wire SET log = replace(log, ',1,', ',2,')";
+        rusqlite::Connection::open(&path).unwrap().execute_batch(damage).unwrap();
+        let rig = Rig::try_open(Options { presumed_sent, ..options(&path) }).unwrap();
+        let (found, unreadable) = (sent(&rig.found), rig.opening.unreadable);
+        rig.close();
+        assert_eq!(unreadable, 1);
+        let rig = Rig::open(&path);
+        assert_eq!(sent(&rig.found), found, "it is known from then on");
+        rig.close();
+        found
+    };
+    // Seven conversations, and messages from 21 on.
+    assert!(heads(0).is_empty());
+    assert_eq!(heads(1), (21..=27).collect::<Vec<_>>());
+    assert_eq!(heads(2), (21..=34).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_damaged_file_of_an_older_version_is_recovered_as_well() {
+    let sql = include_str!("versions/1.sql");
+    for damage in
+        ["UPDATE letters SET failure = '{'", "UPDATE receipts SET id = x'00'", "UPDATE flights SET attempts = 'many'"]
+    {
+        let (_directory, path) = place();
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute_batch(sql).unwrap();
+        db.execute_batch(damage).unwrap();
+        drop(db);
+        let rig = Rig::open(&path);
+        assert!(rig.opening.set_aside.is_some() && rig.opening.unreadable == 1, "{damage}");
+        assert_eq!((seqs(&rig.found), rig.opening.departed.len()), (vec![3, 4, 5], 4), "{damage}");
+        rig.close();
+    }
+    let (_directory, path) = place();
+    rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    // Its first page is another than this version's; what is recovered has become one of this version, as if made by it.
+    for _ in 0..2 {
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..100].fill(0xAA);
+        fs::write(&path, &bytes).unwrap();
+        let rig = Rig::open(&path);
+        assert_eq!((seqs(&rig.found), rig.opening.unreadable), (vec![3, 4, 5], 0));
+        rig.close();
+    }
+    let (_directory, path) = place();
+    rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    Rig::open(&path).close();
+    // Nor does it matter that the file was written anew.
+    rusqlite::Connection::open(&path).unwrap().execute_batch("VACUUM").unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[..100].fill(0xAA);
+    fs::write(&path, &bytes).unwrap();
+    let rig = Rig::open(&path);
+    assert_eq!(
+        (seqs(&rig.found), rig.opening.unreadable),
+        (vec![3, 4, 5], 0),
+        "its tables are where those of a new one are"
+    );
+    rig.close();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use spillway_core::error::Trouble;
 use spillway_core::message::{Message, Parts};
 use spillway_core::outcome::Reason;
-use spillway_core::store::{Change, Departure, Row, Store};
+use spillway_core::store::{Change, Departure, Flight, Row, Store};
 
 use crate::rig::*;
 
@@ -53,11 +53,12 @@ fn what_happened_to_messages_is_known_in_the_next_run() {
     let at = rig.now();
     let mut changes = inserts(1..=6, at);
     let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
-    changes.push(Change::Depart { batch: Some(9), members: vec![member(1), member(2)] });
+    changes.push(Change::Depart(Flight { batch: Some(9), members: vec![member(1), member(2)] }));
     changes.extend([depart(3, at), depart(4, at), depart(5, at), deliver(3, at), bury(4, at)]);
-    changes.push(Change::Return { seq: 5, attempts: 0, ambiguous: false, batch: None });
-    changes.push(Change::Return { seq: 2, attempts: 1, ambiguous: true, batch: Some(9) });
-    changes.push(Change::Budget("{\"spent\":1}".into()));
+    let back =
+        |seq, attempts, ambiguous, batch| Change::Return { seq, attempts, first_attempt_at: None, ambiguous, batch };
+    changes.extend([back(5, 0, false, None), back(2, 1, true, Some(9))]);
+    changes.push(save("{\"spent\":1}", [Flight { batch: Some(9), members: vec![member(1)] }], at));
     let count = changes.len() as u64;
     rig.store.apply(changes);
     rig.settled(count);

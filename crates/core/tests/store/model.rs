@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use spillway_core::clock::Timestamp;
 use spillway_core::message::Cargo;
-use spillway_core::store::{Change, Departure, Opening, Row};
+use spillway_core::store::{Change, Departure, Flight, Opening, Row};
 
 use crate::draw::Draw;
 use crate::rig::*;
 
 /// What is known of a message that was sent: attempts, ambiguous, sent, batch.
-type Flight = Option<(u32, bool, bool, Option<u64>)>;
+type Course = Option<(u32, bool, bool, Option<u64>)>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
-    pub messages: BTreeMap<u64, (String, Flight)>,
+    pub messages: BTreeMap<u64, (String, Course)>,
     pub letters: Vec<String>,
     pub receipts: Vec<String>,
     pub budget: Option<String>,
@@ -28,22 +28,22 @@ impl Model {
                 self.letters.retain(|id| **id != *record.message.id());
                 self.insert(record.seq, record.message.id());
             }
-            Change::Depart { batch, members, .. } => {
+            Change::Depart(Flight { batch, members }) => {
                 for (place, member) in (0..).zip(members) {
                     let Some((_, flight)) = self.messages.get_mut(&member.seq) else { continue };
                     let ambiguous = flight.is_some_and(|(_, ambiguous, ..)| ambiguous);
                     *flight = Some((member.attempts, ambiguous, true, batch.map(|first| first + place)));
                 }
             }
-            Change::Return { seq, attempts, ambiguous, batch } => {
+            Change::Return { seq, attempts, ambiguous, batch, .. } => {
                 let Some((_, flight)) = self.messages.get_mut(seq) else { return };
                 let nothing = *attempts == 0 && !ambiguous && batch.is_none();
-                *flight = flight.filter(|_| !nothing).map(|_| (*attempts, *ambiguous, false, *batch));
+                *flight = (!nothing).then_some((*attempts, *ambiguous, false, *batch));
             }
             Change::Deliver { seq, .. } => self.receipts.extend(self.messages.remove(seq).map(|(id, _)| id)),
             Change::Bury { seq, .. } => self.letters.extend(self.messages.remove(seq).map(|(id, _)| id)),
             Change::DropLetter { id } => self.letters.retain(|letter| **letter != **id),
-            Change::Budget(text) => self.budget = Some(text.to_string()),
+            Change::Save { budget, .. } => self.budget = Some(budget.to_string()),
         }
     }
 
@@ -90,16 +90,37 @@ impl Model {
                 let other = *draw.pick(&waiting);
                 let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
                 let members = if other == seq { vec![member(seq)] } else { vec![member(seq), member(other)] };
-                Change::Depart { batch, members }
+                Change::Depart(Flight { batch, members })
             }
             4 | 5 => {
                 let attempts = u32::try_from(draw.below(3)).unwrap();
-                Change::Return { seq, attempts, ambiguous: draw.below(2) == 0, batch }
+                Change::Return { seq, attempts, first_attempt_at: Some(at), ambiguous: draw.below(2) == 0, batch }
             }
-            6..=8 => deliver(seq, at),
+            6..=8 => match deliver(seq, at) {
+                // One that was redriven has the id of its letter.
+                Change::Deliver { seq, id_given, conversation, status, attempts, batch_size, queued, at, .. } => {
+                    let id = self.messages[&seq].0.as_str().into();
+                    Change::Deliver { seq, id, id_given, conversation, status, attempts, batch_size, queued, at }
+                }
+                other => other,
+            },
             9 => bury(seq, at),
             10 if !self.letters.is_empty() => Change::DropLetter { id: draw.pick(&self.letters).as_str().into() },
-            _ => Change::Budget(format!("{{\"spent\":{}}}", draw.below(1_000)).into()),
+            _ => {
+                let budget = format!("{{\"spent\":{}}}", draw.below(1_000)).into();
+                Change::Save { budget, on_wire: self.on_wire(at) }
+            }
         }
+    }
+
+    fn on_wire(&self, at: Timestamp) -> Vec<(Timestamp, Flight)> {
+        let mut flights = Vec::new();
+        for (seq, (_, flight)) in &self.messages {
+            if let Some((attempts, _, true, batch)) = *flight {
+                let members = vec![Departure { seq: *seq, attempts, first_attempt_at: at }];
+                flights.push((at, Flight { batch, members }));
+            }
+        }
+        flights
     }
 }

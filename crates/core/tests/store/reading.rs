@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use spillway_core::error::{Error, Trouble};
 use spillway_core::store::sqlite::{Editor, Found, Pause, Reader, Redriven, State, Texts};
-use spillway_core::store::{Change, Departure, Store};
+use spillway_core::store::{Change, Departure, Flight, Store};
 
 use crate::rig::*;
 
@@ -19,12 +19,12 @@ fn mixed(path: &Path) -> Rig {
     let mut rig = Rig::open(path);
     let at = rig.now();
     let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
-    let back = |seq, batch| Change::Return { seq, attempts: 1, ambiguous: true, batch };
+    let back = |seq, batch| Change::Return { seq, attempts: 1, first_attempt_at: Some(at), ambiguous: true, batch };
     let budget =
         json!({ "spent": [[-5, 2], [1_000, 1]], "pause": { "source": "backoff", "sinceMs": -10, "untilMs": 90 } });
     let mut changes = inserts(1..=9, at);
-    changes.extend([Change::Budget(budget.to_string().into()), depart(2, at), depart(3, at), back(3, None)]);
-    changes.push(Change::Depart { batch: Some(BATCH), members: vec![member(4), member(5)] });
+    changes.extend([save(budget.to_string(), [], at), depart(2, at), depart(3, at), back(3, None)]);
+    changes.push(Change::Depart(Flight { batch: Some(BATCH), members: vec![member(4), member(5)] }));
     changes.extend([back(4, Some(BATCH)), back(5, Some(BATCH + 1))]);
     changes.extend([depart(6, at), bury(6, at), depart(7, at), bury(7, at), depart(8, at), deliver(8, at)]);
     let count = changes.len() as u64;
@@ -187,7 +187,8 @@ fn a_check_finds_what_does_not_fit() {
         .unwrap()
         .execute_batch(
             "UPDATE messages SET body = 'another' WHERE seq = 1;
-             INSERT INTO flights VALUES (77, 1, NULL, 0, 1, NULL, NULL);
+             INSERT INTO returned VALUES (77, 1, NULL, 0, NULL, NULL);
+             UPDATE returned SET attempts = 2 WHERE seq = 3;
              UPDATE messages SET conversation = 'c-other' WHERE seq = 9;
              INSERT INTO letters SELECT NULL, at_ms, '{', response, seq, id, given, conversation, priority, bytes, submitted_ms,
                expires_ms, not_before_ms, head, tail, params, traceparent, body FROM letters WHERE id = 'm-7'",
@@ -203,7 +204,8 @@ fn a_check_finds_what_does_not_fit() {
         [
             (2, "number 1,number 9".into(), "messages that are not as they were written"),
             (1, "number 3".into(), "dead letters that are not as they were written"),
-            (1, "number 77".into(), "messages on the wire that are not in the outbox"),
+            (1, "number 3".into(), "attempts that are not as they were written"),
+            (1, "number 77".into(), "attempts of messages that are not in the outbox"),
             (1, "id \"m-7\"".into(), "ids that are there more than once, among messages and dead letters"),
         ]
     );

@@ -11,7 +11,7 @@ use spillway_core::lanes::Slot;
 use spillway_core::message::{Cargo, Message, Parts};
 use spillway_core::outcome::{DeliveryFailure, Reason, Response};
 use spillway_core::store::sqlite::{Options, SqliteStore};
-use spillway_core::store::{Change, Departure, News, Opening, Record, Row, Store};
+use spillway_core::store::{Change, Departure, Flight, News, Opening, Record, Row, Store};
 use tempfile::TempDir;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -151,15 +151,23 @@ impl Rig {
     }
 }
 
+fn id_of(seq: u64) -> String {
+    format!("m-{seq}")
+}
+
+fn conversation_of(seq: u64) -> String {
+    format!("c-{}", seq % 7)
+}
+
 pub fn record(seq: u64, at: Timestamp) -> Record {
     sized(seq, at, 300)
 }
 
 pub fn sized(seq: u64, at: Timestamp, bytes: usize) -> Record {
     let message = Message::new(Parts {
-        id: &format!("m-{seq}"),
+        id: &id_of(seq),
         id_given: true,
-        conversation: &format!("c-{}", seq % 7),
+        conversation: &conversation_of(seq),
         body: &char::from(b'a' + u8::try_from(seq % 26).unwrap()).to_string().repeat(bytes),
         ..Parts::default()
     })
@@ -188,11 +196,26 @@ pub fn inserts(seqs: impl IntoIterator<Item = u64>, at: Timestamp) -> Vec<Change
 }
 
 pub fn depart(seq: u64, at: Timestamp) -> Change {
-    Change::Depart { batch: None, members: vec![Departure { seq, attempts: 1, first_attempt_at: at }] }
+    Change::Depart(Flight { batch: None, members: vec![Departure { seq, attempts: 1, first_attempt_at: at }] })
 }
 
 pub fn deliver(seq: u64, at: Timestamp) -> Change {
-    Change::Deliver { seq, status: 202, attempts: 1, batch_size: 1, queued: Duration::from_millis(5), at }
+    Change::Deliver {
+        seq,
+        id: id_of(seq).into(),
+        id_given: true,
+        conversation: conversation_of(seq).into(),
+        status: 202,
+        attempts: 1,
+        batch_size: 1,
+        queued: Duration::from_millis(5),
+        at,
+    }
+}
+
+/// A budget, with this on the wire.
+pub fn save(budget: impl Into<Box<str>>, on_wire: impl IntoIterator<Item = Flight>, at: Timestamp) -> Change {
+    Change::Save { budget: budget.into(), on_wire: on_wire.into_iter().map(|flight| (at, flight)).collect() }
 }
 
 pub fn bury(seq: u64, at: Timestamp) -> Change {
@@ -220,6 +243,15 @@ pub fn seqs(found: &[Row]) -> Vec<u64> {
     let seq = |row: &Row| match row {
         Row::Waiting(waiting) => Some(waiting.seq),
         Row::Started(record) => Some(record.seq),
+        _ => None,
+    };
+    found.iter().filter_map(seq).collect()
+}
+
+/// The numbers of the messages that were found as sent.
+pub fn sent(found: &[Row]) -> Vec<u64> {
+    let seq = |row: &Row| match row {
+        Row::Started(record) if record.sent => Some(record.seq),
         _ => None,
     };
     found.iter().filter_map(seq).collect()

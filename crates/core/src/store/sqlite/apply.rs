@@ -1,113 +1,116 @@
 //! A change as SQL. Each statement stays right when it is done twice: what was tried is tried again after trouble.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, params};
 
-use super::rows::{HEAD, Head, TAIL, Tail, failure_text};
+use super::receipts::{self, Receipt};
+use super::rows::{HEAD, Head, Returned, TAIL, Tail, failure_text};
 use super::times::{Times, integer};
 use super::trouble::Result;
+use super::wire::{self, Happening};
+use crate::clock::Timestamp;
 use crate::outcome::DeliveryFailure;
-use crate::store::{Change, Departure, Record, Seq};
+use crate::store::{Change, Flight, Record, Seq};
 
-/// What applying needs to know beside the change.
-#[derive(Clone, Copy, Debug)]
+/// Applies the changes of one transaction. What comes in many small pieces is gathered, and written by [`Self::finish`].
+#[derive(Debug)]
 pub(super) struct Applier<'a> {
-    pub(super) db: &'a Connection,
-    pub(super) times: &'a Times,
+    db: &'a Connection,
+    times: &'a Times,
     /// Whether receipts are kept at all.
-    pub(super) receipts: bool,
+    keeps_receipts: bool,
+    happenings: Vec<Happening>,
+    receipts: Vec<Receipt<'a>>,
+    /// Messages that have left the outbox after they may have come back from the wire.
+    ended: Vec<Seq>,
 }
 
-impl Applier<'_> {
-    pub(super) fn apply(&self, change: &Change) -> Result<()> {
+impl<'a> Applier<'a> {
+    pub(super) fn new(db: &'a Connection, times: &'a Times, keeps_receipts: bool) -> Self {
+        Self { db, times, keeps_receipts, happenings: Vec::new(), receipts: Vec::new(), ended: Vec::new() }
+    }
+
+    pub(super) fn apply(&mut self, change: &'a Change) -> Result<()> {
         match change {
             Change::Insert { record, .. } => self.insert(record),
             Change::Redrive { record, .. } => {
                 self.run("DELETE FROM letters WHERE id = ?1", params![record.message.id()])?;
                 self.insert(record)
             }
-            Change::Depart { batch, members } => {
-                self.run("INSERT INTO departures(at_ms) VALUES (?1)", params![self.times.now_ms()])?;
-                let mut numbered = members.iter().zip(0..);
-                numbered.try_for_each(|(member, place)| self.depart(batch.map(|first| first + place), member))
+            Change::Depart(flight) => {
+                self.happenings.push(Happening::left(self.times.now_ms(), flight, self.times));
+                Ok(())
             }
-            Change::Return { seq, attempts, ambiguous, batch } => self.come_back(*seq, *attempts, *ambiguous, *batch),
-            Change::Deliver { seq, status, attempts, batch_size, queued, at } => {
-                if self.receipts {
-                    let queued_ms = i64::try_from(queued.as_millis()).unwrap_or(i64::MAX);
-                    let at_ms = self.times.ms(*at);
-                    self.run(
-                        "INSERT INTO receipts(id, given, conversation, status, attempts, batch_size, queued_ms, at_ms)
-                         SELECT id, given, conversation, ?2, ?3, ?4, ?5, ?6 FROM messages WHERE seq = ?1",
-                        params![integer(*seq), status, attempts, batch_size, queued_ms, at_ms],
-                    )?;
+            Change::Return { seq, attempts, first_attempt_at, ambiguous, batch } => {
+                self.happenings.push(Happening::back(*seq));
+                let first_attempt_ms = first_attempt_at.map(|at| self.times.ms(at));
+                let batch = batch.map(integer);
+                self.come_back(*seq, Returned { attempts: *attempts, first_attempt_ms, ambiguous: *ambiguous, batch })
+            }
+            Change::Deliver { seq, id, id_given, conversation, status, attempts, batch_size, queued, at } => {
+                // Not there, it was delivered before: its receipt is written already.
+                if self.remove(*seq)? && self.keeps_receipts {
+                    self.receipts.push(Receipt {
+                        id: Cow::Borrowed(id),
+                        given: *id_given,
+                        conversation: Cow::Borrowed(conversation),
+                        status: *status,
+                        attempts: *attempts,
+                        batch_size: *batch_size,
+                        queued_ms: i64::try_from(queued.as_millis()).unwrap_or(i64::MAX),
+                        at_ms: self.times.ms(*at),
+                    });
                 }
-                self.remove(*seq)
+                Ok(())
             }
             Change::Bury { seq, failure, at } => self.bury(*seq, failure, self.times.ms(*at)),
             Change::DropLetter { id } => self.run("DELETE FROM letters WHERE id = ?1", params![id]),
-            Change::Budget(text) => {
-                set_meta(self.db, "budget", text)?;
-                self.run("DELETE FROM departures", params![])?;
-                set_meta(self.db, "budget_ms", self.times.now_ms())
-            }
+            Change::Save { budget, on_wire } => self.save(budget, on_wire),
         }
     }
 
-    fn insert(&self, record: &Record) -> Result<()> {
+    /// Writes what was gathered.
+    pub(super) fn finish(self) -> Result<()> {
+        wire::append(self.db, false, &self.happenings)?;
+        receipts::append(self.db, &self.receipts)?;
+        if !self.ended.is_empty() {
+            Returned::forget(self.db, &self.ended)?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, record: &Record) -> Result<()> {
         let tail = Tail::of(&record.message);
         let head = Head::of(record, &tail, self.times);
-        insert_message(self.db, &head, &tail)?;
-        if record.attempts == 0 && !record.sent && !record.ambiguous {
-            return Ok(());
-        }
-        self.run(
-            "REPLACE INTO flights(seq, attempts, first_attempt_ms, ambiguous, sent, batch) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                head.seq,
-                record.attempts,
-                record.first_attempt_at.map(|at| self.times.ms(at)),
-                record.ambiguous,
-                record.sent,
-                record.batch.map(integer)
-            ],
-        )
+        insert_message(self.db, &head, &tail)
     }
 
-    fn depart(&self, batch: Option<u64>, member: &Departure) -> Result<()> {
-        self.run(
-            "INSERT INTO flights(seq, attempts, first_attempt_ms, ambiguous, sent, batch, sent_ms)
-             SELECT ?1, ?2, ?3, 0, 1, ?4, ?5 WHERE EXISTS (SELECT 1 FROM messages WHERE seq = ?1)
-             ON CONFLICT(seq) DO UPDATE SET attempts = ?2, first_attempt_ms = ?3, sent = 1, batch = ?4, sent_ms = ?5",
-            params![
-                integer(member.seq),
-                member.attempts,
-                self.times.ms(member.first_attempt_at),
-                batch.map(integer),
-                self.times.now_ms()
-            ],
-        )
+    fn come_back(&self, seq: Seq, returned: Returned) -> Result<()> {
+        if returned.is_as_new() { Returned::forget(self.db, &[seq]) } else { returned.write(self.db, integer(seq)) }
     }
 
-    fn come_back(&self, seq: Seq, attempts: u32, ambiguous: bool, batch: Option<u64>) -> Result<()> {
-        if attempts == 0 && !ambiguous && batch.is_none() {
-            return self.run("DELETE FROM flights WHERE seq = ?1", params![integer(seq)]);
-        }
-        self.run(
-            "UPDATE flights SET attempts = ?2, ambiguous = ?3, batch = ?4, sent = 0, sent_ms = NULL WHERE seq = ?1",
-            params![integer(seq), attempts, ambiguous, batch.map(integer)],
-        )
-    }
-
-    fn bury(&self, seq: Seq, failure: &DeliveryFailure, at_ms: i64) -> Result<()> {
+    fn bury(&mut self, seq: Seq, failure: &DeliveryFailure, at_ms: i64) -> Result<()> {
         let (text, response) = failure_text(failure);
         let sql = bury_sql();
         self.run(&sql, params![integer(seq), at_ms, text, response])?;
-        self.remove(seq)
+        self.remove(seq).map(drop)
     }
 
-    fn remove(&self, seq: Seq) -> Result<()> {
-        self.run("DELETE FROM flights WHERE seq = ?1", params![integer(seq)])?;
-        self.run("DELETE FROM messages WHERE seq = ?1", params![integer(seq)])
+    /// Takes a message out of the outbox; whether it was there.
+    fn remove(&mut self, seq: Seq) -> Result<bool> {
+        self.ended.push(seq);
+        Ok(self.db.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute(params![integer(seq)])? > 0)
+    }
+
+    fn save(&mut self, budget: &str, on_wire: &[(Timestamp, Flight)]) -> Result<()> {
+        // What has happened up to now is in what is saved.
+        self.happenings.clear();
+        let on_wire: Vec<Happening> =
+            on_wire.iter().map(|(at, flight)| Happening::left(self.times.ms(*at), flight, self.times)).collect();
+        wire::begin(self.db, &on_wire)?;
+        set_meta(self.db, "budget", budget)?;
+        set_meta(self.db, "budget_ms", self.times.now_ms())
     }
 
     fn run(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {

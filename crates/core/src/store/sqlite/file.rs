@@ -89,7 +89,7 @@ pub(super) fn widen(db: &Connection) -> Result<()> {
 }
 
 /// Brings a connected file to what a writer needs: ours, of this version, of this organisation.
-pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
+pub(super) fn prepare(db: &Connection, options: &Options, version: usize) -> Result<()> {
     let kind = schema::kind(db)?;
     if kind == Kind::Empty {
         pragma(db, "page_size", "4096")?;
@@ -116,7 +116,7 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
     pragma(db, "journal_size_limit", &log::BYTES_KEPT.to_string())?;
     // Checkpoints come after the acknowledgement, so the writer makes them itself.
     pragma(db, "wal_autocheckpoint", "0")?;
-    schema::migrate(db, kind)?;
+    schema::migrate(db, kind, version)?;
     if meta::<String>(db, "organization")?.is_none() {
         set_meta(db, "organization", &options.organization)?;
         set_meta(db, "created_ms", i64::try_from(Clock::epoch_ms_now()).unwrap_or(i64::MAX))?;

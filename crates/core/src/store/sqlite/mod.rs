@@ -2,7 +2,8 @@
 //! last commit, so that many changes share one wait for the disk.
 //!
 //! Below [`SqliteStore`], which is only a channel: `writer` decides what is written when, `apply` says it in SQL, `trouble`
-//! says what went wrong in words; `open`, `recover` and `salvage` are the beginning of a run. `reader` and `editor` are for
+//! says what went wrong in words; `wire` and `receipts` are rows that gather much that is small; `open`, `recover` and `salvage`
+//! are the beginning of a run. `reader` and `editor` are for
 //! who looks at a file from outside.
 
 mod apply;
@@ -18,6 +19,7 @@ mod log;
 mod open;
 mod options;
 mod reader;
+mod receipts;
 mod recover;
 mod rows;
 mod salvage;
@@ -25,6 +27,7 @@ mod schema;
 mod times;
 mod trouble;
 mod upkeep;
+mod wire;
 mod writer;
 
 use std::io;

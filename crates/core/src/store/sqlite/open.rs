@@ -14,6 +14,7 @@ use super::log;
 use super::options::Options;
 use super::recover::{self, Progress};
 use super::salvage;
+use super::schema;
 use super::times::Times;
 use super::trouble::{Fault, Result};
 use crate::clock::Clock;
@@ -138,8 +139,13 @@ fn ready(path: &Path, options: &Options) -> Result<Connection> {
 
 /// Connects to a file that is known to be sound.
 pub(super) fn connect(path: &Path, options: &Options) -> Result<Connection> {
+    connect_as(path, options, schema::VERSION)
+}
+
+/// The same, of a file that stays or becomes one of this version.
+pub(super) fn connect_as(path: &Path, options: &Options, version: usize) -> Result<Connection> {
     let db = file::connect(path, options)?;
-    file::prepare(&db, options)?;
+    file::prepare(&db, options, version)?;
     Ok(db)
 }
 

@@ -18,6 +18,9 @@ pub struct Options {
     pub dedupe: Duration,
     /// How long closing tries to write what waits, when that fails.
     pub patience: Duration,
+    /// When damage leaves unknown what was on the wire: how many messages at the head of each conversation, and priority,
+    /// count as sent then. None where a message may be sent twice rather than given up.
+    pub presumed_sent: usize,
     /// How long the write-ahead log becomes, about, before it is moved into the file.
     pub checkpoint_bytes: u64,
     /// The SQLite VFS; another one than the system's in tests alone.
@@ -33,6 +36,7 @@ impl Options {
             organization: organization.into(),
             dedupe: Duration::from_secs(86_400),
             patience: Duration::from_secs(5),
+            presumed_sent: 0,
             checkpoint_bytes: 12 * 1_048_576,
             vfs: None,
         }

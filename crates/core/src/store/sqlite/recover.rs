@@ -2,11 +2,13 @@
 
 use rusqlite::{Connection, Row as SqlRow, params};
 
+use super::receipts;
 use super::rows;
 use super::times::Times;
 use super::trouble::{Fault, Result};
+use super::wire::{self, Wire};
 use crate::clock::Timestamp;
-use crate::store::{News, Row};
+use crate::store::{News, Record, Row, Settled};
 
 /// Rows, and bytes of bodies, that are told at once. As many chunks as there is room for on the way to the engine are in memory
 /// together, and so they are small.
@@ -17,9 +19,8 @@ const LETTERS_MAX: i64 = 100_000;
 const LETTER_BYTES_MAX: i64 = 268_435_456;
 /// Receipts that are kept.
 pub(super) const RECEIPTS_MAX: i64 = 1_000_000;
-
-/// No window allows more.
-const DEPARTURES_MAX: i64 = 1_000_000;
+/// No window allows more departures.
+const DEPARTURES_MAX: usize = 1_000_000;
 
 /// How far telling has come, so that it goes on behind what was told when the file turns out to be damaged on the way.
 #[derive(Debug, Default)]
@@ -43,8 +44,8 @@ pub(super) fn tell(
     let mut chunk = Chunk { rows: Vec::new(), bytes: 0, news };
     let mut lost = 0;
     let mut told = Teller { times, lenient, chunk: &mut chunk, lost: &mut lost };
-    let done = told
-        .messages(db, &mut progress.messages)
+    let done = wire::read(db)
+        .and_then(|wire| told.messages(db, &wire, &mut progress.messages))
         .and_then(|()| told.letters(db, &mut progress.letters))
         .and_then(|()| match settled_since_ms {
             Some(since_ms) => told.receipts(db, since_ms, &mut progress.receipts),
@@ -83,6 +84,15 @@ impl Chunk<'_> {
     }
 }
 
+/// A message that was on the wire, whole: the scan has its large part only when it had come back before.
+fn sent_message(db: &Connection, row: &SqlRow<'_>, sent: &wire::Sent, times: &Times) -> Result<Record> {
+    let mut statement = db.prepare_cached(&rows::load_sql())?;
+    let seq: i64 = row.get(0)?;
+    let mut whole = statement.query(params![seq])?;
+    let row = whole.next()?.ok_or_else(|| Fault::corrupt("is damaged: its rows are out of order"))?;
+    Ok(rows::sent_record(rows::record(row, times)?, sent, times))
+}
+
 struct Teller<'a, 'b> {
     times: &'a Times,
     lenient: bool,
@@ -91,8 +101,21 @@ struct Teller<'a, 'b> {
 }
 
 impl Teller<'_, '_> {
-    fn messages(&mut self, db: &Connection, after: &mut i64) -> Result<()> {
-        self.scan(db, &rows::scan_sql(), after, |row| row.get(0), rows::found)
+    fn messages(&mut self, db: &Connection, wire: &Wire, after: &mut i64) -> Result<()> {
+        self.scan(
+            db,
+            &rows::scan_sql(),
+            after,
+            |row| row.get(0),
+            |row, times, told| {
+                let sent = wire.sent.get(&row.get(0)?);
+                told.push(match sent {
+                    None => rows::found(row, times)?,
+                    Some(sent) => Row::Started(Box::new(sent_message(db, row, sent, times)?)),
+                });
+                Ok(())
+            },
+        )
     }
 
     fn letters(&mut self, db: &Connection, after: &mut i64) -> Result<()> {
@@ -103,18 +126,31 @@ impl Teller<'_, '_> {
             &rows::letters_sql(),
             after,
             |row| row.get(number_column),
-            |row, times| Ok(Row::Letter(Box::new(rows::letter(row, times)?))),
+            |row, times, told| {
+                told.push(Row::Letter(Box::new(rows::letter(row, times)?)));
+                Ok(())
+            },
         )
     }
 
     fn receipts(&mut self, db: &Connection, since_ms: i64, after: &mut i64) -> Result<()> {
-        let newest: i64 = db.query_row("SELECT ifnull(max(number), 0) FROM receipts", [], |row| row.get(0))?;
-        *after = (*after).max(newest - RECEIPTS_MAX);
-        let sql = format!(
-            "SELECT id, status, attempts, at_ms, number FROM receipts
-             WHERE number > ?1 AND given AND at_ms >= {since_ms} ORDER BY number"
-        );
-        self.scan(db, &sql, after, |row| row.get(4), |row, times| Ok(Row::Settled(rows::settled(row, times)?)))
+        *after = (*after).max(receipts::newest(db)? - RECEIPTS_MAX);
+        self.scan(
+            db,
+            receipts::SELECT,
+            after,
+            |row| row.get(0),
+            |row, times, told| {
+                for (_, receipt) in
+                    receipts::read(row)?.filter(|(_, receipt)| receipt.given && receipt.at_ms >= since_ms)
+                {
+                    let id = receipt.id.into_owned().into();
+                    let at = times.at(receipt.at_ms);
+                    told.push(Row::Settled(Settled { id, status: receipt.status, attempts: receipt.attempts, at }));
+                }
+                Ok(())
+            },
+        )
     }
 
     fn scan(
@@ -123,8 +159,9 @@ impl Teller<'_, '_> {
         sql: &str,
         after: &mut i64,
         key: impl Fn(&SqlRow<'_>) -> rusqlite::Result<i64>,
-        read: impl Fn(&SqlRow<'_>, &Times) -> Result<Row>,
+        read: impl Fn(&SqlRow<'_>, &Times, &mut Vec<Row>) -> Result<()>,
     ) -> Result<()> {
+        let mut told = Vec::new();
         let mut statement = db.prepare(sql)?;
         let mut found = statement.query(params![*after])?;
         while let Some(row) = found.next()? {
@@ -132,8 +169,8 @@ impl Teller<'_, '_> {
             if number <= *after {
                 return Err(Fault::corrupt("is damaged: its rows are out of order"));
             }
-            match read(row, self.times) {
-                Ok(row) => self.chunk.push(row),
+            match read(row, self.times, &mut told) {
+                Ok(()) => told.drain(..).for_each(|row| self.chunk.push(row)),
                 Err(fault) if fault.is_corrupt() && self.lenient => *self.lost += 1,
                 Err(fault) => return Err(fault),
             }
@@ -172,9 +209,7 @@ pub(super) fn last_seq(db: &Connection) -> Result<u64> {
 
 /// When requests left after the budget was kept; the last ones, if they are very many.
 pub(super) fn departed(db: &Connection, times: &Times) -> Result<Vec<Timestamp>> {
-    let mut statement = db.prepare("SELECT at_ms FROM departures ORDER BY number DESC LIMIT ?1")?;
-    let found = statement.query_map(params![DEPARTURES_MAX], |row| row.get::<_, i64>(0))?;
-    let mut departed = found.map(|ms| Ok(times.at(ms?))).collect::<Result<Vec<_>>>()?;
-    departed.reverse();
-    Ok(departed)
+    let departed_ms = wire::read(db)?.departed_ms;
+    let surplus = departed_ms.len().saturating_sub(DEPARTURES_MAX);
+    Ok(departed_ms.into_iter().skip(surplus).map(|ms| times.at(ms)).collect())
 }

@@ -2,14 +2,15 @@
 //! text to another conversation.
 
 use bytes::Bytes;
-use rusqlite::Row as SqlRow;
+use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
 use super::times::{Times, integer};
 use super::trouble::{Fault, Result};
+use super::wire::Sent;
 use crate::message::{Cargo, Message, Parts};
 use crate::outcome::{DeadLetter, DeliveryFailure, Reason, Response};
-use crate::store::{Record, Row, Settled, Waiting};
+use crate::store::{Record, Row, Seq, Waiting};
 
 /// What a message is, in the order of [`Head::read`]; `messages` and `letters` alike have these columns.
 pub(super) const HEAD: &str =
@@ -166,50 +167,90 @@ impl<'a> Tail<'a> {
     }
 }
 
-/// What happened to a message that was sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Flight {
+/// What is known of a message that came back from the wire and goes on waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Returned {
     pub(super) attempts: u32,
     pub(super) first_attempt_ms: Option<i64>,
     pub(super) ambiguous: bool,
-    pub(super) sent: bool,
     pub(super) batch: Option<i64>,
 }
 
-/// In the order of [`Flight::read`]; the first is null for a message that was never sent.
-pub(super) const FLIGHT: &str = "f.seq, f.attempts, f.first_attempt_ms, f.ambiguous, f.sent, f.batch";
-pub(super) const FLIGHT_COLUMNS: usize = 6;
+/// In the order of [`Returned::read`]; the first is null for a message that has never come back.
+pub(super) const RETURNED: &str = "r.seq, r.attempts, r.first_attempt_ms, r.ambiguous, r.batch, r.sum";
+pub(super) const RETURNED_COLUMNS: usize = 6;
 
-impl Flight {
+impl Returned {
+    /// Whether it is as if it had never left: turned away at the gate, it has spent nothing.
+    pub(super) fn is_as_new(&self) -> bool {
+        self.attempts == 0 && !self.ambiguous && self.batch.is_none()
+    }
+
     pub(super) fn read(row: &SqlRow<'_>, first: usize) -> Result<Option<Self>> {
-        if row.get::<_, Option<i64>>(first)?.is_none() {
-            return Ok(None);
-        }
-        Ok(Some(Self {
+        let Some(seq) = row.get::<_, Option<i64>>(first)? else { return Ok(None) };
+        let returned = Self {
             attempts: row.get(first + 1)?,
             first_attempt_ms: row.get(first + 2)?,
             ambiguous: row.get(first + 3)?,
-            sent: row.get(first + 4)?,
-            batch: row.get(first + 5)?,
-        }))
+            batch: row.get(first + 4)?,
+        };
+        // What came of an older version has no sum.
+        match row.get::<_, Option<i64>>(first + 5)? {
+            Some(sum) if sum != returned.checksum(seq) => {
+                Err(Fault::corrupt("holds attempts that are not as they were written"))
+            }
+            _ => Ok(Some(returned)),
+        }
+    }
+
+    /// Takes the place of what was known before, if the message is there.
+    pub(super) fn write(&self, db: &Connection, seq: i64) -> Result<()> {
+        let Self { attempts, first_attempt_ms, ambiguous, batch } = self;
+        let mut statement = db.prepare_cached(
+            "REPLACE INTO returned SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM messages WHERE seq = ?1)",
+        )?;
+        statement.execute(params![seq, attempts, first_attempt_ms, ambiguous, batch, self.checksum(seq)])?;
+        Ok(())
+    }
+
+    /// Forgets what is known of messages; most have never come back, so that all of them take one look.
+    pub(super) fn forget(db: &Connection, seqs: &[Seq]) -> Result<()> {
+        let list = serde_json::to_string(seqs).map_err(damage)?;
+        let mut statement = db.prepare_cached("DELETE FROM returned WHERE seq IN (SELECT value FROM json_each(?1))")?;
+        statement.execute(params![list])?;
+        Ok(())
+    }
+
+    fn checksum(&self, seq: i64) -> i64 {
+        let fields = (self.attempts, self.first_attempt_ms, self.ambiguous, self.batch);
+        checksum(seq, &format!("{fields:?}"))
     }
 }
 
-/// All messages behind a number, in order; the large part of those alone that were sent.
+/// The checksum of a row's number and its text.
+pub(super) fn checksum(number: i64, text: &str) -> i64 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&number.to_le_bytes());
+    sum.update(text.as_bytes());
+    i64::from(sum.finalize())
+}
+
+/// All messages behind a number, in order; the large part of those alone that have come back from the wire.
 pub(super) fn scan_sql() -> String {
     let head = prefixed(HEAD);
     let tail: Vec<String> =
-        TAIL.split(", ").map(|column| format!("CASE WHEN f.seq IS NOT NULL THEN m.{column} END")).collect();
+        TAIL.split(", ").map(|column| format!("CASE WHEN r.seq IS NOT NULL THEN m.{column} END")).collect();
     let tail = tail.join(", ");
     format!(
-        "SELECT {head}, {FLIGHT}, {tail} FROM messages m LEFT JOIN flights f ON f.seq = m.seq WHERE m.seq > ?1 ORDER BY m.seq"
+        "SELECT {head}, {RETURNED}, {tail} FROM messages m LEFT JOIN returned r ON r.seq = m.seq
+         WHERE m.seq > ?1 ORDER BY m.seq"
     )
 }
 
 /// One message, whole.
 pub(super) fn load_sql() -> String {
     let (head, tail) = (prefixed(HEAD), prefixed(TAIL));
-    format!("SELECT {head}, {FLIGHT}, {tail} FROM messages m LEFT JOIN flights f ON f.seq = m.seq WHERE m.seq = ?1")
+    format!("SELECT {head}, {RETURNED}, {tail} FROM messages m LEFT JOIN returned r ON r.seq = m.seq WHERE m.seq = ?1")
 }
 
 /// All letters behind a number, in order.
@@ -222,24 +263,35 @@ pub(super) fn prefixed(columns: &str) -> String {
     columns.split(", ").map(|column| format!("m.{column}")).collect::<Vec<_>>().join(", ")
 }
 
-/// A row of [`scan_sql`].
+/// A row of [`scan_sql`], of a message that isn't on the wire.
 pub(super) fn found(row: &SqlRow<'_>, times: &Times) -> Result<Row> {
     let head = Head::read(row, 0)?;
-    match Flight::read(row, HEAD_COLUMNS)? {
+    match Returned::read(row, HEAD_COLUMNS)? {
         None => Ok(Row::Waiting(head.waiting(times))),
-        Some(flight) => Ok(Row::Started(Box::new(record_of(row, &head, &flight, times)?))),
+        Some(returned) => Ok(Row::Started(Box::new(record_of(row, &head, &returned, times)?))),
     }
 }
 
-/// A row of [`load_sql`].
+/// A row of [`load_sql`], of a message that isn't on the wire.
 pub(super) fn record(row: &SqlRow<'_>, times: &Times) -> Result<Record> {
     let head = Head::read(row, 0)?;
-    let flight = Flight::read(row, HEAD_COLUMNS)?.unwrap_or_default();
-    record_of(row, &head, &flight, times)
+    let returned = Returned::read(row, HEAD_COLUMNS)?.unwrap_or_default();
+    record_of(row, &head, &returned, times)
 }
 
-fn record_of(row: &SqlRow<'_>, head: &Head, flight: &Flight, times: &Times) -> Result<Record> {
-    let tail = Tail::read(row, HEAD_COLUMNS + FLIGHT_COLUMNS, head)?;
+/// A message that is on the wire, as the outbox has it.
+pub(super) fn sent_record(record: Record, sent: &Sent, times: &Times) -> Record {
+    Record {
+        attempts: sent.attempts,
+        first_attempt_at: sent.first_attempt_ms.map(|ms| times.at(ms)),
+        sent: true,
+        batch: sent.batch.and_then(|batch| u64::try_from(batch).ok()),
+        ..record
+    }
+}
+
+fn record_of(row: &SqlRow<'_>, head: &Head, returned: &Returned, times: &Times) -> Result<Record> {
+    let tail = Tail::read(row, HEAD_COLUMNS + RETURNED_COLUMNS, head)?;
     Ok(Record {
         seq: u64::try_from(head.seq).unwrap_or(0),
         message: tail.message(head)?,
@@ -247,11 +299,11 @@ fn record_of(row: &SqlRow<'_>, head: &Head, flight: &Flight, times: &Times) -> R
         submitted_at: times.at(head.submitted_ms),
         expires_at: head.expires_ms.map(|ms| times.at(ms)),
         not_before: head.not_before_ms.map(|ms| times.at(ms)),
-        attempts: flight.attempts,
-        first_attempt_at: flight.first_attempt_ms.map(|ms| times.at(ms)),
-        ambiguous: flight.ambiguous,
-        sent: flight.sent,
-        batch: flight.batch.and_then(|batch| u64::try_from(batch).ok()),
+        attempts: returned.attempts,
+        first_attempt_at: returned.first_attempt_ms.map(|ms| times.at(ms)),
+        ambiguous: returned.ambiguous,
+        sent: false,
+        batch: returned.batch.and_then(|batch| u64::try_from(batch).ok()),
     })
 }
 
@@ -278,12 +330,6 @@ pub(super) const LETTER_NUMBER: usize = HEAD_COLUMNS + 3;
 /// Where it has the failure; the answer's body follows.
 const LETTER_FAILURE: usize = LETTER_NUMBER + 2;
 
-/// A row of `id, status, attempts, at_ms`.
-pub(super) fn settled(row: &SqlRow<'_>, times: &Times) -> Result<Settled> {
-    let id = row.get_ref(0)?.as_str().map_err(damage)?.into();
-    Ok(Settled { id, status: row.get(1)?, attempts: row.get(2)?, at: times.at(row.get(3)?) })
-}
-
 /// Whether the columns of [`HEAD`] and [`TAIL`] are those that were written.
 pub(super) fn is_message(row: &SqlRow<'_>) -> bool {
     Head::read(row, 0).is_ok_and(|head| Tail::read(row, HEAD_COLUMNS, &head).is_ok())
@@ -294,22 +340,9 @@ pub(super) fn is_letter(row: &SqlRow<'_>) -> bool {
     is_message(row) && row.get::<_, i64>(LETTER_FAILURE - 1).is_ok() && failure(row, "").is_ok()
 }
 
-/// Whether a row of all columns of `flights` makes sense.
-pub(super) fn is_flight(row: &SqlRow<'_>) -> bool {
-    Flight::read(row, 0).is_ok_and(|flight| flight.is_some()) && row.get::<_, Option<i64>>(FLIGHT_COLUMNS).is_ok()
-}
-
-/// Whether a row of all columns of `receipts` makes sense.
-pub(super) fn is_receipt(row: &SqlRow<'_>) -> bool {
-    let texts = [1, 3].into_iter().all(|index| row.get_ref(index).is_ok_and(|value| value.as_str().is_ok()));
-    let numbers = [5, 6].into_iter().all(|index| row.get::<_, u32>(index).is_ok());
-    let times = [7, 8].into_iter().all(|index| row.get::<_, i64>(index).is_ok());
-    texts && numbers && times && row.get::<_, bool>(2).is_ok() && row.get::<_, u16>(4).is_ok()
-}
-
-/// Whether a row of all columns of `departures` makes sense.
-pub(super) fn is_departure(row: &SqlRow<'_>) -> bool {
-    row.get::<_, i64>(1).is_ok()
+/// Whether a row of all columns of `returned` is as it was written.
+pub(super) fn is_returned(row: &SqlRow<'_>) -> bool {
+    Returned::read(row, 0).is_ok_and(|returned| returned.is_some())
 }
 
 /// A failure as the file has it; the answer's body is a column of its own.
@@ -371,6 +404,7 @@ fn reason_from(word: &str) -> Option<Reason> {
         .find(|reason| reason.word() == word)
 }
 
-fn damage<E>(_: E) -> Fault {
+/// What can't be read as what it is.
+pub(super) fn damage<E>(_: E) -> Fault {
     Fault::corrupt("holds rows that make no sense")
 }

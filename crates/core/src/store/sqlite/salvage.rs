@@ -3,21 +3,24 @@
 //! The fresh file is complete, durable and named `PATH.recovered-TIME` before anything is moved; from then on a crash at any
 //! moment leaves a swap that the next opening finishes.
 
+mod tables;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, ToSql, Value};
-use rusqlite::{Connection, OpenFlags, Row as SqlRow, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, params, params_from_iter};
 
+use self::tables::Table;
 use super::apply::{meta, set_meta};
 use super::companion::{companion, open_private};
 use super::file::{self, sync_directory};
-use super::open::{connect, remove};
+use super::open::{connect, connect_as, remove};
 use super::options::{Durability, Options};
-use super::rows;
 use super::times::integer;
 use super::trouble::{Fault, Result};
+use super::{schema, wire};
 use crate::clock::Clock;
 
 const RECOVERING: &str = ".recovering";
@@ -99,19 +102,18 @@ fn free_stamp(path: &Path) -> Result<String> {
 fn recover(path: &Path, fresh: &Path, options: &Options) -> Result<u64> {
     open_private(fresh)?;
     let options = Options { durability: Durability::ProcessCrash, ..options.clone() };
-    let target = connect(fresh, &options)?;
     let copy = companion(path, COPY);
     remove(&copy)?;
     let source = source_in(path, &copy, &options);
     let outcome = match &source {
         // What is another organisation's must not become this one's.
-        Some(source) => file::check_owner(source, &options).and_then(|()| salvage_all(source, &target)),
+        Some(source) => file::check_owner(&source.db, &options).and_then(|()| copy_to(fresh, source, &options)),
         // Not even its first page tells anything: an empty outbox is what is left.
-        None => Ok(1),
+        None => connect(fresh, &options).map(|target| (target, 1)),
     };
     drop(source);
     remove(&copy)?;
-    let unreadable = outcome?;
+    let (target, unreadable) = outcome?;
     if !file::checkpoint(&target, "TRUNCATE")? {
         return Err(Fault::corrupt("can't be recovered: its copy is in use"));
     }
@@ -123,26 +125,43 @@ fn recover(path: &Path, fresh: &Path, options: &Options) -> Result<u64> {
     Ok(unreadable)
 }
 
+/// A damaged file that can be asked.
+struct Source {
+    db: Connection,
+    /// The version of its tables.
+    version: usize,
+    /// Whether its log had to be left out.
+    lacks_log: bool,
+}
+
 /// The damaged file, connected to as well as can be: as it is; else a copy of it with a new first page, since that is the same
-/// in all stores; else that without the log.
-fn source_in(path: &Path, copy: &Path, options: &Options) -> Option<Connection> {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
-        && let Ok(source) = read_only(path, options)
-    {
-        return Some(source);
+/// in all stores of a version; else that without the log.
+fn source_in(path: &Path, copy: &Path, options: &Options) -> Option<Source> {
+    let versions = || (1..=schema::VERSION).rev();
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
+        for version in versions() {
+            if let Ok(db) = read_only(path, version, options) {
+                return Some(Source { db, version, lacks_log: false });
+            }
+        }
     }
-    for with_log in [true, false] {
+    for (lacks_log, version) in
+        [false, true].into_iter().flat_map(|lacks| versions().map(move |version| (lacks, version)))
+    {
         if remove(copy).is_ok()
-            && patched_copy(path, copy, with_log, options).is_ok()
-            && let Ok(source) = read_only(copy, options)
+            && patched_copy(path, copy, version, !lacks_log, options).is_ok()
+            && let Ok(db) = read_only(copy, version, options)
+            // Another version's first page leads to other tables: what the file says of itself is on the same page in all.
+            && schema::written_version(&db).is_none_or(|written| written == version)
         {
-            return Some(source);
+            return Some(Source { db, version, lacks_log });
         }
     }
     None
 }
 
-fn read_only(path: &Path, options: &Options) -> Result<Connection> {
+/// Connects to a file that has the tables of a version.
+fn read_only(path: &Path, version: usize, options: &Options) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = match &options.vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs.as_str())?,
@@ -150,18 +169,18 @@ fn read_only(path: &Path, options: &Options) -> Result<Connection> {
     };
     source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     file::pragma(&source, "cell_size_check", "ON")?;
-    for table in TABLES {
+    for table in tables::of(version) {
         source.prepare(table.select)?;
     }
     Ok(source)
 }
 
-/// A copy whose first page is that of a new store: the tables begin on the same pages in all of them.
-fn patched_copy(path: &Path, copy: &Path, with_log: bool, options: &Options) -> Result<()> {
+/// A copy whose first page is that of a new store: the tables begin on the same pages in all of a version.
+fn patched_copy(path: &Path, copy: &Path, version: usize, with_log: bool, options: &Options) -> Result<()> {
     let template = companion(path, ".template");
     remove(&template)?;
     open_private(&template)?;
-    let db = connect(&template, options)?;
+    let db = connect_as(&template, options, version)?;
     file::checkpoint(&db, "TRUNCATE")?;
     drop(db);
     let whole = fs::read(&template)?;
@@ -174,9 +193,10 @@ fn patched_copy(path: &Path, copy: &Path, with_log: bool, options: &Options) -> 
     // No free page is known: nothing is written to the copy.
     page[32..40].fill(0);
     write_at_start(&file, &page)?;
-    if with_log {
+    let log = companion(path, "-wal");
+    if with_log && log.exists() {
         open_private(&companion(copy, "-wal"))?;
-        fs::copy(companion(path, "-wal"), companion(copy, "-wal"))?;
+        fs::copy(log, companion(copy, "-wal"))?;
     }
     Ok(())
 }
@@ -187,65 +207,27 @@ fn write_at_start(mut file: &File, bytes: &[u8]) -> Result<()> {
     Ok(file.write_all(bytes)?)
 }
 
-/// A table, and how it is copied: all rows behind a key, in the order of their keys.
-struct Table {
-    select: &'static str,
-    insert: &'static str,
-    key: usize,
-    /// Whether a row makes sense: one that doesn't would be the next opening's damage.
-    sound: fn(&SqlRow<'_>) -> bool,
-}
-
-const TABLES: [Table; 5] = [
-    Table {
-        select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
-            traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
-        insert: "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        key: 0,
-        sound: rows::is_message,
-    },
-    Table {
-        select: "SELECT seq, attempts, first_attempt_ms, ambiguous, sent, batch, sent_ms FROM flights WHERE seq > ?1 ORDER BY seq",
-        insert: "INSERT OR IGNORE INTO flights VALUES (?, ?, ?, ?, ?, ?, ?)",
-        key: 0,
-        sound: rows::is_flight,
-    },
-    Table {
-        select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
-            traceparent, body, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number",
-        insert: "INSERT OR IGNORE INTO letters(seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms,
-            not_before_ms, head, tail, params, traceparent, body, number, at_ms, failure, response)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        key: 14,
-        sound: rows::is_letter,
-    },
-    Table {
-        select: "SELECT number, id, given, conversation, status, attempts, batch_size, queued_ms, at_ms FROM receipts
-            WHERE number > ?1 ORDER BY number",
-        insert: "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        key: 0,
-        sound: rows::is_receipt,
-    },
-    Table {
-        select: "SELECT number, at_ms FROM departures WHERE number > ?1 ORDER BY number",
-        insert: "INSERT OR IGNORE INTO departures VALUES (?, ?)",
-        key: 0,
-        sound: rows::is_departure,
-    },
-];
-
-fn salvage_all(source: &Connection, target: &Connection) -> Result<u64> {
-    let mut unreadable = 0;
-    for table in TABLES {
-        unreadable += Copying { source, target, table: &table, after: 0, unreadable: 0, written: 0 }.run()?;
+/// Copies all that can be read to a file of the same version, which becomes one of this then.
+fn copy_to(fresh: &Path, source: &Source, options: &Options) -> Result<(Connection, u64)> {
+    let target = connect_as(fresh, options, source.version)?;
+    let (mut unreadable, mut wire_is_known) = (0, !source.lacks_log);
+    for table in tables::of(source.version) {
+        let lost = Copying { source: &source.db, target: &target, table, after: 0, unreadable: 0, written: 0 }.run()?;
+        wire_is_known &= lost == 0 || !table.tells_wire;
+        unreadable += lost;
     }
-    copy_meta::<String>(source, target, "budget")?;
+    copy_meta::<String>(&source.db, &target, "budget")?;
     for name in ["last_seq", "budget_ms", "created_ms"] {
-        copy_meta::<i64>(source, target, name)?;
+        copy_meta::<i64>(&source.db, &target, name)?;
     }
-    // What was sent, of messages that are gone.
-    target.execute("DELETE FROM flights WHERE seq NOT IN (SELECT seq FROM messages)", [])?;
-    Ok(unreadable)
+    drop(target);
+    let target = connect(fresh, options)?;
+    // What was on the wire, of messages that are gone.
+    target.execute("DELETE FROM returned WHERE seq NOT IN (SELECT seq FROM messages)", [])?;
+    if !wire_is_known {
+        wire::presume_sent(&target, options.presumed_sent)?;
+    }
+    Ok((target, unreadable))
 }
 
 /// Copies one of the single values, if it is there and of its type.
@@ -283,12 +265,10 @@ impl Copying<'_> {
                 Err(Stop::Damage) => {}
             }
             let before = self.after;
-            let Some(next) = self.next_readable() else {
-                // How many were there, nobody knows.
-                self.unreadable += 1;
-                break;
-            };
-            self.unreadable += next.abs_diff(before).saturating_sub(1).max(1);
+            // How many there are behind damage without an end, nobody knows.
+            let next = self.next_readable();
+            self.unreadable += next.map_or(1, |next| next.abs_diff(before).saturating_sub(1).max(1));
+            let Some(next) = next else { break };
             self.after = next.saturating_sub(1).max(before + 1);
         }
         self.target.execute_batch("COMMIT")?;

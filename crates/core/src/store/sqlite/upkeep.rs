@@ -22,8 +22,10 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Old receipts are looked for so often.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_CHANGES: usize = 4_096;
-/// Receipts of one step: more than changes come between two, so that sweeping keeps up.
-const SWEEP_ROWS: i64 = 8_192;
+/// Rows of receipts that are looked at together, and how often in one step: more than changes come between two steps, so that
+/// sweeping keeps up.
+const SWEEP_ROWS: usize = 64;
+const SWEEP_ROUNDS: usize = 128;
 /// Free pages that a file keeps, and those of one step.
 const FREE_PAGES_KEPT: i64 = 1_024;
 const VACUUM_PAGES: i64 = 512;
@@ -133,10 +135,18 @@ impl Upkeep {
         let keep_ms = u64::try_from(self.dedupe.as_millis()).unwrap_or(u64::MAX);
         let old_ms = integer(Clock::epoch_ms_now().saturating_sub(keep_ms));
         let mut statement = db.prepare_cached(
-            "DELETE FROM receipts WHERE number IN (SELECT number FROM receipts ORDER BY number LIMIT ?1)
-             AND (at_ms < ?2 OR ?4 OR number <= (SELECT max(number) FROM receipts) - ?3)",
+            "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries ORDER BY number LIMIT ?1)
+             AND (at_ms < ?2 OR ?4 OR number <= (SELECT max(number) FROM deliveries) - ?3)",
         )?;
-        Ok(statement.execute(params![SWEEP_ROWS, old_ms, RECEIPTS_MAX, self.dedupe.is_zero()])?)
+        let mut swept = 0;
+        for _ in 0..SWEEP_ROUNDS {
+            let gone = statement.execute(params![SWEEP_ROWS as i64, old_ms, RECEIPTS_MAX, self.dedupe.is_zero()])?;
+            swept += gone;
+            if gone < SWEEP_ROWS {
+                break;
+            }
+        }
+        Ok(swept)
     }
 
     /// Gives free pages back, a few; whether there are more.

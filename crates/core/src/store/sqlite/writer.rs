@@ -201,7 +201,7 @@ impl Writer {
     fn try_commit(&mut self, opened: &mut Opened, lock: &mut OwnerLock, count: usize) -> Result<()> {
         let db = &opened.db;
         let times = Times::read(&self.clock);
-        let applier = Applier { db, times: &times, receipts: !self.options.dedupe.is_zero() };
+        let mut applier = Applier::new(db, &times, !self.options.dedupe.is_zero());
         let mut last_seq = self.last_seq;
         let written = in_transaction(db, || {
             let mut removed = false;
@@ -212,6 +212,7 @@ impl Writer {
                     last_seq = last_seq.max(record.seq);
                 }
             }
+            applier.finish()?;
             // While the newest message is there, it says itself which was the last.
             if removed && last_seq > self.last_seq_written {
                 set_meta(db, "last_seq", integer(last_seq))?;

@@ -8,10 +8,12 @@ use super::Texts;
 use super::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, ReceiptRow, State};
 use crate::outcome::Response;
 use crate::store::batch_of;
-use crate::store::sqlite::rows::{FLIGHT, FLIGHT_COLUMNS, Flight, HEAD, HEAD_COLUMNS, Head, TAIL, Tail};
+use crate::store::sqlite::receipts::{self, Receipt};
+use crate::store::sqlite::rows::{HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, Tail};
 use crate::store::sqlite::rows::{failure_from, prefixed};
 use crate::store::sqlite::times::integer;
 use crate::store::sqlite::trouble::{Fault, Result};
+use crate::store::sqlite::wire::{self, Wire};
 
 /// Rows, and bytes of texts, of one page.
 const PAGE_ROWS: usize = 1_000;
@@ -19,7 +21,8 @@ const PAGE_BYTES: usize = 4 * 1_048_576;
 
 pub(super) fn messages(db: &Connection, after: u64, texts: Texts) -> Result<Page<MessageRow>> {
     let sql = format!("{} WHERE m.seq > ?1 ORDER BY m.seq", message_sql());
-    page(db, &sql, after, 0, |row| message(row, texts))
+    let wire = wire_of(db)?;
+    page(db, &sql, after, 0, |row| message(row, &wire, texts))
 }
 
 pub(super) fn letters(db: &Connection, after: u64, texts: Texts) -> Result<Page<LetterRow>> {
@@ -27,17 +30,29 @@ pub(super) fn letters(db: &Connection, after: u64, texts: Texts) -> Result<Page<
     page(db, &sql, after, LETTER, |row| letter(row, texts))
 }
 
+/// A page ends with a row of the file, each of which has several.
 pub(super) fn receipts(db: &Connection, after: u64) -> Result<Page<ReceiptRow>> {
-    let sql = format!("{RECEIPT_SQL} WHERE number > ?1 ORDER BY number");
-    page(db, &sql, after, 0, receipt)
+    let mut statement = db.prepare_cached(receipts::SELECT)?;
+    let mut rows = statement.query(params![integer(after)])?;
+    let (mut told, mut last) = (Vec::new(), after);
+    while let Some(row) = rows.next()? {
+        if told.len() >= PAGE_ROWS {
+            return Ok(Page { rows: told, next: Some(last) });
+        }
+        let receipts = receipts::read(row)?.map(|(number, receipt)| receipt_row(number, receipt));
+        told.extend(receipts.filter(|receipt| receipt.number > after));
+        last = natural(row.get(0)?);
+    }
+    Ok(Page { rows: told, next: None })
 }
 
 /// What waits with this id, what was given up, what was delivered.
 pub(super) fn find(db: &Connection, id: &str, texts: Texts) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     let sql = format!("{} WHERE m.id = ?1 ORDER BY m.seq", message_sql());
+    let wire = wire_of(db)?;
     each(db, &sql, params![id], |row| {
-        found.push(Found::Message(message(row, texts)?));
+        found.push(Found::Message(message(row, &wire, texts)?));
         Ok(())
     })?;
     let sql = format!("{} WHERE id = ?1 ORDER BY number", letter_sql());
@@ -45,9 +60,9 @@ pub(super) fn find(db: &Connection, id: &str, texts: Texts) -> Result<Vec<Found>
         found.push(Found::Letter(letter(row, texts)?));
         Ok(())
     })?;
-    let sql = format!("{RECEIPT_SQL} WHERE id = ?1 ORDER BY number");
-    each(db, &sql, params![id], |row| {
-        found.push(Found::Receipt(receipt(row)?));
+    each(db, receipts::SELECT, params![i64::MIN], |row| {
+        let receipts = receipts::read(row)?.filter(|(_, receipt)| receipt.id == id);
+        found.extend(receipts.map(|(number, receipt)| Found::Receipt(receipt_row(number, receipt))));
         Ok(())
     })?;
     Ok(found)
@@ -86,12 +101,6 @@ impl Weight for LetterRow {
     }
 }
 
-impl Weight for ReceiptRow {
-    fn weight(&self) -> usize {
-        0
-    }
-}
-
 impl Envelope {
     fn weight(&self) -> usize {
         if self.content.is_some() { self.bytes as usize } else { 0 }
@@ -126,34 +135,41 @@ fn page<T: Weight>(
     Ok(Page { rows: told, next: None })
 }
 
-const SENT: usize = HEAD_COLUMNS + FLIGHT_COLUMNS;
+const MESSAGE_TAIL: usize = HEAD_COLUMNS + RETURNED_COLUMNS;
 
 /// Columns that nobody reads cost nothing: a large body is on pages of its own.
 fn message_sql() -> String {
     let (head, tail) = (prefixed(HEAD), prefixed(TAIL));
-    format!("SELECT {head}, {FLIGHT}, f.sent_ms, {tail} FROM messages m LEFT JOIN flights f ON f.seq = m.seq")
+    format!("SELECT {head}, {RETURNED}, {tail} FROM messages m LEFT JOIN returned r ON r.seq = m.seq")
 }
 
-fn message(row: &Row<'_>, texts: Texts) -> Result<MessageRow> {
-    let envelope = intact(envelope(row, SENT + 1, texts))?;
-    let flight = intact(Flight::read(row, HEAD_COLUMNS))?;
-    let state = match (&envelope, &flight) {
+/// What is on the wire, as far as it can be read.
+fn wire_of(db: &Connection) -> Result<Wire> {
+    Ok(intact(wire::read(db))?.unwrap_or_default())
+}
+
+fn message(row: &Row<'_>, wire: &Wire, texts: Texts) -> Result<MessageRow> {
+    let envelope = intact(envelope(row, MESSAGE_TAIL, texts))?;
+    let returned = intact(Returned::read(row, HEAD_COLUMNS))?;
+    let seq = row.get(0)?;
+    let sent = wire.sent.get(&seq);
+    let state = match (&envelope, &returned) {
         (None, _) | (_, None) => State::Damaged,
+        _ if sent.is_some() => State::Sent,
         (_, Some(None)) => State::Waiting,
-        (_, Some(Some(flight))) if flight.sent => State::Sent,
-        (_, Some(Some(flight))) if flight.batch.is_some() => State::Bound,
+        (_, Some(Some(returned))) if returned.batch.is_some() => State::Bound,
         _ => State::Retrying,
     };
-    let flight = flight.flatten().unwrap_or_default();
+    let returned = returned.flatten().unwrap_or_default();
     Ok(MessageRow {
-        seq: natural(row.get(0)?),
+        seq: natural(seq),
         state,
         envelope,
-        attempts: flight.attempts,
-        first_attempt_at_ms: flight.first_attempt_ms,
-        sent_at_ms: if flight.sent { intact(row.get(SENT).map_err(Fault::from))?.flatten() } else { None },
-        ambiguous: flight.ambiguous,
-        batch: flight.batch.map(|number| batch_of(natural(number))),
+        attempts: sent.map_or(returned.attempts, |sent| sent.attempts),
+        first_attempt_at_ms: sent.map_or(returned.first_attempt_ms, |sent| sent.first_attempt_ms),
+        sent_at_ms: sent.map(|sent| sent.at_ms),
+        ambiguous: returned.ambiguous,
+        batch: sent.map_or(returned.batch, |sent| sent.batch).map(|number| batch_of(natural(number))),
     })
 }
 
@@ -203,20 +219,18 @@ fn read_letter(row: &Row<'_>, number: u64, texts: Texts) -> Result<LetterRow> {
     })
 }
 
-const RECEIPT_SQL: &str =
-    "SELECT number, id, conversation, status, attempts, batch_size, queued_ms, at_ms FROM receipts";
-
-fn receipt(row: &Row<'_>) -> Result<ReceiptRow> {
-    Ok(ReceiptRow {
-        number: natural(row.get(0)?),
-        id: row.get(1)?,
-        conversation_id: row.get(2)?,
-        status: row.get(3)?,
-        attempts: row.get(4)?,
-        batch_size: row.get(5)?,
-        queued_ms: row.get(6)?,
-        at_ms: row.get(7)?,
-    })
+fn receipt_row(number: i64, receipt: Receipt<'_>) -> ReceiptRow {
+    let Receipt { id, conversation, status, attempts, batch_size, queued_ms, at_ms, .. } = receipt;
+    ReceiptRow {
+        number: natural(number),
+        id: id.into_owned().into(),
+        conversation_id: conversation.into_owned().into(),
+        status,
+        attempts,
+        batch_size,
+        queued_ms,
+        at_ms,
+    }
 }
 
 fn envelope(row: &Row<'_>, tail: usize, texts: Texts) -> Result<Envelope> {

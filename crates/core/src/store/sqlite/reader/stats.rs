@@ -11,7 +11,7 @@ use super::pages::{each, whole};
 use crate::store::sqlite::apply::meta;
 use crate::store::sqlite::log;
 use crate::store::sqlite::trouble::Result;
-use crate::store::sqlite::{lock, recover, schema};
+use crate::store::sqlite::{lock, recover, schema, wire};
 
 /// A file in numbers. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Debug, Serialize)]
@@ -97,7 +97,7 @@ pub struct Letters {
 pub struct Receipts {
     /// All of them.
     pub count: u64,
-    /// When the first of them came.
+    /// When the first of them came; the last one of its commit, if it came with others.
     pub oldest_at_ms: Option<i64>,
     /// When the last of them came.
     pub newest_at_ms: Option<i64>,
@@ -150,21 +150,47 @@ fn messages(db: &Connection) -> Result<Messages> {
     let sql = "SELECT count(*), total(bytes), min(submitted_ms), max(submitted_ms) FROM messages";
     let (count, bytes, oldest_at_ms, newest_at_ms) =
         db.query_row(sql, [], |row| Ok((whole(row, 0)?, whole(row, 1)?, row.get(2)?, row.get(3)?)))?;
-    let sql = "SELECT count(*), total(sent), total(NOT sent AND batch IS NOT NULL), total(ambiguous) FROM flights f
-               WHERE EXISTS (SELECT 1 FROM messages m WHERE m.seq = f.seq)";
-    let (started, sent, bound, ambiguous) =
-        db.query_row(sql, [], |row| Ok((whole(row, 0)?, whole(row, 1)?, whole(row, 2)?, whole(row, 3)?)))?;
+    let Tally { sent, retrying, bound, ambiguous } = tally(db)?;
     Ok(Messages {
         count,
         bytes,
-        waiting: count.saturating_sub(started),
+        waiting: count.saturating_sub(sent + retrying + bound),
         sent,
-        retrying: started.saturating_sub(sent + bound),
+        retrying,
         bound,
         ambiguous,
         oldest_at_ms,
         newest_at_ms,
     })
+}
+
+/// Messages that have been on the wire, by what became of them.
+#[derive(Default)]
+struct Tally {
+    sent: u64,
+    retrying: u64,
+    bound: u64,
+    ambiguous: u64,
+}
+
+fn tally(db: &Connection) -> Result<Tally> {
+    let wire = wire::read(db)?;
+    let mut tally = Tally::default();
+    let mut is_there = db.prepare("SELECT 1 FROM messages WHERE seq = ?1")?;
+    for seq in wire.sent.keys() {
+        tally.sent += u64::from(is_there.exists([seq])?);
+    }
+    let sql = "SELECT seq, ambiguous, batch IS NOT NULL FROM returned r
+               WHERE EXISTS (SELECT 1 FROM messages m WHERE m.seq = r.seq)";
+    each(db, sql, [], |row| {
+        let (seq, ambiguous, in_batch): (i64, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        tally.ambiguous += u64::from(ambiguous);
+        let on_wire = wire.sent.contains_key(&seq);
+        tally.bound += u64::from(!on_wire && in_batch);
+        tally.retrying += u64::from(!on_wire && !in_batch);
+        Ok(())
+    })?;
+    Ok(tally)
 }
 
 fn letters(db: &Connection) -> Result<Letters> {
@@ -189,7 +215,7 @@ fn letters(db: &Connection) -> Result<Letters> {
 }
 
 fn receipts(db: &Connection) -> Result<Receipts> {
-    let sql = "SELECT count(*), min(at_ms), max(at_ms) FROM receipts";
+    let sql = "SELECT total(count), min(at_ms), max(at_ms) FROM deliveries";
     Ok(db.query_row(sql, [], |row| {
         Ok(Receipts { count: whole(row, 0)?, oldest_at_ms: row.get(1)?, newest_at_ms: row.get(2)? })
     })?)
@@ -211,7 +237,7 @@ struct SavedPause {
 }
 
 fn budget(db: &Connection) -> Result<Option<Budget>> {
-    let departed = db.query_row("SELECT count(*) FROM departures", [], |row| whole(row, 0))?;
+    let departed = wire::read(db)?.departed_ms.len() as u64;
     let Some(text) = meta::<String>(db, "budget")? else {
         let none = Budget { saved_at_ms: None, spent: 0, departed, pause: None };
         return Ok((departed > 0).then_some(none));

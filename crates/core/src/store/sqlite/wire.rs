@@ -1,0 +1,157 @@
+//! What is on the wire: what was when the budget was saved, and a log of what left and came back since. Those of one commit share
+//! a row, as JSON with a checksum; the next save begins the log anew. A message that is settled is gone from the outbox, and so
+//! what the log says of it counts no more.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row as SqlRow, params};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{checksum, damage};
+use super::times::{Times, integer};
+use super::trouble::{Fault, Result};
+use crate::clock::Clock;
+use crate::store::{Departure, Flight, Seq};
+
+/// One thing that happened on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Happening {
+    /// A request left: when, the place of its first message if it is a batch, and its messages.
+    Left(i64, Option<i64>, Vec<Member>),
+    /// A message came back.
+    Back(i64),
+}
+
+/// A message of a request: its number, its attempts, and when the first of them was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Member(i64, u32, Option<i64>);
+
+impl Happening {
+    pub(super) fn left(at_ms: i64, flight: &Flight, times: &Times) -> Self {
+        let member = |departure: &Departure| {
+            Member(integer(departure.seq), departure.attempts, Some(times.ms(departure.first_attempt_at)))
+        };
+        Self::Left(at_ms, flight.batch.map(integer), flight.members.iter().map(member).collect())
+    }
+
+    pub(super) fn back(seq: Seq) -> Self {
+        Self::Back(integer(seq))
+    }
+}
+
+/// A message that is on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) attempts: u32,
+    pub(super) first_attempt_ms: Option<i64>,
+    pub(super) batch: Option<i64>,
+    pub(super) at_ms: i64,
+}
+
+/// The wire as the file has it.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    /// By number; those among them that are settled are not in the outbox any more.
+    pub(super) sent: HashMap<i64, Sent>,
+    /// When requests left after the budget was saved, in milliseconds since the Unix epoch, oldest first.
+    pub(super) departed_ms: Vec<i64>,
+}
+
+/// Adds to the log; `carried` is what the budget that was saved counts already.
+pub(super) fn append(db: &Connection, carried: bool, happenings: &[Happening]) -> Result<()> {
+    if happenings.is_empty() {
+        return Ok(());
+    }
+    let mut newest = db.prepare_cached("SELECT ifnull(max(number), 0) FROM wire")?;
+    let number = newest.query_row([], |row| row.get::<_, i64>(0))? + 1;
+    let text = serde_json::to_string(happenings).map_err(damage)?;
+    let mut insert = db.prepare_cached("INSERT INTO wire VALUES (?1, ?2, ?3, ?4)")?;
+    insert.execute(params![number, carried, checksum(number, &text), text])?;
+    Ok(())
+}
+
+/// Begins the log anew with what is on the wire now.
+pub(super) fn begin(db: &Connection, on_wire: &[Happening]) -> Result<()> {
+    db.prepare_cached("DELETE FROM wire")?.execute([])?;
+    append(db, true, on_wire)
+}
+
+/// All columns, in the order of [`happenings`]; behind a number, in order.
+pub(super) const SELECT: &str = "SELECT number, carried, sum, log FROM wire WHERE number > ?1 ORDER BY number";
+
+/// The log from its beginning to its end.
+pub(super) fn read(db: &Connection) -> Result<Wire> {
+    let mut wire = Wire::default();
+    let mut statement = db.prepare(SELECT)?;
+    let mut rows = statement.query(params![i64::MIN])?;
+    let mut last = i64::MIN;
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        if std::mem::replace(&mut last, number) >= number {
+            return Err(Fault::corrupt("is damaged: its rows are out of order"));
+        }
+        let carried: bool = row.get(1)?;
+        happenings(row)?.into_iter().for_each(|happening| wire.take(carried, happening));
+    }
+    Ok(wire)
+}
+
+/// A row of [`SELECT`]; damaged when it isn't as it was written.
+fn happenings(row: &SqlRow<'_>) -> Result<Vec<Happening>> {
+    let (number, sum): (i64, Option<i64>) = (row.get(0)?, row.get(2)?);
+    row.get::<_, bool>(1)?;
+    let text = row.get_ref(3)?.as_str().map_err(damage)?;
+    // What came of an older version has no sum.
+    if sum.is_some_and(|sum| sum != checksum(number, text)) {
+        return Err(Fault::corrupt("holds a log of the wire that is not as it was written"));
+    }
+    serde_json::from_str(text).map_err(damage)
+}
+
+/// Whether a row of [`SELECT`] is as it was written.
+pub(super) fn is_sound(row: &SqlRow<'_>) -> bool {
+    happenings(row).is_ok()
+}
+
+/// Counts the first messages of each conversation and priority as sent, whatever the log says of them: part of it is lost, and
+/// what was on the wire is among them.
+pub(super) fn presume_sent(db: &Connection, per_conversation: usize) -> Result<()> {
+    if per_conversation == 0 {
+        return Ok(());
+    }
+    let known = read(db)?.sent;
+    let now_ms = integer(Clock::epoch_ms_now());
+    let mut places: HashMap<(Box<str>, i64), usize> = HashMap::new();
+    let mut presumed = Vec::new();
+    let mut statement = db.prepare("SELECT seq, conversation, priority FROM messages ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let seq = row.get(0)?;
+        let place = places.entry((row.get(1)?, row.get(2)?)).or_default();
+        *place += 1;
+        if *place <= per_conversation && !known.contains_key(&seq) {
+            presumed.push(Happening::Left(now_ms, None, vec![Member(seq, 1, Some(now_ms))]));
+        }
+    }
+    append(db, true, &presumed)
+}
+
+impl Wire {
+    fn take(&mut self, carried: bool, happening: Happening) {
+        match happening {
+            Happening::Left(at_ms, first, members) => {
+                if !carried {
+                    self.departed_ms.push(at_ms);
+                }
+                for (Member(seq, attempts, first_attempt_ms), place) in members.into_iter().zip(0..) {
+                    let batch = first.map(|first| first.saturating_add(place));
+                    self.sent.insert(seq, Sent { attempts, first_attempt_ms, batch, at_ms });
+                }
+            }
+            Happening::Back(seq) => {
+                self.sent.remove(&seq);
+            }
+        }
+    }
+}
