@@ -77,6 +77,22 @@ fn what_happened_to_messages_is_known_in_the_next_run() {
     assert_eq!(settled_ids(&rig.found), ["m-3"]);
     assert_eq!((rig.opening.last_seq, rig.opening.budget.as_deref()), (6, Some("{\"spent\":1}")));
     assert!(rig.opening.budget_at.is_some() && rig.opening.set_aside.is_none());
+    assert!(rig.opening.departed.is_empty(), "what is carried on is in the budget");
+    rig.close();
+}
+
+#[test]
+fn a_delivery_that_is_written_twice_has_one_receipt() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    // As after a commit of which nobody knew whether it was durable.
+    rig.store.apply(vec![insert(1, at), insert(2, at), deliver(1, at)]);
+    rig.store.apply(vec![deliver(1, at), deliver(2, at)]);
+    rig.settled(5);
+    rig.close();
+    let rig = Rig::open(&path);
+    assert_eq!(settled_ids(&rig.found), ["m-1", "m-2"]);
     rig.close();
 }
 
