@@ -290,6 +290,9 @@ fn a_damaged_file_is_replaced_wherever_a_try_fails() {
         assert!(rig.healed == 0 || rig.up_to == 1, "operation {later}: healed, and nothing written");
         disk.mend();
         rig.until(|rig| rig.healed == rig.troubled.len() && rig.up_to == 1);
+        let aside = rig.set_aside.last().unwrap_or_else(|| panic!("operation {later}: it is not told where"));
+        assert!(aside.exists(), "operation {later}");
+        assert_eq!(rig.unreadable, 0, "operation {later}: only its list of pages is damaged");
         rig.store.apply(vec![insert(4, at)]);
         rig.settled(2);
         assert_eq!(rig.kept, [4], "operation {later}");

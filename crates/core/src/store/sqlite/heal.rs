@@ -13,6 +13,7 @@ use super::salvage;
 use super::trouble::{Fault, Result};
 use crate::clock::Timestamp;
 use crate::error::{Error, Trouble};
+use crate::store::Salvage;
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -25,6 +26,8 @@ pub(super) struct Ailment {
     why: Option<(Error, Trouble, Timestamp)>,
     wait: Duration,
     healed_at: Option<Timestamp>,
+    /// What became of damaged files in it.
+    salvage: Salvage,
 }
 
 impl Ailment {
@@ -58,9 +61,11 @@ impl Ailment {
         new
     }
 
-    pub(super) fn heal(&mut self, now: Timestamp) {
+    /// It is over; what became of damaged files in it.
+    pub(super) fn heal(&mut self, now: Timestamp) -> Salvage {
         self.why = None;
         self.healed_at = Some(now);
+        std::mem::take(&mut self.salvage)
     }
 }
 
@@ -68,22 +73,23 @@ impl Ailment {
 pub(super) fn mend(
     path: &Path,
     options: &Options,
-    trouble: Option<Trouble>,
+    ailment: &mut Ailment,
     opened: &mut Option<Opened>,
     lock: &mut OwnerLock,
 ) -> Result<()> {
+    let trouble = ailment.trouble();
     // Nothing is made or moved by one that isn't the owner any more.
     match opened {
         Some(current) => current.identity.own(&current.db, lock)?,
         None => lock.check()?,
     }
     match (opened.as_mut(), trouble) {
-        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, opened),
+        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, ailment, opened),
         (None, _) => finish_replacing(path, options, opened),
         (Some(current), Some(Trouble::Corrupt | Trouble::Missing)) => match current.identity.check_names() {
             // In a file without a name everything is still to be saved, however damaged it is.
             Err(_) => bring_back(path, options, current),
-            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, opened),
+            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, ailment, opened),
             Ok(()) => Ok(()),
         },
         _ => Ok(()),
@@ -91,10 +97,15 @@ pub(super) fn mend(
 }
 
 /// The file turned out to be damaged while it was open: what can be read of it goes to a fresh one.
-fn replace_damaged(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
+fn replace_damaged(path: &Path, options: &Options, ailment: &mut Ailment, opened: &mut Option<Opened>) -> Result<()> {
     // Nobody may be connected to it.
     *opened = None;
-    if let Err(fault) = salvage::replace(path, options) {
+    let replaced = salvage::begin(path, options).and_then(|salvaged| {
+        ailment.salvage.set_aside = Some(salvaged.set_aside);
+        ailment.salvage.unreadable += salvaged.unreadable;
+        salvage::finish(path)
+    });
+    if let Err(fault) = replaced {
         // As long as nothing is moved, its messages can be read until the next try.
         if let Ok(None) = salvage::begun(path) {
             *opened = as_it_is(path, options).ok();
