@@ -1,6 +1,6 @@
 //! A file from outside: what a reader tells of it, beside an owner and without one, and what an editor changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -228,7 +228,13 @@ fn damaged_pages_are_found_and_no_reason_to_panic() {
         bytes[page * 4_096..(page + 1) * 4_096].fill(0xA5);
         fs::write(&path, &bytes).unwrap();
         let verdict = Reader::open(&path).and_then(|mut reader| reader.check());
-        assert!(!verdict.is_ok_and(|verdict| verdict.ok), "page {page} is damaged");
+        let problems = verdict.map_or_else(
+            |_| vec!["it can't be opened".to_owned()],
+            |verdict| verdict.problems.into_iter().map(|found| found.problem).collect(),
+        );
+        assert!(!problems.is_empty(), "page {page} is damaged");
+        let different: BTreeSet<&String> = problems.iter().collect();
+        assert_eq!(different.len(), problems.len(), "page {page}: nothing is said twice: {problems:?}");
         let _ = Reader::open(&path).and_then(|mut reader| reader.stats());
         let _ = Reader::open(&path).and_then(|mut reader| reader.messages(0, Texts::Shown));
         assert_eq!(fs::read(&path).unwrap(), bytes);
