@@ -807,6 +807,10 @@ export class ClosedError extends SpillwayError {}
 /**
  * The store can't be opened, read or written; the message says what to do.
  *
+ * A message that it refused was never accepted. Yet if the process ends before the store works again, the file may have it all the
+ * same: a disk that can't make a write durable can't take it back either. Then the next sender sends it. Offered once more under the
+ * same `id` it is known, and sent once.
+ *
  * - `STORE_LOCKED`: another process has the file, and its pid is named; or its `-lock` file was removed, and another process has
  *   used it since: this sender writes and sends no more, and is to be closed and opened again
  * - `STORE_FULL`: the disk, or its share of it, is full

@@ -16,6 +16,8 @@ static DISKS: LazyLock<Mutex<HashMap<PathBuf, Arc<Disk>>>> = LazyLock::new(Mutex
 pub enum Failure {
     /// No space is left: writes fail, the rest goes well.
     Full,
+    /// Nothing can be made durable: syncs fail, the rest goes well.
+    Unsynced,
     /// Nothing can be written.
     Broken,
     /// Nothing can be written, nor read.
@@ -188,7 +190,8 @@ impl Disk {
         let failed = match (failing, &operation) {
             (None, _) => None,
             (Some(Failure::Full), Operation::Write(..)) => Some(ffi::SQLITE_FULL),
-            (Some(Failure::Full), _) => None,
+            (Some(Failure::Unsynced), Operation::Sync) => Some(ffi::SQLITE_IOERR_FSYNC),
+            (Some(Failure::Full | Failure::Unsynced), _) => None,
             (Some(_), Operation::Write(..)) => Some(ffi::SQLITE_IOERR_WRITE),
             (Some(_), Operation::Truncate(_)) => Some(ffi::SQLITE_IOERR_TRUNCATE),
             (Some(_), Operation::Sync) => Some(ffi::SQLITE_IOERR_FSYNC),

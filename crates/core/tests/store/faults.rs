@@ -30,6 +30,13 @@ fn a_broken_disk_loses_nothing_wherever_it_begins() {
     every_seed("broken disk", operations, |at| history(at + 1, Failure::Broken));
 }
 
+#[test]
+fn a_disk_that_makes_nothing_durable_loses_nothing_wherever_it_begins() {
+    install();
+    let operations = operations();
+    every_seed("unsynced disk", operations, |at| history(at + 1, Failure::Unsynced));
+}
+
 /// Operations of the history when nothing fails.
 fn operations() -> u64 {
     let (directory, path) = place();
@@ -170,6 +177,55 @@ fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     assert_eq!(seqs(&rig.found), [1, 2, 3, 8, 9]);
     rig.close();
     disk.forget();
+}
+
+/// Its frames are whole in the log when only making them durable fails. They are written over by the next commit, and count until
+/// then if the process ends: nothing can take them back on a disk that is broken.
+#[test]
+fn a_refused_message_is_either_gone_after_a_crash_or_there_whole_under_its_id() {
+    install();
+    // The log stays as it is: nothing is moved out of it meanwhile.
+    let faulty = |path: &Path| Options { vfs: Some(VFS.into()), ..options(path) };
+    let mut there = 0;
+    for later in 1.. {
+        let (directory, path) = place();
+        let disk = Disk::of(directory.path());
+        let mut rig = Rig::try_open(faulty(&path)).unwrap();
+        let at = rig.now();
+        rig.store.apply(vec![insert(1, at)]);
+        rig.settled(1);
+        disk.fail_at(disk.operations() + later, Failure::Broken);
+        rig.store.apply(vec![insert(2, at)]);
+        rig.until(|rig| rig.refused.len() == 1 || rig.kept.len() == 2);
+        let refused = !rig.refused.is_empty();
+        // As the end of the process leaves it.
+        let crashed = directory.path().join("crashed.db");
+        for suffix in ["", "-wal"] {
+            fs::copy(format!("{}{suffix}", path.display()), format!("{}{suffix}", crashed.display())).unwrap();
+        }
+        let mut after = Rig::open(&crashed);
+        assert!(after.opening.set_aside.is_none(), "operation {later}");
+        let found = seqs(&after.found);
+        if refused && found.contains(&2) {
+            there += 1;
+            let message = after.load(&[2]).remove(0).unwrap().message;
+            assert_eq!((message.id(), message.body()), ("m-2", record(2, at).message.body()));
+        } else {
+            assert_eq!(found.len(), 1 + usize::from(!refused), "operation {later}");
+        }
+        after.close();
+        disk.mend();
+        rig.until(|rig| rig.healed == rig.troubled.len());
+        rig.close();
+        let rig = Rig::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&rig.found).contains(&2), !refused, "operation {later}: where it goes on it is gone");
+        rig.close();
+        disk.forget();
+        if !refused {
+            break;
+        }
+    }
+    assert_eq!(there, 1, "only where making it durable is what fails");
 }
 
 #[test]
