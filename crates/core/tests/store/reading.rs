@@ -169,9 +169,13 @@ fn what_is_no_outbox_is_said_and_left_as_it_is() {
         b"something else, and much longer than a header of SQLite's, which has a hundred bytes; so it is read",
     )
     .unwrap();
-    says(&path, Trouble::Corrupt, "open it with a sender once");
+    says(&path, Trouble::Mismatch, "is not an outbox");
     fs::remove_file(&path).unwrap();
     mixed(&path).close();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&[0; 16], &whole[16..]].concat()).unwrap();
+    says(&path, Trouble::Corrupt, "open it with a sender once");
+    fs::write(&path, whole).unwrap();
     rusqlite::Connection::open(&path)
         .unwrap()
         .execute_batch("PRAGMA user_version = 99; REPLACE INTO meta VALUES ('schema', 99)")

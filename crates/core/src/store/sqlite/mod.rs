@@ -17,6 +17,7 @@ mod lock;
 mod log;
 mod open;
 mod options;
+mod origin;
 mod reader;
 mod recover;
 mod rows;
