@@ -87,6 +87,40 @@ fn an_outbox_of_which_little_is_left_is_set_aside_and_replaced() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_damaged_and_has_no_name_is_set_aside_by_its_copy() {
+    use std::os::unix::fs::FileExt;
+    let (_directory, path) = place();
+    written(&path, 10_000);
+    // An opening reads all of it, and keeps the last pages in memory: one of the first is on the disk alone.
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    let bytes = fs::read(&path).unwrap();
+    let leaf = (bytes.len() / 4_096 / 5..).find(|page| bytes[page * 4_096] == 13).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+    }
+    file.write_all_at(&[0; 4_096], leaf as u64 * PAGE).unwrap();
+    rig.store.apply(vec![depart(9_999, at)]);
+    rig.until(|rig| rig.healed == 1 && rig.up_to == 1);
+    assert_eq!(rig.set_aside.len(), 1, "{:?}", rig.troubled);
+    let aside = fs::read(&rig.set_aside[0]).unwrap();
+    let page = leaf * 4_096..(leaf + 1) * 4_096;
+    assert!(aside.len() == bytes.len() && aside[page].iter().all(|byte| *byte == 0), "set aside as it was");
+    rig.store.apply(vec![insert(10_001, at)]);
+    rig.settled(2);
+    let lost = rig.unreadable;
+    assert!((1..50).contains(&lost), "{lost}");
+    rig.close();
+    let rig = Rig::open(&path);
+    assert_eq!(seqs(&rig.found).len() as u64, 9_335 - lost);
+    assert!(rig.opening.set_aside.is_none() && seqs(&rig.found).ends_with(&[9_999, 10_000, 10_001]));
+    rig.close();
+    assert_eq!(leftovers(&path), Vec::<String>::new());
+}
+
 #[test]
 fn what_lies_around_a_damaged_page_is_recovered() {
     let (_directory, path) = place();

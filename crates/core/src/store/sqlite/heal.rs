@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
 use super::companion::{companion, open_private};
 use super::file;
 use super::lock::OwnerLock;
@@ -17,6 +20,8 @@ use crate::store::Salvage;
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// What SQLite's backup takes for as many pages as there are.
+const ALL_PAGES: i32 = -1;
 /// Trouble that comes back sooner is the same trouble, and waits as long.
 const RELAPSE: Duration = Duration::from_secs(10);
 
@@ -133,9 +138,13 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()
         return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
     }
     let fresh = companion(path, ".recovering");
-    open::remove(&fresh)?;
-    open_private(&fresh)?;
-    current.db.execute("VACUUM INTO ?1", [fresh.to_string_lossy()])?;
+    let is_damaged = match copy_rows(&current.db, &fresh) {
+        Err(fault) if fault.is_corrupt() => {
+            copy_pages(&current.db, &fresh, options)?;
+            true
+        }
+        outcome => outcome.map(|()| false)?,
+    };
     File::open(&fresh)?.sync_all()?;
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(companion(path, suffix));
@@ -145,8 +154,31 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()
     current.identity.copied_to(&fresh)?;
     fs::rename(&fresh, path)?;
     file::sync_directory(path)?;
+    if is_damaged {
+        // It has a name again, and is replaced as any other.
+        *current = as_it_is(path, options)?;
+        return Err(Fault::corrupt("is damaged"));
+    }
     *current = reopened(path, options)?;
     Ok(())
+}
+
+fn copy_rows(db: &Connection, to: &Path) -> Result<()> {
+    open::remove(to)?;
+    open_private(to)?;
+    db.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}
+
+/// Copies a file as it is, whatever is on its pages: then it can be set aside, and what can be read of it be recovered.
+fn copy_pages(db: &Connection, to: &Path, options: &Options) -> Result<()> {
+    open::remove(to)?;
+    open_private(to)?;
+    let mut copy = file::connect(to, options)?;
+    match Backup::new(db, &mut copy)?.step(ALL_PAGES)? {
+        StepResult::Done => Ok(()),
+        _ => Err(Fault::new(Trouble::Failed, "can't be copied")),
+    }
 }
 
 fn reopened(path: &Path, options: &Options) -> Result<Opened> {
