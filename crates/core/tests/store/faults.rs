@@ -259,6 +259,17 @@ fn what_cannot_be_read_for_now_stays_asked_for() {
     disk.forget();
 }
 
+/// Listens until a try has come upon a disk that fails, or has gone well, however long the machine takes; and until it has ended.
+fn until_a_try_ends(rig: &mut Rig, disk: &Disk) {
+    for _ in 0..2_000 {
+        if disk.has_failed() || rig.healed > 0 {
+            break;
+        }
+        rig.hear(Duration::from_millis(10));
+    }
+    rig.listen(Duration::from_millis(60));
+}
+
 /// Trouble at which the store waits until it is let go, so that what it does next can be arranged.
 fn held_in_trouble(path: &Path) -> (Rig, mpsc::Sender<()>) {
     let (go_on, gate) = mpsc::channel();
@@ -288,7 +299,7 @@ fn an_insert_is_kept_or_refused_wherever_a_mending_fails() {
         rig.listen(Duration::from_millis(70));
         disk.fail_at(disk.operations() + later, Failure::Broken);
         go_on.send(()).unwrap();
-        rig.listen(Duration::from_millis(70));
+        until_a_try_ends(&mut rig, &disk);
         let reached = disk.has_failed();
         failed += u64::from(reached);
         disk.mend();
@@ -340,7 +351,7 @@ fn a_damaged_file_is_replaced_wherever_a_try_fails() {
         assert_eq!(trouble(&rig.troubled[0]), Trouble::Corrupt);
         disk.fail_at(disk.operations() + later, Failure::Dead);
         drop(go_on);
-        rig.listen(Duration::from_millis(80));
+        until_a_try_ends(&mut rig, &disk);
         let reached = disk.has_failed();
         failed += u64::from(reached);
         assert!(rig.healed == 0 || rig.up_to == 1, "operation {later}: healed, and nothing written");
@@ -385,7 +396,7 @@ fn a_file_brought_back_has_a_name_from_the_first_copy_on() {
         assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
         disk.fail_at(disk.operations() + later, Failure::Broken);
         drop(go_on);
-        rig.listen(Duration::from_millis(80));
+        until_a_try_ends(&mut rig, &disk);
         let reached = disk.has_failed();
         if let Some(file) = disk.failed_on() {
             let is_copy = file.to_string_lossy().contains(".recovering");
