@@ -504,10 +504,13 @@ export interface Stats {
     recovered: number
     /**
      * Messages that the file could not give back. Some are in it still, see `spillway outbox PATH check`; what a damaged file had
-     * lost when it was opened lies in `setAside`.
+     * lost lies in `setAside`. What is lost of a file that is open can count twice: then, and when its turn comes.
      */
     unreadable: number
-    /** Where the damaged file lies that this sender found at its opening, and of which it goes on with what can be read; else null. */
+    /**
+     * Where the last damaged file lies that this sender found, at its opening or since, and of which it goes on with what can be
+     * read; else null.
+     */
     setAside: string | null
     /** Why nothing can be written for now: new messages are refused, accepted ones wait. Null if all is well. */
     problem: null | { code: string; message: string }
@@ -582,7 +585,10 @@ export interface SenderEvents {
   resumed: [pause: { pausedMs: number }]
   /** What is believed of the quota changed by more than a tenth, or for another reason. */
   quota: [quota: QuotaState]
-  /** An outage began (`open: true`) or ended: the credentials are refused, too many requests fail, or the store can't be written. */
+  /**
+   * An outage began (`open: true`) or ended: the credentials are refused, too many requests fail, or the store can't be written.
+   * `message` says why; at its end it is empty, unless a damaged file was replaced: then it says where that was set aside.
+   */
   outage: [outage: { reason: 'auth' | 'breaker' | 'store'; message: string; open: boolean }]
   /** The outbox became empty. */
   drain: []
@@ -800,6 +806,10 @@ export class ClosedError extends SpillwayError {}
 
 /**
  * The store can't be opened, read or written; the message says what to do.
+ *
+ * A message that it refused was never accepted. Yet if the process ends before the store works again, the file may have it all the
+ * same: a disk that can't make a write durable can't take it back either. Then the next sender sends it. Offered once more under the
+ * same `id` it is known, and sent once.
  *
  * - `STORE_LOCKED`: another process has the file, and its pid is named; or its `-lock` file was removed, and another process has
  *   used it since: this sender writes and sends no more, and is to be closed and opened again

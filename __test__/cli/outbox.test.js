@@ -181,7 +181,7 @@ describe('spillway outbox', () => {
       [join(folder, 'missing.db'), "missing.db isn't there; check the path"],
       [folder, 'is a directory or a device, not a file'],
       [path('empty.db', ''), 'is empty: no sender has used it yet'],
-      [path('text.db', `no database, but ${SECRET}`.repeat(100)), 'is damaged: it is no SQLite database'],
+      [path('text.db', `no database, but ${SECRET}`.repeat(100)), 'is not an outbox, and no database either; choose another path'],
     ]
     const before = fs.readdirSync(folder)
     for (const [file, says] of table) {

@@ -45,7 +45,7 @@ async function run(values, [source], io) {
   const read = () => ({ settled: batch.settled, total: batch.total, ...engineReading(sender.stats()) })
   const progress = new Progress(io.stderr, 'spillway', read)
   sender.on('outage', ({ open, reason, message }) => {
-    progress.note(open ? `outage (${reason}): ${message}` : `the outage (${reason}) is over`)
+    progress.note(open ? `outage (${reason}): ${message}` : `the outage (${reason}) is over${message && `: ${message}`}`)
   })
   let undelivered
   try {

@@ -66,7 +66,7 @@ pub struct StoreStanding {
     pub recovered: u64,
     /// Messages that it could not give back: they are in its file still, or in the one that was set aside.
     pub unreadable: u64,
-    /// Where the damaged file lies that it found at its opening.
+    /// Where the last damaged file lies that it has replaced.
     pub set_aside: Option<Box<str>>,
     /// Why nothing can be kept for now.
     pub problem: Option<Error>,

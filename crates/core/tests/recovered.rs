@@ -6,9 +6,9 @@ mod bench;
 
 use bench::Bench;
 use serde_json::json;
-use spillway_core::dispatcher::{Effect, Event};
-use spillway_core::error::Error;
-use spillway_core::store::{Opening, Row, Waiting};
+use spillway_core::dispatcher::{Effect, Event, Notice};
+use spillway_core::error::{Error, Trouble};
+use spillway_core::store::{Opening, Row, Salvage, Waiting};
 
 fn waiting(seq: u64, id: &str) -> Row {
     let (id, conversation) = (id.into(), "c".into());
@@ -31,4 +31,22 @@ fn who_waits_for_a_message_that_cannot_be_read_is_told() {
     let told = |effect: &Effect| matches!(effect, Effect::Failed(to, Error::Store { .. }) if to.number == ticket);
     assert!(effects.iter().any(told), "{effects:?}");
     assert_eq!(bench.dispatcher.unsettled(), 0);
+}
+
+#[test]
+fn a_file_that_is_replaced_while_it_is_open_is_told_by_the_end_of_the_outage_and_in_numbers() {
+    let mut bench = Bench::new(json!({ "store": "file:any.db" }));
+    bench.handle(Event::Opened(Box::default()));
+    let problem = "the store any.db is damaged".to_owned();
+    bench.handle(Event::StoreTrouble(Error::Store { trouble: Trouble::Corrupt, problem }));
+    let salvage = Salvage { set_aside: Some("any.db.corrupt-then".into()), unreadable: 3 };
+    let told = bench.handle(Event::StoreHealed(salvage)).into_iter().find_map(|effect| match effect {
+        Effect::Notice(Notice::Outage { reason: "store", problem, open: false }) => Some(problem),
+        _ => None,
+    });
+    let text = told.expect("the outage is over");
+    assert!(text.contains("set aside at any.db.corrupt-then") && text.contains("3 rows"), "{text}");
+    let standing = bench.dispatcher.snapshot(bench.now).store.unwrap();
+    assert_eq!((standing.set_aside.as_deref(), standing.unreadable), (Some("any.db.corrupt-then"), 3));
+    assert!(standing.problem.is_none());
 }

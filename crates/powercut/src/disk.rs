@@ -16,6 +16,8 @@ static DISKS: LazyLock<Mutex<HashMap<PathBuf, Arc<Disk>>>> = LazyLock::new(Mutex
 pub enum Failure {
     /// No space is left: writes fail, the rest goes well.
     Full,
+    /// Nothing can be made durable: syncs fail, the rest goes well.
+    Unsynced,
     /// Nothing can be written.
     Broken,
     /// Nothing can be written, nor read.
@@ -46,6 +48,8 @@ struct State {
     /// Writes, syncs, truncations and deletions so far.
     operations: u64,
     failing: Option<(u64, Failure)>,
+    /// The file of the first operation that has failed since it was told to.
+    failed_on: Option<PathBuf>,
 }
 
 /// A file: what is durable of it (nothing when it has no durable name), and what came since.
@@ -101,7 +105,9 @@ impl Disk {
 
     /// From operation `at` on (the first is 1), counted from the disk's beginning, it fails.
     pub fn fail_at(&self, at: u64, failure: Failure) {
-        self.state().failing = Some((at, failure));
+        let mut state = self.state();
+        state.failing = Some((at, failure));
+        state.failed_on = None;
     }
 
     /// It works again; not after a power cut.
@@ -143,6 +149,11 @@ impl Disk {
     pub fn has_failed(&self) -> bool {
         let state = self.state();
         state.failing.is_some_and(|(at, _)| state.operations >= at)
+    }
+
+    /// The file of the first operation that has failed since [`Self::fail_at`].
+    pub fn failed_on(&self) -> Option<PathBuf> {
+        self.state().failed_on.clone()
     }
 
     /// Leaves of every file what a power cut leaves: `draw` gives numbers of chance. Nothing may have the files open.
@@ -188,12 +199,16 @@ impl Disk {
         let failed = match (failing, &operation) {
             (None, _) => None,
             (Some(Failure::Full), Operation::Write(..)) => Some(ffi::SQLITE_FULL),
-            (Some(Failure::Full), _) => None,
+            (Some(Failure::Unsynced), Operation::Sync) => Some(ffi::SQLITE_IOERR_FSYNC),
+            (Some(Failure::Full | Failure::Unsynced), _) => None,
             (Some(_), Operation::Write(..)) => Some(ffi::SQLITE_IOERR_WRITE),
             (Some(_), Operation::Truncate(_)) => Some(ffi::SQLITE_IOERR_TRUNCATE),
             (Some(_), Operation::Sync) => Some(ffi::SQLITE_IOERR_FSYNC),
             (Some(_), Operation::Delete { .. }) => Some(ffi::SQLITE_IOERR_DELETE),
         };
+        if failed.is_some() {
+            state.failed_on.get_or_insert_with(|| path.into());
+        }
         // What the power cut came into may have reached the disk, or a part of it.
         if failed.is_none() || failing == Some(Failure::Cut) {
             let file = state.files.entry(path.into()).or_default();

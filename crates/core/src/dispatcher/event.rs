@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Submission, Ticket};
 use crate::retry::Answer;
-use crate::store::{Opening, Record, Row, Seq};
+use crate::store::{Opening, Record, Row, Salvage, Seq};
 
 /// What happened.
 #[derive(Debug)]
@@ -39,8 +39,10 @@ pub enum Event {
     Refused(Vec<Slot>, Error),
     /// The store gives messages back; none for one that it can't read.
     Loaded(Vec<(Slot, Seq, Option<Box<Record>>)>),
-    /// The store can't keep anything for now; none when it can again.
-    StoreTrouble(Option<Error>),
+    /// The store can't keep anything for now.
+    StoreTrouble(Error),
+    /// It can again.
+    StoreHealed(Salvage),
     /// A caller wants to know when everything submitted so far is settled; until the time, if one is given.
     Drain(Ticket, Option<Timestamp>),
 }

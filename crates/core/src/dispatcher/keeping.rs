@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Settle};
 use crate::outcome::Reason;
-use crate::store::{Change, Departure, Flight, Record, batch_number};
+use crate::store::{Change, Departure, Flight, Record, Salvage, batch_number};
 
 /// Messages and bytes that wait in memory beside what is on its way; a backlog beyond them waits in the store alone.
 const HOT_MESSAGES_MAX: usize = 8_192;
@@ -125,13 +125,25 @@ impl Dispatcher {
         self.tell_if_empty(effects);
     }
 
-    /// Nothing can be kept for now, or everything can again.
-    pub(super) fn store_trouble(&mut self, trouble: Option<Error>, effects: &mut Vec<Effect>) {
-        let problem = trouble.as_ref().map(ToString::to_string);
-        let open = problem.is_some();
-        if std::mem::replace(&mut self.store_problem, trouble).is_some() != open {
-            let problem = problem.unwrap_or_default();
-            effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open }));
+    /// Nothing can be kept for now.
+    pub(super) fn store_troubled(&mut self, error: Error, effects: &mut Vec<Effect>) {
+        let problem = error.to_string();
+        if self.store_problem.replace(error).is_none() {
+            effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: true }));
+        }
+    }
+
+    /// Everything can be kept again, perhaps in another file.
+    pub(super) fn store_healed(&mut self, Salvage { set_aside, unreadable }: Salvage, effects: &mut Vec<Effect>) {
+        self.unreadable += unreadable;
+        let mut problem = String::new();
+        if let Some(path) = set_aside {
+            let path = path.display().to_string();
+            problem = format!("the damaged file is set aside at {path}, and {unreadable} rows of it could not be read");
+            self.set_aside = Some(path.into());
+        }
+        if self.store_problem.take().is_some() {
+            effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
         }
     }
 

@@ -196,7 +196,8 @@ impl Dispatcher {
             Event::Loaded(messages) => {
                 messages.into_iter().for_each(|(slot, seq, record)| self.loaded(now, slot, seq, record, effects));
             }
-            Event::StoreTrouble(trouble) => self.store_trouble(trouble, effects),
+            Event::StoreTrouble(error) => self.store_troubled(error, effects),
+            Event::StoreHealed(salvage) => self.store_healed(salvage, effects),
         }
     }
 

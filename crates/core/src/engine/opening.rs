@@ -81,8 +81,8 @@ impl Engine {
             }
             Some(News::Refused(slots, error)) => self.handle(Event::Refused(slots, error)),
             Some(News::Loaded(messages)) => self.handle(Event::Loaded(messages)),
-            Some(News::Troubled(error)) => self.handle(Event::StoreTrouble(Some(error))),
-            Some(News::Healed) => self.handle(Event::StoreTrouble(None)),
+            Some(News::Troubled(error)) => self.handle(Event::StoreTrouble(error)),
+            Some(News::Healed(salvage)) => self.handle(Event::StoreHealed(salvage)),
             Some(News::Found(_) | News::Opened(_) | News::Closed) => {}
             Some(News::Failed(error)) => self.store_gone(error),
             None => self.store_gone(thread_ended()),
@@ -92,7 +92,7 @@ impl Engine {
     /// What is held stays held: nothing is told that isn't durable.
     fn store_gone(&mut self, error: Error) {
         self.store_gone = true;
-        self.handle(Event::StoreTrouble(Some(error)));
+        self.handle(Event::StoreTrouble(error));
     }
 
     /// A drain with a deadline doesn't wait for the disk beyond it.

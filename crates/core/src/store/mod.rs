@@ -13,7 +13,7 @@ pub mod sqlite;
 use std::fmt::Debug;
 
 pub use self::change::{Change, Departure, Flight};
-pub use self::news::{News, Opening};
+pub use self::news::{News, Opening, Salvage};
 pub use self::record::{Record, Row, Settled, Waiting};
 use crate::lanes::Slot;
 

@@ -30,9 +30,18 @@ pub enum News {
     /// Nothing can be made durable for now: changes wait, and inserts are refused.
     Troubled(Error),
     /// It can again, and what waited is durable.
-    Healed,
+    Healed(Salvage),
     /// Closed, as was asked; nothing follows.
     Closed,
+}
+
+/// What became of a file that was found to be damaged while it was open; nothing, if none was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Salvage {
+    /// Where the damaged file lies that another one has replaced.
+    pub set_aside: Option<PathBuf>,
+    /// What could not be read of it, in rows, as far as they can be counted.
+    pub unreadable: u64,
 }
 
 /// How an opening went.

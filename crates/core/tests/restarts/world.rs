@@ -247,7 +247,11 @@ impl World {
     fn trouble(&mut self, begins: bool) -> Result<(), String> {
         self.is_troubled = begins;
         let error = Error::Store { trouble: Trouble::Full, problem: "full".to_owned() };
-        self.handle(Event::StoreTrouble(begins.then_some(error)))
+        self.handle(if begins {
+            Event::StoreTrouble(error)
+        } else {
+            Event::StoreHealed(spillway_core::store::Salvage::default())
+        })
     }
 
     /// The process ends here. What the disk was told and has not confirmed may be on it, or not.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use spillway_core::error::Trouble;
-use spillway_core::store::sqlite::Options;
+use spillway_core::store::sqlite::{Editor, Options, Reader};
 use spillway_core::store::{Change, Store};
 
 use crate::draw::Draw;
@@ -50,18 +50,83 @@ fn leftovers(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_set_aside() {
+fn what_was_never_a_database_is_refused_and_left_as_it_is() {
+    let row = "\r\nc-17;2026-11-25;delivered;\"hello\"";
+    // Also one that has what begins a page where a page begins.
+    for text in ["id;day;state;text".to_owned(), row.repeat(1_000), format!("{:4096}{}", "id", row.repeat(300))] {
+        let (_directory, path) = place();
+        fs::write(&path, &text).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions();
+        // The second time there is a file with a lock beside it.
+        for _ in 0..2 {
+            let error = Rig::try_open(options(&path)).err().unwrap();
+            assert_eq!(trouble(&error), Trouble::Mismatch);
+            let text = error.to_string();
+            assert!(text.contains("is not an outbox") && text.contains("choose another path"), "{text}");
+            for error in [Reader::open(&path).err().unwrap(), Editor::open(&path).err().unwrap()] {
+                assert_eq!(trouble(&error), Trouble::Mismatch, "{error}");
+            }
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(fs::metadata(&path).unwrap().permissions(), mode);
+        assert_eq!((set_aside(&path), leftovers(&path)), (vec![], vec![]));
+    }
+}
+
+#[test]
+fn an_outbox_of_which_little_is_left_is_set_aside_and_replaced() {
+    let (_directory, original) = place();
+    written(&original, 100);
+    let bytes = fs::read(&original).unwrap();
+    let tables_alone = [vec![0xAA; 4_096], bytes[4_096..].to_vec()].concat();
+    for left in [&bytes[..99], &bytes[..5_000], &tables_alone, &vec![0; 8_192]] {
+        let (_directory, path) = place();
+        fs::write(&path, left).unwrap();
+        let rig = Rig::open(&path);
+        assert_eq!(
+            fs::read(rig.opening.set_aside.as_ref().unwrap_or_else(|| panic!("{} bytes", left.len()))).unwrap(),
+            left
+        );
+        rig.close();
+        let rig = Rig::open(&path);
+        assert!(rig.opening.set_aside.is_none(), "once");
+        rig.close();
+        assert_eq!(leftovers(&path), Vec::<String>::new());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_damaged_and_has_no_name_is_set_aside_by_its_copy() {
+    use std::os::unix::fs::FileExt;
     let (_directory, path) = place();
-    fs::write(&path, b"this was never a database, or is none any more").unwrap();
-    let rig = Rig::open(&path);
-    let aside = rig.opening.set_aside.clone().unwrap();
-    assert!(rig.opening.unreadable > 0 && rig.found.is_empty());
-    assert_eq!(fs::read(&aside).unwrap(), b"this was never a database, or is none any more");
+    written(&path, 10_000);
+    // An opening reads all of it, and keeps the last pages in memory: one of the first is on the disk alone.
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    let bytes = fs::read(&path).unwrap();
+    let leaf = (bytes.len() / 4_096 / 5..).find(|page| bytes[page * 4_096] == 13).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
+    }
+    file.write_all_at(&[0; 4_096], leaf as u64 * PAGE).unwrap();
+    rig.store.apply(vec![depart(9_999, at)]);
+    rig.until(|rig| rig.healed == 1 && rig.up_to == 1);
+    assert_eq!(rig.set_aside.len(), 1, "{:?}", rig.troubled);
+    let aside = fs::read(&rig.set_aside[0]).unwrap();
+    let page = leaf * 4_096..(leaf + 1) * 4_096;
+    assert!(aside.len() == bytes.len() && aside[page].iter().all(|byte| *byte == 0), "set aside as it was");
+    rig.store.apply(vec![insert(10_001, at)]);
+    rig.settled(2);
+    let lost = rig.unreadable;
+    assert!((1..50).contains(&lost), "{lost}");
     rig.close();
     let rig = Rig::open(&path);
-    assert!(rig.opening.set_aside.is_none(), "once");
+    assert_eq!(seqs(&rig.found).len() as u64, 9_335 - lost);
+    assert!(rig.opening.set_aside.is_none() && seqs(&rig.found).ends_with(&[9_999, 10_000, 10_001]));
     rig.close();
-    assert_eq!((set_aside(&path).len(), leftovers(&path)), (1, vec![]));
+    assert_eq!(leftovers(&path), Vec::<String>::new());
 }
 
 #[test]

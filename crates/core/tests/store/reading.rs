@@ -1,6 +1,6 @@
 //! A file from outside: what a reader tells of it, beside an owner and without one, and what an editor changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -169,9 +169,13 @@ fn what_is_no_outbox_is_said_and_left_as_it_is() {
         b"something else, and much longer than a header of SQLite's, which has a hundred bytes; so it is read",
     )
     .unwrap();
-    says(&path, Trouble::Corrupt, "open it with a sender once");
+    says(&path, Trouble::Mismatch, "is not an outbox");
     fs::remove_file(&path).unwrap();
     mixed(&path).close();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [&[0; 16], &whole[16..]].concat()).unwrap();
+    says(&path, Trouble::Corrupt, "open it with a sender once");
+    fs::write(&path, whole).unwrap();
     rusqlite::Connection::open(&path)
         .unwrap()
         .execute_batch("PRAGMA user_version = 99; REPLACE INTO meta VALUES ('schema', 99)")
@@ -230,7 +234,13 @@ fn damaged_pages_are_found_and_no_reason_to_panic() {
         bytes[page * 4_096..(page + 1) * 4_096].fill(0xA5);
         fs::write(&path, &bytes).unwrap();
         let verdict = Reader::open(&path).and_then(|mut reader| reader.check());
-        assert!(!verdict.is_ok_and(|verdict| verdict.ok), "page {page} is damaged");
+        let problems = verdict.map_or_else(
+            |_| vec!["it can't be opened".to_owned()],
+            |verdict| verdict.problems.into_iter().map(|found| found.problem).collect(),
+        );
+        assert!(!problems.is_empty(), "page {page} is damaged");
+        let different: BTreeSet<&String> = problems.iter().collect();
+        assert_eq!(different.len(), problems.len(), "page {page}: nothing is said twice: {problems:?}");
         let _ = Reader::open(&path).and_then(|mut reader| reader.stats());
         let _ = Reader::open(&path).and_then(|mut reader| reader.messages(0, Texts::Shown));
         assert_eq!(fs::read(&path).unwrap(), bytes);

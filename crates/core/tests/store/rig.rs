@@ -39,6 +39,9 @@ pub struct Rig {
     pub refused: Vec<(Slot, Error)>,
     pub troubled: Vec<Error>,
     pub healed: usize,
+    /// What became of damaged files since.
+    pub set_aside: Vec<PathBuf>,
+    pub unreadable: u64,
 }
 
 impl Rig {
@@ -81,6 +84,8 @@ impl Rig {
                         refused: Vec::new(),
                         troubled: Vec::new(),
                         healed: 0,
+                        set_aside: Vec::new(),
+                        unreadable: 0,
                     });
                 }
                 News::Failed(error) => return Err(error),
@@ -103,7 +108,11 @@ impl Rig {
             }
             Ok(News::Refused(slots, error)) => self.refused.extend(slots.into_iter().map(|slot| (slot, error.clone()))),
             Ok(News::Troubled(error)) => self.troubled.push(error),
-            Ok(News::Healed) => self.healed += 1,
+            Ok(News::Healed(salvage)) => {
+                self.healed += 1;
+                self.unreadable += salvage.unreadable;
+                self.set_aside.extend(salvage.set_aside);
+            }
             Ok(other) => panic!("{other:?}"),
             Err(_) => return false,
         }
@@ -144,7 +153,7 @@ impl Rig {
         loop {
             match self.news.recv_timeout(PATIENCE).unwrap() {
                 News::Closed => return,
-                News::Committed { .. } | News::Healed | News::Troubled(_) | News::Refused(..) => {}
+                News::Committed { .. } | News::Healed(_) | News::Troubled(_) | News::Refused(..) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -11,6 +11,7 @@ use super::apply::{insert_message, set_meta};
 use super::file;
 use super::lock::OwnerLock;
 use super::options::Options;
+use super::origin;
 use super::reader::{look, recognise, told};
 use super::recover;
 use super::rows::{HEAD, HEAD_COLUMNS, Head, TAIL, Tail};
@@ -181,6 +182,7 @@ impl Drop for Editor {
 fn connect(path: &Path) -> Result<(Connection, OwnerLock)> {
     look(path)?;
     let lock = OwnerLock::take(path)?;
+    origin::check(path)?;
     let db = file::connect(path, &Options::new(path, ""))?;
     recognise(&db)?;
     file::pragma(&db, "synchronous", "FULL")?;

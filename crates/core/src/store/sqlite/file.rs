@@ -150,3 +150,47 @@ pub(super) fn pragma_call(db: &Connection, call: &str) -> Result<()> {
 pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<bool> {
     Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get::<_, i64>(0))? == 0)
 }
+
+/// Moves the log into the file and cuts it off, unless somebody reads from it: who reads for long must not hold up what is to be
+/// written meanwhile. Whether it could be.
+pub(super) fn cut_log(db: &Connection) -> Result<bool> {
+    db.busy_timeout(Duration::ZERO)?;
+    let outcome = checkpoint(db, "TRUNCATE");
+    db.busy_timeout(BUSY_WAIT)?;
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    static HAS_WAITED: AtomicBool = AtomicBool::new(false);
+
+    fn waits(_: i32) -> bool {
+        HAS_WAITED.store(true, Ordering::Relaxed);
+        false
+    }
+
+    #[test]
+    fn a_log_that_is_read_from_is_cut_off_later_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("outbox.db");
+        create(&path).unwrap();
+        let options = Options::new(&path, "acme");
+        let db = connect(&path, &options).unwrap();
+        prepare(&db, &options, schema::VERSION).unwrap();
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM meta").unwrap();
+        set_meta(&db, "later", 1).unwrap();
+        db.busy_handler(Some(waits)).unwrap();
+        assert!(!cut_log(&db).unwrap(), "it is read from");
+        assert!(!HAS_WAITED.load(Ordering::Relaxed));
+        let wait_ms: u128 = db.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0)).unwrap().into();
+        assert_eq!(wait_ms, BUSY_WAIT.as_millis(), "as before");
+        reader.execute_batch("ROLLBACK").unwrap();
+        assert!(log::file_bytes(&path) > 0 && cut_log(&db).unwrap());
+        assert_eq!(log::file_bytes(&path), 0);
+    }
+}

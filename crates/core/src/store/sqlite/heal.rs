@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
 use super::companion::{companion, open_private};
 use super::file;
 use super::lock::OwnerLock;
@@ -13,9 +16,12 @@ use super::salvage;
 use super::trouble::{Fault, Result};
 use crate::clock::Timestamp;
 use crate::error::{Error, Trouble};
+use crate::store::Salvage;
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// What SQLite's backup takes for as many pages as there are.
+const ALL_PAGES: i32 = -1;
 /// Trouble that comes back sooner is the same trouble, and waits as long.
 const RELAPSE: Duration = Duration::from_secs(10);
 
@@ -25,6 +31,8 @@ pub(super) struct Ailment {
     why: Option<(Error, Trouble, Timestamp)>,
     wait: Duration,
     healed_at: Option<Timestamp>,
+    /// What became of damaged files in it.
+    salvage: Salvage,
 }
 
 impl Ailment {
@@ -58,9 +66,11 @@ impl Ailment {
         new
     }
 
-    pub(super) fn heal(&mut self, now: Timestamp) {
+    /// It is over; what became of damaged files in it.
+    pub(super) fn heal(&mut self, now: Timestamp) -> Salvage {
         self.why = None;
         self.healed_at = Some(now);
+        std::mem::take(&mut self.salvage)
     }
 }
 
@@ -68,22 +78,23 @@ impl Ailment {
 pub(super) fn mend(
     path: &Path,
     options: &Options,
-    trouble: Option<Trouble>,
+    ailment: &mut Ailment,
     opened: &mut Option<Opened>,
     lock: &mut OwnerLock,
 ) -> Result<()> {
+    let trouble = ailment.trouble();
     // Nothing is made or moved by one that isn't the owner any more.
     match opened {
         Some(current) => current.identity.own(&current.db, lock)?,
         None => lock.check()?,
     }
     match (opened.as_mut(), trouble) {
-        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, opened),
+        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, ailment, opened),
         (None, _) => finish_replacing(path, options, opened),
         (Some(current), Some(Trouble::Corrupt | Trouble::Missing)) => match current.identity.check_names() {
             // In a file without a name everything is still to be saved, however damaged it is.
             Err(_) => bring_back(path, options, current),
-            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, opened),
+            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, ailment, opened),
             Ok(()) => Ok(()),
         },
         _ => Ok(()),
@@ -91,10 +102,15 @@ pub(super) fn mend(
 }
 
 /// The file turned out to be damaged while it was open: what can be read of it goes to a fresh one.
-fn replace_damaged(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
+fn replace_damaged(path: &Path, options: &Options, ailment: &mut Ailment, opened: &mut Option<Opened>) -> Result<()> {
     // Nobody may be connected to it.
     *opened = None;
-    if let Err(fault) = salvage::replace(path, options) {
+    let replaced = salvage::begin(path, options).and_then(|salvaged| {
+        ailment.salvage.set_aside = Some(salvaged.set_aside);
+        ailment.salvage.unreadable += salvaged.unreadable;
+        salvage::finish(path)
+    });
+    if let Err(fault) = replaced {
         // As long as nothing is moved, its messages can be read until the next try.
         if let Ok(None) = salvage::begun(path) {
             *opened = as_it_is(path, options).ok();
@@ -122,9 +138,13 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()
         return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
     }
     let fresh = companion(path, ".recovering");
-    open::remove(&fresh)?;
-    open_private(&fresh)?;
-    current.db.execute("VACUUM INTO ?1", [fresh.to_string_lossy()])?;
+    let is_damaged = match copy_rows(&current.db, &fresh) {
+        Err(fault) if fault.is_corrupt() => {
+            copy_pages(&current.db, &fresh, options)?;
+            true
+        }
+        outcome => outcome.map(|()| false)?,
+    };
     File::open(&fresh)?.sync_all()?;
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(companion(path, suffix));
@@ -134,8 +154,31 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()
     current.identity.copied_to(&fresh)?;
     fs::rename(&fresh, path)?;
     file::sync_directory(path)?;
+    if is_damaged {
+        // It has a name again, and is replaced as any other.
+        *current = as_it_is(path, options)?;
+        return Err(Fault::corrupt("is damaged"));
+    }
     *current = reopened(path, options)?;
     Ok(())
+}
+
+fn copy_rows(db: &Connection, to: &Path) -> Result<()> {
+    open::remove(to)?;
+    open_private(to)?;
+    db.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}
+
+/// Copies a file as it is, whatever is on its pages: then it can be set aside, and what can be read of it be recovered.
+fn copy_pages(db: &Connection, to: &Path, options: &Options) -> Result<()> {
+    open::remove(to)?;
+    open_private(to)?;
+    let mut copy = file::connect(to, options)?;
+    match Backup::new(db, &mut copy)?.step(ALL_PAGES)? {
+        StepResult::Done => Ok(()),
+        _ => Err(Fault::new(Trouble::Failed, "can't be copied")),
+    }
 }
 
 fn reopened(path: &Path, options: &Options) -> Result<Opened> {

@@ -18,6 +18,7 @@ mod lock;
 mod log;
 mod open;
 mod options;
+mod origin;
 mod reader;
 mod receipts;
 mod recover;

@@ -12,6 +12,7 @@ use super::identity::Identity;
 use super::lock::OwnerLock;
 use super::log;
 use super::options::Options;
+use super::origin;
 use super::recover::{self, Progress};
 use super::salvage;
 use super::schema;
@@ -52,6 +53,9 @@ pub(super) fn open(
     file::check_kind(path)?;
     let lock = OwnerLock::take(path)?;
     salvage::finish(path)?;
+    if path.exists() {
+        origin::check(path)?;
+    }
     file::create(path)?;
     let mut rescue = Rescue { path, options, set_aside: None, unreadable: 0 };
     let mut db = match ready(path, options) {

@@ -21,6 +21,7 @@ use super::companion::companion;
 use super::file;
 use super::lock;
 use super::log;
+use super::origin;
 use super::schema::{self, Kind};
 use super::trouble::{self, Fault, Result};
 use crate::error::{Error, Trouble};
@@ -164,6 +165,14 @@ fn empty() -> Fault {
 }
 
 fn link(path: &Path) -> Result<Link> {
+    match connect(path) {
+        // Nobody's locks are taken away by opening what nobody owns.
+        Err(fault) if fault.is_corrupt() && lock::owner(path).is_none() => origin::check(path).and(Err(fault)),
+        outcome => outcome,
+    }
+}
+
+fn connect(path: &Path) -> Result<Link> {
     look(path)?;
     let still = !companion(path, "-wal").exists() && lock::owner(path).is_none();
     let had_index = companion(path, "-shm").exists();

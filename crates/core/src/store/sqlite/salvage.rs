@@ -42,13 +42,19 @@ pub(super) struct Salvaged {
 
 /// Puts a fresh file in the place of a damaged one. Nobody may be connected to it.
 pub(super) fn replace(path: &Path, options: &Options) -> Result<Salvaged> {
+    let salvaged = begin(path, options)?;
+    finish(path)?;
+    Ok(salvaged)
+}
+
+/// Does all of it but what [`finish`] does.
+pub(super) fn begin(path: &Path, options: &Options) -> Result<Salvaged> {
     let fresh = companion(path, RECOVERING);
     remove(&fresh)?;
     let unreadable = recover(path, &fresh, options).inspect_err(|_| drop(remove(&fresh)))?;
     let stamp = free_stamp(path)?;
     fs::rename(&fresh, companion(path, &format!("{RECOVERED}{stamp}")))?;
     sync_directory(path)?;
-    finish(path)?;
     Ok(Salvaged { set_aside: companion(path, &format!("{CORRUPT}{stamp}")), unreadable })
 }
 

@@ -101,7 +101,7 @@ impl Upkeep {
         if !self.more {
             self.checkpoint(db);
             if log::file_bytes(&self.path) > IDLE_LOG_BYTES_MAX {
-                let _ = file::checkpoint(db, "TRUNCATE");
+                let _ = file::cut_log(db);
             }
             self.untidy = false;
         }

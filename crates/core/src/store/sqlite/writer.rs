@@ -266,7 +266,7 @@ impl Writer {
 
     /// Tries again: mends the file if that is what it takes, and writes what waits.
     fn mend(&mut self, opened: &mut Option<Opened>, lock: &mut OwnerLock) {
-        let outcome = heal::mend(&self.path, &self.options, self.ailment.trouble(), opened, lock).and_then(|()| {
+        let outcome = heal::mend(&self.path, &self.options, &mut self.ailment, opened, lock).and_then(|()| {
             let Some(opened) = opened else { return Ok(()) };
             let count = self.backlog.batch().count();
             self.commit(opened, lock, count)?;
@@ -283,8 +283,8 @@ impl Writer {
                 let kept = std::mem::take(&mut self.held);
                 self.tell_done(kept);
                 // What waits behind the first transaction is written as usual.
-                self.ailment.heal(self.clock.now());
-                (self.news)(News::Healed);
+                let salvage = self.ailment.heal(self.clock.now());
+                (self.news)(News::Healed(salvage));
             }
             Err(fault) => self.fall_ill(&fault),
         }

@@ -81,7 +81,9 @@ pub(super) fn check(db: &Connection) -> Result<Verdict> {
             Err(fault) => return Err(fault),
         }
     }
-    problems.retain(|finding| finding.count > 0);
+    // Damage of the file is what several steps come upon.
+    let mut told = HashSet::new();
+    problems.retain(|finding| finding.count > 0 && told.insert(finding.problem.clone()));
     Ok(Verdict { ok: problems.is_empty(), checked, problems })
 }
 
