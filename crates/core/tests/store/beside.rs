@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use spillway_core::error::Trouble;
 use spillway_core::store::Store;
@@ -42,6 +43,20 @@ fn nothing_is_done_to_a_file_that_a_link_leads_to() {
     assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Mismatch);
     fs::remove_dir(&lock).unwrap();
     Rig::open(&path).close();
+}
+
+#[test]
+fn a_link_or_a_pipe_in_the_place_of_the_log_says_nothing_about_the_file() {
+    let (directory, path) = place();
+    fs::write(&path, "id;state\nm-1;delivered\n").unwrap();
+    let (log, other) = (beside(&path, "-wal"), directory.path().join("other"));
+    fs::write(&other, [&[0x37, 0x7F, 0x06, 0x82], &[0; 28][..]].concat()).unwrap();
+    symlink(&other, &log).unwrap();
+    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Mismatch);
+    fs::remove_file(&log).unwrap();
+    // Nobody writes to it, and nobody is waited for.
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Mismatch);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Whether a file that is no database was an outbox once: a damaged one is set aside and replaced, somebody else's is left alone.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
-use super::companion::companion;
+use super::companion::{companion, open_beside};
 use super::schema::APPLICATION_ID;
 use super::trouble::{Fault, Result};
 use crate::error::Trouble;
@@ -24,12 +24,15 @@ const PAGES_LOOKED_AT: u64 = 256;
 /// table where a page begins, a log or journal of SQLite's beside it. Or it has nothing left at all: a crash can leave zeros.
 /// A text, a picture, an archive have none of them.
 pub(super) fn check(path: &Path) -> Result<()> {
-    if has_log(path) {
+    let mut file = File::open(path)?.take(PAGES_LOOKED_AT * PAGE as u64);
+    let mut bytes = Vec::new();
+    // Of most files this is all that has to be read.
+    file.by_ref().take(PAGE as u64).read_to_end(&mut bytes)?;
+    if has_header(&bytes) || has_log(path) {
         return Ok(());
     }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(PAGES_LOOKED_AT * PAGE as u64).read_to_end(&mut bytes)?;
-    if has_header(&bytes) || bytes.chunks(PAGE).any(is_tree_page) || bytes.iter().all(|byte| *byte == 0) {
+    file.read_to_end(&mut bytes)?;
+    if bytes.chunks(PAGE).any(is_tree_page) || bytes.iter().all(|byte| *byte == 0) {
         return Ok(());
     }
     Err(Fault::new(Trouble::Mismatch, "is not an outbox, and no database either"))
@@ -38,7 +41,8 @@ pub(super) fn check(path: &Path) -> Result<()> {
 fn has_log(path: &Path) -> bool {
     let begins = |suffix: &str| {
         let mut bytes = [0; 8];
-        let read = File::open(companion(path, suffix)).and_then(|mut file| file.read_exact(&mut bytes));
+        let file = open_beside(&companion(path, suffix), OpenOptions::new().read(true));
+        let read = file.and_then(|mut file| file.read_exact(&mut bytes));
         read.is_ok().then_some(bytes)
     };
     let is_log = |bytes: [u8; 8]| bytes.first_chunk().is_some_and(|magic| u32::from_be_bytes(*magic) & !1 == LOG_MAGIC);
