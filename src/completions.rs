@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use serde::Serialize;
 use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::dispatcher::{Explanation, Hold, Notice, Whereabouts};
@@ -11,7 +10,8 @@ use spillway_core::message::Cargo;
 use spillway_core::outcome::{DeadLetter, DeliveryFailure};
 
 use crate::errors::{body_by_type_data, body_data, error_data, headers_data};
-use crate::receipt::{self, ReceiptRow};
+use crate::json::{write, write_text};
+use crate::receipt::{ReceiptRow, write_fields};
 use crate::stats::quota_data;
 
 /// A guess that is wrong costs a little memory for a moment, or one more allocation.
@@ -35,7 +35,7 @@ pub(crate) fn rows<'a>(completions: &'a [Completion], clock: &Clock) -> (Vec<u8>
         text.push(b',');
         match &alike[0] {
             Completion::Accepted { duplicate: false, .. } => write_accepted(&mut text, alike),
-            Completion::Delivered(ticket, receipt) => write(&mut text, &receipt::fields(*ticket, receipt)),
+            Completion::Delivered(ticket, receipt) => write_fields(&mut text, *ticket, receipt),
             other => write(&mut text, &row(other, clock)),
         }
     }
@@ -49,15 +49,9 @@ fn write_accepted(text: &mut Vec<u8>, completions: &[Completion]) {
         text.push(b',');
         write(text, ticket);
         text.push(b',');
-        write(text, id);
+        write_text(text, id);
     }
     text.push(b']');
-}
-
-fn write(text: &mut Vec<u8>, json: &(impl Serialize + ?Sized)) {
-    let written = serde_json::to_writer(text, json);
-    // Neither a buffer in memory nor keys that are texts can fail.
-    debug_assert!(written.is_ok());
 }
 
 fn row(completion: &Completion, clock: &Clock) -> Value {

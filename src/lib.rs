@@ -4,6 +4,7 @@
 mod completions;
 mod errors;
 mod frame;
+mod json;
 mod mailbox;
 mod ops;
 // napi leaves its registration out of a test build.

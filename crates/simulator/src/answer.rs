@@ -1,5 +1,6 @@
 //! The texts of the answers, as Genesys words them.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::content::Message;
@@ -44,11 +45,16 @@ fn error_text(status: u16, code: &str, message: &str, context: &str) -> String {
 /// The body for one accepted message.
 pub(crate) fn accepted(message: &Message<'_>, fallback_id: &str) -> String {
     let id = message.id.as_deref().unwrap_or(fallback_id);
-    let id = Value::from(id);
-    match message.conversation.as_deref() {
-        Some(conversation) => format!(r#"{{"id":{id},"conversationId":{}}}"#, Value::from(conversation)),
-        None => format!(r#"{{"id":{id}}}"#),
-    }
+    // Texts alone, which can always be written.
+    serde_json::to_string(&Accepted { id, conversation_id: message.conversation.as_deref() }).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Accepted<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<&'a str>,
 }
 
 /// The body for an array whose messages share one status.

@@ -1,5 +1,6 @@
 //! What really arrived: the witness of every test.
 
+mod conversations;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::content::Message;
+use conversations::Conversations;
 pub use report::Report;
 use window::RollingWindow;
 
@@ -22,7 +24,7 @@ pub(crate) struct Ledger {
     counts: Report,
     window: RollingWindow,
     ids: HashMap<Box<str>, Acceptances>,
-    conversations: HashMap<Box<str>, Conversation>,
+    conversations: Conversations,
     in_flight: u64,
     connections_open: u64,
 }
@@ -33,18 +35,12 @@ struct Acceptances {
     cut: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Conversation {
-    in_flight: u64,
-    /// The highest `seq` accepted, with the hash of its message's id.
-    highest: Option<(f64, u64)>,
-}
-
 /// A request between its sending and its answer; give it back with [`Model::close`](crate::Model::close).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a flight that isn't closed counts as in flight for ever"]
 pub struct Flight {
-    conversations: Vec<Box<str>>,
+    /// Their numbers.
+    conversations: Vec<usize>,
 }
 
 impl Ledger {
@@ -53,7 +49,7 @@ impl Ledger {
             counts: Report::default(),
             window: RollingWindow::new(window_us),
             ids: HashMap::new(),
-            conversations: HashMap::new(),
+            conversations: Conversations::default(),
             in_flight: 0,
             connections_open: 0,
         }
@@ -71,24 +67,23 @@ impl Ledger {
         self.counts.max_in_flight = self.counts.max_in_flight.max(self.in_flight);
         let mut flight = Flight { conversations: Vec::new() };
         for name in conversations {
-            if flight.conversations.iter().any(|known| &**known == name) {
+            let Some(number) = self.conversations.number(name) else { continue };
+            if flight.conversations.contains(&number) {
                 continue;
             }
-            let Some(conversation) = entry(&mut self.conversations, name) else { continue };
+            let conversation = self.conversations.get_mut(number);
             conversation.in_flight += 1;
             let most = &mut self.counts.max_in_flight_per_conversation;
             *most = (*most).max(conversation.in_flight);
-            flight.conversations.push(name.into());
+            flight.conversations.push(number);
         }
         flight
     }
 
     pub(crate) fn close(&mut self, flight: Flight) {
         self.in_flight -= 1;
-        for name in flight.conversations {
-            if let Some(conversation) = self.conversations.get_mut(&name) {
-                conversation.in_flight -= 1;
-            }
+        for number in flight.conversations {
+            self.conversations.get_mut(number).in_flight -= 1;
         }
     }
 
@@ -112,17 +107,28 @@ impl Ledger {
         self.counts.last_accepted_ms = Some(ms(now_us));
         for message in messages {
             self.check_order(message);
-            let Some(id) = message.id.as_deref() else { continue };
-            let Some(acceptances) = entry(&mut self.ids, id) else { continue };
-            self.counts.duplicates += u64::from(acceptances.all > 0);
+            if let Some(id) = message.id.as_deref() {
+                self.count(id, u32::from(cut));
+            }
+        }
+    }
+
+    /// A message of this id was accepted.
+    fn count(&mut self, id: &str, cut: u32) {
+        // Looked for by its text: an entry would want a copy of it first.
+        if let Some(acceptances) = self.ids.get_mut(id) {
+            self.counts.duplicates += 1;
             acceptances.all += 1;
-            acceptances.cut += u32::from(cut);
+            acceptances.cut += cut;
+        } else if self.ids.len() < IDS_MAX {
+            self.ids.insert(id.into(), Acceptances { all: 1, cut });
         }
     }
 
     fn check_order(&mut self, message: &Message<'_>) {
         let (Some(seq), Some(name)) = (message.seq, message.conversation.as_deref()) else { return };
-        let Some(conversation) = entry(&mut self.conversations, name) else { return };
+        let Some(number) = self.conversations.number(name) else { return };
+        let conversation = self.conversations.get_mut(number);
         let id = hash(message.id.as_deref());
         // Only the highest is kept: if a message isn't above it, and is another one, it is out of order; if it is above
         // it, it is above all.
@@ -174,17 +180,6 @@ impl Ledger {
             ..self.counts.clone()
         }
     }
-}
-
-/// The value of `key`, made when there is none; `None` when the map is full.
-fn entry<'m, V: Default>(map: &'m mut HashMap<Box<str>, V>, key: &str) -> Option<&'m mut V> {
-    if !map.contains_key(key) {
-        if map.len() >= IDS_MAX {
-            return None;
-        }
-        map.insert(key.into(), V::default());
-    }
-    map.get_mut(key)
 }
 
 fn hash(text: Option<&str>) -> u64 {

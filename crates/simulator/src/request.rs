@@ -29,16 +29,21 @@ impl<'a> Request<'a> {
     /// The conversation's path segment, still percent-encoded: what follows `/conversations/`, unless that is the word
     /// `messages` of a route that names no conversation.
     pub(crate) fn conversation_segment(&self) -> Option<&'a str> {
-        let (_, rest) = self.path().split_once("/conversations/")?;
-        let segment = rest.split('/').next().filter(|segment| !segment.is_empty())?;
-        (segment != "messages").then_some(segment)
+        let mut segments = self.segments();
+        segments.find(|segment| *segment == "conversations")?;
+        segments.next().filter(|segment| !matches!(*segment, "" | "messages"))
+    }
+
+    /// What stands behind each of the path's slashes.
+    fn segments(&self) -> impl Iterator<Item = &'a str> {
+        self.path().split('/').skip(1)
     }
 
     /// Which of the simulator's routes this is.
     pub(crate) fn route(&self) -> Route<'a> {
         let path = self.path();
         match self.method {
-            "POST" if path.contains("/conversations") => Route::Messages,
+            "POST" if self.segments().any(|segment| segment.starts_with("conversations")) => Route::Messages,
             "GET" if path.ends_with("/api/v2/users/me") => Route::Me,
             "GET" => match path.split_once("/api/v2/organizations/limits/namespaces/") {
                 Some(("", rest)) => Route::Limits(rest.strip_suffix("/defaults").unwrap_or(rest)),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
@@ -65,8 +65,9 @@ impl Couriers {
 }
 
 async fn carry(mut jobs: UnboundedReceiver<Job>, client: Arc<Client>, reporter: UnboundedSender<Report>) {
+    let mut spare = HeaderMap::new();
     while let Some(Job { attempt, shipment, token }) = jobs.recv().await {
-        let answer = client.send(shipment, &token).await;
+        let answer = client.send(shipment, &token, &mut spare).await;
         let _ = reporter.send(Report::Answer(attempt, answer));
     }
 }

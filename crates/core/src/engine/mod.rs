@@ -8,10 +8,11 @@ pub(crate) mod registry;
 mod runtime;
 pub mod sink;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use reqwest::header::HeaderValue;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -201,7 +202,7 @@ impl Engine {
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
         tokio::select! {
             Some(command) = self.inbox.recv() => self.command(command),
-            Some(report) = self.reports.recv() => self.report(report),
+            Some(report) = self.reports.recv() => self.report(self.clock.now(), report),
             news = next_news(&mut self.keeper), if !self.store_gone => self.store_news(news),
             () = sleep_until(wake) => {}
         }
@@ -211,8 +212,10 @@ impl Engine {
                 Err(_) => break,
             }
         }
+        // One time for all: whoever reports is a task of this thread, and has done so before now.
+        let now = self.clock.now();
         while let Ok(report) = self.reports.try_recv() {
-            self.report(report);
+            self.report(now, report);
         }
         while let Some(news) = self.keeper.as_mut().and_then(Keeper::try_next) {
             self.store_news(Some(news));
@@ -236,7 +239,10 @@ impl Engine {
             }
             Command::Leave(handle) => drop(self.take_out(handle)),
             Command::Submit(submissions) => {
-                submissions.into_iter().for_each(|submission| self.handle(Event::Submit(submission)));
+                let now = self.clock.now();
+                for submission in submissions {
+                    self.dispatcher.handle(now, Event::Submit(submission), &mut self.effects);
+                }
             }
             Command::Event(event) => self.handle(event),
             Command::Explain(ticket, id) => self.explain(ticket, id),
@@ -287,7 +293,7 @@ impl Engine {
         self.complete(ticket.handle, Completion::Letters(ticket.number, page, more));
     }
 
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, now: Timestamp, report: Report) {
         match report {
             Report::Answer(attempt, answer) => {
                 let end = self.in_flight.remove(&attempt).and_then(|wire| {
@@ -298,7 +304,7 @@ impl Engine {
                 if let Some(end) = end {
                     self.request_ended(end, &answer);
                 }
-                self.handle(Event::Answered(attempt, answer));
+                self.dispatcher.handle(now, Event::Answered(attempt, answer), &mut self.effects);
             }
             Report::Token(answer) => self.token_answered(answer),
             Report::CallbackLate(number) if self.callback_open && number == self.callback => {

@@ -13,9 +13,13 @@ use crate::retry::Answer;
 use crate::settings::Credentials;
 use crate::shipment::Shipment;
 
+/// For so many effects of a turn there is room already.
+const EFFECTS_KEPT: usize = 1_024;
+
 impl Engine {
     pub(super) fn perform(&mut self) {
-        for effect in std::mem::take(&mut self.effects) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
             let effect = match &mut self.keeper {
                 Some(keeper) => keeper.hold(effect),
                 None => Some(effect),
@@ -24,6 +28,10 @@ impl Engine {
                 self.perform_one(effect);
             }
         }
+        // The next turn has as many, about; what a peak has taken goes back.
+        effects.shrink_to(EFFECTS_KEPT);
+        effects.append(&mut self.effects);
+        self.effects = effects;
         if let Some(keeper) = &mut self.keeper {
             keeper.flush();
         }
@@ -57,10 +65,8 @@ impl Engine {
             Effect::Failed(ticket, error) => self.complete(ticket.handle, Completion::Failed(ticket.number, error)),
             Effect::Done(ticket) => self.complete(ticket.handle, Completion::Done(ticket.number)),
             Effect::Drained(ticket, left) => self.drained(ticket, left),
-            Effect::Send { attempt, shipment, .. } => {
-                self.outgoing.push_back((attempt, shipment));
-                self.send_outgoing();
-            }
+            Effect::Send { attempt, shipment, .. } if self.may_send() => self.send(attempt, shipment),
+            Effect::Send { attempt, shipment, .. } => self.outgoing.push_back((attempt, shipment)),
             Effect::Cut(attempt) => self.cut(attempt),
             Effect::Store(change) => {
                 if let Some(keeper) = &mut self.keeper {
@@ -87,9 +93,14 @@ impl Engine {
         published.latencies.total.record(queued + request);
     }
 
+    /// Whether there is a connection for one more. While there is, nothing is left in `outgoing`.
+    fn may_send(&self) -> bool {
+        self.in_flight.len() < self.settings.connections.max
+    }
+
     /// Sends what may leave, as far as there are connections.
     pub(super) fn send_outgoing(&mut self) {
-        while self.in_flight.len() < self.settings.connections.max
+        while self.may_send()
             && let Some((attempt, shipment)) = self.outgoing.pop_front()
         {
             self.send(attempt, shipment);

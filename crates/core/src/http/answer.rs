@@ -2,7 +2,7 @@
 
 use std::pin::{Pin, pin};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -37,25 +37,30 @@ enum End {
 }
 
 /// Reads the body up to its limits; whether it was read to its end. The status is known here, so that a cut or slow body
-/// doesn't make the outcome unknown.
+/// doesn't make the outcome unknown. Its headers, emptied, are left in `spare`.
 pub(super) async fn read<B: Body<Data = Bytes>>(
     response: hyper::Response<B>,
     wanted: Wanted,
     limit: Pin<&mut tokio::time::Sleep>,
+    spare: &mut HeaderMap,
 ) -> (Answer, bool) {
-    let (head, body) = response.into_parts();
-    let mut bytes = BytesMut::new();
+    let (mut head, body) = response.into_parts();
+    let mut bytes = Vec::new();
     let end = tokio::select! {
+        biased;
         end = read_body(body, wanted.bytes_max, &mut bytes) => end,
         () = limit => End::Cut,
     };
     let is_whole = matches!(end, End::Whole);
     let evidence = evidence(&head.headers, &bytes);
     let correlation_id = head.headers.get(&CORRELATION_ID).and_then(|value| value.to_str().ok());
-    let correlation_id = correlation_id.map(|id| id.chars().take(CORRELATION_ID_CHARS_MAX).collect());
+    // Visible ASCII, by `to_str`: a byte is a character.
+    let correlation_id = correlation_id.map(|id| id[..id.len().min(CORRELATION_ID_CHARS_MAX)].to_owned());
     let headers = if wanted.keep_headers { lower_case(&head.headers) } else { Vec::new() };
+    head.headers.clear();
+    *spare = head.headers;
     let status = head.status.as_u16();
-    let response = Response { status, body: bytes.freeze(), truncated: !is_whole, headers, correlation_id };
+    let response = Response { status, body: bytes.into(), truncated: !is_whole, headers, correlation_id };
     let answer = match end {
         End::TooLarge => Answer::TooLarge { response, evidence },
         End::Whole | End::Cut => Answer::Answered { response, evidence },
@@ -74,7 +79,7 @@ fn evidence(headers: &HeaderMap, body: &[u8]) -> Evidence {
 }
 
 /// What has come is in `bytes`, also when the rest comes too late. Copied, since a chunk holds its connection's whole buffer.
-async fn read_body<B: Body<Data = Bytes>>(body: B, bytes_max: usize, bytes: &mut BytesMut) -> End {
+async fn read_body<B: Body<Data = Bytes>>(body: B, bytes_max: usize, bytes: &mut Vec<u8>) -> End {
     let mut body = pin!(body);
     loop {
         let chunk = match body.frame().await {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use hyper::Request;
 use hyper::body::Incoming;
 use reqwest::Certificate;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue};
 
 use self::answer::{Wanted, read};
 use self::body::Pieces;
@@ -60,10 +60,11 @@ impl Client {
         })
     }
 
-    /// Sends a request and reads its answer within their limits.
-    pub async fn send(&self, shipment: Shipment, token: &HeaderValue) -> Answer {
+    /// Sends a request and reads its answer within their limits. `spare` is for the next one: the answer's emptied headers,
+    /// whose room would else be given back and asked for again.
+    pub async fn send(&self, shipment: Shipment, token: &HeaderValue, spare: &mut HeaderMap) -> Answer {
         let (timeout, wanted) = (shipment.timeout, Wanted::of(&shipment));
-        let request = match self.origin.request(shipment, token) {
+        let request = match self.origin.request(shipment, token, std::mem::take(spare)) {
             Ok(request) => request,
             Err(error) => return Answer::Unsent { problem: format!("builder error: {error}") },
         };
@@ -75,6 +76,7 @@ impl Client {
         }
         let mut is_handed_over = false;
         let answered = tokio::select! {
+            biased;
             answered = self.exchange(request, &mut is_handed_over) => answered,
             () = &mut limit => return late(timeout, is_handed_over),
         };
@@ -82,7 +84,7 @@ impl Client {
             Ok(answered) => answered,
             Err(failed) => return failed,
         };
-        let (answer, is_whole) = read(response, wanted, limit).await;
+        let (answer, is_whole) = read(response, wanted, limit, spare).await;
         if is_whole {
             self.connections.give_back(connection);
         }
@@ -144,7 +146,7 @@ impl Client {
             () = &mut limit => return None,
         };
         Some(match sent {
-            Ok(response) => read(hyper::Response::from(response), wanted, limit).await.0,
+            Ok(response) => read(hyper::Response::from(response), wanted, limit, &mut HeaderMap::new()).await.0,
             Err(error) if error.is_connect() => Answer::Unsent { problem: chain(error) },
             Err(error) => Answer::Unanswered { problem: chain(error) },
         })

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
 use super::door::Door;
@@ -36,7 +36,8 @@ pub(super) fn run(
     started: &Sender<io::Result<SocketAddr>>,
     orders: UnboundedReceiver<Order>,
 ) -> Option<Model> {
-    let prepared = Builder::new_current_thread().enable_io().enable_time().build().and_then(|runtime| {
+    let build = || Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
+    let prepared = build().and_then(|runtime| {
         let guard = runtime.enter();
         let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let door = Door::new(SocketAddr::new(config.host, config.port), config.refuse)?;
@@ -55,10 +56,9 @@ pub(super) fn run(
     let model = Model::new(config, seed).starting_at(clock.epoch_us);
     let shared = Rc::new(Shared { clock, model: RefCell::new(model), outage: Notify::new() });
     let _ = started.send(Ok(door.address()));
-    let tasks = LocalSet::new();
-    tasks.block_on(&runtime, serve(shared.clone(), door, acceptor, orders));
+    runtime.block_on(serve(shared.clone(), door, acceptor, orders));
     // Closes the connections, each of which shares the model.
-    drop(tasks);
+    drop(runtime);
     Rc::into_inner(shared).map(|shared| shared.model.into_inner())
 }
 
