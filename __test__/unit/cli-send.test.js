@@ -141,9 +141,14 @@ test('outages are told', async () => {
   const endless = new Readable({ read() {} })
   const begin = ({ signals }) => {
     setTimeout(() => core().complete([0, 'event', 'outage', { reason: 'breaker', message: 'too many 503', open: true }]), 50)
+    const over = (reason, message) => core().complete([0, 'event', 'outage', { reason, message, open: false }])
+    setTimeout(() => over('breaker', ''), 60)
+    setTimeout(() => over('store', 'the damaged file is set aside at a.db.corrupt-1'), 70)
     setTimeout(() => signals.emit('SIGTERM'), 100)
   }
   const { code, stderr } = await cli(['send', '-', '--config', config], { stdin: endless, env, begin })
   assert.equal(code, 130)
   assert.match(stderr, /outage \(breaker\): too many 503\n/)
+  assert.match(stderr, /the outage \(breaker\) is over\n/)
+  assert.match(stderr, /the outage \(store\) is over: the damaged file is set aside at a\.db\.corrupt-1\n/)
 })

@@ -189,6 +189,7 @@ mod tests {
         assert!(!HAS_WAITED.load(Ordering::Relaxed));
         let wait_ms: u128 = db.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0)).unwrap().into();
         assert_eq!(wait_ms, BUSY_WAIT.as_millis(), "as before");
+        set_meta(&db, "meanwhile", 1).unwrap();
         reader.execute_batch("ROLLBACK").unwrap();
         assert!(log::file_bytes(&path) > 0 && cut_log(&db).unwrap());
         assert_eq!(log::file_bytes(&path), 0);
