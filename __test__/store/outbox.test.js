@@ -182,7 +182,7 @@ test('a damaged file is set aside whole, and what can be read of it goes on', as
   fs.writeFileSync(file, damaged)
   const sender = await open(t, options)
   await sender.send(message('m', 'c', 1))
-  const aside = fs.readdirSync(folder).filter((name) => name.startsWith('outbox.db.corrupt-'))
+  const aside = fs.readdirSync(folder).filter((name) => /^outbox\.db\.corrupt-[^-]*$/.test(name))
   assert.equal(aside.length, 1)
   assert.ok(fs.readFileSync(join(folder, aside[0])).equals(damaged))
   assert.deepEqual(sender.stats().store, { recovered: 0, unreadable: 0, setAside: join(folder, aside[0]), problem: null })
