@@ -49,9 +49,8 @@ impl Dispatcher {
         }
     }
 
-    /// With a store, as many again wait for it to know of their departure: so it is never the connections that wait.
     fn attempts_max(&self) -> usize {
-        if self.durable { 2 * self.settings.connections.max } else { self.settings.connections.max }
+        self.settings.attempts_per_connection() * self.settings.connections.max
     }
 
     /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.

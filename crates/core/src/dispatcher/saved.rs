@@ -111,9 +111,10 @@ impl Dispatcher {
     }
 
     /// By when a request of the last run has arrived that had no answer yet at `at`. It may have waited for a connection,
-    /// as long as the request before it there: but it has left before now, or never.
+    /// as long as the requests before it there: but it has left before now, or never.
     fn arrived_by(&self, now: Timestamp, at: Timestamp) -> Timestamp {
-        let left_by = at.after(self.settings.connections.request_timeout).min(now);
+        let before_it = u32::try_from(self.settings.attempts_per_connection() - 1).unwrap_or(u32::MAX);
+        let left_by = at.after(self.settings.connections.request_timeout * before_it).min(now);
         shifted(left_by, ON_ITS_WAY_MS)
     }
 }
@@ -170,7 +171,12 @@ mod tests {
         for opening in [departed, saved] {
             assert_eq!(available(&opening, 9_000, 1_990), (0, 0), "a second to arrive, and the window");
             assert_eq!(available(&opening, 9_000, 2_010), (0, 1));
-            assert_eq!(available(&opening, 12_100, 0), (1, 1), "it left within ten seconds");
+            assert_eq!(
+                available(&opening, 31_900, 0).0,
+                0,
+                "three others may have been before it, of ten seconds each"
+            );
+            assert_eq!(available(&opening, 32_100, 0), (1, 1));
         }
     }
 

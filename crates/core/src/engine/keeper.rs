@@ -136,7 +136,9 @@ fn presumed_sent(settings: &Settings) -> usize {
     let together = if settings.batch.mode == BatchMode::None { 1 } else { settings.batch.max_messages };
     match (settings.retry.ambiguous, settings.ordering) {
         (Ambiguous::Retry, _) => 0,
-        (Ambiguous::Fail, Ordering::None) => together.saturating_mul(2 * settings.connections.max),
+        (Ambiguous::Fail, Ordering::None) => {
+            together.saturating_mul(settings.attempts_per_connection() * settings.connections.max)
+        }
         (Ambiguous::Fail, Ordering::Conversation) => together,
     }
 }

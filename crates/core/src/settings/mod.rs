@@ -204,6 +204,17 @@ impl Settings {
         Ok(settings)
     }
 
+    /// How many requests may be under way for each connection. With a store, others than the one that it carries wait for the disk to
+    /// know of their departure: so it is never the connections that wait. After a crash all of them may have been sent, and so
+    /// they are fewer where none is sent again.
+    pub fn attempts_per_connection(&self) -> usize {
+        match self.retry.ambiguous {
+            _ if !self.store.is_durable() => 1,
+            Ambiguous::Retry => 4,
+            Ambiguous::Fail => 2,
+        }
+    }
+
     /// The first option in which `other` differs: its name, the value here and the value there. Secrets are not shown.
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         if self.credentials != other.credentials {

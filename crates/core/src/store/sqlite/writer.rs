@@ -25,11 +25,13 @@ use crate::store::{Change, News, Record, Seq};
 
 /// Changes that are taken before they are written, however many more wait.
 const TAKEN_MAX: usize = 8_192;
-/// A commit with so many changes is followed by another soon, which gets company by waiting for this long: each commit costs as
-/// much of the processor as some forty changes. It is less than the requests that wait for the disk last, and nobody
-/// who awaits one message after the other meets it.
-const COMMIT_SIBLINGS: usize = 32;
-const COMMIT_DELAY: Duration = Duration::from_millis(1);
+/// After a commit with so many changes, the next waits for company in short steps until it has enough, since each commit costs as
+/// much of the processor as some forty changes. All steps take less time than the requests last that wait for the disk,
+/// and nobody who awaits one message after the other meets them.
+const COMMIT_SIBLINGS: usize = 64;
+const COMMIT_ENOUGH: usize = 192;
+const COMMIT_DELAY: Duration = Duration::from_micros(200);
+const COMMIT_DELAYS_MAX: u32 = 5;
 
 /// What the store's front asks for.
 #[derive(Debug)]
@@ -131,10 +133,15 @@ impl Writer {
 
     /// Takes what has come in; waits for it when there is nothing else to do.
     fn take_commands(&mut self) {
-        let mut command = match self.patience() {
+        let first = match self.patience() {
             None => self.inbox.try_recv().ok(),
             Some(wait) => self.inbox.recv_timeout(wait).ok(),
         };
+        self.take(first);
+    }
+
+    /// Takes a command, and those behind it.
+    fn take(&mut self, mut command: Option<Command>) {
         while let Some(taken) = command {
             match taken {
                 Command::Apply(changes) => self.backlog.push(changes),
@@ -179,7 +186,7 @@ impl Writer {
                         self.tell_done(kept);
                         self.upkeep.after_commit(&opened.db, self.clock.now());
                         if count >= COMMIT_SIBLINGS {
-                            let_gather();
+                            self.gather();
                         }
                     }
                     Err(fault) => {
@@ -189,6 +196,17 @@ impl Writer {
                 }
             }
             Err(fault) => self.fall_ill(&fault),
+        }
+    }
+
+    /// Lets the next commit have company.
+    fn gather(&mut self) {
+        for _ in 0..COMMIT_DELAYS_MAX {
+            self.take(self.inbox.try_recv().ok());
+            if self.backlog.len() >= COMMIT_ENOUGH || !self.loads.is_empty() || self.closing.is_some() {
+                return;
+            }
+            pause();
         }
     }
 
@@ -324,12 +342,11 @@ impl Writer {
     }
 }
 
-/// Lets the next commit have company.
 #[allow(
     clippy::disallowed_methods,
     reason = "the thread is the store's own, and a channel would wake it for each command"
 )]
-fn let_gather() {
+fn pause() {
     std::thread::sleep(COMMIT_DELAY);
 }
 
