@@ -9,7 +9,7 @@ const { use } = require('../../lib/load.js')
 const { HandRolled } = require('../../lib/cli/handrolled.js')
 const { quantile, table } = require('../../lib/cli/summary.js')
 const { Progress } = require('../../lib/cli/progress.js')
-const { cli, scratch } = require('./cli-io.js')
+const { cli, scratch, until } = require('./cli-io.js')
 const { FakeSender } = require('./fake-binding.js')
 
 let server
@@ -147,9 +147,12 @@ test('--compare puts the hand-rolled way beside it', async (t) => {
 
 test('Ctrl-C ends the demo cleanly', async (t) => {
   DeliveringSender.holding = true
-  const { code, stderr, listeners } = await cli(['demo', '--file', scratch(t)('peak.jsonl', peak)], {
-    begin: ({ signals }) => setTimeout(() => signals.emit('SIGINT'), 150),
-  })
+  const opened = FakeSender.opened.length
+  const begin = async ({ signals }) => {
+    await until(() => FakeSender.opened.at(opened)?.messages.length > 0)
+    signals.emit('SIGINT')
+  }
+  const { code, stderr, listeners } = await cli(['demo', '--file', scratch(t)('peak.jsonl', peak)], { begin })
   assert.deepEqual([code, stderr, listeners], [130, 'interrupted: 0 of 2 delivered\n', 0])
   assert.equal(FakeSender.opened.at(-1).op('close').length, 1)
 })
@@ -174,7 +177,10 @@ test('the hand-rolled way retries what services retry, and gives up', async () =
 test('simulate prints its URL, and after Ctrl-C the ledger', async (t) => {
   const config = scratch(t)('config.json', { retryAfter: 'zero', quota: null })
   const args = ['simulate', '--quota', '100/1s', '--quota', '300/1m', '--port', '0', '--host', '127.0.0.1', '--config', config]
-  const begin = ({ signals }) => setTimeout(() => signals.emit('SIGTERM'), 100)
+  const begin = async ({ signals, written }) => {
+    await until(() => written.stdout.includes('\n'))
+    signals.emit('SIGTERM')
+  }
   const { code, stdout, listeners } = await cli(args, { begin })
   assert.deepEqual([code, listeners], [0, 0])
   assert.match(stdout, /^simulator at http:\/\/127\.0\.0\.1:\d+ \(Ctrl-C ends it\)\n\nrequests that arrived +0\n/)

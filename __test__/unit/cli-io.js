@@ -5,6 +5,7 @@ const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { Readable } = require('node:stream')
+const { setImmediate: nextTurn } = require('node:timers/promises')
 
 const { main } = require('../../lib/cli/index.js')
 
@@ -20,6 +21,11 @@ async function cli(args, { stdin = '', env = {}, begin = () => {} } = {}) {
   return { code, ...written, listeners: io.signals.listenerCount('SIGINT') + io.signals.listenerCount('SIGTERM') }
 }
 
+/** Looks in each turn of the event loop whether something has come, then goes on. */
+async function until(condition) {
+  while (!condition()) await nextTurn()
+}
+
 /** A folder for a test's files, gone after it. */
 function scratch(t) {
   const folder = mkdtempSync(path.join(tmpdir(), 'spillway-cli-'))
@@ -31,4 +37,4 @@ function scratch(t) {
   }
 }
 
-module.exports = { cli, scratch }
+module.exports = { cli, scratch, until }

@@ -5,7 +5,7 @@ const { after, beforeEach, test } = require('node:test')
 const { Readable } = require('node:stream')
 
 const { use } = require('../../lib/load.js')
-const { cli, scratch } = require('./cli-io.js')
+const { cli, scratch, until } = require('./cli-io.js')
 const { FakeSender } = require('./fake-binding.js')
 
 const STATS = {
@@ -117,9 +117,13 @@ test('refused credentials end the command', async () => {
 test('Ctrl-C closes, and tells what is left', async () => {
   const endless = new Readable({ read() {} })
   endless.push(line('a') + line('b', 'held'))
-  const { code, stdout, stderr, listeners } = await cli(['send', '-', '--config', config], {
-    stdin: endless, env, begin: ({ signals }) => setTimeout(() => signals.emit('SIGINT'), 100),
-  })
+  const opened = FakeSender.opened.length
+  const begin = async ({ signals }) => {
+    // One is settled, and it is known.
+    await until(() => FakeSender.opened.at(opened)?.held === 1 && core().unsettled === 1 && core().completions.length === 0)
+    signals.emit('SIGINT')
+  }
+  const { code, stdout, stderr, listeners } = await cli(['send', '-', '--config', config], { stdin: endless, env, begin })
   assert.equal(code, 130)
   assert.equal(listeners, 0)
   assert.match(stdout, /delivered +1\ndead letters +0\nnot delivered +1\n/)
@@ -139,12 +143,14 @@ test('memory stays bounded: at most 10,000 messages are unsettled', async () => 
 
 test('outages are told', async () => {
   const endless = new Readable({ read() {} })
-  const begin = ({ signals }) => {
-    setTimeout(() => core().complete([0, 'event', 'outage', { reason: 'breaker', message: 'too many 503', open: true }]), 50)
-    const over = (reason, message) => core().complete([0, 'event', 'outage', { reason, message, open: false }])
-    setTimeout(() => over('breaker', ''), 60)
-    setTimeout(() => over('store', 'the damaged file is set aside at a.db.corrupt-1'), 70)
-    setTimeout(() => signals.emit('SIGTERM'), 100)
+  const begin = async ({ signals, written }) => {
+    await until(() => signals.listenerCount('SIGTERM') > 0)
+    const tell = (outage) => core().complete([0, 'event', 'outage', outage])
+    tell({ reason: 'breaker', message: 'too many 503', open: true })
+    tell({ reason: 'breaker', message: '', open: false })
+    tell({ reason: 'store', message: 'the damaged file is set aside at a.db.corrupt-1', open: false })
+    await until(() => written.stderr.includes('corrupt-1'))
+    signals.emit('SIGTERM')
   }
   const { code, stderr } = await cli(['send', '-', '--config', config], { stdin: endless, env, begin })
   assert.equal(code, 130)
