@@ -481,7 +481,7 @@ export interface Stats {
     waiting: number
     /** Conversations with messages in the outbox. */
     conversations: number
-    /** Requests on the wire. */
+    /** Requests under way: on the wire, or, with a store, waiting for the disk or a connection. */
     inFlight: number
     /** Dead letters that are kept. */
     deadLetters: number
@@ -817,7 +817,7 @@ export class ClosedError extends SpillwayError {}
  * - `STORE_READ_ONLY`: the file or its directory takes no writes
  * - `STORE_MISSING`: the directory isn't there, or is no longer
  * - `STORE_CORRUPT`: the file is damaged and could not be replaced
- * - `STORE_VERSION`: a newer version of spillway wrote it
+ * - `STORE_VERSION`: a newer version of spillway wrote it; for the command line, an older one, and no sender has opened it since
  * - `STORE_MISMATCH`: it belongs to another organisation, or is no outbox; or a link, or no file, is where a companion of it belongs
  * - `STORE_FAILED`: anything else, such as an I/O error
  */

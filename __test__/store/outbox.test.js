@@ -5,7 +5,7 @@ const fs = require('node:fs')
 const { join } = require('node:path')
 const { test } = require('node:test')
 
-const { defer, directory, message, open, optionsFor, PATIENCE_MS, Sender, simulate, start } = require('./support.js')
+const { defer, directory, message, open, optionsFor, PATIENCE_MS, Sender, simulate, start, until } = require('./support.js')
 
 async function letterIds(sender) {
   const ids = []
@@ -30,6 +30,33 @@ test('what one sender accepts, the next one delivers: in order, and told by even
   assert.equal(delivered.size, 30)
   const { orderViolations, uniqueIds, duplicates } = simulator.ledger()
   assert.deepEqual({ orderViolations, uniqueIds, duplicates }, { orderViolations: 0, uniqueIds: 30, duplicates: 0 })
+})
+
+test('a 429 stops what waits for the disk or a connection, too', async (t) => {
+  const simulator = await simulate(t, { quota: { requests: 40, perMs: 2_000 }, latencyMs: 20 })
+  const sender = await open(t, optionsFor(simulator, join(directory(t), 'outbox.db'), { connections: { max: 8 } }))
+  let refused = null
+  sender.once('resumed', () => (refused = simulator.ledger().refused))
+  await Promise.all(Array.from({ length: 100 }, (_, n) => sender.enqueue(message(`m${n}`, `c${n}`, 1))))
+  // One is asked first after the pause, and may come a little early.
+  await until(() => refused !== null)
+  assert.ok(refused > 0 && refused <= 8 + 1, `${refused} requests were refused, with 8 connections`)
+})
+
+test('what has not left when a sender closes is no unknown outcome', async (t) => {
+  const simulator = await simulate(t)
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'), { retry: { ambiguous: 'fail' }, connections: { max: 1 } })
+  const first = await Sender.open(options)
+  // With a token in hand, and a connection.
+  await first.send(message('warm', 'c', 1))
+  await simulator.set({ latencyMs: 60_000, arrivalMs: 0 })
+  await Promise.all(Array.from({ length: 20 }, (_, n) => first.enqueue(message(`m${n}`, `c${n}`, 1))))
+  await until(() => simulator.ledger().arrivals === 2 && first.stats().queue.inFlight === 2)
+  await first.close({ timeoutMs: 0 })
+  await simulator.set({ latencyMs: null, arrivalMs: null })
+  const second = await open(t, options)
+  await second.drain({ timeoutMs: PATIENCE_MS })
+  assert.deepEqual([(await letterIds(second)).length, second.stats().counters.delivered], [1, 19])
 })
 
 test('an id stays known: waiting, delivered and dead ones are duplicates after a restart', async (t) => {

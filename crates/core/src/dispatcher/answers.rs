@@ -45,6 +45,23 @@ impl Dispatcher {
         self.settle(now, attempt, verdict, answer, items, effects);
     }
 
+    /// Whether an attempt that was started, and has waited for the disk or a connection since, may still leave: not while the gate
+    /// is shut, unless it is the probe.
+    pub fn may_leave(&self, id: AttemptId) -> bool {
+        self.gate.is_open() || self.gate.is_probe(id) || !self.attempts.contains_key(&id)
+    }
+
+    /// It has not left, and never will: as if it had not been started.
+    pub(super) fn withheld(&mut self, now: Timestamp, id: AttemptId, effects: &mut Vec<Effect>) {
+        let Some(attempt) = self.attempts.remove(&id) else { return };
+        let is_retry = attempt.load.members.iter().any(|slot| self.outbox.course(*slot).attempts > 1);
+        self.counters.requests -= 1;
+        self.counters.retries -= u64::from(is_retry);
+        self.cost.answered(now, None, None, None, false);
+        self.quota.unsent(now, attempt.started_at, attempt.cost);
+        self.keep_places(now, attempt.load, effects);
+    }
+
     /// Slots, and what is learned of the quota.
     fn read_quota(
         &mut self,
@@ -124,8 +141,9 @@ impl Dispatcher {
         }
     }
 
-    /// One 429 stops everyone. Only a request that was sent while the gate was open, or the probe, makes the backoff grow:
-    /// the others were on the wire already and tell nothing new, unless they name a later time.
+    /// One 429 stops everyone, those included that wait for the disk or a connection. Only a request that was sent while the gate
+    /// was open, or the probe, makes the backoff grow: the others were on the wire already and tell nothing new, unless they
+    /// name a later time.
     pub(super) fn pause(&mut self, now: Timestamp, is_news: bool, evidence: &Evidence, effects: &mut Vec<Effect>) {
         let wait = evidence.wait();
         if !is_news && wait.is_none() {

@@ -23,6 +23,8 @@ pub enum Event {
     Cancel(Ticket),
     /// What came of an attempt.
     Answered(AttemptId, Answer),
+    /// An attempt that waited for the disk or a connection is not sent: it may not leave any more.
+    Withheld(AttemptId),
     /// What came of a token fetch.
     Token(TokenNews),
     /// A dead letter is to be sent again.

@@ -176,7 +176,7 @@ impl Dispatcher {
         } else if Auth::failures(&self.auth) > 0 {
             holds.push((Hold::Auth, self.start_at));
         }
-        if self.attempts.len() >= self.settings.connections.max {
+        if self.attempts.len() >= self.attempts_max() {
             holds.push((Hold::Connections, None));
         }
         if self.quota.available(now) == 0 {

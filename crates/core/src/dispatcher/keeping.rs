@@ -141,6 +141,8 @@ impl Dispatcher {
             let path = path.display().to_string();
             problem = format!("the damaged file is set aside at {path}, and {unreadable} rows of it could not be read");
             self.set_aside = Some(path.into());
+            // What the damaged file said of the wire and the budget may be lost, or presumed: what is known takes its place at once.
+            self.saving.demand();
         }
         if self.store_problem.take().is_some() {
             effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));

@@ -185,6 +185,7 @@ impl Dispatcher {
             Event::Submit(submission) => self.submit(now, submission, effects),
             Event::Cancel(ticket) => self.cancel(now, ticket, effects),
             Event::Answered(attempt, answer) => self.answered(now, attempt, answer, effects),
+            Event::Withheld(attempt) => self.withheld(now, attempt, effects),
             Event::Token(news) => self.token(now, news, effects),
             Event::Redrive(ticket, id) => self.redrive(now, ticket, id, effects),
             Event::Drop(ticket, id) => self.drop_letter(ticket, id, effects),

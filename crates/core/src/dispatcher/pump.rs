@@ -49,7 +49,7 @@ impl Dispatcher {
         }
     }
 
-    fn attempts_max(&self) -> usize {
+    pub(super) fn attempts_max(&self) -> usize {
         self.settings.attempts_per_connection() * self.settings.connections.max
     }
 

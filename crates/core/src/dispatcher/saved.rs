@@ -46,6 +46,14 @@ pub(super) struct Saving {
     at: Option<Timestamp>,
     requests: u64,
     paused: Option<Option<Timestamp>>,
+    is_demanded: bool,
+}
+
+impl Saving {
+    /// The next save comes whether or not anything has changed.
+    pub(super) fn demand(&mut self) {
+        self.is_demanded = true;
+    }
 }
 
 impl Dispatcher {
@@ -57,10 +65,10 @@ impl Dispatcher {
         let paused = self.gate.bequest().and_then(|gate| gate.closure()).map(|closure| closure.until);
         let due = self.saving.at.is_none_or(|at| now.since(at) >= SAVE_EVERY);
         let spent = self.saving.requests != self.counters.requests && due;
-        if !spent && paused == self.saving.paused {
+        if !spent && paused == self.saving.paused && !self.saving.is_demanded {
             return;
         }
-        self.saving = Saving { at: Some(now), requests: self.counters.requests, paused };
+        self.saving = Saving { at: Some(now), requests: self.counters.requests, paused, is_demanded: false };
         let belief = Some(self.quota.belief(now));
         let saved = Saved {
             spent: self.spent_steps(now),

@@ -108,9 +108,17 @@ impl Keeper {
         self.held.pop_front().map(|(_, effect)| effect)
     }
 
-    /// Takes back a request that has not left yet.
-    pub(super) fn recall(&mut self, attempt: AttemptId) {
-        self.held.retain(|(_, effect)| !matches!(effect, Effect::Send { attempt: other, .. } if *other == attempt));
+    /// Takes out the requests that wait, oldest first.
+    pub(super) fn take_sends(&mut self) -> Vec<AttemptId> {
+        let mut sends = Vec::new();
+        self.held.retain(|(_, effect)| match effect {
+            Effect::Send { attempt, .. } => {
+                sends.push(*attempt);
+                false
+            }
+            _ => true,
+        });
+        sends
     }
 
     /// Takes back the end of a drain that has run out of time, with the number of ends that wait for the disk.
@@ -133,7 +141,12 @@ impl Keeper {
 
 /// How many messages of one conversation may be on the wire, where none of them may be sent twice.
 fn presumed_sent(settings: &Settings) -> usize {
-    let together = if settings.batch.mode == BatchMode::None { 1 } else { settings.batch.max_messages };
+    let together = match settings.batch.mode {
+        BatchMode::None => 1,
+        // It takes one message of each conversation.
+        BatchMode::Array if !settings.batch.array_ordered && settings.ordering == Ordering::Conversation => 1,
+        BatchMode::Array | BatchMode::Merge => settings.batch.max_messages,
+    };
     match (settings.retry.ambiguous, settings.ordering) {
         (Ambiguous::Retry, _) => 0,
         (Ambiguous::Fail, Ordering::None) => {

@@ -300,11 +300,12 @@ impl Engine {
                     self.couriers.take_back(wire.courier);
                     wire.end
                 });
-                self.send_outgoing();
                 if let Some(end) = end {
                     self.request_ended(end, &answer);
                 }
                 self.dispatcher.handle(now, Event::Answered(attempt, answer), &mut self.effects);
+                // Behind the answer, which may have shut the gate.
+                self.send_outgoing();
             }
             Report::Token(answer) => self.token_answered(answer),
             Report::CallbackLate(number) if self.callback_open && number == self.callback => {

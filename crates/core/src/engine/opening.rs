@@ -109,9 +109,13 @@ impl Engine {
 
     /// Lets the store finish before anybody hears that the engine has ended: who does may open the file again.
     pub(super) async fn end(mut self) {
+        if self.keeper.is_some() {
+            self.withhold_all();
+        }
         if let Some(keeper) = self.keeper.take() {
             self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
             keeper.close(CLOSE_PATIENCE).await;
+            self.publish();
         }
         for guest in std::mem::take(&mut self.farewells) {
             guest.sink.complete(guest.completions, &self.clock);

@@ -1,11 +1,13 @@
 //! The effects of the dispatcher's decisions: answers to callers, requests, tokens, events.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keeper::Keeper;
 use super::sink::{Completion, Happening, RequestEnd};
 use super::{CALLBACK_TIMEOUT, DrainKind, Engine, OnTheWire, Report};
-use crate::dispatcher::{AttemptId, Effect};
+use crate::dispatcher::{AttemptId, Effect, Event};
 use crate::error::Error;
 use crate::lock::lock;
 use crate::message::Ticket;
@@ -65,6 +67,9 @@ impl Engine {
             Effect::Failed(ticket, error) => self.complete(ticket.handle, Completion::Failed(ticket.number, error)),
             Effect::Done(ticket) => self.complete(ticket.handle, Completion::Done(ticket.number)),
             Effect::Drained(ticket, left) => self.drained(ticket, left),
+            Effect::Send { attempt, .. } if !self.dispatcher.may_leave(attempt) => {
+                self.handle(Event::Withheld(attempt));
+            }
             Effect::Send { attempt, shipment, .. } if self.may_send() => self.send(attempt, shipment),
             Effect::Send { attempt, shipment, .. } => self.outgoing.push_back((attempt, shipment)),
             Effect::Cut(attempt) => self.cut(attempt),
@@ -98,13 +103,33 @@ impl Engine {
         self.in_flight.len() < self.settings.connections.max
     }
 
-    /// Sends what may leave, as far as there are connections.
+    /// Sends what may leave, as far as there are connections; what may not any more goes back.
     pub(super) fn send_outgoing(&mut self) {
+        let shut = self.outgoing.back().is_some_and(|(attempt, _)| !self.dispatcher.may_leave(*attempt));
+        if shut {
+            let (leaving, back) = self.outgoing.drain(..).partition(|(attempt, _)| self.dispatcher.may_leave(*attempt));
+            self.outgoing = leaving;
+            self.withhold(back);
+        }
         while self.may_send()
             && let Some((attempt, shipment)) = self.outgoing.pop_front()
         {
             self.send(attempt, shipment);
         }
+    }
+
+    /// The last one first: each goes to the front of its lane, which keeps their turns.
+    fn withhold(&mut self, back: VecDeque<(AttemptId, Shipment)>) {
+        back.into_iter().rev().for_each(|(attempt, _)| self.handle(Event::Withheld(attempt)));
+    }
+
+    /// Nothing leaves any more: what has not left yet goes back.
+    pub(super) fn withhold_all(&mut self) {
+        let held = self.keeper.as_mut().map(Keeper::take_sends).unwrap_or_default();
+        let outgoing = std::mem::take(&mut self.outgoing);
+        held.into_iter().rev().for_each(|attempt| self.handle(Event::Withheld(attempt)));
+        self.withhold(outgoing);
+        self.perform();
     }
 
     fn cut(&mut self, attempt: AttemptId) {
@@ -114,9 +139,6 @@ impl Engine {
             return;
         }
         self.outgoing.retain(|(other, _)| *other != attempt);
-        if let Some(keeper) = &mut self.keeper {
-            keeper.recall(attempt);
-        }
     }
 
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) {
@@ -191,6 +213,8 @@ impl Engine {
             self.farewells.push(guest);
             return;
         }
+        // Who hears of the end may ask for the numbers at once.
+        self.publish();
         guest.sink.complete(guest.completions, &self.clock);
     }
 }

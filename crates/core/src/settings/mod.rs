@@ -205,7 +205,7 @@ impl Settings {
     }
 
     /// How many requests may be under way for each connection. With a store, others than the one that it carries wait for the disk to
-    /// know of their departure: so it is never the connections that wait. After a crash all of them may have been sent, and so
+    /// know of their departure, and then for it: so it is never the connections that wait. After a crash all of them may have been sent, and so
     /// they are fewer where none is sent again.
     pub fn attempts_per_connection(&self) -> usize {
         match self.retry.ambiguous {

@@ -26,7 +26,7 @@ pub enum Change {
         record: Box<Record>,
     },
     /// A request is about to leave with these messages, or with none if it is a `request()` or the inquiry, which only count.
-    /// Durable before it does, so that a crash leaves a message whose outcome is unknown known as one. The store notes the
+    /// Messages leave when it is durable, so that a crash leaves one whose outcome is unknown known as one. The store notes the
     /// time of writing: the request leaves no earlier, but it may have to wait for a connection after that.
     Depart(Flight),
     /// A message is off the wire, and goes on waiting.

@@ -30,8 +30,8 @@ pub fn batch_of(number: u64) -> u64 {
     number / PLACES_PER_BATCH
 }
 
-/// More than any batch has messages.
-const PLACES_PER_BATCH: u64 = 4_096;
+/// More than any batch has messages (`batch.maxMessages` is 10,000 at most).
+const PLACES_PER_BATCH: u64 = 16_384;
 
 /// Keeps the outbox. What comes of it is told by [`News`], to whoever the store was opened for.
 pub trait Store: Debug + Send + Sync {

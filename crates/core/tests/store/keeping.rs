@@ -9,6 +9,9 @@ use spillway_core::store::{Change, Departure, Flight, Row, Store};
 
 use crate::rig::*;
 
+/// Where the first message of the ninth message's batch is: see `batch_of`.
+const BATCH: u64 = 9 * 16_384;
+
 #[test]
 fn a_message_comes_back_whole() {
     let (_directory, path) = place();
@@ -53,12 +56,12 @@ fn what_happened_to_messages_is_known_in_the_next_run() {
     let at = rig.now();
     let mut changes = inserts(1..=6, at);
     let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
-    changes.push(Change::Depart(Flight { batch: Some(9), members: vec![member(1), member(2)] }));
+    changes.push(Change::Depart(Flight { batch: Some(BATCH), members: vec![member(1), member(2)] }));
     changes.extend([depart(3, at), depart(4, at), depart(5, at), deliver(3, at), bury(4, at)]);
     let back =
         |seq, attempts, ambiguous, batch| Change::Return { seq, attempts, first_attempt_at: None, ambiguous, batch };
-    changes.extend([back(5, 0, false, None), back(2, 1, true, Some(9))]);
-    changes.push(save("{\"spent\":1}", [Flight { batch: Some(9), members: vec![member(1)] }], at));
+    changes.extend([back(5, 0, false, None), back(2, 1, true, Some(BATCH))]);
+    changes.push(save("{\"spent\":1}", [Flight { batch: Some(BATCH), members: vec![member(1)] }], at));
     let count = changes.len() as u64;
     rig.store.apply(changes);
     rig.settled(count);
@@ -67,8 +70,8 @@ fn what_happened_to_messages_is_known_in_the_next_run() {
     let rig = Rig::open(&path);
     assert_eq!(seqs(&rig.found), [1, 2, 5, 6]);
     let (Row::Started(first), Row::Started(second)) = (&rig.found[0], &rig.found[1]) else { panic!("{:?}", rig.found) };
-    assert_eq!((first.sent, first.ambiguous, first.attempts, first.batch), (true, false, 1, Some(9)));
-    assert_eq!((second.sent, second.ambiguous, second.attempts, second.batch), (false, true, 1, Some(9)));
+    assert_eq!((first.sent, first.ambiguous, first.attempts, first.batch), (true, false, 1, Some(BATCH)));
+    assert_eq!((second.sent, second.ambiguous, second.attempts, second.batch), (false, true, 1, Some(BATCH)));
     assert!(first.first_attempt_at.is_some() && first.message.body().len() == 300);
     assert!(matches!(&rig.found[2], Row::Waiting(_)), "a message that was turned away at the gate was never sent");
     let Row::Letter(letter) = &rig.found[4] else { panic!("{:?}", rig.found) };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use spillway_core::clock::Timestamp;
 use spillway_core::message::Cargo;
-use spillway_core::store::{Change, Departure, Flight, Opening, Row};
+use spillway_core::store::{Change, Departure, Flight, Opening, Row, batch_number};
 
 use crate::draw::Draw;
 use crate::rig::*;
@@ -84,7 +84,7 @@ impl Model {
             return Change::Insert { slot: u32::try_from(*next_seq).unwrap(), record: Box::new(record) };
         }
         let seq = *draw.pick(&waiting);
-        let batch = (draw.below(3) == 0).then(|| draw.below(5));
+        let batch = (draw.below(3) == 0).then(|| batch_number(1 + draw.below(5), 0));
         match draw.below(12) {
             0..=3 => {
                 let other = *draw.pick(&waiting);

@@ -12,7 +12,7 @@ use spillway_core::store::{Change, Departure, Flight, Store};
 use crate::rig::*;
 
 /// Where the tests' fifth message is in the batch of its fourth: see `batch_of`.
-const BATCH: u64 = 4 * 4_096;
+const BATCH: u64 = 4 * 16_384;
 
 /// A file with a message in every state, two letters and a receipt.
 fn mixed(path: &Path) -> Rig {

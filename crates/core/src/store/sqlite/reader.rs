@@ -155,7 +155,8 @@ pub(super) fn recognise(db: &Connection) -> Result<()> {
         Kind::Empty => Err(empty()),
         Kind::Older(version) => {
             let what = format!("was written by an older version of spillway (schema {version}) and not opened since");
-            Err(Fault::new(Trouble::Version, what))
+            Err(Fault::new(Trouble::Version, what)
+                .with_advice("open it with a sender once: that brings it to this version"))
         }
     }
 }

@@ -10,7 +10,7 @@ use super::trouble::{Fault, Result};
 use super::wire::Sent;
 use crate::message::{Cargo, Message, Parts};
 use crate::outcome::{DeadLetter, DeliveryFailure, Reason, Response};
-use crate::store::{Record, Row, Seq, Waiting};
+use crate::store::{Record, Row, Seq, Waiting, batch_of};
 
 /// What a message is, in the order of [`Head::read`]; `messages` and `letters` alike have these columns.
 pub(super) const HEAD: &str =
@@ -194,6 +194,10 @@ impl Returned {
             ambiguous: row.get(first + 3)?,
             batch: row.get(first + 4)?,
         };
+        if returned.batch.is_some_and(|batch| batch_of(u64::try_from(batch).unwrap_or(0)) == 0) {
+            // Numbers begin at 1: this was written as something else.
+            return Err(Fault::corrupt("holds attempts that make no sense"));
+        }
         // What came of an older version has no sum.
         match row.get::<_, Option<i64>>(first + 5)? {
             Some(sum) if sum != returned.checksum(seq) => {

@@ -20,7 +20,7 @@ use super::open::{connect, connect_as, remove};
 use super::options::{Durability, Options};
 use super::times::integer;
 use super::trouble::{Fault, Result};
-use super::{schema, wire};
+use super::{recover, schema, wire};
 use crate::clock::Clock;
 
 const RECOVERING: &str = ".recovering";
@@ -230,6 +230,9 @@ fn copy_to(fresh: &Path, source: &Source, options: &Options) -> Result<(Connecti
     let target = connect(fresh, options)?;
     // What was on the wire, of messages that are gone.
     target.execute("DELETE FROM returned WHERE seq NOT IN (SELECT seq FROM messages)", [])?;
+    // A number never comes again: what knows of it would take one message for another.
+    let newest = recover::last_seq(&target)?.max(wire::newest(&target)?);
+    set_meta(&target, "last_seq", integer(newest))?;
     if !wire_is_known {
         wire::presume_sent(&target, options.presumed_sent)?;
     }

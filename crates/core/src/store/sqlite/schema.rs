@@ -91,13 +91,13 @@ CREATE TABLE letters(
 CREATE INDEX letters_by_id ON letters(id);
 ";
 
-/// What was a row for each departure, flight and receipt shares rows: their statements took most of a delivery's time. The tables
-/// keep their pages, and so their order.
+/// What was a row for each departure, flight and receipt shares rows: their statements took most of a delivery's time. Batches have
+/// more places, since they may be larger than 4,096. The tables keep their pages, and so their order.
 const VERSION_2: &str = "
 CREATE TEMP TABLE log AS
   SELECT 0 AS carried, json_array(json_array(at_ms, NULL, json_array())) AS log FROM departures ORDER BY number;
 INSERT INTO log SELECT 1, json_group_array(
-    json_array(ifnull(sent_ms, 0), batch, json_array(json_array(seq, attempts, first_attempt_ms))) ORDER BY seq)
+    json_array(ifnull(sent_ms, 0), batch / 4096 * 16384 + batch % 4096, json_array(json_array(seq, attempts, first_attempt_ms))) ORDER BY seq)
   FROM flights WHERE sent HAVING count(*) > 0;
 DELETE FROM departures;
 ALTER TABLE departures RENAME TO wire;
@@ -108,7 +108,7 @@ INSERT INTO wire(carried, log) SELECT carried, log FROM log ORDER BY rowid;
 DROP TABLE log;
 
 DELETE FROM flights WHERE sent AND NOT ambiguous;
-UPDATE flights SET sent_ms = NULL;
+UPDATE flights SET sent_ms = NULL, batch = batch / 4096 * 16384 + batch % 4096;
 ALTER TABLE flights RENAME TO returned;
 ALTER TABLE returned DROP COLUMN sent;
 ALTER TABLE returned RENAME COLUMN sent_ms TO sum;

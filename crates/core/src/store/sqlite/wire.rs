@@ -1,6 +1,6 @@
 //! What is on the wire: what was when the budget was saved, and a log of what left and came back since. Those of one commit share
-//! a row, as JSON with a checksum; the next save begins the log anew. A message that is settled is gone from the outbox, and so
-//! what the log says of it counts no more.
+//! a row, as JSON with a checksum; the next save begins the log anew. A message that is settled is gone from the outbox, and its
+//! number never comes again, so that what the log says of it counts no more.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,9 @@ use super::times::{Times, integer};
 use super::trouble::{Fault, Result};
 use crate::clock::Clock;
 use crate::store::{Departure, Flight, Seq};
+
+/// Messages of one row, of those that are presumed to be on the wire.
+const PRESUMED_PER_ROW: usize = 1_000;
 
 /// One thing that happened on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +103,9 @@ pub(super) fn read(db: &Connection) -> Result<Wire> {
 /// A row of [`SELECT`]; damaged when it isn't as it was written.
 fn happenings(row: &SqlRow<'_>) -> Result<Vec<Happening>> {
     let (number, sum): (i64, Option<i64>) = (row.get(0)?, row.get(2)?);
-    row.get::<_, bool>(1)?;
+    if !matches!(row.get(1)?, 0_i64 | 1) {
+        return Err(Fault::corrupt("holds a log of the wire that makes no sense"));
+    }
     let text = row.get_ref(3)?.as_str().map_err(damage)?;
     // What came of an older version has no sum.
     if sum.is_some_and(|sum| sum != checksum(number, text)) {
@@ -114,8 +119,15 @@ pub(super) fn is_sound(row: &SqlRow<'_>) -> bool {
     happenings(row).is_ok()
 }
 
+/// The largest number in the log, or of a dead letter's message.
+pub(super) fn newest(db: &Connection) -> Result<Seq> {
+    let letter: i64 = db.query_row("SELECT ifnull(max(seq), 0) FROM letters", [], |row| row.get(0))?;
+    let sent = read(db)?.sent.into_keys().max().unwrap_or(0);
+    Ok(Seq::try_from(letter.max(sent)).unwrap_or(0))
+}
+
 /// Counts the first messages of each conversation and priority as sent, whatever the log says of them: part of it is lost, and
-/// what was on the wire is among them.
+/// what was on the wire is among them, unless the file has lost more than that.
 pub(super) fn presume_sent(db: &Connection, per_conversation: usize) -> Result<()> {
     if per_conversation == 0 {
         return Ok(());
@@ -124,14 +136,24 @@ pub(super) fn presume_sent(db: &Connection, per_conversation: usize) -> Result<(
     let now_ms = integer(Clock::epoch_ms_now());
     let mut places: HashMap<(Box<str>, i64), usize> = HashMap::new();
     let mut presumed = Vec::new();
-    let mut statement = db.prepare("SELECT seq, conversation, priority FROM messages ORDER BY seq")?;
-    let mut rows = statement.query([])?;
+    // What has its time yet to come has not left. What came back may have left again, or wait for its next attempt.
+    let mut statement = db.prepare(
+        "SELECT m.seq, m.conversation, m.priority, r.seq IS NOT NULL, ifnull(r.attempts, 0) + 1
+         FROM messages m LEFT JOIN returned r ON r.seq = m.seq
+         WHERE m.not_before_ms IS NULL OR m.not_before_ms <= ?1 ORDER BY m.seq",
+    )?;
+    let mut rows = statement.query(params![now_ms])?;
     while let Some(row) = rows.next()? {
-        let seq = row.get(0)?;
+        let (seq, came_back, attempts): (i64, bool, u32) = (row.get(0)?, row.get(3)?, row.get(4)?);
         let place = places.entry((row.get(1)?, row.get(2)?)).or_default();
-        *place += 1;
-        if *place <= per_conversation && !known.contains_key(&seq) {
-            presumed.push(Happening::Left(now_ms, None, vec![Member(seq, 1, Some(now_ms))]));
+        let is_presumed = came_back || *place < per_conversation;
+        *place += usize::from(!came_back);
+        if is_presumed && !known.contains_key(&seq) {
+            presumed.push(Happening::Left(now_ms, None, vec![Member(seq, attempts, Some(now_ms))]));
+        }
+        if presumed.len() == PRESUMED_PER_ROW {
+            append(db, true, &presumed)?;
+            presumed.clear();
         }
     }
     append(db, true, &presumed)

@@ -201,11 +201,16 @@ impl Writer {
 
     /// Lets the next commit have company.
     fn gather(&mut self) {
+        let mut before = 0;
         for _ in 0..COMMIT_DELAYS_MAX {
             self.take(self.inbox.try_recv().ok());
-            if self.backlog.len() >= COMMIT_ENOUGH || !self.loads.is_empty() || self.closing.is_some() {
+            let (now, enough) = (self.backlog.len(), self.backlog.len() >= COMMIT_ENOUGH);
+            // Who waits for this one sends nothing before it.
+            let all_are_there = now > 0 && now == before;
+            if enough || all_are_there || !self.loads.is_empty() || self.closing.is_some() {
                 return;
             }
+            before = now;
             pause();
         }
     }
@@ -299,6 +304,8 @@ impl Writer {
         match outcome {
             Ok(()) => {
                 let kept = std::mem::take(&mut self.held);
+                // It may be in another file by now.
+                self.last_seq_written = 0;
                 self.tell_done(kept);
                 // What waits behind the first transaction is written as usual.
                 let salvage = self.ailment.heal(self.clock.now());

@@ -39,9 +39,15 @@ pub(super) fn receipts(db: &Connection, after: u64) -> Result<Page<ReceiptRow>> 
         if told.len() >= PAGE_ROWS {
             return Ok(Page { rows: told, next: Some(last) });
         }
-        let receipts = receipts::read(row)?.map(|(number, receipt)| receipt_row(number, receipt));
+        let number = natural(row.get(0)?);
+        if number <= last {
+            return Err(out_of_order());
+        }
+        last = number;
+        // What is damaged is told by a check; the others are told all the same.
+        let receipts = intact(receipts::read(row))?.into_iter().flatten();
+        let receipts = receipts.map(|(number, receipt)| receipt_row(number, receipt));
         told.extend(receipts.filter(|receipt| receipt.number > after));
-        last = natural(row.get(0)?);
     }
     Ok(Page { rows: told, next: None })
 }
@@ -61,7 +67,7 @@ pub(super) fn find(db: &Connection, id: &str, texts: Texts) -> Result<Vec<Found>
         Ok(())
     })?;
     each(db, receipts::SELECT, params![i64::MIN], |row| {
-        let receipts = receipts::read(row)?.filter(|(_, receipt)| receipt.id == id);
+        let receipts = intact(receipts::read(row))?.into_iter().flatten().filter(|(_, receipt)| receipt.id == id);
         found.extend(receipts.map(|(number, receipt)| Found::Receipt(receipt_row(number, receipt))));
         Ok(())
     })?;
@@ -124,8 +130,7 @@ fn page<T: Weight>(
         }
         let number = natural(row.get(key)?);
         if number <= last {
-            // Going on from it would never end.
-            return Err(Fault::corrupt("is damaged: its rows are out of order"));
+            return Err(out_of_order());
         }
         last = number;
         let row = read(row)?;
@@ -144,7 +149,7 @@ fn message_sql() -> String {
 }
 
 /// What is on the wire, as far as it can be read.
-fn wire_of(db: &Connection) -> Result<Wire> {
+pub(super) fn wire_of(db: &Connection) -> Result<Wire> {
     Ok(intact(wire::read(db))?.unwrap_or_default())
 }
 
@@ -277,6 +282,11 @@ fn intact<T>(read: Result<T>) -> Result<Option<T>> {
         Err(fault) if fault.is_corrupt() => Ok(None),
         Err(fault) => Err(fault),
     }
+}
+
+/// Going on from such a row would never end.
+fn out_of_order() -> Fault {
+    Fault::corrupt("is damaged: its rows are out of order")
 }
 
 /// A count, or a sum as `total` gives it.

@@ -7,11 +7,11 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::pages::{each, whole};
+use super::pages::{each, whole, wire_of};
 use crate::store::sqlite::apply::meta;
 use crate::store::sqlite::log;
 use crate::store::sqlite::trouble::Result;
-use crate::store::sqlite::{lock, recover, schema, wire};
+use crate::store::sqlite::{lock, recover, schema};
 
 /// A file in numbers. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Debug, Serialize)]
@@ -174,7 +174,7 @@ struct Tally {
 }
 
 fn tally(db: &Connection) -> Result<Tally> {
-    let wire = wire::read(db)?;
+    let wire = wire_of(db)?;
     let mut tally = Tally::default();
     let mut is_there = db.prepare("SELECT 1 FROM messages WHERE seq = ?1")?;
     for seq in wire.sent.keys() {
@@ -237,7 +237,7 @@ struct SavedPause {
 }
 
 fn budget(db: &Connection) -> Result<Option<Budget>> {
-    let departed = wire::read(db)?.departed_ms.len() as u64;
+    let departed = wire_of(db)?.departed_ms.len() as u64;
     let Some(text) = meta::<String>(db, "budget")? else {
         let none = Budget { saved_at_ms: None, spent: 0, departed, pause: None };
         return Ok((departed > 0).then_some(none));
