@@ -54,6 +54,9 @@ impl Dispatcher {
     /// It has not left, and never will: as if it had not been started.
     pub(super) fn withheld(&mut self, now: Timestamp, id: AttemptId, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.attempts.remove(&id) else { return };
+        if self.gate.is_probe(id) {
+            self.gate.probe_lost();
+        }
         let is_retry = attempt.load.members.iter().any(|slot| self.outbox.course(*slot).attempts > 1);
         self.counters.requests -= 1;
         self.counters.retries -= u64::from(is_retry);

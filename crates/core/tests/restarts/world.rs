@@ -351,6 +351,10 @@ impl World {
                 waiter.into_iter().for_each(|ticket| self.settled(ticket));
                 self.books.acknowledged.extend(failure.id.map(String::from));
             }
+            // Now and then for no reason at all, as when an engine ends.
+            Effect::Send { attempt, .. } if !self.dispatcher.may_leave(attempt) || self.draw.range(0, 99) < 3 => {
+                self.handle(Event::Withheld(attempt))?;
+            }
             Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment)?,
             Effect::Load(wanted) => {
                 let at_us = self.now_us + self.draw.range(0, 2_000);
