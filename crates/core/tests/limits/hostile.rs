@@ -88,13 +88,23 @@ fn check_rates(quota: &Quota) -> Result<(), TestCaseError> {
 /// Nine in ten of what the floor allows.
 const FLOOR_OF_TEN_MINUTES: usize = 270;
 
-/// What leaves in a quarter of an hour of a server that accepts all, and says nothing any more: it isn't stopped for good. Five
-/// minutes more than the floor is counted in, since it may take so long to forget that answers took minutes: slots rest for
-/// longer meanwhile.
-fn leave_in_silence(quota: &mut Quota, mut now: Timestamp, mut waiting: VecDeque<Timestamp>) -> usize {
+/// Ten minutes; and five more after answers that took longer than this, since slots rest for longer until that is forgotten.
+const SLOW: Duration = Duration::from_secs(60);
+
+fn silence_after(slowest: Duration) -> Duration {
+    Duration::from_secs(if slowest > SLOW { 900 } else { 600 })
+}
+
+/// What leaves in this time of a server that accepts all, and says nothing any more: it isn't stopped for good.
+fn leave_in_silence(
+    quota: &mut Quota,
+    mut now: Timestamp,
+    mut waiting: VecDeque<Timestamp>,
+    silence_lasts: Duration,
+) -> usize {
     const TRIP: Duration = Duration::from_millis(50);
     let silence = Evidence::default();
-    let end = now.after(Duration::from_secs(900));
+    let end = now.after(silence_lasts);
     let mut left = 0;
     while now < end {
         let at = match quota.check(now, 1) {
@@ -125,6 +135,7 @@ proptest! {
         let mut quota = Quota::learning(learn(), now);
         let mut waiting: VecDeque<Timestamp> = VecDeque::new();
         let mut sent: VecDeque<Timestamp> = VecDeque::new();
+        let mut slowest = Duration::ZERO;
         for (headers, body, kind, which, took_us) in answers {
             let refusal = loop {
                 if let Err(not_yet) = quota.check(now, 1) {
@@ -142,6 +153,7 @@ proptest! {
             }
             now = now.after(Duration::from_micros(took_us));
             if let Some(sent_at) = (!waiting.is_empty()).then(|| waiting.remove(which % waiting.len())).flatten() {
+                slowest = slowest.max(now.since(sent_at));
                 let find = |name: &str| headers.iter().find(|(index, _)| NAMES[*index] == name).map(|(_, text)| text.as_str());
                 let evidence = Evidence::read(find, &body, EPOCH_SECONDS * 1_000);
                 prop_assert!(evidence.wait().is_none_or(|wait| wait.span <= DAY), "{:?}", evidence.wait());
@@ -166,10 +178,13 @@ proptest! {
             quota.news();
             let _numbers = (quota.available(now), quota.next_free(now), quota.next_reading(now), quota.time_for(1_000));
         }
-        let left = leave_in_silence(&mut quota, now, waiting);
+        // What has no answer yet is answered in the silence.
+        let slowest = waiting.iter().fold(slowest, |slowest, sent_at| slowest.max(now.since(*sent_at)));
+        let lasts = silence_after(slowest);
+        let left = leave_in_silence(&mut quota, now, waiting, lasts);
         // What was sent before may hold its slots for all of them.
         let enough = FLOOR_OF_TEN_MINUTES.saturating_sub(sent.len());
-        prop_assert!(left >= enough, "{left} requests in a quarter of an hour, {:?}", quota.believed());
+        prop_assert!(left >= enough, "{left} requests in {lasts:?}, {:?}", quota.believed());
     }
 
     #[test]
