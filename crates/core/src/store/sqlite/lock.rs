@@ -31,9 +31,24 @@ const TRY_WAIT: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) struct OwnerLock {
     store: PathBuf,
-    file: File,
+    held: Locked,
     /// Another owner may have written since its name was taken away.
     is_over: bool,
+}
+
+/// A locked file.
+#[derive(Debug)]
+struct Locked {
+    name: PathBuf,
+    file: File,
+    id: FileId,
+}
+
+impl Locked {
+    /// Whether the lock's name leads to this file.
+    fn has_name(&self) -> bool {
+        FileId::at(&self.name).is_ok_and(|id| id == self.id)
+    }
 }
 
 impl OwnerLock {
@@ -44,7 +59,7 @@ impl OwnerLock {
             return Err(Fault::new(Trouble::Locked, format!("is in use by another sender of this process ({own})")));
         }
         match lock_file(store) {
-            Ok(file) => Ok(Self { store: store.into(), file, is_over: false }),
+            Ok(held) => Ok(Self { store: store.into(), held, is_over: false }),
             Err(fault) => {
                 disclaim(store);
                 Err(fault)
@@ -54,18 +69,21 @@ impl OwnerLock {
 
     /// Refuses when its file has lost its name: another owner may have begun.
     pub(super) fn check(&self) -> Result<()> {
-        if !self.is_over && has_name(&self.store, &self.file) { Ok(()) } else { Err(disowned()) }
+        if !self.is_over && self.held.has_name() { Ok(()) } else { Err(disowned()) }
     }
 
     /// Takes it again when its file has lost its name. Once no other owner can begin, `is_unwritten` says whether none has
     /// begun and written in the meantime: what this one knows of the store was over then, and it never owns it again.
     pub(super) fn renew(&mut self, is_unwritten: impl FnOnce() -> Result<bool>) -> Result<()> {
-        if self.is_over || has_name(&self.store, &self.file) {
-            return self.check();
+        if self.is_over {
+            return Err(disowned());
         }
-        let file = lock_file(&self.store)?;
+        if self.held.has_name() {
+            return Ok(());
+        }
+        let held = lock_file(&self.store)?;
         if is_unwritten()? {
-            self.file = file;
+            self.held = held;
         } else {
             self.is_over = true;
         }
@@ -76,7 +94,7 @@ impl OwnerLock {
 impl Drop for OwnerLock {
     fn drop(&mut self) {
         // The system's lock goes with the file: before an engine that waits in this process is told to try.
-        let _ = FileExt::unlock(&self.file);
+        let _ = FileExt::unlock(&self.held.file);
         disclaim(&self.store);
     }
 }
@@ -101,23 +119,25 @@ fn disowned() -> Fault {
 }
 
 /// Locks the file that has the lock's name.
-fn lock_file(store: &Path) -> Result<File> {
+fn lock_file(store: &Path) -> Result<Locked> {
     for _ in 0..TRIES_MAX {
-        let Private { mut file, is_new } = open_private(&companion(store, "-lock"))?;
-        match FileExt::try_lock(&file) {
-            Ok(()) if has_name(store, &file) => {
+        let name = companion(store, "-lock");
+        let Private { file, is_new } = open_private(&name)?;
+        let mut locked = Locked { name, id: FileId::of(&file)?, file };
+        match FileExt::try_lock(&locked.file) {
+            Ok(()) if locked.has_name() => {
                 if is_new {
-                    give_to_owner_of(store, &file);
+                    give_to_owner_of(store, &locked.file);
                 }
-                file.set_len(0)?;
-                file.rewind()?;
-                write!(file, "{}", std::process::id())?;
-                return Ok(file);
+                locked.file.set_len(0)?;
+                locked.file.rewind()?;
+                write!(locked.file, "{}", std::process::id())?;
+                return Ok(locked);
             }
             // Between its opening and now the name was given to another file.
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) if is_looked_at(&file) => wait(),
-            Err(TryLockError::WouldBlock) => return Err(in_use(&owner_in(file))),
+            Err(TryLockError::WouldBlock) if is_looked_at(&locked.file) => wait(),
+            Err(TryLockError::WouldBlock) => return Err(in_use(&owner_in(locked.file))),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
@@ -136,11 +156,6 @@ fn wait() {
 
 fn in_use(owner: &str) -> Fault {
     Fault::new(Trouble::Locked, format!("is in use by {owner}"))
-}
-
-/// Whether the lock's name leads to this file.
-fn has_name(store: &Path, file: &File) -> bool {
-    FileId::at(&companion(store, "-lock")).ok() == FileId::of(file).ok()
 }
 
 /// What root makes beside a service's file must not keep the service out. SQLite does the same with what it makes.

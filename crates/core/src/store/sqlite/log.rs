@@ -18,6 +18,7 @@ use super::trouble::Result;
 pub(super) const BYTES_KEPT: u64 = 16 * 1_048_576;
 /// What it is lengthened by, when less than half of that is left.
 const ROOM_BYTES: usize = 128 * 1_024;
+pub(super) const ROOM_LEFT_MIN: u64 = ROOM_BYTES as u64 / 2;
 const HEADER_BYTES: u64 = 32;
 const FRAME_BYTES: u64 = 24 + 4_096;
 
@@ -34,12 +35,12 @@ pub(super) fn file_bytes(store: &Path) -> u64 {
     fs::metadata(companion(store, "-wal")).map_or(0, |metadata| metadata.len())
 }
 
-/// Puts room ahead of what is used, if there is little.
-pub(super) fn make_room(store: &Path, used: u64) -> io::Result<()> {
-    let length = file_bytes(store);
-    let ahead = length.saturating_sub(used);
-    if length + ROOM_BYTES as u64 > BYTES_KEPT || ahead >= ROOM_BYTES as u64 / 2 {
-        return Ok(());
+/// Puts room ahead of what is used, if there is little; how long the log is then.
+pub(super) fn make_room(store: &Path, used: u64) -> io::Result<u64> {
+    let (length, room) = (file_bytes(store), ROOM_BYTES as u64);
+    if length + room > BYTES_KEPT || length.saturating_sub(used) >= ROOM_LEFT_MIN {
+        return Ok(length);
     }
-    open_beside(&companion(store, "-wal"), OpenOptions::new().append(true))?.write_all(&[0; ROOM_BYTES])
+    open_beside(&companion(store, "-wal"), OpenOptions::new().append(true))?.write_all(&[0; ROOM_BYTES])?;
+    Ok(length + room)
 }

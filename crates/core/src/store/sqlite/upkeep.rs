@@ -39,6 +39,8 @@ pub(super) struct Upkeep {
     waits_for_disk: bool,
     /// Bytes of the log that were in use at the last checkpoint.
     moved_at: u64,
+    /// How long the log is known to be.
+    log_bytes: u64,
     written_at: Timestamp,
     swept_at: Timestamp,
     changes_since_sweep: usize,
@@ -56,6 +58,7 @@ impl Upkeep {
             checkpoint_bytes: options.checkpoint_bytes,
             waits_for_disk: options.durability == Durability::PowerLoss,
             moved_at: 0,
+            log_bytes: 0,
             written_at: now,
             swept_at: now,
             changes_since_sweep: 0,
@@ -102,6 +105,7 @@ impl Upkeep {
             self.checkpoint(db);
             if log::file_bytes(&self.path) > IDLE_LOG_BYTES_MAX {
                 let _ = file::cut_log(db);
+                self.log_bytes = 0;
             }
             self.untidy = false;
         }
@@ -116,9 +120,9 @@ impl Upkeep {
         }
         if used - self.moved_at >= self.checkpoint_bytes {
             self.checkpoint(db);
-        } else if self.waits_for_disk {
+        } else if self.waits_for_disk && used + log::ROOM_LEFT_MIN > self.log_bytes {
             // Without room it works as well, if slower.
-            let _ = log::make_room(&self.path, used);
+            self.log_bytes = log::make_room(&self.path, used).unwrap_or_default();
         }
     }
 
