@@ -1,8 +1,8 @@
 //! The store in a file: SQLite with a write-ahead log, written by one thread that takes whatever has been handed over since its
 //! last commit, so that many changes share one wait for the disk.
 //!
-//! Below [`SqliteStore`], which is only a channel: `writer` decides what is written when, `apply` says it in SQL, `trouble`
-//! says what went wrong in words; `wire` and `receipts` are rows that gather much that is small; `open`, `recover` and `salvage`
+//! Below [`SqliteStore`], which is only the way into an `inbox`: `writer` decides what is written when, `apply` says it in SQL,
+//! `trouble` says what went wrong in words; `wire` and `receipts` are rows that gather much that is small; `open`, `recover` and `salvage`
 //! are the beginning of a run. `reader` and `editor` are for
 //! who looks at a file from outside.
 
@@ -14,6 +14,7 @@ mod file;
 mod file_id;
 mod heal;
 mod identity;
+mod inbox;
 mod lock;
 mod log;
 mod open;
@@ -32,16 +33,17 @@ mod wire;
 mod writer;
 
 use std::io;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::Sender;
 use std::thread;
 
 pub use self::editor::{Editor, Redriven};
+use self::inbox::{Command, Inbox};
 pub use self::options::{Durability, Options};
 pub use self::reader::check::{Counted, Finding, Verdict};
 pub use self::reader::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, ReceiptRow, State};
 pub use self::reader::stats::{Budget, Files, Letters, Messages, Pause, Receipts, Stats};
 pub use self::reader::{Reader, Texts};
-use self::writer::{Command, Writer};
+use self::writer::Writer;
 use super::{Change, News, Seq, Store};
 use crate::clock::Clock;
 use crate::lanes::Slot;
@@ -56,9 +58,8 @@ impl SqliteStore {
     /// Opens the file, on a thread of its own: how it went is told by `news`, like everything else. `news` may wait; that
     /// holds the store up, and nothing else.
     pub fn open(options: Options, clock: Clock, news: Box<dyn FnMut(News) + Send>) -> io::Result<Self> {
-        let (commands, inbox) = mpsc::channel();
-        // The writer holds a sender, too: that its store is gone is a command like others.
-        let writer = Writer::new(options, clock, news, inbox, commands.clone());
+        let (commands, inbox) = Inbox::new(clock);
+        let writer = Writer::new(options, clock, news, inbox);
         thread::Builder::new().name("spillway-store".into()).spawn(move || writer.run())?;
         Ok(Self { commands })
     }

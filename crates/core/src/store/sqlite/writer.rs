@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use rusqlite::params;
@@ -11,6 +10,7 @@ use super::apply::{Applier, meta, set_meta};
 use super::backlog::{Backlog, insertion, removes};
 use super::file;
 use super::heal::{self, Ailment};
+use super::inbox::{Command, Inbox};
 use super::lock::OwnerLock;
 use super::open::{self, Opened};
 use super::options::Options;
@@ -21,7 +21,7 @@ use super::upkeep::Upkeep;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Trouble;
 use crate::lanes::Slot;
-use crate::store::{Change, News, Record, Seq};
+use crate::store::{News, Record, Seq};
 
 /// Changes that are taken before they are written, however many more wait.
 const TAKEN_MAX: usize = 8_192;
@@ -33,22 +33,12 @@ const COMMIT_ENOUGH: usize = 192;
 const COMMIT_DELAY: Duration = Duration::from_micros(200);
 const COMMIT_DELAYS_MAX: u32 = 5;
 
-/// What the store's front asks for.
-#[derive(Debug)]
-pub(super) enum Command {
-    Apply(Vec<Change>),
-    Load(Vec<(Slot, Seq)>),
-    Close,
-}
-
 pub(super) struct Writer {
     path: PathBuf,
     options: Options,
     clock: Clock,
     news: Box<dyn FnMut(News) + Send>,
-    inbox: Receiver<Command>,
-    /// Keeps the inbox open, so that waiting on it is always waiting.
-    _outbox: Sender<Command>,
+    inbox: Inbox,
     backlog: Backlog,
     /// Messages that are asked for, with the change that must be durable before.
     loads: VecDeque<(u64, Vec<(Slot, Seq)>)>,
@@ -56,6 +46,8 @@ pub(super) struct Writer {
     told: u64,
     /// Inserts that are written, in a file that has lost its name meanwhile or can't be written any more.
     held: Vec<Slot>,
+    /// Changes of the last commit.
+    last_count: usize,
     ailment: Ailment,
     upkeep: Upkeep,
     last_seq: Seq,
@@ -65,13 +57,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        options: Options,
-        clock: Clock,
-        news: Box<dyn FnMut(News) + Send>,
-        inbox: Receiver<Command>,
-        outbox: Sender<Command>,
-    ) -> Self {
+    pub(super) fn new(options: Options, clock: Clock, news: Box<dyn FnMut(News) + Send>, inbox: Inbox) -> Self {
         let path = file::absolute(&options.path);
         Self {
             upkeep: Upkeep::new(&path, &options, clock.now()),
@@ -80,11 +66,11 @@ impl Writer {
             clock,
             news,
             inbox,
-            _outbox: outbox,
             backlog: Backlog::default(),
             loads: VecDeque::new(),
             told: 0,
             held: Vec::new(),
+            last_count: 0,
             ailment: Ailment::default(),
             last_seq: 0,
             last_seq_written: 0,
@@ -134,8 +120,8 @@ impl Writer {
     /// Takes what has come in; waits for it when there is nothing else to do.
     fn take_commands(&mut self) {
         let first = match self.patience() {
-            None => self.inbox.try_recv().ok(),
-            Some(wait) => self.inbox.recv_timeout(wait).ok(),
+            None => self.inbox.try_next(),
+            Some(wait) => self.inbox.next(wait, self.last_count == 1),
         };
         self.take(first);
     }
@@ -148,7 +134,7 @@ impl Writer {
                 Command::Load(messages) => self.loads.push_back((self.backlog.taken(), messages)),
                 Command::Close => self.closing = self.closing.or(Some(self.clock.now())),
             }
-            command = if self.backlog.len() < TAKEN_MAX { self.inbox.try_recv().ok() } else { None };
+            command = if self.backlog.len() < TAKEN_MAX { self.inbox.try_next() } else { None };
         }
     }
 
@@ -203,7 +189,7 @@ impl Writer {
     fn gather(&mut self) {
         let mut before = 0;
         for _ in 0..COMMIT_DELAYS_MAX {
-            self.take(self.inbox.try_recv().ok());
+            self.take(self.inbox.try_next());
             let (now, enough) = (self.backlog.len(), self.backlog.len() >= COMMIT_ENOUGH);
             // Who waits for this one sends nothing before it.
             let all_are_there = now > 0 && now == before;
@@ -255,6 +241,7 @@ impl Writer {
         if written {
             self.last_seq_written = last_seq;
         }
+        self.last_count = count;
         self.upkeep.wrote(count);
         Ok(())
     }
