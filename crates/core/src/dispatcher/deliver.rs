@@ -43,11 +43,13 @@ impl Dispatcher {
         self.batch_limits.passed(load.members.len(), bytes);
         let trip = Trip { batch_size: u32::try_from(load.members.len()).unwrap_or(u32::MAX), started_at };
         let mut throttled = Vec::new();
-        for (index, slot) in load.members.iter().enumerate() {
+        // The last one takes the response itself: mostly there is one.
+        let responses = std::iter::repeat_n(response, load.members.len());
+        for ((index, slot), response) in load.members.iter().enumerate().zip(responses) {
             match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
-                None => self.succeed(now, *slot, trip, response.clone(), effects),
+                None => self.succeed(now, *slot, trip, response, effects),
                 Some(Some(item)) if item.status == TOO_MANY => throttled.push(*slot),
-                Some(item) => self.deliver_item(now, *slot, trip, item, &response, effects),
+                Some(item) => self.deliver_item(now, *slot, trip, item, response, effects),
             }
         }
         self.keep_places(now, Load::of(throttled), effects);
@@ -65,7 +67,7 @@ impl Dispatcher {
         slot: Slot,
         trip: Trip,
         item: Option<Item>,
-        whole: &Response,
+        whole: Response,
         effects: &mut Vec<Effect>,
     ) {
         let alone = Load::of(vec![slot]);
@@ -73,7 +75,7 @@ impl Dispatcher {
             let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
             return self.repeat_or_end(now, alone, &Told { response: None, problem }, effects);
         };
-        let response = Response { status, body, ..whole.clone() };
+        let response = Response { status, body, ..whole };
         let told = Told { response: Some(response.clone()), problem: None };
         match classify(&Answer::Answered { response: response.clone(), evidence: Default::default() }) {
             Verdict::Delivered => self.succeed(now, slot, trip, response, effects),

@@ -56,7 +56,7 @@ impl Origin {
         token: &HeaderValue,
         mut headers: HeaderMap,
     ) -> Result<Request<Pieces>, hyper::http::Error> {
-        let uri = self.uri(&shipment.path)?;
+        let uri = self.uri(shipment.path)?;
         headers.reserve(HEADERS_EXPECTED);
         headers.append(AUTHORIZATION, token.clone());
         for (name, value) in &shipment.headers {
@@ -90,8 +90,12 @@ impl Origin {
         whole
     }
 
-    fn uri(&self, path: &str) -> Result<Uri, hyper::http::Error> {
-        let whole = if is_plain(path) { [&self.prefix, path].concat() } else { self.normalised(path) };
+    fn uri(&self, path: String) -> Result<Uri, hyper::http::Error> {
+        let whole = match (is_plain(&path), &*self.prefix) {
+            (true, "") => path,
+            (true, prefix) => [prefix, &path].concat(),
+            (false, _) => self.normalised(&path),
+        };
         Ok(PathAndQuery::from_maybe_shared(Bytes::from(whole))?.into())
     }
 
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
 
     fn target(api_url: &str, path: &str) -> String {
-        Origin::of(api_url).unwrap().uri(path).unwrap().to_string()
+        Origin::of(api_url).unwrap().uri(path.to_owned()).unwrap().to_string()
     }
 
     #[test]
