@@ -641,3 +641,21 @@ test('params fill the route, and wrong ones are told', async (t) => {
     assert.deepEqual([error.name, error.code, error.field], ['ConfigError', 'MESSAGE_INVALID', field])
   }
 })
+
+test('under full load a delivery is told soon, though nothing else happens', async (t) => {
+  const unanswered = []
+  const { url } = await serve(t, (request, response) => {
+    request.resume().on('end', () => unanswered.push(response))
+  })
+  // Nor does the budget come back, which would wake the engine.
+  const rateLimit = { requests: 1_000_000, perMs: 60_000 }
+  const sender = await open(t, url, { credentials, rateLimit, connections: { max: 64 } })
+  let told = 0
+  for (let n = 0; n < 200; n++) ignore(sender.send(message(`m-${n}`)).then(() => told++))
+  await until(() => unanswered.length === 64)
+  // They come close behind one another, and all that follows is more requests.
+  for (const response of unanswered.slice(0, 20)) answerJson(response, 200, {})
+  await until(() => told === 20)
+  await until(() => unanswered.length === 84)
+  assert.equal(sender.stats().queue.inFlight, 64)
+})

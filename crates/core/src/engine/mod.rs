@@ -7,6 +7,7 @@ mod perform;
 pub(crate) mod registry;
 mod runtime;
 pub mod sink;
+mod telling;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,7 @@ use self::couriers::{Courier, Couriers};
 use self::keeper::Keeper;
 use self::registry::Published;
 use self::sink::{Completion, GivenToken, Happening, Interest, RequestEnd, Sink};
+use self::telling::{Load, Telling};
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, Legacy, TokenNews};
 use crate::error::Error;
@@ -118,6 +120,7 @@ pub(crate) struct Engine {
     callback_open: bool,
     published: Arc<Mutex<Published>>,
     effects: Vec<Effect>,
+    telling: Telling,
     closed: bool,
     /// Out of the registry: nobody joins any more.
     retired: bool,
@@ -159,6 +162,7 @@ impl Engine {
             callback_open: false,
             published,
             effects: Vec::new(),
+            telling: Telling::new(),
             closed: false,
             retired: false,
         })
@@ -198,7 +202,7 @@ impl Engine {
         let held_until =
             self.keeper.as_ref().and_then(|_| self.drains.values().filter_map(|drain| drain.deadline).min());
         let reading = self.dispatcher.next_reading(self.clock.now());
-        let wake = [self.dispatcher.next_wake(), reading, held_until].into_iter().flatten().min();
+        let wake = [self.dispatcher.next_wake(), reading, held_until, self.telling.due()].into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
         tokio::select! {
             Some(command) = self.inbox.recv() => self.command(command),
@@ -341,6 +345,9 @@ impl Engine {
     }
 
     fn complete(&mut self, handle: u32, completion: Completion) {
+        if !matches!(completion, Completion::Delivered(..)) {
+            self.telling.hurry();
+        }
         if let Some(guest) = self.guests.get_mut(&handle) {
             guest.completions.push(completion);
         }
@@ -370,8 +377,17 @@ impl Engine {
         }
     }
 
-    /// Hands over what has come together for each guest.
+    /// Hands over what has come together for each guest, when it is time.
     fn tell(&mut self) {
+        let senders = self.guests.values().filter(|guest| !guest.completions.is_empty()).count();
+        if senders == 0 {
+            return self.telling.forget();
+        }
+        let on_wire = self.in_flight.len();
+        let load = Load { on_wire, waiting: self.dispatcher.unsettled().saturating_sub(on_wire) };
+        if !self.telling.is_due(self.clock.now(), senders, load) {
+            return;
+        }
         for guest in self.guests.values_mut().filter(|guest| !guest.completions.is_empty()) {
             guest.sink.complete(std::mem::take(&mut guest.completions), &self.clock);
         }
