@@ -30,8 +30,8 @@ const TAKEN_MAX: usize = 8_192;
 /// and nobody who awaits one message after the other meets them.
 const COMMIT_SIBLINGS: usize = 64;
 const COMMIT_ENOUGH: usize = 192;
-const COMMIT_DELAY: Duration = Duration::from_micros(200);
-const COMMIT_DELAYS_MAX: u32 = 5;
+const COMMIT_DELAY: Duration = Duration::from_micros(500);
+const COMMIT_DELAYS_MAX: u32 = 2;
 
 pub(super) struct Writer {
     path: PathBuf,
