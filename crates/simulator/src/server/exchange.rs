@@ -61,7 +61,7 @@ pub(super) async fn exchange(
     cut: Rc<Cell<Cut>>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Severed> {
-    let (head, incoming) = request.into_parts();
+    let (mut head, incoming) = request.into_parts();
     let kept_bytes_max = shared.model.borrow().config().max_body_bytes + BODY_SLACK_BYTES;
     let body = body::read(incoming, kept_bytes_max).await.map_err(|_| Severed)?;
     let reply = travel(&shared, &head, &body.bytes).await;
@@ -69,7 +69,9 @@ pub(super) async fn exchange(
         cut.set(reply.cut);
         return Err(Severed);
     }
-    let mut response = respond(reply);
+    // Its room serves the answer, and hyper takes it back from there for the connection's next request.
+    head.headers.clear();
+    let mut response = respond(reply, head.headers);
     if !body.complete {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -109,18 +111,19 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn respond(reply: Reply) -> Response<Full<Bytes>> {
+/// `headers` is an empty map.
+fn respond(reply: Reply, mut headers: HeaderMap) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let body = if bodiless { Bytes::new() } else { Bytes::from(reply.body) };
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
