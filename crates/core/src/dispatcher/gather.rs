@@ -195,8 +195,8 @@ impl Dispatcher {
         self.lanes.head_of(lane).filter(|slot| self.outbox.cold(*slot).is_none())
     }
 
-    /// A message behind the first that isn't to be sent yet; a retry rides along where another one of the batch has paid.
-    fn is_early(&self, now: Timestamp, slot: Slot, paid: bool) -> bool {
+    /// A message that isn't to be sent yet; a retry rides along where another one of the batch has paid.
+    pub(super) fn is_early(&self, now: Timestamp, slot: Slot, paid: bool) -> bool {
         let course = self.outbox.course(slot);
         course.not_before.is_some_and(|at| at > now) || (course.attempts > 0 && !course.retry_paid && !paid)
     }

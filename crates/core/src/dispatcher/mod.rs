@@ -115,6 +115,8 @@ pub struct Dispatcher {
     half_empty_since: Option<Timestamp>,
     /// When the budget or the token allows the next start; what else may start is decided by events.
     start_at: Option<Timestamp>,
+    /// The last look at the lanes ended since as many requests are under way as may be, with something left that could go else.
+    wire_is_full: bool,
     counters: Counters,
     /// There is a store beside memory.
     durable: bool,
@@ -164,6 +166,7 @@ impl Dispatcher {
             outage_told: false,
             half_empty_since: None,
             start_at: None,
+            wire_is_full: false,
             counters: Counters::default(),
             durable: settings.store.is_durable(),
             store_problem: None,

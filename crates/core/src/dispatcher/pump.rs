@@ -25,6 +25,7 @@ impl Dispatcher {
     /// Starts everything that gate, connections, token and budget allow; notes when to look again.
     pub(super) fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.start_at = None;
+        self.wire_is_full = false;
         self.inquire(now, effects);
         while !self.bound.is_empty() || self.lanes.peek().is_some() {
             let is_probe = match self.gate.pass(now) {
@@ -34,6 +35,7 @@ impl Dispatcher {
                 Pass::AwaitProbe => return,
             };
             if self.attempts.len() >= self.attempts_max() {
+                self.wire_is_full = self.next_is_due(now);
                 return;
             }
             let Some(candidate) = self.candidate(now, effects) else { return };
@@ -51,6 +53,23 @@ impl Dispatcher {
 
     pub(super) fn attempts_max(&self) -> usize {
         self.settings.attempts_per_connection() * self.settings.connections.max
+    }
+
+    /// Whether the wire alone holds what comes next: nobody has looked yet whether that has a time of its own, or is cold.
+    fn next_is_due(&mut self, now: Timestamp) -> bool {
+        let next = self.lanes.peek();
+        let is_due = |slot| self.outbox.cold(slot).is_none() && !self.is_early(now, slot, true);
+        !self.bound.is_empty() || next.is_some_and(|(_, slot)| is_due(slot))
+    }
+
+    /// Requests under way, and messages that leave as soon as some of these are answered: nothing else holds them.
+    pub fn pressing(&self) -> usize {
+        if !self.gate.is_open() {
+            return 0;
+        }
+        // What waits for room in the outbox gets it, and goes, as others leave.
+        let behind = if self.wire_is_full { self.bound.len() + self.lanes.ready() + self.waiting.len() } else { 0 };
+        self.attempts.len() + behind
     }
 
     /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.

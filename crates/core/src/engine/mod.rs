@@ -383,8 +383,7 @@ impl Engine {
         if senders == 0 {
             return self.telling.forget();
         }
-        let on_wire = self.in_flight.len();
-        let load = Load { on_wire, waiting: self.dispatcher.unsettled().saturating_sub(on_wire) };
+        let load = Load::of(&self.dispatcher, self.in_flight.len());
         if !self.telling.is_due(self.clock.now(), senders, load) {
             return;
         }

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::dispatcher::Dispatcher;
 
-/// So many requests on the wire are full load, if as many messages wait behind them: their answers come soon, and no connection
-/// waits for a caller.
+/// So many requests on the wire are full load, if as many messages wait for nothing else: their answers come soon, and no
+/// connection waits for a caller.
 const ON_WIRE_MIN: usize = 16;
 /// How long a delivery may wait for others then, for each sender that is woken, up to so many: it is their wakes that cost.
 const TOGETHER: Duration = Duration::from_millis(2);
@@ -19,8 +20,14 @@ const SENDERS_MAX: usize = 2;
 pub(super) struct Load {
     /// Requests that are on the wire.
     pub(super) on_wire: usize,
-    /// Messages that aren't.
+    /// Requests and messages that would be, if it had room. What could not go anyhow is nobody's reason to hear late.
     pub(super) waiting: usize,
+}
+
+impl Load {
+    pub(super) fn of(dispatcher: &Dispatcher, on_wire: usize) -> Self {
+        Self { on_wire, waiting: dispatcher.pressing().saturating_sub(on_wire) }
+    }
 }
 
 #[derive(Debug)]
@@ -66,17 +73,20 @@ impl Telling {
 }
 
 #[cfg(test)]
+mod full_load;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     const FULL: Load = Load { on_wire: ON_WIRE_MIN, waiting: ON_WIRE_MIN };
 
-    fn at(micros: u64) -> Timestamp {
+    pub(super) fn at(micros: u64) -> Timestamp {
         Timestamp::START.after(Duration::from_secs(10) + Duration::from_micros(micros))
     }
 
     /// Something was told at 0.
-    fn told() -> Telling {
+    pub(super) fn told() -> Telling {
         let mut telling = Telling::new();
         assert!(telling.is_due(at(0), 1, FULL), "the first is told at once");
         telling

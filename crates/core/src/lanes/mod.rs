@@ -159,6 +159,12 @@ impl Lanes {
         self.ready.iter().find(|lane| self.lanes[*lane as usize].conversation.is_none())
     }
 
+    /// How many messages and requests may go, if each goes alone: of an ordered lane one, of others all.
+    pub fn ready(&self) -> usize {
+        let more = if self.ordered { 0 } else { self.offered - self.offering };
+        self.ready.len() + more
+    }
+
     /// How many messages wait in conversations, whether they may go or not.
     pub fn queued(&self) -> usize {
         self.queued

@@ -70,6 +70,11 @@ impl Ready {
         }
     }
 
+    /// How many lanes are ready.
+    pub(super) fn len(&self) -> usize {
+        self.lanes
+    }
+
     /// All ready lanes, in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = LaneId> {
         let entries = self.queues.values().flatten();

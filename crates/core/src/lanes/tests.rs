@@ -105,7 +105,7 @@ fn removing_messages_leaves_the_rest_in_order() {
 
 #[test]
 fn what_is_on_offer_is_counted() {
-    for (ordered, after_take) in [(true, (1, 1)), (false, (2, 3))] {
+    for (ordered, after_take, ready) in [(true, (1, 1), [3, 2]), (false, (2, 3), [5, 4])] {
         let mut lanes = Lanes::new(ordered);
         let (a, b) = (lanes.of_conversation(&"a".into()), lanes.of_conversation(&"b".into()));
         (0..3).for_each(|slot| lanes.push(a, item(slot, 0)));
@@ -113,10 +113,12 @@ fn what_is_on_offer_is_counted() {
         let request = lanes.of_request();
         lanes.push(request, item(4, 0));
         assert_eq!((lanes.offering(), lanes.offered(), lanes.offered_by(a)), (2, 4, 3));
+        assert_eq!(lanes.ready(), ready[0]);
         assert_eq!(lanes.on_offer(true).collect::<Vec<_>>(), [0, 3]);
         assert_eq!(lanes.on_offer(false).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(lanes.take(&BySlot), Some((a, 0)));
         assert_eq!((lanes.offering(), lanes.offered(), lanes.queued()), (after_take.0, after_take.1, 3));
+        assert_eq!(lanes.ready(), ready[1]);
         lanes.put_back(a, item(0, 0), &BySlot);
         assert_eq!((lanes.offering(), lanes.offered()), (2, 4));
         (0..3).for_each(|slot| lanes.remove(a, slot, &BySlot));
