@@ -78,7 +78,7 @@ impl Learner {
 
     /// What the server had accepted of a window when it refused: all that was sent up to then, or with it.
     fn used(&self, trial: Trial, per: Duration) -> u64 {
-        self.trail.counted(trial.sent_at.before(per), trial.sent_at.after(self.travel.gathering()))
+        self.trail.counted(trial.sent_at.before(per), trial.sent_at.after(self.travel.bunch()))
     }
 
     /// Which of the usual windows is it? The shortest that isn't known to have something left.

@@ -113,7 +113,12 @@ impl Learner {
         // Only the ceiling holds, too, for what the server didn't want: it is on what is sent.
         self.ceiling.answered(now, cost);
         if evidence.is_some() {
-            self.travel.took(now.since(sent_at));
+            let span = now.since(sent_at);
+            self.travel.took(span);
+            if !refused {
+                // A refusal may come from nearer than what is accepted.
+                self.travel.compare(now, span, self.trail.on_the_wire());
+            }
         }
         for layer in &mut self.layers {
             match trip.filter(|_| !refused) {

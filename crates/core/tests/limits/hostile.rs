@@ -88,23 +88,11 @@ fn check_rates(quota: &Quota) -> Result<(), TestCaseError> {
 /// Nine in ten of what the floor allows.
 const FLOOR_OF_TEN_MINUTES: usize = 270;
 
-/// Ten minutes; and five more after answers that took longer than this, since slots rest for longer until that is forgotten.
-const SLOW: Duration = Duration::from_secs(60);
-
-fn silence_after(slowest: Duration) -> Duration {
-    Duration::from_secs(if slowest > SLOW { 900 } else { 600 })
-}
-
-/// What leaves in this time of a server that accepts all, and says nothing any more: it isn't stopped for good.
-fn leave_in_silence(
-    quota: &mut Quota,
-    mut now: Timestamp,
-    mut waiting: VecDeque<Timestamp>,
-    silence_lasts: Duration,
-) -> usize {
+/// What leaves in ten minutes of a server that accepts all, and says nothing any more: it isn't stopped for good.
+fn leave_in_silence(quota: &mut Quota, mut now: Timestamp, mut waiting: VecDeque<Timestamp>) -> usize {
     const TRIP: Duration = Duration::from_millis(50);
     let silence = Evidence::default();
-    let end = now.after(silence_lasts);
+    let end = now.after(Duration::from_secs(600));
     let mut left = 0;
     while now < end {
         let at = match quota.check(now, 1) {
@@ -135,7 +123,6 @@ proptest! {
         let mut quota = Quota::learning(learn(), now);
         let mut waiting: VecDeque<Timestamp> = VecDeque::new();
         let mut sent: VecDeque<Timestamp> = VecDeque::new();
-        let mut slowest = Duration::ZERO;
         for (headers, body, kind, which, took_us) in answers {
             let refusal = loop {
                 if let Err(not_yet) = quota.check(now, 1) {
@@ -153,7 +140,6 @@ proptest! {
             }
             now = now.after(Duration::from_micros(took_us));
             if let Some(sent_at) = (!waiting.is_empty()).then(|| waiting.remove(which % waiting.len())).flatten() {
-                slowest = slowest.max(now.since(sent_at));
                 let find = |name: &str| headers.iter().find(|(index, _)| NAMES[*index] == name).map(|(_, text)| text.as_str());
                 let evidence = Evidence::read(find, &body, EPOCH_SECONDS * 1_000);
                 prop_assert!(evidence.wait().is_none_or(|wait| wait.span <= DAY), "{:?}", evidence.wait());
@@ -178,13 +164,10 @@ proptest! {
             quota.news();
             let _numbers = (quota.available(now), quota.next_free(now), quota.next_reading(now), quota.time_for(1_000));
         }
-        // What has no answer yet is answered in the silence.
-        let slowest = waiting.iter().fold(slowest, |slowest, sent_at| slowest.max(now.since(*sent_at)));
-        let lasts = silence_after(slowest);
-        let left = leave_in_silence(&mut quota, now, waiting, lasts);
+        let left = leave_in_silence(&mut quota, now, waiting);
         // What was sent before may hold its slots for all of them.
         let enough = FLOOR_OF_TEN_MINUTES.saturating_sub(sent.len());
-        prop_assert!(left >= enough, "{left} requests in {lasts:?}, {:?}", quota.believed());
+        prop_assert!(left >= enough, "{left} requests in ten minutes, {:?}", quota.believed());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Seeds that failed once, each with what went wrong.
 
-use super::case::Case;
+use serde_json::json;
+
+use super::case::{Case, Change};
 use super::draw::Draw;
 use super::named::{changing, two_layers_case};
 use super::row::Choice;
@@ -36,4 +38,26 @@ fn a_window_has_one_number() {
     let case = Case { warm_ms: 180_000, run_ms: 14_400_000, ..case };
     let reached = goodput(&changing(case, "token-bucket", 5), 14);
     assert!(reached >= 0.99, "{reached}");
+}
+
+/// Answers that took ten seconds for a minute, and then milliseconds again: slots went on resting for seconds, until hundreds of
+/// answers had brought the average down.
+#[test]
+fn a_minute_of_slow_answers_is_over_when_it_is_over() {
+    const STRETCH_MS: u64 = 300_000;
+    const SLOW_MS: u64 = 60_000;
+    let latency = |at_ms, (min, max): (u64, u64)| {
+        let server = json!({ "latencyMs": { "min": min, "max": max } });
+        Change { at_ms, server, requests: 8 }
+    };
+    let spell = |index| {
+        let at_ms = index * STRETCH_MS;
+        [latency(at_ms, (5_000, 15_000)), latency(at_ms + SLOW_MS, (20, 30))]
+    };
+    let case = Case::new(8, 1_000, "sliding-log", (20, 30)).with("headers", "x");
+    let changes = (1..6).flat_map(spell).collect();
+    let case = Case { changes, settle_ms: SLOW_MS, run_ms: 6 * STRETCH_MS, warm_ms: 30_000, ..case };
+    let outcome = World::new(&case, 0).run();
+    assert!(outcome.goodput >= 0.96, "{}", outcome.goodput);
+    assert!(outcome.refused == 0.0, "{}", outcome.refused);
 }
