@@ -33,8 +33,8 @@ pub struct Told {
     pub per: Option<Duration>,
 }
 
-/// What a server said about its limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a server said about its limit. Most answers say nothing, and each is handed on several times: so it is small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// `Retry-After`, if it names a wait: zero, past, negative and garbage values are none.
     pub retry_after: Option<Duration>,
@@ -44,8 +44,8 @@ pub struct Evidence {
     pub text: Option<Duration>,
     /// How much of the quota the server has counted in this window.
     pub used: Option<u64>,
-    /// Each quota that the headers tell of; those behind the last are empty.
-    pub quotas: [Told; QUOTAS_MAX],
+    /// Each quota that the headers tell of, at most [`QUOTAS_MAX`]; of some nothing may be known.
+    pub quotas: Vec<Told>,
 }
 
 /// Where a pause's length comes from.
@@ -155,9 +155,8 @@ fn used<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
 }
 
 /// The quotas of the first family that names any.
-fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> [Told; QUOTAS_MAX] {
+fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> Vec<Told> {
     let span = |seconds: f64| wait(if seconds >= UNIX_TIME_SECONDS_MIN { seconds - server_seconds } else { seconds });
-    let mut all = [Told::default(); QUOTAS_MAX];
     let plain = |names: [&str; 4]| {
         let [limit, rest, count, reset] = names.map(&header);
         let limit = limit.and_then(leading_count).filter(|limit| *limit > 0);
@@ -172,8 +171,7 @@ fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) ->
         ["ratelimit-limit", "ratelimit-remaining", "", "ratelimit-reset"],
     ];
     if let Some(told) = families.into_iter().find_map(plain) {
-        all[0] = told;
-        return all;
+        return vec![told];
     }
     let (policy, state) = (header("ratelimit-policy").unwrap_or_default(), header("ratelimit").unwrap_or_default());
     if state.split(',').all(|item| !item.contains(';')) {
@@ -182,13 +180,13 @@ fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) ->
         let reset = parameter(state, &["reset", "t"]).and_then(span);
         let remaining = parameter(state, &["remaining", "r"]).and_then(count);
         let per = parameter(policy, &["w"]).and_then(wait);
-        all[0] = Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per };
-        if all[0].limit.is_some() {
-            return all;
+        let told = Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per };
+        if told.limit.is_some() || policy.split(',').all(|item| item.trim().is_empty()) {
+            return if told == Told::default() { Vec::new() } else { vec![told] };
         }
     }
     let items = policy.split(',').filter(|item| !item.trim().is_empty()).take(QUOTAS_MAX);
-    for (index, (told, item)) in all.iter_mut().zip(items).enumerate() {
+    let told = |(index, item): (usize, &str)| {
         let limit = parameter(item, &["q"]).or_else(|| leading_count_f64(item)).and_then(count);
         let name = item.split(';').next().unwrap_or_default().trim();
         let is_named = |state: &&str| state.split(';').next().unwrap_or_default().trim() == name;
@@ -196,9 +194,9 @@ fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) ->
         let reset = parameter(state, &["t", "reset"]).and_then(span);
         let remaining = parameter(state, &["r", "remaining"]).and_then(count);
         let per = parameter(item, &["w"]).and_then(wait);
-        *told = Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per };
-    }
-    all
+        Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per }
+    };
+    items.enumerate().map(told).collect()
 }
 
 /// The first parameter with one of these names, in `"default";q=100;w=1` or `limit=100, remaining=50`.

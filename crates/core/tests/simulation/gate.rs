@@ -19,8 +19,7 @@ enum State {
 }
 
 /// What came of a request, as far as the gate is concerned.
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::large_enum_variant, reason = "it lives for a moment, and is copied nowhere")]
+#[derive(Debug)]
 pub enum Outcome {
     Throttled(Evidence),
     /// Any other answer of the server about the request.

@@ -73,7 +73,7 @@ impl World {
             Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence } => {
                 let came = Came::of(response.status);
                 let outcome = match came {
-                    Came::Throttled => Outcome::Throttled(*evidence),
+                    Came::Throttled => Outcome::Throttled(evidence.clone()),
                     Came::Unauthorised => Outcome::Unknown,
                     _ => Outcome::Answered,
                 };
