@@ -6,8 +6,10 @@ mod report;
 mod tests;
 mod window;
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::content::Message;
 use conversations::Conversations;
@@ -23,14 +25,18 @@ pub(crate) struct Ledger {
     /// The plain counters; the other fields are filled in when asked for.
     counts: Report,
     window: RollingWindow,
-    ids: HashMap<Box<str>, Acceptances>,
+    ids: HashTable<Acceptances>,
+    hashes: DefaultHashBuilder,
     conversations: Conversations,
     in_flight: u64,
     connections_open: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// How often an id was accepted. With its hash, so that a table of millions that grows needn't read all texts again.
+#[derive(Debug)]
 struct Acceptances {
+    hash: u64,
+    id: Box<str>,
     all: u32,
     cut: u32,
 }
@@ -48,7 +54,8 @@ impl Ledger {
         Self {
             counts: Report::default(),
             window: RollingWindow::new(window_us),
-            ids: HashMap::new(),
+            ids: HashTable::new(),
+            hashes: DefaultHashBuilder::default(),
             conversations: Conversations::default(),
             in_flight: 0,
             connections_open: 0,
@@ -115,13 +122,18 @@ impl Ledger {
 
     /// A message of this id was accepted.
     fn count(&mut self, id: &str, cut: u32) {
-        // Looked for by its text: an entry would want a copy of it first.
-        if let Some(acceptances) = self.ids.get_mut(id) {
-            self.counts.duplicates += 1;
-            acceptances.all += 1;
-            acceptances.cut += cut;
-        } else if self.ids.len() < IDS_MAX {
-            self.ids.insert(id.into(), Acceptances { all: 1, cut });
+        let has_room = self.ids.len() < IDS_MAX;
+        let hash = self.hashes.hash_one(id);
+        match self.ids.entry(hash, |known| known.hash == hash && *known.id == *id, |known| known.hash) {
+            Entry::Occupied(mut known) => {
+                self.counts.duplicates += 1;
+                known.get_mut().all += 1;
+                known.get_mut().cut += cut;
+            }
+            Entry::Vacant(new) if has_room => {
+                new.insert(Acceptances { hash, id: id.into(), all: 1, cut });
+            }
+            Entry::Vacant(_) => {}
         }
     }
 
@@ -168,7 +180,7 @@ impl Ledger {
 
     pub(crate) fn report(&self, with_ids: bool) -> Report {
         let ids = |count: fn(&Acceptances) -> u32| {
-            let counted = self.ids.iter().map(move |(id, acceptances)| (String::from(&**id), count(acceptances)));
+            let counted = self.ids.iter().map(move |accepted| (String::from(&*accepted.id), count(accepted)));
             with_ids.then(|| counted.filter(|(_, count)| *count > 0).collect())
         };
         Report {

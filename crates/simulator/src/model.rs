@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::answer;
 use crate::config::{Config, Span, TokenFault};
-use crate::content::Content;
+use crate::content::{Content, decoded};
 use crate::faults::Faults;
 use crate::ledger::{Flight, Ledger, Report};
 use crate::limit::Limit;
@@ -112,8 +112,7 @@ impl Model {
     /// An API request has been sent: it is in flight until [`Model::close`].
     pub fn open(&mut self, request: &Request<'_>) -> Flight {
         if let Some(segment) = request.conversation_segment() {
-            let name = percent_encoding::percent_decode_str(segment).decode_utf8_lossy();
-            return self.ledger.open(std::iter::once(&*name));
+            return self.ledger.open(std::iter::once(&*decoded(segment)));
         }
         let content = self.readable(request).and_then(|request| Content::read(request, None).ok());
         let messages = content.as_ref().map_or(&[][..], Content::messages);

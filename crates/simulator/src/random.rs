@@ -26,13 +26,14 @@ impl Chance {
     /// Text in the shape of a UUID, as Genesys gives its ids.
     pub(crate) fn uuid(&mut self) -> String {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let bits: u128 = self.0.random();
+        let bytes = self.0.random::<u128>().to_le_bytes();
         let mut text = String::with_capacity(36);
-        for digit in 0..32 {
-            if matches!(digit, 8 | 12 | 16 | 20) {
+        for (index, byte) in bytes.into_iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
                 text.push('-');
             }
-            text.push(HEX[(bits >> (digit * 4)) as usize & 15] as char);
+            text.push(HEX[usize::from(byte & 15)] as char);
+            text.push(HEX[usize::from(byte >> 4)] as char);
         }
         text
     }

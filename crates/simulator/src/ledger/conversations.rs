@@ -1,6 +1,6 @@
 //! What is known of each conversation.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::IDS_MAX;
 
