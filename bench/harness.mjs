@@ -5,6 +5,8 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
 
+import { isGuided } from '../scripts/guided.mjs'
+
 const ROOT = new URL('../', import.meta.url)
 const PEAKS = [new URL('../shared/data/webchat-peak.jsonl', ROOT), new URL('examples/webchat-peak.jsonl', ROOT)]
 
@@ -125,6 +127,7 @@ export function machine() {
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     system: `${process.platform} ${process.arch}`,
     node: process.version,
+    build: isGuided() ? 'guided by a profile' : 'without a profile',
   }
 }
 
@@ -141,8 +144,8 @@ export function table(rows, columns) {
 
 /** Prints the report, and keeps it with its figures in `bench/results/`. */
 export function publish(name, { title, sections, figures }) {
-  const { cores, cpu, memoryGiB, system, node } = machine()
-  const where = `${cores} cores of ${cpu}, ${memoryGiB} GiB, ${system}, Node ${node}`
+  const { cores, cpu, memoryGiB, system, node, build } = machine()
+  const where = `${cores} cores of ${cpu}, ${memoryGiB} GiB, ${system}, Node ${node}; the addon built ${build}`
   const parts = sections.flatMap(({ heading, body }) => (heading === undefined ? [body] : [`## ${heading}`, body]))
   const text = `${[`# ${title}`, where, ...parts].join('\n\n')}\n`
   const folder = new URL('bench/results/', ROOT)
