@@ -64,10 +64,11 @@ export async function startServer(config) {
 export async function startWorker(module, options = {}, { execArgv = [], env = {} } = {}) {
   const file = fileURLToPath(new URL('worker.mjs', import.meta.url))
   const child = fork(file, [String(module), JSON.stringify(options)], { execArgv, env: { ...process.env, ...env } })
-  const answer = async () => {
-    const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`a bench's process ended with ${code}`)))
-    return (await Promise.race([once(child, 'message'), ended]))[0]
-  }
+  const ended = once(child, 'exit')
+  const died = ended.then(([code]) => Promise.reject(new Error(`a bench's process ended with ${code}`)))
+  // Also when nobody asks it anything any more.
+  died.catch(() => {})
+  const answer = async () => (await Promise.race([once(child, 'message'), died]))[0]
   await answer()
   return {
     async round(round = {}) {
@@ -76,7 +77,6 @@ export async function startWorker(module, options = {}, { execArgv = [], env = {
       return (await answered).value
     },
     async stop() {
-      const ended = once(child, 'exit')
       child.send('stop')
       await ended
     },
