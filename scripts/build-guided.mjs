@@ -40,7 +40,7 @@ if (merge !== undefined) {
 function findMerge() {
   const libraries = execFileSync('rustc', ['--print', 'target-libdir'], { encoding: 'utf8' }).trim()
   const file = path.join(libraries, '../bin', process.platform === 'win32' ? 'llvm-profdata.exe' : 'llvm-profdata')
-  if (!existsSync(file)) spawnSync('rustup', ['component', 'add', 'llvm-tools'], { stdio: 'inherit' })
+  if (!existsSync(file)) spawnSync('rustup', ['component', 'add', 'llvm-tools'], { stdio: 'inherit', timeout: 120_000 })
   return existsSync(file) ? file : undefined
 }
 
