@@ -8,7 +8,7 @@ import { plain } from './servers.mjs'
 const ROUNDS = 5
 /**
  * Rounds before those that count. Every thread's V8 compiles for itself, and eight of them share the messages that it takes to
- * find out what is worth it: after one round a message still takes half as long again as after four.
+ * find out what is worth it: after one round a message still takes a third more than after four.
  */
 const WARM_UP_ROUNDS = 5
 const SPAN_MS = 1_500
