@@ -75,9 +75,9 @@ pub(crate) fn read(frame: &[u8], handle: &Handle, random: &mut Random) -> Result
     let mut heads = Cursor(frame.bytes(count.saturating_mul(HEAD_BYTES))?);
     let mut texts = Texts(std::str::from_utf8(frame.0).map_err(|_| broken())?);
     let epoch_ms = Clock::epoch_ms_now();
-    let mut submissions = Vec::with_capacity(count);
+    let (mut submissions, mut room) = (Vec::with_capacity(count), String::new());
     for _ in 0..count {
-        submissions.push(read_one(&mut heads, &mut texts, handle, random, epoch_ms)?);
+        submissions.push(read_one(&mut heads, &mut texts, &mut room, handle, random, epoch_ms)?);
     }
     if texts.0.is_empty() { Ok(submissions) } else { Err(broken()) }
 }
@@ -85,6 +85,7 @@ pub(crate) fn read(frame: &[u8], handle: &Handle, random: &mut Random) -> Result
 fn read_one(
     head: &mut Cursor<'_>,
     texts: &mut Texts<'_>,
+    room: &mut String,
     handle: &Handle,
     random: &mut Random,
     epoch_ms: u64,
@@ -96,7 +97,7 @@ fn read_one(
     let body = texts.next(head.word()?)?;
     let made = if id.is_empty() { Some(random.message_id(epoch_ms)) } else { None };
     let (id, id_given) = (made.as_deref().unwrap_or(id), made.is_none());
-    let message = Message::new(Parts { id, id_given, conversation, params, traceparent, body })?;
+    let message = Message::new_in(room, Parts { id, id_given, conversation, params, traceparent, body })?;
     Ok(Submission {
         ticket: handle.ticket(ticket as u64),
         settle: if flags & FLAG_ENQUEUE == 0 { Settle::OnOutcome } else { Settle::OnAcceptance },

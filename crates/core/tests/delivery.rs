@@ -58,6 +58,27 @@ fn the_table_row_by_row() {
     }
 }
 
+/// It is serialised once, before it is submitted; every request has the same bytes, where they lie.
+#[test]
+fn a_repeat_shares_its_body_with_the_request_before() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("a", "c");
+    let mut sent = || {
+        let leaves = |effect: Effect| match effect {
+            Effect::Send { attempt, shipment, .. } => Some((attempt, shipment.body.unwrap())),
+            _ => None,
+        };
+        bench.wait_ms(60_000);
+        let (attempt, body) = bench.poll().into_iter().find_map(leaves).unwrap();
+        bench.answer(attempt, status(503));
+        (attempt, body)
+    };
+    let (first, second) = (sent(), sent());
+    assert_ne!(first.0, second.0);
+    assert!(!first.1.is_empty());
+    assert_eq!((first.1.as_ptr(), first.1.len()), (second.1.as_ptr(), second.1.len()));
+}
+
 #[test]
 fn a_429_stops_everyone_until_its_probe_succeeds() {
     let mut bench =

@@ -65,7 +65,7 @@ impl Dispatcher {
         let merge =
             if load.members.len() > 1 { begin_merge(&self.settings, &self.outbox, load.members[0]) } else { None };
         match merge {
-            None => Bytes::copy_from_slice(first.body().as_bytes()),
+            None => first.body_shared(),
             Some(mut merge) => {
                 // They fitted when they were gathered, so they do now.
                 bodies.skip(1).for_each(|body| {

@@ -16,12 +16,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use tokio::task::AbortHandle;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::body::Pieces;
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
 
@@ -35,7 +36,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// A connection, ready for a request or about to be.
 pub(super) struct Connection {
-    pub(super) requests: SendRequest<Pieces>,
+    pub(super) requests: SendRequest<Full<Bytes>>,
     task: AbortHandle,
 }
 
@@ -148,11 +149,95 @@ where
     fn call(&mut self, target: Target) -> Self::Future {
         let (connect, connections) = (self.connector.call(target), self.connections.clone());
         Box::pin(async move {
-            // Into one buffer, and with one `send`: `Pieces` has the reason.
-            let (requests, exchange) = Builder::new().writev(false).handshake(connect.await?).await?;
+            let (requests, exchange) = Builder::new().handshake(connect.await?).await?;
             let task = tokio::spawn(exchange).abort_handle();
             connections.put(Connection { requests, task }, true);
             Err(Failure::from(Taken))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::{self, IoSlice};
+
+    use hyper::rt::{Read, ReadBufCursor, Write};
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+    use super::*;
+    use crate::message::{Message, Parts};
+
+    /// Where a part that is written lies, and its length.
+    type Part = (usize, usize);
+
+    /// A connection to a server that takes all and says nothing.
+    struct Wire(UnboundedSender<Vec<Part>>);
+
+    impl Read for Wire {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl Write for Wire {
+        fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, part: &[u8]) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(context, &[IoSlice::new(part)])
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            parts: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.0.send(parts.iter().map(|part| (part.as_ptr().addr(), part.len())).collect()).unwrap();
+            Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()))
+        }
+    }
+
+    struct Connector(UnboundedSender<Vec<Part>>);
+
+    impl Service<()> for Connector {
+        type Response = Wire;
+        type Error = Failure;
+        type Future = std::future::Ready<Result<Wire, Failure>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            std::future::ready(Ok(Wire(self.0.clone())))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_goes_to_the_socket_from_where_its_message_lies() {
+        for length in [200, 1_000_000] {
+            let (written, mut writes) = unbounded_channel();
+            let connections = Connections::new();
+            assert!(connections.layer(Connector(written)).call(()).await.err().unwrap().is::<Taken>());
+            let mut requests = connections.take().unwrap().0.requests;
+            requests.ready().await.unwrap();
+            let message = Message::new(Parts { id: "m", body: &"x".repeat(length), ..Parts::default() }).unwrap();
+            let unanswered = requests.send_request(hyper::Request::new(Full::new(message.body_shared())));
+            let parts = tokio::select! {
+                parts = writes.recv() => parts.unwrap(),
+                _ = unanswered => unreachable!("nothing answers"),
+            };
+            assert_eq!(parts[1..], [(message.body().as_ptr().addr(), length)]);
+        }
     }
 }

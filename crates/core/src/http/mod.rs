@@ -2,7 +2,6 @@
 //! read.
 
 mod answer;
-mod body;
 mod connections;
 mod oauth;
 mod request;
@@ -11,13 +10,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Incoming;
 use reqwest::Certificate;
 use reqwest::header::{HeaderMap, HeaderValue};
 
 use self::answer::{Wanted, read};
-use self::body::Pieces;
 use self::connections::{Connection, Connections, is_taken};
 pub use self::oauth::TokenAnswer;
 use self::request::Origin;
@@ -96,7 +96,7 @@ impl Client {
     /// whose time is up.
     async fn exchange(
         &self,
-        mut request: Request<Pieces>,
+        mut request: Request<Full<Bytes>>,
         is_handed_over: &mut bool,
     ) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
         loop {
@@ -137,7 +137,7 @@ impl Client {
     /// A proxy for plain HTTP wants whole URLs, and perhaps a password; reqwest knows which. None when time is up.
     async fn send_by_proxy(
         &self,
-        request: Request<Pieces>,
+        request: Request<Full<Bytes>>,
         wanted: Wanted,
         mut limit: Pin<&mut tokio::time::Sleep>,
     ) -> Option<Answer> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http_body_util::Full;
 use hyper::http::uri::{PathAndQuery, Uri};
 use hyper::{Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -11,7 +12,6 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT as USER_AGENT_NAME,
 };
 
-use super::body::Pieces;
 use crate::shipment::Shipment;
 
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spillway/", env!("CARGO_PKG_VERSION")));
@@ -55,7 +55,7 @@ impl Origin {
         shipment: Shipment,
         token: &HeaderValue,
         mut headers: HeaderMap,
-    ) -> Result<Request<Pieces>, hyper::http::Error> {
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let uri = self.uri(shipment.path)?;
         headers.reserve(HEADERS_EXPECTED);
         headers.append(AUTHORIZATION, token.clone());
@@ -71,7 +71,7 @@ impl Origin {
         headers.entry(ACCEPT).or_insert(ANYTHING);
         headers.entry(USER_AGENT_NAME).or_insert(USER_AGENT);
         headers.entry(HOST).or_insert_with(|| self.host.clone());
-        let mut request = Request::new(Pieces::from(shipment.body.unwrap_or_default()));
+        let mut request = Request::new(Full::new(shipment.body.unwrap_or_default()));
         *request.method_mut() = Method::from_bytes(shipment.method.as_bytes()).unwrap_or(Method::POST);
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
@@ -79,7 +79,7 @@ impl Origin {
     }
 
     /// The same request as reqwest takes it, with a whole URL.
-    pub(super) fn absolute(&self, request: Request<Pieces>) -> reqwest::Request {
+    pub(super) fn absolute(&self, request: Request<Full<Bytes>>) -> reqwest::Request {
         let (parts, body) = request.into_parts();
         let mut url = self.url.clone();
         url.set_path(parts.uri.path());

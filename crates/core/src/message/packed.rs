@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::{Buf, Bytes};
+
 use super::Params;
 
 /// The texts of a message, one by one.
@@ -34,16 +36,26 @@ pub struct Unfit {
 /// One thing to deliver in a conversation.
 ///
 /// All its own texts are one, in the order of [`Parts`]: a million messages wait, and each allocation of their own would
-/// cost them 16 bytes and more, and the time to make and to free it.
+/// cost them 16 bytes and more, and the time to make and to free it. The requests that carry it share that one, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     conversation: Arc<str>,
-    text: Box<str>,
+    text: Text,
     id_end: u16,
     params_end: u16,
     traceparent_bytes: u8,
     /// 1 or 0, and no `bool`: its other values would tell what a place of the outbox holds, and make it 8 bytes larger.
     id_given: u8,
+}
+
+/// Without a count of weak references, which would be 8 bytes more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Text(triomphe::Arc<str>);
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 impl Message {
@@ -52,6 +64,14 @@ impl Message {
     /// # Errors
     /// When the texts before the body are beyond all limits, or `params` is no object of texts.
     pub fn new(parts: Parts<'_>) -> Result<Self, Unfit> {
+        Self::new_in(&mut String::new(), parts)
+    }
+
+    /// The same where many are made: `room` is emptied and used for each to put its texts together.
+    ///
+    /// # Errors
+    /// As [`Message::new`].
+    pub fn new_in(room: &mut String, parts: Parts<'_>) -> Result<Self, Unfit> {
         let Parts { id, id_given, conversation, params, traceparent, body } = parts;
         let too_long = |_| Unfit { field: "id", rule: "and the other texts beside the body must be within 64 KiB" };
         let id_end = id.len();
@@ -60,13 +80,14 @@ impl Message {
             serde_json::from_str::<Params>(params)
                 .map_err(|_| Unfit { field: "params", rule: "must be an object of texts" })?;
         }
-        let mut text = String::with_capacity(params_end + traceparent.len() + body.len());
+        room.clear();
+        room.reserve(params_end + traceparent.len() + body.len());
         for part in [id, params, traceparent, body] {
-            text.push_str(part);
+            room.push_str(part);
         }
         Ok(Self {
             conversation: conversation.into(),
-            text: text.into_boxed_str(),
+            text: Text(room.as_str().into()),
             id_end: id_end.try_into().map_err(too_long)?,
             params_end: params_end.try_into().map_err(too_long)?,
             traceparent_bytes: traceparent.len().try_into().map_err(too_long)?,
@@ -123,7 +144,14 @@ impl Message {
 
     /// The serialised JSON body.
     pub fn body(&self) -> &str {
-        self.part(self.body_at()..self.text.len())
+        self.part(self.body_at()..self.text.0.len())
+    }
+
+    /// The same bytes, not copied, for a request.
+    pub fn body_shared(&self) -> Bytes {
+        let mut bytes = Bytes::from_owner(self.text.clone());
+        bytes.advance(self.body_at());
+        bytes
     }
 
     fn body_at(&self) -> usize {
@@ -131,7 +159,7 @@ impl Message {
     }
 
     fn part(&self, range: Range<usize>) -> &str {
-        &self.text[range]
+        &self.text.0[range]
     }
 }
 
@@ -162,6 +190,24 @@ mod tests {
         let bare = Message::new(Parts { id: "m", body: "{}", ..Parts::default() }).unwrap();
         assert_eq!((bare.id(), bare.conversation(), bare.body()), ("m", "", "{}"));
         assert_eq!((bare.params_json(), bare.traceparent(), bare.params()), (None, None, Params::new()));
+    }
+
+    #[test]
+    fn requests_share_its_body() {
+        let message = Message::new(PARTS).unwrap();
+        let bytes = message.body_shared();
+        assert_eq!((bytes.as_ptr(), &*bytes), (message.body().as_ptr(), message.body().as_bytes()));
+        drop(message);
+        assert_eq!(bytes, PARTS.body);
+        assert!(Message::new(Parts { body: "", ..PARTS }).unwrap().body_shared().is_empty());
+    }
+
+    #[test]
+    fn room_for_many_leaves_nothing_of_one_in_the_next() {
+        let mut room = String::new();
+        let long = Message::new_in(&mut room, Parts { body: &"x".repeat(1_000), ..PARTS }).unwrap();
+        assert_eq!(Message::new_in(&mut room, PARTS), Message::new(PARTS));
+        assert_eq!(long.body().len(), 1_000);
     }
 
     #[test]
