@@ -1,4 +1,4 @@
-//! The engine's side of its store: changes are handed over in order, and what must not be seen before they are durable is
+//! The engine's side of its store: changes are handed over, and what must not be seen before they are durable is
 //! held back until they are. A request leaves, and a promise settles, on the far side of the disk.
 
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::lanes::Slot;
 use crate::message::Ticket;
 use crate::settings::{Ambiguous, BatchMode, Ordering, Settings, StoreSettings};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Change, News, Seq, Store};
+use crate::store::{Change, Handover, News, Seq, Store};
 
 /// News on their way to the engine; the store waits while so many are.
 const NEWS_MAX: usize = 64;
@@ -23,11 +23,11 @@ const NEWS_MAX: usize = 64;
 pub(super) struct Keeper {
     store: Box<dyn Store>,
     news: Receiver<News>,
-    changes: Vec<Change>,
+    changes: Handover,
     loads: Vec<(Slot, Seq)>,
-    /// The number of the last change that was told, and of the last that is durable.
-    told: u64,
+    /// The number of the last change that is durable.
     durable: u64,
+    /// With the number of the last change that was told before.
     held: VecDeque<(u64, Effect)>,
 }
 
@@ -49,9 +49,8 @@ impl Keeper {
         Ok(Some(Self {
             store: Box::new(store),
             news,
-            changes: Vec::new(),
+            changes: Handover::default(),
             loads: Vec::new(),
-            told: 0,
             durable: 0,
             held: VecDeque::new(),
         }))
@@ -67,18 +66,18 @@ impl Keeper {
     }
 
     pub(super) fn keep(&mut self, change: Change) {
-        self.told += 1;
-        self.changes.push(change);
+        self.changes.keep(change);
     }
 
     pub(super) fn load(&mut self, messages: Vec<(Slot, Seq)>) {
         self.loads.extend(messages);
     }
 
-    /// Hands over what the turn has brought.
-    pub(super) fn flush(&mut self) {
-        if !self.changes.is_empty() {
-            self.store.apply(std::mem::take(&mut self.changes));
+    /// Hands over what the turn has brought. `sending`: requests are on the wire, and others will follow.
+    pub(super) fn flush(&mut self, sending: bool) {
+        let changes = self.changes.take(sending);
+        if !changes.is_empty() {
+            self.store.apply(changes);
         }
         if !self.loads.is_empty() {
             self.store.load(std::mem::take(&mut self.loads));
@@ -87,16 +86,22 @@ impl Keeper {
 
     /// Holds an effect back, if it must not come before what was told to the store.
     pub(super) fn hold(&mut self, effect: Effect) -> Option<Effect> {
-        if self.durable >= self.told || !effect.waits_for_store() {
+        if self.durable >= self.changes.told() || !effect.waits_for_store() {
             return Some(effect);
         }
-        self.held.push_back((self.told, effect));
+        self.held.push_back((self.changes.told(), effect));
         None
     }
 
-    /// Changes up to this one are durable.
-    pub(super) fn committed(&mut self, up_to: u64) {
+    /// Changes up to this one are durable, and so many inserts among them.
+    pub(super) fn committed(&mut self, up_to: u64, inserts: usize) {
         self.durable = self.durable.max(up_to);
+        self.changes.settled(inserts);
+    }
+
+    /// So many inserts are not kept.
+    pub(super) fn refused(&mut self, inserts: usize) {
+        self.changes.settled(inserts);
     }
 
     /// The next effect that waits no longer.
@@ -131,7 +136,7 @@ impl Keeper {
 
     /// Lets the store finish, for a bounded time.
     pub(super) async fn close(mut self, patience: Duration) {
-        self.flush();
+        self.flush(false);
         self.store.close();
         let over = async { while !matches!(self.news.recv().await, None | Some(News::Closed | News::Failed(_))) {} };
         // A disk that doesn't come back must not keep a process from ending.

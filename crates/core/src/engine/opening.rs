@@ -72,14 +72,19 @@ impl Engine {
         match news {
             Some(News::Committed { up_to, kept }) => {
                 if let Some(keeper) = &mut self.keeper {
-                    keeper.committed(up_to);
+                    keeper.committed(up_to, kept.len());
                 }
                 while let Some(effect) = self.keeper.as_mut().and_then(Keeper::release) {
                     self.perform_one(effect);
                 }
                 self.handle(Event::Kept(kept));
             }
-            Some(News::Refused(slots, error)) => self.handle(Event::Refused(slots, error)),
+            Some(News::Refused(slots, error)) => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.refused(slots.len());
+                }
+                self.handle(Event::Refused(slots, error));
+            }
             Some(News::Loaded(messages)) => self.handle(Event::Loaded(messages)),
             Some(News::Troubled(error)) => self.handle(Event::StoreTrouble(error)),
             Some(News::Healed(salvage)) => self.handle(Event::StoreHealed(salvage)),

@@ -35,7 +35,7 @@ impl Engine {
         effects.append(&mut self.effects);
         self.effects = effects;
         if let Some(keeper) = &mut self.keeper {
-            keeper.flush();
+            keeper.flush(!self.in_flight.is_empty());
         }
     }
 

@@ -1,11 +1,12 @@
 //! The store: where accepted messages live beyond the engine, so that a crash or a power cut loses none.
 //!
 //! With `store: 'memory'` there is none. Otherwise the dispatcher says what changes, as it says everything else: by
-//! effects. The engine hands the changes over in order and holds back whatever they must come before (a promise, an event,
-//! a request on its way out) until the store says that they are durable. So the dispatcher decides, the store keeps, and
-//! neither waits for the other.
+//! effects. The engine hands the changes over, as [`Handover`] orders them, and holds back whatever they must come before (a
+//! promise, an event, a request on its way out) until the store says that they are durable. So the dispatcher decides, the
+//! store keeps, and neither waits for the other.
 
 pub mod change;
+pub mod handover;
 pub mod news;
 pub mod record;
 pub mod sqlite;
@@ -13,6 +14,7 @@ pub mod sqlite;
 use std::fmt::Debug;
 
 pub use self::change::{Change, Departure, Flight};
+pub use self::handover::Handover;
 pub use self::news::{News, Opening, Salvage};
 pub use self::record::{Record, Row, Settled, Waiting};
 use crate::lanes::Slot;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use spillway_core::clock::Timestamp;
 use spillway_core::message::Cargo;
 use spillway_core::outcome::DeadLetter;
-use spillway_core::store::{Change, Flight, Opening, Record, Row, Seq, Settled, Waiting};
+use spillway_core::store::{Change, Flight, Handover, Opening, Record, Row, Seq, Settled, Waiting};
 
 /// Messages, letters, receipts and budget.
 #[derive(Clone, Default)]
@@ -24,24 +24,33 @@ pub struct Disk {
     /// With all that was told, durable or not.
     pub view: State,
     pub pending: VecDeque<(u64, Change)>,
-    pub told: u64,
+    /// What is not handed over yet; after a crash it is lost.
+    pub handover: Handover,
+    handed_over: u64,
     /// The numbers with which what was handed over together ends.
     ends: VecDeque<u64>,
     pub up_to: u64,
 }
 
 impl Disk {
+    pub fn new(handover: Handover) -> Self {
+        Self { handover, ..Self::default() }
+    }
+
     pub fn tell(&mut self, now: Timestamp, change: Change) -> Result<(), String> {
-        self.told += 1;
         self.view.apply(now, &change)?;
-        self.pending.push_back((self.told, change));
+        self.handover.keep(change);
         Ok(())
     }
 
-    /// What was told since the last time is handed over together.
-    pub fn hand_over(&mut self) {
-        if self.ends.back().copied().unwrap_or(self.up_to) < self.told {
-            self.ends.push_back(self.told);
+    /// What goes to the disk now goes together.
+    pub fn hand_over(&mut self, sending: bool) {
+        for change in self.handover.take(sending) {
+            self.handed_over += 1;
+            self.pending.push_back((self.handed_over, change));
+        }
+        if self.ends.back().copied().unwrap_or(self.up_to) < self.handed_over {
+            self.ends.push_back(self.handed_over);
         }
     }
 
@@ -61,6 +70,7 @@ impl Disk {
             self.durable.apply(now, &change)?;
         }
         self.up_to = end;
+        self.handover.settled(kept.len());
         Ok(kept)
     }
 
@@ -75,17 +85,19 @@ impl Disk {
             false
         });
         if self.pending.is_empty() {
-            self.up_to = self.told;
+            self.up_to = self.handed_over;
             self.ends.clear();
         }
+        self.handover.settled(refused.len());
         refused
     }
 
-    pub fn crash(&mut self) {
+    pub fn crash(&mut self, handover: Handover) {
+        self.handover = handover;
         self.pending.clear();
         self.ends.clear();
         self.view = self.durable.clone();
-        (self.told, self.up_to) = (0, 0);
+        (self.handed_over, self.up_to) = (0, 0);
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Plan {
     pub throttled: u64,
     /// Messages that wait in memory; the rest waits on disk alone.
     pub window: usize,
+    /// Inserts that the disk has at a time while requests are sent.
+    pub inserts_max: usize,
     pub words: String,
 }
 
@@ -45,6 +47,7 @@ impl Plan {
             failed: draw.range(0, 10),
             throttled: *draw.pick(&[0, 0, 5]),
             window: *draw.pick(&[0, 3, 20, 8_192]),
+            inserts_max: *draw.pick(&[1, 3, 1_024]),
             words: format!("options {options}"),
         }
     }

@@ -12,6 +12,7 @@ use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::shipment::Shipment;
+use spillway_core::store::Handover;
 
 use crate::books::Books;
 use crate::disk::Disk;
@@ -43,6 +44,8 @@ pub struct World {
     agenda: BTreeMap<(u64, u64), Happening>,
     planned: u64,
     wires: BTreeMap<(u64, AttemptId), (Shipment, Fate)>,
+    /// Requests of this life that are not answered yet.
+    on_wire: u64,
     is_writing: bool,
     is_troubled: bool,
     life: u64,
@@ -65,13 +68,14 @@ impl World {
         dispatcher.keep_in_memory(plan.window);
         let mut world = Self {
             dispatcher,
-            disk: Disk::default(),
+            disk: Disk::new(Handover::with(plan.inserts_max)),
             books: Books::default(),
             server: Server::default(),
             held: VecDeque::new(),
             agenda: BTreeMap::new(),
             planned: 0,
             wires: BTreeMap::new(),
+            on_wire: 0,
             is_writing: false,
             is_troubled: false,
             life: 0,
@@ -143,6 +147,7 @@ impl World {
                 self.books.check_repeats(self.plan.settings.retry.ambiguous, &self.server)
             }
             Happening::Returns(life, attempt, answer) if life == self.life => {
+                self.on_wire -= 1;
                 if matches!(answer, Answer::Unanswered { .. }) {
                     let (shipment, _) = &self.wires[&(life, attempt)];
                     self.books.uncertain.extend(server::ids(shipment));
@@ -261,7 +266,8 @@ impl World {
             let written = self.draw.range(0, self.disk.waiting() as u64) as usize;
             self.disk.write(self.now(), written)?;
         }
-        self.disk.crash();
+        self.disk.crash(Handover::with(self.plan.inserts_max));
+        self.on_wire = 0;
         let sent = self.disk.durable.messages.values().filter(|record| record.sent);
         self.books.uncertain.extend(sent.map(|record| record.message.id().to_string()));
         self.books.tickets.clear();
@@ -324,13 +330,13 @@ impl World {
             self.note(|| format!("  -> {effect:?}"));
             match effect {
                 Effect::Store(change) => self.disk.tell(self.now(), change)?,
-                effect if effect.waits_for_store() && self.disk.up_to < self.disk.told => {
-                    self.held.push_back((self.disk.told, effect));
+                effect if effect.waits_for_store() && self.disk.up_to < self.disk.handover.told() => {
+                    self.held.push_back((self.disk.handover.told(), effect));
                 }
                 effect => self.perform_one(effect)?,
             }
         }
-        self.disk.hand_over();
+        self.disk.hand_over(self.on_wire > 0);
         self.write_later();
         Ok(())
     }
@@ -381,6 +387,7 @@ impl World {
         };
         let answer = Server::answer(&shipment, fate);
         self.wires.insert((self.life, attempt), (shipment, fate));
+        self.on_wire += 1;
         if fate != Fate::Lost {
             self.later(arrives_us, Happening::Arrives(self.life, attempt));
         }
