@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use super::Report;
 use crate::dispatcher::AttemptId;
 use crate::http::Client;
+use crate::retry::Answer;
 use crate::shipment::Shipment;
 
 /// A request to carry, and the token to show.
@@ -67,7 +68,10 @@ impl Couriers {
 async fn carry(mut jobs: UnboundedReceiver<Job>, client: Arc<Client>, reporter: UnboundedSender<Report>) {
     let mut spare = HeaderMap::new();
     while let Some(Job { attempt, shipment, token }) = jobs.recv().await {
-        let answer = client.send(shipment, &token, &mut spare).await;
+        let answer = match client.request(shipment, &token, std::mem::take(&mut spare)) {
+            Ok(mut ready) => client.send(&mut ready, &mut spare).await,
+            Err(problem) => Answer::Unsent { problem },
+        };
         let _ = reporter.send(Report::Answer(attempt, answer));
     }
 }

@@ -17,7 +17,7 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("inin-correlation-id"
 const CORRELATION_ID_CHARS_MAX: usize = 128;
 
 /// What is wanted of an answer.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     bytes_max: usize,
     keep_headers: bool,

@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use hyper::body::Incoming;
 use reqwest::Certificate;
 use reqwest::header::{HeaderMap, HeaderValue};
 
@@ -39,6 +38,14 @@ pub struct Client {
     settings: Arc<Settings>,
 }
 
+/// A request that can be sent, and what is wanted of its answer.
+#[derive(Debug)]
+pub struct Ready {
+    request: Request<Full<Bytes>>,
+    timeout: Duration,
+    wanted: Wanted,
+}
+
 impl Client {
     /// Builds the client: rustls with the system's roots (and `NODE_EXTRA_CA_CERTS`), `HTTPS_PROXY` and its like, HTTP/1.1.
     ///
@@ -60,61 +67,63 @@ impl Client {
         })
     }
 
-    /// Sends a request and reads its answer within their limits. `spare` is for the next one: the answer's emptied headers,
-    /// whose room would else be given back and asked for again.
-    pub async fn send(&self, shipment: Shipment, token: &HeaderValue, spare: &mut HeaderMap) -> Answer {
+    /// The request for a shipment, in the room of an empty map of headers.
+    ///
+    /// # Errors
+    /// Why it can't be sent: its path or one of its headers is none.
+    pub fn request(&self, shipment: Shipment, token: &HeaderValue, headers: HeaderMap) -> Result<Ready, String> {
         let (timeout, wanted) = (shipment.timeout, Wanted::of(&shipment));
-        let request = match self.origin.request(shipment, token, std::mem::take(spare)) {
-            Ok(request) => request,
-            Err(error) => return Answer::Unsent { problem: format!("builder error: {error}") },
-        };
-        let mut limit = pin!(tokio::time::sleep(timeout));
+        let request =
+            self.origin.request(shipment, token, headers).map_err(|error| format!("builder error: {error}"))?;
+        Ok(Ready { request, timeout, wanted })
+    }
+
+    /// Sends a request, which is taken out of `ready`, and reads its answer within their limits. `spare` is for the next one: the
+    /// answer's emptied headers, whose room would else be given back and asked for again.
+    ///
+    /// By reference, since what a future is made with is copied with it.
+    pub async fn send(&self, ready: &mut Ready, spare: &mut HeaderMap) -> Answer {
+        let Ready { request, timeout, wanted } = ready;
+        let mut limit = pin!(tokio::time::sleep(*timeout));
         if self.by_proxy {
-            let answer = Box::pin(self.send_by_proxy(request, wanted, limit)).await;
+            let answer = Box::pin(self.send_by_proxy(std::mem::take(request), *wanted, limit)).await;
             // What reqwest has done with it until then, it doesn't tell.
-            return answer.unwrap_or_else(|| late(timeout, true));
+            return answer.unwrap_or_else(|| late(*timeout, true));
         }
-        let mut is_handed_over = false;
-        let answered = tokio::select! {
-            biased;
-            answered = self.exchange(request, &mut is_handed_over) => answered,
-            () = &mut limit => return late(timeout, is_handed_over),
+        let (response, connection) = loop {
+            let (mut connection, is_new) = tokio::select! {
+                biased;
+                found = self.connection() => match found {
+                    Ok(found) => found,
+                    Err(failed) => return failed,
+                },
+                () = &mut limit => return late(*timeout, false),
+            };
+            let sent = connection.requests.try_send_request(std::mem::take(request));
+            let mut failed = tokio::select! {
+                biased;
+                answered = sent => match answered {
+                    Ok(response) => break (response, connection),
+                    Err(failed) => failed,
+                },
+                () = &mut limit => return late(*timeout, true),
+            };
+            // A server may close an idle connection at the moment in which a request is given to it: what hyper hands back was
+            // never sent, and goes on another.
+            *request = match failed.take_message() {
+                Some(unsent) if !is_new => unsent,
+                Some(_) => return Answer::Unsent { problem: sending(failed.error()) },
+                None => return Answer::Unanswered { problem: sending(failed.error()) },
+            };
         };
-        let (response, connection) = match answered {
-            Ok(answered) => answered,
-            Err(failed) => return failed,
-        };
-        let (answer, is_whole) = read(response, wanted, limit, spare).await;
+        let (answer, is_whole) = read(response, *wanted, limit, spare).await;
         if is_whole {
             self.connections.give_back(connection);
         }
         answer
     }
 
-    /// On an idle connection, or on a new one. A server may close an idle connection at the moment in which a request is given
-    /// to it: what hyper hands back was never sent, and goes on another. `is_handed_over` tells whether hyper has it, for one
-    /// whose time is up.
-    async fn exchange(
-        &self,
-        mut request: Request<Full<Bytes>>,
-        is_handed_over: &mut bool,
-    ) -> Result<(hyper::Response<Incoming>, Connection), Answer> {
-        loop {
-            *is_handed_over = false;
-            let (mut connection, is_new) = self.connection().await?;
-            *is_handed_over = true;
-            let mut failed = match connection.requests.try_send_request(request).await {
-                Ok(response) => return Ok((response, connection)),
-                Err(failed) => failed,
-            };
-            request = match failed.take_message() {
-                Some(unsent) if !is_new => unsent,
-                Some(_) => return Err(Answer::Unsent { problem: sending(failed.error()) }),
-                None => return Err(Answer::Unanswered { problem: sending(failed.error()) }),
-            };
-        }
-    }
-
+    /// An idle connection, or a new one.
     async fn connection(&self) -> Result<(Connection, bool), Answer> {
         loop {
             while let Some((mut connection, is_new)) = self.connections.take() {
@@ -125,7 +134,8 @@ impl Client {
                     Err(_) => {}
                 }
             }
-            let made = self.connector.get(self.origin.url().clone()).send().await;
+            // Seldom, and large.
+            let made = Box::pin(self.connector.get(self.origin.url().clone()).send()).await;
             match made {
                 Err(error) if is_taken(&error) => {}
                 Err(error) => return Err(Answer::Unsent { problem: chain(error) }),
