@@ -5,7 +5,7 @@ import { message, openSender } from './clients.mjs'
 import { inTurns, startWorker, summary } from './harness.mjs'
 import { plain } from './servers.mjs'
 
-const ROUNDS = 5
+const ROUNDS = 9
 /**
  * Rounds before those that count. Every thread's V8 compiles for itself, and eight of them share the messages that it takes to
  * find out what is worth it: after one round a message still takes a third more than after four.
