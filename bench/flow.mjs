@@ -2,12 +2,14 @@
 import { inTurns, measure, startWorker, threadsCpuUs } from './harness.mjs'
 import { message, open } from './clients.mjs'
 
-export const ROUNDS = 5
+export const ROUNDS = 9
+/** Rounds before those that count: connections are opened, V8 compiles, and the kernel finds its sizes of buffers. */
+const WARM_UP_ROUNDS = 3
 /**
- * Messages of a round; the slow ones send fewer, so that all rounds take about as long. Half a second at least: a virtual
- * machine takes some tenths to get used to a client that keeps both cores busy, or only one.
+ * Messages of a round; the slow ones send fewer, so that all rounds take about as long, a second: a virtual machine takes some
+ * tenths of it to get used to a client that keeps both cores busy, or only one.
  */
-const COUNTS = { spillway: 40_000, undici: 40_000, fetch: 3_000, axios: 3_000 }
+const COUNTS = { spillway: 80_000, undici: 40_000, fetch: 3_000, axios: 3_000 }
 /** Callers that each wait for their message before they send the next. undici is at its best with four a connection. */
 const CALLERS = 256
 
@@ -48,8 +50,7 @@ async function run(startTarget, clients) {
   for (const client of clients) workers[client] = await startWorker(import.meta.url, { client, target }, { env })
   try {
     const options = (client) => ({ count: COUNTS[client], callers: CALLERS })
-    // The first round opens the connections and lets V8 compile.
-    await inTurns(1, workers, options)
+    await inTurns(WARM_UP_ROUNDS, workers, options)
     return await inTurns(ROUNDS, workers, options)
   } finally {
     for (const worker of Object.values(workers)) await worker.stop()
