@@ -44,20 +44,19 @@ fn bench(name: &str) -> Bench {
     }
 }
 
-fn submission(number: u64, count: u64, bench: &Bench) -> Submission {
+/// A message is made in `room`, as those of a frame are.
+fn submission(number: u64, count: u64, bench: &Bench, room: &mut String) -> Submission {
     let conversations = (count / bench.messages_per_conversation).max(1);
+    let parts = Parts {
+        id: &format!("8650fd09-5f73-4a19-a6f3-{number:012}"),
+        conversation: &format!("02c4365b-e5bc-47e6-85ad-{:012}", number % conversations),
+        body: BODY,
+        ..Parts::default()
+    };
     Submission {
         ticket: Ticket { handle: 0, number },
         settle: bench.settle,
-        cargo: Cargo::Message(
-            Message::new(Parts {
-                id: &format!("8650fd09-5f73-4a19-a6f3-{number:012}"),
-                conversation: &format!("02c4365b-e5bc-47e6-85ad-{:012}", number % conversations),
-                body: BODY,
-                ..Parts::default()
-            })
-            .unwrap(),
-        ),
+        cargo: Cargo::Message(Message::new_in(room, parts).unwrap()),
         priority: 0,
         expires_at: None,
         not_before: None,
@@ -114,8 +113,9 @@ fn main() {
         effects: Vec::new(),
         settled: 0,
     };
+    let mut room = String::new();
     for number in 0..count {
-        world.submit(submission(number, count, &bench));
+        world.submit(submission(number, count, &bench, &mut room));
         if !bench.backlog && number % 16 == 0 {
             world.turn();
         }
