@@ -30,16 +30,19 @@ impl Default for Handover {
 }
 
 impl Handover {
-    /// One that hands over fewer inserts at a time, so that a small test meets what a large backlog meets. At least one.
+    /// One that hands over fewer inserts at a time, so that a small test meets what a large backlog meets; one at least.
     pub fn with(inserts_max: usize) -> Self {
-        Self { changes: Vec::new(), inserts: VecDeque::new(), inserts_out: 0, inserts_max, told: 0 }
+        Self { changes: Vec::new(), inserts: VecDeque::new(), inserts_out: 0, inserts_max: inserts_max.max(1), told: 0 }
     }
 
     /// Takes in a change.
     pub fn keep(&mut self, change: Change) {
         match change {
             Change::Insert { .. } | Change::Redrive { .. } => self.inserts.push_back(change),
-            _ => self.tell(change),
+            _ => {
+                self.changes.push(change);
+                self.told += 1;
+            }
         }
     }
 
@@ -52,21 +55,15 @@ impl Handover {
     pub fn take(&mut self, sending: bool) -> Vec<Change> {
         let room = if sending { self.inserts_max.saturating_sub(self.inserts_out) } else { usize::MAX };
         let count = room.min(self.inserts.len());
-        for insert in self.inserts.drain(..count).collect::<Vec<_>>() {
-            self.tell(insert);
-        }
+        self.changes.extend(self.inserts.drain(..count));
         self.inserts_out += count;
+        self.told += count as u64;
         std::mem::take(&mut self.changes)
     }
 
     /// So many inserts are durable or refused.
     pub fn settled(&mut self, inserts: usize) {
         self.inserts_out -= inserts;
-    }
-
-    fn tell(&mut self, change: Change) {
-        self.told += 1;
-        self.changes.push(change);
     }
 }
 
