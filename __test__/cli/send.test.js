@@ -55,7 +55,7 @@ describe('spillway send', () => {
     assert.equal(simulator.ledger().tokenRequests, 0)
   })
 
-  it('lists dead letters, without their texts: exit code 1', async (t) => {
+  it('lists dead letters in the order of the input, without their texts: exit code 1', async (t) => {
     const { write, config } = await stage(t, { poisonText: 'poison' })
     const bad = (seq) => (seq === 3 || seq === 8 ? { body: { text: 'poison-canary' } } : {})
     const file = write('in.jsonl', lines(10, bad))

@@ -12,7 +12,7 @@ const STATS = {
   counters: { duplicates: 0 }, queue: { messages: 0, waiting: 0 }, budget: { available: 7 }, pause: null, outage: null,
 }
 
-/** Delivers what it gets; a body with `end` says otherwise. */
+/** Delivers what it gets, the newest first; a body with `end` says otherwise. */
 class DeliveringSender extends FakeSender {
   static open(settings, wake) {
     const sender = new DeliveringSender(settings, wake)
@@ -22,6 +22,7 @@ class DeliveringSender extends FakeSender {
 
   answers = { close: () => ['ok', { undelivered: this.held }] }
   held = 0
+  settling = []
   unsettled = 0
   unsettledMax = 0
 
@@ -31,13 +32,15 @@ class DeliveringSender extends FakeSender {
       this.unsettledMax = Math.max(this.unsettledMax, ++this.unsettled)
       const { end } = JSON.parse(body)
       if (end === 'held') this.held++
-      else setImmediate(() => this.settle(ticket, id, end))
+      else if (this.settling.push({ ticket, id, end }) === 1) setImmediate(() => this.settle())
     }
   }
 
-  settle(ticket, id, end) {
-    this.unsettled--
-    this.complete(end === undefined ? [ticket, 'ok', { id }] : [ticket, 'err', { message: 'no', messageId: id, ...end }])
+  settle() {
+    for (const { ticket, id, end } of this.settling.splice(0).reverse()) {
+      this.unsettled--
+      this.complete(end === undefined ? [ticket, 'ok', { id }] : [ticket, 'err', { message: 'no', messageId: id, ...end }])
+    }
   }
 
   stats() {
@@ -68,7 +71,7 @@ test('messages of standard input and of a file are sent, the secret comes from t
   assert.deepEqual(core().settings.credentials, { accessToken: 'token' })
 })
 
-test('dead letters are listed without their texts, and fail the command', async () => {
+test('dead letters are listed in the order of the input, without their texts, and fail the command', async () => {
   const stdin =
     line('a') + line('b', { code: 'DELIVERY_REJECTED', status: 400, response: 'a private text' }) +
     line('c', { code: 'EXPIRED' }) + line('d\u001b[31m', { code: 'DELIVERY_AMBIGUOUS', ambiguous: true })

@@ -30,8 +30,8 @@ Options:
 
 Secrets come from the environment: SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN.
 
-Exit code: 0 if all was delivered, 1 if a message ended as a dead letter (they are listed) or wasn't delivered,
-2 for a wrong argument, configuration or line, 130 after Ctrl-C.
+Exit code: 0 if all was delivered, 1 if a message ended as a dead letter (they are listed, in the order of the input) or
+wasn't delivered, 2 for a wrong argument, configuration or line, 130 after Ctrl-C.
 `
 
 const options = { config: { type: 'string' } }
@@ -87,7 +87,8 @@ class Batch {
   #read = 0
   #delivered = 0
   #failed = 0
-  #listed = []
+  /** The first that failed, by their number in the input. */
+  #listed = new Map()
   #startedAt = performance.now()
   #input = null
   #wake = () => {}
@@ -120,25 +121,25 @@ class Batch {
       messages: this.#read,
       delivered: this.#delivered,
       failed: this.#failed,
-      deadLetters: this.#listed,
+      deadLetters: [...this.#listed].sort(([a], [b]) => a - b).map(([, letter]) => letter),
       duplicates: this.#sender.stats().counters.duplicates,
       elapsedMs: performance.now() - this.#startedAt,
     }
   }
 
   async #follow(message, place) {
-    this.#read++
+    const number = ++this.#read
     try {
       await this.#sender.send(message)
       this.#delivered++
     } catch (error) {
-      this.#failure(error, message, place)
+      this.#failure(error, message, number, place)
     }
     this.settled++
     this.#wake()
   }
 
-  #failure(error, message, place) {
+  #failure(error, message, number, place) {
     if (error instanceof ConfigError) {
       this.#stop(new UsageError(`${place}: ${error.message}`))
     } else if (error instanceof AuthError) {
@@ -146,7 +147,7 @@ class Batch {
       this.#stop(error)
     } else if (!(error instanceof ClosedError)) {
       this.#failed++
-      if (this.#listed.length < LISTED_MAX) this.#listed.push(letterOf(error, message))
+      if (this.#listed.size < LISTED_MAX) this.#listed.set(number, letterOf(error, message))
     }
   }
 
