@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use spillway_core::error::Trouble;
 use spillway_core::store::sqlite::{Editor, Options, Reader};
-use spillway_core::store::{Change, Store};
+use spillway_core::store::{Change, Record, Store};
 
 use crate::draw::Draw;
 use crate::rig::*;
@@ -287,6 +288,25 @@ fn what_may_have_been_on_the_wire_counts_as_sent_where_nothing_may_be_sent_twice
     assert!(heads(0).is_empty());
     assert_eq!(heads(1), (21..=27).chain([32]).collect::<Vec<_>>());
     assert_eq!(heads(2), (21..=34).chain([39]).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_has_its_time_yet_to_come_does_not_count_as_sent() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    // Two of one conversation: the first may not leave for a day, so the second may have. The third's time has come.
+    let times = [(1, Some(at.after(Duration::from_secs(86_400)))), (8, None), (3, Some(at))];
+    let insertion =
+        |(seq, not_before)| Change::Insert { slot: 0, record: Box::new(Record { not_before, ..record(seq, at) }) };
+    rig.store.apply(times.map(insertion).into());
+    rig.settled(3);
+    rig.close();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("INSERT INTO wire VALUES (1, 0, NULL, '[')").unwrap();
+    let rig = Rig::try_open(Options { presumed_sent: 1, ..options(&path) }).unwrap();
+    assert!(rig.opening.set_aside.is_some());
+    assert_eq!(sent(&rig.found), [3, 8]);
+    rig.close();
 }
 
 #[test]
