@@ -175,7 +175,7 @@ impl Editor {
 impl Drop for Editor {
     fn drop(&mut self) {
         // Left in the log it is as durable; moved, the file alone is the whole outbox.
-        let _ = file::checkpoint(&self.db, "TRUNCATE");
+        let _ = file::cut_log(&self.db);
     }
 }
 

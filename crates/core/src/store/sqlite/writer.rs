@@ -330,7 +330,8 @@ impl Writer {
         if !self.ailment.is_ill() && identity.check(&db, lock).is_ok() {
             let marked = set_meta(&db, "last_seq", integer(self.last_seq)).and_then(|()| set_meta(&db, "clean", 1));
             if marked.is_ok() {
-                let _ = file::checkpoint(&db, "TRUNCATE");
+                // Who still reads keeps the log, not the process: the next opening finds it.
+                let _ = file::cut_log(&db);
             }
         }
     }
