@@ -173,9 +173,9 @@ test('a request under way when the pause begins neither ends nor shortens it', a
     if (number > 2) return answerJson(response, 200, {})
     // Both are held until both are here.
     if (number === 1) return (requests.first = response)
+    requests.refusedAt = performance.now()
     answerJson(requests.first, 429, {}, { 'retry-after': waits.shift() })
     setTimeout(answerJson, 100, response, 429, {}, { 'retry-after': waits.shift() })
-    requests.refusedAt = performance.now()
   })
   const sender = await open(t, url, { credentials })
   const pauses = []
