@@ -215,9 +215,11 @@ describe('createFetch', () => {
   })
 
   it('an abort while the body is read, and in flight, which cuts it', async (t) => {
+    let open = 0
     let closed = 0
     const { url } = await serve(t, (request, response) => {
       request.resume()
+      open += 1
       response.on('close', () => (closed += 1))
       response.writeHead(200, { 'content-length': 100 }).write('half')
     })
@@ -225,7 +227,7 @@ describe('createFetch', () => {
     const fetch = createFetch(sender)
     const controller = new AbortController()
     const pending = failure(fetch(`${url}/x`, { signal: controller.signal }))
-    await until(() => sender.stats().queue.inFlight === 1)
+    await until(() => open === 1)
     controller.abort()
     assert.equal((await pending).name, 'AbortError')
     await until(() => closed === 1)
