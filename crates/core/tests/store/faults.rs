@@ -169,7 +169,7 @@ fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     assert!(!rig.hear(Duration::from_millis(300)), "trouble is told once");
     disk.mend();
     rig.until(|rig| rig.healed == 1);
-    assert_eq!(rig.up_to, 8);
+    rig.settled(8);
     rig.store.apply(inserts(8..=9, at));
     rig.settled(10);
     rig.close();

@@ -39,6 +39,7 @@ pub struct Rig {
     pub refused: Vec<(Slot, Error)>,
     pub troubled: Vec<Error>,
     pub healed: usize,
+    is_ill: bool,
     /// What became of damaged files since.
     pub set_aside: Vec<PathBuf>,
     pub unreadable: u64,
@@ -84,6 +85,7 @@ impl Rig {
                         refused: Vec::new(),
                         troubled: Vec::new(),
                         healed: 0,
+                        is_ill: false,
                         set_aside: Vec::new(),
                         unreadable: 0,
                     });
@@ -103,13 +105,18 @@ impl Rig {
         match self.news.recv_timeout(patience) {
             Ok(News::Committed { up_to, kept }) => {
                 assert!(up_to > self.up_to);
+                assert!(kept.is_empty() || !self.is_ill, "kept before it was known that anything can be");
                 self.up_to = up_to;
                 self.kept.extend(kept);
             }
             Ok(News::Refused(slots, error)) => self.refused.extend(slots.into_iter().map(|slot| (slot, error.clone()))),
-            Ok(News::Troubled(error)) => self.troubled.push(error),
+            Ok(News::Troubled(error)) => {
+                self.troubled.push(error);
+                self.is_ill = true;
+            }
             Ok(News::Healed(salvage)) => {
                 self.healed += 1;
+                self.is_ill = false;
                 self.unreadable += salvage.unreadable;
                 self.set_aside.extend(salvage.set_aside);
             }

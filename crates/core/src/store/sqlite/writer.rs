@@ -293,10 +293,11 @@ impl Writer {
                 let kept = std::mem::take(&mut self.held);
                 // It may be in another file by now.
                 self.last_seq_written = 0;
-                self.tell_done(kept);
-                // What waits behind the first transaction is written as usual.
                 let salvage = self.ailment.heal(self.clock.now());
+                // First: who hears that a message is accepted finds no trouble any more.
                 (self.news)(News::Healed(salvage));
+                // What waits behind the first transaction is written as usual.
+                self.tell_done(kept);
             }
             Err(fault) => self.fall_ill(&fault),
         }
