@@ -1,21 +1,28 @@
 'use strict'
 
-// Programs with axios, each a function of an instance. Run with axios' own http adapter and with ours they must give the
+// Programs with axios, each a function of an instance, and of what resolves when its next request has arrived. Run with axios' own http adapter and with ours they must give the
 // same. Every one begins with its own data: streams and forms can be read once.
 
 const { Readable } = require('node:stream')
 
 const axios = require('axios')
 
-const aborted = (after, reason) => {
+/** Time enough for a request to arrive before. */
+const TIMEOUT_MS = 500
+
+const abortedAt = (event, reason) => {
   const controller = new AbortController()
-  setTimeout(() => controller.abort(reason), after)
+  event.then(() => controller.abort(reason))
   return controller.signal
 }
-const cancelled = (after, message) => {
+const cancelledAt = (event, message) => {
   const source = axios.CancelToken.source()
-  if (after === 0) source.cancel(message)
-  else setTimeout(() => source.cancel(message), after)
+  event.then(() => source.cancel(message))
+  return source.token
+}
+const cancelled = (message) => {
+  const source = axios.CancelToken.source()
+  source.cancel(message)
   return source.token
 }
 function form() {
@@ -119,15 +126,15 @@ const CASES = {
   'maxContentLength': (http) => http.get('/long', { maxContentLength: 9_999 }),
   'maxBodyLength, not reached': (http) => http.post('/echo', 'x'.repeat(100), { maxBodyLength: 100 }),
   'maxBodyLength': (http) => http.post('/echo', 'x'.repeat(101), { maxBodyLength: 100 }),
-  'timeout': (http) => http.get('/slow', { timeout: 80 }),
-  'timeout, its message': (http) => http.get('/slow', { timeout: 80, timeoutErrorMessage: 'too late' }),
-  'timeout, its code': (http) => http.get('/slow', { timeout: 80, transitional: { clarifyTimeoutError: true } }),
+  'timeout': (http) => http.get('/slow', { timeout: TIMEOUT_MS }),
+  'timeout, its message': (http) => http.get('/slow', { timeout: TIMEOUT_MS, timeoutErrorMessage: 'too late' }),
+  'timeout, its code': (http) => http.get('/slow', { timeout: TIMEOUT_MS, transitional: { clarifyTimeoutError: true } }),
   'timeout that is none': (http) => http.get('/json', { timeout: 'soon' }),
-  'signal': (http) => http.get('/slow', { signal: aborted(50) }),
-  'signal with a reason': (http) => http.get('/slow', { signal: aborted(50, new Error('mine')) }),
+  'signal': (http, arrival) => http.get('/slow', { signal: abortedAt(arrival()) }),
+  'signal with a reason': (http, arrival) => http.get('/slow', { signal: abortedAt(arrival(), new Error('mine')) }),
   'signal, aborted before': (http) => http.get('/json', { signal: AbortSignal.abort() }),
-  'CancelToken': (http) => http.get('/slow', { cancelToken: cancelled(50, 'no longer') }),
-  'CancelToken, cancelled before': (http) => http.get('/json', { cancelToken: cancelled(0, 'never') }),
+  'CancelToken': (http, arrival) => http.get('/slow', { cancelToken: cancelledAt(arrival(), 'no longer') }),
+  'CancelToken, cancelled before': (http) => http.get('/json', { cancelToken: cancelled('never') }),
   'an interceptor that repairs': async (http) => {
     const own = axios.create(http.defaults)
     own.interceptors.response.use(undefined, ({ response }) => ({ ...response, data: 'repaired' }))

@@ -2,6 +2,7 @@
 
 // The server of the axios comparison: its paths say how it answers.
 
+const { EventEmitter, once } = require('node:events')
 const { setTimeout: delay } = require('node:timers/promises')
 const zlib = require('node:zlib')
 
@@ -68,17 +69,22 @@ function redirect(response, status, location) {
   response.writeHead(status, { location }).end('moved')
 }
 
-/** Serves them, and `/echo…`, which answers with what it got. `requests` is all that arrived. */
+/**
+ * Serves them, and `/echo…`, which answers with what it got. `requests` is all that arrived, and `arrival()` resolves with
+ * the next one.
+ */
 async function axiosServer(t) {
   const requests = []
+  const arrivals = new EventEmitter()
   const { url } = await serve(t, async (request, response) => {
     const got = { method: request.method, url: request.url, headers: request.headers, body: await textOf(request) }
     requests.push(got)
+    arrivals.emit('request', got)
     const route = ROUTES[request.url.split('?')[0]]
     if (route !== undefined) await route(response, got)
     else answerJson(response, 200, { method: got.method, url: got.url, body: got.body })
   })
-  return { url, requests }
+  return { url, requests, arrival: () => once(arrivals, 'request') }
 }
 
 module.exports = { axiosServer }

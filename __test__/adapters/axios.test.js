@@ -68,7 +68,7 @@ describe('the same programs with axios itself', () => {
       for (const adapter of ['http', createAdapter(sender)]) {
         const http = axios.create({ baseURL: server.url, adapter, proxy: false, headers: { 'X-Instance': 'yes' } })
         server.requests.length = 0
-        const outcome = await seen(program(http))
+        const outcome = await seen(program(http, server.arrival))
         const requests = server.requests.map(({ method, url, headers, body }) => ({ method, url, body, headers: without(SENT_OTHERWISE, headers) }))
         const boundary = requests.map(boundaryOf).find((found) => found !== undefined)
         results.push(boundary === undefined ? { outcome, requests } : JSON.parse(boundless(JSON.stringify({ outcome, requests }), boundary)))

@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict')
 const { describe, it, test } = require('node:test')
+const { setTimeout: delay } = require('node:timers/promises')
 
 const { createFetch } = require('../../fetch.js')
 const { failure, open, serve, simulate, until } = require('../http/support.js')
@@ -29,13 +30,18 @@ function form() {
   form.append('a', 'ü')
   return form
 }
-const aborted = (after, reason) => {
+const abortedAt = (event, reason) => {
   const controller = new AbortController()
-  setTimeout(() => controller.abort(reason), after)
+  event.then(() => controller.abort(reason))
   return controller.signal
 }
+/** Time enough for a request to arrive before. */
+const TIMEOUT_MS = 500
 
-/** Programs: each gives a Response, or something of it. Node's fetch and ours must give the same. */
+/**
+ * Programs: each gives a Response, or something of it; `arrival()` resolves when its next request has arrived. Node's fetch
+ * and ours must give the same.
+ */
 const CASES = {
   'json': async (fetch, url) => (await fetch(`${url}/json`)).json(),
   'text': (fetch, url) => fetch(`${url}/text`),
@@ -101,12 +107,12 @@ const CASES = {
   'redirect manual': (fetch, url) => fetch(`${url}/302`, { redirect: 'manual' }),
   'redirect error': (fetch, url) => fetch(`${url}/302`, { redirect: 'error' }),
   'redirects without end': (fetch, url) => fetch(`${url}/loop`),
-  'abort': (fetch, url) => fetch(`${url}/slow`, { signal: aborted(50) }),
-  'abort with a reason': (fetch, url) => fetch(`${url}/slow`, { signal: aborted(50, new RangeError('mine')) }),
+  'abort': (fetch, url, arrival) => fetch(`${url}/slow`, { signal: abortedAt(arrival()) }),
+  'abort with a reason': (fetch, url, arrival) => fetch(`${url}/slow`, { signal: abortedAt(arrival(), new RangeError('mine')) }),
   'abort before': (fetch, url) => fetch(`${url}/json`, { signal: AbortSignal.abort(new RangeError('mine')) }),
-  'abort of a Request': (fetch, url) => fetch(new Request(`${url}/slow`, { signal: aborted(50) })),
+  'abort of a Request': (fetch, url, arrival) => fetch(new Request(`${url}/slow`, { signal: abortedAt(arrival()) })),
   'a signal of the init before that of the Request': (fetch, url) => fetch(new Request(`${url}/json`, { signal: AbortSignal.abort() }), { signal: new AbortController().signal }),
-  'AbortSignal.timeout': (fetch, url) => fetch(`${url}/slow`, { signal: AbortSignal.timeout(50) }),
+  'AbortSignal.timeout': (fetch, url) => fetch(`${url}/slow`, { signal: AbortSignal.timeout(TIMEOUT_MS) }),
   'a cut connection': (fetch, url) => fetch(`${url}/cut`, { method: 'POST' }),
 }
 
@@ -122,12 +128,12 @@ async function seen(promise, url) {
 describe("the same programs with Node's own fetch", () => {
   for (const [name, program] of Object.entries(CASES)) {
     it(name, async (t) => {
-      const { url, requests } = await server(t)
+      const { url, requests, arrival } = await server(t)
       const sender = await openWithToken(t, url, { retry: { maxAttempts: 1 } })
       const results = []
       for (const fetch of [globalThis.fetch, createFetch(sender)]) {
         requests.length = 0
-        const outcome = await seen(program(fetch, url), url)
+        const outcome = await seen(program(fetch, url, arrival), url)
         const arrived = requests.map(({ method, url, headers, body }) => {
           const isForm = headers['content-type']?.includes('boundary')
           return { method, url, body: isForm ? '' : body, headers: without([...SENT_OTHERWISE, isForm ? 'content-type' : ''], headers) }
@@ -233,7 +239,7 @@ describe('createFetch', () => {
     await until(() => closed === 1)
     const stalled = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('half')) })
     const reason = new Error('enough')
-    const error = await failure(fetch(`${url}/x`, { method: 'PUT', body: stalled, duplex: 'half', signal: aborted(20, reason) }))
+    const error = await failure(fetch(`${url}/x`, { method: 'PUT', body: stalled, duplex: 'half', signal: abortedAt(delay(20), reason) }))
     assert.equal(error, reason)
     assert.equal(sender.stats().queue.messages, 0)
   })
