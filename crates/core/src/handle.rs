@@ -69,7 +69,7 @@ impl Handle {
 
     /// Withdraws what the ticket stands for.
     pub fn cancel(&self, number: u64) {
-        self.command(Command::Event(Event::Cancel(self.ticket(number))));
+        self.command(Command::Cancel(self.ticket(number)));
     }
 
     /// Sends a dead letter again.

@@ -1,5 +1,6 @@
 //! The engine of an organisation: a task on the engine thread that feeds the dispatcher and performs its effects.
 
+mod callback;
 mod couriers;
 mod keeper;
 mod opening;
@@ -8,6 +9,8 @@ pub(crate) mod registry;
 mod runtime;
 pub mod sink;
 mod telling;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -17,6 +20,7 @@ use hashbrown::HashMap;
 use reqwest::header::HeaderValue;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use self::callback::Callback;
 use self::couriers::{Courier, Couriers};
 use self::keeper::Keeper;
 use self::registry::Published;
@@ -50,6 +54,7 @@ pub(crate) enum Command {
     Leave(u32),
     Submit(Vec<Submission>),
     Event(Event),
+    Cancel(Ticket),
     Explain(Ticket, Box<str>),
     Letters(Ticket, u64, usize),
     Listen(u32, Interest),
@@ -90,6 +95,17 @@ struct Drain {
     deadline: Option<Timestamp>,
 }
 
+/// How near the end of an engine is.
+#[derive(Clone, Copy, PartialEq)]
+enum Life {
+    /// It ends when all handles have left and nothing is to do.
+    Open,
+    /// The last handle has closed: it ends unless another has come meanwhile.
+    Closed,
+    /// Out of the registry: nobody joins any more.
+    Retired,
+}
+
 /// How a drain ends.
 enum DrainKind {
     Plain(Duration),
@@ -111,19 +127,15 @@ pub(crate) struct Engine {
     outgoing: VecDeque<(AttemptId, Shipment)>,
     keeper: Option<Keeper>,
     store_gone: bool,
-    /// Who is to hear that the last handle has closed, once the store has.
-    farewells: Vec<Guest>,
+    /// The last guest, who is to hear that its handle has closed once the store has.
+    farewell: Option<Guest>,
     drains: HashMap<Ticket, Drain>,
     token: Option<Arc<HeaderValue>>,
-    /// The token request that a guest's function is to answer.
-    callback: u64,
-    callback_open: bool,
+    callback: Callback,
     published: Arc<Mutex<Published>>,
     effects: Vec<Effect>,
     telling: Telling,
-    closed: bool,
-    /// Out of the registry: nobody joins any more.
-    retired: bool,
+    life: Life,
 }
 
 impl Engine {
@@ -155,16 +167,14 @@ impl Engine {
             outgoing: VecDeque::new(),
             keeper: None,
             store_gone: false,
-            farewells: Vec::new(),
+            farewell: None,
             drains: HashMap::new(),
             token: None,
-            callback: 0,
-            callback_open: false,
+            callback: Callback::default(),
             published,
             effects: Vec::new(),
             telling: Telling::new(),
-            closed: false,
-            retired: false,
+            life: Life::Open,
         })
     }
 
@@ -184,7 +194,7 @@ impl Engine {
     }
 
     fn may_end(&mut self) -> bool {
-        let unused = self.guests.is_empty() && (self.closed || self.dispatcher.is_idle());
+        let unused = self.guests.is_empty() && (self.life != Life::Open || self.dispatcher.is_idle());
         // A new engine waits for its first guest: the registry counts it already.
         unused && self.retire()
     }
@@ -192,8 +202,10 @@ impl Engine {
     /// Leaves the registry, unless a guest is on its way in. Only once: its place may be another engine's by then.
     fn retire(&mut self) -> bool {
         let legacy = || self.dispatcher.legacy(self.clock.now());
-        self.retired = self.retired || registry::retire(&self.settings, self.clock.now(), legacy);
-        self.retired
+        if self.life != Life::Retired && registry::retire(&self.settings, self.clock.now(), legacy) {
+            self.life = Life::Retired;
+        }
+        self.life == Life::Retired
     }
 
     /// Waits for something to happen, and takes in what has happened meanwhile.
@@ -238,8 +250,8 @@ impl Engine {
             Command::Join(handle, sink) => {
                 let guest = Guest { sink, interest: Interest::default(), completions: Vec::new() };
                 self.guests.insert(handle, guest);
-                self.closed = false;
-                self.ask_again_for_token();
+                self.life = Life::Open;
+                self.ask_for_token();
             }
             Command::Leave(handle) => drop(self.take_out(handle)),
             Command::Submit(submissions) => {
@@ -249,6 +261,10 @@ impl Engine {
                 }
             }
             Command::Event(event) => self.handle(event),
+            Command::Cancel(ticket) => {
+                self.drains.remove(&ticket);
+                self.handle(Event::Cancel(ticket));
+            }
             Command::Explain(ticket, id) => self.explain(ticket, id),
             Command::Letters(ticket, after, limit) => self.letters(ticket, after, limit),
             Command::Listen(handle, interest) => {
@@ -277,7 +293,7 @@ impl Engine {
         let guest = self.guests.remove(&handle)?;
         registry::leave(&self.settings.organization);
         self.drains.retain(|ticket, _| ticket.handle != handle);
-        self.ask_again_for_token();
+        self.ask_for_token();
         Some(guest)
     }
 
@@ -312,12 +328,12 @@ impl Engine {
                 self.send_outgoing();
             }
             Report::Token(answer) => self.token_answered(answer),
-            Report::CallbackLate(number) if self.callback_open && number == self.callback => {
-                self.callback_open = false;
-                let problem = format!("the accessToken function gave none within {} s", CALLBACK_TIMEOUT.as_secs());
-                self.token_answered(TokenAnswer::Failed { problem, wait: None });
+            Report::CallbackLate(number) => {
+                if self.callback.end(number) {
+                    let problem = format!("the accessToken function gave none within {} s", CALLBACK_TIMEOUT.as_secs());
+                    self.token_answered(TokenAnswer::Failed { problem, wait: None });
+                }
             }
-            Report::CallbackLate(_) => {}
         }
     }
 
@@ -334,10 +350,9 @@ impl Engine {
     }
 
     fn token_given(&mut self, number: u64, given: GivenToken) {
-        if !self.callback_open || number != self.callback {
+        if !self.callback.end(number) {
             return;
         }
-        self.callback_open = false;
         self.token_answered(match given {
             GivenToken::Token(header, lifetime) => TokenAnswer::Granted { header, lifetime },
             GivenToken::Refused(problem) => TokenAnswer::Refused(problem),
@@ -397,7 +412,7 @@ impl Drop for Engine {
     /// Whatever is on the wire when the engine ends is cut with it.
     fn drop(&mut self) {
         self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
-        if !self.retired {
+        if self.life != Life::Retired {
             self.fail();
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::keeper::Keeper;
 use super::registry;
 use super::sink::Completion;
-use super::{Command, Engine, Guest, Interest};
+use super::{Command, Engine, Guest, Interest, Life};
 use crate::dispatcher::Event;
 use crate::error::{Error, Trouble};
 use crate::message::Ticket;
@@ -45,7 +45,7 @@ impl Engine {
     /// Tells everybody who asks why there is no engine, until nobody is left to ask.
     pub(super) async fn turn_away(mut self, error: Error) {
         registry::abandon(&self.settings);
-        self.retired = true;
+        self.life = Life::Retired;
         while let Some(command) = self.inbox.recv().await {
             match command {
                 Command::Join(handle, sink) => {
@@ -122,7 +122,7 @@ impl Engine {
             keeper.close(CLOSE_PATIENCE).await;
             self.publish();
         }
-        for guest in std::mem::take(&mut self.farewells) {
+        if let Some(guest) = self.farewell.take() {
             guest.sink.complete(guest.completions, &self.clock);
         }
     }

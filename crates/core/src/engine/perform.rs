@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::keeper::Keeper;
 use super::sink::{Completion, Happening, RequestEnd};
-use super::{CALLBACK_TIMEOUT, DrainKind, Engine, OnTheWire, Report};
+use super::{CALLBACK_TIMEOUT, DrainKind, Engine, Life, OnTheWire, Report};
 use crate::dispatcher::{AttemptId, Effect, Event};
 use crate::error::Error;
 use crate::lock::lock;
@@ -164,10 +164,8 @@ impl Engine {
 
     pub(super) fn fetch_token(&mut self) {
         if self.settings.credentials == Credentials::Callback {
-            self.callback += 1;
-            self.callback_open = true;
-            self.ask_again_for_token();
-            let (number, reporter) = (self.callback, self.reporter.clone());
+            let (number, reporter) = (self.callback.begin(), self.reporter.clone());
+            self.ask_for_token();
             tokio::spawn(async move {
                 tokio::time::sleep(CALLBACK_TIMEOUT).await;
                 let _ = reporter.send(Report::CallbackLate(number));
@@ -181,11 +179,9 @@ impl Engine {
     }
 
     /// Asks a guest's function for the token that is wanted; another guest's when the one that was asked has left.
-    pub(super) fn ask_again_for_token(&mut self) {
-        if self.callback_open
-            && let Some(handle) = self.guests.keys().min().copied()
-        {
-            self.complete(handle, Completion::TokenWanted(self.callback));
+    pub(super) fn ask_for_token(&mut self) {
+        if let Some((handle, number)) = self.callback.ask(self.guests.keys().copied()) {
+            self.complete(handle, Completion::TokenWanted(number));
         }
     }
 
@@ -205,12 +201,13 @@ impl Engine {
     fn close(&mut self, ticket: Ticket, left: usize) {
         self.complete(ticket.handle, Completion::Closed(ticket.number, left));
         let Some(guest) = self.take_out(ticket.handle) else { return };
-        self.closed = self.guests.is_empty();
-        if self.closed {
-            self.retire();
+        let is_last = self.guests.is_empty();
+        if is_last {
+            self.life = Life::Closed;
         }
-        if self.closed && self.keeper.is_some() {
-            self.farewells.push(guest);
+        // With somebody on the way in the engine goes on, and there is nothing to wait for.
+        if is_last && self.retire() && self.keeper.is_some() {
+            self.farewell = Some(guest);
             return;
         }
         // Who hears of the end may ask for the numbers at once.

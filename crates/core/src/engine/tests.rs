@@ -1,0 +1,82 @@
+//! Turns of an engine that is driven by hand: what would be a race on the engine's thread comes in one order here.
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
+use serde_json::json;
+
+use super::*;
+
+/// Keeps what it hears.
+#[derive(Default)]
+struct Ear(Mutex<Vec<Completion>>);
+
+impl Sink for Ear {
+    fn complete(&self, completions: Vec<Completion>, _: &Clock) {
+        lock(&self.0).extend(completions);
+    }
+}
+
+fn settings(organization: &str, store: &str) -> Settings {
+    let options = json!({
+        "organization": organization, "apiUrl": "http://127.0.0.1:1", "credentials": { "accessToken": "token" },
+        "route": "messaging", "store": store, "rateLimit": { "requests": 1, "perMs": 1_000 },
+    });
+    Settings::from_json(&options.to_string()).unwrap()
+}
+
+/// An engine with one guest, of the handle 1.
+async fn engine(settings: Settings) -> (Engine, Arc<Ear>) {
+    let (_, inbox) = unbounded_channel();
+    let mut engine = Engine::new(Arc::new(settings), Clock::start(), inbox, Arc::default(), None).unwrap();
+    assert!(engine.open_store().await.is_ok());
+    let ear = Arc::new(Ear::default());
+    engine.command(Command::Join(1, Arc::clone(&ear) as Arc<dyn Sink>));
+    (engine, ear)
+}
+
+fn turn(engine: &mut Engine) {
+    engine.dispatcher.poll(engine.clock.now(), &mut engine.effects);
+    engine.perform();
+}
+
+#[tokio::test]
+async fn who_closes_last_is_told_although_another_comes_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = format!("file:{}", directory.path().join("outbox.db").display());
+    let (mut engine, ear) = engine(settings("closing", &store)).await;
+    // The registry counts two, of which one is the guest that closes; the other's command is still on its way.
+    let _places = [(); 2].map(|()| registry::join(settings("closing", "memory"), Arc::new(Ear::default())).unwrap());
+    let ticket = Ticket { handle: 1, number: 7 };
+    engine.command(Command::Close(ticket, Duration::from_secs(60)));
+    turn(&mut engine);
+    assert!(matches!(lock(&ear.0)[..], [Completion::Closed(7, 0)]));
+    assert!(!engine.may_end(), "somebody is coming");
+}
+
+#[tokio::test]
+async fn a_drain_that_is_cancelled_is_forgotten() {
+    let (mut engine, ear) = engine(settings("draining", "memory")).await;
+    let later = engine.clock.now().after(Duration::from_secs(60));
+    let ticket = |number| Ticket { handle: 1, number };
+    let message = crate::message::Message::new(crate::message::Parts {
+        id: "m",
+        conversation: "c",
+        body: "{}",
+        ..Default::default()
+    });
+    engine.command(Command::Submit(vec![Submission {
+        ticket: ticket(1),
+        settle: crate::message::Settle::OnOutcome,
+        cargo: crate::message::Cargo::Message(message.unwrap()),
+        priority: 0,
+        expires_at: None,
+        not_before: Some(later),
+    }]));
+    engine.command(Command::Drain(ticket(2), Some(Duration::from_secs(1))));
+    turn(&mut engine);
+    assert_eq!(engine.drains.len(), 1);
+    engine.command(Command::Cancel(ticket(2)));
+    turn(&mut engine);
+    // Its deadline would wake the engine, and for ever once it is past.
+    assert!(engine.drains.is_empty());
+    assert!(lock(&ear.0).is_empty());
+}
