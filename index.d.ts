@@ -627,7 +627,7 @@ export interface RequestEnd {
   path: string
   /** How many messages it carried; 0 for a `request()`. */
   messages: number
-  /** The id of the message; for a batch of n, that of its first with `+` and n-1; null for a `request()`. */
+  /** The id of the message, or of a batch's first; null for a `request()`. */
   messageId: string | null
   /** Epoch milliseconds. */
   startedAtMs: number

@@ -131,6 +131,24 @@ test('an enqueue ends with its acceptance, and its request has it for a parent a
   }
 })
 
+test('a batch that is parted by its refusal has a span for each request', async (t) => {
+  const { tracerProvider, spans } = tracing(t)
+  const simulator = await simulate(t, { poisonText: 'poison' })
+  const batch = { mode: 'array', maxMessages: 4, lingerMs: 60_000 }
+  const sender = await open(t, simulator, { route: 'messaging-array', batch })
+  instrument(sender, { tracerProvider })
+  const texts = ['fine', 'fine', 'fine', 'poison']
+  await Promise.allSettled(texts.map((text, n) => sender.send({ id: `m${n}`, conversationId: `c${n}`, body: { text } })))
+  await until(() => of(spans(), SpanKind.PRODUCER).length === 4)
+  const told = of(spans(), SpanKind.CLIENT).map(({ attributes, parentSpanContext }) => {
+    const parent = of(spans(), SpanKind.PRODUCER).find((span) => span.spanContext().spanId === parentSpanContext.spanId)
+    const { 'http.response.status_code': status, 'messaging.batch.message_count': count } = attributes
+    return [parent.attributes['messaging.message.id'], count ?? 1, status]
+  })
+  assert.equal(told.length, simulator.ledger().arrivals)
+  assert.deepEqual(told, [['m0', 4, 400], ['m0', 2, 200], ['m2', 1, 200], ['m3', 1, 400]])
+})
+
 test('what fails says so by its code, and not by its text', async (t) => {
   const { tracerProvider, spans } = tracing(t)
   const simulator = await simulate(t, { poisonText: 'poison' })
@@ -259,9 +277,11 @@ test('what waits for its parent is bounded, and a batch belongs to its first mes
   for (const id of ['m0', 'm1', 'm10000']) parents.own(id, id)
   assert.deepEqual(found, [[1, 'm1', 0], [10_000, 'm10000', 0]])
   parents.own('first', 'batch')
-  parents.ended({ n: 'b', messageId: 'first+9', messages: 10, status: null })
-  parents.ended({ n: 'c', messageId: 'first+4', messages: 5, status: 200 })
+  parents.ended({ n: 'b', messageId: 'first', messages: 10, status: null })
+  parents.ended({ n: 'c', messageId: 'first', messages: 5, status: 200 })
   assert.deepEqual(found.slice(2), [['b', 'batch', 0], ['c', 'batch', 1]])
+  parents.ended({ n: 'd', messageId: 'first', messages: 1, status: 200 })
+  assert.equal(found.length, 4, 'what is delivered has no more requests')
 })
 
 test('the path templates are those of the presets', () => {

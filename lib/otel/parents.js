@@ -3,8 +3,9 @@
 const PARENTS_MAX = 100_000
 const WAITING_MAX = 10_000
 const ENDS_MAX = 64
-// After these the message is sent again, so its span is still wanted.
+// After these the message is sent again, so its span is still wanted; after the others of a batch, perhaps, in part of it.
 const RETRIED = new Set([401, 408, 413, 429])
+const PARTED = new Set([207, 400])
 
 /**
  * Finds the span of a message for the requests that carried it. An `enqueue` tells the message's id before its first
@@ -32,7 +33,7 @@ class Parents {
   }
 
   ended(end) {
-    const id = firstId(end)
+    const id = end.messageId
     const parent = this.#contexts.get(id)
     if (parent !== undefined) {
       this.#tell(id, parent, end)
@@ -49,15 +50,10 @@ class Parents {
 
   #tell(id, parent, end) {
     this.#found(end, parent.context, parent.requests++)
-    const again = end.status === null || end.status >= 500 || RETRIED.has(end.status)
+    const { status, messages } = end
+    const again = status === null || status >= 500 || RETRIED.has(status) || (messages > 1 && PARTED.has(status))
     if (!again) this.#contexts.delete(id)
   }
-}
-
-// A batch of n messages has the id of its first, and "+n-1".
-function firstId({ messageId, messages }) {
-  const suffix = `+${messages - 1}`
-  return messages > 1 && messageId.endsWith(suffix) ? messageId.slice(0, -suffix.length) : messageId
 }
 
 function bounded(map, max) {

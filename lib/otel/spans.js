@@ -44,9 +44,9 @@ class Spans {
       if (givenId === undefined) {
         span.setAttribute('messaging.message.id', settled.id)
         this.#parents.own(settled.id, within)
-        // A receipt: there are no more requests to come.
-        if (settled.status !== undefined) this.#parents.forget(settled.id)
       }
+      // A receipt: there are no more requests to come.
+      if (settled.status !== undefined) this.#parents.forget(settled.id)
       return settled
     } catch (error) {
       if (givenId === undefined && typeof error?.messageId === 'string') {

@@ -20,6 +20,13 @@ pub fn key_of<'a>(mut ids: impl Iterator<Item = &'a str>) -> Box<str> {
     if further == 0 { first.into() } else { format!("{first}~{further}~{hash:016x}").into() }
 }
 
+/// Of a key for `count` messages, the id of the first.
+pub fn first_of(key: &str, count: u32) -> &str {
+    let Some(further) = count.checked_sub(1).filter(|further| *further > 0) else { return key };
+    let behind = format!("~{further}~{:016x}", 0).len();
+    key.get(..key.len().saturating_sub(behind)).unwrap_or(key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +41,9 @@ mod tests {
             assert_eq!(*key, key_of(batches[index].iter().copied()));
         }
         assert_eq!(&*keys[0], "a");
+        for (key, ids) in keys.iter().zip(batches) {
+            assert_eq!(first_of(key, u32::try_from(ids.len()).unwrap()), ids[0]);
+        }
         assert_eq!(&*keys[2], "a~1~08a5c907b54d1bee");
     }
 }

@@ -13,6 +13,6 @@ mod text;
 pub use self::array::{ArraySize, join};
 pub use self::cost::CostMeter;
 pub use self::items::{Item, read_items};
-pub use self::key::key_of;
+pub use self::key::{first_of, key_of};
 pub use self::limits::Limits;
 pub use self::merge::Merge;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
+use crate::batcher::first_of;
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{Explanation, Notice};
 use crate::error::Error;
@@ -69,7 +70,7 @@ pub struct RequestEnd {
     pub path: String,
     /// How many messages it carried; none for a `request()`.
     pub messages: u32,
-    /// The id of its first message, for one; made up of it for a batch.
+    /// The id of its first message.
     pub message_id: Option<Box<str>>,
     /// When it was sent.
     pub started_at: Timestamp,
@@ -158,7 +159,7 @@ impl RequestEnd {
             method: (*shipment.method).into(),
             path: shipment.path.clone(),
             messages: shipment.messages,
-            message_id: shipment.idempotency_key.clone(),
+            message_id: shipment.idempotency_key.as_deref().map(|key| first_of(key, shipment.messages).into()),
             started_at,
             took: Duration::ZERO,
             status: None,
