@@ -82,8 +82,8 @@ export interface ClientCredentials {
 export interface AccessTokenCredentials {
   /**
    * A token, or a function that is called whenever one is needed: at the start, and after the API refused the last one.
-   * It must give a non-empty string of visible ASCII; if it throws or gives anything else, messages stay in the outbox
-   * and `outage` is emitted.
+   * It must give a non-empty string of visible ASCII, within a minute; if it throws or gives anything else, messages stay in the
+   * outbox and `outage` is emitted, with the message of the error that it threw: what is secret doesn't belong there.
    */
   accessToken: string | (() => string | Promise<string>)
   clientId?: undefined
@@ -312,7 +312,7 @@ export interface Receipt {
   attempts: number
   /** Messages that travelled in the same request, this one included. */
   batchSize: number
-  /** Milliseconds from acceptance to the start of the request that delivered it. */
+  /** Milliseconds from its submission, the waiting room included, to the start of the request that delivered it. */
   queuedMs: number
   /** `ININ-Correlation-Id` of the answer: what Genesys support asks for. */
   correlationId: string | null
@@ -380,7 +380,7 @@ export interface DeadLetter extends DeadLetterEvent {
   body: any
 }
 
-/** A {@link DeadLetter} without the body: events may end up in logs. */
+/** A {@link DeadLetter} without the body, since events may end up in logs. Its `response` doesn't belong there: servers echo texts. */
 export interface DeadLetterEvent {
   /** The message's id, for `redrive` and `drop`. */
   id: string
@@ -415,7 +415,7 @@ export interface Explanation {
   state: 'waiting-room' | 'queued' | 'in-flight' | 'dead-letter'
   /** All that keeps it from being sent. */
   reasons: ExplanationReason[]
-  /** Messages of its conversation that go before it. */
+  /** Messages that are expected to go before it: those of its conversation, and of others as their turns come. */
   ahead: number
   /** Milliseconds until it will probably be sent; null if nobody can tell. */
   expectedInMs: number | null
@@ -431,7 +431,7 @@ export interface ExplanationReason {
    * - `retry`: it failed, and waits for its next attempt
    * - `notBefore`: its time hasn't come
    * - `batch`: it waits up to `batch.lingerMs` for others to fill an array
-   * - `auth`: the credentials were refused
+   * - `auth`: there is no access token: it is being fetched, or the credentials were refused
    * - `outage`: too many requests failed; the circuit breaker is open
    * - `connections`: all connections are busy
    * - `capacity`: the outbox is full
@@ -517,7 +517,7 @@ export interface Stats {
   }
   /** Of delivered messages. */
   latencies: {
-    /** From acceptance to the start of the request that delivered. */
+    /** From the submission to the start of the request that delivered. */
     queuedMs: LatencyStats
     /** From that start to its answer. */
     requestMs: LatencyStats
@@ -565,11 +565,8 @@ export interface RateWindow {
   perMs: number
 }
 
-/**
- * Where a pause comes from: the `Retry-After` header, the reset header, the seconds in the 429's text, a backoff of our
- * own, or refused credentials.
- */
-export type PauseReason = 'retry-after' | 'reset' | 'text' | 'backoff' | 'auth'
+/** Where a pause comes from: the `Retry-After` header, the reset header, the seconds in the 429's text, or a backoff of our own. */
+export type PauseReason = 'retry-after' | 'reset' | 'text' | 'backoff'
 
 // -------------------------------------------------------------------------------------------------------- events
 
@@ -758,9 +755,12 @@ export class SpillwayError extends Error {
   constructor(message: string, fields?: { code?: string; cause?: unknown })
   /**
    * Stable, for programs; messages may be reworded. Of this class itself: `NOT_FOUND`, `DRAIN_TIMEOUT`,
-   * `UNSUPPORTED_PLATFORM` (the native addon can't be loaded here), `SPILLWAY_ERROR`.
+   * `UNSUPPORTED_PLATFORM` (the native addon can't be loaded here), `PEER_MISSING` (a package that an adapter needs isn't
+   * installed), `SPILLWAY_ERROR`.
    */
   readonly code: string
+  /** Of `DRAIN_TIMEOUT`: messages that were waited for, and aren't settled. */
+  readonly undelivered?: number
 }
 
 /** An option, a message or an argument is not as it must be. The message says what is, what it got, and what is allowed. */
@@ -786,6 +786,8 @@ export class DeliveryError extends SpillwayError {
    * `DELIVERY_RESPONSE_TOO_LARGE`.
    */
   readonly code: string
+  /** As in the dead letter. */
+  readonly reason: DeadLetterEvent['reason']
   /** The last HTTP status, if there was an answer. */
   readonly status: number | null
   /** The body of the last answer. Not enumerable: it may echo the message's text, which doesn't belong in a log. */
@@ -798,8 +800,14 @@ export class DeliveryError extends SpillwayError {
   readonly ambiguous: boolean
 }
 
-/** The credentials were refused. The message stays in the outbox, and is sent once they work. Code `AUTH_REJECTED`. */
-export class AuthError extends SpillwayError {}
+/**
+ * The credentials were refused. The message stays in the outbox, and is sent once they work; a `request()` ends with this error,
+ * and a later one finds out whether they work again. Code `AUTH_REJECTED`.
+ */
+export class AuthError extends SpillwayError {
+  /** The message; null for a `request()`, and where only its file knows it. */
+  readonly messageId: string | null
+}
 
 /** The sender is closed, or closing. Code `CLOSED`. */
 export class ClosedError extends SpillwayError {}
@@ -930,6 +938,8 @@ export interface Ledger {
   lastAcceptedMs: number | null
   /** How often each id was accepted; only with `ledger({ ids: true })`. */
   ids?: Record<string, number>
+  /** How often each id was accepted, and its answer cut; only with `ledger({ ids: true })`. */
+  cutIds?: Record<string, number>
 }
 
 /**

@@ -44,7 +44,7 @@ class DeliveryError extends SpillwayError {
 /** The credentials were refused. */
 class AuthError extends SpillwayError {
   constructor(message, fields) {
-    super(message, { code: 'AUTH_REJECTED', ...fields })
+    super(message, { code: 'AUTH_REJECTED', messageId: null, ...fields })
   }
 }
 

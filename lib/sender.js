@@ -215,7 +215,7 @@ class Sender extends EventEmitter {
     const early = this.#early
     this.#early = null
     this.#listen()
-    for (const [name, payload] of early) this.#happened(name, payload)
+    each(early, ([name, payload]) => this.#happened(name, payload))
   }
 
   #leave(reason = CLOSED) {
@@ -313,17 +313,8 @@ class Sender extends EventEmitter {
     this.#completions.fail(ticket, dataOf(errorFromThrown(thrown)))
   }
 
-  // A row that throws, as an event does whose listener throws, must not keep those behind it from being heard.
   #wake() {
-    const rows = this.#takeRows()
-    let at = 0
-    while (at < rows.length) {
-      try {
-        while (at < rows.length) this.#heard(rows[at++])
-      } catch (error) {
-        surface(error)
-      }
-    }
+    each(this.#takeRows(), (row) => this.#heard(row))
     this.#followChannels()
   }
 
@@ -399,6 +390,18 @@ class Sender extends EventEmitter {
     try {
       this.#native.call(JSON.stringify({ op: 'listen', events }))
     } catch {}
+  }
+}
+
+/** One that throws, as an event does whose listener throws, must not keep those behind it from being heard. */
+function each(things, hear) {
+  let at = 0
+  while (at < things.length) {
+    try {
+      while (at < things.length) hear(things[at++])
+    } catch (error) {
+      surface(error)
+    }
   }
 }
 

@@ -115,7 +115,7 @@ function events(sender: Sender): void {
     .on('delivered', (receipt) => expect<Equal<typeof receipt, Receipt>>())
     .once('deadLetter', (letter) => expect<Equal<typeof letter, DeadLetterEvent>>())
     .on('throttled', ({ reason, untilMs, pauseMs, long }) => {
-      expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff' | 'auth'>>()
+      expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff'>>()
       expect<Equal<typeof untilMs | typeof pauseMs, number>>()
       expect<Equal<typeof long, boolean>>()
     })

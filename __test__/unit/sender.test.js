@@ -338,6 +338,28 @@ test('how messages of an earlier run end is told to listeners that come with the
   await opened.close()
 })
 
+test('a listener that throws at such an end keeps nobody from hearing of the others', async () => {
+  const opening = Sender.open({ organization: 'acme', store: 'file:outbox.db' })
+  const own = FakeSender.opened.at(-1)
+  const ended = (id) => [0, 'event', 'deadLetter', { id }]
+  own.complete(ended('a'), ended('b'), [own.op('ready')[0].ticket, 'ok', { recovered: 2 }])
+  const opened = await opening
+  const told = []
+  opened.on('deadLetter', ({ id }) => {
+    told.push(id)
+    if (id === 'a') throw new Error('on purpose')
+  })
+  const uncaught = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve))
+  try {
+    assert.equal((await uncaught).message, 'on purpose')
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null)
+  }
+  assert.deepEqual(told, ['a', 'b'])
+  own.answers.close = () => ['ok', { undelivered: 0 }]
+  await opened.close()
+})
+
 test('a sender whose engine has failed tells who waits, and who comes', async () => {
   const pending = sender.send(message)
   await nextTurn()

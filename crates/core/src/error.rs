@@ -55,9 +55,9 @@ pub enum Error {
     #[error("{0}")]
     Delivery(Box<DeliveryFailure>),
     /// The credentials were refused. Messages stay in the outbox.
-    #[error("{problem}; the message stays in the outbox and is sent once the credentials work")]
+    #[error("{problem}")]
     Auth {
-        /// What the login or API host said.
+        /// What the login or API host said, and what becomes of the message.
         problem: String,
         /// The message whose promise this error settles.
         message_id: Option<String>,

@@ -153,6 +153,37 @@ fn a_second_401_refuses_promises_and_keeps_messages() {
 }
 
 #[test]
+fn where_there_are_only_requests_the_next_one_finds_out_whether_credentials_work_again() {
+    let mut bench = Bench::new(json!({}));
+    let first = bench.call("GET");
+    let leaving = bench.leaving();
+    bench.answer(leaving[0].0, status(401));
+    bench.poll();
+    bench.handle(Event::Token(TokenNews::Granted(None)));
+    let leaving = bench.leaving();
+    assert_eq!(settled(&bench.answer(leaving[0].0, status(401))), [format!("{first} AUTH_REJECTED")]);
+    assert!(bench.dispatcher.is_idle(), "nothing is left that would ask again");
+    // Until the wait is over it is told at once.
+    let (_, effects) = bench.request("GET");
+    assert_eq!(settled(&effects), ["2 AUTH_REJECTED"]);
+    for refused in [true, false] {
+        bench.wait_ms(60_000);
+        let calls = [bench.call("GET"), bench.call("GET")];
+        assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)), "it asks for a token");
+        if refused {
+            let effects = bench.handle(Event::Token(TokenNews::Refused("no".into())));
+            assert_eq!(settled(&effects), calls.map(|call| format!("{call} AUTH_REJECTED")));
+            continue;
+        }
+        bench.handle(Event::Token(TokenNews::Granted(None)));
+        let probe = bench.leaving();
+        assert_eq!(probe.len(), 1);
+        bench.answer(probe[0].0, status(200));
+        assert_eq!(bench.leaving().len(), 1, "the other one follows");
+    }
+}
+
+#[test]
 fn a_request_is_repeated_after_an_unknown_outcome_only_where_that_is_harmless() {
     for (method, repeated) in [("GET", true), ("PUT", true), ("DELETE", true), ("POST", false), ("PATCH", false)] {
         let mut bench = Bench::new(json!({ "retry": { "ambiguous": "fail" } }));

@@ -260,12 +260,16 @@ impl Dispatcher {
 
     /// None for what is on the wire: that has its answer to come; and none for what isn't accepted yet.
     pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
-        let problem = self.auth_problem.clone()?;
+        let problem = self.auth_problem.as_deref()?;
+        let kept = || format!("{problem}; the message stays in the outbox and is sent once the credentials work");
         if self.outbox.cold(slot).is_some() {
-            return Some(Error::Auth { problem, message_id: None });
+            return Some(Error::Auth { problem: kept(), message_id: None });
         }
         let entry = self.outbox.get(slot);
         let tells = !matches!(entry.state, State::InFlight | State::Storing);
-        tells.then(|| Error::Auth { problem, message_id: entry.cargo.id().map(str::to_owned) })
+        tells.then(|| match entry.cargo.id() {
+            Some(id) => Error::Auth { problem: kept(), message_id: Some(id.to_owned()) },
+            None => Error::Auth { problem: problem.to_owned(), message_id: None },
+        })
     }
 }

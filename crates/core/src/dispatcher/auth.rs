@@ -111,6 +111,11 @@ impl Auth {
         }
     }
 
+    /// Whether there is a token to send with.
+    pub(super) fn has_token(&self, now: Timestamp) -> bool {
+        self.token.is_some_and(|token| token.expires_at.is_none_or(|end| end > now))
+    }
+
     /// Failed fetches in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures

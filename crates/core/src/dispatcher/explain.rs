@@ -173,7 +173,7 @@ impl Dispatcher {
                 Some(Cause::Outage) | None => Hold::Outage,
             };
             holds.push((hold, closure.until));
-        } else if Auth::failures(&self.auth) > 0 {
+        } else if Auth::failures(&self.auth) > 0 || !self.auth.has_token(now) {
             holds.push((Hold::Auth, self.start_at));
         }
         if self.attempts.len() >= self.attempts_max() {
@@ -187,8 +187,9 @@ impl Dispatcher {
     /// When a message with `ahead` others before it leaves, if nothing leaves before `earliest`.
     fn expected(&self, now: Timestamp, earliest: Timestamp, ahead: usize) -> Option<Timestamp> {
         let gate_known = self.gate.closure().is_none_or(|closure| closure.until.is_some());
+        let token_known = self.auth.has_token(now) || self.auth.failures() > 0;
         let beyond_budget = (ahead as u64).saturating_sub(u64::from(self.quota.available(now)).saturating_sub(1));
-        gate_known.then(|| earliest.max(now).after(self.quota.time_for(beyond_budget)))
+        (gate_known && token_known).then(|| earliest.max(now).after(self.quota.time_for(beyond_budget)))
     }
 }
 

@@ -85,20 +85,25 @@ impl Gate {
 
     /// Closes, or stays closed for longer; never for less long than it is. True when the closing time changed.
     pub(super) fn shut(&mut self, now: Timestamp, until: Timestamp, cause: Cause) -> bool {
-        if self.is_open() || self.cause.is_throttle() != cause.is_throttle() {
-            self.since = now;
-            self.strikes = 0;
-        }
-        if matches!(self.state, State::Shut { until: current } if current >= until) {
-            // An outage ends with any success; a pause that falls into it must not.
-            if cause.is_throttle() && self.cause == Cause::Outage {
-                self.cause = cause;
+        let is_later = !matches!(self.state, State::Shut { until: current } if current >= until);
+        // An outage ends with any success; a pause that falls into it must not.
+        let takes_over = cause.is_throttle() && self.cause == Cause::Outage;
+        if is_later || takes_over {
+            if self.is_open() || self.cause.is_throttle() != cause.is_throttle() {
+                self.since = now;
+                self.strikes = 0;
             }
-            return false;
+            self.cause = cause;
         }
-        self.state = State::Shut { until };
-        self.cause = cause;
-        true
+        if is_later {
+            self.state = State::Shut { until };
+        }
+        is_later
+    }
+
+    /// Whether nothing may go for now, not even to find out.
+    pub(super) fn is_shut(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Shut { until } if now < until)
     }
 
     /// Counts a closure that was decided by a request sent through the open gate or as a probe.

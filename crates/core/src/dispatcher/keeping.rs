@@ -79,9 +79,17 @@ impl Dispatcher {
         if withdrawn {
             self.bury(now, slot, Reason::Aborted, None, None, effects);
         } else {
-            self.fail_unauthorised(&[slot], effects);
+            if !self.may_find_out(now, slot) {
+                self.fail_unauthorised(&[slot], effects);
+            }
             self.cool_beyond_window(slot);
         }
+    }
+
+    /// Whether this request is to show if refused credentials work again. Messages stay, and the first of them does; but where
+    /// there are only requests, which don't, nobody would.
+    fn may_find_out(&self, now: Timestamp, slot: Slot) -> bool {
+        !self.gate.is_shut(now) && matches!(self.outbox.get(slot).cargo, Cargo::Call(_))
     }
 
     fn tell_accepted(&mut self, slot: Slot, effects: &mut Vec<Effect>) {

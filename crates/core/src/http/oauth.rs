@@ -93,7 +93,12 @@ impl Client {
             .basic_auth(id, Some(secret))
             .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials");
-        let mut response = match request.send().await {
+        let request = match request.build() {
+            Ok(request) => request,
+            Err(error) => return TokenAnswer::Failed { problem: chain(error), wait: None },
+        };
+        let header = request.headers().get(reqwest::header::AUTHORIZATION).cloned();
+        let mut response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(error) => return TokenAnswer::Failed { problem: chain(error), wait: None },
         };
@@ -106,11 +111,14 @@ impl Client {
         }
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let wait = Evidence::read(text, &body, Clock::epoch_ms_now()).wait().map(|wait| wait.span);
-        interpret(response.status().as_u16(), &body, wait)
+        let header = header.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let basic = header.strip_prefix("Basic ").unwrap_or(header);
+        interpret(response.status().as_u16(), &body, wait, &[secret, basic])
     }
 }
 
-fn interpret(status: u16, body: &[u8], wait: Option<Duration>) -> TokenAnswer {
+/// What the login host's answer means. A host that repeats one of the `secrets` is not quoted.
+fn interpret(status: u16, body: &[u8], wait: Option<Duration>, secrets: &[&str]) -> TokenAnswer {
     if (200..300).contains(&status) {
         return match serde_json::from_slice::<Granted>(body) {
             Ok(granted) if !granted.access_token.is_empty() => {
@@ -127,7 +135,10 @@ fn interpret(status: u16, body: &[u8], wait: Option<Duration>) -> TokenAnswer {
     }
     let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
     let description = if refused.description.is_empty() { &refused.error_description } else { &refused.description };
-    let problem = format!("the login host answered {status} {} {description}", refused.error);
+    let told = format!("{} {description}", refused.error);
+    let tells_secret = secrets.iter().any(|secret| !secret.is_empty() && told.contains(secret));
+    let told = if tells_secret { "(its words hold a secret)" } else { told.trim() };
+    let problem = format!("the login host answered {status} {told}");
     let problem: String = problem.trim().chars().filter(|char| !char.is_control()).take(256).collect();
     match status {
         400 if description.to_ascii_lowercase().starts_with(THROTTLED) => TokenAnswer::Failed { problem, wait },
@@ -141,7 +152,7 @@ mod tests {
     use super::*;
 
     fn kind(status: u16, body: &str) -> &'static str {
-        match interpret(status, body.as_bytes(), None) {
+        match interpret(status, body.as_bytes(), None, &[]) {
             TokenAnswer::Granted { .. } => "granted",
             TokenAnswer::Refused(_) => "refused",
             TokenAnswer::Failed { .. } => "failed",
@@ -164,6 +175,20 @@ mod tests {
             (200, "{\"access_token\":\"a\\nb\"}", "refused"),
         ] {
             assert_eq!(kind(status, body), expected, "{status} {body}");
+        }
+    }
+    #[test]
+    fn a_login_host_that_repeats_a_secret_is_not_quoted() {
+        let problem = |description: &str| {
+            let body = format!(r#"{{"error":"invalid_client","description":"{description}"}}"#);
+            match interpret(401, body.as_bytes(), None, &["hunter2", "aWQ6aHVudGVyMg=="]) {
+                TokenAnswer::Refused(problem) => problem,
+                _ => String::new(),
+            }
+        };
+        assert_eq!(problem("no such client"), "the login host answered 401 invalid_client no such client");
+        for description in ["got hunter2", "got Basic aWQ6aHVudGVyMg=="] {
+            assert_eq!(problem(description), "the login host answered 401 (its words hold a secret)");
         }
     }
 }

@@ -163,7 +163,7 @@ pub struct ConnectionSettings {
     pub max: usize,
     /// For TCP and TLS.
     pub connect_timeout: Duration,
-    /// From sending to the last byte of the answer.
+    /// From looking for a connection to the last byte of the answer.
     pub request_timeout: Duration,
 }
 

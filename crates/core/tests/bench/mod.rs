@@ -104,6 +104,11 @@ impl Bench {
     }
 
     pub fn call(&mut self, method: &str) -> u64 {
+        self.request(method).0
+    }
+
+    /// Makes a request: its ticket, and what happened at once.
+    pub fn request(&mut self, method: &str) -> (u64, Vec<Effect>) {
         let call = Call {
             method: method.into(),
             path: "/x".into(),
@@ -113,7 +118,7 @@ impl Bench {
             response_bytes_max: 1_024,
             raw: false,
         };
-        self.submit("", "", |submission| submission.cargo = Cargo::Call(Box::new(call))).0
+        self.submit("", "", |submission| submission.cargo = Cargo::Call(Box::new(call)))
     }
 
     /// Polls; what leaves, by id, with its attempt.
