@@ -13,6 +13,9 @@ use crate::settings::Credentials;
 
 /// The largest answer of the login host that is read.
 const TOKEN_RESPONSE_BYTES_MAX: usize = 65_536;
+/// Lives of tokens that are believed, in seconds: a shorter one would be fetched again and again, and never be used.
+const LIFE_MIN_S: f64 = 1.0;
+const LIFE_MAX_S: f64 = 172_800.0;
 /// How Genesys says "too many tokens": a 400 whose description starts so.
 const THROTTLED: &str = "rate limit exceeded";
 
@@ -125,7 +128,7 @@ fn interpret(status: u16, body: &[u8], wait: Option<Duration>, secrets: &[&str])
                 let life = granted.expires_in.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
                 TokenAnswer::granted(
                     &granted.access_token,
-                    life.map(|life| Duration::from_secs_f64(life.min(172_800.0))),
+                    life.map(|life| Duration::from_secs_f64(life.clamp(LIFE_MIN_S, LIFE_MAX_S))),
                 )
             }
             _ => {
@@ -149,6 +152,7 @@ fn interpret(status: u16, body: &[u8], wait: Option<Duration>, secrets: &[&str])
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, reason = "a test says what it expects")]
     use super::*;
 
     fn kind(status: u16, body: &str) -> &'static str {
@@ -177,6 +181,18 @@ mod tests {
             assert_eq!(kind(status, body), expected, "{status} {body}");
         }
     }
+    #[test]
+    fn a_life_is_believed_within_limits() {
+        for (told, seconds) in [("1e-9", Some(1.0)), ("86399", Some(86_399.0)), ("1e300", Some(172_800.0)), ("0", None)]
+        {
+            let body = format!(r#"{{"access_token":"t","expires_in":{told}}}"#);
+            let TokenAnswer::Granted { lifetime, .. } = interpret(200, body.as_bytes(), None, &[]) else {
+                panic!("{told}")
+            };
+            assert_eq!(lifetime.map(|life| life.as_secs_f64()), seconds, "{told}");
+        }
+    }
+
     #[test]
     fn a_login_host_that_repeats_a_secret_is_not_quoted() {
         let problem = |description: &str| {
