@@ -386,7 +386,8 @@ export interface DeadLetterEvent {
   id: string
   conversationId: string
   /**
-   * - `rejected`: the server refused it for good (`status`, `response`)
+   * - `rejected`: the server refused it for good (`status`, `response`); or, without a status, it has waited in a file since the
+   *   sender had another route, and this one has no path for it
    * - `exhausted`: `retry.maxAttempts` or `retry.maxAgeMs` is spent
    * - `expired`: `expiresInMs` passed before it could be sent
    * - `ambiguous`: it was sent and not answered, and `retry.ambiguous` is `'fail'`

@@ -106,6 +106,7 @@ impl fmt::Display for DeliveryFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.id.is_some() { "the message" } else { "the request" };
         match self.reason {
+            Reason::Rejected if self.response.is_none() => write!(f, "{what} can't be sent")?,
             Reason::Rejected => write!(f, "the server refused {what}")?,
             Reason::Exhausted => write!(f, "{what} failed after {} attempts", self.attempts)?,
             Reason::Ambiguous => write!(f, "{what} was sent but not answered, so its outcome is unknown")?,

@@ -4,15 +4,172 @@
 
 mod bench;
 
-use bench::Bench;
+use bench::{Bench, settled};
 use serde_json::json;
+use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Effect, Event, Notice};
 use spillway_core::error::{Error, Trouble};
-use spillway_core::store::{Opening, Row, Salvage, Waiting};
+use spillway_core::message::{Message, Parts};
+use spillway_core::store::{Opening, Record, Row, Salvage, Waiting, batch_number};
 
 fn waiting(seq: u64, id: &str) -> Row {
     let (id, conversation) = (id.into(), "c".into());
     Row::Waiting(Waiting { seq, id, conversation, priority: 0, bytes: 2, expires_at: None })
+}
+
+fn record(seq: u64, conversation: &str, body: &str, at: Timestamp) -> Record {
+    let id = format!("m{seq}");
+    let message = Message::new(Parts { id: &id, id_given: true, conversation, body, ..Parts::default() }).unwrap();
+    Record::new(seq, message, at)
+}
+
+/// A member of a batch that was on the wire when the process ended.
+fn sent(seq: u64, conversation: &str, body: &str) -> Row {
+    let mut record = record(seq, conversation, body, Timestamp::START);
+    (record.sent, record.attempts, record.batch) = (true, 1, Some(batch_number(1, usize::try_from(seq).unwrap() - 1)));
+    Row::Started(Box::new(record))
+}
+
+/// Opens an outbox with these rows.
+fn opened(settings: serde_json::Value, rows: Vec<Row>) -> (Bench, Vec<Effect>) {
+    let mut bench = Bench::new(settings);
+    let last_seq = rows.len() as u64;
+    let mut effects = bench.handle(Event::Found(rows));
+    effects.extend(bench.handle(Event::Opened(Box::new(Opening { last_seq, ..Opening::default() }))));
+    (bench, effects)
+}
+
+/// Delivers all that leaves: path, body and number of messages of each request, by their turns.
+fn delivered(bench: &mut Bench) -> Vec<(String, String, u32)> {
+    let mut requests = Vec::new();
+    loop {
+        let effects = bench.poll();
+        if effects.is_empty() {
+            return requests;
+        }
+        for effect in effects {
+            if let Effect::Send { attempt, shipment, .. } = effect {
+                let body = String::from_utf8(shipment.body.unwrap().to_vec()).unwrap();
+                requests.push((shipment.path, body, shipment.messages));
+                bench.answer(attempt, bench::status(200));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lower_priority_whose_turn_it_is_is_loaded_however_many_are_nearer() {
+    let conversations = 400;
+    let row = |seq: u64| {
+        let (id, conversation) = (format!("m{seq}").into(), format!("c{seq}").into());
+        let priority = if seq == conversations { -1 } else { 0 };
+        Row::Waiting(Waiting { seq, id, conversation, priority, bytes: 2, expires_at: None })
+    };
+    let (mut bench, _) = opened(json!({ "store": "file:any.db" }), (1..=conversations).map(row).collect());
+    let mut left = conversations;
+    loop {
+        let effects = bench.poll();
+        assert!(!effects.is_empty() || left == 0, "{left} wait for nothing");
+        if left == 0 {
+            return;
+        }
+        for effect in effects {
+            match effect {
+                Effect::Load(wanted) => {
+                    let load =
+                        |(slot, seq)| (slot, seq, Some(Box::new(record(seq, &format!("c{seq}"), "{}", bench.now))));
+                    let loaded = wanted.into_iter().map(load).collect();
+                    bench.handle(Event::Loaded(loaded));
+                }
+                Effect::Send { attempt, .. } => {
+                    bench.answer(attempt, bench::status(200));
+                    left -= 1;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_another_route_or_mode_cannot_repeat_goes_message_by_message() {
+    let array = json!({ "store": "file:any.db", "route": "messaging-array", "batch": { "mode": "array" } });
+    let merge = |patch: &str| {
+        let mut options = json!({ "store": "file:any.db", "route": "messaging", "batch": { "mode": "merge" } });
+        if !patch.is_empty() {
+            let path = "/m/{conversationId}";
+            options["route"] = serde_json::from_str(&patch.replace('$', path)).unwrap();
+        }
+        options
+    };
+    let alone = json!({ "store": "file:any.db", "route": "messaging" });
+    let of_many = || vec![sent(1, "c1", r#"{"text":"a"}"#), sent(2, "c2", r#"{"text":"b"}"#)];
+    let of_one = || vec![sent(1, "c", r#"{"text":"a"}"#), sent(2, "c", r#"{"text":"b"}"#)];
+    let (own_path, other_field, short) = (
+        r#"{ "path": "/a/{conversationId}", "array": true }"#,
+        r#"{ "path": "$", "textField": "textBody" }"#,
+        r#"{ "path": "$", "textField": "text", "maxTextLength": 2 }"#,
+    );
+    let mut array_by_conversation = array.clone();
+    array_by_conversation["route"] = serde_json::from_str(own_path).unwrap();
+    for (settings, rows, requests) in [
+        // As it was, it is repeated as it was.
+        (array.clone(), of_many(), 1),
+        (merge(""), of_one(), 1),
+        (array, of_one(), 1),
+        (alone.clone(), of_many(), 2),
+        (merge(""), of_many(), 2),
+        (array_by_conversation, of_many(), 2),
+        (merge(other_field), of_one(), 2),
+        (merge(short), of_one(), 2),
+        (json!({ "store": "file:any.db", "route": { "path": "/m/{conversationId}" } }), of_one(), 2),
+    ] {
+        let name = settings.to_string();
+        let (mut bench, _) = opened(settings, rows);
+        let mut sent = delivered(&mut bench);
+        bench.wait_ms(60_000);
+        sent.extend(delivered(&mut bench));
+        assert_eq!(sent.len(), requests, "{name}: {sent:?}");
+        assert_eq!(sent.iter().map(|(.., messages)| messages).sum::<u32>(), 2, "{name}: {sent:?}");
+        for text in [r#"a"#, r#"b"#] {
+            let holds = |(path, body, _): &(String, String, u32)| body.contains(text) && !path.is_empty();
+            assert!(sent.iter().any(holds), "{name}: {sent:?}");
+        }
+        assert!(bench.dispatcher.is_idle());
+    }
+}
+
+#[test]
+fn a_message_that_has_no_path_by_this_route_is_a_dead_letter_and_goes_nowhere() {
+    let settings = json!({ "store": "file:any.db", "route": "open-inbound" });
+    let (mut bench, effects) = opened(settings, vec![sent(1, "c", "{}"), waiting(2, "m2")]);
+    assert_eq!(settled(&effects), ["0 DELIVERY_AMBIGUOUS"], "it may have arrived by the other route");
+    let Some(Effect::Load(wanted)) = bench.poll().into_iter().find(|effect| matches!(effect, Effect::Load(_))) else {
+        panic!("its turn is near, so it is loaded")
+    };
+    let loaded = wanted.into_iter().map(|(slot, seq)| (slot, seq, Some(Box::new(record(seq, "c", "{}", bench.now)))));
+    let effects = bench.handle(Event::Loaded(loaded.collect()));
+    assert_eq!(settled(&effects), ["0 DELIVERY_REJECTED"]);
+    let letters: Vec<_> = bench.dispatcher.letters(0).map(|(_, letter)| letter.failure.to_string()).collect();
+    assert_eq!(letters[1], "the message can't be sent: params.integrationId is missing: the route's path needs it");
+    assert!(bench.leaving().is_empty());
+}
+
+#[test]
+fn an_array_waits_no_longer_for_a_message_of_a_clock_that_was_put_back() {
+    let settings = json!({
+        "store": "file:any.db", "route": "messaging-array", "batch": { "mode": "array", "lingerMs": 200 },
+    });
+    let (mut bench, _) = opened(settings, vec![waiting(1, "m1")]);
+    let Some(Effect::Load(wanted)) = bench.poll().into_iter().find(|effect| matches!(effect, Effect::Load(_))) else {
+        panic!("its turn is near, so it is loaded")
+    };
+    let ahead = bench.now.after(std::time::Duration::from_secs(3_600));
+    let loaded = wanted.into_iter().map(|(slot, seq)| (slot, seq, Some(Box::new(record(seq, "c", "{}", ahead)))));
+    bench.handle(Event::Loaded(loaded.collect()));
+    assert!(bench.leaving().is_empty(), "it waits for company");
+    bench.wait_ms(200);
+    assert_eq!(bench.leaving().len(), 1);
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Dispatcher {
         fits
     }
 
-    fn same_path(&self, first: &Message, message: &Message) -> bool {
+    pub(super) fn same_path(&self, first: &Message, message: &Message) -> bool {
         first.has_params_of(message)
             && (first.conversation() == message.conversation() || !self.settings.route.names_conversation())
     }

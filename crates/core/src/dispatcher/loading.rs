@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Trouble};
 use crate::lanes::{LaneId, Slot};
 use crate::message::Cargo;
+use crate::outcome::Reason;
 use crate::settings::BatchMode;
 use crate::store::{Record, Seq};
 
@@ -20,7 +21,7 @@ impl Dispatcher {
     pub(super) fn must_load(&mut self, slot: Slot, effects: &mut Vec<Effect>) -> bool {
         let cold = self.outbox.cold(slot).is_some();
         if cold {
-            self.load_ahead(effects);
+            self.load_ahead(Some(slot), effects);
         }
         cold
     }
@@ -29,15 +30,16 @@ impl Dispatcher {
     pub(super) fn look_ahead(&mut self, effects: &mut Vec<Effect>) {
         self.turns_to_look = self.turns_to_look.saturating_sub(1);
         if self.turns_to_look == 0 && self.outbox.has_cold() {
-            self.load_ahead(effects);
+            self.load_ahead(None, effects);
         }
     }
 
-    fn load_ahead(&mut self, effects: &mut Vec<Effect>) {
+    /// Asks for what is near, and for the one whose turn it is: now and then that is one of a lower priority, behind all others.
+    fn load_ahead(&mut self, turn: Option<Slot>, effects: &mut Vec<Effect>) {
         self.turns_to_look = TURNS_PER_LOOK;
         let together = if self.settings.batch.mode == BatchMode::None { 1 } else { self.batch_limits.messages() };
         let depth = (AHEAD_MAX / self.lanes.offering().max(1)).max(together);
-        let near: Vec<Slot> = self.lanes.near(depth).take(AHEAD_MAX).collect();
+        let near: Vec<Slot> = turn.into_iter().chain(self.lanes.near(depth).take(AHEAD_MAX)).collect();
         let wanted = near.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?)));
         let wanted: Vec<(Slot, Seq)> = wanted.collect();
         if !wanted.is_empty() {
@@ -66,11 +68,21 @@ impl Dispatcher {
     ) {
         let Some(cold) = self.outbox.cold(slot).copied().filter(|cold| cold.seq == seq) else { return };
         let Some(record) = record else { return self.unreadable(slot, effects) };
-        let (entry, course) = recovered(*record, cold.lane, cold.epoch);
+        let (entry, course) = recovered(now, *record, cold.lane, cold.epoch);
         self.outbox.warm(slot, entry, Course { expires_at: cold.expires_at, ..course });
         if cold.expires_at.is_some_and(|at| at <= now) {
             self.expire(now, slot, effects);
+        } else {
+            self.bury_if_astray(now, slot, effects);
         }
+    }
+
+    /// A message of an earlier run, with another route, may have no path in this one: then it can't be sent.
+    pub(super) fn bury_if_astray(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+        let Cargo::Message(message) = &self.outbox.get(slot).cargo else { return };
+        let Err(problem) = self.settings.route.check_path(message) else { return };
+        let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
+        self.bury(now, slot, reason, None, Some(problem.to_string()), effects);
     }
 
     fn unreadable(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
@@ -87,9 +99,9 @@ impl Dispatcher {
     }
 }
 
-/// A message as the store has it; its lane and its epoch are this run's.
-pub(super) fn recovered(record: Record, lane: LaneId, epoch: Epoch) -> (Entry, Course) {
-    let mut entry = Entry::new(Cargo::Message(record.message), record.seq, record.submitted_at);
+/// A message as the store has it; its lane and its epoch are this run's. The clock may have been put back since it was submitted.
+pub(super) fn recovered(now: Timestamp, record: Record, lane: LaneId, epoch: Epoch) -> (Entry, Course) {
+    let mut entry = Entry::new(Cargo::Message(record.message), record.seq, record.submitted_at.min(now));
     entry.priority = record.priority;
     entry.lane = lane;
     entry.epoch = epoch;

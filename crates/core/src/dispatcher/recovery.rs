@@ -52,7 +52,7 @@ impl Dispatcher {
         self.recovered += 1;
         let Record { seq, sent, batch, .. } = record;
         let lane = self.lanes.join(&mut record.message);
-        let (entry, course) = recovered(record, lane, self.drains.enter());
+        let (entry, course) = recovered(now, record, lane, self.drains.enter());
         let Course { attempts, first_attempt_at, ambiguous, expires_at, .. } = course;
         let slot = self.outbox.insert(entry, course);
         if let Some(at) = expires_at {
@@ -87,8 +87,15 @@ impl Dispatcher {
             loads.entry(batch_of(place)).or_default().extend(slots);
         }
         for members in loads.into_values() {
-            self.bound.push_back(Load::of(members).freeze());
+            if self.make_one_request(&members) {
+                self.bound.push_back(Load::of(members).freeze());
+            } else {
+                // With another route or mode it can't be repeated as it was: each goes by itself, and may arrive twice.
+                members.into_iter().rev().for_each(|slot| self.unpark(slot));
+            }
         }
+        let started: Vec<Slot> = self.outbox.hot_slots().collect();
+        started.into_iter().for_each(|slot| self.bury_if_astray(now, slot, effects));
         self.restore(now, opening);
         self.tell_if_empty(effects);
     }

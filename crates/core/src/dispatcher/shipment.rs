@@ -8,6 +8,7 @@ use super::Dispatcher;
 use super::load::Load;
 use super::outbox::Outbox;
 use crate::batcher::{Merge, join, key_of};
+use crate::lanes::Slot;
 use crate::message::{Call, Cargo, Message};
 use crate::settings::Settings;
 use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
@@ -27,7 +28,7 @@ impl Dispatcher {
             Cargo::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
             Cargo::Message(message) => Shipment {
                 method: "POST".into(),
-                // Checked at the door, so there is a path.
+                // Checked at the door, and again for what comes of an earlier run: so there is a path.
                 path: self.settings.route.path(message).unwrap_or_default(),
                 headers: message
                     .traceparent()
@@ -55,29 +56,43 @@ impl Dispatcher {
         if let Some(body) = load.take_body() {
             return body;
         }
-        let bodies = load.members.iter().filter_map(|slot| match &self.outbox.get(*slot).cargo {
-            Cargo::Message(message) => Some(message.body()),
-            Cargo::Call(_) => None,
-        });
         if self.settings.route.is_array() {
-            return join(bodies);
+            return join(self.messages(&load.members).map(Message::body));
         }
-        let merge =
-            if load.members.len() > 1 { begin_merge(&self.settings, &self.outbox, load.members[0]) } else { None };
-        match merge {
-            None => first.body_shared(),
-            Some(mut merge) => {
-                // They fitted when they were gathered, so they do now.
-                bodies.skip(1).for_each(|body| {
-                    merge.add(body.as_bytes(), usize::MAX);
-                });
-                merge.into_body().into()
-            }
-        }
+        // They made one body when they were gathered, or were found to when the outbox was opened.
+        let merged = if load.members.len() > 1 { self.merged(&load.members) } else { None };
+        merged.unwrap_or_else(|| first.body_shared())
+    }
+
+    fn messages<'a>(&'a self, slots: &'a [Slot]) -> impl Iterator<Item = &'a Message> + Clone {
+        slots.iter().filter_map(|slot| match &self.outbox.get(*slot).cargo {
+            Cargo::Message(message) => Some(message),
+            Cargo::Call(_) => None,
+        })
+    }
+
+    /// The texts of these messages in one body; none if they don't make one.
+    fn merged(&self, slots: &[Slot]) -> Option<Bytes> {
+        let mut merge = begin_merge(&self.settings, &self.outbox, *slots.first()?)?;
+        let fits = self.messages(&slots[1..]).all(|message| merge.add(message.body().as_bytes(), usize::MAX));
+        fits.then(|| merge.into_body().into())
+    }
+
+    /// Whether these messages make one request by the settings of this run. Those of the run that sent them together may have
+    /// been others.
+    pub(super) fn make_one_request(&self, slots: &[Slot]) -> bool {
+        let Some(first) = self.messages(slots).next() else { return false };
+        let same_path = |message: &Message| self.same_path(first, message);
+        let one_path = self.settings.route.check_path(first).is_ok() && self.messages(slots).all(same_path);
+        let of_one = |message: &Message| message.conversation() == first.conversation();
+        let one_body = slots.len() == 1
+            || self.settings.route.is_array()
+            || (self.messages(slots).all(of_one) && self.merged(slots).is_some());
+        one_path && one_body
     }
 }
 
-pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: crate::lanes::Slot) -> Option<Merge<'a>> {
+pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: Slot) -> Option<Merge<'a>> {
     let Cargo::Message(message) = &outbox.get(first).cargo else { return None };
     let field = settings.route.text_field()?;
     Merge::begin(message.body().as_bytes(), field, settings.batch.text_units, settings.route.text_length_max())

@@ -124,15 +124,30 @@ impl Route {
     /// As [`Self::path`].
     pub fn check(&self, message: &Message) -> Result<(), Error> {
         let params = message.params();
-        for piece in &self.pieces {
-            if let Piece::Placeholder(name) = piece {
-                value(message, &params, name)?;
-            }
-        }
-        match params.keys().find(|key| !self.names(key)) {
+        self.fill(message, &params)?;
+        match params.keys().find(|key| *key == PLACEHOLDER_CONVERSATION || !self.names(key)) {
             None => Ok(()),
+            Some(key) if key == PLACEHOLDER_CONVERSATION => {
+                Err(Error::message(format!("params.{key}"), "must be left out: it is the message's own conversationId"))
+            }
             Some(key) => Err(Error::message(format!("params.{key}"), "is not a placeholder of the route's path")),
         }
+    }
+
+    /// Checks that `message` has all that its path needs. One of an earlier run was checked against the route of that run.
+    ///
+    /// # Errors
+    /// As [`Self::path`].
+    pub fn check_path(&self, message: &Message) -> Result<(), Error> {
+        self.fill(message, &message.params())
+    }
+
+    fn fill(&self, message: &Message, params: &Params) -> Result<(), Error> {
+        let names = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(name) => Some(name),
+            Piece::Literal(_) => None,
+        });
+        names.into_iter().try_for_each(|name| value(message, params, name).map(drop))
     }
 
     fn names(&self, name: &str) -> bool {
@@ -151,11 +166,11 @@ fn push_segment(path: &mut String, value: &str) {
 }
 
 fn value<'a>(message: &'a Message, params: &'a Params, name: &str) -> Result<&'a str, Error> {
-    let given = params.get(name).map(String::as_str);
-    let of_conversation = given.is_none() && name == PLACEHOLDER_CONVERSATION;
+    // A path to another conversation than that of the lane would break its order.
+    let of_conversation = name == PLACEHOLDER_CONVERSATION;
     // Made up for an error alone: this is asked twice for every message.
     let field = || if of_conversation { name.to_owned() } else { format!("params.{name}") };
-    match if of_conversation { Some(message.conversation()) } else { given } {
+    match if of_conversation { Some(message.conversation()) } else { params.get(name).map(String::as_str) } {
         None => Err(Error::message(field(), "is missing: the route's path needs it")),
         Some("" | "." | "..") => {
             Err(Error::message(field(), "must not be empty, \".\" or \"..\": it is a path segment"))
@@ -242,6 +257,18 @@ mod tests {
                 other => assert!(other.is_err(), "{params:?} was accepted"),
             }
         }
+    }
+
+    #[test]
+    fn the_path_leads_to_the_conversation_that_the_message_is_of() {
+        let route = Route::preset("messaging").unwrap();
+        let astray = message("mine", &[("conversationId", "other")]);
+        assert!(
+            matches!(route.check(&astray), Err(Error::MessageInvalid { field, .. }) if field == "params.conversationId")
+        );
+        // One of an earlier run is kept on its way.
+        assert!(route.check_path(&astray).is_ok());
+        assert_eq!(route.path(&astray).unwrap(), "/api/v2/messaging/conversations/mine/messages");
     }
 
     #[test]
