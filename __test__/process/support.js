@@ -32,12 +32,13 @@ function message(id, conversationId, seq) {
 }
 
 /**
- * Starts a script of `children/`; it gets `input` as JSON in its last argument. `flowing` resolves when it has printed
- * its first line, `ended` with how it ended. One that hangs is killed, so that its test fails and the run goes on.
+ * Starts a script of `children/`; it gets `input` as JSON in its last argument, and a stdin that stays open. `flowing`
+ * resolves when it has printed its first line, `ended` with how it ended. One that hangs is killed, so that its test fails
+ * and the run goes on.
  */
 function start(script, input = {}, { nodeArgs = [] } = {}) {
   const child = spawn(process.execPath, [...nodeArgs, join(CHILDREN, script), JSON.stringify(input)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   })
   const limit = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   const output = { stdout: '', stderr: '' }

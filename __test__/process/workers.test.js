@@ -11,7 +11,7 @@ const { setTimeout: delay } = require('node:timers/promises')
 const { Worker } = require('node:worker_threads')
 
 const { Sender, Simulator } = require('../../index.js')
-const { CHILDREN, message, optionsFor, PATIENCE_MS, randomOf, run, assertEnd, until } = require('./support.js')
+const { CHILDREN, message, optionsFor, PATIENCE_MS, randomOf, start, assertEnd, until } = require('./support.js')
 
 const WORKERS = 20
 const PER_WORKER = 60
@@ -111,7 +111,10 @@ test('a worker alone loads the addon, sends and ends: its messages go on without
       const simulator = await Simulator.start({ quota: QUOTA, latencyMs: 5 })
       t.after(() => simulator.close())
       const options = optionsFor(simulator.url, { rateLimit: QUOTA })
-      const end = await run('lonely-worker.js', { options, how, messages: 300 })
+      const { child, ended } = start('lonely-worker.js', { options, how, messages: 300 })
+      await Promise.race([ended, until(() => simulator.ledger().uniqueIds === 300)])
+      child.stdin.end()
+      const end = await ended
       assertEnd(end, { code: 0 })
       assert.deepEqual(JSON.parse(end.stdout), { accepted: 300, addonLoadedByMain: false })
       assertAllArrived(simulator.ledger({ ids: true }), new Int32Array([300]))
