@@ -6,7 +6,6 @@ const assert = require('node:assert/strict')
 const { once } = require('node:events')
 const { join } = require('node:path')
 const { test } = require('node:test')
-const { setTimeout: delay } = require('node:timers/promises')
 const { Worker } = require('node:worker_threads')
 
 const { ClosedError, ConfigError, Sender, Simulator } = require('../../index.js')
@@ -103,7 +102,7 @@ test('what is left at the last close is gone, and comes to nobody', async (t) =>
   const options = optionsFor(simulator.url, { rateLimit: { requests: 1, perMs: 60_000 } })
   const sender = await Sender.open(options)
   for (let seq = 0; seq < 10; seq++) await sender.enqueue(message(`m${seq}`, 'c', seq))
-  await until(() => simulator.ledger().accepted === 1)
+  await until(() => sender.stats().counters.delivered === 1)
   assert.deepEqual(await sender.close({ timeoutMs: 50 }), { undelivered: 9 })
   const again = await open(t, options)
   assert.equal(again.stats().queue.messages, 0)
@@ -125,17 +124,33 @@ test('the budget outlives the engine: closing and opening again gives no second 
   assert.equal(refused, 0)
 })
 
-test('so does a pause that the server asked for', async (t) => {
-  const simulator = await simulate(t, { script: [{ request: 1, status: 429 }], retryAfter: 'right' })
-  const options = optionsFor(simulator.url)
+/** Opens a sender, and closes it as soon as the server has asked for a pause; when that ends. */
+async function closeInPause(options) {
   const sender = await Sender.open(options)
-  await sender.enqueue(message('m1', 'c', 1))
-  const { untilMs } = await until(() => sender.stats().pause)
+  let throttled = null
+  sender.once('throttled', (pause) => (throttled = pause))
+  for (let seq = 1; seq <= 2; seq++) await sender.enqueue(message(`m${seq}`, 'c', seq))
+  const { untilMs } = await until(() => throttled)
   await sender.close({ timeoutMs: 0 })
+  return untilMs
+}
+
+test('so does a pause that the server asked for', async (t) => {
+  // The second request is refused for a minute: as long as the machine may take to open again.
+  const simulator = await simulate(t, { quota: { requests: 1, perMs: 60_000 }, retryAfter: 'right' })
+  const options = optionsFor(simulator.url)
+  const untilMs = await closeInPause(options)
   const again = await open(t, { ...options, retry: { maxAttempts: 3 } })
   const { pause } = again.stats()
   assert.ok(pause !== null && Math.abs(pause.untilMs - untilMs) < 50, JSON.stringify({ pause, untilMs }))
-  await again.send(message('m2', 'c', 2))
+})
+
+test('nothing leaves in such a pause', async (t) => {
+  const simulator = await simulate(t, { script: [{ request: 1, status: 429 }], retryAfter: 'right' })
+  const options = optionsFor(simulator.url)
+  const untilMs = await closeInPause(options)
+  const again = await open(t, { ...options, retry: { maxAttempts: 3 } })
+  await again.send(message('m3', 'c', 3))
   assert.ok(Date.now() >= untilMs - 50, `it waited until ${untilMs - Date.now()} ms before the end`)
 })
 
@@ -145,12 +160,19 @@ test('a worker that is asked for the access token and ends leaves the question t
   const shared = new Int32Array(new SharedArrayBuffer(4))
   const worker = new Worker(join(CHILDREN, 'silent-token-worker.js'), { workerData: { options, shared } })
   await until(() => Atomics.load(shared, 0) === 1)
-  const sender = await open(t, { ...options, credentials: { accessToken: () => 'a-token' } })
+  let asked = 0
+  const accessToken = () => {
+    asked++
+    return 'a-token'
+  }
+  const sender = await open(t, { ...options, credentials: { accessToken } })
   const sent = sender.send(message('m1', 'c', 1))
-  await delay(50)
-  assert.equal(simulator.ledger().arrivals, 0, 'the worker has not answered yet')
+  // An engine that tells of a message has done before what it would do with it.
+  for (const id of ['m1', 'm0']) assert.equal((await sender.explain(id)).state, 'queued', 'the worker has not answered yet')
+  assert.deepEqual([asked, simulator.ledger().arrivals], [0, 0])
   await worker.terminate()
   assert.equal((await sent).status, 200)
+  assert.equal(asked, 1)
 })
 
 test('senders that are dropped without being closed crash nothing, and closed ones are collected', async (t) => {
