@@ -183,7 +183,8 @@ test('array: a request is not held up by messages that wait for company', async 
 
 test('array: the linger gathers what comes one by one', async (t) => {
   const { url, arrivals } = await takeBatches(t)
-  const sender = await openArray(t, url, { batch: { lingerMs: 300, maxMessages: 5 } })
+  // The fifth fills the request: nobody waits so long.
+  const sender = await openArray(t, url, { batch: { lingerMs: 60_000, maxMessages: 5 } })
   const sent = []
   for (const message of messages(5)) {
     sent.push(sender.send(message))
