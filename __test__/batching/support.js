@@ -47,7 +47,8 @@ function texts(list, more = {}) {
 
 /**
  * A server that keeps what arrives, as `{ messages, body, key, path, at }`, and answers the n-th request (from 0) with what
- * `answer(arrival, n)` gives: `{ status?, body?, headers?, delayMs? }`, or `'cut'` to close the connection without a word.
+ * `answer(arrival, n)` gives: `{ status?, body?, headers?, delayMs? }`, or `'cut'` to close the connection without a word;
+ * `cutAfter`: so many characters of the body, then the connection's end.
  */
 async function takeBatches(t, answer = () => ({})) {
   const arrivals = []
@@ -64,10 +65,12 @@ async function takeBatches(t, answer = () => ({})) {
     arrivals.push(arrival)
     const given = await answer(arrival, arrivals.length - 1)
     if (given === 'cut') return request.socket.destroy()
-    const { status = 200, body: text = '{}', headers = {}, delayMs = 0 } = given
+    const { status = 200, body: text = '{}', headers = {}, delayMs = 0, cutAfter } = given
     const say = () => {
+      const whole = typeof text === 'string' ? text : JSON.stringify(text)
       response.writeHead(status, { 'content-type': 'application/json', ...headers })
-      response.end(typeof text === 'string' ? text : JSON.stringify(text))
+      if (cutAfter === undefined) response.end(whole)
+      else response.write(whole.slice(0, cutAfter), () => request.socket.destroy())
     }
     // An answer that nobody waits for any more must not hold up the end of the tests.
     if (delayMs === 0) say()
