@@ -11,7 +11,7 @@ const { test } = require('node:test')
 const { setTimeout: delay } = require('node:timers/promises')
 
 const { OutboxFile } = require('../../lib/cli/outbox-file.js')
-const { assertEnd, directory, optionsFor, randomOf, run, simulate, start } = require('./support.js')
+const { assertEnd, directory, optionsFor, randomOf, run, simulate, start, until } = require('./support.js')
 
 const ROUNDS = Number(process.env.SPILLWAY_KILL_ROUNDS ?? 60)
 const SEED = Number(process.env.SPILLWAY_SEED ?? 20_261_125)
@@ -35,6 +35,11 @@ for (const ambiguous of ['retry', 'fail']) {
       const input = { options, firstSeq: round * SEQS_PER_ROUND, conversations: CONVERSATIONS }
       const { child, first, ended } = start('flow.js', input)
       await first
+      // In every other round something is on the wire, however long a token and a connection take.
+      if (round % 2 === 0) {
+        const { arrivals } = simulator.ledger()
+        await until(() => simulator.ledger().arrivals > arrivals)
+      }
       // Where in its work it is hit is the point of the test, so chance decides when.
       await delay(random() * 60)
       child.kill('SIGKILL')
