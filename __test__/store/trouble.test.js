@@ -30,7 +30,9 @@ test('a directory that vanishes: new messages are refused, accepted ones wait, a
   assert.equal(sender.stats().queue.messages, 10)
 
   fs.mkdirSync(folder)
-  await until(() => sender.enqueue(message('again', 'c', 2)).then(() => true, ({ code }) => code !== 'STORE_MISSING'))
+  await until(() => sender.enqueue(message('again', 'c', 2)).catch((error) => {
+    if (error.code !== 'STORE_MISSING') throw error
+  }))
   assert.equal(sender.stats().store.problem, null)
   assert.deepEqual(outages.filter(({ reason }) => reason === 'store').map(({ open: begins }) => begins), [true, false])
   await sender.close({ timeoutMs: 0 })
