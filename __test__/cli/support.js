@@ -6,8 +6,9 @@ const fs = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 
+const { PATIENCE_MS } = require('../until.js')
+
 const ROOT = join(__dirname, '../..')
-const PATIENCE_MS = 60_000
 
 /** Runs the command as a shell would: with arguments, an environment and what is piped into it. */
 function start(args, { env = {}, stdin } = {}) {

@@ -20,7 +20,7 @@ const { after, before, describe, it } = require('node:test')
 
 const { Simulator } = require('../../index.js')
 const manifest = require('../../package.json')
-const { until } = require('../until.js')
+const { PATIENCE_MS, until } = require('../until.js')
 
 const ROOT = join(__dirname, '../..')
 const README = fs.readFileSync(join(ROOT, 'README.md'), 'utf8')
@@ -29,7 +29,6 @@ const REGION_IN_CODE = "  region: 'us-east-1',\n"
 const REGION_IN_JSON = '"region": "us-east-1"'
 const LAST_LINE = 'await sender.close()'
 const CREDENTIALS = { clientId: 'readme', clientSecret: 'not-a-secret' }
-const PATIENCE_MS = 60_000
 
 const blocks = [...README.matchAll(FENCE)].map(({ groups }) => groups)
 const marked = (mark) => blocks.filter((block) => block.mark === `snippet: ${mark}`).map(({ text }) => text)
