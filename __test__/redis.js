@@ -10,6 +10,7 @@ const { promisify } = require('node:util')
 
 const run = promisify(execFile)
 const INSTALL_MS_MAX = 180_000
+const PORTS_TRIED_MAX = 5
 
 /**
  * A real Redis on a free port of this machine, with its files in a folder of its own below `under`; installed first where
@@ -18,18 +19,22 @@ const INSTALL_MS_MAX = 180_000
 async function startRedis({ args = [], under = tmpdir() } = {}) {
   await findOrInstall()
   const folder = mkdtempSync(join(under, '.spillway-redis-'))
-  const port = await freePort()
-  const all = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder, ...args]
-  const server = spawn('redis-server', all, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const ended = once(server, 'exit')
-  await listening(server)
-  return {
-    port,
-    async stop() {
+  const all = ['--bind', '127.0.0.1', '--save', '', '--dir', folder, ...args]
+  for (let tried = 1; ; tried++) {
+    const port = await freePort()
+    const server = spawn('redis-server', ['--port', String(port), ...all], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(server, 'exit')
+    const stop = async () => {
       server.kill()
       await ended
       rmSync(folder, { recursive: true, force: true })
-    },
+    }
+    const refusal = await listening(server)
+    if (refusal === null) return { port, stop }
+    // Another process may have taken the port since it was found free.
+    if (refusal.includes('Address already in use') && tried < PORTS_TRIED_MAX) continue
+    await stop()
+    throw new Error(`redis-server did not start: ${refusal}`)
   }
 }
 
@@ -54,15 +59,16 @@ async function freePort() {
   return port
 }
 
+/** Null when it listens, else what it said instead. */
 async function listening(server) {
   let log = ''
   for await (const chunk of server.stdout.iterator({ destroyOnReturn: false })) {
     log += chunk
     if (log.includes('Ready to accept connections')) break
   }
-  if (!log.includes('Ready to accept connections')) throw new Error(`redis-server did not start: ${log}`)
   // What it says later is read by nobody, and must not stop it.
   server.stdout.resume()
+  return log.includes('Ready to accept connections') ? null : log
 }
 
 module.exports = { startRedis }
