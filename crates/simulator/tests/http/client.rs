@@ -1,11 +1,15 @@
 //! A client that hides nothing: what it sends and reads are bytes on a socket.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use spillway_simulator::{Config, Server};
+
+/// Far above what any wait of a test takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn start(config: &Value) -> Server {
     Server::start(Config::from_json(&config.to_string()).unwrap()).unwrap()
@@ -13,6 +17,15 @@ pub(crate) fn start(config: &Value) -> Server {
 
 pub(crate) fn ledger(server: &Server) -> Value {
     serde_json::from_str(&server.ledger_json(true)).unwrap()
+}
+
+/// Waits until the ledger has counted so many.
+pub(crate) fn until_counted(server: &Server, name: &str, count: u64) {
+    let started = Instant::now();
+    while ledger(server)[name].as_u64().unwrap() < count {
+        assert!(started.elapsed() < PATIENCE, "{name} is not {count} within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 pub(crate) struct Client(TcpStream);
@@ -28,7 +41,7 @@ pub(crate) struct Answer {
 impl Client {
     pub(crate) fn connect(server: &Server) -> std::io::Result<Self> {
         let stream = TcpStream::connect(server.url().trim_start_matches("http://"))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self(stream))
     }
 
@@ -75,6 +88,12 @@ impl Client {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
         Answer { status: head[9..12].parse().unwrap(), body: serde_json::from_slice(&body).unwrap_or_default(), head }
+    }
+
+    /// Closes its end, as a client does that gives up, and waits until the server has seen that and closed its own.
+    pub(crate) fn give_up(mut self) {
+        self.0.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(self.0.read(&mut [0]).unwrap(), 0, "an answer to nobody");
     }
 
     /// All bytes until the connection's end, and whether that was a reset.
