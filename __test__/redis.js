@@ -42,9 +42,15 @@ async function findOrInstall() {
   try {
     await run('redis-server', ['--version'])
   } catch {
-    await run('apt-get', ['update', '-qq'], { timeout: INSTALL_MS_MAX }).catch(explain)
-    await run('apt-get', ['install', '-y', '-qq', 'redis-server'], { timeout: INSTALL_MS_MAX }).catch(explain)
+    await apt('update').catch(explain)
+    await apt('install', '-y', 'redis-server').catch(explain)
   }
+}
+
+function apt(...args) {
+  const command = ['apt-get', '-qq', ...args]
+  if (process.getuid?.() !== 0) command.unshift('sudo', '--non-interactive')
+  return run(command[0], command.slice(1), { timeout: INSTALL_MS_MAX })
 }
 
 function explain(cause) {

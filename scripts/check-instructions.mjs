@@ -39,8 +39,10 @@ function ensureValgrind() {
   const isThere = () => spawnSync('valgrind', ['--version']).status === 0
   if (isThere()) return
   console.log('valgrind is missing: trying to install it with apt-get')
-  spawnSync('apt-get', ['update', '-qq'], { stdio: 'inherit' })
-  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'valgrind'], { stdio: 'inherit' })
+  const apt = process.getuid() === 0 ? ['apt-get'] : ['sudo', '--non-interactive', 'apt-get']
+  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'valgrind']]) {
+    spawnSync(apt[0], [...apt.slice(1), '-qq', ...args], { stdio: 'inherit' })
+  }
   if (isThere()) return
   console.error('instruction counts need valgrind, which is missing and could not be installed; SPILLWAY_SKIP_INSTRUCTIONS=1 leaves them out')
   process.exit(1)

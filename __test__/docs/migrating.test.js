@@ -42,7 +42,9 @@ test('every snippet of the document has its test', () => {
   assert.deepEqual([...snippets.keys()].sort(), [...NAMES, 'sender.mjs'].sort())
 })
 
-for (const name of NAMES) {
+// Redis, which BullMQ needs, has no build for Windows.
+const RUNS_HERE = process.platform === 'win32' ? NAMES.filter((name) => name !== 'bullmq before') : NAMES
+for (const name of RUNS_HERE) {
   test(name, async (t) => {
     const file = join(folder, `${name.replace(' ', '-')}.mjs`)
     writeFileSync(file, snippets.get(name))

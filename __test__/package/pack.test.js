@@ -77,6 +77,7 @@ describe('the package', () => {
     const napi = join(ROOT, 'node_modules/@napi-rs/cli/dist/cli.js')
     run('node', [napi, 'create-npm-dirs'], stage)
     run('node', [napi, 'artifacts', '--output-dir', '.'], stage)
+    run('node', [join(ROOT, 'scripts/licenses.mjs'), ...suffixes.map((suffix) => join(stage, 'npm', suffix))], ROOT)
     run('node', [napi, 'pre-publish', '--tag-style', 'npm', '--no-gh-release', '--skip-optional-publish'], stage)
     return suffixes
   }
@@ -113,6 +114,14 @@ describe('the package', () => {
     for (const path of REQUIRED) assert.ok(packed.paths.includes(path), `missing: ${path}`)
     const junk = packed.paths.filter((path) => !LEGITIMATE.some((pattern) => pattern.test(path)))
     assert.deepEqual(junk, [])
+  })
+
+  it('carries the licences of what the addon is made of', () => {
+    assert.ok(addon.paths.includes('LICENSE'), addon.paths.join())
+    const text = readFileSync(join(consumer, 'node_modules', addon.name, 'LICENSE'), 'utf8')
+    assert.ok(text.startsWith(readFileSync(join(ROOT, 'LICENSE'), 'utf8').trim()))
+    for (const crate of ['tokio', 'rustls', 'ring', 'hyper', 'libsqlite3-sys']) assert.match(text, new RegExp(`^${crate} \\d`, 'm'))
+    assert.doesNotMatch(text, /^(tempfile|proptest|spillway-core) /m, 'what is not in it')
   })
 
   it('is small', () => {

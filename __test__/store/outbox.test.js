@@ -147,7 +147,7 @@ test('what was learned of the quota is not learned again', async (t) => {
   assert.deepEqual(learned(second.stats()), [{ requests: 40, perMs: 1_000 }])
 })
 
-test('the files are for their owner alone', async (t) => {
+test('the files are for their owner alone', { skip: process.platform === 'win32' }, async (t) => {
   const simulator = await simulate(t)
   const folder = directory(t)
   const umask = process.umask(0)
