@@ -105,13 +105,13 @@ test('two senders of an organisation publish what happens once, and the second g
   const first = await open(t, simulator)
   const second = await open(t, simulator, { organization: first.stats().organization })
   await Promise.all([first.send(message('a')), second.send(message('b'))])
-  await delay(20)
+  await until(() => told.length === 4)
   assert.deepEqual(told.map(([name, { id, messageId }]) => `${name} ${id ?? messageId}`).sort(), [
     'spillway:message:delivered a', 'spillway:message:delivered b', 'spillway:request:end a', 'spillway:request:end b',
   ])
   await first.close()
   await second.send(message('c'))
-  await until(() => of(told, 'spillway:message:delivered').length === 3)
+  await until(() => told.length === 6)
   await delay(20)
-  assert.equal(of(told, 'spillway:request:end').length, 3)
+  assert.deepEqual([of(told, 'spillway:message:delivered').length, of(told, 'spillway:request:end').length], [3, 3])
 })
