@@ -163,8 +163,7 @@ test('reset headers of every family', { concurrency: true, timeout: LIMIT_MS }, 
 })
 
 test('a request under way when the pause begins neither ends nor shortens it', async (t) => {
-  // Two are on the wire: one is refused for two seconds, then the other for one.
-  const waits = ['2', '1']
+  // Two are on the wire: one is refused for three seconds, then the other for one.
   const requests = []
   const { url } = await serve(t, (request, response) => {
     request.resume()
@@ -174,15 +173,18 @@ test('a request under way when the pause begins neither ends nor shortens it', a
     // Both are held until both are here.
     if (number === 1) return (requests.first = response)
     requests.refusedAt = performance.now()
-    answerJson(requests.first, 429, {}, { 'retry-after': waits.shift() })
-    setTimeout(answerJson, 100, response, 429, {}, { 'retry-after': waits.shift() })
+    requests.second = response
+    answerJson(requests.first, 429, {}, { 'retry-after': '3' })
   })
   const sender = await open(t, url, { credentials })
   const pauses = []
-  sender.on('throttled', (pause) => pauses.push(pause))
+  sender.on('throttled', (pause) => {
+    pauses.push(pause)
+    if (pauses.length === 1) answerJson(requests.second, 429, {}, { 'retry-after': '1' })
+  })
   await Promise.all([sender.send(message('a')), sender.send(message('b'))])
-  assert.ok(requests[2] - requests.refusedAt >= 2_000 - GRAIN_MS, `probe after ${requests[2] - requests.refusedAt} ms`)
-  assert.deepEqual(pauses.map(({ pauseMs }) => pauseMs), [2_000])
+  assert.ok(requests[2] - requests.refusedAt >= 3_000 - GRAIN_MS, `probe after ${requests[2] - requests.refusedAt} ms`)
+  assert.deepEqual(pauses.map(({ pauseMs }) => pauseMs), [3_000])
   assert.equal(requests.length, 4)
 })
 
