@@ -27,6 +27,8 @@ test('every method', async (t) => {
     const { status, body } = await sender.request({ method, path: '/x' })
     assert.deepEqual([status, body.method, body.url, body.body], [200, method, '/x', ''])
     assert.equal(body.headers.authorization, 'Bearer token')
+    const length = ['POST', 'PUT', 'PATCH'].includes(method) ? '0' : undefined
+    assert.deepEqual([body.headers['content-length'], body.headers['transfer-encoding']], [length, undefined], method)
   }
   const head = await sender.request({ method: 'HEAD', path: '/x' })
   assert.equal(head.status, 200)

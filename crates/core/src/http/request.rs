@@ -9,7 +9,8 @@ use hyper::{Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT as USER_AGENT_NAME,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    USER_AGENT as USER_AGENT_NAME,
 };
 
 use crate::shipment::Shipment;
@@ -65,14 +66,18 @@ impl Origin {
         if let Some(id) = shipment.idempotency_key {
             headers.append(IDEMPOTENCY_KEY, idempotency_key(id)?);
         }
+        let method = Method::from_bytes(shipment.method.as_bytes()).unwrap_or(Method::POST);
         if shipment.body.is_some() {
             headers.entry(CONTENT_TYPE).or_insert(JSON);
+        } else if matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            // RFC 9110, 8.6: gateways may refuse one of these without a length.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         headers.entry(ACCEPT).or_insert(ANYTHING);
         headers.entry(USER_AGENT_NAME).or_insert(USER_AGENT);
         headers.entry(HOST).or_insert_with(|| self.host.clone());
         let mut request = Request::new(Full::new(shipment.body.unwrap_or_default()));
-        *request.method_mut() = Method::from_bytes(shipment.method.as_bytes()).unwrap_or(Method::POST);
+        *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(request)
