@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use napi::Status;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use spillway_core::clock::Clock;
-use spillway_core::engine::sink::{Completion, Sink};
+use spillway_core::engine::sink::{Completion, Happening, Sink};
 
 use crate::completions::rows;
 
@@ -18,8 +18,16 @@ const COMPLETIONS_AT_ONCE: usize = 256;
 /// An array that is as long gets no more rows: JavaScript takes one in a turn of its event loop, however many wait.
 const ARRAY_BYTES: usize = 16_384;
 
+/// Beyond so much that waits, a thread that takes nothing hears no more of the messages of others, of which there is no end. What
+/// it waits for itself it hears of.
+const EVENT_BYTES_MAX: usize = 64 * 1_048_576;
+
 /// Rows that wait, each behind a comma, as much together as is taken together.
-type Arrays = VecDeque<Vec<u8>>;
+#[derive(Default)]
+struct Arrays {
+    queue: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
 
 pub(crate) struct Mailbox {
     arrays: Mutex<Arrays>,
@@ -40,10 +48,17 @@ impl Mailbox {
     fn put(&self, rows: Vec<u8>) -> bool {
         put(&mut self.arrays.lock().unwrap_or_else(PoisonError::into_inner), rows)
     }
+
+    fn is_full(&self) -> bool {
+        self.arrays.lock().unwrap_or_else(PoisonError::into_inner).bytes > EVENT_BYTES_MAX
+    }
 }
 
 impl Sink for Mailbox {
-    fn complete(&self, completions: Vec<Completion>, clock: &Clock) {
+    fn complete(&self, mut completions: Vec<Completion>, clock: &Clock) {
+        if self.is_full() {
+            completions.retain(|completion| !is_of_any_message(completion));
+        }
         for mut some in completions.chunks(COMPLETIONS_AT_ONCE) {
             while !some.is_empty() {
                 let (text, left) = rows(some, clock);
@@ -57,19 +72,26 @@ impl Sink for Mailbox {
     }
 }
 
+/// An event that comes with each message or request, whoever it is of.
+fn is_of_any_message(completion: &Completion) -> bool {
+    matches!(completion, Completion::Event(Happening::Delivered(_) | Happening::DeadLetter(..) | Happening::Request(_)))
+}
+
 fn put(arrays: &mut Arrays, rows: Vec<u8>) -> bool {
-    let was_empty = arrays.is_empty();
-    match arrays.back_mut() {
+    let was_empty = arrays.queue.is_empty();
+    arrays.bytes += rows.len();
+    match arrays.queue.back_mut() {
         Some(last) if last.len() < ARRAY_BYTES => last.extend_from_slice(&rows),
-        _ => arrays.push_back(rows),
+        _ => arrays.queue.push_back(rows),
     }
     was_empty
 }
 
 fn take(arrays: &mut Arrays) -> Vec<u8> {
-    let Some(mut array) = arrays.pop_front() else { return b"[]".to_vec() };
+    let Some(mut array) = arrays.queue.pop_front() else { return b"[]".to_vec() };
+    arrays.bytes -= array.len();
     array[0] = b'[';
-    array.extend_from_slice(if arrays.is_empty() { b"]" } else { b",[0,\"more\"]]" });
+    array.extend_from_slice(if arrays.queue.is_empty() { b"]" } else { b",[0,\"more\"]]" });
     array
 }
 
@@ -85,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_put_while_something_waits_is_taken_with_it() {
-        let mut arrays = Arrays::new();
+        let mut arrays = Arrays::default();
         assert!(put(&mut arrays, b",[1],[2]".to_vec()));
         assert!(!put(&mut arrays, b",[3]".to_vec()));
         assert_eq!(taken(&mut arrays), [json!([1]), json!([2]), json!([3])]);
@@ -95,19 +117,20 @@ mod tests {
 
     #[test]
     fn what_is_more_than_an_array_is_taken_in_the_next() {
-        let mut arrays = Arrays::new();
+        let mut arrays = Arrays::default();
         for number in 0..10_000 {
             put(&mut arrays, format!(",[{number}]").into_bytes());
         }
         let (mut all, mut count) = (Vec::new(), 0);
-        while !arrays.is_empty() {
+        while !arrays.queue.is_empty() {
             let mut array = taken(&mut arrays);
             let more = array.pop_if(|row| row[0] == 0 && row[1] == "more");
-            assert_eq!(more.is_some(), !arrays.is_empty());
+            assert_eq!(more.is_some(), !arrays.queue.is_empty());
             all.append(&mut array);
             count += 1;
         }
         assert!(all.iter().enumerate().all(|(number, row)| row[0] == number));
         assert_eq!((all.len(), count), (10_000, 78_890_usize.div_ceil(ARRAY_BYTES)));
+        assert_eq!(arrays.bytes, 0);
     }
 }
