@@ -708,7 +708,11 @@ export class Sender extends EventEmitter {
   /** Why a message waits, and when it will probably go. Rejects with code `NOT_FOUND` for an id that isn't known. */
   explain(id: string): Promise<Explanation>
 
-  /** All dead letters, oldest first, read in pages. Letters may be redriven or dropped meanwhile. */
+  /**
+   * The dead letters that there are when the iteration begins, oldest first, read in pages. Letters may be redriven or dropped
+   * meanwhile. A message that becomes one meanwhile, so also a redriven one that fails again, isn't among them: the
+   * iteration ends.
+   */
   deadLetters(): AsyncIterableIterator<DeadLetter>
 
   /** Sends a dead letter again; resolves when it is accepted. Rejects with code `NOT_FOUND` for an id that isn't one. */

@@ -145,10 +145,12 @@ class Sender extends EventEmitter {
 
   async *deadLetters() {
     let after = 0
+    let until
     while (after !== null) {
-      const page = await this.#ask({ op: 'deadLetters', after, limit: DEAD_LETTERS_PAGE })
+      const page = await this.#ask({ op: 'deadLetters', after, until, limit: DEAD_LETTERS_PAGE })
       yield* page.letters
-      after = page.next
+      // The first page says where all end: a letter that is redriven meanwhile and fails again would come for ever.
+      ;({ next: after, until } = page)
     }
   }
 

@@ -76,10 +76,10 @@ fn row(completion: &Completion, clock: &Clock) -> Value {
         Completion::Explained(ticket, id, explanation) => {
             json!([ticket, "ok", explanation_data(id, explanation, clock)])
         }
-        Completion::Letters(ticket, page, more) => {
-            let letters: Vec<Value> = page.iter().map(|(_, letter)| letter_data(letter, clock)).collect();
-            let next = page.last().filter(|_| *more).map(|(number, _)| number);
-            json!([ticket, "ok", { "letters": letters, "next": next }])
+        Completion::Letters(ticket, page) => {
+            let letters: Vec<Value> = page.letters.iter().map(|(_, letter)| letter_data(letter, clock)).collect();
+            let next = page.letters.last().filter(|_| page.more).map(|(number, _)| number);
+            json!([ticket, "ok", { "letters": letters, "next": next, "until": page.until }])
         }
         Completion::TokenWanted(number) => json!([0, "token", number]),
         Completion::Broken => json!([0, "broken"]),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use spillway_core::engine::sink::{GivenToken, Interest};
+use spillway_core::engine::sink::{GivenToken, Interest, LettersWanted};
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
 use spillway_core::message::{Call, Cargo, Settle, Submission};
@@ -16,7 +16,7 @@ use crate::frame::span;
 enum Op {
     Cancel { ticket: u64 },
     Explain { ticket: u64, id: Box<str> },
-    DeadLetters { ticket: u64, after: u64, limit: usize },
+    DeadLetters { ticket: u64, after: u64, until: Option<u64>, limit: usize },
     Redrive { ticket: u64, id: Box<str> },
     Drop { ticket: u64, id: Box<str> },
     Drain { ticket: u64, timeout_ms: Option<f64> },
@@ -30,7 +30,9 @@ pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
     match serde_json::from_str(text).map_err(broken)? {
         Op::Cancel { ticket } => handle.cancel(ticket),
         Op::Explain { ticket, id } => handle.explain(ticket, id),
-        Op::DeadLetters { ticket, after, limit } => handle.letters(ticket, after, limit),
+        Op::DeadLetters { ticket, after, until, limit } => {
+            handle.letters(ticket, LettersWanted { after, until, limit });
+        }
         Op::Redrive { ticket, id } => handle.redrive(ticket, id),
         Op::Drop { ticket, id } => handle.drop_letter(ticket, id),
         Op::Drain { ticket, timeout_ms } => handle.drain(ticket, timeout_ms.map(span)),

@@ -495,3 +495,12 @@ test('the event loop lives while something is awaited, and ends when nothing is'
   ])
   assert.deepEqual(outputs, ['alive\nreceipt\n', 'open\n', 'aborted\n'])
 })
+
+test('the pages of dead letters end where the first one says', async () => {
+  const asked = core.op('deadLetters').length
+  core.answers.deadLetters = ({ after }) => ['ok', { letters: [{ id: `m${after}` }], next: after < 2 ? after + 1 : null, until: 7 }]
+  const ids = []
+  for await (const letter of sender.deadLetters()) ids.push(letter.id)
+  assert.deepEqual(ids, ['m0', 'm1', 'm2'])
+  assert.deepEqual(core.op('deadLetters').slice(asked).map(({ until }) => until), [undefined, 7, 7])
+})

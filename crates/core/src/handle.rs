@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::dispatcher::Event;
 use crate::engine::Command;
 use crate::engine::registry::{self, Published};
-use crate::engine::sink::{GivenToken, Interest, Sink};
+use crate::engine::sink::{GivenToken, Interest, LettersWanted, Sink};
 use crate::error::Error;
 use crate::lock::lock;
 use crate::message::{Submission, Ticket};
@@ -87,9 +87,9 @@ impl Handle {
         self.command(Command::Explain(self.ticket(number), id));
     }
 
-    /// Asks for up to `limit` dead letters behind the number `after`.
-    pub fn letters(&self, number: u64, after: u64, limit: usize) {
-        self.command(Command::Letters(self.ticket(number), after, limit));
+    /// Asks for a page of the dead letters.
+    pub fn letters(&self, number: u64, wanted: LettersWanted) {
+        self.command(Command::Letters(self.ticket(number), wanted));
     }
 
     /// Says which events are wanted.

@@ -51,6 +51,11 @@ impl Letters {
         self.letters.range(after.saturating_add(1)..).map(|(number, letter)| (*number, letter))
     }
 
+    /// The number of the newest letter that there ever was.
+    pub(super) fn newest(&self) -> u64 {
+        self.next
+    }
+
     pub(super) fn len(&self) -> usize {
         self.letters.len()
     }

@@ -286,6 +286,11 @@ impl Dispatcher {
         self.letters.page(after)
     }
 
+    /// The number of the newest dead letter that there ever was: every later one has a higher number.
+    pub fn newest_letter(&self) -> u64 {
+        self.letters.newest()
+    }
+
     /// Numbers for `stats()`.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let closure_of = |throttle: bool| -> Option<Closure> {

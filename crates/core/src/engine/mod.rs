@@ -24,7 +24,7 @@ use self::callback::Callback;
 use self::couriers::{Courier, Couriers};
 use self::keeper::Keeper;
 use self::registry::Published;
-use self::sink::{Completion, GivenToken, Happening, Interest, RequestEnd, Sink};
+use self::sink::{Completion, GivenToken, Happening, Interest, LettersPage, LettersWanted, RequestEnd, Sink};
 use self::telling::{Load, Telling};
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, Legacy, TokenNews};
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Event(Event),
     Cancel(Ticket),
     Explain(Ticket, Box<str>),
-    Letters(Ticket, u64, usize),
+    Letters(Ticket, LettersWanted),
     Listen(u32, Interest),
     Drain(Ticket, Option<Duration>),
     Close(Ticket, Duration),
@@ -266,7 +266,7 @@ impl Engine {
                 self.handle(Event::Cancel(ticket));
             }
             Command::Explain(ticket, id) => self.explain(ticket, id),
-            Command::Letters(ticket, after, limit) => self.letters(ticket, after, limit),
+            Command::Letters(ticket, wanted) => self.letters(ticket, wanted),
             Command::Listen(handle, interest) => {
                 if let Some(guest) = self.guests.get_mut(&handle) {
                     guest.interest = interest;
@@ -305,12 +305,15 @@ impl Engine {
         self.complete(ticket.handle, completion);
     }
 
-    fn letters(&mut self, ticket: Ticket, after: u64, limit: usize) {
-        let mut page: Vec<_> =
-            self.dispatcher.letters(after).take(limit + 1).map(|(number, letter)| (number, letter.clone())).collect();
-        let more = page.len() > limit;
-        page.truncate(limit);
-        self.complete(ticket.handle, Completion::Letters(ticket.number, page, more));
+    /// The first page of a reading says where it ends: a letter that fails again, once it was redriven, is a newer one.
+    fn letters(&mut self, ticket: Ticket, wanted: LettersWanted) {
+        let LettersWanted { after, until, limit } = wanted;
+        let until = until.unwrap_or_else(|| self.dispatcher.newest_letter());
+        let there_then = self.dispatcher.letters(after).take_while(|(number, _)| *number <= until);
+        let mut letters: Vec<_> = there_then.take(limit + 1).map(|(number, letter)| (number, letter.clone())).collect();
+        let more = letters.len() > limit;
+        letters.truncate(limit);
+        self.complete(ticket.handle, Completion::Letters(ticket.number, LettersPage { letters, until, more }));
     }
 
     fn report(&mut self, now: Timestamp, report: Report) {

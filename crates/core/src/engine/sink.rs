@@ -38,14 +38,36 @@ pub enum Completion {
     Ready(u64, u64),
     /// An `explain`, with the message's id.
     Explained(u64, Box<str>, Box<Explanation>),
-    /// A page of dead letters with their numbers; whether there are more behind it.
-    Letters(u64, Vec<(u64, DeadLetter)>, bool),
+    /// A page of dead letters.
+    Letters(u64, LettersPage),
     /// The caller's `accessToken` function is to be called.
     TokenWanted(u64),
     /// An event that the handle listens to.
     Event(Happening),
     /// The engine has failed, and answers nothing more.
     Broken,
+}
+
+/// A page of dead letters that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct LettersWanted {
+    /// Those behind this number.
+    pub after: u64,
+    /// Those up to this number; none for the first page of a reading, which ends at the newest that there is then.
+    pub until: Option<u64>,
+    /// So many at most.
+    pub limit: usize,
+}
+
+/// A page of dead letters.
+#[derive(Debug)]
+pub struct LettersPage {
+    /// With their numbers.
+    pub letters: Vec<(u64, DeadLetter)>,
+    /// The number at which this reading ends.
+    pub until: u64,
+    /// Whether there are more before it.
+    pub more: bool,
 }
 
 /// An event of the sender's.
