@@ -9,7 +9,8 @@ use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Effect, Event, Notice};
 use spillway_core::error::{Error, Trouble};
-use spillway_core::message::{Message, Parts};
+use spillway_core::message::{Cargo, Message, Parts};
+use spillway_core::outcome::{DeadLetter, DeliveryFailure, Reason};
 use spillway_core::store::{Opening, Record, Row, Salvage, Waiting, batch_number};
 
 fn waiting(seq: u64, id: &str) -> Row {
@@ -24,7 +25,7 @@ fn record(seq: u64, conversation: &str, body: &str, at: Timestamp) -> Record {
 }
 
 /// A member of a batch that was on the wire when the process ended.
-fn sent(seq: u64, conversation: &str, body: &str) -> Row {
+fn sent_together(seq: u64, conversation: &str, body: &str) -> Row {
     let mut record = record(seq, conversation, body, Timestamp::START);
     (record.sent, record.attempts, record.batch) = (true, 1, Some(batch_number(1, usize::try_from(seq).unwrap() - 1)));
     Row::Started(Box::new(record))
@@ -103,8 +104,8 @@ fn a_batch_that_another_route_or_mode_cannot_repeat_goes_message_by_message() {
         options
     };
     let alone = json!({ "store": "file:any.db", "route": "messaging" });
-    let of_many = || vec![sent(1, "c1", r#"{"text":"a"}"#), sent(2, "c2", r#"{"text":"b"}"#)];
-    let of_one = || vec![sent(1, "c", r#"{"text":"a"}"#), sent(2, "c", r#"{"text":"b"}"#)];
+    let of_many = || vec![sent_together(1, "c1", r#"{"text":"a"}"#), sent_together(2, "c2", r#"{"text":"b"}"#)];
+    let of_one = || vec![sent_together(1, "c", r#"{"text":"a"}"#), sent_together(2, "c", r#"{"text":"b"}"#)];
     let (own_path, other_field, short) = (
         r#"{ "path": "/a/{conversationId}", "array": true }"#,
         r#"{ "path": "$", "textField": "textBody" }"#,
@@ -142,7 +143,7 @@ fn a_batch_that_another_route_or_mode_cannot_repeat_goes_message_by_message() {
 #[test]
 fn a_message_that_has_no_path_by_this_route_is_a_dead_letter_and_goes_nowhere() {
     let settings = json!({ "store": "file:any.db", "route": "open-inbound" });
-    let (mut bench, effects) = opened(settings, vec![sent(1, "c", "{}"), waiting(2, "m2")]);
+    let (mut bench, effects) = opened(settings, vec![sent_together(1, "c", "{}"), waiting(2, "m2")]);
     assert_eq!(settled(&effects), ["0 DELIVERY_AMBIGUOUS"], "it may have arrived by the other route");
     let Some(Effect::Load(wanted)) = bench.poll().into_iter().find(|effect| matches!(effect, Effect::Load(_))) else {
         panic!("its turn is near, so it is loaded")
@@ -206,4 +207,67 @@ fn a_file_that_is_replaced_while_it_is_open_is_told_by_the_end_of_the_outage_and
     let standing = bench.dispatcher.snapshot(bench.now).store.unwrap();
     assert_eq!((standing.set_aside.as_deref(), standing.unreadable), (Some("any.db.corrupt-then"), 3));
     assert!(standing.problem.is_none());
+}
+
+fn message(id: &str) -> Message {
+    Message::new(Parts { id, id_given: true, conversation: "c", body: "{}", ..Parts::default() }).unwrap()
+}
+
+/// A message that was on the wire when its process ended.
+fn sent(bench: &Bench, seq: u64, id: &str) -> Row {
+    let record = Record::new(seq, message(id), bench.now);
+    Row::Started(Box::new(Record { attempts: 1, first_attempt_at: Some(bench.now), sent: true, ..record }))
+}
+
+fn letter(bench: &Bench, id: &str) -> Row {
+    let failure = DeliveryFailure {
+        reason: Reason::Rejected,
+        id: Some(id.into()),
+        response: None,
+        attempts: 1,
+        ambiguous: false,
+        problem: None,
+    };
+    Row::Letter(Box::new(DeadLetter { cargo: Cargo::Message(message(id)), priority: 0, failure, at: bench.now }))
+}
+
+fn at_most_once() -> Bench {
+    Bench::new(json!({ "store": "file:any.db", "retry": { "ambiguous": "fail" } }))
+}
+
+/// What is buried, and when the outbox is told as empty.
+fn ends(effects: &[Effect]) -> Vec<String> {
+    let end = |effect: &Effect| match effect {
+        Effect::Buried { failure, .. } => failure.id.as_deref().map(str::to_owned),
+        Effect::Notice(Notice::Empty) => Some("empty".to_owned()),
+        _ => None,
+    };
+    effects.iter().filter_map(end).collect()
+}
+
+#[test]
+fn nothing_is_told_as_empty_while_what_an_earlier_run_left_is_read() {
+    let mut bench = at_most_once();
+    let mut effects = bench.handle(Event::Found(vec![sent(&bench, 1, "a")]));
+    effects.extend(bench.handle(Event::Found(vec![sent(&bench, 2, "b"), waiting(3, "behind")])));
+    effects.extend(bench.handle(Event::Opened(Box::new(Opening { last_seq: 3, ..Opening::default() }))));
+    assert_eq!(ends(&effects), ["a", "b"]);
+    assert_eq!(bench.dispatcher.unsettled(), 1);
+
+    let mut bench = at_most_once();
+    let mut effects = bench.handle(Event::Found(vec![sent(&bench, 1, "a"), sent(&bench, 2, "b")]));
+    effects.extend(bench.handle(Event::Opened(Box::new(Opening { last_seq: 2, ..Opening::default() }))));
+    assert_eq!(ends(&effects), ["a", "b", "empty"]);
+}
+
+#[test]
+fn a_letter_of_the_opening_is_newer_than_those_of_earlier_runs() {
+    let mut bench = at_most_once();
+    let rows = vec![sent(&bench, 4, "new"), letter(&bench, "old"), letter(&bench, "less old")];
+    for row in rows {
+        bench.handle(Event::Found(vec![row]));
+    }
+    bench.handle(Event::Opened(Box::new(Opening { last_seq: 4, ..Opening::default() })));
+    let letters: Vec<_> = bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.cargo.id()).collect();
+    assert_eq!(letters, ["old", "less old", "new"]);
 }

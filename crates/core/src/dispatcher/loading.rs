@@ -77,12 +77,13 @@ impl Dispatcher {
         }
     }
 
-    /// A message of an earlier run, with another route, may have no path in this one: then it can't be sent.
-    pub(super) fn bury_if_astray(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        let Cargo::Message(message) = &self.outbox.get(slot).cargo else { return };
-        let Err(problem) = self.settings.route.check_path(message) else { return };
+    /// A message of an earlier run, with another route, may have no path in this one: then it can't be sent. Whether it is so.
+    pub(super) fn bury_if_astray(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        let Cargo::Message(message) = &self.outbox.get(slot).cargo else { return false };
+        let Err(problem) = self.settings.route.check_path(message) else { return false };
         let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
         self.bury(now, slot, reason, None, Some(problem.to_string()), effects);
+        true
     }
 
     fn unreadable(&mut self, slot: Slot, effects: &mut Vec<Effect>) {

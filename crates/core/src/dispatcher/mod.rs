@@ -123,6 +123,8 @@ pub struct Dispatcher {
     store_problem: Option<Error>,
     /// Until the store has told all that an earlier run left.
     batches: Batches,
+    /// Until then, too: messages that were on the wire and must not be sent again, in the order of their acceptance.
+    unanswered: Vec<Slot>,
     recovered: u64,
     unreadable: u64,
     /// Where the damaged file lies that the store has replaced.
@@ -171,6 +173,7 @@ impl Dispatcher {
             durable: settings.store.is_durable(),
             store_problem: None,
             batches: Batches::default(),
+            unanswered: Vec::new(),
             recovered: 0,
             unreadable: 0,
             set_aside: None,

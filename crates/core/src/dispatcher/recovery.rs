@@ -60,8 +60,8 @@ impl Dispatcher {
         }
         if sent && self.settings.retry.ambiguous == Ambiguous::Fail {
             self.lanes.push(lane, self.outbox.get(slot).item(slot));
-            let problem = Some("the process ended before the answer came".to_owned());
-            return self.bury(now, slot, Reason::Ambiguous, None, problem, effects);
+            // Its letter is newer than those that are still to be read, and the outbox isn't empty before all is told.
+            return self.unanswered.push(slot);
         }
         if sent {
             // It isn't on the wire any more: what is saved next won't say that it was.
@@ -94,9 +94,20 @@ impl Dispatcher {
                 members.into_iter().rev().for_each(|slot| self.unpark(slot));
             }
         }
-        let started: Vec<Slot> = self.outbox.hot_slots().collect();
-        started.into_iter().for_each(|slot| self.bury_if_astray(now, slot, effects));
         self.restore(now, opening);
-        self.tell_if_empty(effects);
+        let mut any_buried = false;
+        for slot in std::mem::take(&mut self.unanswered) {
+            let problem = Some("the process ended before the answer came".to_owned());
+            self.bury(now, slot, Reason::Ambiguous, None, problem, effects);
+            any_buried = true;
+        }
+        let started: Vec<Slot> = self.outbox.hot_slots().collect();
+        for slot in started {
+            any_buried |= self.bury_if_astray(now, slot, effects);
+        }
+        // Whoever buries the last one tells so.
+        if !any_buried {
+            self.tell_if_empty(effects);
+        }
     }
 }
