@@ -495,7 +495,10 @@ export interface Stats {
     /** Milliseconds until the next may, 0 if one may now; null if nobody can tell. */
     nextInMs: number | null
   }
-  /** The time until which nothing is sent, if there is one. `untilMs`: epoch milliseconds; null while a probe is out. */
+  /**
+   * The time until which nothing is sent, if there is one: null when it is over, and nothing is there yet to probe with.
+   * `untilMs`: epoch milliseconds; null while a probe is out.
+   */
   pause: null | { reason: PauseReason; untilMs: number | null; remainingMs: number | null }
   /** What keeps everything from being sent, if something does. `sinceMs`: epoch milliseconds. */
   outage: null | { reason: 'auth' | 'breaker'; sinceMs: number }
@@ -579,7 +582,10 @@ export interface SenderEvents {
   deadLetter: [letter: DeadLetterEvent]
   /** Nothing is sent to the organisation for a while. `untilMs`: epoch milliseconds; `long`: over `retry.maxPauseMs`. */
   throttled: [pause: { reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }]
-  /** The pause is over: a probe went through. */
+  /**
+   * The pause is over: a probe went through. `pausedMs`: how long it was, and took to probe; not how long nothing was there to
+   * probe with.
+   */
   resumed: [pause: { pausedMs: number }]
   /** What is believed of the quota changed by more than a tenth, or for another reason. */
   quota: [quota: QuotaState]

@@ -112,10 +112,14 @@ impl Handle {
         self.command(Command::Token(request, given));
     }
 
-    /// The engine's numbers as of its last turn.
+    /// The engine's numbers as of its last turn. It may be idle since: a pause ends without one.
     pub fn stats(&self) -> (Option<Snapshot>, Latencies) {
         let published = lock(&self.published);
-        (published.snapshot.clone(), published.latencies.clone())
+        let (mut snapshot, latencies) = (published.snapshot.clone(), published.latencies.clone());
+        if let Some(snapshot) = &mut snapshot {
+            snapshot.pause = snapshot.pause.filter(|pause| !pause.is_over(self.clock.now()));
+        }
+        (snapshot, latencies)
     }
 
     /// An engine that has ended hears nothing more; then nobody waits for an answer either.

@@ -59,6 +59,13 @@ pub struct Closure {
     pub until: Option<Timestamp>,
 }
 
+impl Closure {
+    /// Whether its time has passed.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// How a store stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoreStanding {

@@ -55,7 +55,7 @@ impl Dispatcher {
     pub(super) fn withheld(&mut self, now: Timestamp, id: AttemptId, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.attempts.remove(&id) else { return };
         if self.gate.is_probe(id) {
-            self.gate.probe_lost();
+            self.gate.probe_lost(now);
         }
         let is_retry = attempt.load.members.iter().any(|slot| self.outbox.course(*slot).attempts > 1);
         self.counters.requests -= 1;
@@ -129,7 +129,7 @@ impl Dispatcher {
                     if matches!(answer, Answer::Answered { .. }) {
                         self.reopen(now, effects);
                     } else {
-                        self.gate.probe_lost();
+                        self.gate.probe_lost(now);
                     }
                 } else if is_probe || (is_outage && self.gate.is_open()) {
                     self.shut_for_outage(now, answer, effects);
@@ -187,7 +187,7 @@ impl Dispatcher {
     }
 
     fn reopen(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some((cause, since)) = self.gate.open() else { return };
+        let Some((cause, paused)) = self.gate.open(now) else { return };
         self.opened_at = now;
         let over = |reason| Notice::Outage { reason, problem: String::new(), open: false };
         if self.auth_problem.take().is_some() {
@@ -198,7 +198,7 @@ impl Dispatcher {
         }
         if matches!(cause, Cause::Throttled(_)) {
             self.quota.restart(now);
-            effects.push(Effect::Notice(Notice::Resumed { paused: now.since(since) }));
+            effects.push(Effect::Notice(Notice::Resumed { paused }));
         }
     }
 
@@ -212,7 +212,7 @@ impl Dispatcher {
         if again || (is_probe && self.auth_problem.is_some()) {
             self.refuse_credentials(now, "the API host answers 401 to a fresh access token".to_owned(), effects);
         } else if is_probe {
-            self.gate.probe_lost();
+            self.gate.probe_lost(now);
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A 429, an outage and refused credentials close it alike; they differ in how long, and in what counts as a success.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::evidence::WaitSource;
 use crate::stats::Closure;
@@ -38,8 +40,16 @@ impl Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    Shut { until: Timestamp },
-    Probing { attempt: Option<AttemptId> },
+    Shut {
+        until: Timestamp,
+    },
+    /// The time is over since then: the next request is a probe.
+    Due {
+        since: Timestamp,
+    },
+    Probing {
+        attempt: AttemptId,
+    },
 }
 
 /// Whether a request may pass.
@@ -60,13 +70,15 @@ pub(super) struct Gate {
     state: State,
     cause: Cause,
     since: Timestamp,
+    /// Of the time since then, what passed without anything to hold back: after a closure's time, before a probe.
+    lapsed: Duration,
     /// Closures in a row without a success between them.
     strikes: u32,
 }
 
 impl Gate {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { state: State::Open, cause: Cause::Outage, since: now, strikes: 0 }
+        Self { state: State::Open, cause: Cause::Outage, since: now, lapsed: Duration::ZERO, strikes: 0 }
     }
 
     pub(super) fn pass(&mut self, now: Timestamp) -> Pass {
@@ -74,12 +86,19 @@ impl Gate {
             if now < until {
                 return Pass::Shut(until);
             }
-            self.state = State::Probing { attempt: None };
+            self.state = State::Due { since: until };
         }
         match self.state {
             State::Open => Pass::Free,
-            State::Probing { attempt: None } => Pass::Probe,
+            State::Due { .. } => Pass::Probe,
             State::Probing { .. } | State::Shut { .. } => Pass::AwaitProbe,
+        }
+    }
+
+    /// Counts what has passed since the time was over, since something begins now.
+    fn count_lapse(&mut self, now: Timestamp) {
+        if let State::Shut { until: since } | State::Due { since } = self.state {
+            self.lapsed += now.since(since);
         }
     }
 
@@ -91,11 +110,16 @@ impl Gate {
         if is_later || takes_over {
             if self.is_open() || self.cause.is_throttle() != cause.is_throttle() {
                 self.since = now;
+                self.lapsed = Duration::ZERO;
                 self.strikes = 0;
             }
             self.cause = cause;
         }
         if is_later {
+            // Of a closure that begins now nothing has passed.
+            if self.since < now {
+                self.count_lapse(now);
+            }
             self.state = State::Shut { until };
         }
         is_later
@@ -115,33 +139,49 @@ impl Gate {
         self.strikes
     }
 
-    pub(super) fn probe(&mut self, attempt: AttemptId) {
-        self.state = State::Probing { attempt: Some(attempt) };
+    pub(super) fn probe(&mut self, now: Timestamp, attempt: AttemptId) {
+        self.count_lapse(now);
+        self.state = State::Probing { attempt };
     }
 
     pub(super) fn is_probe(&self, attempt: AttemptId) -> bool {
-        self.state == State::Probing { attempt: Some(attempt) }
+        self.state == State::Probing { attempt }
     }
 
     /// The probe ended without telling anything: another one may go.
-    pub(super) fn probe_lost(&mut self) {
-        self.state = State::Probing { attempt: None };
+    pub(super) fn probe_lost(&mut self, now: Timestamp) {
+        self.state = State::Due { since: now };
     }
 
     /// The pause as the next engine takes it over: outages and refused credentials are its own to find.
-    pub(super) fn bequest(&self) -> Option<Self> {
+    pub(super) fn bequest(&self, now: Timestamp) -> Option<Self> {
         let state = match self.state {
             State::Open => return None,
-            State::Shut { until } => State::Shut { until },
-            State::Probing { .. } => State::Probing { attempt: None },
+            State::Shut { .. } | State::Due { .. } => self.state,
+            State::Probing { .. } => State::Due { since: now },
         };
         self.cause.is_throttle().then(|| Self { state, ..self.clone() })
     }
 
-    /// A pause that an earlier run has left; without an end if a probe was out.
-    pub(super) fn paused(source: WaitSource, since: Timestamp, until: Option<Timestamp>, strikes: u32) -> Self {
-        let state = until.map_or(State::Probing { attempt: None }, |until| State::Shut { until });
-        Self { state, cause: Cause::Throttled(source), since, strikes }
+    /// A pause that an earlier run has left, when it was saved; without an end if that was over.
+    pub(super) fn paused(
+        source: WaitSource,
+        since: Timestamp,
+        until: Option<Timestamp>,
+        saved_at: Timestamp,
+        strikes: u32,
+    ) -> Self {
+        let state = until.map_or(State::Due { since: saved_at }, |until| State::Shut { until });
+        Self { state, cause: Cause::Throttled(source), since, lapsed: Duration::ZERO, strikes }
+    }
+
+    /// Whether it holds requests back: until the time is over, and while the probe is out.
+    pub(super) fn holds(&self, now: Timestamp) -> bool {
+        match self.state {
+            State::Open | State::Due { .. } => false,
+            State::Shut { until } => now < until,
+            State::Probing { .. } => true,
+        }
     }
 
     /// What tells how long the pause is, if it is one.
@@ -152,14 +192,15 @@ impl Gate {
         }
     }
 
-    /// Opens; the cause and the start of the closure that ends.
-    pub(super) fn open(&mut self) -> Option<(Cause, Timestamp)> {
+    /// Opens; the cause of the closure that ends, and how long it has held.
+    pub(super) fn open(&mut self, now: Timestamp) -> Option<(Cause, Duration)> {
         if self.is_open() {
             return None;
         }
+        self.count_lapse(now);
         self.state = State::Open;
         self.strikes = 0;
-        Some((self.cause, self.since))
+        Some((self.cause, now.since(self.since).saturating_sub(self.lapsed)))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -175,8 +216,68 @@ impl Gate {
         let until = match self.state {
             State::Open => return None,
             State::Shut { until } => Some(until),
-            State::Probing { .. } => None,
+            State::Due { .. } | State::Probing { .. } => None,
         };
         Some(Closure { reason: self.cause.word(), since: self.since, until })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const THROTTLED: Cause = Cause::Throttled(WaitSource::RetryAfter);
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_micros(ms * 1_000)
+    }
+
+    fn opened(gate: &mut Gate, now: Timestamp) -> u128 {
+        gate.open(now).unwrap().1.as_millis()
+    }
+
+    #[test]
+    fn a_pause_is_as_long_as_it_holds_something_back() {
+        let mut gate = Gate::new(at(0));
+        gate.shut(at(0), at(1_000), THROTTLED);
+        assert!(gate.holds(at(999)) && !gate.holds(at(1_000)));
+        assert_eq!(gate.pass(at(6_000)), Pass::Probe);
+        assert!(!gate.holds(at(6_000)));
+        gate.probe(at(6_000), 1);
+        assert!(gate.holds(at(6_050)));
+        assert_eq!(opened(&mut gate, at(6_100)), 1_100);
+
+        gate.shut(at(10_000), at(11_000), THROTTLED);
+        gate.pass(at(12_000));
+        gate.probe(at(12_000), 2);
+        gate.probe_lost(at(12_300));
+        gate.probe(at(20_000), 3);
+        gate.shut(at(20_100), at(21_000), THROTTLED);
+        gate.pass(at(21_000));
+        gate.probe(at(21_000), 4);
+        assert_eq!(opened(&mut gate, at(21_100)), 1_000 + 300 + 100 + 900 + 100);
+    }
+
+    #[test]
+    fn what_is_over_sooner_leaves_a_pause_as_it_is() {
+        let mut gate = Gate::new(at(0));
+        gate.shut(at(0), at(60_000), THROTTLED);
+        gate.strike();
+        assert!(!gate.shut(at(10_000), at(12_000), Cause::Auth));
+        assert_eq!((gate.throttled_by(), gate.strikes()), (Some(WaitSource::RetryAfter), 1));
+        assert!(gate.is_shut(at(59_999)) && !gate.is_shut(at(60_000)));
+        gate.pass(at(60_000));
+        gate.probe(at(60_000), 1);
+        assert_eq!(opened(&mut gate, at(60_100)), 60_100);
+    }
+
+    #[test]
+    fn a_later_time_that_comes_when_the_first_is_over_leaves_a_gap() {
+        let mut gate = Gate::new(at(0));
+        gate.shut(at(0), at(1_000), THROTTLED);
+        gate.shut(at(1_500), at(3_000), THROTTLED);
+        gate.probe(at(3_000), 1);
+        assert_eq!(opened(&mut gate, at(3_000)), 2_500);
     }
 }

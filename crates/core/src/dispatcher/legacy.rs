@@ -30,7 +30,7 @@ impl Legacy {
 impl Dispatcher {
     /// What the next engine must know. Requests on the wire count as arrived: they are cut with the engine.
     pub fn legacy(&self, now: Timestamp) -> Legacy {
-        let gate = self.gate.bequest();
+        let gate = self.gate.bequest(now);
         let paused_until = gate.as_ref().and_then(Gate::closure).and_then(|closure| closure.until);
         let belief = self.quota.belief(now);
         let learned_until = if belief.layers.is_empty() { now } else { now.after(BELIEF_KEPT) };

@@ -315,7 +315,7 @@ impl Dispatcher {
             quota_since: self.quota.since(),
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
-            pause: closure_of(true),
+            pause: closure_of(true).filter(|_| self.gate.holds(now)),
             outage: closure_of(false),
             store: self.durable.then(|| StoreStanding {
                 recovered: self.recovered,

@@ -241,7 +241,7 @@ impl Dispatcher {
         self.attempts_made += 1;
         let attempt = self.attempts_made;
         if is_probe {
-            self.gate.probe(attempt);
+            self.gate.probe(now, attempt);
         }
         let bytes = shipment.body.as_ref().map_or(0, bytes::Bytes::len);
         self.attempts.insert(attempt, Attempt { load, cost, bytes, generation, started_at: now });

@@ -35,7 +35,7 @@ struct Saved {
 struct SavedPause {
     source: WaitSource,
     since_ms: i64,
-    /// None while a probe was out.
+    /// None when its time was over.
     until_ms: Option<i64>,
     strikes: u32,
 }
@@ -62,7 +62,7 @@ impl Dispatcher {
         if !self.durable {
             return;
         }
-        let paused = self.gate.bequest().and_then(|gate| gate.closure()).map(|closure| closure.until);
+        let paused = self.gate.bequest(now).and_then(|gate| gate.closure()).map(|closure| closure.until);
         let due = self.saving.at.is_none_or(|at| now.since(at) >= SAVE_EVERY);
         let spent = self.saving.requests != self.counters.requests && due;
         if !spent && paused == self.saving.paused && !self.saving.is_demanded {
@@ -73,7 +73,7 @@ impl Dispatcher {
         let saved = Saved {
             spent: self.spent_steps(now),
             belief,
-            pause: self.gate.bequest().and_then(|gate| pause(now, &gate)),
+            pause: self.gate.bequest(now).and_then(|gate| pause(now, &gate)),
         };
         if let Ok(json) = serde_json::to_string(&saved) {
             effects.push(Effect::Store(Change::Save { budget: json.into(), on_wire: self.on_wire() }));
@@ -114,7 +114,7 @@ impl Dispatcher {
         self.quota.inherit(now, &spent);
         if let Some(SavedPause { source, since_ms, until_ms, strikes }) = saved.pause {
             let until = until_ms.map(|ms| shifted(saved_at, ms));
-            self.gate = Gate::paused(source, shifted(saved_at, since_ms), until, strikes);
+            self.gate = Gate::paused(source, shifted(saved_at, since_ms), until, saved_at, strikes);
         }
     }
 

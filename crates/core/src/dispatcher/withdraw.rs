@@ -72,7 +72,7 @@ impl Dispatcher {
             self.quota.given_up(started_at, self.left_at(now, started_at), now, cost);
         }
         if self.gate.is_probe(id) {
-            self.gate.probe_lost();
+            self.gate.probe_lost(now);
         }
         effects.push(Effect::Cut(id));
         self.outbox.course_mut(slot).ambiguous = true;
