@@ -394,9 +394,12 @@ export interface DeadLetterEvent {
    * - `aborted`: its signal withdrew it
    */
   reason: 'rejected' | 'exhausted' | 'expired' | 'ambiguous' | 'aborted'
-  /** The last HTTP status, if there was an answer. */
+  /** The HTTP status of the last attempt, if that was answered. Not known any more of an attempt in an earlier run. */
   status: number | null
-  /** The body of the last answer, as in a receipt, cut to a bounded length. */
+  /**
+   * The body of that answer, as in a receipt, cut to a bounded length. Null for `expired` and `aborted`: between attempts only the
+   * status is kept.
+   */
   response: any
   /** Attempts that were made. */
   attempts: number
@@ -799,9 +802,9 @@ export class DeliveryError extends SpillwayError {
   readonly code: string
   /** As in the dead letter. */
   readonly reason: DeadLetterEvent['reason']
-  /** The last HTTP status, if there was an answer. */
+  /** The HTTP status of the last attempt, if that was answered. */
   readonly status: number | null
-  /** The body of the last answer. Not enumerable: it may echo the message's text, which doesn't belong in a log. */
+  /** The body of that answer; null after an abort. Not enumerable: it may echo the message's text, which doesn't belong in a log. */
   readonly response: any
   /** Attempts that were made. */
   readonly attempts: number

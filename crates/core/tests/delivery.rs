@@ -243,3 +243,47 @@ fn a_request_that_was_given_up_may_still_arrive_and_holds_its_slot_for_that_long
     bench.wait_ms(1);
     assert_eq!(ids(&bench.leaving()), ["next"]);
 }
+
+/// The reason, the status and the attempts of what is buried.
+fn buried(effects: &[Effect]) -> Vec<(&'static str, Option<u16>, u32)> {
+    let end = |effect: &Effect| match effect {
+        Effect::Buried { failure, .. } => {
+            let status = failure.response.as_ref().map(|response| response.status);
+            Some((failure.reason.word(), status, failure.attempts))
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(end).collect()
+}
+
+#[test]
+fn what_expires_or_is_aborted_between_attempts_has_the_status_of_the_last() {
+    let expiring = |bench: &mut Bench| {
+        let soon = bench.now.after(std::time::Duration::from_millis(50));
+        bench.submit("a", "c", |submission| submission.expires_at = Some(soon)).0
+    };
+    let after = |answers: &[Answer], end: fn(&mut Bench, u64) -> Vec<Effect>| {
+        let mut bench = Bench::new(json!({ "retry": { "maxAttempts": 100 } }));
+        let ticket = expiring(&mut bench);
+        for answer in answers {
+            let leaving = bench.leaving();
+            bench.answer(leaving[0].0, answer.clone());
+        }
+        buried(&end(&mut bench, ticket))
+    };
+    let expire: fn(&mut Bench, u64) -> Vec<Effect> = |bench, _| {
+        bench.wait_ms(60);
+        bench.poll()
+    };
+    let abort: fn(&mut Bench, u64) -> Vec<Effect> = |bench, ticket| bench.handle(Event::Cancel(of(ticket)));
+    assert_eq!(after(&[status(503)], expire), [("expired", Some(503), 1)]);
+    assert_eq!(after(&[status(503)], abort), [("aborted", Some(503), 1)]);
+    assert_eq!(after(&[unanswered()], expire), [("expired", None, 1)]);
+    assert_eq!(after(&[], abort), [("aborted", None, 0)]);
+
+    let mut bench = Bench::new(json!({}));
+    expiring(&mut bench);
+    let leaving = bench.leaving();
+    bench.wait_ms(60);
+    assert_eq!(buried(&bench.answer(leaving[0].0, status(502))), [("expired", Some(502), 1)], "on the wire");
+}

@@ -1,5 +1,6 @@
 //! What an answer does to the messages that it is for.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::load::Load;
@@ -116,6 +117,10 @@ impl Dispatcher {
     pub(super) fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
         let attempts = load.members.first().map_or(1, |slot| self.outbox.course(*slot).attempts);
         let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random));
+        let last_status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));
+        for slot in &load.members {
+            self.outbox.course_mut(*slot).last_status = last_status;
+        }
         // A batch that the server may know stays whole, as far as the limits of its messages' attempts let it.
         let frozen = load.is_frozen();
         load.members.retain(|slot| {
@@ -149,6 +154,12 @@ impl Dispatcher {
         exhausted
     }
 
+    /// What is kept of the answer to its last attempt.
+    pub(super) fn last_answer(&self, slot: Slot) -> Option<Response> {
+        let status = self.outbox.course(slot).last_status?.get();
+        Some(Response { status, ..Response::default() })
+    }
+
     /// The end of messages that were withdrawn, or have expired, while they were on the wire or bound.
     pub(super) fn must_end(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
         let entry = self.outbox.get(slot);
@@ -161,7 +172,7 @@ impl Dispatcher {
             (false, true) => Reason::Expired,
             (false, false) => return false,
         };
-        self.bury(now, slot, reason, None, None, effects);
+        self.bury(now, slot, reason, self.last_answer(slot), None, effects);
         true
     }
 

@@ -56,7 +56,7 @@ impl Dispatcher {
             (Cargo::Message(_), State::InFlight) => false,
         };
         if waits {
-            self.bury(now, slot, Reason::Aborted, None, None, effects);
+            self.bury(now, slot, Reason::Aborted, self.last_answer(slot), None, effects);
         } else {
             self.outbox.course_mut(slot).withdrawn = true;
         }
@@ -90,7 +90,7 @@ impl Dispatcher {
             State::InFlight | State::Storing => false,
         };
         if waits {
-            self.bury(now, slot, Reason::Expired, None, None, effects);
+            self.bury(now, slot, Reason::Expired, self.last_answer(slot), None, effects);
         }
     }
 

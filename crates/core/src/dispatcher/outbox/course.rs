@@ -1,6 +1,6 @@
 //! What few of the messages that wait have: a promise, a time of their own, attempts.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use slab::Slab;
 
@@ -25,6 +25,9 @@ pub(in crate::dispatcher) struct Course {
     pub(in crate::dispatcher) not_before: Option<Timestamp>,
     /// When it goes back to its lane, if it is parked.
     pub(in crate::dispatcher) parked_until: Option<Timestamp>,
+    /// What the server said to the last attempt, if it failed with an answer. Of an answer only this is kept while a message waits for
+    /// the next attempt: bodies of many would be as much again as the outbox.
+    pub(in crate::dispatcher) last_status: Option<NonZeroU16>,
     /// The last answer was 401: another one is the credentials' fault.
     pub(in crate::dispatcher) unauthorised: bool,
     /// The retry budget has paid for the next attempt.
@@ -44,6 +47,7 @@ impl Course {
         expires_at: None,
         not_before: None,
         parked_until: None,
+        last_status: None,
         unauthorised: false,
         retry_paid: false,
         ambiguous: false,
