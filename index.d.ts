@@ -724,7 +724,11 @@ export class Sender extends EventEmitter {
    */
   deadLetters(): AsyncIterableIterator<DeadLetter>
 
-  /** Sends a dead letter again; resolves when it is accepted. Rejects with code `NOT_FOUND` for an id that isn't one. */
+  /**
+   * Sends a dead letter again; resolves when it is accepted. With a full outbox it waits for room, or rejects with
+   * {@link QueueFullError}, by `queue.whenFull`, and with that also if it alone is larger than `queue.maxBytes`; it is a dead letter
+   * until there is room. Rejects with code `NOT_FOUND` for an id that isn't one, or is none any more when there is room.
+   */
   redrive(id: string): Promise<void>
 
   /** Forgets a dead letter. Rejects with code `NOT_FOUND` for an id that isn't one. */

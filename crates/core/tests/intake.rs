@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bench::{Bench, ids, of, settled, status};
 use serde_json::json;
-use spillway_core::dispatcher::Event;
+use spillway_core::dispatcher::{Effect, Event, Notice};
 use spillway_core::message::Settle;
 
 fn delivered(bench: &mut Bench, id: &str) {
@@ -185,4 +185,60 @@ fn times_of_their_own() {
     let effects = bench.poll();
     assert_eq!(settled(&effects), ["3 EXPIRED"]);
     assert_eq!(ids(&bench::sends(&effects)), ["later"]);
+}
+
+/// One place, which `held` has, and the dead letter `dead`; `held`'s attempt.
+fn full_with_a_letter(when_full: &str) -> (Bench, u64) {
+    let mut bench = Bench::new(json!({ "queue": { "maxMessages": 1, "whenFull": when_full } }));
+    bench.send("dead", "c");
+    let leaving = bench.leaving();
+    bench.answer(leaving[0].0, status(400));
+    bench.send("held", "d");
+    let leaving = bench.leaving();
+    (bench, leaving[0].0)
+}
+
+fn letters(bench: &Bench) -> Vec<&str> {
+    bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.cargo.id()).collect()
+}
+
+#[test]
+fn a_redriven_letter_waits_for_room_and_is_a_letter_until_there_is() {
+    let (mut bench, held) = full_with_a_letter("wait");
+    for ticket in [70, 71] {
+        assert!(settled(&bench.handle(Event::Redrive(of(ticket), "dead".into()))).is_empty());
+    }
+    assert_eq!(bench.send("behind", "e").1.len(), 0, "first come, first served");
+    bench.poll();
+    assert_eq!((letters(&bench), bench.dispatcher.snapshot(bench.now).depth.waiting), (vec!["dead"], 3));
+
+    bench.answer(held, status(200));
+    let effects = bench.poll();
+    assert_eq!(settled(&effects), ["70 accepted"]);
+    assert_eq!(ids(&bench::sends(&effects)), ["dead"]);
+    assert!(letters(&bench).is_empty());
+    bench.answer(bench::sends(&effects)[0].0, status(200));
+    let effects = bench.poll();
+    assert_eq!(settled(&effects), ["71 NOT_FOUND"]);
+    assert_eq!(ids(&bench::sends(&effects)), ["behind"]);
+}
+
+#[test]
+fn a_redriven_letter_that_is_dropped_meanwhile_leaves_nothing_behind() {
+    let (mut bench, held) = full_with_a_letter("wait");
+    bench.handle(Event::Redrive(of(70), "dead".into()));
+    let drain = bench.drain(None);
+    assert_eq!(settled(&bench.handle(Event::Drop(of(71), "dead".into()))), ["71 done"]);
+    bench.answer(held, status(200));
+    let effects = bench.poll();
+    assert_eq!(settled(&effects), ["70 NOT_FOUND".to_owned(), format!("{drain} drained None")]);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Notice(Notice::Empty))));
+    assert!(bench.dispatcher.is_idle());
+}
+
+#[test]
+fn a_full_outbox_that_makes_nobody_wait_refuses_a_redrive() {
+    let (mut bench, _) = full_with_a_letter("reject");
+    assert_eq!(settled(&bench.handle(Event::Redrive(of(70), "dead".into()))), ["70 QUEUE_FULL"]);
+    assert_eq!(letters(&bench), ["dead"]);
 }

@@ -33,7 +33,7 @@ impl Dispatcher {
             self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: false }, effects);
         } else if self.settings.queue.when_full == WhenFull::Wait && self.waiting.has_room(bytes) {
             let expires_at = submission.expires_at;
-            let number = self.waiting.push(Waiting { submission, submitted_at: now, epoch });
+            let number = self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: false });
             if let Some(at) = expires_at {
                 self.timers.set(at, Timer::ExpireWaiting(number));
             }
@@ -49,8 +49,11 @@ impl Dispatcher {
             if !self.has_room(first.submission.cargo.len()) {
                 return;
             }
-            let Some(Waiting { submission, submitted_at, epoch }) = self.leave_waiting(number) else { return };
-            if self.is_duplicate(now, &submission, effects) {
+            let Some(waiting) = self.leave_waiting(number) else { return };
+            let Waiting { submission, submitted_at, epoch, redriven } = waiting;
+            if redriven {
+                self.admit_redriven(now, submission, epoch, effects);
+            } else if self.is_duplicate(now, &submission, effects) {
                 self.drains.leave(epoch);
             } else {
                 self.admit(now, submission, Origin { submitted_at, epoch, redriven: false }, effects);
@@ -189,9 +192,10 @@ impl Dispatcher {
         }
     }
 
-    /// A dead letter goes through the door again: same id, attempts from zero, no expiry.
+    /// A dead letter goes through the door again: same id, attempts from zero, no expiry. It waits for room as any message, and
+    /// is a letter meanwhile.
     pub(super) fn redrive(&mut self, now: Timestamp, ticket: Ticket, id: Box<str>, effects: &mut Vec<Effect>) {
-        let Some(size) = self.letters.get(&id).map(|letter| letter.cargo.len()) else {
+        let Some(letter) = self.letters.get(&id) else {
             effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
             return;
         };
@@ -199,22 +203,45 @@ impl Dispatcher {
             effects.push(Effect::Failed(ticket, problem));
             return;
         }
-        if !self.has_room(size) {
-            effects.push(Effect::Failed(ticket, self.full()));
-            return;
-        }
-        if let Some(letter) = self.letters.take(&id) {
-            let submission = Submission {
-                ticket,
-                settle: Settle::OnAcceptance,
-                cargo: letter.cargo,
-                priority: letter.priority,
-                expires_at: None,
-                not_before: None,
-            };
+        let submission = Submission {
+            ticket,
+            settle: Settle::OnAcceptance,
+            cargo: letter.cargo.clone(),
+            priority: letter.priority,
+            expires_at: None,
+            not_before: None,
+        };
+        let bytes = submission.cargo.len();
+        // With smaller limits than those that it was accepted under there is never room.
+        let may_wait = self.settings.queue.when_full == WhenFull::Wait && bytes <= self.settings.queue.max_bytes;
+        if self.waiting.is_empty() && self.has_room(bytes) {
             let epoch = self.drains.enter();
-            self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: true }, effects);
+            self.admit_redriven(now, submission, epoch, effects);
+        } else if may_wait && self.waiting.has_room(bytes) {
+            let epoch = self.drains.enter();
+            self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: true });
+        } else {
+            effects.push(Effect::Failed(ticket, self.full()));
         }
+    }
+
+    /// There is room for it. It may be a letter no more; and while nothing can be kept, it stays one.
+    fn admit_redriven(&mut self, now: Timestamp, submission: Submission, epoch: Epoch, effects: &mut Vec<Effect>) {
+        let id = submission.cargo.id().unwrap_or_default();
+        // Another message may have its id by now, and be dead, too.
+        let is_there = self.letters.get(id).is_some_and(|letter| letter.cargo.is_same_message(&submission.cargo));
+        let problem = match &self.store_problem {
+            _ if !is_there => Some(Error::NotFound { what: "dead letter", id: id.to_owned() }),
+            problem => problem.clone(),
+        };
+        if let Some(problem) = problem {
+            self.drains.leave(epoch);
+            effects.push(Effect::Failed(submission.ticket, problem));
+            // It may be that nothing else was left.
+            return self.tell_if_empty(effects);
+        }
+        self.letters.take(id);
+        self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: true }, effects);
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Waiting {
     pub(super) submission: Submission,
     pub(super) submitted_at: Timestamp,
     pub(super) epoch: Epoch,
+    /// It is a dead letter, and stays one until there is room.
+    pub(super) redriven: bool,
 }
 
 #[derive(Debug, Default)]

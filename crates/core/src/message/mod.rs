@@ -83,6 +83,11 @@ impl Cargo {
         self.len() == 0
     }
 
+    /// Whether both are one message: its texts, and not only its id.
+    pub fn is_same_message(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Message(one), Self::Message(other)) if one == other)
+    }
+
     /// The message's id.
     pub fn id(&self) -> Option<&str> {
         match self {

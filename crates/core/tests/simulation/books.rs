@@ -150,7 +150,9 @@ impl Books {
             return false;
         }
         let Some(parcel) = self.waiting.pop_front() else { return false };
-        if self.is_duplicate(now_us, &parcel) {
+        if parcel.redriven {
+            self.admit_redriven(parcel);
+        } else if self.is_duplicate(now_us, &parcel) {
             self.draining.leave(parcel.born);
         } else {
             self.admit(parcel);
@@ -171,22 +173,39 @@ impl Books {
         Ok(())
     }
 
-    /// A dead letter goes through the door again, if there is one and there is room.
+    /// A dead letter goes through the door again, if there is one: when there is room, or at once and never.
     pub fn redrive(&mut self, ticket: u64, name: &str) {
-        let Some(parcel) = self.letters.get(name).filter(|parcel| self.has_room(parcel.bytes)).cloned() else {
-            self.tickets.due(ticket);
-            return;
-        };
-        self.letters.remove(name);
-        let born = self.draining.enter();
-        self.admit(Parcel {
+        let Some(letter) = self.letters.get(name).cloned() else { return self.tickets.due(ticket) };
+        let again = Parcel {
             ticket,
             settles_on_acceptance: true,
             expires_us: None,
             not_before_us: None,
-            born,
-            ..parcel
-        });
+            redriven: true,
+            ..letter
+        };
+        let may_wait = self.when_full == WhenFull::Wait && again.bytes <= self.bytes_max;
+        if self.waiting.is_empty() && self.has_room(again.bytes) {
+            let born = self.draining.enter();
+            self.admit_redriven(Parcel { born, ..again });
+        } else if may_wait {
+            let born = self.draining.enter();
+            self.waiting.push_back(Parcel { born, ..again });
+        } else {
+            self.tickets.due(ticket);
+        }
+    }
+
+    /// It is a letter until now, unless it was dropped or redriven meanwhile; another message may have its name then.
+    fn admit_redriven(&mut self, parcel: Parcel) {
+        let body = |parcel: &Parcel| (parcel.bytes, parcel.conversation.clone());
+        if self.letters.get(&parcel.name).is_some_and(|letter| body(letter) == body(&parcel)) {
+            self.letters.remove(&parcel.name);
+            self.admit(parcel);
+        } else {
+            self.draining.leave(parcel.born);
+            self.tickets.due(parcel.ticket);
+        }
     }
 
     /// The caller no longer waits. True when a message must become a dead letter by it.

@@ -15,6 +15,8 @@ pub struct Parcel {
     pub not_before_us: Option<u64>,
     /// Its number among all that was handed over; for drains.
     pub born: u64,
+    /// A dead letter that waits to be sent again.
+    pub redriven: bool,
 }
 
 /// A parcel in the outbox.

@@ -120,6 +120,7 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
         expires_us: time(draw, 15),
         not_before_us: time(draw, 10),
         born: 0,
+        redriven: false,
     };
     let priority = if draw.percent(70) { 0 } else { draw.range(0, 6) as i8 - 3 };
     let submission = submission(&parcel, Cargo::Message(message), priority);
@@ -145,6 +146,7 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
         expires_us: draw.percent(10).then(|| now_us + draw.range(0, plan.traffic_us / 3)),
         not_before_us: None,
         born: 0,
+        redriven: false,
     };
     let call = Call {
         method: method.into(),
