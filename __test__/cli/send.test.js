@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict')
 const { describe, it } = require('node:test')
 
-const { Simulator } = require('../../index.js')
+const { Sender, Simulator } = require('../../index.js')
 const { assertEnd, row, run, scratch, start } = require('./support.js')
 
 const CREDENTIALS = { clientId: 'cli-client', clientSecret: 'cli-secret' }
@@ -146,5 +146,29 @@ describe('spillway send', () => {
     const end = await ended
     assertEnd(end, 130)
     assert.match(end.stderr, /interrupted: 4\d\d messages were not delivered/)
+  })
+
+  it('lists dead letters among what an earlier run left: exit code 1', async (t) => {
+    const { simulator, write } = await stage(t, { refuse: true, poisonText: 'poison' })
+    const store = `file:${write('outbox.db', '')}`
+    const settings = { organization: 'cli', apiUrl: simulator.url, route: 'messaging', store, rateLimit: { requests: 200, perMs: 200 } }
+    const earlier = await Sender.open({ ...settings, loginUrl: simulator.url, credentials: CREDENTIALS })
+    await earlier.enqueue({ id: 'old', conversationId: 'c', body: { id: 'old', seq: 0, text: 'poison' } })
+    await earlier.enqueue({ id: 'fine', conversationId: 'd', body: { id: 'fine', seq: 0, text: 'fine' } })
+    await earlier.close({ timeoutMs: 0 })
+    await simulator.set({ refuse: false })
+    const config = write('store.json', settings)
+
+    const end = await run(['send', '-', '--config', config, '--json'], { env: SECRETS, stdin: lines(1) })
+    assertEnd(end, 1)
+    const { messages, recovered, delivered, failed, undelivered, deadLetters } = JSON.parse(end.stdout)
+    assert.deepEqual(
+      { messages, recovered, delivered, failed, undelivered },
+      { messages: 1, recovered: 2, delivered: 1, failed: 1, undelivered: 0 },
+    )
+    assert.deepEqual(deadLetters, [{ id: 'old', conversationId: 'c', reason: 'rejected', status: 400 }])
+    const again = await run(['send', '-', '--config', config], { env: SECRETS, stdin: lines(1) })
+    assertEnd(again, 0)
+    assert.ok(!again.stdout.includes('earlier run'), again.stdout)
   })
 })

@@ -161,3 +161,39 @@ test('outages are told', async () => {
   assert.match(stderr, /the outage \(breaker\) is over\n/)
   assert.match(stderr, /the outage \(store\) is over: the damaged file is set aside at a\.db\.corrupt-1\n/)
 })
+
+/** With three messages of an earlier run; one of them, and one of the input, are told as dead letters besides. */
+class RecoveringSender extends DeliveringSender {
+  static open(settings, wake) {
+    const sender = new RecoveringSender(settings, wake)
+    FakeSender.opened.push(sender)
+    sender.answers.ready = () => ['ok', { recovered: 3 }]
+    return sender
+  }
+
+  submit(frame) {
+    super.submit(frame)
+    const bury = (id) => {
+      const letter = { id, conversationId: `c-${id}`, reason: 'rejected', status: 400, response: 'a private text' }
+      this.complete([0, 'event', 'deadLetter', letter])
+    }
+    bury('a')
+    bury('earlier')
+    // Behind the promise that it settles, as with a message that is in the file and in the input.
+    setTimeout(() => bury('b'), 20)
+  }
+}
+
+test('dead letters of an earlier run are listed behind those of the input, each once, and fail the command', async (t) => {
+  use({ NativeSender: RecoveringSender })
+  const file = scratch(t)('spillway.json', { organization: 'acme', store: 'file:outbox.db' })
+  const rejected = { code: 'DELIVERY_REJECTED', status: 400 }
+  const stdin = new Readable({ read() {} })
+  stdin.push(line('a', rejected) + line('b', rejected) + line('c'))
+  setTimeout(() => stdin.push(null), 100)
+  const { code, stdout } = await cli(['send', '-', '--config', file], { stdin, env })
+  assert.equal(code, 1)
+  assert.match(stdout, /^messages +3\nof an earlier run, besides +3\ndelivered +1\ndead letters +3\n/)
+  assert.match(stdout, /\na +c-a +rejected +400\nb +c-b +rejected +400\nearlier +c-earlier +rejected +400\n$/)
+  assert.doesNotMatch(stdout, /private/)
+})

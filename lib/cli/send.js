@@ -30,8 +30,9 @@ Options:
 
 Secrets come from the environment: SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN.
 
-Exit code: 0 if all was delivered, 1 if a message ended as a dead letter (they are listed, in the order of the input) or
-wasn't delivered, 2 for a wrong argument, configuration or line, 130 after Ctrl-C.
+Exit code: 0 if all was delivered, 1 if a message ended as a dead letter (they are listed, in the order of the input,
+and behind them what an earlier run had left in a file store) or wasn't delivered, 2 for a wrong argument, configuration
+or line, 130 after Ctrl-C.
 `
 
 const options = { config: { type: 'string' } }
@@ -47,6 +48,8 @@ async function run(values, [source], io) {
   sender.on('outage', ({ open, reason, message }) => {
     progress.note(open ? `outage (${reason}): ${message}` : `the outage (${reason}) is over${message && `: ${message}`}`)
   })
+  // Without any, each dead letter is one of the input, whose promise tells it.
+  if (sender.recovered > 0) sender.on('deadLetter', (letter) => batch.buried(letter))
   let undelivered
   try {
     await batch.send(openInput(source, io.stdin), source === '-' ? 'standard input' : source, signal)
@@ -89,6 +92,10 @@ class Batch {
   #failed = 0
   /** The first that failed, by their number in the input. */
   #listed = new Map()
+  /** Of an earlier run, by their ids: at most as many as the outbox held. Without what is shown of them beyond the first. */
+  #earlier = new Map()
+  /** Ids of the input that failed last. */
+  #failedLast = new Set()
   #startedAt = performance.now()
   #input = null
   #wake = () => {}
@@ -116,12 +123,22 @@ class Batch {
     while (this.settled < this.#read && !this.#mustLeave()) await this.#settlement()
   }
 
+  /** A message became a dead letter. If it is one of the input its promise tells so, before or after. */
+  buried({ id, conversationId, reason, status }) {
+    if (this.#failedLast.has(id)) return
+    this.#earlier.set(id, this.#earlier.size < LISTED_MAX ? { id, conversationId, reason, status } : null)
+  }
+
   summary() {
+    const { recovered } = this.#sender
+    const earlier = [...this.#earlier.values()]
+    const own = [...this.#listed].sort(([a], [b]) => a - b).map(([, letter]) => letter)
     return {
       messages: this.#read,
+      ...(recovered > 0 && { recovered }),
       delivered: this.#delivered,
-      failed: this.#failed,
-      deadLetters: [...this.#listed].sort(([a], [b]) => a - b).map(([, letter]) => letter),
+      failed: this.#failed + earlier.length,
+      deadLetters: [...own, ...earlier.filter((letter) => letter !== null)].slice(0, LISTED_MAX),
       duplicates: this.#sender.stats().counters.duplicates,
       elapsedMs: performance.now() - this.#startedAt,
     }
@@ -140,6 +157,7 @@ class Batch {
   }
 
   #failure(error, message, number, place) {
+    this.#failedHere(error.messageId ?? message?.id)
     if (error instanceof ConfigError) {
       this.#stop(new UsageError(`${place}: ${error.message}`))
     } else if (error instanceof AuthError) {
@@ -149,6 +167,14 @@ class Batch {
       this.#failed++
       if (this.#listed.size < LISTED_MAX) this.#listed.set(number, letterOf(error, message))
     }
+  }
+
+  /** Whatever becomes of it, it is listed with the input or not at all. */
+  #failedHere(id) {
+    if (this.#sender.recovered === 0 || id === undefined || id === null) return
+    this.#earlier.delete(id)
+    this.#failedLast.add(id)
+    if (this.#failedLast.size > UNSETTLED_MAX) this.#failedLast.delete(this.#failedLast.values().next().value)
   }
 
   #stop(reason) {
@@ -194,9 +220,10 @@ function report(summary, stopped, json, io) {
   return summary.failed > 0 || summary.undelivered > 0 ? 1 : 0
 }
 
-function summaryText({ messages, delivered, failed, deadLetters, duplicates, undelivered, elapsedMs }) {
+function summaryText({ messages, recovered, delivered, failed, deadLetters, duplicates, undelivered, elapsedMs }) {
   const text = table([
     ['messages', count(messages)],
+    ...(recovered === undefined ? [] : [['of an earlier run, besides', count(recovered)]]),
     ['delivered', count(delivered)],
     ['dead letters', count(failed)],
     ['not delivered', count(undelivered)],
