@@ -710,7 +710,8 @@ export class Sender extends EventEmitter {
 
   /**
    * {@link Sender.stats} in Prometheus' text format 0.0.4, each series with the label `organization`: serve it as
-   * `text/plain; version=0.0.4; charset=utf-8`. Times are in seconds; quantiles are those since the engine's start.
+   * `text/plain; version=0.0.4; charset=utf-8`. Times are in seconds; quantiles are those since the engine's start. Of
+   * `spillway_outage` there is a series for each reason of the event `outage`, `store` among them.
    */
   metrics(): string
 

@@ -34,7 +34,12 @@ const FAMILIES = [
   gauge('spillway_paused', '1 while nothing is sent because the server asked for a pause.', one((s) => flag(s.pause))),
   gauge('spillway_pause_remaining_seconds', 'What is left of the pause.', one((s) => (s.pause ? seconds(s.pause.remainingMs) : 0))),
   gauge('spillway_outage', '1 while nothing can be sent, by its reason.', (s) =>
-    ['auth', 'breaker'].map((reason) => [{ reason }, flag(s.outage?.reason === reason)])),
+    [...['auth', 'breaker'].map((reason) => [{ reason }, flag(s.outage?.reason === reason)]), [{ reason: 'store' }, flag(s.store?.problem)]]),
+
+  // Of a file store; there are none of an outbox in memory.
+  counter('spillway_messages_recovered_total', 'Messages of an earlier run that went on in this one.', (s) => s.store?.recovered),
+  counter('spillway_messages_unreadable_total', 'Messages that the file could not give back.', (s) => s.store?.unreadable),
+  gauge('spillway_store_set_aside', '1 if a damaged file was set aside since the start.', one((s) => s.store && flag(s.store.setAside))),
 
   summary('spillway_message_queued_seconds', 'From acceptance to the start of the request that delivered.', (s) => s.latencies?.queuedMs),
   summary('spillway_message_request_seconds', 'From the start of the request that delivered to its answer.', (s) => s.latencies?.requestMs),

@@ -107,3 +107,24 @@ test('the parser of these tests refuses what is no exposition', () => {
     assert.throws(() => parseExposition(text), text)
   }
 })
+
+test('an outage of the store is one, and what its file could give back is counted', () => {
+  const store = { recovered: 7, unreadable: 2, setAside: null, problem: { code: 'STORE_FULL', message: 'the disk is full' } }
+  const read = (store, outage = null) => parseExposition(prometheusText([{ organization: 'o', outage, store }]))
+  const outages = (families) => ['auth', 'breaker', 'store'].map((reason) => value(families, 'spillway_outage', { reason }))
+  const full = read(store)
+  assert.deepEqual(outages(full), [0, 0, 1])
+  assert.equal(value(full, 'spillway_messages_recovered_total'), 7)
+  assert.equal(value(full, 'spillway_messages_unreadable_total'), 2)
+  assert.equal(value(full, 'spillway_store_set_aside'), 0)
+
+  const mended = read({ ...store, setAside: '/data/outbox.db.corrupt-1', problem: null }, { reason: 'breaker', sinceMs: 1 })
+  assert.deepEqual(outages(mended), [0, 1, 0])
+  assert.equal(value(mended, 'spillway_store_set_aside'), 1)
+
+  const memory = read(null)
+  assert.deepEqual(outages(memory), [0, 0, 0])
+  for (const name of ['spillway_messages_recovered_total', 'spillway_messages_unreadable_total', 'spillway_store_set_aside']) {
+    assert.equal(memory.has(name), false, name)
+  }
+})
