@@ -157,6 +157,17 @@ fn a_message_that_has_no_path_by_this_route_is_a_dead_letter_and_goes_nowhere() 
 }
 
 #[test]
+fn a_letter_that_has_no_path_by_this_route_stays_one() {
+    let mut bench = Bench::new(json!({ "store": "file:any.db", "route": "open-inbound" }));
+    bench.handle(Event::Found(vec![letter(&bench, "dead")]));
+    bench.handle(Event::Opened(Box::default()));
+    let effects = bench.handle(Event::Redrive(bench::of(7), "dead".into()));
+    let told = |effect: &Effect| matches!(effect, Effect::Failed(to, Error::MessageInvalid { .. }) if to.number == 7);
+    assert!(effects.iter().any(told), "{effects:?}");
+    assert_eq!((bench.dispatcher.letters(0).count(), bench.leaving().len()), (1, 0));
+}
+
+#[test]
 fn an_array_waits_no_longer_for_a_message_of_a_clock_that_was_put_back() {
     let settings = json!({
         "store": "file:any.db", "route": "messaging-array", "batch": { "mode": "array", "lingerMs": 200 },

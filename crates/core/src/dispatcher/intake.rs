@@ -199,7 +199,11 @@ impl Dispatcher {
             effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
             return;
         };
-        if let Some(problem) = self.store_problem.clone() {
+        let path = match &letter.cargo {
+            Cargo::Message(message) => self.settings.route.check_path(message),
+            Cargo::Call(_) => Ok(()),
+        };
+        if let Some(problem) = self.store_problem.clone().or(path.err()) {
             effects.push(Effect::Failed(ticket, problem));
             return;
         }
