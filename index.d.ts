@@ -727,8 +727,9 @@ export class Sender extends EventEmitter {
 
   /**
    * Sends a dead letter again; resolves when it is accepted. With a full outbox it waits for room, or rejects with
-   * {@link QueueFullError}, by `queue.whenFull`, and with that also if it alone is larger than `queue.maxBytes`; it is a dead letter
-   * until there is room. Rejects with code `NOT_FOUND` for an id that isn't one, or is none any more when there is room.
+   * {@link QueueFullError}, by `queue.whenFull`, and with that also if it alone is larger than `queue.maxBytes`, or as many wait as
+   * may; it is a dead letter until there is room. Rejects with code `NOT_FOUND` for an id that isn't one, or is none any more when
+   * there is room, and with a {@link ConfigError} if the route, which was another one then, has no path for it.
    */
   redrive(id: string): Promise<void>
 
