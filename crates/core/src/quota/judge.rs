@@ -138,6 +138,9 @@ impl Learner {
             return;
         }
         let is_nearly = layer.is_nearly(used);
+        if !is_nearly && layer.refute(now, &self.trail, &self.travel) {
+            return;
+        }
         match &mut layer.company {
             Some(company) => company.refused(used),
             None if is_nearly => layer.widen(now),

@@ -7,10 +7,14 @@ use super::belief::{Believed, BelievedLayer, Why};
 use super::caution::Caution;
 use super::climb::Climb;
 use super::company::Company;
+use super::guess::{self, Guess};
 use super::slots::Slots;
 use super::trail::{Trail, Trip};
 use super::travel::Travel;
 use crate::clock::Timestamp;
+
+/// A limit of headers that others confirm no longer is forgotten after this time.
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -30,6 +34,10 @@ pub(super) struct Layer {
     pub(super) before: u32,
     pub(super) company: Option<Company>,
     pub(super) climb: Option<Climb>,
+    /// Headers name the requests, and have never told of the window.
+    pub(super) guess: Option<Guess>,
+    /// Headers have told of the window.
+    pub(super) has_named_window: bool,
     slots: Slots,
     caution: Caution,
     /// Before this time everything that leaves waits, so that it leaves together.
@@ -63,6 +71,8 @@ impl Layer {
                 Why::Limits | Why::Refusals => Some(Climb::after_refusal(now)),
                 Why::Headers | Why::Configured => None,
             },
+            guess: None,
+            has_named_window: false,
             slots: Slots::default(),
             caution: Caution::none(now),
             gathers_until: None,
@@ -88,6 +98,12 @@ impl Layer {
         }
     }
 
+    /// For how long it is believed without evidence, while there is some for others.
+    pub(super) fn kept_unconfirmed(&self) -> Duration {
+        let least = if self.guess.is_some() { guess::LONGEST } else { UNCONFIRMED_MAX };
+        least.max(self.per * 2)
+    }
+
     /// Ours of it.
     pub(super) fn limit(&self) -> u32 {
         self.company.as_ref().map_or(self.requests, |company| company.share().min(self.requests))
@@ -110,6 +126,9 @@ impl Layer {
             if let Some(climb) = &mut self.climb {
                 climb.full(sent);
             }
+            if let (Some(guess), None) = (&mut self.guess, &self.company) {
+                guess.full(now, self.per);
+            }
             return Err(match not_yet {
                 NotYet::Until(at) if self.company.is_none() => {
                     let together = self.slots.last_within(at, travel.gathering());
@@ -119,8 +138,11 @@ impl Layer {
                 other => other,
             });
         }
-        match &mut self.company {
-            Some(company) => company.check(now, cost),
+        if let Some(company) = &mut self.company {
+            company.check(now, cost)?;
+        }
+        match &mut self.guess {
+            Some(guess) => guess.check(now, cost.min(limit), self.requests, self.per),
             None => Ok(()),
         }
     }
@@ -130,6 +152,43 @@ impl Layer {
         if let Some(company) = &mut self.company {
             company.take(cost);
         }
+        if let Some(guess) = &mut self.guess {
+            guess.take(cost);
+        }
+    }
+
+    /// An answer of which the headers tell what is left, and nothing of the window.
+    pub(super) fn look(&mut self, now: Timestamp, sent_at: Timestamp, left: u64, trail: &Trail, travel: &Travel) {
+        let Some(guess) = &mut self.guess else { return };
+        let limit = u64::from(self.named.unwrap_or(self.requests));
+        let used = limit.saturating_sub(left);
+        let shown = guess.look(now, sent_at, (used, limit), self.per, trail);
+        if let Some(per) = shown.per {
+            self.last(now, per, trail, travel);
+        } else if shown.is_less && self.company.is_none() {
+            let counts = used.saturating_add(trail.may_have_arrived(sent_at));
+            self.slots.keep(usize::try_from(counts).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// Another window, of the same number of requests.
+    pub(super) fn last(&mut self, now: Timestamp, per: Duration, trail: &Trail, travel: &Travel) {
+        (self.per, self.changed_at, self.company) = (per, now, None);
+        self.recount(now, trail, travel);
+    }
+
+    /// A refusal that the guessed window doesn't explain. True when the window is thought longer now.
+    pub(super) fn refute(&mut self, now: Timestamp, trail: &Trail, travel: &Travel) -> bool {
+        let accepted = trail.counted(now.before(guess::LONGEST), now);
+        let is_wrong = |guess: &Guess| guess.is_refuted(now, accepted, self.requests);
+        // What has just been proved holds.
+        let may_be_wrong = self.per < guess::LONGEST && now.since(self.changed_at) >= guess::LONGEST;
+        let is_refuted = may_be_wrong && self.guess.as_ref().is_some_and(is_wrong);
+        if is_refuted {
+            self.guess = Some(Guess::refuted(now));
+            self.last(now, guess::LONGEST, trail, travel);
+        }
+        is_refuted
     }
 
     pub(super) fn counted(&mut self, trip: &Trip, trail: &Trail, travel: &Travel) {

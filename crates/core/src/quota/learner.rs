@@ -21,8 +21,6 @@ use crate::settings::{Learn, Rate};
 
 /// Limits that are believed in at once; the one that was confirmed longest ago goes first.
 pub(super) const LAYERS_MAX: usize = 8;
-/// A limit of headers that others confirm no longer is forgotten after this time.
-const UNCONFIRMED_MAX: Duration = Duration::from_secs(600);
 /// After a pause the whole quota leaves evenly within so many round trips.
 const RAMP_ROUND_TRIPS: u32 = 2;
 /// A change of less than this is no news.
@@ -202,9 +200,8 @@ impl Learner {
         }
         if is_named {
             self.layers.retain(|layer| !layer.why.is_first_belief());
-            self.layers.retain(|layer| {
-                layer.why != Why::Headers || now.since(layer.confirmed_at) < UNCONFIRMED_MAX.max(layer.per * 2)
-            });
+            self.layers
+                .retain(|layer| layer.why != Why::Headers || now.since(layer.confirmed_at) < layer.kept_unconfirmed());
             self.bound(now);
         }
     }

@@ -7,6 +7,7 @@ mod belief;
 mod caution;
 mod climb;
 mod company;
+mod guess;
 mod judge;
 mod layer;
 mod learner;

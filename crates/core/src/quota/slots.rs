@@ -50,6 +50,12 @@ impl Slots {
         }
     }
 
+    /// Of answered requests so many hold a slot at most: the newest.
+    pub(super) fn keep(&mut self, count: usize) {
+        let surplus = self.cooling.len().saturating_sub(count);
+        self.cooling.drain(..surplus);
+    }
+
     /// What was on the wire is free at once.
     pub(super) fn release(&mut self, cost: u32) {
         self.on_the_wire = self.on_the_wire.saturating_sub(cost);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::belief::Why;
 use super::company::Company;
+use super::guess::{self, Guess};
 use super::layer::Layer;
 use super::learner::LAYERS_MAX;
 use super::trail::Trail;
@@ -20,6 +21,8 @@ const USUAL_SECONDS: [u64; 4] = [1, 60, 3_600, 86_400];
 const SLACK: Duration = Duration::from_secs(1);
 /// What we have sent is known of windows up to this.
 const TRAIL_MAX: Duration = Duration::from_secs(60);
+/// Without a word of windows, a number that is so many times another's is another limit, not what became of it.
+const RENUMBERED_MAX: u32 = 4;
 /// So much more used than is ours is others' use, not an error of ours.
 const FOREIGN_MIN: u64 = 2;
 
@@ -84,6 +87,18 @@ impl Reports {
             layer.named = Some(limit);
             layer.set(now, limit);
             layer.company = None;
+            if let Some(guess) = &mut layer.guess {
+                guess.renumbered(now);
+            }
+        }
+        if told.per.is_some() || told.reset.is_some() {
+            layer.has_named_window = true;
+            if layer.guess.take().is_some() && layer.per != per {
+                layer.last(now, per, trail, travel);
+                return lengthened(layers, index);
+            }
+        } else if !layer.has_named_window && layer.guess.is_none() {
+            layer.guess = Some(Guess::new(sent_at));
         }
         if let (None, Some(reset)) = (told.per, told.reset.filter(|reset| *reset > layer.per + SLACK)) {
             // A reset is never longer than its window.
@@ -92,6 +107,7 @@ impl Reports {
             return lengthened(layers, index);
         }
         if let Some(left) = told.remaining {
+            layer.look(now, sent_at, left, trail, travel);
             count_others(now, sent_at, left, layer, trail);
         }
         true
@@ -114,7 +130,7 @@ fn window(sent_at: Timestamp, limit: u32, told: &Told, layers: &[Layer], trail: 
     if let Some(per) = told.per {
         return per.clamp(WINDOW_MIN, WINDOW_MAX);
     }
-    let Some(reset) = told.reset else { return Duration::from_secs(60) };
+    let Some(reset) = told.reset else { return guess::LONGEST };
     let shortest = usual(reset);
     if layers.iter().any(|layer| layer.why == Why::Headers && layer.per == shortest) {
         return shortest;
@@ -128,8 +144,14 @@ fn window(sent_at: Timestamp, limit: u32, told: &Told, layers: &[Layer], trail: 
 /// The limit that a header means: the one of the window that it names, else the one of its number, else of its window.
 fn find(limit: u32, per: Duration, told: &Told, layers: &[Layer]) -> Option<usize> {
     let of = |test: &dyn Fn(&Layer) -> bool| layers.iter().position(test);
+    let is_guessed = |layer: &Layer| layer.guess.is_some();
     if told.per.is_some() {
-        return of(&|layer| layer.per == per);
+        let same = of(&|layer| layer.per == per);
+        return same.or_else(|| of(&|layer| is_guessed(layer) && layer.named == Some(limit)));
+    }
+    if told.reset.is_none() && layers.iter().any(is_guessed) {
+        let becomes = |layer: &Layer| layer.named.is_some_and(|named| limit / RENUMBERED_MAX <= named);
+        return of(&|layer| layer.named == Some(limit)).or_else(|| of(&|layer| is_guessed(layer) && becomes(layer)));
     }
     let named = |layer: &Layer| layer.why == Why::Headers;
     let fits = |layer: &Layer| told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per);

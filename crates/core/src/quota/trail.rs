@@ -153,6 +153,12 @@ impl Trail {
         self.sent.saturating_sub(done)
     }
 
+    /// What the server has counted, and had before anything that was sent at this time arrived; the newest first.
+    pub(super) fn arrived_before(&self, at: Timestamp) -> impl Iterator<Item = &Trip> {
+        let end = self.trips.partition_point(|trip| trip.sent_at < at);
+        self.trips.range(..end).rev().filter(move |trip| trip.fate == Fate::Counted && trip.settled_at <= at)
+    }
+
     /// Everything that has, or may have, spent a slot.
     pub(super) fn counting(&self) -> impl Iterator<Item = &Trip> {
         self.trips.iter().filter(|trip| trip.fate != Fate::Refused)

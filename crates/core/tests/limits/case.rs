@@ -23,6 +23,8 @@ pub struct Case {
     pub settle_ms: u64,
     /// Only headers with one of these limits come through.
     pub shown: Option<&'static str>,
+    /// No header tells when the window ends.
+    pub without_reset: bool,
     pub words: String,
 }
 
@@ -50,6 +52,7 @@ impl Case {
             changes: Vec::new(),
             settle_ms: 0,
             shown: None,
+            without_reset: false,
             words: format!("{requests} per {per_ms} ms, {algorithm}"),
         }
     }

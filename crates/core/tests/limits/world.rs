@@ -191,7 +191,8 @@ impl World {
     fn read(&self, reply: &Reply) -> Answer {
         let find = |name: &str| reply.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
         let hidden = self.case.shown.is_some_and(|shown| find("x-ratelimit-limit") != Some(shown));
-        let header = |name: &str| find(name).filter(|_| !(hidden && name.starts_with("x-")));
+        let is_cut = |name: &str| self.case.without_reset && name.ends_with("-reset");
+        let header = |name: &str| find(name).filter(|_| !(hidden && name.starts_with("x-") || is_cut(name)));
         // The model's clock is the server's wall clock; ours agrees with it.
         let epoch_ms = EPOCH_MS + (self.ahead_us + self.now_us) / 1_000;
         Answer::Answered {
