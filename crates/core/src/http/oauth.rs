@@ -13,8 +13,8 @@ use crate::settings::Credentials;
 
 /// The largest answer of the login host that is read.
 const TOKEN_RESPONSE_BYTES_MAX: usize = 65_536;
-/// Lives of tokens that are believed, in seconds: a shorter one would be fetched again and again, and never be used.
-const LIFE_MIN_S: f64 = 1.0;
+/// Lives of tokens that are believed, in seconds: a shorter one would be over before it is used, and the next asked for at once.
+const LIFE_MIN_S: f64 = 0.001;
 const LIFE_MAX_S: f64 = 172_800.0;
 /// How Genesys says "too many tokens": a 400 whose description starts so.
 const THROTTLED: &str = "rate limit exceeded";
@@ -183,7 +183,8 @@ mod tests {
     }
     #[test]
     fn a_life_is_believed_within_limits() {
-        for (told, seconds) in [("1e-9", Some(1.0)), ("86399", Some(86_399.0)), ("1e300", Some(172_800.0)), ("0", None)]
+        for (told, seconds) in
+            [("1e-9", Some(0.001)), ("86399", Some(86_399.0)), ("1e300", Some(172_800.0)), ("0", None)]
         {
             let body = format!(r#"{{"access_token":"t","expires_in":{told}}}"#);
             let TokenAnswer::Granted { lifetime, .. } = interpret(200, body.as_bytes(), None, &[]) else {
