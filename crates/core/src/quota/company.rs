@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::NotYet;
 use super::pacer::Pacer;
+use super::window::GUARD;
 use crate::clock::Timestamp;
 use crate::settings::Rate;
 
@@ -17,6 +18,8 @@ const QUIET_WINDOWS: u32 = 10;
 const WINDOWS_BEFORE_MORE: u32 = 60;
 /// Where nothing is left, it is looked again so often.
 const LOOKS_PER_WINDOW: u32 = 32;
+/// Longer than this no reset is waited for without a look: it may be wrong.
+const EDGE_MAX: Duration = Duration::from_secs(120);
 const QUIET_MIN: Duration = Duration::from_secs(10);
 const QUIET_MAX: Duration = Duration::from_secs(180);
 
@@ -39,6 +42,10 @@ pub(super) struct Company {
     reported_at: Timestamp,
     /// Nothing is left by the newest report: a look at it again after this time.
     spent_until: Option<Timestamp>,
+    /// Nothing is left of the server's window, and it ends then: one request looks at the next one.
+    edge: Option<Timestamp>,
+    /// It is on its way, or was lost, and was sent at that time or later.
+    looked: Option<Timestamp>,
 }
 
 impl Company {
@@ -55,6 +62,8 @@ impl Company {
             seen_at: now,
             reported_at: now,
             spent_until: None,
+            edge: None,
+            looked: None,
         }
     }
 
@@ -78,7 +87,40 @@ impl Company {
         self.pace.check(now, cost).map_err(NotYet::Until)
     }
 
+    /// A new window has begun, and so much is left of it. What was left of the one before, when we first heard of it, says
+    /// little of others' use: half of this one is ours at least, until that is measured.
+    pub(super) fn rolled(&mut self, now: Timestamp, left: u64, per: Duration) {
+        let half = left as f64 / 2.0;
+        if half > self.share {
+            self.share = half;
+            self.pace = pace(self.share, per, now);
+        }
+    }
+
+    /// When the server's window ends of which nothing is left: nothing leaves before, and one request then.
+    pub(super) fn edge(&self) -> Option<Timestamp> {
+        self.edge
+    }
+
+    /// Until then nothing may leave.
+    pub(super) fn waits_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.edge.max(self.spent_until).filter(|until| *until > now)
+    }
+
+    /// Nothing is left for us, and the server's window ends after `reset`, however long what we have sent rests.
+    pub(super) fn ends(&mut self, now: Timestamp, reset: Duration) {
+        self.edge = Some(now.after(reset.min(EDGE_MAX) + GUARD));
+    }
+
+    /// Whether a request that was sent at this time belongs to the window after the one that was spent.
+    pub(super) fn has_looked(&mut self, sent_at: Timestamp) -> bool {
+        self.looked.take_if(|edge| sent_at >= *edge).is_some()
+    }
+
     pub(super) fn take(&mut self, cost: u32) {
+        if let Some(edge) = self.edge.take() {
+            self.looked = Some(edge);
+        }
         self.pace.take(cost);
     }
 
@@ -97,6 +139,7 @@ impl Company {
             self.least = Some(self.least.map_or(left, |least| least.min(left)));
         }
         self.spent_until = (left <= uncounted).then(|| now.after(per / LOOKS_PER_WINDOW));
+        self.edge = None;
     }
 
     /// Once a window: gives back what is short, takes what is over. False when nobody else is there any more.

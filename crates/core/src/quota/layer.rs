@@ -117,6 +117,13 @@ impl Layer {
         if self.company.as_ref().is_some_and(|company| company.is_untold(now, self.per)) {
             self.company = None;
         }
+        if let Some(edge) = self.company.as_ref().and_then(Company::edge) {
+            return match edge {
+                edge if edge > now => Err(NotYet::Until(edge)),
+                _ if self.slots.on_the_wire() > 0 => Err(NotYet::AtAnswer),
+                _ => Ok(()),
+            };
+        }
         let fresh = self.slots.held() <= self.requests as usize / 2;
         if let Some(raised) = self.climb.as_mut().and_then(|climb| climb.raise(now, self.requests, fresh, self.per)) {
             self.requests = raised;
@@ -226,6 +233,34 @@ impl Layer {
     pub(super) fn set(&mut self, now: Timestamp, requests: u32) {
         if self.requests != requests {
             (self.requests, self.changed_at) = (requests.max(1), now);
+        }
+    }
+
+    /// The server's window has ended: no more of what we have sent holds a slot than it counts, with what others have spent.
+    pub(super) fn rolled(&mut self, now: Timestamp, counts: u64, left: u64) {
+        if let Some(company) = &mut self.company {
+            company.rolled(now, left, self.per);
+        }
+        self.slots.keep(usize::try_from(counts).unwrap_or(usize::MAX));
+    }
+
+    pub(super) fn available(&self, now: Timestamp) -> u32 {
+        match &self.company {
+            Some(company) if company.waits_until(now).is_some() => 0,
+            Some(company) if company.edge().is_some() => u32::from(self.slots.on_the_wire() == 0),
+            _ => self.slots.available(now, self.limit()),
+        }
+    }
+
+    /// When something is available, if nothing is now; none, too, while the next answer decides it.
+    pub(super) fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
+        let waits = self.company.as_ref().and_then(|company| company.waits_until(now));
+        if self.company.as_ref().is_some_and(|company| company.edge().is_some()) {
+            return waits;
+        }
+        match self.slots.available(now, self.limit()) {
+            0 => self.slots.next_free(now, self.limit()).max(waits),
+            _ => waits,
         }
     }
 

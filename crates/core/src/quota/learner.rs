@@ -318,14 +318,14 @@ impl Learner {
         if !self.has_heard {
             return u32::from(self.trail.on_the_wire() == 0);
         }
-        let layers = self.layers.iter().map(|layer| layer.slots().available(now, layer.limit()));
+        let layers = self.layers.iter().map(|layer| layer.available(now));
         layers.min().unwrap_or(u32::MAX).min(self.ceiling.available(now))
     }
 
     pub(super) fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
         let mut latest = None;
-        for layer in self.layers.iter().filter(|layer| layer.slots().available(now, layer.limit()) == 0) {
-            latest = latest.max(Some(layer.slots().next_free(now, layer.limit())?));
+        for layer in self.layers.iter().filter(|layer| layer.available(now) == 0) {
+            latest = latest.max(Some(layer.next_free(now)?));
         }
         if self.ceiling.available(now) == 0 {
             latest = latest.max(Some(self.ceiling.next_free(now)?));

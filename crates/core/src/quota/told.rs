@@ -108,7 +108,7 @@ impl Reports {
         }
         if let Some(left) = told.remaining {
             layer.look(now, sent_at, left, trail, travel);
-            count_others(now, sent_at, left, layer, trail);
+            count_others(now, sent_at, left, told.reset, layer, trail);
         }
         true
     }
@@ -167,11 +167,22 @@ fn usual(reset: Duration) -> Duration {
 }
 
 /// More used than can be ours is others' use.
-fn count_others(now: Timestamp, sent_at: Timestamp, left: u64, layer: &mut Layer, trail: &Trail) {
+fn count_others(
+    now: Timestamp,
+    sent_at: Timestamp,
+    left: u64,
+    reset: Option<Duration>,
+    layer: &mut Layer,
+    trail: &Trail,
+) {
     let used = u64::from(layer.named.unwrap_or(layer.requests)).saturating_sub(left);
     let foreign = used.saturating_sub(trail.may_have_arrived(sent_at.before(layer.per)));
     let uncounted = trail.may_have_arrived(sent_at).saturating_sub(1);
     let (per, requests) = (layer.per, layer.requests);
+    let is_spent = left <= uncounted;
+    if layer.company.as_mut().is_some_and(|company| company.has_looked(sent_at)) && !is_spent {
+        layer.rolled(now, used.saturating_add(trail.may_have_arrived(sent_at)), left.saturating_sub(uncounted));
+    }
     match &mut layer.company {
         None if foreign >= FOREIGN_MIN => {
             layer.company = Some(Company::new(now, left.saturating_sub(uncounted), per));
@@ -186,6 +197,11 @@ fn count_others(now: Timestamp, sent_at: Timestamp, left: u64, layer: &mut Layer
                 layer.company = None;
             }
         }
+    }
+    // At the start of a window its end is no earlier than that of our own slots.
+    let edge = reset.filter(|reset| is_spent && *reset + SLACK < per);
+    if let (Some(company), Some(reset)) = (&mut layer.company, edge) {
+        company.ends(now, reset);
     }
 }
 
@@ -243,5 +259,66 @@ mod tests {
         ask(&mut quota, 201, 10, false);
         assert!(quota.believed()[0].share.is_some(), "the same limit as ever");
         assert_eq!(quota.since(), since);
+    }
+
+    fn learning() -> Quota {
+        let rate = |requests, seconds| {
+            let requests = NonZeroU32::new(requests).unwrap();
+            Rate { requests, per: Duration::from_secs(seconds), burst: requests }
+        };
+        Quota::learning(
+            Learn { start: rate(50, 60), floor: rate(1, 60), ceiling: rate(1_000, 1), read_limits: false },
+            at_s(0),
+        )
+    }
+
+    /// An answer to what was sent a tenth of a second before.
+    fn answer(quota: &mut Quota, now: Timestamp, headers: &[(&str, String)]) {
+        let sent_at = now.before(Duration::from_millis(100));
+        let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
+        let evidence = Evidence::read(header, &[], 0);
+        quota.take(sent_at, 1);
+        quota.heard(now, Heard { sent_at, cost: 1, refused: false, evidence: Some(&evidence) });
+    }
+
+    fn families(limit: u32, left: u32, reset: u64) -> [Vec<(&'static str, String)>; 3] {
+        [
+            vec![
+                ("x-ratelimit-limit", limit.to_string()),
+                ("x-ratelimit-remaining", left.to_string()),
+                ("x-ratelimit-reset", reset.to_string()),
+            ],
+            vec![
+                ("inin-ratelimit-allowed", limit.to_string()),
+                ("inin-ratelimit-count", (limit - left).to_string()),
+                ("inin-ratelimit-reset", reset.to_string()),
+            ],
+            vec![
+                ("ratelimit-policy", format!("\"a\";q={limit};w=60")),
+                ("ratelimit", format!("\"a\";r={left};t={reset}")),
+            ],
+        ]
+    }
+
+    #[test]
+    fn what_others_have_spent_comes_back_with_the_servers_window() {
+        for family in 0..3 {
+            let mut quota = learning();
+            answer(&mut quota, at_s(10), &families(300, 0, 20)[family]);
+            assert_eq!(quota.available(at_s(11)), 0);
+            let edge = quota.next_free(at_s(11)).unwrap();
+            assert!(edge > at_s(30) && edge < at_s(31), "{edge:?}");
+            assert_eq!(quota.check(at_s(11), 1), Err(super::super::NotYet::Until(edge)));
+            assert_eq!(quota.check(edge, 1), Ok(()), "one looks");
+            quota.take(edge, 1);
+            assert!(quota.check(edge, 1).is_err(), "and no other with it");
+            let evidence_headers = &families(300, 299, 60)[family];
+            let header =
+                |name: &str| evidence_headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
+            let evidence = Evidence::read(header, &[], 0);
+            let now = edge.after(Duration::from_millis(100));
+            quota.heard(now, Heard { sent_at: edge, cost: 1, refused: false, evidence: Some(&evidence) });
+            assert!(quota.available(now) >= 140, "{}", quota.available(now));
+        }
     }
 }

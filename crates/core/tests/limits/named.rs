@@ -144,6 +144,20 @@ fn company() {
     });
 }
 
+/// A bucket is left out: others' use of one flows back evenly, and isn't seen as theirs.
+#[test]
+fn minutes_company() {
+    let row =
+        Row { name: "learn, headers, 60 s, 20-200 ms, others take 40 %", goodput: 0.97, worst: 0.95, refused: 0.01 };
+    row.check(|choice| {
+        let algorithm = ALGORITHMS[(choice.index % 2) as usize];
+        let mut case = case(choice, 60_000, (20, 200), 300);
+        case.server["quota"]["algorithm"] = json!(algorithm);
+        case.words += &format!(", but {algorithm}");
+        with_others(Case { warm_ms: 600_000, run_ms: 7_200_000, ..case }, choice)
+    });
+}
+
 #[test]
 fn windowless_company() {
     let row = Row {
