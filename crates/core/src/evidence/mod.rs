@@ -12,6 +12,8 @@ pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
 const WAIT_MAX: Duration = Duration::from_secs(86_400);
 /// From here on a reset is a Unix time, not seconds left (2001-09-09; no window is 31 years long).
 const UNIX_TIME_SECONDS_MIN: f64 = 1e9;
+/// From here on it is one in milliseconds (the same in seconds is 1973-03-03 and 5138-11-16).
+const UNIX_TIME_MILLISECONDS_MIN: f64 = 1e11;
 /// How much of a body is searched for the seconds in its text.
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -136,7 +138,18 @@ fn reset<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> 
         .into_iter()
         .find_map(|name| header(name)?.trim().parse::<f64>().ok());
     let seconds = plain.or_else(|| structured_reset(header("ratelimit")?))?;
-    wait(if seconds >= UNIX_TIME_SECONDS_MIN { seconds - server_seconds } else { seconds })
+    wait(seconds_left(seconds, server_seconds))
+}
+
+/// What a reset header's number means.
+fn seconds_left(number: f64, server_seconds: f64) -> f64 {
+    if number >= UNIX_TIME_MILLISECONDS_MIN {
+        number / 1_000.0 - server_seconds
+    } else if number >= UNIX_TIME_SECONDS_MIN {
+        number - server_seconds
+    } else {
+        number
+    }
 }
 
 /// What is counted, or what the limit and the rest of it leave. A list of several quotas says nothing certain.
@@ -156,7 +169,11 @@ fn used<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
 
 /// The quotas of the first family that names any.
 fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> Vec<Told> {
-    let span = |seconds: f64| wait(if seconds >= UNIX_TIME_SECONDS_MIN { seconds - server_seconds } else { seconds });
+    // No window is longer than the longest wait: a reset beyond it tells nothing of one.
+    let span = |number: f64| {
+        let seconds = seconds_left(number, server_seconds);
+        wait(seconds).filter(|_| seconds <= WAIT_MAX.as_secs_f64())
+    };
     let plain = |names: [&str; 4]| {
         let [limit, rest, count, reset] = names.map(&header);
         let limit = limit.and_then(leading_count).filter(|limit| *limit > 0);
@@ -330,6 +347,9 @@ mod tests {
             ("x-ratelimit-reset", "4", Some(4)),
             ("x-ratelimit-reset", "1767225605", Some(5)),
             ("x-ratelimit-reset", "1767225600", None),
+            ("x-ratelimit-reset", "1767225605000", Some(5)),
+            ("x-ratelimit-reset", "1767225599000", None),
+            ("x-ratelimit-reset", "99999999999999", Some(DAY)),
             ("x-ratelimit-reset", "-1", None),
             ("x-ratelimit-reset", "inf", Some(DAY)),
             ("inin-ratelimit-reset", "61", Some(61)),
@@ -382,12 +402,20 @@ mod tests {
         };
         let one = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "42"), ("x-ratelimit-reset", "1")];
         let unix = [("x-ratelimit-limit", "100"), ("x-ratelimit-reset", "1767225605")];
+        let unix_ms = [("x-ratelimit-limit", "100"), ("x-ratelimit-reset", "1767225605000")];
+        let absurd = ["1728000", "99999999999999", "inf", "1767225600000000"]
+            .map(|reset| [("x-ratelimit-limit", "100"), ("x-ratelimit-reset", reset)]);
         let list =
             [("ratelimit-policy", "\"a\";q=10;w=1, \"b\";q=300;w=60"), ("ratelimit", "\"b\";r=7;t=30, \"a\";r=3;t=1")];
         let older = [("ratelimit-policy", "100;w=60"), ("ratelimit", "limit=100, remaining=50, reset=5")];
         for (headers, quotas) in [
             (&one[..], vec![told(100, Some(42), Some(1), None)]),
             (&unix, vec![told(100, None, Some(5), None)]),
+            (&unix_ms, vec![told(100, None, Some(5), None)]),
+            (&absurd[0], vec![told(100, None, None, None)]),
+            (&absurd[1], vec![told(100, None, None, None)]),
+            (&absurd[2], vec![told(100, None, None, None)]),
+            (&absurd[3], vec![told(100, None, None, None)]),
             (
                 &[("inin-ratelimit-count", "58"), ("inin-ratelimit-allowed", "100")],
                 vec![told(100, Some(42), None, None)],

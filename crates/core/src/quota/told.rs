@@ -321,4 +321,21 @@ mod tests {
             assert!(quota.available(now) >= 140, "{}", quota.available(now));
         }
     }
+
+    #[test]
+    fn a_reset_in_hours_is_told_and_one_in_weeks_is_none() {
+        let [headers, ..] = families(100, 0, 7_200);
+        let mut quota = learning();
+        answer(&mut quota, at_s(10), &headers);
+        assert_eq!(quota.available(at_s(11)), 0);
+        let until = quota.next_free(at_s(11)).unwrap();
+        assert!(until > at_s(100) && until < at_s(200), "{until:?}: looked at again, since it may be wrong");
+
+        let [headers, ..] = families(100, 0, 1_728_000);
+        let mut quota = learning();
+        answer(&mut quota, at_s(10), &headers);
+        assert_eq!((quota.believed()[0].requests, quota.believed()[0].per), (100, Duration::from_secs(60)));
+        assert_eq!(quota.available(at_s(11)), 0);
+        assert!(quota.next_free(at_s(11)).unwrap() <= at_s(71));
+    }
 }
