@@ -81,7 +81,8 @@ const PAUSES = [
     name: 'a quota that is learned from refusals',
     rateLimit: { learn: true, start: { requests: 200, perMs: 1_000 } },
     leave: 199,
-    refuse: 50,
+    // So about 50 a second are left to believe in.
+    refuse: 150,
   },
 ]
 

@@ -6,7 +6,7 @@ mod bench;
 
 use bench::{Bench, answered, ids, of, retry_after, settled, status, unanswered};
 use serde_json::json;
-use spillway_core::dispatcher::{Effect, Event, Notice, TokenNews};
+use spillway_core::dispatcher::{Effect, Event, Hold, Notice, TokenNews};
 use spillway_core::evidence::Evidence;
 use spillway_core::retry::Answer;
 
@@ -181,6 +181,25 @@ fn where_there_are_only_requests_the_next_one_finds_out_whether_credentials_work
         bench.answer(probe[0].0, status(200));
         assert_eq!(bench.leaving().len(), 1, "the other one follows");
     }
+}
+
+#[test]
+fn a_message_that_waits_for_the_token_alone_says_so() {
+    let mut bench = Bench::new(json!({}));
+    bench.handle(Event::Token(TokenNews::Granted(Some(std::time::Duration::from_secs(1)))));
+    bench.wait_ms(2_000);
+    bench.send("a", "a");
+    let later = bench.now.after(std::time::Duration::from_secs(60));
+    bench.submit("b", "b", |submission| submission.not_before = Some(later));
+    let holds = |bench: &Bench, id| {
+        let explained = bench.dispatcher.explain(bench.now, id).unwrap();
+        (explained.holds.into_iter().map(|(hold, _)| hold).collect::<Vec<_>>(), explained.expected_at)
+    };
+    assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)));
+    assert_eq!(holds(&bench, "a"), (vec![Hold::Auth], None));
+    assert_eq!(holds(&bench, "b"), (vec![Hold::NotBefore], Some(later)));
+    bench.handle(Event::Token(TokenNews::Granted(None)));
+    assert_eq!(holds(&bench, "a"), (vec![], Some(bench.now)));
 }
 
 #[test]

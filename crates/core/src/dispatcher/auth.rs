@@ -111,9 +111,10 @@ impl Auth {
         }
     }
 
-    /// Whether there is a token to send with.
-    pub(super) fn has_token(&self, now: Timestamp) -> bool {
-        self.token.is_some_and(|token| token.expires_at.is_none_or(|end| end > now))
+    /// Whether the first token, or another one since the last has ended, is being fetched.
+    pub(super) fn is_awaited(&self, now: Timestamp) -> bool {
+        let has_token = self.token.is_some_and(|token| token.expires_at.is_none_or(|end| end > now));
+        self.fetch == Fetch::Running && !has_token
     }
 
     /// Failed fetches in a row.

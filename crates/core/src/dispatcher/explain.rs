@@ -72,12 +72,14 @@ impl Dispatcher {
         }
         if let Some((position, waiting)) = self.waiting.position(id) {
             let ahead = self.outbox.len() + position;
+            let mut holds = vec![(Hold::Capacity, None)];
+            let expected_at = self.expected(now, &mut holds, ahead);
             return Some(Explanation {
                 conversation: conversation(&waiting.submission.cargo),
                 whereabouts: Whereabouts::WaitingRoom,
-                holds: vec![(Hold::Capacity, None)],
+                holds,
                 ahead,
-                expected_at: self.expected(now, now, ahead),
+                expected_at,
                 attempts: 0,
             });
         }
@@ -99,7 +101,7 @@ impl Dispatcher {
             holds.push((Hold::Lane(ahead_in_lane), None));
         }
         self.hold_all(now, &mut holds);
-        let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
+        let expected_at = self.expected(now, &mut holds, ahead);
         Explanation {
             conversation: self
                 .lanes
@@ -107,7 +109,7 @@ impl Dispatcher {
                 .map(|conversation| Box::from(&**conversation))
                 .unwrap_or_default(),
             whereabouts: Whereabouts::Queued,
-            expected_at: self.expected(now, earliest, ahead),
+            expected_at,
             ahead,
             holds,
             attempts: 0,
@@ -131,11 +133,11 @@ impl Dispatcher {
         if entry.state == State::Queued && ahead_in_lane == 0 {
             holds.extend(self.lingers(now, entry.lane, slot).map(|until| (Hold::Company, Some(until))));
         }
-        let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
+        let expected_at = if in_flight { None } else { self.expected(now, &mut holds, ahead) };
         Explanation {
             conversation: conversation(&entry.cargo),
             whereabouts: if in_flight { Whereabouts::InFlight } else { Whereabouts::Queued },
-            expected_at: if in_flight { None } else { self.expected(now, earliest, ahead) },
+            expected_at,
             ahead,
             holds,
             attempts: self.outbox.course(slot).attempts,
@@ -173,7 +175,7 @@ impl Dispatcher {
                 Some(Cause::Outage) | None => Hold::Outage,
             };
             holds.push((hold, closure.until));
-        } else if Auth::failures(&self.auth) > 0 || !self.auth.has_token(now) {
+        } else if Auth::failures(&self.auth) > 0 {
             holds.push((Hold::Auth, self.start_at));
         }
         if self.attempts.len() >= self.attempts_max() {
@@ -184,12 +186,17 @@ impl Dispatcher {
         }
     }
 
-    /// When a message with `ahead` others before it leaves, if nothing leaves before `earliest`.
-    fn expected(&self, now: Timestamp, earliest: Timestamp, ahead: usize) -> Option<Timestamp> {
+    /// When a message with `ahead` others before it leaves, if nothing leaves before the times of its `holds`. Where there are none
+    /// it may be the token alone that it waits for, and nobody knows for how long.
+    fn expected(&self, now: Timestamp, holds: &mut Vec<(Hold, Option<Timestamp>)>, ahead: usize) -> Option<Timestamp> {
+        if holds.is_empty() && self.auth.is_awaited(now) {
+            holds.push((Hold::Auth, None));
+            return None;
+        }
+        let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
         let gate_known = self.gate.closure().is_none_or(|closure| closure.until.is_some());
-        let token_known = self.auth.has_token(now) || self.auth.failures() > 0;
         let beyond_budget = (ahead as u64).saturating_sub(u64::from(self.quota.available(now)).saturating_sub(1));
-        (gate_known && token_known).then(|| earliest.max(now).after(self.quota.time_for(beyond_budget)))
+        gate_known.then(|| earliest.max(now).after(self.quota.time_for(beyond_budget)))
     }
 }
 
