@@ -166,8 +166,11 @@ test('limits that nobody may read hold nothing up', { concurrency: true, timeout
       credentials: { accessToken: 'token' }, rateLimit: { learn: true, readLimits: true },
       connections: { requestTimeoutMs: 600_000 },
     })
+    const startedAt = performance.now()
     // They would wait as long as a request may take, if the question had no time of its own.
     await sendAll(sender, 5)
+    const took = performance.now() - startedAt
+    assert.ok(took < 6_000, `messages waited ${took} ms`)
     assert.equal(paths[0], 'GET /api/v2/organizations/limits/namespaces/platform.api')
     assert.equal(paths.filter((path) => path.startsWith('GET')).length, 1, 'asked once, whatever comes of it')
     assert.equal(sender.stats().quota.windows[0].why, 'start')

@@ -106,12 +106,21 @@ beforeEach(() => {
   FakeSimulator.respond = () => 202
 })
 
+/** That `text` has the pattern, and that the seconds which it shows are no more than have passed. */
+function assertSeconds(text, pattern, startedAt) {
+  assert.match(text, pattern)
+  const [, shown] = text.match(pattern)
+  const passed = (performance.now() - startedAt) / 1_000
+  assert.ok(Number(shown) <= passed + 0.05, `${shown} s shown, ${passed} s passed`)
+}
+
 test('the demo sends each row at its time, and sums up', async (t) => {
   const file = scratch(t)('peak.jsonl', peak)
+  const startedAt = performance.now()
   const { code, stdout, stderr, listeners } = await cli(['demo', '--file', file])
   assert.deepEqual([code, stderr, listeners], [0, '', 0])
   assert.match(stdout, /^3 messages \(2 different\) of 1 conversations, to a server that allows 100 requests a second: 0\.08 s/)
-  assert.match(stdout, /\nspillway {5}\d+\.\d s {2}3\/3 {2}\d+\/s {2}budget 3 {2}queued 0 {2}paused \(reset\)\n/)
+  assertSeconds(stdout, /\nspillway {5}(\d+\.\d) s {2}3\/3 {2}\d+\/s {2}budget 3 {2}queued 0 {2}paused \(reset\)\n/, startedAt)
   assert.match(stdout, /\nmessages +3 \(2 different\)\ndelivered +2\nlost +0\nout of order +0\n/)
   assert.match(stdout, /\nduplicates recognised +1\n/)
   const [core] = FakeSender.opened.slice(-1)
@@ -136,9 +145,10 @@ test('a lost message fails the demo', async (t) => {
 
 test('--compare puts the hand-rolled way beside it', async (t) => {
   FakeSimulator.respond = (n) => (n === 1 ? 429 : 202)
+  const startedAt = performance.now()
   const { code, stdout } = await cli(['demo', '--compare', '--file', scratch(t)('peak.jsonl', peak)])
   assert.equal(code, 0)
-  assert.match(stdout, /\nhand-rolled {2}\d+\.\d s {2}3\/3 {2}\d+\/s {2}in flight 0\n/)
+  assertSeconds(stdout, /\nhand-rolled {2}(\d+\.\d) s {2}3\/3 {2}\d+\/s {2}in flight 0\n/, startedAt)
   assert.match(stdout, /\n {20,}Spillway +hand-rolled\n/)
   assert.match(stdout, /\nlost +0 +0\n/)
   assert.match(stdout, /\ndelivered twice +0 +1\n/)
@@ -197,11 +207,12 @@ test('simulate prints its URL, and after Ctrl-C the ledger', async (t) => {
 
 test('on a terminal the bar is painted over, and no wider than the terminal', () => {
   let text = ''
+  const startedAt = performance.now()
   const stream = { isTTY: true, columns: 60, write: (chunk) => (text += chunk) }
   const progress = new Progress(stream, 'x', () => ({ settled: 5, total: 10, budget: 1, queued: 5, note: 'paused (reset)' }))
   progress.note('hello')
   progress.stop()
-  assert.match(text, /^\r\x1b\[2Khello\n\r\x1b\[2Kx {2}\[#{12}-{12}\] {2}\d\.\d s {2}5\/10/)
+  assertSeconds(text, /^\r\x1b\[2Khello\n\r\x1b\[2Kx {2}\[#{12}-{12}\] {2}(\d\.\d) s {2}5\/10/, startedAt)
   assert.ok(text.split('\r\x1b[2K').at(-1).trimEnd().length < 60)
 })
 
