@@ -1,7 +1,2 @@
-// An ES module's axios is another copy than the one that `require` gives, with classes of its own: the errors that a
-// program gets must be instances of those that it imports.
-import axios from 'axios'
-
-import adapter from './axios.js'
-
-export const createAdapter = (sender, options) => adapter.createAdapter(sender, { axios, ...options })
+// For scripts that run in a checkout and import by path; the package exports 'spillway/axios' from the same file.
+export * from './lib/adapters/axios/index.mjs'

@@ -1,7 +1,14 @@
 'use strict'
 
 const {
-  AuthError, ClosedError, ConfigError, DeliveryError, ExpiredError, QueueFullError, SpillwayError, StoreError,
+  AuthError,
+  ClosedError,
+  ConfigError,
+  DeliveryError,
+  ExpiredError,
+  QueueFullError,
+  SpillwayError,
+  StoreError,
 } = require('./lib/errors.js')
 const { Sender } = require('./lib/sender.js')
 const { Simulator } = require('./lib/simulator.js')

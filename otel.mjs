@@ -1,4 +1,2 @@
-// The same objects as `require('spillway/otel')` gives, by name.
-import otel from './otel.js'
-
-export const { instrument } = otel
+// For scripts that run in a checkout and import by path; the package exports 'spillway/otel' from the same file.
+export * from './lib/otel/index.mjs'

@@ -14,7 +14,9 @@ const ROUNDS = 5
 
 const rows = peak()
 const whole = ({ id, conversationId, seq, type, from, text }) => ({
-  id, conversationId, body: { id, conversationId, seq, type, from, text },
+  id,
+  conversationId,
+  body: { id, conversationId, seq, type, from, text },
 })
 // Messages of one conversation merge when they differ in nothing but their text.
 const plain = ({ id, conversationId, type, from, text }) => ({ id, conversationId, body: { type, from, text } })
@@ -32,8 +34,14 @@ let organizations = 0
 async function withSender({ route, batch }, rateLimit, config, work) {
   const server = await startServer(config)
   const sender = await Sender.open({
-    organization: `bench-${++organizations}`, apiUrl: server.url, loginUrl: server.url, store: 'memory',
-    credentials: { clientId: 'bench', clientSecret: 'bench' }, route, batch, rateLimit,
+    organization: `bench-${++organizations}`,
+    apiUrl: server.url,
+    loginUrl: server.url,
+    store: 'memory',
+    credentials: { clientId: 'bench', clientSecret: 'bench' },
+    route,
+    batch,
+    rateLimit,
   })
   try {
     // The token, and a warm connection.
@@ -55,9 +63,16 @@ function underQuota(mode) {
     const { arrivals, refused, orderViolations, duplicates } = await server.ledger()
     const requests = arrivals - 1
     return {
-      name: mode.name, messages: rows.length, requests, perRequest: rows.length / requests,
-      perSecond: rows.length / (elapsedMs / 1_000), delayP50Ms: totalMs.p50, delayP99Ms: totalMs.p99,
-      refused, orderViolations, duplicates,
+      name: mode.name,
+      messages: rows.length,
+      requests,
+      perRequest: rows.length / requests,
+      perSecond: rows.length / (elapsedMs / 1_000),
+      delayP50Ms: totalMs.p50,
+      delayP99Ms: totalMs.p99,
+      refused,
+      orderViolations,
+      duplicates,
     }
   })
 }
@@ -73,7 +88,10 @@ function atLightLoad(mode) {
     }
     const waits = (await Promise.all(sent)).map((receipt) => receipt.queuedMs)
     return {
-      name: mode.name, waitP50Ms: quantile(waits, 0.5), waitP99Ms: quantile(waits, 0.99), waitMaxMs: quantile(waits, 1),
+      name: mode.name,
+      waitP50Ms: quantile(waits, 0.5),
+      waitP99Ms: quantile(waits, 0.99),
+      waitMaxMs: quantile(waits, 1),
       requests: sender.stats().counters.requests - 1,
     }
   })
@@ -123,22 +141,34 @@ publish('batching', {
     {
       heading: `A backlog of ${rows.length.toLocaleString('en-US')} messages under a quota of ${RATE.requests} requests in ${RATE.perMs} ms`,
       body: table(quota, [
-        ['mode', 'name'], ['messages/s', 'perSecond'], ['requests', 'requests'], ['messages a request', 'perRequest', 2],
-        ['delay p50, ms', 'delayP50Ms'], ['delay p99, ms', 'delayP99Ms'], ['429s', 'refused'],
-        ['out of order', 'orderViolations'], ['twice', 'duplicates'],
+        ['mode', 'name'],
+        ['messages/s', 'perSecond'],
+        ['requests', 'requests'],
+        ['messages a request', 'perRequest', 2],
+        ['delay p50, ms', 'delayP50Ms'],
+        ['delay p99, ms', 'delayP99Ms'],
+        ['429s', 'refused'],
+        ['out of order', 'orderViolations'],
+        ['twice', 'duplicates'],
       ]),
     },
     {
       heading: `Light load: a message every ${LIGHT.everyMs} ms, lingerMs ${LIGHT.lingerMs}`,
       body: table(light, [
-        ['mode', 'name'], ['wait p50, ms', 'waitP50Ms', 1], ['wait p99, ms', 'waitP99Ms', 1], ['wait max, ms', 'waitMaxMs', 1],
+        ['mode', 'name'],
+        ['wait p50, ms', 'waitP50Ms', 1],
+        ['wait p99, ms', 'waitP99Ms', 1],
+        ['wait max, ms', 'waitMaxMs', 1],
         ['requests', 'requests'],
       ]),
     },
     {
       heading: 'CPU of the process for each message of the same backlog, without a quota',
       body: `${table(cpu, [
-        ['mode', 'name'], ['CPU, µs a message', 'cpuUs', 2], ['added by batching, µs', 'addedUs', 2], ['messages/s', 'perSecond'],
+        ['mode', 'name'],
+        ['CPU, µs a message', 'cpuUs', 2],
+        ['added by batching, µs', 'addedUs', 2],
+        ['messages/s', 'perSecond'],
       ])}\n\nMedian of ${ROUNDS} rounds, JavaScript and engine together. Added: over \`none\` with the same bodies on the same route; below zero, it saves.`,
     },
   ],

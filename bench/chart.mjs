@@ -4,10 +4,31 @@ const WIDTH = 880
 const MARGIN = { left: 56, right: 24, top: 84, bottom: 56 }
 const PANEL = { height: 96, gap: 46 }
 const FONT = "font-family: -apple-system, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif"
-const LIGHT = { card: '#ffffff', border: '#d0d7de', text: '#1f2328', dim: '#59636e', grid: '#eaeef2', quota: '#1f2328', accepted: '#0969da', refused: '#cf222e' }
-const DARK = { card: '#0d1117', border: '#3d444d', text: '#f0f6fc', dim: '#9198a1', grid: '#21262d', quota: '#f0f6fc', accepted: '#4493f8', refused: '#f85149' }
+const LIGHT = {
+  card: '#ffffff',
+  border: '#d0d7de',
+  text: '#1f2328',
+  dim: '#59636e',
+  grid: '#eaeef2',
+  quota: '#1f2328',
+  accepted: '#0969da',
+  refused: '#cf222e',
+}
+const DARK = {
+  card: '#0d1117',
+  border: '#3d444d',
+  text: '#f0f6fc',
+  dim: '#9198a1',
+  grid: '#21262d',
+  quota: '#f0f6fc',
+  accepted: '#4493f8',
+  refused: '#f85149',
+}
 
-const rules = (theme) => Object.entries(theme).map(([name, colour]) => `--${name}: ${colour};`).join(' ')
+const rules = (theme) =>
+  Object.entries(theme)
+    .map(([name, color]) => `--${name}: ${color};`)
+    .join(' ')
 const style = () => `<style>
   svg { ${rules(LIGHT)} }
   @media (prefers-color-scheme: dark) { svg { ${rules(DARK)} } }
@@ -37,15 +58,20 @@ function scales({ seconds, perSecondMax }, top) {
 }
 
 function axes({ seconds, perSecondMax, ticks }, { x, y }) {
-  return ticks.rates.map((rate) => {
-    const mark = `<line class="grid" x1="${x(0)}" x2="${x(seconds)}" y1="${y(rate)}" y2="${y(rate)}"/>`
-    return mark + text(x(0) - 8, y(rate) + 4, rate === perSecondMax ? `${rate}/s` : rate, 'text-anchor="end"')
-  }).join('\n')
+  return ticks.rates
+    .map((rate) => {
+      const mark = `<line class="grid" x1="${x(0)}" x2="${x(seconds)}" y1="${y(rate)}" y2="${y(rate)}"/>`
+      return mark + text(x(0) - 8, y(rate) + 4, rate === perSecondMax ? `${rate}/s` : rate, 'text-anchor="end"')
+    })
+    .join('\n')
 }
 
 /** The quota as steps: `[{ atSecond, perSecond }]`. */
 function quotaLine({ quota, seconds }, { x, y }) {
-  const points = quota.flatMap(({ atSecond, perSecond }, n) => [[x(atSecond), y(perSecond)], [x(quota[n + 1]?.atSecond ?? seconds), y(perSecond)]])
+  const points = quota.flatMap(({ atSecond, perSecond }, n) => [
+    [x(atSecond), y(perSecond)],
+    [x(quota[n + 1]?.atSecond ?? seconds), y(perSecond)],
+  ])
   return path(points, 'quota')
 }
 
@@ -65,9 +91,16 @@ function panel(chart, client, index) {
   const scale = scales(chart, top)
   const figures = client.figures.map(({ text: words, bad }) => `<tspan${bad ? ' class="bad"' : ''}>${escaped(words)}</tspan>`).join(' · ')
   return [
-    text(MARGIN.left, top - 14, `${escaped(client.name)} <tspan style="font-weight: 400; fill: var(--dim)">${escaped(client.told)}</tspan>`, 'class="name"'),
+    text(
+      MARGIN.left,
+      top - 14,
+      `${escaped(client.name)} <tspan style="font-weight: 400; fill: var(--dim)">${escaped(client.told)}</tspan>`,
+      'class="name"',
+    ),
     text(WIDTH - MARGIN.right, top - 14, figures, 'class="figures" text-anchor="end"'),
-    axes(chart, scale), areas(client, scale), quotaLine(chart, scale),
+    axes(chart, scale),
+    areas(client, scale),
+    quotaLine(chart, scale),
   ].join('\n')
 }
 
@@ -80,14 +113,15 @@ function timeAxis({ seconds, ticks }, height) {
 
 function legend(items) {
   let x = MARGIN.left
-  return items.map(({ kind, words }) => {
-    const mark = kind === 'quota'
-      ? `<path class="quota" d="M${x} 58h22"/>`
-      : `<rect class="${kind}" x="${x}" y="52" width="22" height="11"/>`
-    const label = text(x + 30, 62, escaped(words))
-    x += 30 + words.length * 6.2 + 24
-    return mark + label
-  }).join('\n')
+  return items
+    .map(({ kind, words }) => {
+      const mark =
+        kind === 'quota' ? `<path class="quota" d="M${x} 58h22"/>` : `<rect class="${kind}" x="${x}" y="52" width="22" height="11"/>`
+      const label = text(x + 30, 62, escaped(words))
+      x += 30 + words.length * 6.2 + 24
+      return mark + label
+    })
+    .join('\n')
 }
 
 /**
@@ -96,12 +130,15 @@ function legend(items) {
  */
 export function svg(chart) {
   const height = MARGIN.top + chart.clients.length * (PANEL.height + PANEL.gap) - PANEL.gap + 18 + MARGIN.bottom
-  return [
+  return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
-    `<title>${escaped(chart.title)}</title>`, style(),
+    `<title>${escaped(chart.title)}</title>`,
+    style(),
     `<rect class="card" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="8"/>`,
-    text(MARGIN.left, 34, escaped(chart.title), 'class="title"'), legend(chart.legend),
+    text(MARGIN.left, 34, escaped(chart.title), 'class="title"'),
+    legend(chart.legend),
     ...chart.clients.map((client, index) => panel(chart, client, index)),
-    timeAxis(chart, height), '</svg>',
-  ].join('\n') + '\n'
+    timeAxis(chart, height),
+    '</svg>',
+  ].join('\n')}\n`
 }

@@ -27,8 +27,15 @@ let organizations = 0
 
 export function openSender(url, options = {}) {
   return Sender.open({
-    organization: `bench-${process.pid}-${++organizations}`, apiUrl: url, loginUrl: url, store: 'memory', route: 'messaging',
-    credentials: { accessToken: 'bench' }, rateLimit: NO_LIMIT, connections: { max: CONNECTIONS }, ...options,
+    organization: `bench-${process.pid}-${++organizations}`,
+    apiUrl: url,
+    loginUrl: url,
+    store: 'memory',
+    route: 'messaging',
+    credentials: { accessToken: 'bench' },
+    rateLimit: NO_LIMIT,
+    connections: { max: CONNECTIONS },
+    ...options,
   })
 }
 
@@ -43,7 +50,10 @@ const OPEN = {
     return {
       async send(message) {
         const { body } = await pool.request({
-          method: 'POST', path: path(message), headers: HEADERS, body: JSON.stringify(message.body),
+          method: 'POST',
+          path: path(message),
+          headers: HEADERS,
+          body: JSON.stringify(message.body),
         })
         return body.json()
       },
@@ -56,7 +66,9 @@ const OPEN = {
     return {
       async send(message) {
         const answer = await fetch(`${url}${path(message)}`, {
-          method: 'POST', headers: HEADERS, body: JSON.stringify(message.body),
+          method: 'POST',
+          headers: HEADERS,
+          body: JSON.stringify(message.body),
         })
         return answer.json()
       },

@@ -14,7 +14,10 @@ export async function run() {
       what: `CPU of the process per message, ${server}, × undici`,
       bar: { atMost: 0.75 },
       unit: '×',
-      ...summary(ratios(figures[server], 'spillway', 'undici', (round) => round.cpuUs), (ratio) => ratio),
+      ...summary(
+        ratios(figures[server], 'spillway', 'undici', (round) => round.cpuUs),
+        (ratio) => ratio,
+      ),
       note: `${cpu('spillway')} µs; undici ${cpu('undici')}, fetch ${cpu('fetch')}, axios ${cpu('axios')}`,
     })
   }

@@ -11,7 +11,11 @@ import { publish, table } from './harness.mjs'
 import { canLearn } from './peers/spillway-learn.mjs'
 
 const WINDOW_MS = 1_000
-const QUOTA = [{ atSecond: 0, perSecond: 100 }, { atSecond: 12, perSecond: 50 }, { atSecond: 24, perSecond: 100 }]
+const QUOTA = [
+  { atSecond: 0, perSecond: 100 },
+  { atSecond: 12, perSecond: 50 },
+  { atSecond: 24, perSecond: 100 },
+]
 const SECONDS = 36
 /** Requests a second at the upper edge of a panel. */
 const AXIS_MAX = 200
@@ -34,7 +38,9 @@ const quotaOf = (requests) => ({ requests, perMs: WINDOW_MS })
 async function measureClient({ peer, name, told, words }) {
   const [first, ...later] = QUOTA
   const { failed, ledger, readings } = await contest({
-    peer, ...BACKLOG, told: quotaOf(told),
+    peer,
+    ...BACKLOG,
+    told: quotaOf(told),
     config: { ...SERVER, quota: quotaOf(first.perSecond) },
     turns: later.map(({ atSecond, perSecond }) => ({ afterMs: atSecond * 1_000, config: { quota: quotaOf(perSecond) } })),
     untilMs: SECONDS * 1_000,
@@ -47,14 +53,16 @@ async function measureClient({ peer, name, told, words }) {
 
 /** At every fourth reading, what came in the window before it. */
 function rolling(readings) {
-  return readings.filter(({ atMs }, n) => atMs <= SECONDS * 1_000 && n % 4 === 3).map(({ atMs, accepted, refused }) => {
-    const before = readingAt(readings, atMs - WINDOW_MS)
-    return {
-      second: Math.round(atMs / 10) / 100,
-      accepted: Math.round(accepted - before.accepted),
-      refused: Math.round(refused - before.refused),
-    }
-  })
+  return readings
+    .filter(({ atMs }, n) => atMs <= SECONDS * 1_000 && n % 4 === 3)
+    .map(({ atMs, accepted, refused }) => {
+      const before = readingAt(readings, atMs - WINDOW_MS)
+      return {
+        second: Math.round(atMs / 10) / 100,
+        accepted: Math.round(accepted - before.accepted),
+        refused: Math.round(refused - before.refused),
+      }
+    })
 }
 
 /** Between two readings, in proportion: on a busy machine they come late, and a longer window would seem fuller. */
@@ -88,30 +96,42 @@ function figuresOf({ delivered, refused, lost, outOfOrder, mostInWindow }) {
 
 function draw(clients) {
   mkdirSync(new URL('.', PICTURE), { recursive: true })
-  writeFileSync(PICTURE, svg({
-    title: 'A backlog, and a quota that halves and comes back',
-    legend: [
-      { kind: 'quota', words: 'what the server allows' },
-      { kind: 'accepted', words: 'accepted in the last second' },
-      { kind: 'refused', words: 'refused (429) in the last second' },
-    ],
-    seconds: SECONDS, perSecondMax: AXIS_MAX, ticks: { rates: [0, 100, AXIS_MAX], seconds: [0, 6, 12, 18, 24, 30, 36] },
-    quota: QUOTA,
-    clients: clients.map((client) => ({ ...client, figures: figuresOf(client) })),
-  }))
+  writeFileSync(
+    PICTURE,
+    svg({
+      title: 'A backlog, and a quota that halves and comes back',
+      legend: [
+        { kind: 'quota', words: 'what the server allows' },
+        { kind: 'accepted', words: 'accepted in the last second' },
+        { kind: 'refused', words: 'refused (429) in the last second' },
+      ],
+      seconds: SECONDS,
+      perSecondMax: AXIS_MAX,
+      ticks: { rates: [0, 100, AXIS_MAX], seconds: [0, 6, 12, 18, 24, 30, 36] },
+      quota: QUOTA,
+      clients: clients.map((client) => ({ ...client, figures: figuresOf(client) })),
+    }),
+  )
 }
 
 function report(clients) {
   const possible = QUOTA.reduce((sum, { atSecond, perSecond }, n) => sum + perSecond * ((QUOTA[n + 1]?.atSecond ?? SECONDS) - atSecond), 0)
   publish('curve', {
     title: 'A quota that halves and comes back',
-    sections: [{
-      heading: `${QUOTA.map(({ atSecond, perSecond }) => `${perSecond} requests a second from ${atSecond} s`).join(', ')}; until ${SECONDS} s`,
-      body: `${table(clients, [
-        ['client', 'name'], ['told', 'told'], ['delivered', 'delivered'], ['429s', 'refused'], ['lost', 'lost'],
-        ['out of order', 'outOfOrder'], ['most in any second', 'mostInWindow'],
-      ])}\n\n${count(possible)} could be delivered. \`X-RateLimit-*\` headers, \`Retry-After: 0\`, 20 to 30 ms. The picture: [limits.svg](../../docs/images/limits.svg).`,
-    }],
+    sections: [
+      {
+        heading: `${QUOTA.map(({ atSecond, perSecond }) => `${perSecond} requests a second from ${atSecond} s`).join(', ')}; until ${SECONDS} s`,
+        body: `${table(clients, [
+          ['client', 'name'],
+          ['told', 'told'],
+          ['delivered', 'delivered'],
+          ['429s', 'refused'],
+          ['lost', 'lost'],
+          ['out of order', 'outOfOrder'],
+          ['most in any second', 'mostInWindow'],
+        ])}\n\n${count(possible)} could be delivered. \`X-RateLimit-*\` headers, \`Retry-After: 0\`, 20 to 30 ms. The picture: [limits.svg](../../docs/images/limits.svg).`,
+      },
+    ],
     figures: { quota: QUOTA, seconds: SECONDS, clients },
   })
 }

@@ -45,7 +45,10 @@ export async function run() {
       what: `added delay ${quantile} at 1,000/s, over undici's`,
       bar: { atMost: bar },
       unit: 'µs',
-      ...summary(figures.spillway.map((round, index) => round[quantile] - figures.undici[index][quantile]), (added) => added),
+      ...summary(
+        figures.spillway.map((round, index) => round[quantile] - figures.undici[index][quantile]),
+        (added) => added,
+      ),
       note: `spillway ${of('spillway')} µs, undici ${of('undici')}`,
     }
   }

@@ -22,7 +22,13 @@ const CLIENTS = [
 
 async function round({ peer }) {
   const { ended, elapsedMs, ledger } = await contest({
-    peer, told: TOLD, messages: BURST.length, conversations: BURST.length, atMs: BURST, config: SERVER, untilMs: UNTIL_MS,
+    peer,
+    told: TOLD,
+    messages: BURST.length,
+    conversations: BURST.length,
+    atMs: BURST,
+    config: SERVER,
+    untilMs: UNTIL_MS,
   })
   if (!ended || ledger.uniqueIds !== BURST.length) throw new Error(`${peer}: ${ledger.uniqueIds} of ${BURST.length} arrived`)
   return { mostInWindow: ledger.mostInWindow, elapsedMs }
@@ -33,7 +39,10 @@ async function measureClient(client) {
   for (let n = 0; n < ROUNDS; n++) rounds.push(await round(client))
   const most = rounds.map(({ mostInWindow }) => mostInWindow)
   return {
-    name: client.name, least: Math.min(...most), median: median(most), most: Math.max(...most),
+    name: client.name,
+    least: Math.min(...most),
+    median: median(most),
+    most: Math.max(...most),
     elapsedMs: median(rounds.map(({ elapsedMs }) => elapsedMs)),
   }
 }
@@ -43,11 +52,17 @@ for (const client of CLIENTS) figures.push(await measureClient(client))
 
 publish('edge', {
   title: `The window's edge: ${TOLD.requests} requests a second`,
-  sections: [{
-    heading: 'One message at 0 ms, 29 at 900 ms, 90 at 1,005 ms: the most that arrive in any rolling second',
-    body: `${table(figures, [
-      ['client', 'name'], ['least', 'least'], ['median', 'median'], ['most', 'most'], ['time for all, ms', 'elapsedMs'],
-    ])}\n\nOf ${ROUNDS} rounds. The server counts what arrives and refuses nothing; requests take 20 to 30 ms, of which the way there is a random part.`,
-  }],
+  sections: [
+    {
+      heading: 'One message at 0 ms, 29 at 900 ms, 90 at 1,005 ms: the most that arrive in any rolling second',
+      body: `${table(figures, [
+        ['client', 'name'],
+        ['least', 'least'],
+        ['median', 'median'],
+        ['most', 'most'],
+        ['time for all, ms', 'elapsedMs'],
+      ])}\n\nOf ${ROUNDS} rounds. The server counts what arrives and refuses nothing; requests take 20 to 30 ms, of which the way there is a random part.`,
+    },
+  ],
   figures: { told: TOLD, rounds: ROUNDS, clients: figures },
 })

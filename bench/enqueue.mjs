@@ -31,12 +31,14 @@ export async function run() {
   const engine = summary(rounds, (round) => round.engineUs).median
   return {
     figures: rounds,
-    rows: [{
-      what: 'enqueue alone, 1,000 a tick',
-      bar: { atLeast: 500_000 },
-      unit: '/s',
-      ...summary(rounds, (round) => round.perSecond),
-      note: `CPU a message: main thread ${main.toFixed(2)} µs, engine thread ${engine.toFixed(2)}`,
-    }],
+    rows: [
+      {
+        what: 'enqueue alone, 1,000 a tick',
+        bar: { atLeast: 500_000 },
+        unit: '/s',
+        ...summary(rounds, (round) => round.perSecond),
+        note: `CPU a message: main thread ${main.toFixed(2)} µs, engine thread ${engine.toFixed(2)}`,
+      },
+    ],
   }
 }

@@ -6,7 +6,9 @@ const { peer, url, told, messages, conversations, atMs } = JSON.parse(process.ar
 const { open } = await import(`./peers/${peer}.mjs`)
 
 const message = (index) => ({
-  id: `m-${index}`, conversationId: `c-${index % conversations}`, seq: Math.floor(index / conversations),
+  id: `m-${index}`,
+  conversationId: `c-${index % conversations}`,
+  seq: Math.floor(index / conversations),
   text: 'The rain jacket arrived with a crack down the left side. I have photos.',
 })
 

@@ -15,8 +15,14 @@ const PEAKS = [new URL('../shared/data/webchat-peak.jsonl', ROOT), new URL('exam
  * examples as often as it takes, each time in other conversations.
  */
 export function peak(count = 10_000) {
-  const text = readFileSync(PEAKS.find((file) => existsSync(file)), 'utf8')
-  const rows = text.trimEnd().split('\n').map((line) => JSON.parse(line))
+  const text = readFileSync(
+    PEAKS.find((file) => existsSync(file)),
+    'utf8',
+  )
+  const rows = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
   const once = [...new Map(rows.map((row) => [row.id, row])).values()]
   const copy = (row, n) => ({ ...row, id: `${row.id}/${n}`, conversationId: `${row.conversationId}/${n}` })
   const copies = Array.from({ length: Math.ceil(count / once.length) }, (_, n) => (n === 0 ? once : once.map((row) => copy(row, n))))

@@ -74,8 +74,15 @@ async function measureAll(headers, clients) {
 }
 
 const COLUMNS = [
-  ['client', 'name'], ['told', 'told'], ['time ÷ ideal', 'time'], ['rate ÷ ideal rate', 'rate'], ['429s', 'refused'],
-  ['lost', 'lost'], ['out of order', 'outOfOrder'], ['most in any second', 'mostInWindow'], ['CPU, ms for 1,000', 'cpuMsPerThousand'],
+  ['client', 'name'],
+  ['told', 'told'],
+  ['time ÷ ideal', 'time'],
+  ['rate ÷ ideal rate', 'rate'],
+  ['429s', 'refused'],
+  ['lost', 'lost'],
+  ['out of order', 'outOfOrder'],
+  ['most in any second', 'mostInWindow'],
+  ['CPU, ms for 1,000', 'cpuMsPerThousand'],
 ]
 
 function shown(row) {
@@ -87,7 +94,10 @@ function shown(row) {
 const wanted = options.only?.split(',')
 const clients = CLIENTS.filter(({ peer }) => !wanted || wanted.includes(peer))
 const withHeaders = await measureAll('x', clients)
-const without = await measureAll('none', clients.filter(({ adapts }) => adapts))
+const without = await measureAll(
+  'none',
+  clients.filter(({ adapts }) => adapts),
+)
 
 const report = {
   title: `Limits: ${BACKLOG.messages.toLocaleString('en-US')} messages against ${QUOTA.requests} requests a second`,

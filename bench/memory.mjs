@@ -93,15 +93,21 @@ export async function run() {
     bullmq: await measureBullMq(100_000),
   }
   const beyond = own.map((bytes) => bytes - PAYLOAD_BYTES).sort((a, b) => a - b)
-  const note = Object.entries(others).map(([name, bytes]) => `${name} ${bytes === undefined ? 'not measured (no Redis)' : Math.round(bytes - PAYLOAD_BYTES)}`)
+  const note = Object.entries(others).map(
+    ([name, bytes]) => `${name} ${bytes === undefined ? 'not measured (no Redis)' : Math.round(bytes - PAYLOAD_BYTES)}`,
+  )
   return {
     figures: { spillway: own, ...others },
-    rows: [{
-      what: 'memory per queued message at 1,000,000, beyond the payload',
-      bar: { atMost: 200 },
-      unit: 'bytes',
-      median: beyond[2], min: beyond[0], max: beyond[4],
-      note: `${note.join(', ')} (the last two at 100,000)`,
-    }],
+    rows: [
+      {
+        what: 'memory per queued message at 1,000,000, beyond the payload',
+        bar: { atMost: 200 },
+        unit: 'bytes',
+        median: beyond[2],
+        min: beyond[0],
+        max: beyond[4],
+        note: `${note.join(', ')} (the last two at 100,000)`,
+      },
+    ],
   }
 }

@@ -37,7 +37,9 @@ process.on('warning', (warning) => {
 async function watch(client, { value, long }) {
   const server = await startRefuser(value)
   let gaveUp = false
-  client.post(server.url).catch(() => { gaveUp = true })
+  client.post(server.url).catch(() => {
+    gaveUp = true
+  })
   await sleep(long ? LONG_MS : COUNTED_MS)
   const [first, second = null] = server.arrivals
   const requests = server.arrivals.filter((at) => at - first < COUNTED_MS).length
@@ -55,25 +57,42 @@ function shown({ requests, secondAfterMs, gaveUp }) {
 const seconds = (ms) => `${(ms / 1_000).toFixed(2)} s`
 const figures = CLIENTS.map(({ name }) => ({ client: name, forms: {} }))
 const measureForms = (client, forms) =>
-  Promise.all(forms.map(async (form) => { figures[CLIENTS.indexOf(client)].forms[form.form] = await watch(client, form) }))
+  Promise.all(
+    forms.map(async (form) => {
+      figures[CLIENTS.indexOf(client)].forms[form.form] = await watch(client, form)
+    }),
+  )
 
 // The forms at once; client after client where requests are counted, all of them where there is but waiting.
-for (const client of CLIENTS) await measureForms(client, FORMS.filter(({ long }) => !long))
-await Promise.all(CLIENTS.map((client) => measureForms(client, FORMS.filter(({ long }) => long))))
+for (const client of CLIENTS)
+  await measureForms(
+    client,
+    FORMS.filter(({ long }) => !long),
+  )
+await Promise.all(
+  CLIENTS.map((client) =>
+    measureForms(
+      client,
+      FORMS.filter(({ long }) => long),
+    ),
+  ),
+)
 
 const rows = FORMS.map(({ form }) => ({ form, ...Object.fromEntries(figures.map((row) => [row.client, shown(row.forms[form])])) }))
 publish('retry-after', {
   title: '`Retry-After`, when every answer is 429',
-  sections: [{
-    heading: `When the second request comes, and how many come in ${COUNTED_MS / 1_000} s`,
-    body: [
-      table(rows, [['`Retry-After`', 'form'], ...CLIENTS.map(({ name }) => [name, name])]),
-      [
-        `*waits*: no second request in ${LONG_MS / 1_000} s. \`0\`, a past date, \`-5\` and garbage don't say when to come again: right is a delay of`,
-        'its own that grows. No other header tells anything. One POST each. How many a flood is depends on how busy the machine is.',
-      ].join('\n'),
-    ].join('\n\n'),
-  }],
+  sections: [
+    {
+      heading: `When the second request comes, and how many come in ${COUNTED_MS / 1_000} s`,
+      body: [
+        table(rows, [['`Retry-After`', 'form'], ...CLIENTS.map(({ name }) => [name, name])]),
+        [
+          `*waits*: no second request in ${LONG_MS / 1_000} s. \`0\`, a past date, \`-5\` and garbage don't say when to come again: right is a delay of`,
+          'its own that grows. No other header tells anything. One POST each. How many a flood is depends on how busy the machine is.',
+        ].join('\n'),
+      ].join('\n\n'),
+    },
+  ],
   figures: { countedMs: COUNTED_MS, watchedMs: LONG_MS, clients: figures },
 })
 // Some still wait for a minute, or for ever.

@@ -6,9 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 
 import { machine, publish, table } from './harness.mjs'
 
-const ROWS = [
-  'throughput', 'cpu', 'main-thread', 'event-loop', 'enqueue', 'memory', 'scale', 'idle', 'workers', 'delay', 'tls',
-]
+const ROWS = ['throughput', 'cpu', 'main-thread', 'event-loop', 'enqueue', 'memory', 'scale', 'idle', 'workers', 'delay', 'tls']
 
 const asked = process.argv.slice(2)
 const unknown = asked.filter((name) => !ROWS.includes(name))
@@ -26,7 +24,12 @@ for (const name of asked.length > 0 ? asked : ROWS) {
 }
 
 const shown = table(rows.map(cells), [
-  ['what', 'what'], ['bar', 'bar'], ['median', 'median'], ['lowest to highest', 'spread'], ['holds', 'holds'], ['in figures', 'note'],
+  ['what', 'what'],
+  ['bar', 'bar'],
+  ['median', 'median'],
+  ['lowest to highest', 'spread'],
+  ['holds', 'holds'],
+  ['in figures', 'note'],
 ])
 if (asked.length === 0) {
   const body = `${shown}\n\nEach row is the median of 5 rounds or more. Multiples are of what the other made in the same round.`

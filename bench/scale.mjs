@@ -50,12 +50,17 @@ export async function run() {
   const parts = (name) => `${of(name, (round) => round.enqueueUs)} + ${of(name, (round) => round.deliverUs)} µs`
   return {
     figures,
-    rows: [{
-      what: 'cost per message at 1,000,000 over 100,000 conversations ÷ 10,000 over 100',
-      bar: { atMost: 1.3 },
-      unit: '×',
-      ...summary(figures.large.map((round, index) => cost(round) / cost(figures.small[index])), (ratio) => ratio),
-      note: `to enqueue + to deliver: ${parts('large')}, ${parts('small')}`,
-    }],
+    rows: [
+      {
+        what: 'cost per message at 1,000,000 over 100,000 conversations ÷ 10,000 over 100',
+        bar: { atMost: 1.3 },
+        unit: '×',
+        ...summary(
+          figures.large.map((round, index) => cost(round) / cost(figures.small[index])),
+          (ratio) => ratio,
+        ),
+        note: `to enqueue + to deliver: ${parts('large')}, ${parts('small')}`,
+      },
+    ],
   }
 }

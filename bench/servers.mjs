@@ -66,7 +66,13 @@ async function freePort() {
 async function listens(port) {
   for (let attempt = 0; attempt < 100; attempt++) {
     const socket = net.connect(port, '127.0.0.1')
-    const connected = await Promise.race([once(socket, 'connect').then(() => true, () => false), sleep(1_000, false)])
+    const connected = await Promise.race([
+      once(socket, 'connect').then(
+        () => true,
+        () => false,
+      ),
+      sleep(1_000, false),
+    ])
     socket.destroy()
     if (connected) return
     await sleep(20)

@@ -28,9 +28,14 @@ const argument = (name, otherwise) => {
 
 function options(store, url = NOWHERE) {
   return {
-    organization: `bench-${++files}`, apiUrl: url, loginUrl: url,
-    credentials: { clientId: 'bench', clientSecret: 'bench' }, route: 'messaging', store,
-    rateLimit: { requests: 1_000_000, perMs: 1_000 }, queue: { maxMessages: 10_000_000, maxBytes: 2 ** 34 },
+    organization: `bench-${++files}`,
+    apiUrl: url,
+    loginUrl: url,
+    credentials: { clientId: 'bench', clientSecret: 'bench' },
+    route: 'messaging',
+    store,
+    rateLimit: { requests: 1_000_000, perMs: 1_000 },
+    queue: { maxMessages: 10_000_000, maxBytes: 2 ** 34 },
   }
 }
 
@@ -149,16 +154,42 @@ const per = (value, digits = 0) => value.toLocaleString('en-US', { maximumFracti
 const million = backlogs.find(({ count }) => count === 1_000_000)
 const rows = [
   row('`enqueue`, 100,000 at once, 300-byte bodies, power-loss', '≥ 100,000/s', `${per(enqueued.file)}/s`),
-  row('… ÷ BullMQ `addBulk` of 1,000 on Redis, `appendfsync always`', '≥ 3', `${per(enqueued.file / enqueued.bullmq, 1)} (${per(enqueued.bullmq)}/s)`),
-  row('`enqueue`, one awaited after the other ÷ append + fdatasync', '≤ 2', `${per(singles.file / singles.append, 2)} (${per(singles.file)} and ${per(singles.append)} µs)`),
-  row('delivered end to end, file ÷ memory store', '≥ 0.7', `${per(delivered.file / delivered.memory, 2)} (${per(delivered.file)} and ${per(delivered.memory)}/s)`),
+  row(
+    '… ÷ BullMQ `addBulk` of 1,000 on Redis, `appendfsync always`',
+    '≥ 3',
+    `${per(enqueued.file / enqueued.bullmq, 1)} (${per(enqueued.bullmq)}/s)`,
+  ),
+  row(
+    '`enqueue`, one awaited after the other ÷ append + fdatasync',
+    '≤ 2',
+    `${per(singles.file / singles.append, 2)} (${per(singles.file)} and ${per(singles.append)} µs)`,
+  ),
+  row(
+    'delivered end to end, file ÷ memory store',
+    '≥ 0.7',
+    `${per(delivered.file / delivered.memory, 2)} (${per(delivered.file)} and ${per(delivered.memory)}/s)`,
+  ),
   row('restart with 1,000,000 waiting: first message on the wire', '≤ 3 s', `${per(million.firstMs / 1_000, 2)} s`),
   row('… resident memory', `≤ ${64 + 100} MB`, `${per(million.rssBytes / 1e6)} MB (a bare Node: ${per(million.bareBytes / 1e6)} MB)`),
   ...backlogs.map(({ count, fillUs, fileBytes }) =>
-    row(`each of ${per(count)} waiting`, count > 1_000_000 ? '≤ 1.3 × 50,000' : '', `${per(fillUs, 1)} µs, ${per(fileBytes)} bytes of file`)),
+    row(
+      `each of ${per(count)} waiting`,
+      count > 1_000_000 ? '≤ 1.3 × 50,000' : '',
+      `${per(fillUs, 1)} µs, ${per(fileBytes)} bytes of file`,
+    ),
+  ),
 ]
 publish('store', {
   title: 'The file store',
-  sections: [{ heading: `Medians of ${ROUNDS}`, body: table(rows, [['what', 'what'], ['bar', 'bar'], ['measured', 'value']]) }],
+  sections: [
+    {
+      heading: `Medians of ${ROUNDS}`,
+      body: table(rows, [
+        ['what', 'what'],
+        ['bar', 'bar'],
+        ['measured', 'value'],
+      ]),
+    },
+  ],
   figures: { machine: machine(), enqueued, singles, delivered, backlogs },
 })

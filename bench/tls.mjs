@@ -10,10 +10,15 @@ export async function run() {
     bar,
     unit: '×',
     ...summary(ratios(figures, 'spillway', 'undici', figure), (ratio) => ratio),
-    note: ['spillway', 'undici'].map((client) => `${client} ${Math.round(summary(figures[client], figure).median).toLocaleString('en-US')}`).join(', '),
+    note: ['spillway', 'undici']
+      .map((client) => `${client} ${Math.round(summary(figures[client], figure).median).toLocaleString('en-US')}`)
+      .join(', '),
   })
   return {
     figures,
-    rows: [row('messages per second', { atLeast: 2 }, (round) => round.perSecond), row('CPU per message', { atMost: 0.75 }, (round) => round.cpuUs)],
+    rows: [
+      row('messages per second', { atLeast: 2 }, (round) => round.perSecond),
+      row('CPU per message', { atMost: 0.75 }, (round) => round.cpuUs),
+    ],
   }
 }

@@ -1,4 +1,4 @@
-// 8 worker threads that send to one organisation, against one thread: the total rate, and how even the shares are.
+// 8 worker threads that send to one organization, against one thread: the total rate, and how even the shares are.
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 
 import { message, openSender } from './clients.mjs'
@@ -27,7 +27,7 @@ async function flow(sender, callers, spanMs) {
   return settled
 }
 
-// In a worker thread: a sender of the organisation that its process has named.
+// In a worker thread: a sender of the organization that its process has named.
 if (!isMainThread) {
   const sender = await openSender(workerData.url, { organization: workerData.organization })
   parentPort.on('message', async (round) => {
@@ -72,10 +72,13 @@ export async function run() {
     figures,
     rows: [
       {
-        what: '8 worker threads of one organisation ÷ one thread',
+        what: '8 worker threads of one organization ÷ one thread',
         bar: { atLeast: 0.9 },
         unit: '×',
-        ...summary(figures['of 8'].map((round, index) => round.perSecond / figures['of 1'][index].perSecond), (ratio) => ratio),
+        ...summary(
+          figures['of 8'].map((round, index) => round.perSecond / figures['of 1'][index].perSecond),
+          (ratio) => ratio,
+        ),
         note: `${rate('of 8')} messages/s, one thread ${rate('of 1')}`,
       },
       {

@@ -122,8 +122,7 @@ export function makeRows(seed = 20_260_314) {
   const times = Array.from({ length: ROWS - REPEATS }, () => arrivalMs(random)).sort((a, b) => a - b)
   const rows = times.map((atMs, index) => {
     // Everyone says at least one thing.
-    const conversation =
-      index < CONVERSATIONS ? conversations[index] : pickWeighted(conversations, total, random)
+    const conversation = index < CONVERSATIONS ? conversations[index] : pickWeighted(conversations, total, random)
     return {
       atMs,
       id: uuid(random),
@@ -145,7 +144,9 @@ export function makeRows(seed = 20_260_314) {
 
 /** @returns {string} the file, one JSON object a line */
 export function makeFile(seed) {
-  return makeRows(seed).map((row) => `${JSON.stringify(row)}\n`).join('')
+  return makeRows(seed)
+    .map((row) => `${JSON.stringify(row)}\n`)
+    .join('')
 }
 
 if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) {

@@ -22,9 +22,7 @@ const receipts = await Promise.all(
 
 const { accepted, refused, orderViolations, mostInWindow } = simulator.ledger()
 console.log(`${receipts.length} receipts, the first: status ${receipts[0].status} after ${receipts[0].attempts} attempt`)
-console.log(
-  `server: ${accepted} accepted, ${refused} refused, ${orderViolations} out of order, at most ${mostInWindow} in a second`,
-)
+console.log(`server: ${accepted} accepted, ${refused} refused, ${orderViolations} out of order, at most ${mostInWindow} in a second`)
 
 await sender.close()
 await simulator.close()

@@ -21,7 +21,7 @@ export const SENTENCES = {
     'My name is spelled {name} on the passport, but the booking shows question marks.',
     'How long does a refund take to a card that has expired since?',
     'The router blinks red, then green, then red again. I restarted it {n} times.',
-    'Can I pick up the parcel at a neighbour\'s instead? Flat {n}, ring twice.',
+    "Can I pick up the parcel at a neighbour's instead? Flat {n}, ring twice.",
     'Thank you, that worked straight away!',
     'I need an invoice with the VAT number of my company, dated {date}.',
     'The path in the log is C:\\Users\\{name}\\AppData\\Local, does that help?',
@@ -44,7 +44,7 @@ export const SENTENCES = {
     'Das Straßenfest in {city} sperrt unsere Zufahrt, bitte später liefern.',
   ],
   french: [
-    "Bonjour, où en est ma commande {order} ? Elle devait arriver le {date}.",
+    'Bonjour, où en est ma commande {order} ? Elle devait arriver le {date}.',
     "J'ai été débité de {amount} € alors que j'avais annulé.",
     "Le code que vous m'avez envoyé par SMS ne marche plus.",
     "Est-ce que la garantie couvre l'écran fêlé ?",
@@ -204,23 +204,13 @@ export const SENTENCES = {
     'ለ{n} ቀናት ኢንተርኔት የለኝም።',
     'በጣም አመሰግናለሁ!',
   ],
-  georgian: [
-    'გამარჯობა, სად არის ჩემი შეკვეთა {order}?',
-    'ბარათიდან {amount} ორჯერ ჩამომეჭრა.',
-    'დიდი მადლობა დახმარებისთვის!',
-  ],
+  georgian: ['გამარჯობა, სად არის ჩემი შეკვეთა {order}?', 'ბარათიდან {amount} ორჯერ ჩამომეჭრა.', 'დიდი მადლობა დახმარებისთვის!'],
   swahili: [
     'Habari, agizo langu {order} halijafika bado.',
     'Nimekatwa {amount} mara mbili, naomba mnirudishie.',
     'Asante sana, imefanya kazi sasa.',
   ],
-  emoji: [
-    '👍',
-    '😭😭😭 {order}',
-    '👨‍👩‍👧‍👦 {n}× 🎟️ → {city}?',
-    '🇫🇷➡️🇪🇹 ✈️ {date} 🙏🏾',
-    '🧑🏽‍🔧 ⏰ {time} ❓',
-  ],
+  emoji: ['👍', '😭😭😭 {order}', '👨‍👩‍👧‍👦 {n}× 🎟️ → {city}?', '🇫🇷➡️🇪🇹 ✈️ {date} 🙏🏾', '🧑🏽‍🔧 ⏰ {time} ❓'],
 }
 
 export const LONG_TEXTS = [

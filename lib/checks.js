@@ -8,6 +8,9 @@ const ID_BYTES_MAX = 256
 const PRIORITY_MAX = 100
 /** The furthest that any time of ours lies ahead: 30 days. */
 const AHEAD_MS_MAX = 30 * 24 * 60 * 60 * 1000
+const ATTEMPTS_MAX = 1_000
+const SCOPE_KEYS = new Set(['route'])
+const RETRY_KEYS = new Set(['maxAttempts', 'maxAgeMs'])
 
 /** An argument that is wrong, and the rule that it breaks. */
 function refused(field, rule) {
@@ -54,8 +57,50 @@ function checkPriority(value) {
 }
 
 function checkExpiresInMs(value) {
+  return checkSpanMs('expiresInMs', value)
+}
+
+function checkDeadlineMs(value) {
+  return checkSpanMs('deadlineMs', value)
+}
+
+function checkSpanMs(field, value) {
   if (typeof value === 'number' && value > 0 && value <= AHEAD_MS_MAX) return value
-  throw invalid('expiresInMs', `a number of milliseconds above 0 and at most ${AHEAD_MS_MAX} (30 days)`, value)
+  throw invalid(field, `a number of milliseconds above 0 and at most ${AHEAD_MS_MAX} (30 days)`, value)
+}
+
+/** The retries of one call, as an object: `false` is a single attempt. */
+function checkRetry(value) {
+  if (value === false) return { maxAttempts: 1 }
+  if (!isObject(value)) throw invalid('retry', `false or an object of ${[...RETRY_KEYS].join(' and ')}`, value)
+  const { maxAttempts, maxAgeMs } = checkObject('retry', value, RETRY_KEYS)
+  return {
+    maxAttempts: maxAttempts === undefined ? undefined : checkInteger('retry.maxAttempts', maxAttempts, 1, ATTEMPTS_MAX),
+    maxAgeMs: maxAgeMs === undefined ? undefined : checkInteger('retry.maxAgeMs', maxAgeMs, 0, AHEAD_MS_MAX),
+  }
+}
+
+function checkBoolean(field, value) {
+  if (typeof value === 'boolean') return value
+  throw invalid(field, 'true or false', value)
+}
+
+/** A pause; undefined stays so, and lasts. */
+function checkForMs(value) {
+  return value === undefined ? undefined : checkSpanMs('forMs', value)
+}
+
+/** The one scope that a pause may have. */
+function checkPauseScope(value) {
+  if (value === undefined || value === 'organization') return
+  throw invalid('scope', "'organization'", value)
+}
+
+/** Whose end it is: the name of a route, as `stats().outages` has it; undefined is the organization. */
+function checkResumeScope(value) {
+  if (value === undefined || value === 'organization') return undefined
+  if (!isObject(value)) throw invalid('scope', "'organization' or { route }", value)
+  return checkId('scope.route', checkObject('scope', value, SCOPE_KEYS).route)
 }
 
 /** A wait; undefined stays so. */
@@ -78,11 +123,17 @@ function checkSignal(signal) {
 
 module.exports = {
   AHEAD_MS_MAX,
+  checkBoolean,
+  checkDeadlineMs,
   checkExpiresInMs,
+  checkForMs,
   checkId,
   checkInteger,
   checkObject,
+  checkPauseScope,
   checkPriority,
+  checkResumeScope,
+  checkRetry,
   checkSignal,
   checkTimeout,
   invalid,

@@ -41,14 +41,29 @@ class Completions {
     this.#take(ticket)?.(value)
   }
 
+  /** The same with a value that is costly: it is made only if somebody waits. Whether somebody does. */
+  settleWith(ticket, make) {
+    return this.#with(ticket, make, (value) => value)
+  }
+
   /** Rejects with an error of the core, given as data. */
   fail(ticket, data) {
     this.#take(ticket)?.(rejection(data))
   }
 
+  /** The same with data that are costly. */
+  failWith(ticket, make) {
+    return this.#with(ticket, make, rejection)
+  }
+
   /** Rejects all that still wait with one error, given as data. */
   failAll(data) {
     for (const ticket of this.#waiting.tickets()) this.fail(ticket, data)
+  }
+
+  /** Rejects those up to this ticket that are not among the others. */
+  failOthers(last, others, data) {
+    for (const ticket of this.#waiting.tickets()) if (ticket <= last && !others.has(ticket)) this.fail(ticket, data)
   }
 
   /** Nothing will be expected any more. */
@@ -60,6 +75,18 @@ class Completions {
   #take(ticket) {
     const waiter = this.#forget(ticket)
     return typeof waiter === 'object' ? waiter.resolve : waiter
+  }
+
+  // What can't be made, as for want of memory, rejects the promise that waits for it.
+  #with(ticket, make, settlement) {
+    const resolve = this.#take(ticket)
+    if (resolve === undefined) return false
+    try {
+      resolve(settlement(make()))
+    } catch (error) {
+      resolve(Promise.reject(error))
+    }
+    return true
   }
 
   #forget(ticket) {

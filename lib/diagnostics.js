@@ -5,10 +5,15 @@
 
 const { channel } = require('node:diagnostics_channel')
 
+const { shared } = require('./shared.js')
+
 const submitted = channel('spillway:message:submitted')
 const accepted = channel('spillway:message:accepted')
 
-const pick = (...keys) => (payload) => Object.fromEntries(keys.map((key) => [key, payload[key]]))
+const pick =
+  (...keys) =>
+  (payload) =>
+    Object.fromEntries(keys.map((key) => [key, payload[key]]))
 
 /** The engine's event behind each channel, and what of it is told. */
 const OF_EVENTS = {
@@ -26,13 +31,17 @@ const OF_EVENTS = {
   },
   throttled: { channel: channel('spillway:throttled'), told: pick('reason', 'untilMs', 'pauseMs', 'long') },
   resumed: { channel: channel('spillway:resumed'), told: pick('pausedMs') },
-  outage: { channel: channel('spillway:outage'), told: pick('reason', 'open') },
+  outage: {
+    channel: channel('spillway:outage'),
+    // Why there is no token is told in words of our own.
+    told: ({ reason, message, open }) => (reason === 'token' ? { reason, message, open } : { reason, open }),
+  },
 }
 const NAMES = Object.keys(OF_EVENTS)
 
-// Every sender of an organisation hears all that its engine tells. Only one of them publishes, or a subscriber would
+// Every sender of an organization hears all that its engine tells. Only one of them publishes, or a subscriber would
 // count everything once a sender.
-const publishers = new Map()
+const publishers = shared('diagnostics.publishers', () => new Map())
 
 /** What one sender publishes. */
 class Diagnostics {
@@ -73,7 +82,7 @@ class Diagnostics {
     return acceptance
   }
 
-  /** The next sender of the organisation takes over. */
+  /** The next sender of the organization takes over. */
   end() {
     if (publishers.get(this.#organization) === this.#sender) publishers.delete(this.#organization)
   }

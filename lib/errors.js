@@ -32,12 +32,28 @@ class ExpiredError extends SpillwayError {
 
 /** The server refused for good, or all attempts are spent. */
 class DeliveryError extends SpillwayError {
+  // Servers echo what was sent to them. On the prototype, an echoed text is there for code that asks, and in no log by chance.
+  #response
+
   constructor(message, { response = null, ...fields } = {}) {
     super(message, {
-      code: 'DELIVERY_REJECTED', status: null, attempts: 0, messageId: null, ambiguous: false, ...fields,
+      code: 'DELIVERY_REJECTED',
+      status: null,
+      attempts: 0,
+      messageId: null,
+      ambiguous: false,
+      ...fields,
     })
-    // Servers echo what was sent to them. Not enumerable, an echoed text is there for who asks, and in no log by chance.
-    Object.defineProperty(this, 'response', { value: response, enumerable: false, configurable: true, writable: true })
+    this.#response = response
+  }
+
+  get response() {
+    // Whoever copies an error with its prototypes, as axios 1.5 does, reads it of those, too.
+    return #response in this ? this.#response : undefined
+  }
+
+  set response(value) {
+    this.#response = value
   }
 }
 
@@ -63,13 +79,32 @@ class StoreError extends SpillwayError {
 }
 
 const CLASSES = {
-  SpillwayError, ConfigError, QueueFullError, ExpiredError, DeliveryError, AuthError, ClosedError, StoreError,
+  SpillwayError,
+  ConfigError,
+  QueueFullError,
+  ExpiredError,
+  DeliveryError,
+  AuthError,
+  ClosedError,
+  StoreError,
 }
 
 // On the prototype and not a field of the instance: `stack` takes its first line from it while the error is built.
 // Written out and not taken from `constructor.name`: minifiers rename classes.
 for (const [name, type] of Object.entries(CLASSES)) {
   Object.defineProperty(type.prototype, 'name', { value: name, configurable: true, writable: true })
+}
+
+// An error of another copy of the package is an instance, too: an adapter gets what the sender of another copy throws, and a
+// program catches it by the class that it has. A subclass of a program's own is an ordinary one.
+for (const [name, type] of Object.entries(CLASSES)) {
+  const brand = Symbol.for(`spillway.${name}`)
+  Object.defineProperty(type.prototype, brand, { value: true })
+  Object.defineProperty(type, Symbol.hasInstance, {
+    value(value) {
+      return this === type ? value?.[brand] === true : Function.prototype[Symbol.hasInstance].call(this, value)
+    },
+  })
 }
 
 const CLASS_BY_CODE = new Map([

@@ -1,21 +1,35 @@
 'use strict'
 
-const { SpillwayError } = require('./errors.js')
+const { shareAddon } = require('./copies.js')
+const { ConfigError, SpillwayError } = require('./errors.js')
+const { findProblem, isMissing, problemsOf } = require('./load-problem.js')
 
 let binding
 
 /** The addon, loaded when it is first needed: `spillway --help` and the error classes work where it is missing. */
 function native() {
-  binding ??= load()
+  binding ??= shareAddon(load)
   return binding
 }
 
 function load() {
+  checkOverride()
+  // Before it is loaded: a file that was cut would end the process.
+  const problem = findProblem()
+  if (problem !== null) throw explain([problem])
   try {
     return require('../binding.js')
   } catch (cause) {
-    throw explain(cause)
+    throw explain(problemsOf(cause), cause)
   }
+}
+
+/** The generated loader would run any file of this name. Another addon is what it is for. */
+function checkOverride() {
+  const name = 'NAPI_RS_NATIVE_LIBRARY_PATH'
+  const path = process.env[name]
+  if (!path || path.endsWith('.node')) return
+  throw new ConfigError(`${name} must be the path of an addon, whose name ends in .node`, { field: name })
 }
 
 /** Puts another binding in its place: for tests, which drive the completions by hand. */
@@ -24,23 +38,27 @@ function use(other) {
 }
 
 // The generated loader only knows that nothing worked; a person who reads the error needs to know on what machine, what
-// would have worked, and what to do now.
-function explain(cause) {
-  const { version, napi } = require('../package.json')
+// would have worked, and what to do now. Installing again helps where the file is missing, and nowhere else.
+function explain(problems, cause) {
+  const { engines, version, napi } = require('../package.json')
   const supported = napi.targets.map(describeTarget)
   const here = [process.platform, process.arch, ...(process.platform === 'linux' ? [findLibc()] : [])].join(' ')
   const isSupported = supported.includes(here)
+  const nothingIsThere = problems.every(isMissing)
   return new SpillwayError(
     [
       `spillway ${version} could not load its native addon on ${here} (Node ${process.version}).`,
-      `Supported: ${supported.join(', ')}; Node 18 or newer.`,
-      ...(isSupported ? adviseReinstall() : []),
-      `${isSupported ? 'Or build' : 'Build'} it from source, with Rust and a C compiler: in a checkout of spillway run`,
-      '  npm ci && npm run build',
-      'and install that folder: npm install PATH_OF_THE_CHECKOUT',
+      ...problems.filter((problem) => !isMissing(problem)).flatMap(describe),
+      `Supported: ${supported.join(', ')}; Node ${engines.node.replace('>=', '')} or newer.`,
+      ...(isSupported && nothingIsThere ? adviseReinstall() : []),
+      ...(nothingIsThere ? adviseBuild(isSupported) : []),
     ].join('\n'),
-    { code: 'UNSUPPORTED_PLATFORM', cause },
+    { code: problems.find(({ code }) => code !== undefined)?.code ?? 'UNSUPPORTED_PLATFORM', cause },
   )
+}
+
+function describe({ problem, advice }) {
+  return [`Its file is there, but: ${problem}`, ...(advice === undefined ? [] : [advice])]
 }
 
 function adviseReinstall() {
@@ -48,6 +66,14 @@ function adviseReinstall() {
     'This platform is supported, so its package is missing or belongs to another platform. Install again here, on the',
     'platform that it runs on, without --omit=optional or --no-optional:',
     '  rm -rf node_modules package-lock.json && npm install',
+  ]
+}
+
+function adviseBuild(isSupported) {
+  return [
+    `${isSupported ? 'Or build' : 'Build'} it from source, with Rust and a C compiler: in a checkout of spillway run`,
+    '  npm ci && npm run build',
+    'and install that folder: npm install PATH_OF_THE_CHECKOUT',
   ]
 }
 

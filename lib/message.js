@@ -14,7 +14,7 @@ const BODY_BYTES_MAX = 8 * 1024 * 1024
 const KEYS = new Set(['conversationId', 'body', 'id', 'params', 'priority', 'expiresInMs', 'notBefore'])
 
 /**
- * The message as the frame writes it: texts serialised, absent numbers in their neutral value. Throws a ConfigError
+ * The message as the frame writes it: texts serialized, absent numbers in their neutral value. Throws a ConfigError
  * with the code MESSAGE_INVALID. Reads each field once, those of `params` too, so what was checked is what is sent.
  */
 function checkMessage(message) {

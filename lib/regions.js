@@ -1,6 +1,6 @@
 'use strict'
 
-/** The domain behind each region: the core's table once more, held equal by a test. The adapters need the hosts here. */
+/** The domain behind each region: a copy of the core's table, which a test compares. The adapters need the hosts here. */
 const DOMAINS = {
   'us-east-1': 'mypurecloud.com',
   'us-east-2': 'use2.us-gov-pure.cloud',

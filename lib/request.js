@@ -1,7 +1,17 @@
 'use strict'
 
 const { isUint8Array } = require('node:util').types
-const { checkExpiresInMs, checkInteger, checkObject, checkPriority, invalid, refused } = require('./checks.js')
+const {
+  checkBoolean,
+  checkDeadlineMs,
+  checkExpiresInMs,
+  checkInteger,
+  checkObject,
+  checkPriority,
+  checkRetry,
+  invalid,
+  refused,
+} = require('./checks.js')
 const { clip } = require('./describe.js')
 const { bodyText } = require('./message.js')
 const { isPlain } = require('./plain.js')
@@ -9,7 +19,18 @@ const { isWellFormed } = require('./text.js')
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 const KEYS = new Set([
-  'method', 'path', 'query', 'headers', 'body', 'priority', 'timeoutMs', 'maxResponseBytes', 'expiresInMs',
+  'method',
+  'path',
+  'query',
+  'headers',
+  'body',
+  'priority',
+  'timeoutMs',
+  'maxResponseBytes',
+  'expiresInMs',
+  'deadlineMs',
+  'retry',
+  'idempotent',
 ])
 
 // These belong to the connection or to the credentials: a caller's value would contradict what is really sent.
@@ -26,33 +47,51 @@ const RESPONSE_BYTES_MAX = 64 * 1024 * 1024
 const RAW_RESPONSE_BYTES_MAX = 256 * 1024 * 1024
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-// Tab and what can be seen. Latin-1 beyond ASCII is legal on the wire, but read differently by every server.
-const HEADER_VALUE = /^[\t\x20-\x7e]*$/
+// Tab and the visible characters of Latin-1, one byte each, as `fetch` and axios send them.
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 // URL parsers take a backslash for a slash and drop control characters: "/\host" would leave for another host.
 const PATH = /^\/(?![/\\])[\x21\x22\x24-\x5b\x5d-\x7e]*$/
+const FORBIDDEN_METHOD = /^(?:CONNECT|TRACE|TRACK)$/i
+const TARGET = /^\/[\x21\x22\x24-\x5b\x5d-\x7e]*(?:\?[\x21\x22\x24-\x7e]*)?$/
 const DOT_SEGMENT = /^(?:\.|%2e){1,2}$/i
 
 /**
  * The request in the two parts in which it crosses: a head as JSON text, and the body's bytes. With `raw`, any final
- * answer is a success, and its body comes as base64.
+ * answer is a success, and its body comes as bytes.
  */
 function checkRequest(request, { raw } = {}) {
   checkObject('request', request, KEYS)
-  const { method, path, query, headers, body, priority, timeoutMs, expiresInMs } = request
+  const { method, path, query, headers, body, priority, timeoutMs, expiresInMs, deadlineMs, retry, idempotent } = request
   const { maxResponseBytes = RESPONSE_BYTES_DEFAULT } = request
-  if (!METHODS.has(method)) throw invalid('method', `one of ${[...METHODS].join(', ')}`, method)
+  if (raw) checkToken(method)
+  else if (!METHODS.has(method)) throw invalid('method', `one of ${[...METHODS].join(', ')}`, method)
   const [bytes, contentType] = encodeBody(body)
   const head = {
     method,
-    path: checkPath(path) + (query === undefined ? '' : queryText(query, path.includes('?') ? '&' : '?')),
+    path: (raw ? checkTarget(path) : checkPath(path)) + (query === undefined ? '' : queryText(query, path.includes('?') ? '&' : '?')),
     headers: checkHeaders(headers, contentType),
     priority: priority === undefined ? undefined : checkPriority(priority),
     timeoutMs: timeoutMs === undefined ? undefined : checkInteger('timeoutMs', timeoutMs, 1, TIMEOUT_MS_MAX),
     maxResponseBytes: checkInteger('maxResponseBytes', maxResponseBytes, 1, raw ? RAW_RESPONSE_BYTES_MAX : RESPONSE_BYTES_MAX),
     expiresInMs: expiresInMs === undefined ? undefined : checkExpiresInMs(expiresInMs),
+    deadlineMs: deadlineMs === undefined ? undefined : checkDeadlineMs(deadlineMs),
+    retry: retry === undefined ? undefined : checkRetry(retry),
+    idempotent: idempotent === undefined ? undefined : checkBoolean('idempotent', idempotent),
     raw,
   }
   return { head: JSON.stringify(head), body: bytes }
+}
+
+/** Of the adapters: any method of HTTP but those that are no request for a resource of the API. */
+function checkToken(method) {
+  if (typeof method === 'string' && TOKEN.test(method) && !FORBIDDEN_METHOD.test(method)) return
+  throw invalid('method', 'a method of HTTP other than CONNECT, TRACE and TRACK', method)
+}
+
+/** Of the adapters: what a URL parser has made of a URL below the API's, and what therefore stays on its host. */
+function checkTarget(path) {
+  if (typeof path === 'string' && path.length <= PATH_CHARS_MAX && TARGET.test(path)) return path
+  throw invalid('path', `a path on the API host of at most ${PATH_CHARS_MAX} characters`, path)
 }
 
 function checkPath(path) {
@@ -82,7 +121,7 @@ function queryPair(key, value, inArray) {
   if (typeof value !== 'string' && !scalar) {
     throw invalid(field, 'a string, a finite number, a boolean or an array of strings', value)
   }
-  if (!isWellFormed(key) || !isWellFormed(String(value))) throw invalid(field, 'text without lone surrogates', value)
+  if (!isWellFormed(key) || !isWellFormed(String(value))) throw refused(field, 'must be text without lone surrogates')
   return `${encodeURIComponent(key)}=${encodeURIComponent(value)}`
 }
 
@@ -93,7 +132,7 @@ function checkHeaders(headers = {}, contentType) {
   if (entries.length > HEADERS_MAX) throw invalid('headers', `at most ${HEADERS_MAX} headers`, headers)
   const checked = new Map()
   for (const [name, value] of entries) {
-    if (!TOKEN.test(name)) throw invalid('headers', 'an object whose keys are header names', name)
+    if (!TOKEN.test(name)) throw refused('headers', `must have header names as keys, got ${describeName(name)}`)
     const lower = name.toLowerCase()
     if (REFUSED_HEADERS.has(lower)) throw refused(`headers.${clip(name)}`, 'is set by the sender and must not be given')
     if (checked.has(lower)) throw refused(`headers.${clip(name)}`, 'must not be given twice')
@@ -104,11 +143,17 @@ function checkHeaders(headers = {}, contentType) {
   return Object.fromEntries(checked)
 }
 
+// Where a name and a value were mistaken for each other, the name is the secret.
+function describeName(name) {
+  const at = [...name].findIndex((character) => !TOKEN.test(character))
+  return name === '' ? 'an empty one' : `one of ${name.length} characters, of which number ${at + 1} is not allowed`
+}
+
 // A header may carry a key of the caller's: its value is not shown.
 function checkHeaderValue(name, value) {
   if (typeof value !== 'string') throw invalid(`headers.${clip(name)}`, 'a string', value)
   if (value.length <= HEADER_CHARS_MAX && HEADER_VALUE.test(value)) return
-  const rule = `must be at most ${HEADER_CHARS_MAX} characters of visible ASCII, without line breaks and NUL`
+  const rule = `must be at most ${HEADER_CHARS_MAX} characters of Latin-1, without control characters`
   throw refused(`headers.${clip(name)}`, rule)
 }
 

@@ -1,20 +1,38 @@
 'use strict'
 
-// What the core tells comes as rows, arrays of `[ticket, kind, …]`: see "What crosses N-API" in ARCHITECTURE.md.
+// What the core tells comes as rows, arrays of `[ticket, kind, …]`: see docs/boundary.md.
+
+const { READINGS } = require('./body.js')
 
 /** Of a row that no single promise waits for. */
 const NO_TICKET = 0
 
-/** Settles the promise that waits for the row. */
-function settle(completions, row) {
+/** Settles the promise that waits for the row. `takeBody(ticket)` gives the body that crosses apart from it. */
+function settle(completions, row, takeBody) {
   const kind = row[1]
   // A receipt, of which there are most, has its status there.
   if (typeof kind === 'number') return completions.settle(row[0], receiptOf(row))
   switch (kind) {
-    case 'duplicate': return completions.settle(row[0], { id: row[2], duplicate: true })
-    case 'ok': return completions.settle(row[0], row[2])
-    case 'err': return completions.fail(row[0], row[2])
+    case 'duplicate':
+      return completions.settle(row[0], { id: row[2], duplicate: true })
+    case 'ok':
+      return completions.settle(row[0], row[2])
+    case 'answer':
+      return settleAnswer(completions, row, takeBody)
+    case 'err':
+      return row.length > 3 ? failAnswered(completions, row, takeBody) : completions.fail(row[0], row[2])
   }
+}
+
+// The body is taken whether or not somebody waits for it: until then it counts as memory of the process.
+function settleAnswer(completions, [ticket, , head, reading], takeBody) {
+  const answer = () => ({ ...head, body: READINGS[reading](takeBody(ticket)) })
+  if (!completions.settleWith(ticket, answer)) takeBody(ticket)
+}
+
+function failAnswered(completions, [ticket, , data, reading], takeBody) {
+  const failure = () => ({ ...data, response: READINGS[reading](takeBody(ticket)) })
+  if (!completions.failWith(ticket, failure)) takeBody(ticket)
 }
 
 /** All that were accepted one after another share a row. */

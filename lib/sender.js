@@ -4,9 +4,11 @@ const { EventEmitter } = require('node:events')
 // Captured at load: a test's fake timers must not hold completions back.
 const { setImmediate } = require('node:timers')
 
+const { version } = require('../package.json')
 const { keepAbout } = require('./about.js')
-const { checkId, checkObject, checkSignal, checkTimeout } = require('./checks.js')
+const { checkForMs, checkId, checkObject, checkPauseScope, checkResumeScope, checkSignal, checkTimeout } = require('./checks.js')
 const { abortReason, Completions } = require('./completions.js')
+const { inContext, outside } = require('./context.js')
 const { Diagnostics } = require('./diagnostics.js')
 const { asyncDispose } = require('./dispose.js')
 const { ClosedError, errorFromThrown, SpillwayError } = require('./errors.js')
@@ -15,11 +17,12 @@ const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
 const { parseOptions } = require('./options.js')
 const { prometheusText } = require('./prometheus.js')
-const { BASE_URLS, RAW } = require('./raw.js')
+const { BASE_URLS, RAW, VERSION } = require('./raw.js')
 const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
 const { NO_TICKET, settle, settleAccepted } = require('./rows.js')
 const { tokenFrom } = require('./token.js')
+const { nodeRoots, warnOfRoots } = require('./trust.js')
 
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
 const DEAD_LETTERS_PAGE = 100
@@ -30,15 +33,21 @@ const FRAME_BYTES_MAX = 64 * 1024
 const NOW = Promise.resolve()
 const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
 const BROKEN = { code: 'CLOSED', message: "the sender's engine has failed: open another sender" }
+const LOST = {
+  code: 'ENGINE_FAILED',
+  message: 'a defect interrupted the engine, and the outcome of this call is unknown; the sender continues',
+}
 
 const SEND_KEYS = new Set(['signal'])
 const DRAIN_KEYS = new Set(['timeoutMs', 'signal'])
+const PAUSE_KEYS = new Set(['scope', 'forMs'])
+const RESUME_KEYS = new Set(['scope'])
 const CLOSE_KEYS = new Set(['timeoutMs'])
 
 // Only `Sender.open` knows it: a sender without an engine is of no use.
 const OPEN = Symbol('open')
 
-/** The queue in front of an organisation's API. See index.d.ts for what each member promises. */
+/** The queue in front of an organization's API. See types/sender.d.ts for what each member promises. */
 class Sender extends EventEmitter {
   #native
   #seat
@@ -72,13 +81,16 @@ class Sender extends EventEmitter {
     // The native half keeps this function, and so what it refers to: an open sender lives as long as its engine may have
     // something to tell it. A closed one leaves its seat, or it would never be collected.
     const seat = { sender: null }
+    // It calls back in the context in which this function is made.
+    const begin = () => NativeSender.open(settings, () => seat.sender?.#wake(), nodeRoots, warnOfRoots)
     let handle
     try {
-      handle = NativeSender.open(settings, () => seat.sender?.#wake())
+      handle = outside(begin)
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }
-    const sender = new Sender(OPEN, handle, seat, accessToken, options.organization)
+    const give = accessToken === null ? null : inContext(accessToken)
+    const sender = outside(() => new Sender(OPEN, handle, seat, give, options.organization))
     sender.#baseUrls = baseUrls(options)
     keepAbout(sender, options)
     seat.sender = sender
@@ -91,7 +103,7 @@ class Sender extends EventEmitter {
     return this.#recovered
   }
 
-  /** One exposition of several senders. Senders of one organisation read the same engine: it is there once. */
+  /** One exposition of several senders. Senders of one organization read the same engine: it is there once. */
   static metrics(senders) {
     const readings = new Map()
     for (const sender of senders) {
@@ -121,6 +133,10 @@ class Sender extends EventEmitter {
     const signal = this.#begin(options)
     const { head, body } = checkRequest(request, { raw: true })
     return await this.#cross(signal, (ticket) => this.#native.request(ticket, head, body))
+  }
+
+  get [VERSION]() {
+    return version
   }
 
   get [BASE_URLS]() {
@@ -162,6 +178,17 @@ class Sender extends EventEmitter {
     await this.#ask({ op: 'drop', id: checkId('id', id) })
   }
 
+  async pause(options = {}) {
+    const { scope, forMs } = checkObject('options', options, PAUSE_KEYS)
+    checkPauseScope(scope)
+    await this.#ask({ op: 'pause', forMs: checkForMs(forMs) })
+  }
+
+  async resume(options = {}) {
+    const { scope } = checkObject('options', options, RESUME_KEYS)
+    await this.#ask({ op: 'resume', route: checkResumeScope(scope) })
+  }
+
   async drain(options = {}) {
     const { timeoutMs, signal } = checkObject('options', options, DRAIN_KEYS)
     checkTimeout(timeoutMs)
@@ -185,6 +212,42 @@ class Sender extends EventEmitter {
 
   async [asyncDispose]() {
     await this.close()
+  }
+
+  // A listener runs in the async context of its registration, not in that of the core's call.
+  on(name, listener) {
+    return super.on(name, isOwn(name, listener) ? inContext(listener) : listener)
+  }
+
+  addListener(name, listener) {
+    return this.on(name, listener)
+  }
+
+  prependListener(name, listener) {
+    return super.prependListener(name, isOwn(name, listener) ? inContext(listener) : listener)
+  }
+
+  once(name, listener) {
+    return isOwn(name, listener) ? super.on(name, this.#onceInContext(name, listener)) : super.once(name, listener)
+  }
+
+  prependOnceListener(name, listener) {
+    if (!isOwn(name, listener)) return super.prependOnceListener(name, listener)
+    return super.prependListener(name, this.#onceInContext(name, listener))
+  }
+
+  // EventEmitter's own wrapper would be what is bound, and its `off` would not find the listener in two layers.
+  #onceInContext(name, listener) {
+    const bound = inContext(listener)
+    let isDone = false
+    const once = (...args) => {
+      if (isDone) return undefined
+      isDone = true
+      this.removeListener(name, once)
+      return bound.apply(this, args)
+    }
+    once.listener = listener
+    return once
   }
 
   // Without a name, EventEmitter removes also the two listeners through which this class hears of the others.
@@ -225,6 +288,8 @@ class Sender extends EventEmitter {
     this.#completions.end()
     this.#diagnostics.end()
     this.#seat.sender = null
+    // A closed sender that somebody keeps must not keep answers with it.
+    this.#native.discard()
   }
 
   async #close(timeoutMs) {
@@ -331,18 +396,26 @@ class Sender extends EventEmitter {
   }
 
   #heard(row) {
-    if (row[0] !== NO_TICKET) return settle(this.#completions, row)
+    if (row[0] !== NO_TICKET) return settle(this.#completions, row, this.#takeBody)
     switch (row[1]) {
-      case 'accepted': return settleAccepted(this.#completions, row)
-      case 'event': return this.#happened(row[2], row[3])
-      case 'token': return this.#giveToken(row[2])
-      case 'broken': return this.#break()
+      case 'accepted':
+        return settleAccepted(this.#completions, row)
+      case 'event':
+        return this.#happened(row[2], row[3])
+      case 'token':
+        return this.#giveToken(row[2])
+      case 'broken':
+        return this.#break()
+      case 'survived':
+        return this.#completions.failOthers(row[2], new Set(row[3]), LOST)
       // Thousands at once, and what settles with them, must not keep the event loop from all else.
-      case 'more': return setImmediate(this.#takeMore)
+      case 'more':
+        return setImmediate(this.#takeMore)
     }
   }
 
   #takeMore = () => this.#wake()
+  #takeBody = (ticket) => this.#native.body(ticket)
 
   // Its engine answers nothing more: who waits is told, and who comes. Another sender gets another engine.
   #break() {
@@ -352,6 +425,8 @@ class Sender extends EventEmitter {
 
   // What the engine tells for the channels alone is no event of the sender.
   #happened(name, payload) {
+    // A pause without an end, which no JSON can say.
+    if (name === 'throttled' && payload.untilMs === null) payload = { ...payload, untilMs: Infinity, pauseMs: Infinity }
     if (this.#early !== null) return this.#early.push([name, payload])
     this.#diagnostics.event(name, payload)
     if (!EVENTS.includes(name)) return
@@ -364,7 +439,10 @@ class Sender extends EventEmitter {
   }
 
   #watchListeners() {
-    for (const [name, listener] of [['newListener', this.#listenerAdded], ['removeListener', this.#listenerRemoved]]) {
+    for (const [name, listener] of [
+      ['newListener', this.#listenerAdded],
+      ['removeListener', this.#listenerRemoved],
+    ]) {
       if (!this.listeners(name).includes(listener)) this.on(name, listener)
     }
     this.#listenerRemoved()
@@ -393,6 +471,11 @@ class Sender extends EventEmitter {
       this.#native.call(JSON.stringify({ op: 'listen', events }))
     } catch {}
   }
+}
+
+/** Whether it is a listener for an event of the core's. What is no function is left for EventEmitter to refuse. */
+function isOwn(name, listener) {
+  return EVENTS.includes(name) && typeof listener === 'function'
 }
 
 /** One that throws, as an event does whose listener throws, must not keep those behind it from being heard. */

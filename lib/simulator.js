@@ -8,8 +8,10 @@ const { settingsText } = require('./options.js')
 
 const LEDGER_KEYS = new Set(['ids'])
 const START = Symbol('start')
+// A program may keep only the address: whoever has started a server has not said yet that it may end.
+const running = new Set()
 
-/** A double of the Genesys API, on a local port. See index.d.ts. */
+/** A double of the Genesys API, on a local port. See types/simulator.d.ts. */
 class Simulator {
   #native
   #closing = null
@@ -22,7 +24,9 @@ class Simulator {
   static async start(config = {}) {
     const text = settingsText(config, 'config')
     try {
-      return new Simulator(START, await native().NativeSimulator.start(text))
+      const simulator = new Simulator(START, await native().NativeSimulator.start(text))
+      running.add(simulator)
+      return simulator
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }
@@ -51,12 +55,20 @@ class Simulator {
   }
 
   close() {
-    this.#closing ??= this.#native.close()
+    this.#closing ??= this.#close()
     return this.#closing
   }
 
   async [asyncDispose]() {
     await this.close()
+  }
+
+  async #close() {
+    try {
+      await this.#native.close()
+    } finally {
+      running.delete(this)
+    }
   }
 }
 

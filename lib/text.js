@@ -7,11 +7,9 @@ const LONE_SURROGATE_ESCAPE = /(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]/
 
 /** Whether the string is Unicode, so that UTF-8 can carry it unchanged. Native from Node 20 on. */
 const isWellFormed =
-  typeof String.prototype.isWellFormed === 'function'
-    ? (text) => text.isWellFormed()
-    : (text) => !LONE_SURROGATE.test(text)
+  typeof String.prototype.isWellFormed === 'function' ? (text) => text.isWellFormed() : (text) => !LONE_SURROGATE.test(text)
 
-/** Whether serialised JSON holds a lone surrogate, as an escape. */
+/** Whether serialized JSON holds a lone surrogate, as an escape. */
 function hasLoneSurrogateEscape(json) {
   // The plain search is some ten times faster than the pattern, and nearly always the end of it.
   return json.includes('\\u') && LONE_SURROGATE_ESCAPE.test(json)

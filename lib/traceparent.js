@@ -1,21 +1,23 @@
 'use strict'
 
-// The W3C `traceparent` of the message that is handed over at this moment. It is no field of a message: whoever traces
+const { shared } = require('./shared.js')
+
+// The W3C `traceparent` of the message that is handed over at this moment. It is no field of a message: what traces
 // sets it around the call, which reads the whole message before it returns.
-let current = ''
+const moment = shared('traceparent', () => ({ current: '' }))
 
 function traceparent() {
-  return current
+  return moment.current
 }
 
 /** Runs `handOver` with this traceparent. */
 function withTraceparent(text, handOver) {
-  const outer = current
-  current = text
+  const outer = moment.current
+  moment.current = text
   try {
     return handOver()
   } finally {
-    current = outer
+    moment.current = outer
   }
 }
 

@@ -1,4 +1,4 @@
-// Builds the addon as it is released: full LTO, and guided by a profile of itself at work (profile-guided optimisation:
+// Builds the addon as it is released: full LTO, and guided by a profile of itself at work (profile-guided optimization:
 // https://doc.rust-lang.org/rustc/profile-guided-optimization.html). Takes about three full builds.
 //
 //   npm run build:guided

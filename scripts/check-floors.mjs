@@ -1,9 +1,13 @@
 // Imports point downward only: the core knows no Node, and the simulator, which judges the core, knows nothing of it. Within
-// the core, each module imports from those below it alone.
+// the core, each module imports only from those below it, and so do the dispatcher's files call. Predicates change nothing.
 import { execFileSync } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+
+import { circles } from './floors/circles.mjs'
+import { upwardCalls } from './floors/dispatcher.mjs'
+import { actingPredicates } from './floors/predicates.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const NODE_BINDING = /^napi(-|$)|^neon$/
@@ -11,15 +15,40 @@ const RULES = [
   { crate: 'spillway-core', forbidden: NODE_BINDING, why: 'the core knows no Node' },
   { crate: 'spillway-core', forbidden: /^spillway-simulator$/, why: 'the core ships without its double' },
   { crate: 'spillway-simulator', forbidden: NODE_BINDING, why: 'the simulator knows no Node' },
-  { crate: 'spillway-simulator', forbidden: /^spillway(-core)?$/, why: 'the simulator imports nothing of ours' },
+  { crate: 'spillway-simulator', forbidden: /^spillway(-|$)/, why: 'the simulator imports nothing of ours' },
+  { crate: 'spillway-vfs', forbidden: /^spillway(-|$)/, why: 'the VFS knows SQLite alone' },
 ]
 
 const CORE = join(ROOT, 'crates/core/src')
+const RUST = [CORE, join(ROOT, 'crates/simulator/src'), join(ROOT, 'crates/vfs/src'), join(ROOT, 'src')]
 /** The modules of the core, from top to bottom. */
 const MODULES = [
-  'handle', 'engine', 'http', 'dispatcher', 'store', 'batcher', 'lanes', 'stats', 'quota', 'retry', 'settings', 'error', 'outcome',
-  'message', 'shipment', 'evidence', 'lock', 'clock', 'random',
+  'handle',
+  'engine',
+  'http',
+  'dispatcher',
+  'store',
+  'batcher',
+  'lanes',
+  'stats',
+  'quota',
+  'retry',
+  'settings',
+  'error',
+  'outcome',
+  'message',
+  'shipment',
+  'evidence',
+  'json',
+  'text',
+  'lock',
+  'shortage',
+  'clock',
+  'random',
 ]
+
+/** Folders of the core whose modules use each other in no circle. */
+const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'quota', 'retry', 'settings', 'store', 'store::sqlite']
 
 /** Every crate that `crate` needs when it is built, on any platform. */
 function dependencies(crate) {
@@ -28,7 +57,12 @@ function dependencies(crate) {
     ['tree', '--package', crate, '--edges', 'normal', '--target', 'all', '--prefix', 'none', '--format', '{p}', '--locked'],
     { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
   )
-  return new Set(tree.split('\n').map((line) => line.split(' ')[0]).filter((name) => name !== '' && name !== crate))
+  return new Set(
+    tree
+      .split('\n')
+      .map((line) => line.split(' ')[0])
+      .filter((name) => name !== '' && name !== crate),
+  )
 }
 
 let broken = 0
@@ -67,6 +101,14 @@ for (const file of sources(CORE)) {
     broken++
     console.error(`crates/core/src/${name} imports ${imported}, which is not below ${module}`)
   }
+}
+for (const circle of ACYCLIC.flatMap((path) => circles(join(CORE, ...path.split('::')), path))) {
+  broken++
+  console.error(`modules of crates/core/src use each other in a circle: ${circle}`)
+}
+for (const problem of [...upwardCalls(join(CORE, 'dispatcher')), ...RUST.flatMap(actingPredicates)]) {
+  broken++
+  console.error(problem.replace(ROOT, ''))
 }
 if (broken > 0) process.exit(1)
 console.log(`The floors hold: ${RULES.length} rules on crates, ${MODULES.length} modules of the core in their order.`)

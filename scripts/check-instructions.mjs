@@ -44,14 +44,17 @@ function ensureValgrind() {
     spawnSync(apt[0], [...apt.slice(1), '-qq', ...args], { stdio: 'inherit' })
   }
   if (isThere()) return
-  console.error('instruction counts need valgrind, which is missing and could not be installed; SPILLWAY_SKIP_INSTRUCTIONS=1 leaves them out')
+  console.error(
+    'instruction counts need valgrind, which is missing and could not be installed; SPILLWAY_SKIP_INSTRUCTIONS=1 leaves them out',
+  )
   process.exit(1)
 }
 
 /** With the profile that tests use, so that CI has its dependencies already. */
 function buildExample() {
   execFileSync('cargo', ['build', '--quiet', '--locked', '--profile', 'dev-release', '-p', 'spillway-core', '--example', 'instructions'], {
-    cwd: ROOT, stdio: 'inherit',
+    cwd: ROOT,
+    stdio: 'inherit',
   })
   const metadata = execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps', '--locked'], { cwd: ROOT, encoding: 'utf8' })
   return path.join(JSON.parse(metadata).target_directory, 'dev-release/examples/instructions')
@@ -61,7 +64,9 @@ function count(name, messages) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'spillway-callgrind-'))
   try {
     const file = path.join(folder, 'out')
-    const run = spawnSync('valgrind', ['--tool=callgrind', `--callgrind-out-file=${file}`, program, name, String(messages)], { encoding: 'utf8' })
+    const run = spawnSync('valgrind', ['--tool=callgrind', `--callgrind-out-file=${file}`, program, name, String(messages)], {
+      encoding: 'utf8',
+    })
     const total = /Collected : (\d+)/.exec(run.stderr)
     if (run.status !== 0 || total === null) throw new Error(`callgrind failed on ${name}: ${run.stderr}`)
     return Number(total[1])
@@ -79,9 +84,13 @@ function compare({ compiler, architecture, instructionsPerMessage: recorded }) {
   for (const [name, now] of Object.entries(counts)) {
     const change = now / recorded[name] - 1
     grown ||= change > TOLERANCE
-    console.log(`${name.padEnd(8)} ${String(now).padStart(6)} instructions a message, recorded ${recorded[name]} (${change >= 0 ? '+' : ''}${(change * 100).toFixed(1)} %)`)
+    console.log(
+      `${name.padEnd(8)} ${String(now).padStart(6)} instructions a message, recorded ${recorded[name]} (${change >= 0 ? '+' : ''}${(change * 100).toFixed(1)} %)`,
+    )
   }
   if (!grown) return
-  console.error(`more than ${TOLERANCE * 100} % above what was recorded with ${compiler}: mend it, or say in the commit why and record it anew (npm run check:instructions -- --record)`)
+  console.error(
+    `more than ${TOLERANCE * 100} % above what was recorded with ${compiler}: mend it, or say in the commit why and record it anew (npm run check:instructions -- --record)`,
+  )
   process.exitCode = 1
 }

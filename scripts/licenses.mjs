@@ -1,4 +1,4 @@
-// Writes the licence of each platform package: ours, and those of the crates that its addon is linked with, which ask for
+// Writes the license of each platform package: ours, and those of the crates that its addon is linked with, which ask for
 // their text to go with copies.
 //
 //   node scripts/licenses.mjs npm/*     after `napi create-npm-dirs`
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const LICENCE_FILE = /^(licen[cs]e|copying|notice|unlicense)([-._].*)?$/i
+const LICENSE_FILE = /^(licen[cs]e|copying|notice|unlicense)([-._].*)?$/i
 const RULE = '-'.repeat(80)
 
 const cargo = (...args) => execFileSync('cargo', args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
@@ -16,7 +16,20 @@ const cargo = (...args) => execFileSync('cargo', args, { cwd: ROOT, encoding: 'u
 /** The crates that the addon is made of, on whatever platform; without what only builds or tests it, and without our own. */
 function linked() {
   const { packages } = JSON.parse(cargo('metadata', '--format-version', '1', '--locked'))
-  const tree = cargo('tree', '--package', 'spillway', '--edges', 'normal', '--target', 'all', '--prefix', 'none', '--format', '{p}', '--locked')
+  const tree = cargo(
+    'tree',
+    '--package',
+    'spillway',
+    '--edges',
+    'normal',
+    '--target',
+    'all',
+    '--prefix',
+    'none',
+    '--format',
+    '{p}',
+    '--locked',
+  )
   const names = new Set(tree.split('\n').map((line) => line.split(' ').slice(0, 2).join(' ')))
   return packages
     .filter(({ name, version, source }) => source !== null && names.has(`${name} v${version}`))
@@ -25,7 +38,7 @@ function linked() {
 
 function textsOf({ manifest_path: manifest }) {
   const folder = dirname(manifest)
-  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile() && LICENCE_FILE.test(entry.name))
+  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile() && LICENSE_FILE.test(entry.name))
   return files.map(({ name }) => readFileSync(join(folder, name), 'utf8').trim()).filter((text) => text !== '')
 }
 
@@ -36,7 +49,7 @@ function thirdParties() {
     const { name, version, license, authors } = crate
     const texts = textsOf(crate)
     const own = `${name} ${version} (${license})`
-    // Some packages leave the text out: their licence and their authors are what they say.
+    // Some packages leave the text out: their license and their authors are what they say.
     if (texts.length === 0) texts.push(`Licensed under ${license}, by ${authors.join(', ') || `the authors of ${name}`}.`)
     for (const text of texts) byText.set(text, [...(byText.get(text) ?? []), own])
   }

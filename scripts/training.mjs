@@ -11,7 +11,11 @@ const CALLERS = 256
 const QUOTA = { requests: 1_000, perMs: 1_000 }
 const TOO_MUCH = { requests: 1_500, perMs: 1_000 }
 
-const shape = ({ id, conversationId, seq, type, from, text }) => ({ id, conversationId, body: { id, conversationId, seq, type, from, text } })
+const shape = ({ id, conversationId, seq, type, from, text }) => ({
+  id,
+  conversationId,
+  body: { id, conversationId, seq, type, from, text },
+})
 const messages = (count) => peak(count).map(shape)
 
 async function work(name, config, options, run) {
@@ -37,11 +41,19 @@ const burst = (sender, all) => Promise.all(all.map((message) => sender.send(mess
 
 await work('one request a message', {}, {}, (sender) => flow(sender, messages(80_000)))
 await work('a backlog', {}, {}, async (sender) => {
-  for (let n = 0; n < 4; n++) await burst(sender, messages(10_000).map((message) => ({ ...message, id: `${n}/${message.id}` })))
+  for (let n = 0; n < 4; n++)
+    await burst(
+      sender,
+      messages(10_000).map((message) => ({ ...message, id: `${n}/${message.id}` })),
+    )
 })
 await work('arrays', {}, { route: 'messaging-array', batch: { mode: 'array' } }, (sender) => burst(sender, messages(20_000)))
-await work('a quota that is learned', { quota: QUOTA, latencyMs: { min: 0, max: 3 } },
-  { rateLimit: { learn: true, start: TOO_MUCH, ceiling: TOO_MUCH } }, (sender) => burst(sender, messages(4_000)))
+await work(
+  'a quota that is learned',
+  { quota: QUOTA, latencyMs: { min: 0, max: 3 } },
+  { rateLimit: { learn: true, start: TOO_MUCH, ceiling: TOO_MUCH } },
+  (sender) => burst(sender, messages(4_000)),
+)
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'spillway-training-'))
 const store = `file:${path.join(folder, 'outbox.db')}`

@@ -1,7 +1,7 @@
-//! Frames: the messages of one tick in one buffer. Little endian: their count; a head for each, with ticket, `expiresInMs`
-//! and `notBefore` (epoch ms) as doubles, -1 for none, priority and flags as 32 bits, and the lengths of id, conversation
-//! id, params, traceparent and body; then these texts as UTF-8, one after another, message by message. The lengths are
-//! in UTF-16 units, as JavaScript knows them without counting.
+//! Frames: the messages of one tick in one buffer. Little endian: their count; a head for each, with ticket,
+//! `expiresInMs` and `notBefore` (epoch ms) as doubles, -1 for none, priority and flags as 32 bits, and the lengths of
+//! id, conversation id, params, traceparent and body; then these texts as UTF-8, one after another, message by message.
+//! The lengths are in UTF-16 units, as JavaScript knows them without counting.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn bytes_of(text: &str, units: usize) -> Option<usize> {
 }
 
 fn broken() -> Error {
-    Error::message("frame", "is broken: the package's files do not belong together")
+    Error::message("frame", "is damaged: the package's files are mismatched; reinstall spillway")
 }
 
 /// All messages of a frame.
@@ -112,6 +112,10 @@ fn read_one(
 pub(crate) fn span(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "../crates/core/tests/fuzz/frames.rs"]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {

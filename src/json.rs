@@ -8,7 +8,8 @@ pub(crate) fn write(text: &mut Vec<u8>, json: &(impl Serialize + ?Sized)) {
     debug_assert!(written.is_ok());
 }
 
-/// The same for a string. Most need no escapes, and to look for one in many bytes at once costs less than in each by itself.
+/// The same for a string. Most need no escapes, and to look for one in many bytes at once costs less than in each by
+/// itself.
 pub(crate) fn write_text(text: &mut Vec<u8>, string: &str) {
     let harmless = |byte: u8| (byte >= b' ') & (byte != b'"') & (byte != b'\\');
     if string.bytes().fold(true, |all, byte| all & harmless(byte)) {

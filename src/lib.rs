@@ -1,5 +1,5 @@
-//! The N-API floor: shapes in, shapes out. It decides nothing; it turns frames into submissions and completions into JSON,
-//! with one wake for many completions.
+//! The N-API floor: shapes in, shapes out. It decides nothing; it turns frames into submissions and completions into
+//! JSON, with one wake for many completions.
 
 mod completions;
 mod errors;
@@ -14,6 +14,13 @@ mod receipt;
 mod sender;
 mod simulator;
 mod stats;
+
+#[cfg(test)]
+#[path = "../crates/core/tests/fuzz/harness.rs"]
+mod harness;
+#[cfg(test)]
+#[path = "../crates/core/tests/fuzz/mutation.rs"]
+mod mutation;
 
 use napi_derive::napi;
 

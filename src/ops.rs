@@ -1,5 +1,6 @@
 //! Operations that are too rare to need more than JSON.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use spillway_core::engine::sink::{GivenToken, Interest, LettersWanted};
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
-use spillway_core::message::{Call, Cargo, Settle, Submission};
+use spillway_core::message::{Call, CallLimits, Cargo, Settle, Submission};
 
 use crate::frame::span;
 
@@ -19,11 +20,13 @@ enum Op {
     DeadLetters { ticket: u64, after: u64, until: Option<u64>, limit: usize },
     Redrive { ticket: u64, id: Box<str> },
     Drop { ticket: u64, id: Box<str> },
+    Pause { ticket: u64, for_ms: Option<f64> },
+    Resume { ticket: u64, route: Option<Box<str>> },
     Drain { ticket: u64, timeout_ms: Option<f64> },
     Close { ticket: u64, timeout_ms: f64 },
     Ready { ticket: u64 },
     Listen { events: Vec<String> },
-    Token { id: u64, token: Option<String>, error: Option<String> },
+    Token { id: u64, token: Option<String>, failure: Option<String>, problem: Option<String> },
 }
 
 pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
@@ -35,15 +38,21 @@ pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
         }
         Op::Redrive { ticket, id } => handle.redrive(ticket, id),
         Op::Drop { ticket, id } => handle.drop_letter(ticket, id),
+        Op::Pause { ticket, for_ms } => handle.pause(ticket, for_ms.map(span)),
+        Op::Resume { ticket, route } => handle.resume(ticket, route),
         Op::Drain { ticket, timeout_ms } => handle.drain(ticket, timeout_ms.map(span)),
         Op::Close { ticket, timeout_ms } => handle.close(ticket, span(timeout_ms)),
         Op::Ready { ticket } => handle.ready(ticket),
         Op::Listen { events } => handle.listen(Interest::of(events.iter().map(String::as_str))),
-        Op::Token { id, token, error } => handle.give_token(
+        Op::Token { id, token, failure, problem } => handle.give_token(
             id,
-            match token {
-                Some(token) => GivenToken::of(&token),
-                None => GivenToken::Refused(error.unwrap_or_else(|| "the accessToken function gave none".to_owned())),
+            match (token, failure) {
+                (Some(token), _) => GivenToken::of(&token),
+                (None, Some(failure)) => GivenToken::Failed(failure),
+                (None, None) => {
+                    let problem = problem.unwrap_or_else(|| "the accessToken function gave none".to_owned());
+                    GivenToken::Refused(problem)
+                }
             },
         ),
     }
@@ -64,10 +73,22 @@ struct Head {
     #[serde(default)]
     raw: bool,
     expires_in_ms: Option<f64>,
+    deadline_ms: Option<f64>,
+    idempotent: Option<bool>,
+    #[serde(default)]
+    retry: Retry,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Retry {
+    max_attempts: Option<NonZeroU32>,
+    max_age_ms: Option<u64>,
 }
 
 pub(crate) fn read_request(handle: &Handle, ticket: u64, head: &str, body: Option<Bytes>) -> Result<Submission, Error> {
     let head: Head = serde_json::from_str(head).map_err(broken)?;
+    let ends_in = |ms| handle.clock().now().after(span(ms));
     let call = Call {
         method: head.method,
         path: head.path,
@@ -76,17 +97,23 @@ pub(crate) fn read_request(handle: &Handle, ticket: u64, head: &str, body: Optio
         timeout: head.timeout_ms.map(span).filter(|timeout| *timeout > Duration::ZERO),
         response_bytes_max: head.max_response_bytes,
         raw: head.raw,
+        idempotent: head.idempotent,
+        limits: CallLimits {
+            max_attempts: head.retry.max_attempts,
+            max_age: head.retry.max_age_ms.map(Duration::from_millis),
+            deadline: head.deadline_ms.map(ends_in),
+        },
     };
     Ok(Submission {
         ticket: handle.ticket(ticket),
         settle: Settle::OnOutcome,
         cargo: Cargo::Call(Box::new(call)),
         priority: head.priority,
-        expires_at: head.expires_in_ms.map(|ms| handle.clock().now().after(span(ms))),
+        expires_at: head.expires_in_ms.map(ends_in),
         not_before: None,
     })
 }
 
 fn broken(error: serde_json::Error) -> Error {
-    Error::message("request", format!("is not understood by the native part: {error}"))
+    Error::message("request", format!("could not be parsed by the native addon: {error}"))
 }

@@ -8,22 +8,65 @@ use napi_derive::napi;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spillway_core::error::Error;
-use spillway_core::store::sqlite::{Editor, Reader, Texts};
+use spillway_core::store::sqlite::{self, Editor, Reader, Texts};
 
 use crate::errors::thrown;
 
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase")]
 enum Op {
-    Messages { path: PathBuf, after: u64, bodies: bool },
-    Letters { path: PathBuf, after: u64, bodies: bool },
-    Receipts { path: PathBuf, after: u64 },
-    Find { path: PathBuf, id: String, bodies: bool },
-    Stats { path: PathBuf },
-    Check { path: PathBuf },
-    Redrive { path: PathBuf, id: String },
-    RedriveAll { path: PathBuf },
-    Drop { path: PathBuf, id: String },
+    Messages {
+        path: PathBuf,
+        after: u64,
+        bodies: bool,
+    },
+    Letters {
+        path: PathBuf,
+        after: u64,
+        bodies: bool,
+    },
+    Receipts {
+        path: PathBuf,
+        after: u64,
+    },
+    Find {
+        path: PathBuf,
+        id: String,
+        bodies: bool,
+    },
+    Stats {
+        path: PathBuf,
+    },
+    Check {
+        path: PathBuf,
+    },
+    Redrive {
+        path: PathBuf,
+        id: String,
+    },
+    RedriveAll {
+        path: PathBuf,
+    },
+    Drop {
+        path: PathBuf,
+        id: String,
+    },
+    Backup {
+        path: PathBuf,
+        target: PathBuf,
+    },
+    #[serde(rename_all = "camelCase")]
+    MarkSent {
+        path: PathBuf,
+        until_ms: i64,
+    },
+    SetAside {
+        path: PathBuf,
+    },
+    Discard {
+        path: PathBuf,
+        name: Option<String>,
+    },
 }
 
 /// Does what `request` asks for, as JSON, and gives the answer as JSON.
@@ -43,6 +86,10 @@ fn perform(op: Op) -> std::result::Result<String, Error> {
         Op::Check { path } => Ok(text(&Reader::open(&path)?.check()?)),
         Op::Redrive { path, id } => Ok(text(&json!({ "seq": Editor::open(&path)?.redrive(&id)? }))),
         Op::RedriveAll { path } => Ok(text(&Editor::open(&path)?.redrive_all()?)),
+        Op::Backup { path, target } => Ok(text(&json!({ "bytes": sqlite::backup(&path, &target)? }))),
+        Op::MarkSent { path, until_ms } => Ok(text(&Editor::open(&path)?.mark_sent(until_ms)?)),
+        Op::SetAside { path } => Ok(text(&sqlite::set_aside(&path)?)),
+        Op::Discard { path, name } => Ok(text(&sqlite::discard(&path, name.as_deref())?)),
         Op::Drop { path, id } => Ok(text(&Editor::open(&path)?.drop_letter(&id)?)),
     }
 }

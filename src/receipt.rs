@@ -1,8 +1,8 @@
-//! Receipts as JSON, written straight into the row: there is one for every message, so none is built as a tree first, and
-//! the server's JSON is checked and copied, not parsed and written again.
+//! Receipts as JSON, written straight into the row: there is one for every message, so none is built as a tree first,
+//! and the server's JSON is checked and copied, not parsed and written again.
 
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::Serialize;
+use spillway_core::json::Body;
 use spillway_core::outcome::{Receipt, Response};
 
 use crate::json::{write, write_text};
@@ -29,10 +29,11 @@ impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
             id: &receipt.id,
             conversation_id: &receipt.conversation,
             status: receipt.response.status,
-            body: Body(&receipt.response),
+            body: body_of(&receipt.response),
             attempts: receipt.attempts,
             batch_size: receipt.batch_size,
-            // Three digits behind the point, which V8 reads faster than the seventeen that seconds times 1,000 may have.
+            // Three digits behind the point, which V8 reads faster than the seventeen that seconds times 1,000 may
+            // have.
             queued_ms: receipt.queued.as_micros() as f64 / 1_000.0,
             correlation_id: receipt.response.correlation_id.as_deref(),
             duplicate: receipt.duplicate.then_some(true),
@@ -40,8 +41,8 @@ impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
     }
 }
 
-/// A receipt for the promise of a `send`: ticket, status, and the rest by its order, so that JavaScript parses neither names
-/// nor a kind. Whether it is a duplicate is 0 or 1: V8 reads a digit faster than a word.
+/// A receipt for the promise of a `send`: ticket, status, and the rest by its order, so that JavaScript parses neither
+/// names nor a kind. Whether it is a duplicate is 0 or 1: V8 reads a digit faster than a word.
 pub(crate) fn write_fields(text: &mut Vec<u8>, ticket: u64, receipt: &Receipt) {
     let ReceiptRow { id, conversation_id, status, body, attempts, batch_size, queued_ms, correlation_id, duplicate } =
         ReceiptRow::from(receipt);
@@ -57,19 +58,7 @@ pub(crate) fn write_fields(text: &mut Vec<u8>, ticket: u64, receipt: &Receipt) {
     text[comma] = b',';
 }
 
-/// JSON if it is JSON, else text; null when empty.
-pub(crate) struct Body<'a>(pub(crate) &'a Response);
-
-impl Serialize for Body<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let response = self.0;
-        if response.body.is_empty() {
-            return serializer.serialize_none();
-        }
-        let json = if response.truncated { None } else { serde_json::from_slice::<&RawValue>(&response.body).ok() };
-        match json {
-            Some(json) => json.serialize(serializer),
-            None => serializer.serialize_str(&String::from_utf8_lossy(&response.body)),
-        }
-    }
+/// The body of an answer, in a row.
+pub(crate) fn body_of(response: &Response) -> Body<'_> {
+    Body { bytes: &response.body, truncated: response.truncated }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use napi::bindgen_prelude::{Function, Uint8Array};
+use napi::bindgen_prelude::{BufferSlice, Function, Uint8Array};
 use napi::{Env, JsString, Result};
 use napi_derive::napi;
 use spillway_core::engine::sink::Sink;
 use spillway_core::handle::Handle;
+use spillway_core::http::tls;
 use spillway_core::random::Random;
 use spillway_core::settings::Settings;
 
@@ -25,10 +26,21 @@ pub struct NativeSender {
 
 #[napi]
 impl NativeSender {
-    /// Joins or starts the organisation's engine.
+    /// Joins or starts the organization's engine. The first one of the process that needs TLS asks for Node.js's roots
+    /// (PEM), and warns of those that can't be read.
     #[napi(catch_unwind)]
-    pub fn open(settings: String, wake: Function<'_, (), ()>) -> Result<Self> {
+    pub fn open(
+        settings: String,
+        wake: Function<'_, (), ()>,
+        roots: Function<'_, (), String>,
+        warn: Function<'_, String, ()>,
+    ) -> Result<Self> {
         let settings = Settings::from_json(&settings).map_err(|error| thrown(&error))?;
+        if settings.uses_tls() && !tls::is_settled() {
+            for warning in tls::settle(&roots.call(())?).map_err(|error| thrown(&error))? {
+                warn.call(warning)?;
+            }
+        }
         let wake = wake.build_threadsafe_function().weak::<true>().build()?;
         let mailbox = Arc::new(Mailbox::new(wake));
         let sink: Arc<dyn Sink> = mailbox.clone();
@@ -69,6 +81,19 @@ impl NativeSender {
         }
         // Rows are JSON, and JSON is UTF-8.
         env.create_string(String::from_utf8_lossy(&rows))
+    }
+
+    /// The body of an answer whose row says that it crosses by itself; only once.
+    #[napi(catch_unwind, ts_return_type = "Buffer | null")]
+    pub fn body<'env>(&self, env: &'env Env, ticket: f64) -> Result<Option<BufferSlice<'env>>> {
+        // Copied, so that the process's memory for answers is free again as soon as JavaScript has this one.
+        self.mailbox.take_body(ticket as u64).map(|body| BufferSlice::copy_from(env, body)).transpose()
+    }
+
+    /// Drops the completions that wait, and those that come: nobody takes them any more.
+    #[napi(catch_unwind)]
+    pub fn discard(&self) {
+        self.mailbox.close();
     }
 
     /// The engine's numbers, as JSON.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::handle::Handle;
 use spillway_core::quota::{Believed, Why};
-use spillway_core::stats::{Closure, Latency, Snapshot, StoreStanding};
+use spillway_core::stats::{Closure, Latency, Outage, Refusals, Snapshot, StoreStanding};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {
     let (snapshot, latencies) = handle.stats();
@@ -53,14 +53,48 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
                 "reason": closure.reason,
                 "untilMs": closure.until.map(|until| clock.epoch_ms(until)),
                 "remainingMs": closure.until.map(remaining_ms),
+                "nextProbeMs": closure.next_probe.map(|at| clock.epoch_ms(at)),
             })
         }),
-        "outage": snapshot.outage.map(|Closure { reason, since, .. }| {
-            json!({ "reason": reason, "sinceMs": clock.epoch_ms(since) })
+        "pauses": snapshot.pauses.iter().map(|closure| {
+            json!({
+                "scope": "organization",
+                "reason": closure.reason,
+                "sinceMs": clock.epoch_ms(closure.since),
+                "untilMs": closure.until.map(|until| clock.epoch_ms(until)),
+                "nextProbeMs": closure.next_probe.map(|at| clock.epoch_ms(at)),
+            })
+        }).collect::<Vec<_>>(),
+        "outage": snapshot.outage.map(|Closure { reason, since, next_probe, .. }| {
+            let mut data = json!({
+                "reason": reason,
+                "message": snapshot.outage_problem,
+                "sinceMs": clock.epoch_ms(since),
+                "nextProbeMs": next_probe.map(|at| clock.epoch_ms(at)),
+            });
+            if let Some(Refusals { status, code, is_page, correlation_id }) = &snapshot.refusals {
+                data["detail"] = json!({ "status": status, "code": code, "html": is_page, "correlationId": correlation_id });
+            }
+            data
         }),
-        "store": snapshot.store.as_ref().map(|StoreStanding { recovered, unreadable, set_aside, problem }| {
+        "outages": snapshot.outages.iter().map(|Outage { route, closure, problem }| {
+            json!({
+                "route": route,
+                "reason": closure.reason,
+                "message": problem,
+                "sinceMs": clock.epoch_ms(closure.since),
+                "nextProbeMs": closure.next_probe.map(|at| clock.epoch_ms(at)),
+            })
+        }).collect::<Vec<_>>(),
+        "store": snapshot.store.as_ref().map(|store| {
+            let StoreStanding { recovered, unreadable, unreadable_pages, set_aside, problem } = store;
             let problem = problem.as_ref().map(|error| json!({ "code": error.code(), "message": error.to_string() }));
-            json!({ "recovered": recovered, "unreadable": unreadable, "setAside": set_aside, "problem": problem })
+            let mut data =
+                json!({ "recovered": recovered, "unreadable": unreadable, "setAside": set_aside, "problem": problem });
+            if *unreadable_pages > 0 {
+                data["unreadablePages"] = json!(unreadable_pages);
+            }
+            data
         }),
     })
 }

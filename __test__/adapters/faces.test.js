@@ -5,7 +5,11 @@
 const assert = require('node:assert/strict')
 const { describe, it } = require('node:test')
 
-const FACES = { 'spillway/sdk': ['SpillwayHttpClient', 'useSpillway'], 'spillway/axios': ['createAdapter'], 'spillway/fetch': ['createFetch'] }
+const FACES = {
+  'spillway/sdk': ['SpillwayHttpClient', 'useSpillway'],
+  'spillway/axios': ['createAdapter'],
+  'spillway/fetch': ['createFetch'],
+}
 
 describe('the faces of the adapters', () => {
   for (const [name, exports] of Object.entries(FACES)) {

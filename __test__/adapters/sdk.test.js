@@ -8,7 +8,7 @@ const https = require('node:https')
 const { describe, it } = require('node:test')
 
 const { ConfigError, SpillwayError } = require('../../index.js')
-const { SpillwayHttpClient, useSpillway } = require('../../sdk.js')
+const { SpillwayHttpClient, useSpillway } = require('spillway/sdk')
 const { answerJson, failure, open, serve, simulate } = require('../http/support.js')
 const { echo, openWithToken } = require('./support.js')
 
@@ -31,21 +31,49 @@ const CALLS = {
     new sdk.RoutingApi(client).getRoutingQueues({ pageSize: 25, pageNumber: 2, name: '*ü*', hasPeer: false }),
   'an id in the path': (sdk, client) => new sdk.RoutingApi(client).getRoutingQueue('a/b c'),
   'a conversation message': (sdk, client) =>
-    new sdk.ConversationsApi(client).postConversationsMessageCommunicationMessages('conversation', 'communication', { textBody: 'grüße 🙂' }),
+    new sdk.ConversationsApi(client).postConversationsMessageCommunicationMessages('conversation', 'communication', {
+      textBody: 'grüße 🙂',
+    }),
   agentless: (sdk, client) =>
     new sdk.ConversationsApi(client).postConversationsMessagesAgentless({ fromAddress: '+1', toAddress: '+2', textBody: 'x' }),
   analytics: (sdk, client) =>
-    new sdk.AnalyticsApi(client).postAnalyticsConversationsDetailsQuery({ interval: '2026-01-01/2026-01-02', paging: { pageSize: 100, pageNumber: 1 } }),
-  'a list as body': (sdk, client) => new sdk.RoutingApi(client).postRoutingQueueMembers('queue', [{ id: 'a' }, { id: 'b' }], { delete: true }),
+    new sdk.AnalyticsApi(client).postAnalyticsConversationsDetailsQuery({
+      interval: '2026-01-01/2026-01-02',
+      paging: { pageSize: 100, pageNumber: 1 },
+    }),
+  'a list as body': (sdk, client) =>
+    new sdk.RoutingApi(client).postRoutingQueueMembers('queue', [{ id: 'a' }, { id: 'b' }], { delete: true }),
   put: (sdk, client) => new sdk.RoutingApi(client).putRoutingQueue('queue', { name: 'n' }),
   patch: (sdk, client) => new sdk.UsersApi(client).patchUser('user', { version: 1 }),
   delete: (sdk, client) => new sdk.RoutingApi(client).deleteRoutingQueue('queue', { forceDelete: true }),
   form: (_sdk, client) =>
-    client.callApi('/api/v2/form', 'POST', {}, {}, {}, { a: 'b c', list: ['1', '2'] }, null, ['PureCloud OAuth'], ['application/x-www-form-urlencoded'], ['application/json']),
+    client.callApi(
+      '/api/v2/form',
+      'POST',
+      {},
+      {},
+      {},
+      { a: 'b c', list: ['1', '2'] },
+      null,
+      ['PureCloud OAuth'],
+      ['application/x-www-form-urlencoded'],
+      ['application/json'],
+    ),
   text: (_sdk, client) =>
     client.callApi('/api/v2/text', 'POST', {}, {}, {}, {}, 'no JSON', ['PureCloud OAuth'], ['application/json'], ['application/json']),
   'a header of the call': (_sdk, client) =>
-    client.callApi('/api/v2/x', 'GET', {}, {}, { 'X-Mine': 'yes' }, {}, null, ['PureCloud OAuth'], ['application/json'], ['application/json']),
+    client.callApi(
+      '/api/v2/x',
+      'GET',
+      {},
+      {},
+      { 'X-Mine': 'yes' },
+      {},
+      null,
+      ['PureCloud OAuth'],
+      ['application/json'],
+      ['application/json'],
+    ),
 }
 
 for (const [version, name] of Object.entries(VERSIONS)) {
@@ -91,7 +119,12 @@ for (const [version, name] of Object.entries(VERSIONS)) {
       const { url } = await serve(t, (request, response) => {
         request.resume()
         const [status, type, body] = answers[request.url]
-        const headers = { 'X-Mixed-Case': 'yes', 'Retry-After': '7', ...(type && { 'content-type': type }), ...(status === 302 && { location: '/api/v2/json' }) }
+        const headers = {
+          'X-Mixed-Case': 'yes',
+          'Retry-After': '7',
+          ...(type && { 'content-type': type }),
+          ...(status === 302 && { location: '/api/v2/json' }),
+        }
         response.writeHead(status, headers).end(body)
       })
       const sender = await openWithToken(t, url)
@@ -103,12 +136,118 @@ for (const [version, name] of Object.entries(VERSIONS)) {
             client.setReturnExtendedResponses(extended)
             if (through === 'spillway') useSpillway(client, sender)
             const call = client.callApi(path, 'GET', {}, {}, {}, {}, null, [], ['application/json'], ['application/json'])
-            const [outcome, value] = await call.then((value) => ['resolved', value], (value) => ['rejected', value])
+            const [outcome, value] = await call.then(
+              (value) => ['resolved', value],
+              (value) => ['rejected', value],
+            )
             results.push([outcome, extended ? comparable(value) : value])
           }
           assert.deepEqual(results[1], results[0], `${path} ${extended}`)
         }
       }
+    })
+
+    it('gives falsy JSON, and none, as by its own client', async (t) => {
+      for (const body of ['false', '0', 'null', '""', '-0', ' ', '', 'true', '7', '"x"', '[]', '\ufeff{"a":1}']) {
+        const { url } = await serve(t, (request, response) => {
+          request.resume()
+          const headers = { 'content-type': 'application/json' }
+          response.writeHead(request.url === '/api/v2/refused' ? 400 : 200, headers).end(body)
+        })
+        const sender = await openWithToken(t, url)
+        for (const path of ['/api/v2/x', '/api/v2/refused']) {
+          for (const extended of [false, true]) {
+            const results = []
+            for (const through of ['itself', 'spillway']) {
+              const client = clientFor(sdk, url)
+              client.setReturnExtendedResponses(extended)
+              if (through === 'spillway') useSpillway(client, sender)
+              const call = client.callApi(path, 'GET', {}, {}, {}, {}, null, [], ['application/json'], ['application/json'])
+              const value = await call.catch((value) => value)
+              results.push(extended ? { ...comparable(value), text: value.text } : value)
+            }
+            assert.deepEqual(results[1], results[0], `${body} ${path} ${extended}`)
+          }
+        }
+      }
+    })
+
+    it('rejects with every status as by its own client', async (t) => {
+      const { url } = await serve(t, (request, response) => {
+        request.resume()
+        const status = Number(request.url.slice('/api/v2/'.length))
+        answerJson(response, status, { status, code: 'a.code', message: 'words' }, { 'inin-correlation-id': 'c' })
+      })
+      const sender = await openWithToken(t, url, { retry: { maxAttempts: 1 } })
+      for (const status of [
+        200, 201, 202, 207, 299, 300, 302, 304, 400, 402, 403, 404, 405, 409, 413, 415, 418, 422, 500, 501, 502, 503, 504, 599,
+      ]) {
+        for (const extended of [false, true]) {
+          const results = []
+          for (const through of ['itself', 'spillway']) {
+            const client = clientFor(sdk, url)
+            client.setReturnExtendedResponses(extended)
+            if (through === 'spillway') useSpillway(client, sender)
+            const call = client.callApi(`/api/v2/${status}`, 'GET', {}, {}, {}, {}, null, [], ['application/json'], ['application/json'])
+            const [outcome, value] = await call.then(
+              (value) => ['resolved', value],
+              (value) => ['rejected', value],
+            )
+            results.push([outcome, extended ? { ...comparable(value), text: value.text } : value])
+          }
+          assert.deepEqual(results[1], results[0], `${status} ${extended}`)
+        }
+      }
+    })
+
+    it('rejects refused credentials as a 401 of the API', async (t) => {
+      const { url } = await serve(t, (request, response) => {
+        request.resume()
+        answerJson(response, 400, { error: 'invalid_client', error_description: 'client not found' })
+      })
+      const sender = await openWithToken(t, url, { credentials: { clientId: 'c', clientSecret: 's' } })
+      const client = clientFor(sdk, url)
+      useSpillway(client, sender)
+      const { status, code, message } = await failure(new sdk.UsersApi(client).getUsersMe())
+      assert.deepEqual([status, code, typeof message], [401, 'bad.credentials', 'string'])
+      client.setReturnExtendedResponses(true)
+      const extended = await failure(new sdk.UsersApi(client).getUsersMe())
+      assert.deepEqual(
+        [extended.status, extended.statusText, extended.body.code, extended.error.code],
+        [401, 'Unauthorized', 'bad.credentials', 'AUTH_REJECTED'],
+      )
+    })
+
+    it("refuses an Authorization of the caller's own, and takes the place of the ApiClient's token", async (t) => {
+      const server = await echo(t)
+      const sender = await openWithToken(t, server.url)
+      const call = (client, headers) =>
+        client.callApi('/api/v2/x', 'GET', {}, {}, headers, {}, null, ['PureCloud OAuth'], ['application/json'], ['application/json'])
+      for (const [name, value] of [
+        ['Authorization', 'Bearer mine'],
+        ['authorization', 'Bearer mine'],
+        ['AUTHORIZATION', 'Basic x'],
+      ]) {
+        const client = clientFor(sdk, server.url)
+        client.setAccessToken('of-the-client')
+        const httpClient = useSpillway(client, sender)
+        const refusals = [await failure(call(client, { [name]: value }))]
+        client.defaultHeaders = { [name]: value }
+        refusals.push(await failure(call(client, {})))
+        client.defaultHeaders = {}
+        httpClient.setPreHook((config) => ({ ...config, headers: { ...config.headers, [name]: value } }))
+        refusals.push(await failure(call(client, {})))
+        for (const error of refusals) {
+          assert.ok(error instanceof ConfigError)
+          assert.equal(error.field, 'headers.Authorization')
+          assert.doesNotMatch(error.message, /mine|Basic/)
+        }
+      }
+      assert.equal(server.requests.length, 0)
+      const client = clientFor(sdk, server.url)
+      client.setAccessToken('of-the-client')
+      useSpillway(client, sender)
+      assert.equal((await call(client, {})).headers.authorization, 'Bearer of-the-sender')
     })
 
     it('tells Retry-After of an answer that outlives the attempts, in lower case', async (t) => {
@@ -131,7 +270,10 @@ for (const [version, name] of Object.entries(VERSIONS)) {
     })
 
     it('conversations, users, limits and a login against the simulator, past its 429s', async (t) => {
-      const script = [{ request: 4, status: 429 }, { request: 9, status: 503 }]
+      const script = [
+        { request: 4, status: 429 },
+        { request: 9, status: 503 },
+      ]
       const simulator = await simulate(t, { quota: { requests: 10, perMs: 100 }, headers: 'none', retryAfter: 'zero', script })
       const sender = await open(t, simulator, { rateLimit: { requests: 10, perMs: 100 } })
       const client = clientFor(sdk, simulator.url)
@@ -193,14 +335,27 @@ for (const [version, name] of Object.entries(VERSIONS)) {
       assert.equal(logins[0].headers.authorization, `Basic ${Buffer.from('me:secret').toString('base64')}`)
       assert.match(logins[1].body, /grant_type=authorization_code/)
       client.authentications['Guest Chat JWT'].apiKey = 'of-the-guest'
-      await client.callApi('/api/v2/webchat/guest/conversations/c/members', 'GET', {}, {}, {}, {}, null, ['Guest Chat JWT'], ['application/json'], ['application/json'])
+      await client.callApi(
+        '/api/v2/webchat/guest/conversations/c/members',
+        'GET',
+        {},
+        {},
+        {},
+        {},
+        null,
+        ['Guest Chat JWT'],
+        ['application/json'],
+        ['application/json'],
+      )
       assert.equal(server.requests[0].headers.authorization, 'of-the-guest')
       assert.equal(sender.stats().counters.requests, 0)
     })
 
-    it('one client an organisation', async (t) => {
+    it('one client an organization', async (t) => {
       const servers = await Promise.all([echo(t), echo(t)])
-      const senders = await Promise.all(servers.map((server, index) => openWithToken(t, server.url, { credentials: { accessToken: `token-${index}` } })))
+      const senders = await Promise.all(
+        servers.map((server, index) => openWithToken(t, server.url, { credentials: { accessToken: `token-${index}` } })),
+      )
       const clients = servers.map((server, index) => {
         const client = clientFor(sdk, server.url)
         useSpillway(client, senders[index])
@@ -208,7 +363,10 @@ for (const [version, name] of Object.entries(VERSIONS)) {
       })
       await Promise.all(clients.map((client) => new sdk.UsersApi(client).getUsersMe()))
       servers.forEach((server, index) => {
-        assert.deepEqual(server.requests.map(({ headers }) => headers.authorization), [`Bearer token-${index}`])
+        assert.deepEqual(
+          server.requests.map(({ headers }) => headers.authorization),
+          [`Bearer token-${index}`],
+        )
       })
       // Another sender takes the place of the first.
       clients[0].setGateway(clients[1].config.gateway)
@@ -297,7 +455,7 @@ for (const [version, name] of Object.entries(VERSIONS)) {
       assert.equal((await new sdk.UsersApi(client).getUsersMe()).url, '/to-api/api/v2/users/me')
     })
 
-    it('a client of another organisation is refused, and gets no token', async (t) => {
+    it('a client of another organization is refused, and gets no token', async (t) => {
       const mine = await echo(t)
       const foreign = await echo(t)
       const sender = await openWithToken(t, mine.url)
@@ -319,7 +477,18 @@ for (const [version, name] of Object.entries(VERSIONS)) {
       const client = clientFor(sdk, server.url)
       client.setAccessToken('of-the-client')
       useSpillway(client, sender)
-      const file = await client.callApi('/api/v2/downloads/1', 'GET', {}, { a: 'b' }, {}, {}, null, ['PureCloud OAuth'], ['application/json'], ['application/json'])
+      const file = await client.callApi(
+        '/api/v2/downloads/1',
+        'GET',
+        {},
+        { a: 'b' },
+        {},
+        {},
+        null,
+        ['PureCloud OAuth'],
+        ['application/json'],
+        ['application/json'],
+      )
       assert.equal(file.url, '/file?signature=s')
       assert.equal(file.headers.authorization, undefined)
     })
@@ -356,7 +525,8 @@ describe('useSpillway', () => {
   it('names the version that is needed', () => {
     const old = { callApi() {} }
     assert.throws(() => useSpillway(old, {}), {
-      name: 'ConfigError', field: 'apiClient',
+      name: 'ConfigError',
+      field: 'apiClient',
       message: 'apiClient must have setHttpClient: purecloud-platform-client-v2 211.0.0 or newer is needed',
     })
     assert.throws(() => useSpillway(undefined, {}), /apiClient must be an ApiClient/)

@@ -9,14 +9,14 @@ const { test } = require('node:test')
 const axios = require('axios')
 const sdk = require('purecloud-platform-client-v2')
 
-const { createAdapter } = require('../../axios.js')
-const { createFetch } = require('../../fetch.js')
-const { useSpillway } = require('../../sdk.js')
+const { createAdapter } = require('spillway/axios')
+const { createFetch } = require('spillway/fetch')
+const { useSpillway } = require('spillway/sdk')
 const { message, open, serve, simulate, until } = require('../http/support.js')
 
 const MESSAGES = 2_000
 const CALLS = 60
-/** The quota of the organisation, faster than a real one: the run takes about five seconds. */
+/** The quota of the organization, faster than a real one: the run takes about five seconds. */
 const QUOTA = { requests: 100, perMs: 250 }
 /** Interactive calls go before the backlog. */
 const INTERACTIVE = { priority: 10 }

@@ -15,9 +15,27 @@ async function echo(t, respond) {
   return { url, requests }
 }
 
+const TOKEN = 'of-the-sender'
+
 /** A sender with a fixed token, and few attempts, so that failures come soon. */
 function openWithToken(t, url, options) {
-  return open(t, url, { credentials: { accessToken: 'of-the-sender' }, retry: { maxAttempts: 2 }, ...options })
+  return open(t, url, { credentials: { accessToken: TOKEN }, retry: { maxAttempts: 2 }, ...options })
 }
 
-module.exports = { echo, openWithToken }
+/** Request headers set by the platform or the sender, which tests of their own compare. */
+const SENT_OTHERWISE = [
+  'host',
+  'connection',
+  'authorization',
+  'accept-encoding',
+  'accept-language',
+  'sec-fetch-mode',
+  'user-agent',
+  'content-length',
+  'transfer-encoding',
+]
+
+/** The headers without these. */
+const without = (names, headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
+
+module.exports = { echo, openWithToken, SENT_OTHERWISE, TOKEN, without }

@@ -7,7 +7,18 @@ const { test } = require('node:test')
 const { setTimeout: delay } = require('node:timers/promises')
 
 const {
-  collect, failure, ignore, idsOf, messages, openArray, openMerge, sendAll, simulate, takeBatches, texts, until,
+  collect,
+  failure,
+  ignore,
+  idsOf,
+  messages,
+  openArray,
+  openMerge,
+  sendAll,
+  simulate,
+  takeBatches,
+  texts,
+  until,
 } = require('./support.js')
 
 /** Time to send a message, however slow the machine is, before it expires; a test waits for that. */
@@ -17,8 +28,11 @@ const cutFirst = (n) => (arrival, index) => (index < n ? 'cut' : {})
 
 for (const [mode, openSender, list] of [
   ['array', openArray, messages(8)],
-  ['array in order', (t, url, options) => openArray(t, url, { ...options, batch: { arrayOrdered: true } }),
-    [...messages(4, { conversationId: 'a', prefix: 'a' }), ...messages(4, { conversationId: 'b', prefix: 'b' })]],
+  [
+    'array in order',
+    (t, url, options) => openArray(t, url, { ...options, batch: { arrayOrdered: true } }),
+    [...messages(4, { conversationId: 'a', prefix: 'a' }), ...messages(4, { conversationId: 'b', prefix: 'b' })],
+  ],
   ['merge', openMerge, texts(['one', 'two', 'three', 'four'])],
 ]) {
   test(`${mode}: an answer that is cut repeats the same batch, byte for byte, under the same key`, async (t) => {
@@ -36,11 +50,22 @@ for (const [mode, openSender, list] of [
     const { url, arrivals } = await takeBatches(t, cutFirst(1))
     const sender = await openSender(t, url, { retry: { ambiguous: 'fail' } })
     const { errors } = await sendAll(sender, list)
-    assert.deepEqual([...errors.keys()], list.map(({ id }) => id))
+    assert.deepEqual(
+      [...errors.keys()],
+      list.map(({ id }) => id),
+    )
     for (const [id, error] of errors) {
-      assert.deepEqual({ ...error }, {
-        code: 'DELIVERY_AMBIGUOUS', reason: 'ambiguous', status: null, attempts: 1, messageId: id, ambiguous: true,
-      })
+      assert.deepEqual(
+        { ...error },
+        {
+          code: 'DELIVERY_AMBIGUOUS',
+          reason: 'ambiguous',
+          status: null,
+          attempts: 1,
+          messageId: id,
+          ambiguous: true,
+        },
+      )
     }
     assert.equal((await collect(sender.deadLetters())).length, list.length)
     assert.equal(arrivals.length, 1)
@@ -106,7 +131,10 @@ test('who is withdrawn or expires leaves a part that waits for the part before i
   assert.equal(arrivals.length, 2, 'both ended while the first part was on the wire')
   release()
   await Promise.all(sent.filter((_, index) => index !== 5 && index !== 6))
-  assert.deepEqual(arrivals.map(idsOf).slice(1), [['m0', 'm1', 'm2', 'm3'], ['m4', 'm7']])
+  assert.deepEqual(arrivals.map(idsOf).slice(1), [
+    ['m0', 'm1', 'm2', 'm3'],
+    ['m4', 'm7'],
+  ])
 })
 
 test('one poison message among N: at most 2·log2(N)+2 requests, and it alone is a dead letter', async (t) => {
@@ -114,11 +142,12 @@ test('one poison message among N: at most 2·log2(N)+2 requests, and it alone is
   let before = 0
   for (let count = 2; count <= 64; count++) {
     for (const openSender of [openArray, openMerge]) {
-      const poison = (count * count * 7 + 3 * (count >> 2)) % 101 % count
+      const poison = ((count * count * 7 + 3 * (count >> 2)) % 101) % count
       const word = (index) => (index === poison ? 'POISON' : `fine ${index}`)
-      const list = openSender === openArray
-        ? messages(count, { text: (id) => word(Number(id.slice(1))) })
-        : texts(Array.from({ length: count }, (_, index) => word(index)))
+      const list =
+        openSender === openArray
+          ? messages(count, { text: (id) => word(Number(id.slice(1))) })
+          : texts(Array.from({ length: count }, (_, index) => word(index)))
       const sender = await openSender(t, simulator, { batch: { maxMessages: count } })
       const { receipts, errors } = await sendAll(sender, list)
       assert.deepEqual([...errors.keys()], [list[poison].id], `${count}`)

@@ -18,7 +18,10 @@ function most(arrivals, costOf, windowMs) {
   let highest = 0
   for (const [last, { at }] of arrivals.entries()) {
     const inside = arrivals.filter((arrival, index) => index <= last && at - arrival.at < windowMs)
-    highest = Math.max(highest, inside.reduce((sum, arrival) => sum + costOf(arrival), 0))
+    highest = Math.max(
+      highest,
+      inside.reduce((sum, arrival) => sum + costOf(arrival), 0),
+    )
   }
   return highest
 }
@@ -28,7 +31,13 @@ const messagesIn = ({ messages }) => (messages[0]?.text?.includes('\n') ? messag
 for (const [mode, openSender, list] of [
   ['array', openArray, messages(120)],
   ['array in order', openArray, Array.from({ length: 4 }, (_, c) => messages(30, { conversationId: `c${c}`, prefix: `${c}-` })).flat()],
-  ['merge', openMerge, Array.from({ length: 4 }, (_, c) => texts(Array(30).fill('x')).map((m) => ({ ...m, id: `${c}${m.id}`, conversationId: `c${c}` }))).flat()],
+  [
+    'merge',
+    openMerge,
+    Array.from({ length: 4 }, (_, c) =>
+      texts(Array(30).fill('x')).map((m) => ({ ...m, id: `${c}${m.id}`, conversationId: `c${c}` })),
+    ).flat(),
+  ],
 ]) {
   test(`${mode}: with cost 'message' the server gets N messages a window at most`, async (t) => {
     const { url, arrivals } = await takeBatches(t)
@@ -63,7 +72,10 @@ async function counting(t, { unit, family, allowed = 40, windowMs = WINDOW_MS })
     const headers = {
       inin: { 'inin-ratelimit-count': used, 'inin-ratelimit-allowed': allowed, 'inin-ratelimit-reset': resetS },
       x: { 'x-ratelimit-limit': allowed, 'x-ratelimit-remaining': allowed - used, 'x-ratelimit-reset': resetS },
-      ietf: { 'ratelimit-policy': `"default";q=${allowed};w=${Math.ceil(windowMs / 1_000)}`, ratelimit: `"default";r=${allowed - used};t=${resetS}` },
+      ietf: {
+        'ratelimit-policy': `"default";q=${allowed};w=${Math.ceil(windowMs / 1_000)}`,
+        ratelimit: `"default";r=${allowed - used};t=${resetS}`,
+      },
     }[family]
     return fits ? { headers } : { status: 429, headers }
   })
@@ -74,7 +86,9 @@ for (const family of ['inin', 'x', 'ietf']) {
   test(`cost 'learn': a count of messages is learned from ${family} headers, and 429s end`, async (t) => {
     const { url, arrivals, refused } = await counting(t, { unit: 'message', family })
     const sender = await openArray(t, url, {
-      batch: { cost: 'learn', maxMessages: 8, lingerMs: 0 }, rateLimit: { requests: 40, perMs: WINDOW_MS }, connections: { max: 1 },
+      batch: { cost: 'learn', maxMessages: 8, lingerMs: 0 },
+      rateLimit: { requests: 40, perMs: WINDOW_MS },
+      connections: { max: 1 },
     })
     const { receipts } = await sendAll(sender, messages(160))
     assert.equal(receipts.size, 160)
@@ -89,7 +103,9 @@ for (const family of ['inin', 'x', 'ietf']) {
   test(`cost 'learn': a count of requests stays a count of requests (${family})`, async (t) => {
     const { url, arrivals, refused } = await counting(t, { unit: 'request', family, windowMs: LONG_WINDOW_MS })
     const sender = await openArray(t, url, {
-      batch: { cost: 'learn', maxMessages: 8, lingerMs: 0 }, rateLimit: { requests: 40, perMs: LONG_WINDOW_MS }, connections: { max: 1 },
+      batch: { cost: 'learn', maxMessages: 8, lingerMs: 0 },
+      rateLimit: { requests: 40, perMs: LONG_WINDOW_MS },
+      connections: { max: 1 },
     })
     await sendAll(sender, messages(320))
     assert.deepEqual([arrivals.length, refused.length], [40, 0])

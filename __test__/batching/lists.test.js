@@ -26,13 +26,52 @@ test('by id: the message at fault alone is a dead letter, in one request', async
 })
 
 for (const [shape, list] of [
-  ['by id, in another order', [{ id: 'm1', status: 400 }, { id: 'm0', status: 200 }]],
-  ['by messageId beside ids of the server', [{ id: 'x', messageId: 'm1', status: 400 }, { id: 'y', messageId: 'm0', status: 201 }]],
+  [
+    'by id, in another order',
+    [
+      { id: 'm1', status: 400 },
+      { id: 'm0', status: 200 },
+    ],
+  ],
+  [
+    'by messageId beside ids of the server',
+    [
+      { id: 'x', messageId: 'm1', status: 400 },
+      { id: 'y', messageId: 'm0', status: 201 },
+    ],
+  ],
   ['by position', [{ status: 200 }, { status: 400 }]],
-  ['by position, with ids of the server', [{ id: 'x', status: 200 }, { id: 'y', status: 400 }]],
-  ['with statuses as strings', [{ id: 'm0', status: '200' }, { id: 'm1', statusCode: '400' }]],
-  ['inside an object', { results: [{ id: 'm0', status: 200 }, { id: 'm1', status: 400 }] }],
-  ['with an id that nobody sent', [{ id: 'm0', status: 200 }, { id: 'm9', status: 200 }, { id: 'm1', status: 400 }]],
+  [
+    'by position, with ids of the server',
+    [
+      { id: 'x', status: 200 },
+      { id: 'y', status: 400 },
+    ],
+  ],
+  [
+    'with statuses as strings',
+    [
+      { id: 'm0', status: '200' },
+      { id: 'm1', statusCode: '400' },
+    ],
+  ],
+  [
+    'inside an object',
+    {
+      results: [
+        { id: 'm0', status: 200 },
+        { id: 'm1', status: 400 },
+      ],
+    },
+  ],
+  [
+    'with an id that nobody sent',
+    [
+      { id: 'm0', status: 200 },
+      { id: 'm9', status: 200 },
+      { id: 'm1', status: 400 },
+    ],
+  ],
 ]) {
   for (const status of [200, 207]) {
     test(`a list ${shape}, under ${status}`, async (t) => {
@@ -52,9 +91,24 @@ for (const [shape, list, unsure] of [
   ['too long, without ids', [{ status: 200 }, { status: 200 }, { status: 200 }], ['m0', 'm1']],
   ['empty', [], ['m0', 'm1']],
   ['no list at all', 'gone', ['m0', 'm1']],
-  ['with an id twice and two statuses', [{ id: 'm0', status: 200 }, { id: 'm0', status: 500 }, { id: 'm1', status: 200 }], ['m0']],
+  [
+    'with an id twice and two statuses',
+    [
+      { id: 'm0', status: 200 },
+      { id: 'm0', status: 500 },
+      { id: 'm1', status: 200 },
+    ],
+    ['m0'],
+  ],
   ['with one entry without status', [{ id: 'm0', status: 200 }, { id: 'm1' }], ['m1']],
-  ['with a status that is none', [{ id: 'm0', status: 200 }, { id: 'm1', status: 7 }], ['m1']],
+  [
+    'with a status that is none',
+    [
+      { id: 'm0', status: 200 },
+      { id: 'm1', status: 7 },
+    ],
+    ['m1'],
+  ],
 ]) {
   test(`a list ${shape}: what it does not tell about is sent again, and nothing else`, async (t) => {
     const { url, arrivals } = await takeBatches(t, (arrival, n) => (n === 0 ? two(list) : OK))
@@ -100,15 +154,19 @@ test('a list of many long entries is read to its end', async (t) => {
 test('partial 429: only the refused go again, after a pause, and it is told', async (t) => {
   const pauseMs = 300
   const { url, arrivals } = await takeBatches(t, (arrival, n) =>
-    n === 0
-      ? { ...two([200, 429, 200, 429].map((status) => ({ status }))), headers: { 'retry-after': `${pauseMs / 1_000}` } }
-      : OK,
+    n === 0 ? { ...two([200, 429, 200, 429].map((status) => ({ status }))), headers: { 'retry-after': `${pauseMs / 1_000}` } } : OK,
   )
   const sender = await openArray(t, url, { batch: { maxMessages: 4, lingerMs: 0 } })
   const throttled = event(sender, 'throttled')
   const { receipts } = await sendAll(sender, messages(4))
-  assert.deepEqual([...receipts.values()].map((receipt) => receipt.attempts), [1, 1, 1, 1])
-  assert.deepEqual(arrivals.map(idsOf), [['m0', 'm1', 'm2', 'm3'], ['m1', 'm3']])
+  assert.deepEqual(
+    [...receipts.values()].map((receipt) => receipt.attempts),
+    [1, 1, 1, 1],
+  )
+  assert.deepEqual(arrivals.map(idsOf), [
+    ['m0', 'm1', 'm2', 'm3'],
+    ['m1', 'm3'],
+  ])
   const { reason, pauseMs: told } = await throttled
   assert.deepEqual([reason, told], ['retry-after', pauseMs])
   const waited = arrivals[1].at - arrivals[0].at
@@ -117,14 +175,36 @@ test('partial 429: only the refused go again, after a pause, and it is told', as
 })
 
 test('partial 503: only the failed go again, and an attempt is spent', async (t) => {
-  const { url, arrivals } = await takeBatches(t, (arrival, n) =>
-    n === 0 ? two([{ status: 503 }, { status: 200 }, { status: 200 }]) : OK,
-  )
+  const { url, arrivals } = await takeBatches(t, (arrival, n) => (n === 0 ? two([{ status: 503 }, { status: 200 }, { status: 200 }]) : OK))
   const sender = await openArray(t, url, { batch: { maxMessages: 3, lingerMs: 0 } })
   const { receipts } = await sendAll(sender, messages(3))
   assert.deepEqual(arrivals.slice(1).map(idsOf), [['m0']])
-  assert.deepEqual([...receipts.values()].map((receipt) => receipt.attempts), [2, 1, 1])
+  assert.deepEqual(
+    [...receipts.values()].map((receipt) => receipt.attempts),
+    [2, 1, 1],
+  )
 })
+
+for (const status of [408, 500, 502, 504, 520, 599]) {
+  test(`partial ${status}: the failed may have been processed, and 'ambiguous' decides`, async (t) => {
+    const list = two([{ status }, { status: 200 }, { status: 503 }])
+    const retried = await takeBatches(t, (arrival, n) => (n === 0 ? list : OK))
+    const sender = await openArray(t, retried.url, { batch: { maxMessages: 3, lingerMs: 0 } })
+    const { receipts } = await sendAll(sender, messages(3))
+    assert.deepEqual(
+      [...receipts.values()].map((receipt) => receipt.attempts),
+      [2, 1, 2],
+    )
+
+    const once = await takeBatches(t, (arrival, n) => (n === 0 ? list : OK))
+    const strict = await openArray(t, once.url, { batch: { maxMessages: 3, lingerMs: 0 }, retry: { ambiguous: 'fail' } })
+    const { receipts: delivered, errors } = await sendAll(strict, messages(3))
+    assert.deepEqual([...delivered.keys()].sort(), ['m1', 'm2'])
+    const { code, status: told, ambiguous } = errors.get('m0')
+    assert.deepEqual([code, told, ambiguous], ['DELIVERY_AMBIGUOUS', status, true])
+    assert.deepEqual(once.arrivals.slice(1).flatMap(idsOf), ['m2'])
+  })
+}
 
 test('partial 400, 401, 404 and 413: each a dead letter with its own status', async (t) => {
   const statuses = [400, 200, 401, 404, 413]
@@ -132,7 +212,10 @@ test('partial 400, 401, 404 and 413: each a dead letter with its own status', as
   const sender = await openArray(t, url, { batch: { maxMessages: 5 } })
   const { receipts, errors } = await sendAll(sender, messages(5))
   assert.deepEqual([...receipts.keys()], ['m1'])
-  assert.deepEqual([...errors.values()].map((error) => error.status), [400, 401, 404, 413])
+  assert.deepEqual(
+    [...errors.values()].map((error) => error.status),
+    [400, 401, 404, 413],
+  )
   assert.deepEqual(errors.get('m4').response, { status: 413, why: 'because 4' })
   assert.equal(arrivals.length, 1)
 })

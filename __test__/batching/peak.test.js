@@ -20,7 +20,9 @@ function mergeable({ id, conversationId, type, from, text }) {
 
 async function run(t, openSender, list, { onSent = () => {}, ...options } = {}) {
   const simulator = await simulate(t, {
-    quota: { ...RATE, algorithm: 'sliding-log' }, latencyMs: { min: 0, max: 3 }, authRequired: false,
+    quota: { ...RATE, algorithm: 'sliding-log' },
+    latencyMs: { min: 0, max: 3 },
+    authRequired: false,
   })
   const sender = await openSender(t, simulator, { rateLimit: RATE, ...options })
   const sent = sendAll(sender, list)
@@ -110,7 +112,10 @@ test('with 413s, lists and a poison message among them, every mode delivers the 
   ]) {
     for (const arrayAnswer of ['status', 'list']) {
       const simulator = await simulate(t, {
-        maxBodyBytes: 8_000, poisonText: 'POISON', arrayAnswer, faults: { status503: 0.03, cutBefore: 0.02, cutAfter: 0.02 },
+        maxBodyBytes: 8_000,
+        poisonText: 'POISON',
+        arrayAnswer,
+        faults: { status503: 0.03, cutBefore: 0.02, cutAfter: 0.02 },
       })
       const sender = await openSender(t, simulator, { batch })
       const list = rows.map((row) => shape(row === poison ? { ...row, text: 'POISON' } : row))

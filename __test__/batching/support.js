@@ -21,8 +21,14 @@ let rows = null
  */
 function peak() {
   if (rows === null) {
-    const text = fs.readFileSync(PEAKS.find((file) => fs.existsSync(file)), 'utf8')
-    const all = text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line))
+    const text = fs.readFileSync(
+      PEAKS.find((file) => fs.existsSync(file)),
+      'utf8',
+    )
+    const all = text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line))
     const once = [...new Map(all.map((row) => [row.id, row])).values()]
     const copy = (row, n) => ({ ...row, id: `${row.id}/${n}`, conversationId: `${row.conversationId}/${n}` })
     rows = once

@@ -12,13 +12,19 @@ describe('spillway demo', () => {
     assert.equal(end.stderr, '')
     const { runs } = JSON.parse(end.stdout)
     assert.equal(runs.length, 1)
-    const { name, messages, unique, delivered, lost, outOfOrder, duplicatesDelivered, duplicatesRecognised, requests, throttled } = runs[0]
+    const { name, messages, unique, delivered, lost, outOfOrder, duplicatesDelivered, duplicatesRecognized, requests, throttled } = runs[0]
     assert.ok(messages >= 2_000 && unique < messages, `${messages} messages, ${unique} different`)
     assert.deepEqual(
-      { name, delivered, lost, outOfOrder, duplicatesDelivered, duplicatesRecognised, requests, throttled },
+      { name, delivered, lost, outOfOrder, duplicatesDelivered, duplicatesRecognized, requests, throttled },
       {
-        name: 'Spillway', delivered: unique, lost: 0, outOfOrder: 0, duplicatesDelivered: 0,
-        duplicatesRecognised: messages - unique, requests: unique, throttled: 0,
+        name: 'Spillway',
+        delivered: unique,
+        lost: 0,
+        outOfOrder: 0,
+        duplicatesDelivered: 0,
+        duplicatesRecognized: messages - unique,
+        requests: unique,
+        throttled: 0,
       },
     )
     const { idealMs, elapsedMs, delayMs } = runs[0]
@@ -46,7 +52,14 @@ describe('spillway demo', () => {
   it('--file takes another peak; a bad line is named', async (t) => {
     const write = scratch(t)
     const rows = Array.from({ length: 30 }, (_, index) => ({
-      atMs: index, id: `m${index % 25}`, conversationId: `c${index % 3}`, seq: index, type: 'text', direction: 'inbound', from: 'a', text: 'a text',
+      atMs: index,
+      id: `m${index % 25}`,
+      conversationId: `c${index % 3}`,
+      seq: index,
+      type: 'text',
+      direction: 'inbound',
+      from: 'a',
+      text: 'a text',
     }))
     const lines = rows.map((row) => JSON.stringify(row)).join('\n')
     const end = await run(['demo', '--file', write('peak.jsonl', lines), '--json'])
@@ -56,7 +69,10 @@ describe('spillway demo', () => {
 
     for (const [text, says] of [
       [`${lines}\n{"atMs":1,"id":"x"`, 'line 31: not valid JSON'],
-      [`${lines}\n{"atMs":"1","id":"x","conversationId":"c"}`, 'line 31: must have atMs (a number, not below 0), id and conversationId (texts)'],
+      [
+        `${lines}\n{"atMs":"1","id":"x","conversationId":"c"}`,
+        'line 31: must have atMs (a number, not below 0), id and conversationId (texts)',
+      ],
       ['', 'has no messages'],
     ]) {
       const wrong = await run(['demo', '--file', write('wrong.jsonl', text)])

@@ -27,13 +27,16 @@ test('help and version, of the whole and of each command', async () => {
     assertEnd(own, 0)
     assert.ok(own.stdout.startsWith(`Usage: spillway ${command} `), own.stdout)
     assert.ok(own.stdout.includes('--json'), own.stdout)
-    assert.ok(own.stdout.split('\n').every((line) => line.length <= 120), 'a line is wider than 120 characters')
+    assert.ok(
+      own.stdout.split('\n').every((line) => line.length <= 120),
+      'a line is wider than 120 characters',
+    )
   }
 })
 
 test('a wrong command line says what is wrong and where help is, with exit code 2', async () => {
   const table = [
-    [[], 'spillway: a command is missing; known are demo, simulate, send, outbox (spillway --help says more)'],
+    [[], 'spillway: a command is missing; known are demo, simulate, send, outbox (see spillway --help)'],
     [['sned'], 'spillway: unknown command "sned"; known are demo, simulate, send, outbox'],
     [['--fast'], "spillway: Unknown option '--fast'"],
     [['--json', 'demo'], 'spillway: options come after the command'],
@@ -56,7 +59,7 @@ test('a wrong command line says what is wrong and where help is, with exit code 
     assertEnd(end, 2)
     assert.equal(end.stdout, '')
     assert.ok(end.stderr.startsWith(says), end.stderr)
-    assert.match(end.stderr, /\(spillway( \w+)? --help says more\)\n$/)
+    assert.match(end.stderr, /\(see spillway( \w+)? --help\)\n$/)
     assert.equal(end.stderr.trim().split('\n').length, 1, 'more than one line')
   }
   await Promise.all(table.map(check))

@@ -14,7 +14,11 @@ const LATER_MS = 3_600_000
 const ISO = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/
 
 const secret = (id, conversationId, fields = {}) => ({ id, conversationId, body: { id, text: SECRET }, ...fields })
-const lines = (text) => text.split('\n').slice(0, -1).map((line) => JSON.parse(line))
+const lines = (text) =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line))
 
 /** Runs `spillway outbox`, which ends with this code; gives what it printed. */
 async function outbox(args, code = 0) {
@@ -54,12 +58,23 @@ function assertRead(printed, owner) {
   assert.equal(rows.length, 5)
   assert.match(rows[1], /^4 +m1 +of-m1 +waiting +0 +\d+ +/)
   assert.match(rows[1], ISO)
-  assert.deepEqual(lines(printed['ls --json']).map(({ seq, id, state }) => [seq, id, state]),
-    [[4, 'm1', 'waiting'], [5, 'm2', 'waiting'], [6, 'm3', 'waiting']])
+  assert.deepEqual(
+    lines(printed['ls --json']).map(({ seq, id, state }) => [seq, id, state]),
+    [
+      [4, 'm1', 'waiting'],
+      [5, 'm2', 'waiting'],
+      [6, 'm3', 'waiting'],
+    ],
+  )
 
   assert.match(printed.dead.split('\n')[1], /^1 +bad-1 +bad-1 +rejected +400 +1 +/)
-  assert.deepEqual(lines(printed['dead --json']).map(({ id, reason, status }) => [id, reason, status]),
-    [['bad-1', 'rejected', 400], ['bad-2', 'rejected', 400]])
+  assert.deepEqual(
+    lines(printed['dead --json']).map(({ id, reason, status }) => [id, reason, status]),
+    [
+      ['bad-1', 'rejected', 400],
+      ['bad-2', 'rejected', 400],
+    ],
+  )
 
   assert.match(printed.show, /^dead letter\n/)
   assert.equal(row(printed.show, 'conversation id')[0], 'bad-1')
@@ -72,14 +87,25 @@ function assertRead(printed, owner) {
   assert.equal(row(printed.stats, 'opened by')[0], owner === null ? 'nobody' : `process ${owner}`)
   assert.equal(row(printed.stats, 'their reasons')[0], '2 × rejected')
 
-  assert.deepEqual(lines(printed['export --json']).map(({ kind, id }) => [kind, id]), [
-    ['message', 'm1'], ['message', 'm2'], ['message', 'm3'], ['letter', 'bad-1'], ['letter', 'bad-2'], ['receipt', 'done'],
-  ])
+  assert.deepEqual(
+    lines(printed['export --json']).map(({ kind, id }) => [kind, id]),
+    [
+      ['message', 'm1'],
+      ['message', 'm2'],
+      ['message', 'm3'],
+      ['letter', 'bad-1'],
+      ['letter', 'bad-2'],
+      ['receipt', 'done'],
+    ],
+  )
   assert.equal(printed.export, printed['export --json'])
 
   assert.equal(row(printed.check, 'verdict')[0], 'all as it was written')
-  assert.deepEqual(JSON.parse(printed['check --json']),
-    { ok: true, checked: { messages: 3, flights: 0, letters: 2, receipts: 1 }, problems: [] })
+  assert.deepEqual(JSON.parse(printed['check --json']), {
+    ok: true,
+    checked: { messages: 3, flights: 0, letters: 2, receipts: 1 },
+    problems: [],
+  })
 }
 
 describe('spillway outbox', () => {
@@ -94,7 +120,10 @@ describe('spillway outbox', () => {
     assert.deepEqual(fs.readFileSync(file), before)
     assert.deepEqual(fs.readdirSync(join(file, '..')), names)
     const modes = process.platform === 'win32' ? [] : names.map((name) => fs.statSync(join(file, '..', name)).mode & 0o777)
-    assert.ok(modes.every((mode) => mode === 0o600), `${names}: ${modes}`)
+    assert.ok(
+      modes.every((mode) => mode === 0o600),
+      `${names}: ${modes}`,
+    )
   })
 
   it('shows texts with --bodies alone', async (t) => {
@@ -115,7 +144,11 @@ describe('spillway outbox', () => {
     assert.equal((await outbox([file, 'redrive', 'bad-2'])).stdout, '"bad-2" waits again, as number 7\n')
     assert.deepEqual(JSON.parse((await outbox([file, 'drop', 'bad-1', '--json'])).stdout), { id: 'bad-1' })
     assert.equal((await outbox([file, 'dead'])).stdout, 'no dead letters\n')
-    for (const [verb, what] of [['redrive', 'dead letter'], ['drop', 'dead letter'], ['show', 'message, dead letter or receipt']]) {
+    for (const [verb, what] of [
+      ['redrive', 'dead letter'],
+      ['drop', 'dead letter'],
+      ['show', 'message, dead letter or receipt'],
+    ]) {
       const { stdout, stderr } = await outbox([file, verb, 'bad-1'], 1)
       assert.deepEqual([stdout, stderr.split(' the id ')[0]], ['', `spillway outbox: no ${what} has`])
     }
@@ -150,10 +183,17 @@ describe('spillway outbox', () => {
 
   it('leaves changes to a running owner, and says who that is', async (t) => {
     const { file } = await filled(t)
-    for (const args of [['redrive', 'bad-1'], ['redrive', '--all'], ['drop', 'bad-1']]) {
+    for (const args of [
+      ['redrive', 'bad-1'],
+      ['redrive', '--all'],
+      ['drop', 'bad-1'],
+    ]) {
       const { stdout, stderr } = await outbox([file, ...args], 1)
       assert.equal(stdout, '')
-      assert.match(stderr, new RegExp(`^spillway outbox: the store .*outbox\\.db is in use by process ${process.pid}; .*sender\\.redrive\\(\\)`))
+      assert.match(
+        stderr,
+        new RegExp(`^spillway outbox: the store .*outbox\\.db is in use by process ${process.pid}; .*sender\\.redrive\\(\\)`),
+      )
     }
     assert.equal(lines((await outbox([file, 'dead', '--json'])).stdout).length, 2)
   })
@@ -193,7 +233,10 @@ describe('spillway outbox', () => {
         assert.ok(!stderr.includes(SECRET) && stderr.trim().split('\n').length === 1, stderr)
       }
     }
-    assert.deepEqual(fs.readdirSync(folder).filter((name) => !name.endsWith('-lock')), before)
+    assert.deepEqual(
+      fs.readdirSync(folder).filter((name) => !name.endsWith('-lock')),
+      before,
+    )
   })
 
   it('check finds damage, with exit code 1', async (t) => {
@@ -220,7 +263,10 @@ describe('spillway outbox', () => {
     await sender.close({ timeoutMs: 0 })
     assert.equal((await outbox([file, 'ls'])).stdout.split('\n').length, 5_002)
     const exported = lines((await outbox([file, 'export'])).stdout)
-    assert.deepEqual(exported.map(({ seq }) => seq), Array.from({ length: 5_000 }, (_, index) => index + 1))
+    assert.deepEqual(
+      exported.map(({ seq }) => seq),
+      Array.from({ length: 5_000 }, (_, index) => index + 1),
+    )
 
     const child = spawn(process.execPath, [join(ROOT, 'bin/spillway.js'), 'outbox', file, 'export'], { timeout: PATIENCE_MS })
     let stderr = ''
@@ -233,7 +279,7 @@ describe('spillway outbox', () => {
   })
 
   it('a wrong command line says what is wrong', async () => {
-    const known = 'known are ls, show, stats, dead, redrive, drop, export, check'
+    const known = 'known are ls, show, stats, dead, redrive, drop, export, check, backup, mark-sent, set-aside, discard'
     const table = [
       [[], 'the path of the file is missing'],
       [['f'], `what to do is missing; ${known}`],
@@ -251,7 +297,7 @@ describe('spillway outbox', () => {
     ]
     for (const [args, says] of table) {
       const { stdout, stderr } = await outbox(args, 2)
-      assert.deepEqual([stdout, stderr], ['', `spillway outbox: ${says} (spillway outbox --help says more)\n`])
+      assert.deepEqual([stdout, stderr], ['', `spillway outbox: ${says} (see spillway outbox --help)\n`])
     }
   })
 })

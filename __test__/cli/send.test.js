@@ -14,7 +14,12 @@ async function stage(t, config = {}, options = {}) {
   t.after(() => simulator.close())
   const write = scratch(t)
   const file = write('spillway.json', {
-    organization: 'cli', apiUrl: simulator.url, route: 'messaging', store: 'memory', rateLimit: { requests: 200, perMs: 200 }, ...options,
+    organization: 'cli',
+    apiUrl: simulator.url,
+    route: 'messaging',
+    store: 'memory',
+    rateLimit: { requests: 200, perMs: 200 },
+    ...options,
   })
   return { simulator, write, config: file }
 }
@@ -31,12 +36,21 @@ describe('spillway send', () => {
     const { simulator, write, config } = await stage(t)
     const end = await run(['send', write('in.jsonl', lines(300)), '--config', config], { env: SECRETS })
     assertEnd(end, 0)
-    for (const [label, value] of [['messages', '300'], ['delivered', '300'], ['dead letters', '0'], ['not delivered', '0'], ['duplicates recognised', '0']]) {
+    for (const [label, value] of [
+      ['messages', '300'],
+      ['delivered', '300'],
+      ['dead letters', '0'],
+      ['not delivered', '0'],
+      ['duplicates recognized', '0'],
+    ]) {
       assert.deepEqual(row(end.stdout, label), [value])
     }
     assert.match(end.stderr, /^spillway {2}\d+\.\d s {2}300\/300 {2}/m)
     const { uniqueIds, orderViolations, maxInFlightPerConversation } = simulator.ledger()
-    assert.deepEqual({ uniqueIds, orderViolations, maxInFlightPerConversation }, { uniqueIds: 300, orderViolations: 0, maxInFlightPerConversation: 1 })
+    assert.deepEqual(
+      { uniqueIds, orderViolations, maxInFlightPerConversation },
+      { uniqueIds: 300, orderViolations: 0, maxInFlightPerConversation: 1 },
+    )
   })
 
   it('sends standard input, with an access token, and prints JSON', async (t) => {
@@ -64,8 +78,15 @@ describe('spillway send', () => {
     assert.deepEqual([row(end.stdout, 'delivered'), row(end.stdout, 'dead letters')], [['8'], ['2']])
     const [, list] = end.stdout.split('\n\n')
     assert.deepEqual(
-      list.trim().split('\n').map((line) => line.split(/ {3,}/)),
-      [['id', 'conversation', 'reason', 'status'], ['m4', 'c3', 'rejected', '400'], ['m9', 'c1', 'rejected', '400']],
+      list
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/ {3,}/)),
+      [
+        ['id', 'conversation', 'reason', 'status'],
+        ['m4', 'c3', 'rejected', '400'],
+        ['m9', 'c1', 'rejected', '400'],
+      ],
     )
     assert.ok(!`${end.stdout}${end.stderr}`.includes('canary'))
 
@@ -109,8 +130,16 @@ describe('spillway send', () => {
       [{ ...good, store: undefined }, SECRETS, 'it must be chosen, since it decides what survives'],
       [{ ...good, retry: { attempts: 5 } }, SECRETS, 'retry.attempts is not an option'],
       [{ ...good, rateLimit: 'learned' }, SECRETS, 'rateLimit must be "learn", { requests, perMs }'],
-      [{ ...good, credentials: { clientSecret: 'cli-secret' } }, SECRETS, 'must not hold credentials.clientSecret: put it into SPILLWAY_CLIENT_SECRET'],
-      [{ ...good, credentials: { accessToken: 'a-token' } }, {}, 'must not hold credentials.accessToken: put it into SPILLWAY_ACCESS_TOKEN'],
+      [
+        { ...good, credentials: { clientSecret: 'cli-secret' } },
+        SECRETS,
+        'must not hold credentials.clientSecret: put it into SPILLWAY_CLIENT_SECRET',
+      ],
+      [
+        { ...good, credentials: { accessToken: 'a-token' } },
+        {},
+        'must not hold credentials.accessToken: put it into SPILLWAY_ACCESS_TOKEN',
+      ],
       [good, {}, 'no credentials: set SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN, in the environment'],
       [good, { ...SECRETS, SPILLWAY_ACCESS_TOKEN: 't' }, 'are both set: which one?'],
       ['{', SECRETS, 'is not valid JSON'],

@@ -18,8 +18,19 @@ const { readSnippets } = require('./snippets.js')
 const run = promisify(execFile)
 const snippets = readSnippets(join(ROOT, 'docs/migrating.md'))
 const NAMES = [
-  'loop before', 'loop after', 'fetch after', 'axios-retry before', 'axios-retry after', 'bottleneck before', 'bottleneck after',
-  'p-queue before', 'p-queue after', 'bullmq before', 'bullmq after', 'sdk before', 'sdk after',
+  'loop before',
+  'loop after',
+  'fetch after',
+  'axios-retry before',
+  'axios-retry after',
+  'bottleneck before',
+  'bottleneck after',
+  'p-queue before',
+  'p-queue after',
+  'bullmq before',
+  'bullmq after',
+  'sdk before',
+  'sdk after',
 ]
 // Above the quota of the simulator, so that the "after" has to wait.
 const MESSAGES = 120

@@ -1,10 +1,11 @@
 'use strict'
 
-// Every fenced block of README.md is run, or compared with what really comes out. A comment before a block says what it is:
+// Every fenced block of README.md and of the pages that PAGES names is run, or compared with what really comes out. A comment before a block says what it is:
 //
 //   <!-- snippet: quick start -->                  runs as a module
-//   <!-- snippet: goes on in the quick start -->   runs inside the quick start, before its last line
+//   <!-- snippet: continues the quick start -->   runs inside the quick start, before its last line
 //   <!-- snippet: stands alone -->                 runs as a module
+//   <!-- snippet: weather -->                      runs as a module
 //   <!-- snippet: outbox -->                       runs as a module, twice on one file
 //   <!-- snippet: adapters -->                     runs as a module, given an open `sender` and its `apiUrl`
 //   <!-- file: NAME -->                            is a file that the commands of the `sh` blocks find
@@ -23,14 +24,21 @@ const manifest = require('../../package.json')
 const { PATIENCE_MS, until } = require('../until.js')
 
 const ROOT = join(__dirname, '../..')
-const README = fs.readFileSync(join(ROOT, 'README.md'), 'utf8')
+const PAGES = ['README.md', ...['adapters', 'cli', 'durability', 'errors', 'observability', 'testing'].map((name) => `docs/${name}.md`)]
+/** Pages whose blocks have tests of their own, in this folder. */
+const TESTED_ELSEWHERE = ['docs/deployment.md', 'docs/migrating.md']
+const DOCUMENTS = fs
+  .readdirSync(join(ROOT, 'docs'), { recursive: true })
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => join('docs', name))
+const read = (name) => fs.readFileSync(join(ROOT, name), 'utf8')
 const FENCE = /(?:<!-- (?<mark>[^\n]+) -->\n)?```(?<language>\w*)\n(?<text>[\s\S]*?)\n```\n/g
 const REGION_IN_CODE = "  region: 'us-east-1',\n"
 const REGION_IN_JSON = '"region": "us-east-1"'
 const LAST_LINE = 'await sender.close()'
 const CREDENTIALS = { clientId: 'readme', clientSecret: 'not-a-secret' }
 
-const blocks = [...README.matchAll(FENCE)].map(({ groups }) => groups)
+const blocks = PAGES.flatMap((name) => [...read(name).matchAll(FENCE)]).map(({ groups }) => groups)
 const marked = (mark) => blocks.filter((block) => block.mark === `snippet: ${mark}`).map(({ text }) => text)
 const [quickStart] = marked('quick start')
 
@@ -54,7 +62,7 @@ function run(args, options) {
   })
 }
 
-describe('README.md', () => {
+describe('README.md and the pages of docs/', () => {
   let simulator
   let folder
 
@@ -90,10 +98,20 @@ describe('README.md', () => {
 
   const onSimulator = (text) => replaceOnce(text, REGION_IN_CODE, `  apiUrl: '${simulator.url}',\n`)
 
+  it('leaves out no page with code', () => {
+    const withCode = DOCUMENTS.filter((name) => /^```(js|sh|json)$/m.test(read(name)))
+    assert.deepEqual(
+      withCode.filter((name) => !PAGES.includes(name) && !TESTED_ELSEWHERE.includes(name)),
+      [],
+    )
+  })
+
   it('says of every block what it is', () => {
     assert.equal(marked('quick start').length, 1)
     for (const { language, mark, text } of blocks) {
-      const known = { js: /^snippet: (quick start|goes on in the quick start|stands alone|outbox|adapters)$/, json: /^file: / }[language]
+      const known = { js: /^snippet: (quick start|continues the quick start|stands alone|weather|outbox|adapters)$/, json: /^file: / }[
+        language
+      ]
       if (known !== undefined) assert.match(mark ?? 'no comment', known, text)
       else assert.ok(['sh', 'text'].includes(language), `a block in "${language}"`)
     }
@@ -104,8 +122,8 @@ describe('README.md', () => {
     assert.equal(await runModule('quick-start', onSimulator(quickStart)), '200 1\n')
   })
 
-  marked('goes on in the quick start').forEach((text, index) => {
-    it(`goes on in the quick start, ${index + 1}`, async () => {
+  marked('continues the quick start').forEach((text, index) => {
+    it(`continues the quick start, ${index + 1}`, async () => {
       const whole = onSimulator(replaceOnce(quickStart, LAST_LINE, `${text}\n${LAST_LINE}`))
       const output = await runModule(`goes-on-${index + 1}`, whole)
       // What is printed by console.error is a failure that the snippet handles.
@@ -122,14 +140,20 @@ describe('README.md', () => {
     })
   })
 
+  it('keeps a message through an outage, and says of another that its outcome is unknown', async () => {
+    const [text] = marked('weather')
+    const output = await runModule('weather', text)
+    assert.match(output, /^\[ 'delivered', 'DELIVERY_AMBIGUOUS' \] \{ 'm-0': 1, 'm-1': 1 \} \{ 'm-1': 1 \} [1-9]\d*\n$/)
+  })
+
   it('accepts what survives its end', async () => {
     const [snippet] = marked('outbox')
     const text = `${onSimulator(snippet)}\n${LAST_LINE}`
-    assert.equal(await runModule('outbox', text), '0 messages of an earlier run go on\n')
+    assert.equal(await runModule('outbox', text), '0 messages of an earlier run continue\n')
     // Without an end of its own: what it has accepted is the next run's.
     const unfinished = `${onSimulator(snippet).replace('invoice-17', 'invoice-18')}\nprocess.exit()`
-    assert.equal(await runModule('outbox-unfinished', unfinished), '0 messages of an earlier run go on\n')
-    assert.match(await runModule('outbox-again', text), /^[01] messages of an earlier run go on\n$/)
+    assert.equal(await runModule('outbox-unfinished', unfinished), '0 messages of an earlier run continue\n')
+    assert.match(await runModule('outbox-again', text), /^[01] messages of an earlier run continue\n$/)
     assert.equal(simulator.ledger({ ids: true }).ids['invoice-17'], 1)
     await until(() => simulator.ledger({ ids: true }).ids['invoice-18'] >= 1)
   })
@@ -137,7 +161,11 @@ describe('README.md', () => {
   it('puts the code that people have inside the budget', async () => {
     const [snippet] = marked('adapters')
     const options = {
-      organization: 'adapters', apiUrl: simulator.url, credentials: CREDENTIALS, route: 'messaging', store: 'memory',
+      organization: 'adapters',
+      apiUrl: simulator.url,
+      credentials: CREDENTIALS,
+      route: 'messaging',
+      store: 'memory',
       rateLimit: { requests: 100, perMs: 1_000 },
     }
     const around = [
@@ -183,16 +211,24 @@ describe('README.md', () => {
     assert.deepEqual(quoted.map(label), printed.map(label))
     const rowOf = (lines, name) => lines.find((line) => line.startsWith(name)).split(/ {3,}/)
     assert.deepEqual(rowOf(quoted, 'messages'), rowOf(printed, 'messages'))
-    for (const name of ['delivered', 'lost', 'out of order', 'delivered twice', 'duplicates recognised', 'answers of 429']) {
+    for (const name of ['delivered', 'lost', 'out of order', 'delivered twice', 'duplicates recognized', 'answers of 429']) {
       assert.equal(rowOf(quoted, name)[1], rowOf(printed, name)[1], name)
     }
   })
 })
 
 describe('the documents', () => {
-  for (const name of ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md']) {
+  for (const name of [
+    'README.md',
+    'ARCHITECTURE.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'CODE_OF_CONDUCT.md',
+    'CHANGELOG.md',
+    ...DOCUMENTS,
+  ]) {
     it(`${name} links to files that are there, and names no file that isn't`, () => {
-      const text = fs.readFileSync(join(ROOT, name), 'utf8')
+      const text = read(name)
       for (const [, target] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
         if (!/^https?:/.test(target)) assert.ok(fs.existsSync(join(ROOT, dirname(name), target)), target)
       }

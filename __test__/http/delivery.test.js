@@ -6,9 +6,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { DeliveryError } = require('../../index.js')
-const {
-  answerJson, collect, event, failure, ignore, message, open, serve, simulate, textOf, until,
-} = require('./support.js')
+const { answerJson, collect, event, failure, ignore, message, open, serve, simulate, textOf, until } = require('./support.js')
 
 const ATTEMPTS_BEFORE_OUTAGE = 10
 
@@ -21,7 +19,12 @@ test('2xx is a receipt with all its fields', async (t) => {
   assert.ok(receipt.queuedMs >= 0 && Number.isFinite(receipt.queuedMs), `queuedMs ${receipt.queuedMs}`)
   const { correlationId, queuedMs, ...rest } = receipt
   assert.deepEqual(rest, {
-    id: 'm-1', conversationId: 'c-1', status: 200, body: { id: 'm-1', conversationId: 'c-1' }, attempts: 1, batchSize: 1,
+    id: 'm-1',
+    conversationId: 'c-1',
+    status: 200,
+    body: { id: 'm-1', conversationId: 'c-1' },
+    attempts: 1,
+    batchSize: 1,
   })
   assert.deepEqual(await delivered, receipt)
 
@@ -43,7 +46,7 @@ test('an answer that is no JSON, and an empty one', async (t) => {
   assert.equal((await sender.send(message('nothing'))).body, null)
 })
 
-for (const status of [408, 500, 502, 503, 504]) {
+for (const status of [408, 421, 425, 500, 502, 503, 504, 507, 520, 599]) {
   test(`${status} spends an attempt and is tried again, and the conversation waits`, async (t) => {
     const simulator = await simulate(t, { script: [{ request: 1, status }] })
     const sender = await open(t, simulator)
@@ -103,9 +106,17 @@ for (const [what, config, connections] of [
     const next = await sender.send(message('2', 'c'))
     const error = await refused
     assert.ok(error instanceof DeliveryError)
-    assert.deepEqual({ ...error }, {
-      code: 'DELIVERY_AMBIGUOUS', reason: 'ambiguous', status: null, attempts: 1, messageId: '1', ambiguous: true,
-    })
+    assert.deepEqual(
+      { ...error },
+      {
+        code: 'DELIVERY_AMBIGUOUS',
+        reason: 'ambiguous',
+        status: null,
+        attempts: 1,
+        messageId: '1',
+        ambiguous: true,
+      },
+    )
     assert.equal(error.response, null)
     assert.equal(next.attempts, 1)
     const ledger = simulator.ledger({ ids: true })
@@ -115,7 +126,48 @@ for (const [what, config, connections] of [
   })
 }
 
-for (const status of [400, 403, 404, 409, 413, 422, 501]) {
+for (const status of [408, 500, 502, 504, 507, 520, 600, 777, 999]) {
+  test(`${status}: ambiguous 'fail' sends nothing a second time`, async (t) => {
+    const arrivals = []
+    const { url } = await serve(t, (request, response) => {
+      request.resume()
+      arrivals.push(`${request.method} ${request.url}`)
+      answerJson(response, arrivals.length === 1 ? status : 200, {})
+    })
+    const sender = await open(t, url, { credentials: { accessToken: 'token' }, retry: { ambiguous: 'fail' } })
+    const error = await failure(sender.send(message('1', 'c')))
+    assert.deepEqual(
+      { ...error },
+      {
+        code: 'DELIVERY_AMBIGUOUS',
+        reason: 'ambiguous',
+        status,
+        attempts: 1,
+        messageId: '1',
+        ambiguous: true,
+      },
+    )
+    assert.equal((await sender.send(message('2', 'c'))).attempts, 1)
+    assert.equal(arrivals.length, 2)
+  })
+}
+
+for (const status of [421, 425]) {
+  test(`${status}: the repetition takes another connection`, async (t) => {
+    const sockets = []
+    const { url } = await serve(t, (request, response) => {
+      request.resume()
+      sockets.push(request.socket)
+      answerJson(response, sockets.length === 1 ? status : 200, {})
+    })
+    const sender = await open(t, url, { credentials: { accessToken: 'token' }, retry: { ambiguous: 'fail' } })
+    assert.equal((await sender.send(message('m'))).attempts, 2)
+    assert.equal(sockets.length, 2)
+    assert.notEqual(sockets[0], sockets[1])
+  })
+}
+
+for (const status of [400, 403, 404, 409, 413, 422, 501, 505]) {
   test(`${status} is final: a dead letter with status and body, and the next goes on`, async (t) => {
     const simulator = await simulate(t, { script: [{ request: 1, status, body: '{"message":"no, and this is why"}' }] })
     const sender = await open(t, simulator)
@@ -124,17 +176,31 @@ for (const status of [400, 403, 404, 409, 413, 422, 501]) {
     await sender.send(message('2', 'c'))
     const error = await refused
     assert.ok(error instanceof DeliveryError)
-    assert.deepEqual({ ...error }, {
-      code: 'DELIVERY_REJECTED', reason: 'rejected', status, attempts: 1, messageId: '1', ambiguous: false,
-    })
+    assert.deepEqual(
+      { ...error },
+      {
+        code: 'DELIVERY_REJECTED',
+        reason: 'rejected',
+        status,
+        attempts: 1,
+        messageId: '1',
+        ambiguous: false,
+      },
+    )
     assert.deepEqual(error.response, { message: 'no, and this is why' })
     assert.match(error.message, new RegExp(`${status}`))
 
     const [letter] = await collect(sender.deadLetters())
     const { atMs, message: why, ...rest } = letter
     assert.deepEqual(rest, {
-      id: '1', conversationId: 'c', reason: 'rejected', status, response: { message: 'no, and this is why' }, attempts: 1,
-      ambiguous: false, body: { id: '1', text: 'text of 1' },
+      id: '1',
+      conversationId: 'c',
+      reason: 'rejected',
+      status,
+      response: { message: 'no, and this is why' },
+      attempts: 1,
+      ambiguous: false,
+      body: { id: '1', text: 'text of 1' },
     })
     assert.ok(Math.abs(Date.now() - atMs) < 60_000, `atMs ${atMs}`)
     assert.match(why, new RegExp(`${status}`))
@@ -199,9 +265,17 @@ test('maxAttempts ends it, with the last answer', async (t) => {
   const sender = await open(t, simulator, { retry: { maxAttempts: 3 } })
   const error = await failure(sender.send(message('m')))
   assert.ok(error instanceof DeliveryError)
-  assert.deepEqual({ ...error }, {
-    code: 'DELIVERY_EXHAUSTED', reason: 'exhausted', status: 503, attempts: 3, messageId: 'm', ambiguous: false,
-  })
+  assert.deepEqual(
+    { ...error },
+    {
+      code: 'DELIVERY_EXHAUSTED',
+      reason: 'exhausted',
+      status: 503,
+      attempts: 3,
+      messageId: 'm',
+      ambiguous: false,
+    },
+  )
   assert.equal(error.response.status, 503)
   assert.equal(simulator.ledger().arrivals, 3)
 })
@@ -217,7 +291,12 @@ test('maxAttempts 1 and maxAgeMs 0 try once', async (t) => {
 })
 
 test('a message that was sent once without an answer stays ambiguous, however it ends', async (t) => {
-  const simulator = await simulate(t, { script: [{ request: 1, fault: 'cutAfter' }, { request: 2, status: 400 }] })
+  const simulator = await simulate(t, {
+    script: [
+      { request: 1, fault: 'cutAfter' },
+      { request: 2, status: 400 },
+    ],
+  })
   const sender = await open(t, simulator)
   const error = await failure(sender.send(message('m')))
   assert.deepEqual([error.code, error.ambiguous, error.attempts], ['DELIVERY_REJECTED', true, 2])
@@ -274,11 +353,20 @@ test('dead letters are listed in pages, oldest first, and may be sent again or d
   const poisoned = (id) => ({ id, conversationId: 'c', body: { id, text: 'poison' } })
   await Promise.all(ids.map((id) => failure(sender.send(poisoned(id)))))
   assert.equal(sender.stats().queue.deadLetters, 250)
-  assert.deepEqual((await collect(sender.deadLetters())).map(({ id }) => id), ids)
+  assert.deepEqual(
+    (await collect(sender.deadLetters())).map(({ id }) => id),
+    ids,
+  )
 
   const explained = await sender.explain('m7')
   assert.deepEqual(explained, {
-    id: 'm7', conversationId: 'c', state: 'dead-letter', reasons: [], ahead: 0, expectedInMs: null, attempts: 1,
+    id: 'm7',
+    conversationId: 'c',
+    state: 'dead-letter',
+    reasons: [],
+    ahead: 0,
+    expectedInMs: null,
+    attempts: 1,
   })
 
   const seen = []

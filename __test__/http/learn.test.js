@@ -13,39 +13,48 @@ const { answerJson, event, message, open, serve, simulate, until } = require('./
 const LIMIT_MS = 60_000
 const QUOTA = { requests: 50, perMs: 1_000 }
 
-const sendAll = (sender, count) =>
-  Promise.all(Array.from({ length: count }, (_, index) => sender.send(message(`m${index}`, `c${index}`))))
+const sendAll = (sender, count) => Promise.all(Array.from({ length: count }, (_, index) => sender.send(message(`m${index}`, `c${index}`))))
 
 test('each family', { concurrency: true, timeout: LIMIT_MS }, async (t) => {
   const runs = []
   for (const headers of ['x', 'inin', 'ietf', 'ietf-legacy', 'none']) {
-    runs.push(t.test(headers, async (t) => {
-      const simulator = await simulate(t, { quota: QUOTA, headers, retryAfter: 'zero', latencyMs: { min: 5, max: 15 } })
-      const sender = await open(t, simulator, { rateLimit: 'learn' })
-      const events = []
-      sender.on('quota', (quota) => events.push(quota))
-      assert.deepEqual(sender.stats().quota.windows, [{ requests: 300, perMs: 60_000, why: 'start', share: null }])
-      await sendAll(sender, 200)
+    runs.push(
+      t.test(headers, async (t) => {
+        const simulator = await simulate(t, { quota: QUOTA, headers, retryAfter: 'zero', latencyMs: { min: 5, max: 15 } })
+        const sender = await open(t, simulator, { rateLimit: 'learn' })
+        const events = []
+        sender.on('quota', (quota) => events.push(quota))
+        assert.deepEqual(sender.stats().quota.windows, [{ requests: 300, perMs: 60_000, why: 'start', share: null }])
+        await sendAll(sender, 200)
 
-      const { accepted, refused, duplicates } = simulator.ledger()
-      assert.deepEqual({ accepted, duplicates }, { accepted: 200, duplicates: 0 })
-      const { windows: [window], source, sinceMs } = sender.stats().quota
-      assert.equal(source, 'learned')
-      assert.equal(window.why, headers === 'none' ? 'refusals' : 'headers')
-      assert.equal(window.perMs, 1_000)
-      assert.ok(Math.abs(sinceMs - Date.now()) < LIMIT_MS)
-      assert.equal(events[0]?.source, 'learned')
-      if (headers === 'none') assert.ok(refused < 60, `${refused} refused`)
-      else assert.deepEqual([window.requests, events[0].windows[0].why], [50, 'headers'])
-    }))
+        const { accepted, refused, duplicates } = simulator.ledger()
+        assert.deepEqual({ accepted, duplicates }, { accepted: 200, duplicates: 0 })
+        const {
+          windows: [window],
+          source,
+          sinceMs,
+        } = sender.stats().quota
+        assert.equal(source, 'learned')
+        assert.equal(window.why, headers === 'none' ? 'refusals' : 'headers')
+        assert.equal(window.perMs, 1_000)
+        assert.ok(Math.abs(sinceMs - Date.now()) < LIMIT_MS)
+        assert.equal(events[0]?.source, 'learned')
+        if (headers === 'none') assert.ok(refused < 60, `${refused} refused`)
+        else assert.deepEqual([window.requests, events[0].windows[0].why], [50, 'headers'])
+      }),
+    )
   }
   await Promise.all(runs)
 })
 
-/** Eight worker threads with a sender each, of one organisation; each sends `count` messages. Gives what each believes at its end. */
+/** Eight worker threads with a sender each, of one organization; each sends `count` messages. Gives what each believes at its end. */
 function sendFromEightThreads(options, count) {
-  return Promise.all(Array.from({ length: 8 }, (_, index) => new Promise((resolve, reject) => {
-    const code = `
+  return Promise.all(
+    Array.from(
+      { length: 8 },
+      (_, index) =>
+        new Promise((resolve, reject) => {
+          const code = `
       const { parentPort, workerData } = require('node:worker_threads')
       const { Sender } = require(workerData.entry)
       const run = async () => {
@@ -58,10 +67,12 @@ function sendFromEightThreads(options, count) {
         parentPort.postMessage(windows)
       }
       run()`
-    const worker = new Worker(code, { eval: true, workerData: { entry: require.resolve('../../index.js'), options, count, index } })
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })))
+          const worker = new Worker(code, { eval: true, workerData: { entry: require.resolve('../../index.js'), options, count, index } })
+          worker.once('message', resolve)
+          worker.once('error', reject)
+        }),
+    ),
+  )
 }
 
 test('eight worker threads learn as one', { timeout: LIMIT_MS }, async (t) => {
@@ -87,58 +98,103 @@ const PAUSES = [
 ]
 
 test('eight worker threads after a pause: one probe, then a ramp', { concurrency: true, timeout: LIMIT_MS }, async (t) => {
-  const runs = PAUSES.map(({ name, rateLimit, leave, refuse }, index) => t.test(name, async (t) => {
-    const arrivedAt = []
-    let held = []
-    let accepted = 0
-    const accept = (response) => {
-      accepted += 1
-      answerJson(response, 200, {})
-    }
-    const { url } = await serve(t, (request, response) => {
-      request.resume()
-      arrivedAt.push(performance.now())
-      if (held === null || arrivedAt.length === 1) accept(response)
-      else held.push(response)
-    })
-    const options = {
-      organization: `ramp-8-${index}`, apiUrl: url, loginUrl: undefined, credentials: { accessToken: 'token' }, rateLimit,
-      connections: { max: 256, requestTimeoutMs: 60_000 },
-    }
-    const observer = await open(t, url, options)
-    const ends = sendFromEightThreads(options, 30)
-    await until(() => held.length >= leave)
-    const throttled = event(observer, 'throttled')
-    for (const response of held.splice(0, refuse)) answerJson(response, 429, {}, { 'retry-after': '2' })
-    await throttled
-    // What was on the wire when the pause began has arrived.
-    await until(() => observer.stats().queue.inFlight === held.length)
-    for (const response of held.splice(0)) accept(response)
-    const before = arrivedAt.length
+  const runs = PAUSES.map(({ name, rateLimit, leave, refuse }, index) =>
+    t.test(name, async (t) => {
+      const arrivedAt = []
+      let held = []
+      let accepted = 0
+      const accept = (response) => {
+        accepted += 1
+        answerJson(response, 200, {})
+      }
+      const { url } = await serve(t, (request, response) => {
+        request.resume()
+        arrivedAt.push(performance.now())
+        if (held === null || arrivedAt.length === 1) accept(response)
+        else held.push(response)
+      })
+      const options = {
+        organization: `ramp-8-${index}`,
+        apiUrl: url,
+        loginUrl: undefined,
+        credentials: { accessToken: 'token' },
+        rateLimit,
+        connections: { max: 256, requestTimeoutMs: 60_000 },
+      }
+      const observer = await open(t, url, options)
+      const ends = sendFromEightThreads(options, 30)
+      await until(() => held.length >= leave)
+      const throttled = event(observer, 'throttled')
+      for (const response of held.splice(0, refuse)) answerJson(response, 429, {}, { 'retry-after': '2' })
+      await throttled
+      // What was on the wire when the pause began has arrived.
+      await until(() => observer.stats().queue.inFlight === held.length)
+      for (const response of held.splice(0)) accept(response)
+      const before = arrivedAt.length
 
-    await until(() => held.length > 0)
-    assert.deepEqual(observer.stats().pause, { reason: 'retry-after', untilMs: null, remainingMs: null })
-    await delay(300)
-    assert.equal(held.length, 1, 'nothing leaves beside the probe')
-    const [probe] = held
-    held = null
-    const probedAt = performance.now()
-    accept(probe)
-    await until(() => arrivedAt.length > before + 20)
-    const rampMs = arrivedAt[before + 20] - probedAt
-    // At least an even 50 in a quarter of a second.
-    assert.ok(rampMs >= 50, `20 requests within ${rampMs} ms`)
-    await ends
-    assert.equal(accepted, 240)
-  }))
+      await until(() => held.length > 0)
+      assert.deepEqual(observer.stats().pause, { reason: 'retry-after', untilMs: null, remainingMs: null, nextProbeMs: null })
+      await delay(300)
+      assert.equal(held.length, 1, 'nothing leaves beside the probe')
+      const [probe] = held
+      held = null
+      const probedAt = performance.now()
+      accept(probe)
+      await until(() => arrivedAt.length > before + 20)
+      const rampMs = arrivedAt[before + 20] - probedAt
+      // At least an even 50 in a quarter of a second.
+      assert.ok(rampMs >= 50, `20 requests within ${rampMs} ms`)
+      await ends
+      assert.equal(accepted, 240)
+    }),
+  )
   await Promise.all(runs)
 })
 
-test('the limits of the organisation are a first belief', { timeout: LIMIT_MS }, async (t) => {
+/** Headers for a window with `left` requests left and a reset in `seconds`, but no limit. */
+const UNNAMED = {
+  'RateLimit without a policy': (left, seconds) => ({ ratelimit: `"b";r=${left};t=${seconds}` }),
+  'X-RateLimit-Remaining without a limit': (left, seconds) => ({ 'x-ratelimit-remaining': left, 'x-ratelimit-reset': seconds }),
+  'a window without a policy in a list': (left, seconds, used) => ({
+    'ratelimit-policy': '"day";q=9000;w=86400',
+    ratelimit: `"day";r=${9_000 - used};t=80000, "b";r=${left};t=${seconds}`,
+  }),
+}
+
+test('a window that has nothing left is waited for, though nobody names its limit', { concurrency: true, timeout: LIMIT_MS }, async (t) => {
+  const runs = Object.entries(UNNAMED).map(([name, headersOf]) =>
+    t.test(name, async (t) => {
+      const [perWindow, windowMs] = [4, 2_000]
+      const seen = { windows: 0, refused: 0 }
+      let requests = 0
+      let [endsAt, left] = [0, 0]
+      const { url } = await serve(t, (request, response) => {
+        request.resume()
+        const now = performance.now()
+        if (now >= endsAt) {
+          seen.windows += 1
+          ;[endsAt, left] = [now + windowMs, perWindow]
+        }
+        requests += 1
+        const isRefused = left === 0
+        if (isRefused) seen.refused += 1
+        else left -= 1
+        const headers = headersOf(left, Math.ceil((endsAt - now) / 1_000), requests)
+        request.on('end', () => answerJson(response, isRefused ? 429 : 200, {}, headers))
+      })
+      const sender = await open(t, url, { credentials: { accessToken: 'token' }, rateLimit: 'learn', connections: { max: 1 } })
+      await sendAll(sender, 2 * perWindow + 1)
+      assert.deepEqual(seen, { windows: 3, refused: 0 })
+    }),
+  )
+  await Promise.all(runs)
+})
+
+test('the limits of the organization are a first belief', { timeout: LIMIT_MS }, async (t) => {
   const simulator = await simulate(t, { quota: QUOTA, headers: 'none', latencyMs: { min: 5, max: 15 } })
   const sender = await open(t, simulator, { rateLimit: { learn: true, readLimits: true, ceiling: { requests: 50, perMs: 1_000 } } })
   await until(() => sender.stats().quota.windows[0].why !== 'start')
-  // 50 a second, as the organisation's limits have it: by the minute.
+  // 50 a second, as the organization's limits have it: by the minute.
   assert.deepEqual(sender.stats().quota.windows, [{ requests: 3_000, perMs: 60_000, why: 'limits', share: null }])
   await sendAll(sender, 120)
   const { arrivals, accepted, refused, tokenRequests } = simulator.ledger()
@@ -151,29 +207,34 @@ test('limits that nobody may read hold nothing up', { concurrency: true, timeout
   const answers = {
     'no right': (response) => response.writeHead(403).end('{}'),
     'no route': (response) => response.writeHead(404).end(),
-    'garbage': (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"entities":[{"key":'),
+    garbage: (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"entities":[{"key":'),
     'no answer': () => {},
     'a cut': (response) => response.destroy(),
   }
-  await Promise.all(Object.entries(answers).map(([name, answer]) => t.test(name, async (t) => {
-    const paths = []
-    const { url } = await serve(t, (request, response) => {
-      paths.push(`${request.method} ${request.url}`)
-      if (request.method === 'GET') return answer(response)
-      request.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
-    })
-    const sender = await open(t, url, {
-      credentials: { accessToken: 'token' }, rateLimit: { learn: true, readLimits: true },
-      connections: { requestTimeoutMs: 600_000 },
-    })
-    const startedAt = performance.now()
-    // They would wait as long as a request may take, if the question had no time of its own.
-    await sendAll(sender, 5)
-    const took = performance.now() - startedAt
-    assert.ok(took < 6_000, `messages waited ${took} ms`)
-    assert.equal(paths[0], 'GET /api/v2/organizations/limits/namespaces/platform.api')
-    assert.equal(paths.filter((path) => path.startsWith('GET')).length, 1, 'asked once, whatever comes of it')
-    assert.equal(sender.stats().quota.windows[0].why, 'start')
-    assert.equal(sender.stats().counters.deadLetters, 0)
-  })))
+  await Promise.all(
+    Object.entries(answers).map(([name, answer]) =>
+      t.test(name, async (t) => {
+        const paths = []
+        const { url } = await serve(t, (request, response) => {
+          paths.push(`${request.method} ${request.url}`)
+          if (request.method === 'GET') return answer(response)
+          request.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
+        })
+        const sender = await open(t, url, {
+          credentials: { accessToken: 'token' },
+          rateLimit: { learn: true, readLimits: true },
+          connections: { requestTimeoutMs: 600_000 },
+        })
+        const startedAt = performance.now()
+        // They would wait as long as a request may take, if the question had no time of its own.
+        await sendAll(sender, 5)
+        const took = performance.now() - startedAt
+        assert.ok(took < 6_000, `messages waited ${took} ms`)
+        assert.equal(paths[0], 'GET /api/v2/organizations/limits/namespaces/platform.api')
+        assert.equal(paths.filter((path) => path.startsWith('GET')).length, 1, 'asked once, whatever comes of it')
+        assert.equal(sender.stats().quota.windows[0].why, 'start')
+        assert.equal(sender.stats().counters.deadLetters, 0)
+      }),
+    ),
+  )
 })

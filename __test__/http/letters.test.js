@@ -27,7 +27,10 @@ test('all dead letters can be redriven while they are read, though all fail agai
     assert.ok(redriven.length <= count, 'a letter comes again')
     await sender.redrive(letter.id)
   }
-  assert.deepEqual(redriven, Array.from({ length: count }, (_, n) => `l${n}`))
+  assert.deepEqual(
+    redriven,
+    Array.from({ length: count }, (_, n) => `l${n}`),
+  )
   await until(() => sender.stats().queue.deadLetters === count)
   assert.equal((await collect(sender.deadLetters())).length, count)
 })

@@ -18,10 +18,14 @@ function readPeak() {
   const [file, rows, unique] = fs.existsSync(shared)
     ? [shared, 10_040, 10_000]
     : [path.join(ROOT, 'examples/webchat-peak.jsonl'), 2_400, 2_388]
-  const messages = fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => {
-    const row = JSON.parse(line)
-    return { id: row.id, conversationId: row.conversationId, body: row }
-  })
+  const messages = fs
+    .readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const row = JSON.parse(line)
+      return { id: row.id, conversationId: row.conversationId, body: row }
+    })
   const ids = new Set(messages.map(({ id }) => id))
   assert.deepEqual([messages.length, ids.size], [rows, unique], file)
   return { messages, ids, duplicates: rows - unique }
@@ -55,7 +59,10 @@ test('every id is delivered once, in order, at the quota, whatever fails on the 
 
   const { ids, ...ledger } = simulator.ledger({ ids: true })
   assert.deepEqual(new Set(Object.keys(ids)), peak.ids)
-  assert.deepEqual(Object.entries(ids).filter(([, count]) => count !== 1), [])
+  assert.deepEqual(
+    Object.entries(ids).filter(([, count]) => count !== 1),
+    [],
+  )
   assert.equal(ledger.orderViolations, 0)
   assert.equal(ledger.maxInFlightPerConversation, 1)
   assert.ok(ledger.mostInWindow <= quota.requests, `mostInWindow ${ledger.mostInWindow}`)
@@ -120,7 +127,13 @@ test("answers cut after acceptance, ambiguous 'retry': all delivered, twice only
 })
 
 test('there are no more connections than connections.max, though many break', { timeout: LIMIT_MS }, async (t) => {
-  for (const [max, latencyMs] of [[1, 0], [4, 0], [8, { min: 0, max: 10 }], [64, 0], [64, { min: 0, max: 10 }]]) {
+  for (const [max, latencyMs] of [
+    [1, 0],
+    [4, 0],
+    [8, { min: 0, max: 10 }],
+    [64, 0],
+    [64, { min: 0, max: 10 }],
+  ]) {
     const simulator = await simulate(t, { latencyMs, faults: { cutBefore: 0.03 } })
     const sender = await open(t, simulator, { connections: { max }, retry: { maxAttempts: 1_000 } })
     const messages = peak.messages.slice(0, 1_500)

@@ -7,7 +7,19 @@ const { test } = require('node:test')
 
 const { DeliveryError, ExpiredError, QueueFullError, Sender } = require('../../index.js')
 const {
-  answerJson, collect, defer, event, failure, ignore, message, open, optionsFor, serve, simulate, textOf, until,
+  answerJson,
+  collect,
+  defer,
+  event,
+  failure,
+  ignore,
+  message,
+  open,
+  optionsFor,
+  serve,
+  simulate,
+  textOf,
+  until,
 } = require('./support.js')
 
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')
@@ -57,9 +69,13 @@ test('higher priority goes first among conversations; inside one the order stays
   const { sender, order, release, first } = await occupied(t)
   const sends = [
     first,
-    sender.send(message('a0', 'a')), sender.send(message('a9', 'a', { priority: 9 })), sender.send(message('b1', 'b', { priority: 1 })),
-    sender.send(message('c-1', 'c', { priority: -1 })), sender.send(message('d100', 'd', { priority: 100 })),
-    sender.send(message('e-100', 'e', { priority: -100 })), sender.send(message('f0', 'f')),
+    sender.send(message('a0', 'a')),
+    sender.send(message('a9', 'a', { priority: 9 })),
+    sender.send(message('b1', 'b', { priority: 1 })),
+    sender.send(message('c-1', 'c', { priority: -1 })),
+    sender.send(message('d100', 'd', { priority: 100 })),
+    sender.send(message('e-100', 'e', { priority: -100 })),
+    sender.send(message('f0', 'f')),
   ]
   await until(() => sender.stats().queue.messages === sends.length)
   release()
@@ -96,7 +112,10 @@ test('expiresInMs: given up while it waits, with an ExpiredError and a dead lett
   assert.deepEqual([error.code, error.messageId], ['EXPIRED', 'm'])
   const letter = await told
   assert.deepEqual([letter.id, letter.reason, letter.attempts, letter.ambiguous, letter.status], ['m', 'expired', 0, false, null])
-  assert.deepEqual((await collect(sender.deadLetters())).map(({ id }) => id), ['m'])
+  assert.deepEqual(
+    (await collect(sender.deadLetters())).map(({ id }) => id),
+    ['m'],
+  )
   assert.equal(simulator.ledger().arrivals, 1)
   assert.equal(sender.stats().queue.messages, 0)
 })
@@ -133,8 +152,10 @@ test('notBefore: a Date or milliseconds; it waits, the conversation with it, oth
   const sends = [
     sender.send(message('later', 'c', { notBefore: new Date(at) })).then(() => Date.now()),
     sender.send(message('number', 'g', { notBefore: at })).then(() => Date.now()),
-    sender.send(message('behind it', 'c')), sender.send(message('other', 'd')),
-    sender.send(message('past', 'e', { notBefore: 0 })), sender.send(message('long past', 'f', { notBefore: new Date(-1) })),
+    sender.send(message('behind it', 'c')),
+    sender.send(message('other', 'd')),
+    sender.send(message('past', 'e', { notBefore: 0 })),
+    sender.send(message('long past', 'f', { notBefore: new Date(-1) })),
   ]
   const explained = await sender.explain('far')
   assert.deepEqual(kinds(explained), ['notBefore'])
@@ -374,7 +395,10 @@ test("whenFull 'wait', by bytes, and a duplicate in the waiting room", async (t)
   release()
   const receipts = await Promise.all(sends)
   await first
-  assert.deepEqual(receipts.map(({ id }) => id), ['a', 'b', 'b'])
+  assert.deepEqual(
+    receipts.map(({ id }) => id),
+    ['a', 'b', 'b'],
+  )
   assert.deepEqual(order, ['first', 'a', 'b'])
 })
 
@@ -442,8 +466,13 @@ test('close: waits for what is accepted', async (t) => {
   assert.equal((await first).status, 200)
   assert.deepEqual(order, ['first', 'm'])
   for (const operation of [
-    () => sender.send(message('x')), () => sender.enqueue(message('x')), () => sender.request({ method: 'GET', path: '/' }),
-    () => sender.drain(), () => sender.explain('m'), () => sender.redrive('m'), () => sender.drop('m'),
+    () => sender.send(message('x')),
+    () => sender.enqueue(message('x')),
+    () => sender.request({ method: 'GET', path: '/' }),
+    () => sender.drain(),
+    () => sender.explain('m'),
+    () => sender.redrive('m'),
+    () => sender.drop('m'),
     () => sender.deadLetters().next(),
   ]) {
     assert.equal((await failure(operation())).code, 'CLOSED', String(operation))
@@ -456,10 +485,13 @@ test('close: after timeoutMs it tells what is left, and pending promises reject'
   const pending = [first, sender.send(message('a')), sender.send(message('b')), sender.drain()].map(failure)
   assert.deepEqual(await sender.close({ timeoutMs: 20 }), { undelivered: 3 })
   const errors = await Promise.all(pending)
-  assert.deepEqual(errors.map(({ name, code }) => [name, code]), Array(4).fill(['ClosedError', 'CLOSED']))
+  assert.deepEqual(
+    errors.map(({ name, code }) => [name, code]),
+    Array(4).fill(['ClosedError', 'CLOSED']),
+  )
 })
 
-test('one sender closes, another of the organisation goes on with its messages', async (t) => {
+test('one sender closes, another of the organization goes on with its messages', async (t) => {
   const { url, order, release } = await holding(t)
   const options = optionsFor(url, { credentials, connections: { max: 1 } })
   const [one, other] = [await Sender.open(options), await Sender.open(options)]
@@ -485,7 +517,11 @@ test('Symbol.asyncDispose closes, as `await using` does', async (t) => {
 
 test('explain: lane, connections, in flight', async (t) => {
   const { sender, release, first } = await occupied(t)
-  const sends = [sender.send(message('behind', 'conversation of first')), sender.send(message('third', 'conversation of first')), sender.send(message('other'))]
+  const sends = [
+    sender.send(message('behind', 'conversation of first')),
+    sender.send(message('third', 'conversation of first')),
+    sender.send(message('other')),
+  ]
   const third = await sender.explain('third')
   assert.deepEqual([third.state, third.conversationId, third.attempts], ['queued', 'conversation of first', 0])
   const lane = third.reasons.find(({ kind }) => kind === 'lane')
@@ -559,37 +595,62 @@ test('explain: outage', async (t) => {
 
 test('stats: all fields, and what they say', async (t) => {
   const simulator = await simulate(t, { latencyMs: 20 })
-  const options = optionsFor(simulator, { rateLimit: [{ requests: 50, perMs: 600_000 }, { requests: 20, perMs: 400_000 }] })
+  const options = optionsFor(simulator, {
+    rateLimit: [
+      { requests: 50, perMs: 600_000 },
+      { requests: 20, perMs: 400_000 },
+    ],
+  })
   const sender = await Sender.open(options)
   defer(t, () => sender.close({ timeoutMs: 0 }))
   const before = sender.stats()
   const none = { p50: 0, p99: 0, max: 0, count: 0 }
   const { sinceMs, ...quota } = before.quota
   assert.ok(Math.abs(Date.now() - sinceMs) < LIMIT_MS, `sinceMs ${sinceMs}`)
-  assert.deepEqual({ ...before, quota }, {
-    organization: options.organization,
-    counters: {
-      accepted: 0, duplicates: 0, delivered: 0, deadLetters: 0, deadLettersDropped: 0, requests: 0, retries: 0, throttled: 0, tokenRequests: 0,
+  assert.deepEqual(
+    { ...before, quota },
+    {
+      organization: options.organization,
+      counters: {
+        accepted: 0,
+        duplicates: 0,
+        delivered: 0,
+        deadLetters: 0,
+        deadLettersDropped: 0,
+        requests: 0,
+        retries: 0,
+        throttled: 0,
+        tokenRequests: 0,
+      },
+      queue: { messages: 0, bytes: 0, waiting: 0, conversations: 0, inFlight: 0, deadLetters: 0 },
+      quota: {
+        windows: [
+          { requests: 50, perMs: 600_000, why: 'configured', share: null },
+          { requests: 20, perMs: 400_000, why: 'configured', share: null },
+        ],
+        source: 'configured',
+      },
+      budget: { available: 20, nextInMs: 0 },
+      pause: null,
+      outage: null,
+      outages: [],
+      store: null,
+      latencies: { queuedMs: none, requestMs: none, totalMs: none },
     },
-    queue: { messages: 0, bytes: 0, waiting: 0, conversations: 0, inFlight: 0, deadLetters: 0 },
-    quota: {
-      windows: [
-        { requests: 50, perMs: 600_000, why: 'configured', share: null },
-        { requests: 20, perMs: 400_000, why: 'configured', share: null },
-      ],
-      source: 'configured',
-    },
-    budget: { available: 20, nextInMs: 0 },
-    pause: null,
-    outage: null,
-    store: null,
-    latencies: { queuedMs: none, requestMs: none, totalMs: none },
-  })
+  )
 
   await Promise.all(Array.from({ length: 5 }, (_, index) => sender.send(message(`m${index}`, `c${index}`))))
   const { counters, budget, latencies } = sender.stats()
   assert.deepEqual(counters, {
-    accepted: 5, duplicates: 0, delivered: 5, deadLetters: 0, deadLettersDropped: 0, requests: 5, retries: 0, throttled: 0, tokenRequests: 1,
+    accepted: 5,
+    duplicates: 0,
+    delivered: 5,
+    deadLetters: 0,
+    deadLettersDropped: 0,
+    requests: 5,
+    retries: 0,
+    throttled: 0,
+    tokenRequests: 1,
   })
   assert.deepEqual(budget, { available: 15, nextInMs: 0 })
   for (const { p50, p99, max, count } of Object.values(latencies)) {
@@ -635,7 +696,7 @@ test('stats: the end of a pause is not known while the probe is out', async (t) 
   const sender = await open(t, url, { credentials })
   const sent = ignore(sender.send(message('m')))
   await until(() => held.length === 1)
-  assert.deepEqual(sender.stats().pause, { reason: 'backoff', untilMs: null, remainingMs: null })
+  assert.deepEqual(sender.stats().pause, { reason: 'backoff', untilMs: null, remainingMs: null, nextProbeMs: null })
   answerJson(held[0], 200, {})
   await sent
   assert.equal(sender.stats().pause, null)
@@ -664,7 +725,9 @@ test('params fill the route, and wrong ones are told', async (t) => {
   await sender.send({ conversationId: 'a/b', params: { communicationId: 'c d' }, body: {} })
   assert.deepEqual(paths, ['/api/v2/conversations/messages/a%2Fb/communications/c%20d/messages'])
   for (const [params, field] of [
-    [undefined, 'params.communicationId'], [{}, 'params.communicationId'], [{ communicationId: '..' }, 'params.communicationId'],
+    [undefined, 'params.communicationId'],
+    [{}, 'params.communicationId'],
+    [{ communicationId: '..' }, 'params.communicationId'],
     [{ communicationId: 'x', other: 'y' }, 'params.other'],
   ]) {
     const error = await failure(sender.send({ conversationId: 'c', params, body: {} }))

@@ -7,9 +7,7 @@ const { once } = require('node:events')
 const { test } = require('node:test')
 
 const { DeliveryError } = require('../../index.js')
-const {
-  answerJson, collect, defer, failure, ignore, message, open, serve, simulate, textOf, until,
-} = require('./support.js')
+const { answerJson, collect, defer, failure, ignore, message, open, serve, simulate, textOf, until } = require('./support.js')
 
 const credentials = { accessToken: 'token' }
 
@@ -73,16 +71,24 @@ test('bodies: JSON, text, bytes, none, and a content type of the caller', async 
   assert.deepEqual(await sent({ body: Buffer.from('bytes') }), ['application/octet-stream', 'bytes'])
   assert.deepEqual(await sent({ body: new Uint8Array([65]) }), ['application/octet-stream', 'A'])
   assert.deepEqual(await sent({}), [undefined, ''])
-  assert.deepEqual(
-    await sent({ body: 'a=b', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } }),
-    ['application/x-www-form-urlencoded', 'a=b'],
-  )
+  assert.deepEqual(await sent({ body: 'a=b', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } }), [
+    'application/x-www-form-urlencoded',
+    'a=b',
+  ])
 })
 
 test('the answer: names in lower case, repeated headers joined, the body by its type', async (t) => {
   const { url } = await serve(t, (request, response) => {
     const type = { '/json': 'application/json', '/problem': 'application/problem+json; charset=utf-8' }[request.url] ?? 'text/plain'
-    response.writeHead(200, [['X-Two', 'a'], ['Content-Type', type], ['X-Two', 'b'], ['X-CASE', 'C']].flat())
+    response.writeHead(
+      200,
+      [
+        ['X-Two', 'a'],
+        ['Content-Type', type],
+        ['X-Two', 'b'],
+        ['X-CASE', 'C'],
+      ].flat(),
+    )
     response.end(request.url === '/empty' ? '' : '{"n":1}')
   })
   const sender = await open(t, url, { credentials })
@@ -90,7 +96,7 @@ test('the answer: names in lower case, repeated headers joined, the body by its 
   assert.deepEqual(json.body, { n: 1 })
   assert.equal(json.headers['x-two'], 'a, b')
   assert.equal(json.headers['x-case'], 'C')
-  assert.deepEqual(Object.keys(json).sort(), ['body', 'headers', 'status'])
+  assert.deepEqual(Object.keys(json).sort(), ['body', 'headers', 'status', 'statusText'])
   assert.deepEqual((await sender.request({ method: 'GET', path: '/problem' })).body, { n: 1 })
   assert.equal((await sender.request({ method: 'GET', path: '/text' })).body, '{"n":1}')
   assert.equal((await sender.request({ method: 'GET', path: '/empty' })).body, null)
@@ -108,9 +114,17 @@ test('404 is a DeliveryError with status and body, and no dead letter', async (t
   const sender = await open(t, simulator)
   const error = await failure(sender.request({ method: 'GET', path: '/api/v2/nowhere' }))
   assert.ok(error instanceof DeliveryError)
-  assert.deepEqual({ ...error }, {
-    code: 'DELIVERY_REJECTED', reason: 'rejected', status: 404, attempts: 1, messageId: null, ambiguous: false,
-  })
+  assert.deepEqual(
+    { ...error },
+    {
+      code: 'DELIVERY_REJECTED',
+      reason: 'rejected',
+      status: 404,
+      attempts: 1,
+      messageId: null,
+      ambiguous: false,
+    },
+  )
   assert.equal(error.response.status, 404)
   assert.deepEqual(await collect(sender.deadLetters()), [])
   const { counters, queue } = sender.stats()
@@ -121,13 +135,22 @@ test('a real route of the API', async (t) => {
   const simulator = await simulate(t, { quota: { requests: 300, perMs: 60_000 } })
   const sender = await open(t, simulator)
   const { body } = await sender.request({
-    method: 'GET', path: '/api/v2/organizations/limits/namespaces/platform.api', query: { pageSize: 25 },
+    method: 'GET',
+    path: '/api/v2/organizations/limits/namespaces/platform.api',
+    query: { pageSize: 25 },
   })
   assert.deepEqual(body.entities, [{ key: 'org.requests.rate.per.minute', namespace: 'platform.api', value: 300 }])
 })
 
 test('429 and 401 spend no attempt', async (t) => {
-  const simulator = await simulate(t, { script: [{ request: 1, status: 401 }, { request: 2, status: 429 }], retryAfter: 'zero', headers: 'none' })
+  const simulator = await simulate(t, {
+    script: [
+      { request: 1, status: 401 },
+      { request: 2, status: 429 },
+    ],
+    retryAfter: 'zero',
+    headers: 'none',
+  })
   const sender = await open(t, simulator)
   const { status } = await sender.request({ method: 'GET', path: '/api/v2/users/me' })
   assert.equal(status, 200)
@@ -136,7 +159,12 @@ test('429 and 401 spend no attempt', async (t) => {
 })
 
 test('GET is tried again on 503', async (t) => {
-  const simulator = await simulate(t, { script: [{ request: 1, status: 503 }, { request: 2, status: 503 }] })
+  const simulator = await simulate(t, {
+    script: [
+      { request: 1, status: 503 },
+      { request: 2, status: 503 },
+    ],
+  })
   const sender = await open(t, simulator)
   const { status } = await sender.request({ method: 'GET', path: '/api/v2/users/me' })
   assert.equal(status, 200)
@@ -253,6 +281,42 @@ test('expiresInMs', async (t) => {
   assert.equal(simulator.ledger().arrivals, 1)
 })
 
+test('retry: false makes one attempt; maxAttempts of a call goes before that of the sender', async (t) => {
+  const simulator = await simulate(t, { faults: { status500: 1 } })
+  const sender = await open(t, simulator, { retry: { maxAttempts: 3 } })
+  const attempts = async (retry) => (await failure(sender.request({ method: 'POST', path: '/api/v2/x', body: {}, retry }))).attempts
+  assert.deepEqual([await attempts(false), await attempts({ maxAttempts: 2 }), await attempts(undefined)], [1, 2, 3])
+  assert.equal(simulator.ledger().arrivals, 6)
+})
+
+test('deadlineMs ends a request in the queue and on the wire, with what is known of it', async (t) => {
+  const { url, server } = await serve(t, (request) => request.resume())
+  const sender = await open(t, url, { credentials, connections: { max: 1 } })
+  const arrived = once(server, 'request')
+  const call = (deadlineMs) => failure(sender.request({ method: 'POST', path: '/', body: {}, deadlineMs }))
+  const sent = call(1_500)
+  await arrived
+  const queued = await call(10)
+  const fields = ({ name, code, reason, status, attempts, ambiguous }) => ({ name, code, reason, status, attempts, ambiguous })
+  const common = { name: 'DeliveryError', code: 'DELIVERY_TIMEOUT', reason: 'timeout', status: null }
+  assert.deepEqual(fields(queued), { ...common, attempts: 0, ambiguous: false })
+  assert.deepEqual(fields(await sent), { ...common, attempts: 1, ambiguous: true })
+  assert.equal(sender.stats().queue.messages, 0)
+})
+
+test("idempotent decides whether an unknown outcome is repeated, whatever 'ambiguous' says", async (t) => {
+  const { url } = await serve(t, (request) => request.socket.destroy())
+  for (const ambiguous of ['retry', 'fail']) {
+    const sender = await open(t, url, { credentials, retry: { ambiguous, maxAttempts: 2 } })
+    for (const method of ['POST', 'GET']) {
+      const repeated = await failure(sender.request({ method, path: '/', idempotent: true }))
+      assert.deepEqual([repeated.code, repeated.attempts], ['DELIVERY_EXHAUSTED', 2], method)
+      const once = await failure(sender.request({ method, path: '/', idempotent: false }))
+      assert.deepEqual([once.code, once.ambiguous, once.attempts], ['DELIVERY_AMBIGUOUS', true, 1], method)
+    }
+  }
+})
+
 test('requests and messages share one budget', async (t) => {
   const simulator = await simulate(t, { quota: { requests: 10, perMs: 200, algorithm: 'sliding-log' } })
   const sender = await open(t, simulator, { rateLimit: { requests: 10, perMs: 200 } })
@@ -280,15 +344,18 @@ test('requests and messages share one order of priority', async (t) => {
   await until(() => order.length === 1)
   const call = (name, priority) => sender.request({ method: 'GET', path: '/', priority, headers: { 'x-name': name } })
   sends.push(
-    sender.send(message('message 0')), call('call 0'), call('call -1', -1), sender.send(message('message 7', undefined, { priority: 7 })),
-    call('call 9', 9), sender.send(message('message -100', undefined, { priority: -100 })), call('call 100', 100),
+    sender.send(message('message 0')),
+    call('call 0'),
+    call('call -1', -1),
+    sender.send(message('message 7', undefined, { priority: 7 })),
+    call('call 9', 9),
+    sender.send(message('message -100', undefined, { priority: -100 })),
+    call('call 100', 100),
   )
   await until(() => sender.stats().queue.messages === sends.length)
   release()
   await Promise.all(sends)
-  assert.deepEqual(order, [
-    'first', 'call 100', 'call 9', 'message 7', 'message 0', 'call 0', 'call -1', 'message -100',
-  ])
+  assert.deepEqual(order, ['first', 'call 100', 'call 9', 'message 7', 'message 0', 'call 0', 'call -1', 'message -100'])
 })
 
 test('requests do not wait for each other as messages of a conversation do', async (t) => {

@@ -4,6 +4,9 @@
 // Retry-After that servers and gateways have been seen to send.
 
 const assert = require('node:assert/strict')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
 const { performance } = require('node:perf_hooks')
 const { test } = require('node:test')
 
@@ -60,47 +63,56 @@ const FORMS = [
 
 for (const withHeaders of [true, false]) {
   test(`after one 429, ${withHeaders ? 'with' : 'without'} X-RateLimit headers`, { concurrency: true, timeout: LIMIT_MS }, async (t) => {
-    await Promise.all(FORMS.map(([name, value, knownMs, knownReason]) => t.test(name, async (t) => {
-      const [pauseMinMs, reason] =
-        knownMs !== null ? [knownMs, knownReason] : withHeaders ? [1_000, 'reset'] : [BACKOFF_MIN_MS, 'backoff']
-      const { url, requests } = await refusing(t, {
-        headers: () => ({ ...(value() === undefined ? {} : { 'retry-after': value() }), ...(withHeaders ? RESET : {}) }),
-      })
-      const sender = await open(t, url, { credentials })
-      const throttled = event(sender, 'throttled')
-      const resumed = event(sender, 'resumed')
-      const sends = [sender.send(message('first'))]
-      const pause = await throttled
-      assert.deepEqual([pause.reason, pause.long], [reason, false])
-      assert.ok(pause.pauseMs >= pauseMinMs, `pauseMs ${pause.pauseMs}`)
-      if (reason === 'backoff') assert.ok(pause.pauseMs <= BACKOFF_MAX_MS, `pauseMs ${pause.pauseMs}`)
-      assert.ok(Math.abs(pause.untilMs - Date.now() - pause.pauseMs) < LIMIT_MS)
+    await Promise.all(
+      FORMS.map(([name, value, knownMs, knownReason]) =>
+        t.test(name, async (t) => {
+          const [pauseMinMs, reason] =
+            knownMs !== null ? [knownMs, knownReason] : withHeaders ? [1_000, 'reset'] : [BACKOFF_MIN_MS, 'backoff']
+          const { url, requests } = await refusing(t, {
+            headers: () => ({ ...(value() === undefined ? {} : { 'retry-after': value() }), ...(withHeaders ? RESET : {}) }),
+          })
+          const sender = await open(t, url, { credentials })
+          const throttled = event(sender, 'throttled')
+          const resumed = event(sender, 'resumed')
+          const sends = [sender.send(message('first'))]
+          const pause = await throttled
+          assert.deepEqual([pause.reason, pause.long], [reason, false])
+          assert.ok(pause.pauseMs >= pauseMinMs, `pauseMs ${pause.pauseMs}`)
+          if (reason === 'backoff') assert.ok(pause.pauseMs <= BACKOFF_MAX_MS, `pauseMs ${pause.pauseMs}`)
+          assert.ok(Math.abs(pause.untilMs - Date.now() - pause.pauseMs) < LIMIT_MS)
 
-      for (let index = 0; index < 20; index += 1) sends.push(sender.send(message(`m${index}`)))
-      const receipts = await Promise.all(sends)
-      assert.ok(receipts.every(({ attempts }) => attempts === 1), 'no attempt is spent')
+          for (let index = 0; index < 20; index += 1) sends.push(sender.send(message(`m${index}`)))
+          const receipts = await Promise.all(sends)
+          assert.ok(
+            receipts.every(({ attempts }) => attempts === 1),
+            'no attempt is spent',
+          )
 
-      const [refused, probe, next] = requests
-      assert.ok(probe.at - refused.answeredAt >= pause.pauseMs - GRAIN_MS, `probe after ${probe.at - refused.answeredAt} ms`)
-      assert.equal(next.answeredBefore, 2, 'the others wait for the answer to the probe')
-      assert.equal(requests.length, 22)
-      const { pausedMs } = await resumed
-      assert.ok(pausedMs >= pause.pauseMs, `pausedMs ${pausedMs}, pauseMs ${pause.pauseMs}`)
-      const { throttled: count, delivered } = sender.stats().counters
-      assert.deepEqual({ count, delivered }, { count: 1, delivered: 21 })
-      assert.equal(sender.stats().pause, null)
-    })))
+          const [refused, probe, next] = requests
+          assert.ok(probe.at - refused.answeredAt >= pause.pauseMs - GRAIN_MS, `probe after ${probe.at - refused.answeredAt} ms`)
+          assert.equal(next.answeredBefore, 2, 'the others wait for the answer to the probe')
+          assert.equal(requests.length, 22)
+          const { pausedMs } = await resumed
+          assert.ok(pausedMs >= pause.pauseMs, `pausedMs ${pausedMs}, pauseMs ${pause.pauseMs}`)
+          const { throttled: count, delivered } = sender.stats().counters
+          assert.deepEqual({ count, delivered }, { count: 1, delivered: 21 })
+          assert.equal(sender.stats().pause, null)
+        }),
+      ),
+    )
   })
 }
 
 for (const withHeaders of [true, false]) {
   test(`absurd, ${withHeaders ? 'with' : 'without'} headers: a day, said aloud`, async (t) => {
     const simulator = await simulate(t, {
-      script: [{ request: 1, status: 429 }], retryAfter: 'absurd', headers: withHeaders ? 'x' : 'none',
+      script: [{ request: 1, status: 429 }],
+      retryAfter: 'absurd',
+      headers: withHeaders ? 'x' : 'none',
     })
     const sender = await open(t, simulator)
     const throttled = event(sender, 'throttled')
-    const sends = ['a', 'b', 'c'].map((id) => ignore(sender.send(message(id))))
+    for (const id of ['a', 'b', 'c']) void ignore(sender.send(message(id)))
     const pause = await throttled
     assert.deepEqual([pause.reason, pause.pauseMs, pause.long], ['retry-after', DAY_MS, true])
     await until(() => sender.stats().queue.inFlight === 0)
@@ -110,7 +122,10 @@ for (const withHeaders of [true, false]) {
     assert.ok(Math.abs(untilMs - Date.now() - DAY_MS) < LIMIT_MS, `untilMs ${untilMs}`)
     const late = ignore(sender.send(message('later')))
     const explained = await sender.explain('later')
-    assert.deepEqual(explained.reasons.map(({ kind }) => kind), ['pause'])
+    assert.deepEqual(
+      explained.reasons.map(({ kind }) => kind),
+      ['pause'],
+    )
     assert.ok(explained.expectedInMs > DAY_MS - LIMIT_MS, `expectedInMs ${explained.expectedInMs}`)
     const { arrivals } = simulator.ledger()
     const { undelivered } = await sender.close({ timeoutMs: 0 })
@@ -120,18 +135,51 @@ for (const withHeaders of [true, false]) {
   })
 }
 
-test('a long wait is kept, and told as long from maxPauseMs on', async (t) => {
-  const { url, requests } = await refusing(t, { headers: () => ({ 'retry-after': '2' }) })
+test('a wait longer than maxPauseMs is reported as long and probed after maxPauseMs', async (t) => {
+  const { url, requests } = await refusing(t, { headers: () => ({ 'retry-after': '99999999' }) })
   const sender = await open(t, url, { credentials, retry: { maxPauseMs: 1_000 } })
   const throttled = event(sender, 'throttled')
-  await sender.send(message('m'))
-  const { long, pauseMs } = await throttled
-  assert.deepEqual([long, pauseMs], [true, 2_000])
-  assert.ok(requests[1].at - requests[0].answeredAt >= 2_000 - GRAIN_MS)
+  const sent = sender.send(message('m'))
+  const { long, pauseMs, untilMs } = await throttled
+  assert.deepEqual([long, pauseMs], [true, DAY_MS], 'no wait is longer than a day')
+  const { pause } = sender.stats()
+  assert.ok(Math.abs(pause.untilMs - untilMs) <= 1, 'what was asked for')
+  assert.ok(Math.abs(pause.untilMs - pause.nextProbeMs - (DAY_MS - 1_000)) <= 1, 'and the next probe')
+  const { reasons } = await sender.explain('m')
+  const reason = reasons.find(({ kind }) => kind === 'pause')
+  // Both are moments of the engine's clock, as milliseconds of the wall clock.
+  assert.ok(Math.abs(reason.untilMs - pause.untilMs) <= 1 && Math.abs(reason.nextProbeMs - pause.nextProbeMs) <= 1)
+  await sent
+  assert.ok(requests[1].at - requests[0].answeredAt >= 1_000 - GRAIN_MS)
+  assert.equal(sender.stats().pause, null)
+})
+
+test('a long wait is probed after a restart, too', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'spillway-wait-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  let limited = true
+  const { url } = await serve(t, (request, response) => {
+    request.resume()
+    answerJson(response, limited ? 429 : 200, {}, limited ? { 'retry-after': '99999999' } : {})
+  })
+  const options = { organization: 'restarted', credentials, store: `file:${join(folder, 'outbox.db')}`, retry: { maxPauseMs: 1_000 } }
+  const first = await open(t, url, options)
+  const throttled = event(first, 'throttled')
+  await first.enqueue(message('m'))
+  await throttled
+  await first.close({ timeoutMs: 0 })
+  limited = false
+  const second = await open(t, url, options)
+  await second.drain({ timeoutMs: LIMIT_MS })
+  assert.equal(second.stats().counters.delivered, 1)
 })
 
 test('the seconds in the text of a 429, where nothing better is said', async (t) => {
-  const body = { message: 'Rate limit exceeded the maximum. Retry the request in [1] seconds', code: 'too.many.requests.retry.after', status: 429 }
+  const body = {
+    message: 'Rate limit exceeded the maximum. Retry the request in [1] seconds',
+    code: 'too.many.requests.retry.after',
+    status: 429,
+  }
   const { url, requests } = await refusing(t, { body, headers: () => ({ 'retry-after': '0' }) })
   const sender = await open(t, url, { credentials })
   const throttled = event(sender, 'throttled')
@@ -150,16 +198,21 @@ test('reset headers of every family', { concurrency: true, timeout: LIMIT_MS }, 
     { ratelimit: '"default";r=0;t=1' },
     { ratelimit: 'limit=100, remaining=0, reset=1' },
   ]
-  await Promise.all(families.map((family) => t.test(Object.entries(family).flat().map(String).join(': '), async (t) => {
-    const headers = () => Object.fromEntries(Object.entries(family).map(([name, value]) => [name, typeof value === 'function' ? value() : value]))
-    const { url } = await refusing(t, { headers })
-    const sender = await open(t, url, { credentials })
-    const throttled = event(sender, 'throttled')
-    await sender.send(message('m'))
-    const { reason, pauseMs } = await throttled
-    assert.equal(reason, 'reset')
-    assert.ok(pauseMs > 0 && pauseMs <= 2_000, `pauseMs ${pauseMs}`)
-  })))
+  await Promise.all(
+    families.map((family) =>
+      t.test(Object.entries(family).flat().map(String).join(': '), async (t) => {
+        const headers = () =>
+          Object.fromEntries(Object.entries(family).map(([name, value]) => [name, typeof value === 'function' ? value() : value]))
+        const { url } = await refusing(t, { headers })
+        const sender = await open(t, url, { credentials })
+        const throttled = event(sender, 'throttled')
+        await sender.send(message('m'))
+        const { reason, pauseMs } = await throttled
+        assert.equal(reason, 'reset')
+        assert.ok(pauseMs > 0 && pauseMs <= 2_000, `pauseMs ${pauseMs}`)
+      }),
+    ),
+  )
 })
 
 test('a request under way when the pause begins neither ends nor shortens it', async (t) => {
@@ -184,7 +237,10 @@ test('a request under way when the pause begins neither ends nor shortens it', a
   })
   await Promise.all([sender.send(message('a')), sender.send(message('b'))])
   assert.ok(requests[2] - requests.refusedAt >= 3_000 - GRAIN_MS, `probe after ${requests[2] - requests.refusedAt} ms`)
-  assert.deepEqual(pauses.map(({ pauseMs }) => pauseMs), [3_000])
+  assert.deepEqual(
+    pauses.map(({ pauseMs }) => pauseMs),
+    [3_000],
+  )
   assert.equal(requests.length, 4)
 })
 
@@ -216,45 +272,57 @@ test('a server that always says 429', { concurrency: true, timeout: LIMIT_MS }, 
     ['-5', () => '-5', BACKOFF_MIN_MS, BACKOFF_MAX_MS],
     ['garbage', () => 'soon', BACKOFF_MIN_MS, BACKOFF_MAX_MS],
   ]
-  await Promise.all(rows.map(([name, value, minMs, maxMs]) => t.test(name, async (t) => {
-    const { url, requests } = await refusing(t, { refusals: Infinity, headers: () => ({ 'retry-after': value() }) })
-    const sender = await open(t, url, { credentials })
-    const throttled = event(sender, 'throttled')
-    for (let index = 0; index < 10; index += 1) ignore(sender.send(message(`m${index}`, 'one conversation')))
-    const { pauseMs } = await throttled
-    assert.ok(pauseMs >= minMs && pauseMs <= maxMs, `pauseMs ${pauseMs}`)
-    if (maxMs > 10_000) {
-      assert.equal(requests.length, 1)
-      return
-    }
-    await until(() => requests.length >= 2)
-    const gap = requests[1].at - requests[0].answeredAt
-    assert.ok(gap >= minMs - GRAIN_MS, `second request after ${gap} ms`)
-    if (maxMs > BACKOFF_MAX_MS) return
-    // No flood, however long it lasts: no two are nearer than the shortest pause.
-    await until(() => requests.length >= 5)
-    for (let index = 1; index < requests.length; index += 1) {
-      assert.ok(requests[index].at - requests[index - 1].answeredAt >= BACKOFF_MIN_MS - GRAIN_MS)
-    }
-  })))
+  await Promise.all(
+    rows.map(([name, value, minMs, maxMs]) =>
+      t.test(name, async (t) => {
+        const { url, requests } = await refusing(t, { refusals: Infinity, headers: () => ({ 'retry-after': value() }) })
+        const sender = await open(t, url, { credentials })
+        const throttled = event(sender, 'throttled')
+        for (let index = 0; index < 10; index += 1) ignore(sender.send(message(`m${index}`, 'one conversation')))
+        const { pauseMs } = await throttled
+        assert.ok(pauseMs >= minMs && pauseMs <= maxMs, `pauseMs ${pauseMs}`)
+        if (maxMs > 10_000) {
+          assert.equal(requests.length, 1)
+          return
+        }
+        await until(() => requests.length >= 2)
+        const gap = requests[1].at - requests[0].answeredAt
+        assert.ok(gap >= minMs - GRAIN_MS, `second request after ${gap} ms`)
+        if (maxMs > BACKOFF_MAX_MS) return
+        // No flood, however long it lasts: no two are nearer than the shortest pause.
+        await until(() => requests.length >= 5)
+        for (let index = 1; index < requests.length; index += 1) {
+          assert.ok(requests[index].at - requests[index - 1].answeredAt >= BACKOFF_MIN_MS - GRAIN_MS)
+        }
+      }),
+    ),
+  )
 })
 
 // A server that allows a tenth of what we were told, in all forms: slow, but nothing is lost, and nothing out of order.
 test('a quota that is lower than we think', { concurrency: true, timeout: LIMIT_MS }, async (t) => {
   const forms = ['right', 'zero', 'date', 'past', 'negative', 'garbage', 'missing']
   const runs = forms.flatMap((retryAfter) => ['x', 'inin', 'ietf', 'none'].map((headers) => [retryAfter, headers]))
-  await Promise.all(runs.map(([retryAfter, headers]) => t.test(`${retryAfter}, headers ${headers}`, async (t) => {
-    const simulator = await simulate(t, { quota: { requests: 20, perMs: 1_000 }, retryAfter, headers, latencyMs: { min: 0, max: 20 } })
-    const sender = await open(t, simulator, { rateLimit: { requests: 200, perMs: 1_000 } })
-    const sends = Array.from({ length: 60 }, (_, seq) => sender.send({
-      id: `m${seq}`, conversationId: `c${seq % 12}`, body: { id: `m${seq}`, seq },
-    }))
-    await Promise.all(sends)
-    const { uniqueIds, duplicates, orderViolations, maxInFlightPerConversation, refused } = simulator.ledger()
-    assert.deepEqual(
-      { uniqueIds, duplicates, orderViolations, maxInFlightPerConversation },
-      { uniqueIds: 60, duplicates: 0, orderViolations: 0, maxInFlightPerConversation: 1 },
-    )
-    assert.ok(refused > 0, 'the limit was in force')
-  })))
+  await Promise.all(
+    runs.map(([retryAfter, headers]) =>
+      t.test(`${retryAfter}, headers ${headers}`, async (t) => {
+        const simulator = await simulate(t, { quota: { requests: 20, perMs: 1_000 }, retryAfter, headers, latencyMs: { min: 0, max: 20 } })
+        const sender = await open(t, simulator, { rateLimit: { requests: 200, perMs: 1_000 } })
+        const sends = Array.from({ length: 60 }, (_, seq) =>
+          sender.send({
+            id: `m${seq}`,
+            conversationId: `c${seq % 12}`,
+            body: { id: `m${seq}`, seq },
+          }),
+        )
+        await Promise.all(sends)
+        const { uniqueIds, duplicates, orderViolations, maxInFlightPerConversation, refused } = simulator.ledger()
+        assert.deepEqual(
+          { uniqueIds, duplicates, orderViolations, maxInFlightPerConversation },
+          { uniqueIds: 60, duplicates: 0, orderViolations: 0, maxInFlightPerConversation: 1 },
+        )
+        assert.ok(refused > 0, 'the limit was in force')
+      }),
+    ),
+  )
 })

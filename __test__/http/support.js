@@ -34,7 +34,7 @@ async function simulate(t, config = {}) {
   return simulator
 }
 
-/** The options of a sender to a server; a quota that doesn't hinder, and an organisation of its own. */
+/** The options of a sender to a server; a quota that doesn't hinder, and an organization of its own. */
 function optionsFor(server, options = {}) {
   const url = typeof server === 'string' ? server : server.url
   return {
@@ -114,6 +114,18 @@ async function serveRaw(t, onSocket) {
   return { server, url: `http://127.0.0.1:${server.address().port}` }
 }
 
+/** Calls back for each request that has come whole, one at a time. */
+function onRequests(socket, onRequest) {
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += chunk.toString('latin1')
+    const [head, body] = text.split('\r\n\r\n')
+    if (body === undefined || body.length < Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)) return
+    text = ''
+    onRequest()
+  })
+}
+
 async function listen(t, server) {
   const sockets = new Set()
   server.on('connection', (socket) => {
@@ -147,15 +159,34 @@ function answerJson(response, status, body, headers = {}) {
 /** Runs a script of `children/` in a process of its own; what it printed as JSON. */
 async function inChild(script, { args = [], env = {} } = {}) {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(https?|all|no)_proxy$|^node_extra_ca/i.test(name))
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [path.join(__dirname, 'children', script), ...args],
-    { env: { ...Object.fromEntries(inherited), ...env }, timeout: PATIENCE_MS },
-  )
+  const { stdout } = await promisify(execFile)(process.execPath, [path.join(__dirname, 'children', script), ...args], {
+    env: { ...Object.fromEntries(inherited), ...env },
+    timeout: PATIENCE_MS,
+  })
   return JSON.parse(stdout)
 }
 
 module.exports = {
-  answerJson, CA_FILE, collect, CREDENTIALS, defer, event, failure, ignore, inChild, listen, message, open, optionsFor,
-  PATIENCE_MS, ROOT, serve, serveRaw, simulate, textOf, TLS, until,
+  answerJson,
+  CA_FILE,
+  collect,
+  CREDENTIALS,
+  defer,
+  event,
+  failure,
+  ignore,
+  inChild,
+  listen,
+  message,
+  onRequests,
+  open,
+  optionsFor,
+  PATIENCE_MS,
+  ROOT,
+  serve,
+  serveRaw,
+  simulate,
+  textOf,
+  TLS,
+  until,
 }

@@ -29,15 +29,17 @@ test('one window', { concurrency: true, timeout: LIMIT_MS }, async (t) => {
   const runs = []
   for (const algorithm of ['fixed-window', 'sliding-log', 'token-bucket']) {
     for (const { requests, perMs, messages } of QUOTAS) {
-      runs.push(t.test(`${algorithm}, ${requests} per ${perMs} ms`, async (t) => {
-        const simulator = await simulate(t, { quota: { requests, perMs, algorithm }, latencyMs: LATENCY })
-        const sender = await open(t, simulator, { rateLimit: { requests, perMs }, connections: { max: 1_024 } })
-        await sendAll(sender, messages, messages)
-        const { mostInWindow, refused, accepted, windowMs } = simulator.ledger()
-        assert.deepEqual({ refused, accepted, windowMs }, { refused: 0, accepted: messages, windowMs: perMs })
-        assert.ok(mostInWindow <= requests, `mostInWindow ${mostInWindow}`)
-        assert.equal(sender.stats().counters.throttled, 0)
-      }))
+      runs.push(
+        t.test(`${algorithm}, ${requests} per ${perMs} ms`, async (t) => {
+          const simulator = await simulate(t, { quota: { requests, perMs, algorithm }, latencyMs: LATENCY })
+          const sender = await open(t, simulator, { rateLimit: { requests, perMs }, connections: { max: 1_024 } })
+          await sendAll(sender, messages, messages)
+          const { mostInWindow, refused, accepted, windowMs } = simulator.ledger()
+          assert.deepEqual({ refused, accepted, windowMs }, { refused: 0, accepted: messages, windowMs: perMs })
+          assert.ok(mostInWindow <= requests, `mostInWindow ${mostInWindow}`)
+          assert.equal(sender.stats().counters.throttled, 0)
+        }),
+      )
     }
   }
   await Promise.all(runs)
@@ -50,7 +52,9 @@ test('the quota is used: all of it leaves at once, and again when its window is 
     held.push(response)
   })
   const sender = await open(t, url, {
-    credentials: { accessToken: 'token' }, rateLimit: { requests: 100, perMs: 200 }, connections: { max: 200 },
+    credentials: { accessToken: 'token' },
+    rateLimit: { requests: 100, perMs: 200 },
+    connections: { max: 200 },
   })
   const sends = sendAll(sender, 300, 300)
   let answeredAt = -Infinity
@@ -80,17 +84,22 @@ test('two windows hold together', { concurrency: true, timeout: LIMIT_MS }, asyn
   const short = { requests: 20, perMs: 100 }
   const long = { requests: 60, perMs: 800 }
   // The ledger counts in the first quota's window; the sliding logs refuse whatever is too much for either.
-  await Promise.all([[short, long], [long, short]].map((quotas) =>
-    t.test(`counted by ${quotas[0].requests} per ${quotas[0].perMs} ms`, async (t) => {
-      const algorithm = 'sliding-log'
-      const simulator = await simulate(t, { quota: quotas.map((quota) => ({ ...quota, algorithm })), latencyMs: LATENCY })
-      const sender = await open(t, simulator, { rateLimit: quotas })
-      await sendAll(sender, 240, 240)
-      const { mostInWindow, refused, accepted } = simulator.ledger()
-      assert.deepEqual({ refused, accepted }, { refused: 0, accepted: 240 })
-      assert.ok(mostInWindow <= quotas[0].requests, `mostInWindow ${mostInWindow}`)
-    }),
-  ))
+  await Promise.all(
+    [
+      [short, long],
+      [long, short],
+    ].map((quotas) =>
+      t.test(`counted by ${quotas[0].requests} per ${quotas[0].perMs} ms`, async (t) => {
+        const algorithm = 'sliding-log'
+        const simulator = await simulate(t, { quota: quotas.map((quota) => ({ ...quota, algorithm })), latencyMs: LATENCY })
+        const sender = await open(t, simulator, { rateLimit: quotas })
+        await sendAll(sender, 240, 240)
+        const { mostInWindow, refused, accepted } = simulator.ledger()
+        assert.deepEqual({ refused, accepted }, { refused: 0, accepted: 240 })
+        assert.ok(mostInWindow <= quotas[0].requests, `mostInWindow ${mostInWindow}`)
+      }),
+    ),
+  )
 })
 
 test('requests that fail or are cut spend their slots, too', { timeout: LIMIT_MS }, async (t) => {

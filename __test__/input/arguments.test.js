@@ -38,7 +38,11 @@ it('signals, timeouts and ids that are none', async (t) => {
   for (const id of [undefined, null, 5, '', {}, '\ud800', 'x'.repeat(257)]) {
     for (const method of ['explain', 'redrive', 'drop']) await invalid(sender[method](id), 'id')
   }
-  for (const [method, what] of [['explain', 'message'], ['redrive', 'dead letter'], ['drop', 'dead letter']]) {
+  for (const [method, what] of [
+    ['explain', 'message'],
+    ['redrive', 'dead letter'],
+    ['drop', 'dead letter'],
+  ]) {
     const error = await failure(sender[method]('unknown'))
     assert.ok(error instanceof SpillwayError)
     assert.deepEqual([error.code, error.message], ['NOT_FOUND', `no ${what} has the id "unknown"`])
@@ -49,12 +53,22 @@ it('signals, timeouts and ids that are none', async (t) => {
 
 it('configurations of a simulator that are wrong', async (t) => {
   for (const [config, field] of [
-    [{ port: 70_000 }, 'port'], [{ port: '80' }, 'port'], [{ quota: { requests: 0, perMs: 1 } }, 'quota.requests'],
-    [{ quota: { requests: 5 } }, 'quota.perMs'], [{ quota: { requests: 5, perMs: 5, algorithm: 'guess' } }, 'quota.algorithm'],
-    [{ headers: 'z' }, 'headers'], [{ retryAfter: 'soon' }, 'retryAfter'], [{ latencyMs: -1 }, 'latencyMs'],
-    [{ latencyMs: { min: 5, max: 1 } }, 'latencyMs'], [{ faults: { status503: 2 } }, 'faults.status503'],
-    [{ faults: { cut: 0.5 } }, 'faults.cut'], [{ quotas: 5 }, 'quotas'], [{ latencyMs: NaN }, 'latencyMs'],
-    [{ seed: 5n }, 'seed'], [{ host: () => {} }, 'host'], [{ host: 'no such host' }, 'host'],
+    [{ port: 70_000 }, 'port'],
+    [{ port: '80' }, 'port'],
+    [{ quota: { requests: 0, perMs: 1 } }, 'quota.requests'],
+    [{ quota: { requests: 5 } }, 'quota.perMs'],
+    [{ quota: { requests: 5, perMs: 5, algorithm: 'guess' } }, 'quota.algorithm'],
+    [{ headers: 'z' }, 'headers'],
+    [{ retryAfter: 'soon' }, 'retryAfter'],
+    [{ latencyMs: -1 }, 'latencyMs'],
+    [{ latencyMs: { min: 5, max: 1 } }, 'latencyMs'],
+    [{ faults: { status503: 2 } }, 'faults.status503'],
+    [{ faults: { cut: 0.5 } }, 'faults.cut'],
+    [{ quotas: 5 }, 'quotas'],
+    [{ latencyMs: NaN }, 'latencyMs'],
+    [{ seed: 5n }, 'seed'],
+    [{ host: () => {} }, 'host'],
+    [{ host: 'no such host' }, 'host'],
   ]) {
     const error = await failure(Simulator.start(config), inspect(config))
     assert.ok(error instanceof ConfigError, inspect(error))

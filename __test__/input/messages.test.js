@@ -40,11 +40,43 @@ const BODIES = [
   ['Infinity', -Infinity, 'body must be a JSON value, got -Infinity'],
   ['a cycle', cycle(), 'body must be a JSON value: it refers to itself'],
   ['a bigint inside', { text: CANARY, amount: 10n }, 'body must be a JSON value: it holds a bigint'],
-  ['a toJSON that throws', { toJSON() { throw new Error(CANARY) } }, 'body must be a JSON value: a toJSON or getter in it threw'],
-  ['a toJSON that throws a TypeError', { toJSON() { throw new TypeError(CANARY) } }, 'body must be a JSON value: a toJSON or getter in it threw'],
-  ['a toJSON that throws nothing', { toJSON() { throw undefined } }, 'body must be a JSON value: a toJSON or getter in it threw'],
+  [
+    'a toJSON that throws',
+    {
+      toJSON() {
+        throw new Error(CANARY)
+      },
+    },
+    'body must be a JSON value: a toJSON or getter in it threw',
+  ],
+  [
+    'a toJSON that throws a TypeError',
+    {
+      toJSON() {
+        throw new TypeError(CANARY)
+      },
+    },
+    'body must be a JSON value: a toJSON or getter in it threw',
+  ],
+  [
+    'a toJSON that throws nothing',
+    {
+      toJSON() {
+        throw undefined
+      },
+    },
+    'body must be a JSON value: a toJSON or getter in it threw',
+  ],
   ['a toJSON that gives nothing', { toJSON: () => undefined }, 'body must be a JSON value, got an object'],
-  ['a getter that throws', { get text() { throw new Error(CANARY) } }, 'body must be a JSON value: a toJSON or getter in it threw'],
+  [
+    'a getter that throws',
+    {
+      get text() {
+        throw new Error(CANARY)
+      },
+    },
+    'body must be a JSON value: a toJSON or getter in it threw',
+  ],
   ['too deep', deep(), 'body must be a JSON value: it is nested too deep or too large'],
   ['a lone surrogate', { text: LONE }, 'body must hold no lone surrogate in any of its strings'],
   ['a lone surrogate as key', { [LONE]: 1 }, 'body must hold no lone surrogate in any of its strings'],
@@ -82,7 +114,7 @@ async function refusal(sender, message) {
 }
 
 describe('a message that is wrong', () => {
-  it('in its body: what cannot be serialised', async (t) => {
+  it('in its body: what cannot be serialized', async (t) => {
     const { url, requests } = await record(t)
     const sender = await open(t, url)
     for (const [what, body, message] of BODIES) {
@@ -161,7 +193,10 @@ describe('a message that is wrong', () => {
       sender.send({ id: '3', conversationId: '..', body: { id: '3' } }),
       sender.send({ id: '4', conversationId: 'c', body: { id: '4' } }),
     ])
-    assert.deepEqual(results.map(({ status }) => status), ['fulfilled', 'rejected', 'rejected', 'fulfilled'])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'rejected', 'fulfilled'],
+    )
     assert.deepEqual(simulator.ledger({ ids: true }).ids, { 1: 1, 4: 1 })
   })
 })
@@ -171,8 +206,21 @@ describe('a message that is right', () => {
     const { url, requests } = await record(t)
     const sender = await open(t, url)
     const bodies = [
-      { text: 'Grüße, 日本, שלום, 👋🏾, \u2028 \u0000 \\ud800 "quoted"' }, [], {}, null, 0, '', false, 'text', 1e300, { a: undefined, b: [undefined] },
-      new Date(0), { toJSON: () => 'from toJSON' }, { text: 'x'.repeat(300_000) }, { text: '\\\\ud800' }, Object.create(null),
+      { text: 'Grüße, 日本, שלום, 👋🏾, \u2028 \u0000 \\ud800 "quoted"' },
+      [],
+      {},
+      null,
+      0,
+      '',
+      false,
+      'text',
+      1e300,
+      { a: undefined, b: [undefined] },
+      new Date(0),
+      { toJSON: () => 'from toJSON' },
+      { text: 'x'.repeat(300_000) },
+      { text: '\\\\ud800' },
+      Object.create(null),
     ]
     await Promise.all(bodies.map((body, index) => sender.send({ conversationId: `c${index}`, body })))
     const arrived = requests.map(({ url, body }) => [url, body.toString('utf8')]).sort()
@@ -186,9 +234,16 @@ describe('a message that is right', () => {
     const sender = await open(t, url)
     const texts = ['', 'ascii', 'é', '€uro', '日本語', '👋🏾', 'a👋b', '\u{10ffff}', 'ÿ\u0000']
     const pairs = texts.flatMap((one) => texts.map((other) => [one, other]))
-    const messages = pairs.map(([one, other], index) => ({ id: `${one}-${index}`, conversationId: `${other}.${index}`, body: { one, other } }))
+    const messages = pairs.map(([one, other], index) => ({
+      id: `${one}-${index}`,
+      conversationId: `${other}.${index}`,
+      body: { one, other },
+    }))
     const receipts = await Promise.all(messages.map((message) => sender.send(message)))
-    assert.deepEqual(receipts.map(({ id, conversationId }) => [id, conversationId]), messages.map(({ id, conversationId }) => [id, conversationId]))
+    assert.deepEqual(
+      receipts.map(({ id, conversationId }) => [id, conversationId]),
+      messages.map(({ id, conversationId }) => [id, conversationId]),
+    )
     const arrived = new Map(requests.map(({ url, body }) => [decodeURIComponent(url.split('/').at(-2)), JSON.parse(body)]))
     assert.deepEqual(arrived, new Map(messages.map(({ conversationId, body }) => [conversationId, body])))
   })

@@ -3,6 +3,7 @@
 // Every option, wrong in its type and in its range: the error names the field, the value and what is allowed.
 
 const assert = require('node:assert/strict')
+const { execFileSync } = require('node:child_process')
 const { describe, it } = require('node:test')
 const { inspect } = require('node:util')
 
@@ -27,7 +28,8 @@ function shown(value) {
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null) return 'an object'
-  const text = JSON.stringify(value)
+  // What stands after these may be a secret, wherever a URL may stand.
+  const text = JSON.stringify(typeof value === 'string' ? value.replace(/(?<=[?#]).+/s, '…') : value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 
@@ -86,19 +88,43 @@ const TABLE = [
     allowed: 'a path',
     base: { route: {} },
     bad: [
-      'x', 'http://foreign.host/x', '//foreign.host/x', '/a b', '/a?b', '/a#b', '/a\\b', '/é', '/..', '/a/../b', '/a/./b',
-      '/a/%2e%2e/b', '/a/%2E./b', '/.%2e', '/%2e/b', '/{', '/}', '/{}', '/{a b}', '/{a}}', '/{conversationId}/{',
+      'x',
+      'http://foreign.host/x',
+      '//foreign.host/x',
+      '/a b',
+      '/a?b',
+      '/a#b',
+      '/a\\b',
+      '/é',
+      '/..',
+      '/a/../b',
+      '/a/./b',
+      '/a/%2e%2e/b',
+      '/a/%2E./b',
+      '/.%2e',
+      '/%2e/b',
+      '/{',
+      '/}',
+      '/{}',
+      '/{a b}',
+      '/{a}}',
+      '/{conversationId}/{',
     ],
   },
   text('route.textField', 128, { route: { path: '/x' } }),
   { path: 'route.array', allowed: 'true or false', base: { route: { path: '/x' } }, bad: ['false', 'true', 0, 1, {}, [], () => {}] },
   integer('route.maxTextLength', 1, 1_000_000, { route: { path: '/x' } }),
   {
-    path: 'store', allowed: '"memory" or "file:PATH"',
+    path: 'store',
+    allowed: '"memory" or "file:PATH"',
     bad: [undefined, 'Memory', 'disk', 'sqlite:./x', 'file:', 'file:x/', 'file:x?durability=some', 'file:x?y', 'memory:x'],
   },
   text('store', 4_096),
-  { path: 'rateLimit', allowed: '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling?, readLimits? }', bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })] },
+  {
+    path: 'rateLimit',
+    allowed: '"learn", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling?, readLimits? }',
+    bad: [undefined, 'fast', 5, true, [], 5n, () => {}, NaN, Array(9).fill({ requests: 1, perMs: 1 })],
+  },
   integer('rateLimit.requests', 1, 1_000_000),
   integer('rateLimit.perMs', 1, 86_400_000),
   integer('rateLimit.burst', 1, 1_000),
@@ -160,9 +186,29 @@ describe('an option that is wrong in type or range', () => {
   it('is a URL that may hold a password, which is not shown', async () => {
     for (const path of ['apiUrl', 'loginUrl']) {
       for (const value of [
-        'ftp://host', 'file:///etc/passwd', 'host', '/path', 'http://', 'javascript:alert(1)', `http://user:${CANARY}@host`,
-        `http://${CANARY}@host`, `https://host/?key=${CANARY}`, 'http://host/#fragment', `http://[${CANARY}`, '://', 'x'.repeat(2_049),
-        5, {}, [], true, () => {}, 5n, LONE, '', 'http://ho st', 'http://host:99999',
+        'ftp://host',
+        'file:///etc/passwd',
+        'host',
+        '/path',
+        'http://',
+        'javascript:alert(1)',
+        `http://user:${CANARY}@host`,
+        `http://${CANARY}@host`,
+        `https://host/?key=${CANARY}`,
+        'http://host/#fragment',
+        `http://[${CANARY}`,
+        '://',
+        'x'.repeat(2_049),
+        5,
+        {},
+        [],
+        true,
+        () => {},
+        5n,
+        LONE,
+        '',
+        'http://ho st',
+        'http://host:99999',
       ]) {
         const error = await configError(withValue(path, value))
         assert.equal(error.code, 'CONFIG_INVALID')
@@ -181,9 +227,16 @@ describe('credentials that are wrong', () => {
   it('are told by their field, and never shown', async () => {
     const secret = `${CANARY}-of-the-client`
     for (const [credentials, field] of [
-      [undefined, 'credentials'], [null, 'credentials'], [secret, 'credentials'], [[secret], 'credentials'], [5, 'credentials'],
-      [() => secret, 'credentials'], [new Money(), 'credentials'], [{}, 'credentials'],
-      [{ clientId: 'id' }, 'credentials.clientSecret'], [{ clientSecret: secret }, 'credentials.clientId'],
+      [undefined, 'credentials'],
+      [null, 'credentials'],
+      [secret, 'credentials'],
+      [[secret], 'credentials'],
+      [5, 'credentials'],
+      [() => secret, 'credentials'],
+      [new Money(), 'credentials'],
+      [{}, 'credentials'],
+      [{ clientId: 'id' }, 'credentials.clientSecret'],
+      [{ clientSecret: secret }, 'credentials.clientId'],
       [{ clientId: 'id', clientSecret: secret, accessToken: secret }, 'credentials'],
       [{ clientId: 'id', clientSecret: secret, accessToken: () => secret }, 'credentials'],
       [{ clientId: 'id', accessToken: secret }, 'credentials'],
@@ -197,7 +250,8 @@ describe('credentials that are wrong', () => {
       [{ clientId: 'id', clientSecret: secret.repeat(100) }, 'credentials.clientSecret'],
       [{ clientId: 'id'.repeat(200), clientSecret: secret }, 'credentials.clientId'],
       [{ accessToken: `${secret}\r\nx-injected: 1` }, 'credentials.accessToken'],
-      [{ accessToken: '' }, 'credentials.accessToken'], [{ accessToken: 5 }, 'credentials.accessToken'],
+      [{ accessToken: '' }, 'credentials.accessToken'],
+      [{ accessToken: 5 }, 'credentials.accessToken'],
       [{ accessToken: { [secret]: secret } }, 'credentials.accessToken'],
       [{ accessToken: { $js: 'function' } }, 'credentials.accessToken'],
       [{ accessToken: 't'.repeat(16_385) }, 'credentials.accessToken'],
@@ -213,10 +267,19 @@ describe('credentials that are wrong', () => {
 describe('keys that nobody reads', () => {
   it('are refused at every level, with those that are allowed', async () => {
     for (const [path, allowed] of [
-      ['rateLimits', 'rateLimit'], ['maxAttempts', 'retry'], ['Store', 'store'], ['$js', 'store'], ['toString', 'store'],
-      ['rateLimit.request', 'requests'], ['batch.size', 'maxMessages'], ['retry.attempts', 'maxAttempts'],
-      ['queue.max', 'maxMessages'], ['connections.timeout', 'requestTimeoutMs'], ['credentials.secret', 'clientSecret'],
-      ['queue.hasOwnProperty', 'maxMessages'], ['retry.constructor', 'maxAttempts'],
+      ['rateLimits', 'rateLimit'],
+      ['maxAttempts', 'retry'],
+      ['Store', 'store'],
+      ['$js', 'store'],
+      ['toString', 'store'],
+      ['rateLimit.request', 'requests'],
+      ['batch.size', 'maxMessages'],
+      ['retry.attempts', 'maxAttempts'],
+      ['queue.max', 'maxMessages'],
+      ['connections.timeout', 'requestTimeoutMs'],
+      ['credentials.secret', 'clientSecret'],
+      ['queue.hasOwnProperty', 'maxMessages'],
+      ['retry.constructor', 'maxAttempts'],
     ]) {
       for (const value of [5, CANARY, { [CANARY]: 5 }, true]) {
         const error = await configError(withValue(path, value))
@@ -239,7 +302,11 @@ describe('options that are no tree', () => {
   it('are refused: cycles, throwing getters, no object at all', async () => {
     const cycle = { maxAttempts: 5 }
     cycle.self = cycle
-    const throwing = { get maxAttempts() { throw new Error(CANARY) } }
+    const throwing = {
+      get maxAttempts() {
+        throw new Error(CANARY)
+      },
+    }
     for (const options of [withValue('retry', cycle), withValue('retry', throwing)]) {
       const error = await failure(Sender.open(options))
       assert.deepEqual([error.code, error.field], ['CONFIG_INVALID', 'options'])
@@ -260,18 +327,32 @@ describe('a quota that is learned', () => {
       ['learned', 'rateLimit', `rateLimit must be ${rule}, got "learned"`],
       [{ learn: false }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got false'],
       [{ learn: 1 }, 'rateLimit.learn', 'rateLimit.learn must be true; leave it out with { requests, perMs }, got 1'],
-      [{ learn: true, begin: 5 }, 'rateLimit.begin', 'rateLimit.begin is not an option; allowed here: ceiling, floor, learn, readLimits, start'],
-      [{ requests: 5, perMs: 1_000, readLimits: true }, 'rateLimit.readLimits', 'rateLimit.readLimits is not an option; allowed here: burst, perMs, requests'],
+      [
+        { learn: true, begin: 5 },
+        'rateLimit.begin',
+        'rateLimit.begin is not an option; allowed here: ceiling, floor, learn, readLimits, start',
+      ],
+      [
+        { requests: 5, perMs: 1_000, readLimits: true },
+        'rateLimit.readLimits',
+        'rateLimit.readLimits is not an option; allowed here: burst, perMs, requests',
+      ],
       [{ learn: true, readLimits: 'yes' }, 'rateLimit.readLimits', 'rateLimit.readLimits must be true or false, got "yes"'],
       [{ learn: true, start: 5 }, 'rateLimit.start', 'rateLimit.start must be an object, got 5'],
-      [{ learn: true, start: { requests: 5 } }, 'rateLimit.start.perMs', 'rateLimit.start.perMs must be an integer from 1 to 86400000, got nothing'],
+      [
+        { learn: true, start: { requests: 5 } },
+        'rateLimit.start.perMs',
+        'rateLimit.start.perMs must be an integer from 1 to 86400000, got nothing',
+      ],
       [
         { learn: true, floor: { requests: 5, perMs: 1_000 }, ceiling: { requests: 4, perMs: 1_000 } },
-        'rateLimit.floor', 'rateLimit.floor must be at most the rate of the ceiling, got an object',
+        'rateLimit.floor',
+        'rateLimit.floor must be at most the rate of the ceiling, got an object',
       ],
       [
         { learn: true, start: { requests: 5, perMs: 1_000 }, ceiling: { requests: 4, perMs: 1_000 } },
-        'rateLimit.start', 'rateLimit.start must be a rate from the floor to the ceiling, got an object',
+        'rateLimit.start',
+        'rateLimit.start must be a rate from the floor to the ceiling, got an object',
       ],
     ]) {
       const error = await configError(withValue('rateLimit', rateLimit))
@@ -280,8 +361,7 @@ describe('a quota that is learned', () => {
   })
 })
 
-const NO_REDIS =
-  'store "redis:" is not available in this version: use "file:PATH", or "memory", which ends with the process'
+const NO_REDIS = 'store "redis:" is not available in this version: use "file:PATH", or "memory", which ends with the process'
 
 describe('what is not available yet', () => {
   it('says so, and what to do', async () => {
@@ -293,6 +373,20 @@ describe('what is not available yet', () => {
       assert.deepEqual([error.code, error.field, error.message], ['CONFIG_INVALID', path, message])
     }
   })
+})
+
+it('a relative file in a working directory that is gone', { skip: process.platform !== 'linux' }, () => {
+  const script = `
+    const fs = require('node:fs')
+    const folder = fs.mkdtempSync(require('node:path').join(require('node:os').tmpdir(), 'spillway-gone-'))
+    process.chdir(folder)
+    fs.rmdirSync(folder)
+    require(${JSON.stringify(require.resolve('../../index.js'))})
+      .Sender.open(${JSON.stringify(optionsFor(NOWHERE, { store: 'file:outbox.db' }))})
+      .catch(({ code, field, message }) => console.log(JSON.stringify([code, field, message])))`
+  const [code, field, message] = JSON.parse(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }))
+  assert.deepEqual([code, field], ['CONFIG_INVALID', 'store'])
+  assert.match(message, /^store is relative to the working directory, which can't be told \(.+\); give an absolute path$/)
 })
 
 describe('options that are right', () => {
@@ -314,7 +408,10 @@ describe('options that are right', () => {
     }
     const options = freeze({
       ...optionsFor(NOWHERE),
-      rateLimit: [{ requests: 100, perMs: 1_000 }, { requests: 300, perMs: 60_000, burst: 10 }],
+      rateLimit: [
+        { requests: 100, perMs: 1_000 },
+        { requests: 300, perMs: 60_000, burst: 10 },
+      ],
       route: { path: '/x/{conversationId}', textField: 'text', array: false, maxTextLength: 765 },
       batch: { mode: 'none' },
       retry: { maxAttempts: 3, ambiguous: 'fail' },

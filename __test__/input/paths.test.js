@@ -108,9 +108,38 @@ describe('request() stays on its host, with its own headers', () => {
     const { url, requests } = await record(t)
     const sender = await open(t, url)
     for (const path of [
-      'http://evil.example/', 'https://evil.example', '//evil.example/x', '/\\evil.example', '\\\\evil.example', '@evil.example',
-      ':80/x', 'x', '', '/a/../b', '/..', '/./x', '/%2e%2e/x', '/a/%2E%2e', '/.%2E/x', '/%2e', '/a b', '/a\tb', '/a\r\nb', '/\n/evil.example',
-      '/a\0', '/ü', '/a#b', '/a\\b', '/\t/evil.example', `/${'x'.repeat(8_192)}`, 5, null, undefined, {}, ['/x'], new URL('http://x/'),
+      'http://evil.example/',
+      'https://evil.example',
+      '//evil.example/x',
+      '/\\evil.example',
+      '\\\\evil.example',
+      '@evil.example',
+      ':80/x',
+      'x',
+      '',
+      '/a/../b',
+      '/..',
+      '/./x',
+      '/%2e%2e/x',
+      '/a/%2E%2e',
+      '/.%2E/x',
+      '/%2e',
+      '/a b',
+      '/a\tb',
+      '/a\r\nb',
+      '/\n/evil.example',
+      '/a\0',
+      '/ü',
+      '/a#b',
+      '/a\\b',
+      '/\t/evil.example',
+      `/${'x'.repeat(8_192)}`,
+      5,
+      null,
+      undefined,
+      {},
+      ['/x'],
+      new URL('http://x/'),
     ]) {
       const error = await failure(sender.request({ method: 'GET', path }), String(path))
       assert.ok(error instanceof ConfigError, String(error))
@@ -122,7 +151,16 @@ describe('request() stays on its host, with its own headers', () => {
   it('keeps what looks like another host in its path', async (t) => {
     const { url, requests } = await record(t)
     const sender = await open(t, url)
-    for (const path of ['/@evil.example/', '/http://evil.example/', '/a//b', '/a;b/..;/c', '/.../x', '/%2F%2Fevil.example', '/a?b=/../c', '/a%20b?x=%0d%0a']) {
+    for (const path of [
+      '/@evil.example/',
+      '/http://evil.example/',
+      '/a//b',
+      '/a;b/..;/c',
+      '/.../x',
+      '/%2F%2Fevil.example',
+      '/a?b=/../c',
+      '/a%20b?x=%0d%0a',
+    ]) {
       await sender.request({ method: 'GET', path })
       assert.equal(requests.at(-1).url, path)
       assert.equal(requests.at(-1).headers.host, url.slice('http://'.length))
@@ -132,9 +170,25 @@ describe('request() stays on its host, with its own headers', () => {
   it('encodes the query', async (t) => {
     const { url, requests } = await record(t)
     const sender = await open(t, url)
-    await sender.request({ method: 'GET', path: '/x?a=1', query: { 'b&c': 'd=e#f', g: ['1/2', '\r\n'], h: true, i: 5, j: undefined, 'ü': '👋' } })
+    await sender.request({
+      method: 'GET',
+      path: '/x?a=1',
+      query: { 'b&c': 'd=e#f', g: ['1/2', '\r\n'], h: true, i: 5, j: undefined, ü: '👋' },
+    })
     assert.equal(requests[0].url, '/x?a=1&b%26c=d%3De%23f&g=1%2F2&g=%0D%0A&h=true&i=5&%C3%BC=%F0%9F%91%8B')
-    for (const query of [{ a: NaN }, { a: {} }, { a: 5n }, { a: [1] }, { a: null }, { a: '\ud800' }, { '\udc00': 'a' }, [], 'a=b', new Map(), null]) {
+    for (const query of [
+      { a: NaN },
+      { a: {} },
+      { a: 5n },
+      { a: [1] },
+      { a: null },
+      { a: '\ud800' },
+      { '\udc00': 'a' },
+      [],
+      'a=b',
+      new Map(),
+      null,
+    ]) {
       const error = await failure(sender.request({ method: 'GET', path: '/x', query }))
       assert.equal(error.code, 'MESSAGE_INVALID')
       assert.match(error.field, /^query/)
@@ -146,11 +200,33 @@ describe('request() stays on its host, with its own headers', () => {
     const sender = await open(t, url)
     const canary = 'canary-key-77'
     for (const headers of [
-      { 'x-a': `${canary}\r\nx-injected: 1` }, { 'x-a': `${canary}\n` }, { 'x-a': `\r${canary}` }, { 'x-a': `${canary}\0` }, { 'x-a': `${canary}ü` },
-      { 'x-a': `${canary}\x7f` }, { 'x-a\r\nx-injected': canary }, { 'x a': canary }, { 'x:a': canary }, { '': canary }, { 'ü': canary },
-      { authorization: canary }, { Authorization: canary }, { HOST: canary }, { 'Content-Length': '0' }, { 'Transfer-Encoding': 'chunked' },
-      { connection: 'close' }, { 'x-a': 5 }, { 'x-a': [canary] }, { 'x-a': undefined }, { 'x-a': canary, 'X-A': canary },
-      { 'x-a': canary.repeat(1_000) }, Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`x-${index}`, canary])), [], 'x-a: 1', null, new Map(),
+      { 'x-a': `${canary}\r\nx-injected: 1` },
+      { 'x-a': `${canary}\n` },
+      { 'x-a': `\r${canary}` },
+      { 'x-a': `${canary}\0` },
+      { 'x-a': `${canary}名` },
+      { 'x-a': `${canary}\x7f` },
+      { 'x-a\r\nx-injected': canary },
+      { 'x a': canary },
+      { 'x:a': canary },
+      { '': canary },
+      { ü: canary },
+      { authorization: canary },
+      { Authorization: canary },
+      { HOST: canary },
+      { 'Content-Length': '0' },
+      { 'Transfer-Encoding': 'chunked' },
+      { connection: 'close' },
+      { 'x-a': 5 },
+      { 'x-a': [canary] },
+      { 'x-a': undefined },
+      { 'x-a': canary, 'X-A': canary },
+      { 'x-a': canary.repeat(1_000) },
+      Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`x-${index}`, canary])),
+      [],
+      'x-a: 1',
+      null,
+      new Map(),
     ]) {
       const error = await failure(sender.request({ method: 'GET', path: '/x', headers }))
       assert.equal(error.code, 'MESSAGE_INVALID', error.message)
@@ -179,7 +255,15 @@ describe('request() stays on its host, with its own headers', () => {
       const error = await failure(sender.request({ method: 'POST', path: '/x', body }))
       assert.deepEqual([error.code, error.field], ['MESSAGE_INVALID', 'body'])
     }
-    for (const [key, value] of [['timeoutMs', 0], ['timeoutMs', 600_001], ['maxResponseBytes', 0], ['maxResponseBytes', '5'], ['priority', 101], ['expiresInMs', 0], ['retries', 3]]) {
+    for (const [key, value] of [
+      ['timeoutMs', 0],
+      ['timeoutMs', 600_001],
+      ['maxResponseBytes', 0],
+      ['maxResponseBytes', '5'],
+      ['priority', 101],
+      ['expiresInMs', 0],
+      ['retries', 3],
+    ]) {
       const error = await failure(sender.request({ method: 'GET', path: '/x', [key]: value }))
       assert.deepEqual([error.code, error.field], ['MESSAGE_INVALID', key])
     }

@@ -8,7 +8,7 @@ const { test } = require('node:test')
 const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = require('@opentelemetry/sdk-trace-base')
 const axios = require('axios')
 
-const { instrument } = require('../../otel.js')
+const { instrument } = require('spillway/otel')
 const { answerJson, open, serve } = require('../http/support.js')
 
 test('fetch and axios through an instrumented sender', async (t) => {
@@ -20,16 +20,22 @@ test('fetch and axios through an instrumented sender', async (t) => {
     answerJson(response, request.url === '/bad' ? 404 : 200, {})
   })
   const sender = await open(t, url, { credentials: { accessToken: 'token' } })
-  const fetch = require('../../fetch.js').createFetch(sender)
-  const api = axios.create({ baseURL: url, adapter: require('../../axios.js').createAdapter(sender), validateStatus: () => true })
+  const fetch = require('spillway/fetch').createFetch(sender)
+  const api = axios.create({ baseURL: url, adapter: require('spillway/axios').createAdapter(sender), validateStatus: () => true })
   // After the adapters were made: they must not hold on to what they found.
   instrument(sender, { tracerProvider })
   assert.equal((await fetch(`${url}/good?name=secret`)).status, 200)
   assert.equal((await api.get('/bad')).status, 404)
   const spans = exporter.getFinishedSpans()
-  assert.deepEqual(spans.map(({ name, attributes }) => [name, attributes['url.path'], attributes['http.response.status_code'], attributes['error.type']]), [
-    ['GET', '/good', 200, undefined],
-    ['GET', '/bad', 404, '404'],
-  ])
-  assert.deepEqual(parents, spans.map((span) => `00-${span.spanContext().traceId}-${span.spanContext().spanId}-01`))
+  assert.deepEqual(
+    spans.map(({ name, attributes }) => [name, attributes['url.path'], attributes['http.response.status_code'], attributes['error.type']]),
+    [
+      ['GET', '/good', 200, undefined],
+      ['GET', '/bad', 404, '404'],
+    ],
+  )
+  assert.deepEqual(
+    parents,
+    spans.map((span) => `00-${span.spanContext().traceId}-${span.spanContext().spanId}-01`),
+  )
 })

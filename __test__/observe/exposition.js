@@ -36,19 +36,22 @@ function parseExposition(text) {
     assert.match(value, NUMBER, line)
     const [of] = [...families].find(([, known]) => known === family)
     const suffixes = family.type === 'summary' ? ['', '_count', '_sum'] : ['']
-    assert.ok(suffixes.some((suffix) => name === of + suffix), `${name} is of ${of}`)
+    assert.ok(
+      suffixes.some((suffix) => name === of + suffix),
+      `${name} is of ${of}`,
+    )
     if (family.type === 'counter') assert.match(name, /_total$/)
     const series = line.slice(0, line.lastIndexOf(' '))
     assert.ok(!seen.has(series), `${series} comes once`)
     seen.add(series)
-    const pairs = [...labels.matchAll(new RegExp(LABEL, 'g'))].map(([, key, escaped]) => [key, unescape(escaped)])
+    const pairs = [...labels.matchAll(new RegExp(LABEL, 'g'))].map(([, key, escaped]) => [key, unescapeLabel(escaped)])
     assert.equal(new Set(pairs.map(([key]) => key)).size, pairs.length, 'a label comes once')
     family.samples.push({ name, labels: Object.fromEntries(pairs), value: numberOf(value) })
   }
   return families
 }
 
-function unescape(text) {
+function unescapeLabel(text) {
   return text.replace(/\\(.)/g, (_, character) => (character === 'n' ? '\n' : character))
 }
 

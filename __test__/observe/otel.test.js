@@ -12,7 +12,7 @@ const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = requi
 
 const { TEMPLATES } = require('../../lib/otel/attributes.js')
 const { Parents } = require('../../lib/otel/parents.js')
-const { instrument } = require('../../otel.js')
+const { instrument } = require('spillway/otel')
 const { answerJson, defer, failure, message, open, ROOT, serve, simulate, until } = require('../http/support.js')
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
@@ -32,8 +32,13 @@ function metering(t) {
   const read = async () => {
     exporter.reset()
     await reader.forceFlush()
-    return new Map(exporter.getMetrics().flatMap((resource) => resource.scopeMetrics)
-      .flatMap((scope) => scope.metrics).map((metric) => [metric.descriptor.name, metric]))
+    return new Map(
+      exporter
+        .getMetrics()
+        .flatMap((resource) => resource.scopeMetrics)
+        .flatMap((scope) => scope.metrics)
+        .map((metric) => [metric.descriptor.name, metric]),
+    )
   }
   return { meterProvider, read }
 }
@@ -63,7 +68,8 @@ test('the context goes from the caller over send to the request', async (t) => {
   const caller = tracerProvider.getTracer('caller').startSpan('handler')
   const before = Date.now()
   const receipt = await context.with(trace.setSpan(context.active(), caller), () =>
-    sender.send({ conversationId: 'lane', body: { text: 'a text' } }))
+    sender.send({ conversationId: 'lane', body: { text: 'a text' } }),
+  )
   await until(() => spans().length === 2)
   const [producer] = of(spans(), SpanKind.PRODUCER)
   const [client] = of(spans(), SpanKind.CLIENT)
@@ -73,23 +79,35 @@ test('the context goes from the caller over send to the request', async (t) => {
   assert.equal(producer.parentSpanContext.spanId, caller.spanContext().spanId)
   const { hostname, port } = new URL(url)
   assert.deepEqual(producer.attributes, {
-    'messaging.system': 'genesys_cloud', 'messaging.operation.name': 'send', 'messaging.operation.type': 'send',
-    'messaging.destination.name': 'messaging', 'messaging.message.id': receipt.id,
-    'messaging.message.conversation_id': 'lane', 'server.address': hostname, 'server.port': Number(port),
+    'messaging.system': 'genesys_cloud',
+    'messaging.operation.name': 'send',
+    'messaging.operation.type': 'send',
+    'messaging.destination.name': 'messaging',
+    'messaging.message.id': receipt.id,
+    'messaging.message.conversation_id': 'lane',
+    'server.address': hostname,
+    'server.port': Number(port),
   })
   assert.equal(client.name, 'POST /api/v2/messaging/conversations/{conversationId}/messages')
   assert.equal(client.spanContext().traceId, caller.spanContext().traceId)
   assert.equal(client.parentSpanContext.spanId, producer.spanContext().spanId)
   const path = '/api/v2/messaging/conversations/lane/messages'
   assert.deepEqual(client.attributes, {
-    'http.request.method': 'POST', 'url.template': '/api/v2/messaging/conversations/{conversationId}/messages',
-    'url.path': path, 'url.full': url + path, 'server.address': hostname, 'server.port': Number(port),
-    'http.response.status_code': 200, 'http.response.header.inin-correlation-id': ['c1'],
+    'http.request.method': 'POST',
+    'url.template': '/api/v2/messaging/conversations/{conversationId}/messages',
+    'url.path': path,
+    'url.full': url + path,
+    'server.address': hostname,
+    'server.port': Number(port),
+    'http.response.status_code': 200,
+    'http.response.header.inin-correlation-id': ['c1'],
   })
   const startedMs = client.startTime[0] * 1_000 + client.startTime[1] / 1e6
   assert.ok(startedMs >= before - 5 && startedMs <= Date.now() + 5, `${startedMs - before} ms`)
-  assert.doesNotMatch(JSON.stringify(spans().map(({ name, attributes, events, status }) => [name, attributes, events, status])),
-    /a text|secret-token/)
+  assert.doesNotMatch(
+    JSON.stringify(spans().map(({ name, attributes, events, status }) => [name, attributes, events, status])),
+    /a text|secret-token/,
+  )
 })
 
 test('each attempt is a request of its own below one send', async (t) => {
@@ -97,14 +115,26 @@ test('each attempt is a request of its own below one send', async (t) => {
   const { url, parents } = await recorder(t, 429, 503)
   const sender = await open(t, url, { credentials })
   instrument(sender, { tracerProvider })
-  const [generated, given] = [{ conversationId: 'g', body: 1 }, { conversationId: 'i', body: 1, id: 'given' }]
+  const [generated, given] = [
+    { conversationId: 'g', body: 1 },
+    { conversationId: 'i', body: 1, id: 'given' },
+  ]
   await sender.send(generated)
   await until(() => spans().length === 4)
   const clients = of(spans(), SpanKind.CLIENT)
   const [producer] = of(spans(), SpanKind.PRODUCER)
-  assert.deepEqual(clients.map(({ attributes: a }) => [a['http.response.status_code'], a['error.type'], a['http.request.resend_count']]),
-    [[429, '429', undefined], [503, '503', 1], [200, undefined, 2]])
-  assert.deepEqual(clients.map(({ status }) => status.code), [SpanStatusCode.ERROR, SpanStatusCode.ERROR, SpanStatusCode.UNSET])
+  assert.deepEqual(
+    clients.map(({ attributes: a }) => [a['http.response.status_code'], a['error.type'], a['http.request.resend_count']]),
+    [
+      [429, '429', undefined],
+      [503, '503', 1],
+      [200, undefined, 2],
+    ],
+  )
+  assert.deepEqual(
+    clients.map(({ status }) => status.code),
+    [SpanStatusCode.ERROR, SpanStatusCode.ERROR, SpanStatusCode.UNSET],
+  )
   for (const client of clients) assert.equal(client.parentSpanContext.spanId, producer.spanContext().spanId)
   assert.deepEqual(new Set(parents.map(([, parent]) => parent)), new Set([traceparent(producer)]))
 
@@ -146,7 +176,12 @@ test('a batch that is parted by its refusal has a span for each request', async 
     return [parent.attributes['messaging.message.id'], count ?? 1, status]
   })
   assert.equal(told.length, simulator.ledger().arrivals)
-  assert.deepEqual(told, [['m0', 4, 400], ['m0', 2, 200], ['m2', 1, 200], ['m3', 1, 400]])
+  assert.deepEqual(told, [
+    ['m0', 4, 400],
+    ['m0', 2, 200],
+    ['m2', 1, 200],
+    ['m3', 1, 400],
+  ])
 })
 
 test('what fails says so by its code, and not by its text', async (t) => {
@@ -160,11 +195,18 @@ test('what fails says so by its code, and not by its text', async (t) => {
   await failure(sender.send())
   await failure(sender.request({ method: 'get', path: 7 }))
   await until(() => spans().length === 5)
-  assert.deepEqual(spans().map(({ name, attributes }) => [name, attributes['error.type']]).sort(), [
-    ['POST /api/v2/messaging/conversations/{conversationId}/messages', '400'],
-    ['_OTHER', 'MESSAGE_INVALID'],
-    ['send messaging', 'DELIVERY_REJECTED'], ['send messaging', 'MESSAGE_INVALID'], ['send messaging', 'MESSAGE_INVALID'],
-  ])
+  assert.deepEqual(
+    spans()
+      .map(({ name, attributes }) => [name, attributes['error.type']])
+      .sort(),
+    [
+      ['POST /api/v2/messaging/conversations/{conversationId}/messages', '400'],
+      ['_OTHER', 'MESSAGE_INVALID'],
+      ['send messaging', 'DELIVERY_REJECTED'],
+      ['send messaging', 'MESSAGE_INVALID'],
+      ['send messaging', 'MESSAGE_INVALID'],
+    ],
+  )
   assert.ok(spans().every(({ status }) => status.code === SpanStatusCode.ERROR))
   assert.doesNotMatch(JSON.stringify(spans().map(({ attributes, status }) => [attributes, status])), /poison/)
 })
@@ -195,12 +237,14 @@ test('request() is one span, and carries it', async (t) => {
   const [a, b] = of(spans(), SpanKind.CLIENT)
   assert.deepEqual([a.name, a.attributes['url.full'], a.attributes['http.response.status_code']], ['GET', `${url}/a`, 200])
   assert.deepEqual([b.name, b.attributes['error.type'], b.status.code], ['PUT', '404', SpanStatusCode.ERROR])
-  assert.deepEqual(parents.map(([, parent]) => parent),
-    [traceparent(a), traceparent(b), '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'])
+  assert.deepEqual(
+    parents.map(([, parent]) => parent),
+    [traceparent(a), traceparent(b), '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+  )
   assert.doesNotMatch(JSON.stringify(spans().map(({ attributes }) => attributes)), /secret/)
 })
 
-test('metrics: durations in seconds by status, and the numbers of the engine, once an organisation', async (t) => {
+test('metrics: durations in seconds by status, and the numbers of the engine, once an organization', async (t) => {
   const { meterProvider, read } = metering(t)
   const simulator = await simulate(t, { poisonText: 'poison' })
   const sender = await open(t, simulator)
@@ -237,7 +281,7 @@ test('metrics: durations in seconds by status, and the numbers of the engine, on
   // The twin takes over.
   off()
   await twin.send(message('c'))
-  // One sender of the organisation publishes for all: its wake may come after the promise of another.
+  // One sender of the organization publishes for all: its wake may come after the promise of another.
   const requests = async () => {
     const { dataPoints } = (await read()).get('http.client.request.duration')
     return dataPoints.reduce((sum, point) => sum + point.value.count, 0)
@@ -255,7 +299,10 @@ test('it is taken off again, and put on once', async (t) => {
   assert.equal(spans().length, 2)
   off()
   off()
-  assert.deepEqual(Object.getOwnPropertyNames(sender).filter((name) => ['send', 'enqueue', 'request'].includes(name)), [])
+  assert.deepEqual(
+    Object.getOwnPropertyNames(sender).filter((name) => ['send', 'enqueue', 'request'].includes(name)),
+    [],
+  )
   await sender.send({ conversationId: 'c', body: 1 })
   assert.equal(spans().length, 2)
   assert.equal(parents[1][1], undefined)
@@ -266,7 +313,10 @@ test('without a provider nothing is carried; wrong arguments are refused', async
   const sender = await open(t, url, { credentials })
   instrument(sender)
   await sender.send({ conversationId: 'c', body: 1 })
-  assert.deepEqual(parents.map(([, parent]) => parent), [undefined])
+  assert.deepEqual(
+    parents.map(([, parent]) => parent),
+    [undefined],
+  )
   assert.throws(() => instrument({}), { name: 'ConfigError', message: /sender must be a Sender/ })
   assert.throws(() => instrument(sender, { tracer: 1 }), { name: 'ConfigError', field: 'tracer' })
   assert.throws(() => instrument(sender, { tracerProvider: {} }), /tracerProvider must be an object with getTracer\(\)/)
@@ -277,23 +327,29 @@ test('what waits for its parent is bounded, and a batch belongs to its first mes
   const parents = new Parents((end, context, resends) => found.push([end.n, context, resends]))
   for (let n = 0; n < 10_001; n++) parents.ended({ n, messageId: `m${n}`, messages: 1, status: 200 })
   for (const id of ['m0', 'm1', 'm10000']) parents.own(id, id)
-  assert.deepEqual(found, [[1, 'm1', 0], [10_000, 'm10000', 0]])
+  assert.deepEqual(found, [
+    [1, 'm1', 0],
+    [10_000, 'm10000', 0],
+  ])
   parents.own('first', 'batch')
   parents.ended({ n: 'b', messageId: 'first', messages: 10, status: null })
   parents.ended({ n: 'c', messageId: 'first', messages: 5, status: 200 })
-  assert.deepEqual(found.slice(2), [['b', 'batch', 0], ['c', 'batch', 1]])
+  assert.deepEqual(found.slice(2), [
+    ['b', 'batch', 0],
+    ['c', 'batch', 1],
+  ])
   parents.ended({ n: 'd', messageId: 'first', messages: 1, status: 200 })
   assert.equal(found.length, 4, 'what is delivered has no more requests')
 })
 
 test('the path templates are those of the presets', () => {
-  const text = require('node:fs').readFileSync(`${ROOT}/index.d.ts`, 'utf8')
+  const text = require('node:fs').readFileSync(`${ROOT}/types/route.d.ts`, 'utf8')
   for (const [preset, path] of Object.entries(TEMPLATES)) assert.ok(text.includes(`- \`${preset}\`: \`${path}\``), preset)
 })
 
 test('both faces give the same, and a missing peer says what to install', async () => {
-  const esm = await import('../../otel.mjs')
-  assert.deepEqual({ ...esm }, require('../../otel.js'))
+  const esm = await import('spillway/otel')
+  assert.deepEqual({ ...esm }, require('spillway/otel'))
   const script = `
     const Module = require('node:module')
     const load = Module._load
@@ -302,8 +358,34 @@ test('both faces give the same, and a missing peer says what to install', async 
       return load(id, ...rest)
     }
     require('./index.js')
-    try { require('./otel.js') } catch (error) { console.log(error.code, error.message) }`
+    try { require('spillway/otel') } catch (error) { console.log(error.code, error.message) }`
   const output = execFileSync(process.execPath, ['-e', script], { cwd: ROOT, encoding: 'utf8' })
   assert.match(output, /^PEER_MISSING .*npm install @opentelemetry\/api/)
 })
 
+test('instruments where node:diagnostics_channel has channels and nothing else, as in Node 18.3', () => {
+  const script = `
+    const diagnostics = require('node:diagnostics_channel')
+    delete diagnostics.subscribe
+    delete diagnostics.unsubscribe
+    const { Sender, Simulator } = require('./index.js')
+    const { instrument } = require('spillway/otel')
+    const run = async () => {
+      const simulator = await Simulator.start()
+      const sender = await Sender.open({
+        organization: 'otel-channels', apiUrl: simulator.url, loginUrl: simulator.url, route: 'messaging', store: 'memory',
+        credentials: { accessToken: 'token' }, rateLimit: { requests: 100, perMs: 1_000 },
+      })
+      const off = instrument(sender)
+      const isSubscribed = () => diagnostics.channel('spillway:request:end').hasSubscribers
+      const before = isSubscribed()
+      await sender.send({ conversationId: 'lane', body: { text: 'a text' } })
+      off()
+      console.log(before, isSubscribed())
+      await sender.close()
+      await simulator.close()
+    }
+    run()`
+  const output = execFileSync(process.execPath, ['-e', script], { cwd: ROOT, encoding: 'utf8' })
+  assert.equal(output, 'true false\n')
+})

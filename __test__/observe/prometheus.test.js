@@ -9,14 +9,18 @@ const { message, open, simulate, until } = require('../http/support.js')
 const { parseExposition } = require('./exposition.js')
 
 const value = (families, name, labels = {}) => {
-  const found = families.get(name)?.samples.find((sample) =>
-    Object.entries(labels).every(([key, wanted]) => sample.labels[key] === wanted))
+  const found = families.get(name)?.samples.find((sample) => Object.entries(labels).every(([key, wanted]) => sample.labels[key] === wanted))
   return found?.value
 }
 
 test('what a sender did, as a Prometheus server reads it', async (t) => {
   const simulator = await simulate(t, { quota: { requests: 1_000, perMs: 1_000 }, poisonText: 'poison' })
-  const sender = await open(t, simulator, { rateLimit: [{ requests: 100, perMs: 1_000 }, { requests: 3_000, perMs: 60_000 }] })
+  const sender = await open(t, simulator, {
+    rateLimit: [
+      { requests: 100, perMs: 1_000 },
+      { requests: 3_000, perMs: 60_000 },
+    ],
+  })
   await Promise.all([1, 2, 3].map((n) => sender.send(message(`m${n}`))))
   await sender.send({ conversationId: 'c', body: { text: 'poison' } }).catch(() => {})
   // The engine publishes its numbers after it has told of the end.
@@ -57,7 +61,7 @@ test('a pause is told in seconds', async (t) => {
   assert.equal(value(families, 'spillway_requests_throttled_total'), 1)
 })
 
-test('an organisation of any name is one label', async (t) => {
+test('an organization of any name is one label', async (t) => {
   const simulator = await simulate(t)
   for (const name of ['quote " and \\', '\\n', '{a="b"}', 'Bäckerei 日本 😀']) {
     const organization = `${name} ${process.pid}`
@@ -69,12 +73,12 @@ test('an organisation of any name is one label', async (t) => {
 })
 
 test('a label with a line break stays one line', () => {
-  // No organisation has one today; the escape doesn't rely on it.
+  // No organization has one today; the escape doesn't rely on it.
   const families = parseExposition(prometheusText([{ organization: 'a\n"b', queue: { messages: 1 } }]))
   assert.equal(families.get('spillway_queue_messages').samples[0].labels.organization, 'a\n"b')
 })
 
-test('several organisations make one exposition, senders of one organisation one set of series', async (t) => {
+test('several organizations make one exposition, senders of one organization one set of series', async (t) => {
   const simulator = await simulate(t)
   const a = await open(t, simulator)
   const b = await open(t, simulator)
@@ -88,12 +92,19 @@ test('several organisations make one exposition, senders of one organisation one
 test('quantiles of nothing are NaN, and what nobody knows is absent', () => {
   const none = { p50: 0, p99: 0, max: 0, count: 0 }
   const families = parseExposition(
-    prometheusText([{
-      organization: 'o', latencies: { queuedMs: none, requestMs: none, totalMs: none },
-      budget: { available: 0, nextInMs: null }, pause: { reason: 'backoff', untilMs: null, remainingMs: null },
-    }]),
+    prometheusText([
+      {
+        organization: 'o',
+        latencies: { queuedMs: none, requestMs: none, totalMs: none },
+        budget: { available: 0, nextInMs: null },
+        pause: { reason: 'backoff', untilMs: null, remainingMs: null },
+      },
+    ]),
   )
-  assert.deepEqual(families.get('spillway_message_total_seconds').samples.map((sample) => sample.value), [NaN, NaN, NaN, 0])
+  assert.deepEqual(
+    families.get('spillway_message_total_seconds').samples.map((sample) => sample.value),
+    [NaN, NaN, NaN, 0],
+  )
   assert.equal(families.has('spillway_budget_next_seconds'), false)
   assert.equal(families.has('spillway_pause_remaining_seconds'), false)
   assert.equal(families.has('spillway_messages_accepted_total'), false)
@@ -102,8 +113,16 @@ test('quantiles of nothing are NaN, and what nobody knows is absent', () => {
 
 test('the parser of these tests refuses what is no exposition', () => {
   const head = '# HELP a_total A.\n# TYPE a_total counter\n'
-  for (const text of [`${head}a_total{b="c}"} 1`, `${head}a_total{b="\\x"} 1\n`, `${head}a_total x\n`, `${head}b_total 1\n`,
-    `${head}a_total 1\na_total 1\n`, `${head}${head}`, '# HELP a A.\n# TYPE a counter\na 1\n', `${head}a_total{b="c"d="e"} 1\n`]) {
+  for (const text of [
+    `${head}a_total{b="c}"} 1`,
+    `${head}a_total{b="\\x"} 1\n`,
+    `${head}a_total x\n`,
+    `${head}b_total 1\n`,
+    `${head}a_total 1\na_total 1\n`,
+    `${head}${head}`,
+    '# HELP a A.\n# TYPE a counter\na 1\n',
+    `${head}a_total{b="c"d="e"} 1\n`,
+  ]) {
     assert.throws(() => parseExposition(text), text)
   }
 })
@@ -111,19 +130,19 @@ test('the parser of these tests refuses what is no exposition', () => {
 test('an outage of the store is one, and what its file could give back is counted', () => {
   const store = { recovered: 7, unreadable: 2, setAside: null, problem: { code: 'STORE_FULL', message: 'the disk is full' } }
   const read = (store, outage = null) => parseExposition(prometheusText([{ organization: 'o', outage, store }]))
-  const outages = (families) => ['auth', 'breaker', 'store'].map((reason) => value(families, 'spillway_outage', { reason }))
+  const outages = (families) => ['auth', 'breaker', 'refused', 'store'].map((reason) => value(families, 'spillway_outage', { reason }))
   const full = read(store)
-  assert.deepEqual(outages(full), [0, 0, 1])
+  assert.deepEqual(outages(full), [0, 0, 0, 1])
   assert.equal(value(full, 'spillway_messages_recovered_total'), 7)
   assert.equal(value(full, 'spillway_messages_unreadable_total'), 2)
   assert.equal(value(full, 'spillway_store_set_aside'), 0)
 
   const mended = read({ ...store, setAside: '/data/outbox.db.corrupt-1', problem: null }, { reason: 'breaker', sinceMs: 1 })
-  assert.deepEqual(outages(mended), [0, 1, 0])
+  assert.deepEqual(outages(mended), [0, 1, 0, 0])
   assert.equal(value(mended, 'spillway_store_set_aside'), 1)
 
   const memory = read(null)
-  assert.deepEqual(outages(memory), [0, 0, 0])
+  assert.deepEqual(outages(memory), [0, 0, 0, 0])
   for (const name of ['spillway_messages_recovered_total', 'spillway_messages_unreadable_total', 'spillway_store_set_aside']) {
     assert.equal(memory.has(name), false, name)
   }

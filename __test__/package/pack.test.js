@@ -3,9 +3,8 @@
 // TypeScript. Consumers run on the Node that runs this test; npm and the napi CLI run on the one that is on the PATH,
 // since they need a newer Node than spillway does.
 const assert = require('node:assert/strict')
-const { execFileSync } = require('node:child_process')
-const { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } =
-  require('node:fs')
+const { execFileSync, spawnSync } = require('node:child_process')
+const { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { after, before, describe, it } = require('node:test')
@@ -16,17 +15,24 @@ const STEP_LIMIT_MS = 120_000
 const ROOT_BYTES_MAX = 512 * 1024
 const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
+const ENTRY_POINTS = { index: '', sdk: 'lib/adapters/sdk/', axios: 'lib/adapters/axios/', fetch: 'lib/adapters/fetch/', otel: 'lib/otel/' }
 const LEGITIMATE = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^((index|sdk|axios|fetch|otel)\.(js|mjs|d\.m?ts)|binding\.js)$/,
+  /^(((lib\/adapters\/(sdk|axios|fetch)|lib\/otel)\/)?index\.(js|mjs|d\.m?ts)|binding\.js)$/,
   /^(bin|lib)\/([\w-]+\/)*[\w-]+\.js$/,
+  /^(types\/[\w-]+|lib\/adapters\/options)\.d\.ts$/,
   /^examples\/[\w-]+\.(mjs|cjs|ts|jsonl)$/,
 ]
 const REQUIRED = [
-  'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'index.js', 'index.mjs', 'index.d.ts', 'binding.js',
-  'sdk.js', 'sdk.mjs', 'sdk.d.ts', 'axios.js', 'axios.mjs', 'axios.d.ts', 'axios.d.mts', 'fetch.js', 'fetch.mjs', 'fetch.d.ts',
-  'otel.js', 'otel.mjs', 'otel.d.ts',
-  'bin/spillway.js', 'lib/load.js', 'examples/webchat-peak.jsonl',
+  'package.json',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  'binding.js',
+  ...Object.values(ENTRY_POINTS).flatMap((folder) => ['js', 'mjs', 'd.ts', 'd.mts'].map((suffix) => `${folder}index.${suffix}`)),
+  'bin/spillway.js',
+  'lib/load.js',
+  'examples/webchat-peak.jsonl',
 ]
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'preprepare', 'postprepare']
 
@@ -116,7 +122,7 @@ describe('the package', () => {
     assert.deepEqual(junk, [])
   })
 
-  it('carries the licences of what the addon is made of', () => {
+  it('carries the licenses of what the addon is made of', () => {
     assert.ok(addon.paths.includes('LICENSE'), addon.paths.join())
     const text = readFileSync(join(consumer, 'node_modules', addon.name, 'LICENSE'), 'utf8')
     assert.ok(text.startsWith(readFileSync(join(ROOT, 'LICENSE'), 'utf8').trim()))
@@ -143,7 +149,10 @@ describe('the package', () => {
     const manifest = readJson(consumer, 'node_modules', addon.name, 'package.json')
     assert.deepEqual(manifest.os, [process.platform])
     assert.deepEqual(manifest.cpu, [process.arch])
-    assert.deepEqual(addon.paths.filter((path) => path.endsWith('.node')), [manifest.main])
+    assert.deepEqual(
+      addon.paths.filter((path) => path.endsWith('.node')),
+      [manifest.main],
+    )
     assert.equal(manifest.scripts, undefined)
   })
 
@@ -187,6 +196,40 @@ describe('the package', () => {
     runNode([join(ROOT, 'node_modules/typescript/bin/tsc'), '--project', consumer], consumer)
     assert.match(runNode(['out/typescript.js'], consumer), /5 of 5 delivered/)
     assert.match(runNode(['out/typescript-esm.mjs'], consumer), /5 of 5 delivered/)
+  })
+
+  it('has types that say what runs, for every module resolution', () => {
+    const tool = (name, ...path) => [join(ROOT, 'node_modules', name, ...path)]
+    run('node', [...tool('publint', 'src/cli.js'), '--strict', packed.path], consumer)
+    run('node', [...tool('@arethetypeswrong/cli', 'dist/index.js'), '--no-emoji', packed.path], consumer)
+  })
+
+  it('refuses a default import in the types, as at run time', () => {
+    const names = Object.keys(ENTRY_POINTS).map((name) => (name === 'index' ? 'spillway' : `spillway/${name}`))
+    for (const name of names) {
+      const file = `default-${name.replace('/', '-')}.mts`
+      writeFileSync(join(consumer, file), `import it from '${name}'\nconsole.log(it)\n`)
+      const errors = typeErrors(file, ['--module', 'nodenext', '--skipLibCheck'])
+      assert.match(errors, /TS1192: Module .* has no default export/, name)
+      writeFileSync(join(consumer, 'default.mjs'), `import it from '${name}'\nconsole.log(it)\n`)
+      const { status, stderr } = spawnSync(process.execPath, ['default.mjs'], { cwd: consumer, encoding: 'utf8' })
+      assert.equal(status, 1)
+      assert.match(stderr, /does not provide an export named 'default'|Cannot find package 'axios'/, name)
+    }
+  })
+
+  function typeErrors(file, options) {
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+    const args = [tsc, '--noEmit', '--target', 'es2022', '--types', 'node', '--ignoreConfig', ...options, file]
+    return spawnSync(process.execPath, args, { cwd: consumer, encoding: 'utf8' }).stdout
+  }
+
+  it('rejects import("spillway/otel") without its peer, and the process lives', () => {
+    const script = `
+      const caught = await import('spillway/otel').catch((error) => error.code)
+      setTimeout(() => console.log(caught), 50)`
+    writeFileSync(join(consumer, 'otel.mjs'), script)
+    assert.equal(runNode(['otel.mjs'], consumer).trim(), 'PEER_MISSING')
   })
 
   it('brings its command', () => {

@@ -1,6 +1,6 @@
 'use strict'
 
-// One engine per organisation and process: who joins it, who may not, and what is left when all have gone.
+// One engine per organization and process: who joins it, who may not, and what is left when all have gone.
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
@@ -56,7 +56,10 @@ test('a second open with other options names the field, in this thread and in an
   for (const [field, other, shown] of others) {
     const wanted = { ...options, ...other }
     const inWorker = await openInWorker(wanted)
-    const error = await Sender.open(wanted).then(() => assert.fail(`${field} was accepted`), (reason) => reason)
+    const error = await Sender.open(wanted).then(
+      () => assert.fail(`${field} was accepted`),
+      (reason) => reason,
+    )
     assert.ok(error instanceof ConfigError)
     for (const { code, field: named, message } of [error, inWorker]) {
       assert.deepEqual({ code, named }, { code: 'CONFIG_CONFLICT', named: field })
@@ -85,7 +88,7 @@ test('closing one sender leaves the others as they are', async (t) => {
   assert.equal(simulator.ledger().uniqueIds, 120)
 })
 
-test('after all senders have closed, the organisation may be opened with other options at once', async (t) => {
+test('after all senders have closed, the organization may be opened with other options at once', async (t) => {
   const simulator = await simulate(t)
   const options = optionsFor(simulator.url)
   for (let round = 1; round <= 100; round++) {
@@ -113,7 +116,7 @@ test('the budget outlives the engine: closing and opening again gives no second 
   const simulator = await simulate(t, { quota: { ...quota, algorithm: 'sliding-log' }, latencyMs: { min: 0, max: 10 } })
   const options = optionsFor(simulator.url, { rateLimit: quota })
   for (let round = 0; round < 6; round++) {
-    // Other options from round to round: other engines, the same organisation.
+    // Other options from round to round: other engines, the same organization.
     const sender = await Sender.open({ ...options, retry: { maxAttempts: round + 1 } })
     await Promise.all(Array.from({ length: 15 }, (_, seq) => sender.send(message(`${round}-${seq}`, `c${seq}`, round))))
     await sender.close()

@@ -14,7 +14,7 @@ const { message, optionsFor } = require('./support.js')
 
 const ANSWER = 'x'.repeat(60_000)
 const MESSAGES = 2_000
-/** As in ARCHITECTURE.md; the array that is begun last is written to its end. */
+/** As in docs/limits.md; the array that is begun last is written to its end. */
 const EVENT_BYTES_MAX = 64 * 1024 * 1024 + 256 * ANSWER.length
 
 test('a blocked thread hears of its own messages, and of others as long as there is room', async (t) => {

@@ -12,7 +12,7 @@ const CREDENTIALS = { clientId: 'process-tests', clientSecret: 'not-a-secret' }
 
 let organizations = 0
 
-/** The options of a sender to a simulator; an organisation of its own unless one is given. */
+/** The options of a sender to a simulator; an organization of its own unless one is given. */
 function optionsFor(url, options = {}) {
   return {
     organization: `process-${process.pid}-${++organizations}`,
@@ -24,6 +24,14 @@ function optionsFor(url, options = {}) {
     rateLimit: { requests: 1_000, perMs: 1_000 },
     ...options,
   }
+}
+
+/** Gives up root for good, for the user of that number. */
+function become(user) {
+  if (user === undefined) return
+  process.setgroups([])
+  process.setgid(user)
+  process.setuid(user)
 }
 
 /** A message whose id, order and lane the simulator's ledger knows. */
@@ -85,5 +93,16 @@ function randomOf(seed) {
 }
 
 module.exports = {
-  assertEnd, CHILDREN, CREDENTIALS, message, optionsFor, PATIENCE_MS, randomOf, ROOT, run, start, until,
+  assertEnd,
+  become,
+  CHILDREN,
+  CREDENTIALS,
+  message,
+  optionsFor,
+  PATIENCE_MS,
+  randomOf,
+  ROOT,
+  run,
+  start,
+  until,
 }

@@ -75,7 +75,10 @@ for (const round of [1, 2, 3]) {
     const ledger = simulator.ledger({ ids: true })
     assertAllArrived(ledger, accepted)
     t.diagnostic(`${accepted.reduce((sum, count) => sum + count, 0)} accepted of ${WORKERS * PER_WORKER}, ${ledger.uniqueIds} arrived`)
-    assert.ok(accepted.some((count) => count > 0 && count < PER_WORKER), 'none was terminated in full flow')
+    assert.ok(
+      accepted.some((count) => count > 0 && count < PER_WORKER),
+      'none was terminated in full flow',
+    )
     await until(() => delivered.size === ledger.uniqueIds)
     assert.equal(parent.stats().queue.messages, 0)
   })
@@ -99,9 +102,15 @@ test('workers that end in every other way leave their messages, too', { timeout:
       return code
     }),
   )
-  assert.deepEqual(codes, ends.map((end) => (end === 'throw' ? 1 : 0)))
+  assert.deepEqual(
+    codes,
+    ends.map((end) => (end === 'throw' ? 1 : 0)),
+  )
   await parent.drain({ timeoutMs: PATIENCE_MS })
-  assert.deepEqual([...accepted], ends.map((end) => (end === 'starting' ? 0 : 20)))
+  assert.deepEqual(
+    [...accepted],
+    ends.map((end) => (end === 'starting' ? 0 : 20)),
+  )
   assertAllArrived(simulator.ledger({ ids: true }), accepted)
 })
 

@@ -9,9 +9,9 @@ const { assertEnd, PATIENCE_MS, randomOf } = require('../process/support.js')
  * Starts a script of `children/`, which gets `input` as JSON in its last argument. `lines` grows with what it prints, a
  * line each; `first` resolves when it has printed one; `ended` with how it ended.
  */
-function start(script, input) {
+function start(script, input, env = process.env) {
   const file = join(__dirname, 'children', script)
-  const child = spawn(process.execPath, [file, JSON.stringify(input)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [file, JSON.stringify(input)], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const limit = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   let [stdout, stderr, onFirst] = ['', '']
   const first = new Promise((resolve) => {

@@ -56,16 +56,26 @@ for (const ambiguous of ['retry', 'fail']) {
 
     const ledger = simulator.ledger({ ids: true })
     const gaveUp = letters.map(({ id }) => id).sort()
-    t.diagnostic(`${accepted.length} accepted, ${uncertain.size} uncertain, ${ledger.duplicates} delivered twice, ${gaveUp.length} given up`)
+    t.diagnostic(
+      `${accepted.length} accepted, ${uncertain.size} uncertain, ${ledger.duplicates} delivered twice, ${gaveUp.length} given up`,
+    )
     assert.ok(accepted.length > ROUNDS && uncertain.size > 0, 'messages flowed')
-    assert.deepEqual(accepted.filter((id) => !(id in ledger.ids) && !uncertain.has(id)), [], 'nothing is lost')
+    assert.deepEqual(
+      accepted.filter((id) => !(id in ledger.ids) && !uncertain.has(id)),
+      [],
+      'nothing is lost',
+    )
     if (ambiguous === 'fail') {
       assert.equal(ledger.duplicates, 0)
       assert.deepEqual(gaveUp, [...uncertain.keys()].sort())
       assert.ok(letters.every(({ reason }) => reason === 'ambiguous'))
     } else {
       assert.deepEqual(gaveUp, [])
-      assert.deepEqual([...uncertain.keys()].filter((id) => !(id in ledger.ids)), [], 'nothing is lost')
+      assert.deepEqual(
+        [...uncertain.keys()].filter((id) => !(id in ledger.ids)),
+        [],
+        'nothing is lost',
+      )
       const repeated = Object.entries(ledger.ids).filter(([id, count]) => count > 1 + (uncertain.get(id) ?? 0))
       assert.deepEqual(repeated, [], 'only what was on the wire at a kill comes again, once for each')
     }

@@ -1,6 +1,7 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
 const fs = require('node:fs')
 const { join } = require('node:path')
 const { test } = require('node:test')
@@ -52,7 +53,7 @@ test('what has not left when a sender closes is no unknown outcome', async (t) =
   await first.send(message('warm', 'c', 1))
   await simulator.set({ latencyMs: 60_000, arrivalMs: 0 })
   await Promise.all(Array.from({ length: 20 }, (_, n) => first.enqueue(message(`m${n}`, `c${n}`, 1))))
-  await until(() => simulator.ledger().arrivals === 2 && first.stats().queue.inFlight === 2)
+  await until(() => simulator.ledger().arrivals === 2 && first.stats().queue.inFlight === 1)
   await first.close({ timeoutMs: 0 })
   await simulator.set({ latencyMs: null, arrivalMs: null })
   const second = await open(t, options)
@@ -177,6 +178,33 @@ test('one process owns a file; a dead one leaves it', async (t) => {
   await sender.close()
 })
 
+test('with ?wait= an opening waits for the owner to close, and no longer than that', { skip: process.platform === 'win32' }, async (t) => {
+  const simulator = await simulate(t)
+  const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
+  const within = (wait) => ({ ...options, store: `${options.store}?wait=${wait}` })
+  const { child, first, ended } = start('own.js', { options })
+  await first
+  await assert.rejects(Sender.open(within('50ms')), (error) => {
+    assert.deepEqual([error.name, error.code], ['StoreError', 'STORE_LOCKED'])
+    assert.match(error.message, new RegExp(`\\b${child.pid}\\b`))
+    return true
+  })
+  for (const wait of ['', '10', 's', '-1s', '1.5s', '1h', '10S', ' 1s', '11min', '99999999999999999999s', '1s&wait=1s']) {
+    await assert.rejects(Sender.open(within(wait)), { name: 'ConfigError', code: 'CONFIG_INVALID', field: 'store' }, wait)
+  }
+  let isOpen = false
+  const opening = Sender.open(within('10min')).finally(() => {
+    isOpen = true
+  })
+  await simulator.set({})
+  assert.equal(isOpen, false)
+  child.kill('SIGTERM')
+  const sender = await opening
+  await sender.send(message('m', 'c', 1))
+  await sender.close()
+  assert.equal((await ended).code, 0)
+})
+
 test('what stands in the way of a store is an error that says what to do', async (t) => {
   const simulator = await simulate(t)
   const folder = directory(t)
@@ -216,7 +244,32 @@ test('a damaged file is set aside whole, and what can be read of it goes on', as
   assert.deepEqual(sender.stats().store, { recovered: 0, unreadable: 0, setAside: join(folder, aside[0]), problem: null })
 })
 
-test('senders of one organisation share the file as they share the engine', async (t) => {
+test('rows below a lost page are recovered, and a replaced file is reported by an event', async (t) => {
+  const simulator = await simulate(t)
+  const folder = directory(t)
+  const file = join(folder, 'outbox.db')
+  const options = optionsFor(simulator, file)
+  const first = await Sender.open(options)
+  await Promise.all(
+    Array.from({ length: 200 }, (_, index) => first.enqueue({ ...message(`m${index}`, 'c', index), notBefore: Date.now() + 3_600_000 })),
+  )
+  await first.close({ timeoutMs: 0 })
+  const bytes = fs.readFileSync(file)
+  // The root of the messages, which has no rows itself.
+  bytes.fill(0xaa, 3 * 4_096, 4 * 4_096)
+  fs.writeFileSync(file, bytes)
+  const sender = await open(t, options)
+  const reported = once(sender, 'outage')
+  assert.equal(sender.recovered, 200)
+  const { setAside, unreadable, unreadablePages } = sender.stats().store
+  assert.ok(fs.readFileSync(setAside).equals(bytes))
+  assert.deepEqual([unreadable, unreadablePages], [0, undefined])
+  const [{ reason, message: text, open: isOpen }] = await reported
+  assert.deepEqual([reason, isOpen], ['store', false])
+  assert.ok(text.includes(setAside), text)
+})
+
+test('senders of one organization share the file as they share the engine', async (t) => {
   const simulator = await simulate(t)
   const options = optionsFor(simulator, join(directory(t), 'outbox.db'))
   const [one, two] = await Promise.all([open(t, options), open(t, options)])

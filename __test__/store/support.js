@@ -50,5 +50,18 @@ function message(id, conversationId, seq) {
 }
 
 module.exports = {
-  assertEnd, defer, directory, message, open, optionsFor, PATIENCE_MS, randomOf, run, Sender, simulate, Simulator, start, until,
+  assertEnd,
+  defer,
+  directory,
+  message,
+  open,
+  optionsFor,
+  PATIENCE_MS,
+  randomOf,
+  run,
+  Sender,
+  simulate,
+  Simulator,
+  start,
+  until,
 }

@@ -1,6 +1,4 @@
-import {
-  AuthError, ClosedError, ConfigError, DeliveryError, ExpiredError, QueueFullError, SpillwayError, StoreError,
-} from '../../index.js'
+import { AuthError, ClosedError, ConfigError, DeliveryError, ExpiredError, QueueFullError, SpillwayError, StoreError } from '../../index.js'
 import { expect, type Equal } from './equal.js'
 
 function narrow(error: unknown): void {
@@ -21,8 +19,13 @@ function narrow(error: unknown): void {
 }
 
 const all: SpillwayError[] = [
-  new AuthError('x'), new ClosedError('x'), new ConfigError('x', { code: 'CONFIG_INVALID' }), new DeliveryError('x'),
-  new ExpiredError('x'), new QueueFullError('x'), new StoreError('x', { cause: new Error('y') }),
+  new AuthError('x'),
+  new ClosedError('x'),
+  new ConfigError('x', { code: 'CONFIG_INVALID' }),
+  new DeliveryError('x'),
+  new ExpiredError('x'),
+  new QueueFullError('x'),
+  new StoreError('x', { cause: new Error('y') }),
 ]
 
 export { all, narrow }

@@ -1,7 +1,7 @@
 import { metrics, trace } from '@opentelemetry/api'
 
 import type { Sender } from '../../index.js'
-import { instrument } from '../../otel.js'
+import { instrument } from 'spillway/otel'
 import { expect, type Equal } from './equal.js'
 
 function observe(sender: Sender): void {

@@ -2,26 +2,49 @@ import { once, type EventEmitter } from 'node:events'
 
 import {
   type QuotaWindow,
-  Sender, type Acceptance, type ApiResponse, type DeadLetter, type DeadLetterEvent, type DiagnosticsChannels,
-  type Explanation, type Message, type Receipt, type SenderOptions, type Stats,
+  Sender,
+  type Acceptance,
+  type ApiResponse,
+  type DeadLetter,
+  type DeadLetterEvent,
+  type DiagnosticsChannels,
+  type Explanation,
+  type Message,
+  type Receipt,
+  type SenderOptions,
+  type Stats,
 } from '../../index.js'
 import { expect, type Equal } from './equal.js'
 
 const credentials = { clientId: 'id', clientSecret: 'secret' }
 const base = {
-  organization: 'acme', region: 'us-east-1', credentials, route: 'messaging', store: 'memory',
+  organization: 'acme',
+  region: 'us-east-1',
+  credentials,
+  route: 'messaging',
+  store: 'memory',
   rateLimit: { requests: 100, perMs: 1_000 },
 } as const satisfies SenderOptions
 
 // Everything that the options know.
 const all: SenderOptions = {
   ...base,
-  apiUrl: 'https://api.example', loginUrl: 'https://login.example',
+  apiUrl: 'https://api.example',
+  loginUrl: 'https://login.example',
   credentials: { accessToken: async () => 'token' },
   route: { path: '/x/{conversationId}/y', textField: 'text', array: false, maxTextLength: 2_000 },
-  rateLimit: [{ requests: 10, perMs: 1_000, burst: 5 }, { requests: 300, perMs: 60_000 }],
+  rateLimit: [
+    { requests: 10, perMs: 1_000, burst: 5 },
+    { requests: 300, perMs: 60_000 },
+  ],
   batch: {
-    mode: 'none', maxMessages: 10, maxBytes: 256_000, lingerMs: 500, arrayOrdered: false, textUnits: 'utf16', cost: 'request',
+    mode: 'none',
+    maxMessages: 10,
+    maxBytes: 256_000,
+    lingerMs: 500,
+    arrayOrdered: false,
+    textUnits: 'utf16',
+    cost: 'request',
   },
   retry: { maxAttempts: 10, maxAgeMs: 600_000, ambiguous: 'fail', maxPauseMs: 180_000 },
   ordering: 'none',
@@ -33,7 +56,13 @@ const file: SenderOptions = { ...base, store: 'file:./outbox.db', rateLimit: 'le
 
 const learning: SenderOptions = {
   ...base,
-  rateLimit: { learn: true, start: { requests: 5, perMs: 1_000 }, floor: { requests: 1, perMs: 1_000 }, ceiling: { requests: 9, perMs: 1_000 }, readLimits: true },
+  rateLimit: {
+    learn: true,
+    start: { requests: 5, perMs: 1_000 },
+    floor: { requests: 1, perMs: 1_000 },
+    ceiling: { requests: 9, perMs: 1_000 },
+    readLimits: true,
+  },
 }
 // @ts-expect-error learning is switched on by true
 const notLearning: SenderOptions = { ...base, rateLimit: { learn: false } }
@@ -65,7 +94,9 @@ new Sender()
 async function members(): Promise<void> {
   await using sender = await Sender.open(base)
   const { signal } = new AbortController()
-  interface Body { text: string }
+  interface Body {
+    text: string
+  }
   const body: Body = { text: 'hi' }
   const message: Message = { conversationId: 'c', body }
 
@@ -79,6 +110,8 @@ async function members(): Promise<void> {
   expect<Equal<ReturnType<typeof sender.drop>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.drain>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.close>, Promise<{ undelivered: number }>>>()
+
+  expect<Equal<ApiResponse['statusText'], string>>()
 
   const receipt = await sender.send(message, { signal })
   expect<Equal<typeof receipt.duplicate, boolean | undefined>>()
@@ -98,6 +131,10 @@ async function members(): Promise<void> {
 
   await sender.request({ method: 'GET', path: '/a', query: { a: 'b', n: 1, yes: true, list: ['x'] }, headers: { x: 'y' } })
   await sender.request({ method: 'POST', path: '/a', body: new Uint8Array(1), timeoutMs: 1, maxResponseBytes: 1 }, { signal })
+  await sender.request({ method: 'POST', path: '/a', retry: false, deadlineMs: 1, idempotent: true })
+  await sender.request({ method: 'POST', path: '/a', retry: { maxAttempts: 1, maxAgeMs: 0 } })
+  // @ts-expect-error what is ambiguous is a matter of the call's idempotence
+  await sender.request({ method: 'POST', path: '/a', retry: { ambiguous: 'fail' } })
   // @ts-expect-error methods are upper case
   await sender.request({ method: 'get', path: '/a' })
 
@@ -115,15 +152,15 @@ function events(sender: Sender): void {
     .on('delivered', (receipt) => expect<Equal<typeof receipt, Receipt>>())
     .once('deadLetter', (letter) => expect<Equal<typeof letter, DeadLetterEvent>>())
     .on('throttled', ({ reason, untilMs, pauseMs, long }) => {
-      expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff'>>()
+      expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff' | 'operator'>>()
       expect<Equal<typeof untilMs | typeof pauseMs, number>>()
       expect<Equal<typeof long, boolean>>()
     })
     .prependListener('resumed', ({ pausedMs }) => expect<Equal<typeof pausedMs, number>>())
     .on('quota', ({ source, windows }) => {
       expect<Equal<typeof source, 'configured' | 'learned'>>()
-      expect<Equal<typeof windows[0]['why'], 'configured' | 'start' | 'limits' | 'headers' | 'refusals'>>()
-      expect<Equal<typeof windows[0]['share'], number | null>>()
+      expect<Equal<(typeof windows)[0]['why'], 'configured' | 'start' | 'limits' | 'headers' | 'refusals'>>()
+      expect<Equal<(typeof windows)[0]['share'], number | null>>()
     })
     .addListener('outage', ({ open }) => expect<Equal<typeof open, boolean>>())
     .on('drain', (...nothing) => expect<Equal<typeof nothing, []>>())
@@ -135,14 +172,31 @@ function events(sender: Sender): void {
 }
 
 function stats(sender: Sender): void {
-  const { counters, queue, quota, budget, pause, outage, latencies } = sender.stats()
+  const { counters, queue, quota, budget, pause, outage, outages, latencies, store } = sender.stats()
   expect<Equal<typeof counters.deadLettersDropped | typeof queue.inFlight | typeof budget.available, number>>()
   expect<Equal<(typeof quota.windows)[number], QuotaWindow>>()
   expect<Equal<typeof latencies.totalMs.p99, number>>()
+  expect<Equal<NonNullable<typeof store>['unreadablePages'], number | undefined>>()
   // @ts-expect-error there may be no pause
   pause.reason
+  expect<Equal<NonNullable<typeof pause>['nextProbeMs'], number | null>>()
   // @ts-expect-error there may be no outage
   outage.reason
+  expect<Equal<(typeof outages)[number]['route'], string | null>>()
+  expect<Equal<(typeof outages)[number]['nextProbeMs'], number | null>>()
+}
+
+function operated(sender: Sender): void {
+  expect<Equal<ReturnType<Sender['pause']>, Promise<void>>>()
+  void sender.pause()
+  void sender.pause({ forMs: 60_000 })
+  void sender.resume({ scope: 'organization' })
+  void sender.resume({ scope: { route: 'GET /api/v2/users/{}' } })
+  // @ts-expect-error no such scope
+  void sender.resume({ scope: 'conversation' })
+  const { pauses, outage } = sender.stats()
+  expect<Equal<(typeof pauses)[number]['untilMs'], number | null>>()
+  expect<Equal<NonNullable<typeof outage>['message'], string | null>>()
 }
 
 function diagnosed(channels: DiagnosticsChannels): void {
@@ -153,6 +207,21 @@ function diagnosed(channels: DiagnosticsChannels): void {
 }
 
 export {
-  all, array, both, diagnosed, events, file, members, merge, noCost, noMode, noRegion, noRoute, noStore, noSuchStore, noUnits, stats,
+  all,
+  array,
+  both,
+  diagnosed,
+  events,
+  file,
+  members,
+  merge,
+  noCost,
+  noMode,
+  noRegion,
+  noRoute,
+  noStore,
+  noSuchStore,
+  noUnits,
+  stats,
   unknownKey,
 }

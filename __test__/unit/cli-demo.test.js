@@ -8,6 +8,7 @@ const { beforeEach, test } = require('node:test')
 const { use } = require('../../lib/load.js')
 const { HandRolled } = require('../../lib/cli/handrolled.js')
 const { quantile, table } = require('../../lib/cli/summary.js')
+const { Output } = require('../../lib/cli/output.js')
 const { Progress } = require('../../lib/cli/progress.js')
 const { cli, scratch, until } = require('./cli-io.js')
 const { FakeSender } = require('./fake-binding.js')
@@ -17,8 +18,22 @@ let server
 /** A server that gives tokens, counts, and answers what `respond(n)` says to the n-th message. */
 class FakeSimulator {
   static respond = () => 202
-  counts = { arrivals: 0, accepted: 0, refused: 0, statuses: {}, windowMs: 1000, mostInWindow: 1, duplicates: 0,
-    orderViolations: 0, maxInFlight: 1, maxInFlightPerConversation: 1, connectionsOpened: 1, tokensIssued: 0 }
+  counts = {
+    arrivals: 0,
+    accepted: 0,
+    refused: 0,
+    statuses: {},
+    windowMs: 1000,
+    mostInWindow: 1,
+    duplicates: 0,
+    orderViolations: 0,
+    acceptedThenFailed: 0,
+    outageRequests: 0,
+    maxInFlight: 1,
+    maxInFlightPerConversation: 1,
+    connectionsOpened: 1,
+    tokensIssued: 0,
+  }
   ids = new Set()
 
   static async start(config) {
@@ -86,7 +101,10 @@ class DeliveringSender extends FakeSender {
 
   stats() {
     return JSON.stringify({
-      counters: { duplicates: 1 }, queue: { messages: 0, waiting: 0 }, budget: { available: 3 }, pause: { reason: 'reset' },
+      counters: { duplicates: 1 },
+      queue: { messages: 0, waiting: 0 },
+      budget: { available: 3 },
+      pause: { reason: 'reset' },
       outage: null,
     })
   }
@@ -122,16 +140,24 @@ test('the demo sends each row at its time, and sums up', async (t) => {
   assert.match(stdout, /^3 messages \(2 different\) of 1 conversations, to a server that allows 100 requests a second: 0\.08 s/)
   assertSeconds(stdout, /\nspillway {5}(\d+\.\d) s {2}3\/3 {2}\d+\/s {2}budget 3 {2}queued 0 {2}paused \(reset\)\n/, startedAt)
   assert.match(stdout, /\nmessages +3 \(2 different\)\ndelivered +2\nlost +0\nout of order +0\n/)
-  assert.match(stdout, /\nduplicates recognised +1\n/)
+  assert.match(stdout, /\nduplicates recognized +1\n/)
   const [core] = FakeSender.opened.slice(-1)
-  assert.deepEqual(core.messages.map(({ id }) => id), ['a', 'b', 'a'])
+  assert.deepEqual(
+    core.messages.map(({ id }) => id),
+    ['a', 'b', 'a'],
+  )
   assert.deepEqual(JSON.parse(core.messages[1].body), { id: 'b', seq: 1, type: 'Text', direction: 'Inbound', from: {}, text: 'two' })
   assert.deepEqual(core.settings.rateLimit, { requests: 100, perMs: 1000 })
   assert.equal(core.settings.apiUrl, server.url)
   const { quota, retryAfter, latencyMs } = server.config
-  assert.deepEqual({ quota, retryAfter, latencyMs }, {
-    quota: { requests: 100, perMs: 1000, algorithm: 'fixed-window' }, retryAfter: 'zero', latencyMs: { min: 20, max: 60 },
-  })
+  assert.deepEqual(
+    { quota, retryAfter, latencyMs },
+    {
+      quota: { requests: 100, perMs: 1000, algorithm: 'fixed-window' },
+      retryAfter: 'zero',
+      latencyMs: { min: 20, max: 60 },
+    },
+  )
 })
 
 test('a lost message fails the demo', async (t) => {
@@ -170,7 +196,10 @@ test('Ctrl-C ends the demo cleanly', async (t) => {
 test('the hand-rolled way retries what services retry, and gives up', async () => {
   const credentials = { clientId: 'id', clientSecret: 'secret' }
   for (const [statuses, delivered, tries] of [
-    [[202], true, 1], [[503, 0, 202], true, 3], [[400], false, 1], [[501], false, 1],
+    [[202], true, 1],
+    [[503, 0, 202], true, 3],
+    [[400], false, 1],
+    [[501], false, 1],
   ]) {
     FakeSimulator.respond = (n) => statuses[n - 1]
     await FakeSimulator.start('{}')
@@ -195,9 +224,18 @@ test('simulate prints its URL, and after Ctrl-C the ledger', async (t) => {
   assert.deepEqual([code, listeners], [0, 0])
   assert.match(stdout, /^simulator at http:\/\/127\.0\.0\.1:\d+ \(Ctrl-C ends it\)\n\nrequests that arrived +0\n/)
   assert.deepEqual(server.config, {
-    retryAfter: 'zero', port: 0, host: '127.0.0.1', quota: [{ requests: 100, perMs: 1000 }, { requests: 300, perMs: 60_000 }],
+    retryAfter: 'zero',
+    port: 0,
+    host: '127.0.0.1',
+    quota: [
+      { requests: 100, perMs: 1000 },
+      { requests: 300, perMs: 60_000 },
+    ],
   })
-  const json = (await cli(['simulate', '--json'], { begin })).stdout.trim().split('\n').map((line) => JSON.parse(line))
+  const json = (await cli(['simulate', '--json'], { begin })).stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
   assert.deepEqual([Object.keys(json[0]), json[1].ledger.arrivals], [['url'], 0])
 
   const refused = await cli(['simulate', '--port', '1', '--quota', '1/1s'])
@@ -209,7 +247,7 @@ test('on a terminal the bar is painted over, and no wider than the terminal', ()
   let text = ''
   const startedAt = performance.now()
   const stream = { isTTY: true, columns: 60, write: (chunk) => (text += chunk) }
-  const progress = new Progress(stream, 'x', () => ({ settled: 5, total: 10, budget: 1, queued: 5, note: 'paused (reset)' }))
+  const progress = new Progress(new Output(stream), 'x', () => ({ settled: 5, total: 10, budget: 1, queued: 5, note: 'paused (reset)' }))
   progress.note('hello')
   progress.stop()
   assertSeconds(text, /^\r\x1b\[2Khello\n\r\x1b\[2Kx {2}\[#{12}-{12}\] {2}(\d\.\d) s {2}5\/10/, startedAt)
@@ -218,7 +256,16 @@ test('on a terminal the bar is painted over, and no wider than the terminal', ()
 
 test('quantiles and tables', () => {
   const values = Array.from({ length: 100 }, (_, i) => i + 1)
-  assert.deepEqual([0.5, 0.99, 1].map((share) => quantile(values, share)), [50, 99, 100])
+  assert.deepEqual(
+    [0.5, 0.99, 1].map((share) => quantile(values, share)),
+    [50, 99, 100],
+  )
   assert.equal(quantile([], 0.5), 0)
-  assert.equal(table([['a', 'bcd'], ['ef', 'g']]), 'a    bcd\nef   g\n')
+  assert.equal(
+    table([
+      ['a', 'bcd'],
+      ['ef', 'g'],
+    ]),
+    'a    bcd\nef   g\n',
+  )
 })

@@ -9,7 +9,11 @@ const { cli, scratch, until } = require('./cli-io.js')
 const { FakeSender } = require('./fake-binding.js')
 
 const STATS = {
-  counters: { duplicates: 0 }, queue: { messages: 0, waiting: 0 }, budget: { available: 7 }, pause: null, outage: null,
+  counters: { duplicates: 0 },
+  queue: { messages: 0, waiting: 0 },
+  budget: { available: 7 },
+  pause: null,
+  outage: null,
 }
 
 /** Delivers what it gets, the newest first; a body with `end` says otherwise. */
@@ -73,8 +77,10 @@ test('messages of standard input and of a file are sent, the secret comes from t
 
 test('dead letters are listed in the order of the input, without their texts, and fail the command', async () => {
   const stdin =
-    line('a') + line('b', { code: 'DELIVERY_REJECTED', status: 400, response: 'a private text' }) +
-    line('c', { code: 'EXPIRED' }) + line('d\u001b[31m', { code: 'DELIVERY_AMBIGUOUS', ambiguous: true })
+    line('a') +
+    line('b', { code: 'DELIVERY_REJECTED', status: 400, response: 'a private text' }) +
+    line('c', { code: 'EXPIRED' }) +
+    line('d\u001b[31m', { code: 'DELIVERY_AMBIGUOUS', ambiguous: true })
   const { code, stdout } = await cli(['send', '-', '--config', config], { stdin, env })
   assert.equal(code, 1)
   assert.match(stdout, /dead letters +3\n/)
@@ -85,7 +91,11 @@ test('dead letters are listed in the order of the input, without their texts, an
   const json = JSON.parse((await cli(['send', '-', '--config', config, '--json'], { stdin, env })).stdout)
   const { elapsedMs, ...rest } = json
   assert.deepEqual(rest, {
-    messages: 4, delivered: 1, failed: 3, duplicates: 0, undelivered: 0,
+    messages: 4,
+    delivered: 1,
+    failed: 3,
+    duplicates: 0,
+    undelivered: 0,
     deadLetters: [
       { id: 'b', conversationId: 'c-b', reason: 'rejected', status: 400 },
       { id: 'c', conversationId: 'c-c', reason: 'expired', status: null },
@@ -97,9 +107,9 @@ test('dead letters are listed in the order of the input, without their texts, an
 
 test('a bad line ends the reading, is named, and what came before it is delivered', async () => {
   const table = [
-    [line('a') + '{"conversationId":7}\n' + line('b'), 'standard input, line 2: conversationId must be a non-empty string'],
-    [line('a') + '\n' + '{broken', 'standard input, line 3: not valid JSON'],
-    [line('a') + '[]', 'standard input, line 2: message must be an object, got an array'],
+    [`${line('a')}{"conversationId":7}\n${line('b')}`, 'standard input, line 2: conversationId must be a non-empty string'],
+    [`${line('a')}\n{broken`, 'standard input, line 3: not valid JSON'],
+    [`${line('a')}[]`, 'standard input, line 2: message must be an object, got an array'],
   ]
   for (const [stdin, message] of table) {
     const { code, stdout, stderr } = await cli(['send', '-', '--config', config], { stdin, env })
@@ -135,9 +145,11 @@ test('Ctrl-C closes, and tells what is left', async () => {
 })
 
 test('memory stays bounded: at most 10,000 messages are unsettled', async () => {
-  const stdin = Readable.from((function* () {
-    for (let i = 0; i < 250; i++) yield Buffer.from(Array.from({ length: 100 }, (_, j) => line(`${i}-${j}`)).join(''))
-  })())
+  const stdin = Readable.from(
+    (function* () {
+      for (let i = 0; i < 250; i++) yield Buffer.from(Array.from({ length: 100 }, (_, j) => line(`${i}-${j}`)).join(''))
+    })(),
+  )
   const { code, stdout } = await cli(['send', '-', '--config', config], { stdin, env })
   assert.equal(code, 0)
   assert.match(stdout, /delivered +25,000\n/)
@@ -193,7 +205,7 @@ test('dead letters of an earlier run are listed behind those of the input, each 
   setTimeout(() => stdin.push(null), 100)
   const { code, stdout } = await cli(['send', '-', '--config', file], { stdin, env })
   assert.equal(code, 1)
-  assert.match(stdout, /^messages +3\nof an earlier run, besides +3\ndelivered +1\ndead letters +3\n/)
+  assert.match(stdout, /^messages +3\nfrom an earlier run +3\ndelivered +1\ndead letters +3\n/)
   assert.match(stdout, /\na +c-a +rejected +400\nb +c-b +rejected +400\nearlier +c-earlier +rejected +400\n$/)
   assert.doesNotMatch(stdout, /private/)
 })

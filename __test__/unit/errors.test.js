@@ -42,7 +42,12 @@ test('each code has its class', () => {
 
 test('a DeliveryError has all its fields, and its response is in no log', () => {
   const error = errorFrom({
-    code: 'DELIVERY_REJECTED', message: 'refused', status: 400, response: { echo: 'a text' }, attempts: 2, messageId: 'm1',
+    code: 'DELIVERY_REJECTED',
+    message: 'refused',
+    status: 400,
+    response: { echo: 'a text' },
+    attempts: 2,
+    messageId: 'm1',
   })
   assert.deepEqual(error.response, { echo: 'a text' })
   const { status, attempts, messageId, ambiguous } = error
@@ -50,6 +55,10 @@ test('a DeliveryError has all its fields, and its response is in no log', () => 
   assert.doesNotMatch(inspect(error), /a text/)
   assert.doesNotMatch(JSON.stringify(error), /a text/)
   assert.equal(new DeliveryError('x').response, null)
+  // As axios 1.5 does when it makes an error of another: every property of every prototype is read where it is.
+  assert.equal(DeliveryError.prototype.response, undefined)
+  error.response = null
+  assert.equal(error.response, null)
 })
 
 test('constructed by a user, each class has its code', () => {

@@ -14,7 +14,10 @@ describe('examples/webchat-peak.jsonl', () => {
   before(async () => {
     script = await import('../../examples/make-webchat-peak.mjs')
     file = readFileSync(join(EXAMPLES, 'webchat-peak.jsonl'), 'utf8')
-    rows = file.trimEnd().split('\n').map((line) => JSON.parse(line))
+    rows = file
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
   })
 
   it('is what its script makes, byte for byte', () => {
@@ -79,8 +82,20 @@ describe('examples/webchat-peak.jsonl', () => {
   it('speaks many scripts, with emoji, quotes, backslashes, newlines and long texts', () => {
     const all = rows.map((row) => row.text).join('\n')
     for (const script of [
-      'Latin', 'Cyrillic', 'Greek', 'Arabic', 'Hebrew', 'Devanagari', 'Tamil', 'Thai', 'Hiragana', 'Katakana', 'Han',
-      'Hangul', 'Ethiopic', 'Georgian',
+      'Latin',
+      'Cyrillic',
+      'Greek',
+      'Arabic',
+      'Hebrew',
+      'Devanagari',
+      'Tamil',
+      'Thai',
+      'Hiragana',
+      'Katakana',
+      'Han',
+      'Hangul',
+      'Ethiopic',
+      'Georgian',
     ]) {
       assert.match(all, new RegExp(`\\p{Script=${script}}`, 'u'), script)
     }

@@ -47,6 +47,8 @@ class FakeSender {
   requests = []
   ops = []
   completions = []
+  bodies = new Map()
+  discarded = false
   answers = {}
   submitError = null
 
@@ -81,6 +83,16 @@ class FakeSender {
 
   take() {
     return JSON.stringify(this.completions.splice(0))
+  }
+
+  body(ticket) {
+    const body = this.bodies.get(ticket) ?? null
+    this.bodies.delete(ticket)
+    return body
+  }
+
+  discard() {
+    this.discarded = true
   }
 
   /** Puts completions there and wakes, as the core does: later, and once for many. */

@@ -11,7 +11,15 @@ test('messages cross unchanged, one after another', () => {
   const frame = new Frame()
   const messages = [
     { conversationId: 'c', body: null },
-    { conversationId: 'Ünï😀\0', id: 'i/../d', body: { text: '日本語\n"\\' }, params: { a: 'b' }, priority: -100, expiresInMs: 1.5, notBefore: 7 },
+    {
+      conversationId: 'Ünï😀\0',
+      id: 'i/../d',
+      body: { text: '日本語\n"\\' },
+      params: { a: 'b' },
+      priority: -100,
+      expiresInMs: 1.5,
+      notBefore: 7,
+    },
     { conversationId: 'x'.repeat(512), id: '€'.repeat(85), body: ['€'.repeat(50_000)], priority: 100 },
   ].map(checkMessage)
   messages.forEach((message, i) => frame.append(2 ** 40 + i, i % 2, message))
@@ -31,7 +39,12 @@ test('texts of all widths cross unchanged, in frames of any number of messages',
   const frame = new Frame()
   for (let round = 0; round < 300; round++) {
     const messages = Array.from({ length: 1 + random(20) }, (_, i) => ({
-      ...checkMessage({ conversationId: `c${text(9)}`, id: `i${text(5)}`, params: { [text(3)]: text(3) }, body: { text: text(random(40)) } }),
+      ...checkMessage({
+        conversationId: `c${text(9)}`,
+        id: `i${text(5)}`,
+        params: { [text(3)]: text(3) },
+        body: { text: text(random(40)) },
+      }),
       traceparent: text(2),
       ticket: round * 100 + i,
       flags: random(2),
@@ -49,11 +62,31 @@ test('the heads are as long and laid out as agreed', () => {
   assert.equal(
     bytes.toString('hex'),
     '02000000' +
-      '000000000000f03f' + '000000000000f0bf' + '000000000000f0bf' + '00000000' + '01000000' +
-      '01000000' + '01000000' + '00000000' + '00000000' + '01000000' +
-      '0000000000000040' + '000000000000f0bf' + '000000000000f0bf' + '00000000' + '00000000' +
-      '00000000' + '02000000' + '00000000' + '00000000' + '03000000' +
-      '69' + '63' + '31' + 'f09f9880' + '22c3a922',
+      '000000000000f03f' +
+      '000000000000f0bf' +
+      '000000000000f0bf' +
+      '00000000' +
+      '01000000' +
+      '01000000' +
+      '01000000' +
+      '00000000' +
+      '00000000' +
+      '01000000' +
+      '0000000000000040' +
+      '000000000000f0bf' +
+      '000000000000f0bf' +
+      '00000000' +
+      '00000000' +
+      '00000000' +
+      '02000000' +
+      '00000000' +
+      '00000000' +
+      '03000000' +
+      '69' +
+      '63' +
+      '31' +
+      'f09f9880' +
+      '22c3a922',
   )
 })
 
@@ -71,7 +104,7 @@ test('it grows over many messages, and lets a large buffer go', () => {
   assert.ok(frame.take().buffer.byteLength < large.buffer.byteLength)
 })
 
-test('a frame that can\'t be encoded is empty all the same', (t) => {
+test("a frame that can't be encoded is empty all the same", (t) => {
   const frame = new Frame()
   frame.append(1, 0, checkMessage({ conversationId: 'c', body: 'x'.repeat(100_000) }))
   const allocate = t.mock.method(Buffer, 'allocUnsafeSlow', () => {

@@ -22,8 +22,10 @@ const REFUSED = [
   [null, 'message must be an object, got null'],
   ['hi', 'message must be an object, got a string'],
   [[ok], 'message must be an object, got an array'],
-  [{ ...ok, conversationID: 'c' }, '"conversationID" is not a key of message; allowed are conversationId, body, id, params, ' +
-    'priority, expiresInMs, notBefore'],
+  [
+    { ...ok, conversationID: 'c' },
+    '"conversationID" is not a key of message; allowed are conversationId, body, id, params, ' + 'priority, expiresInMs, notBefore',
+  ],
   [JSON.parse('{"conversationId":"c","body":1,"__proto__":1}'), /^"__proto__" is not a key of message/],
   [{ body: 1 }, `conversationId must be ${idRule(512)}, got undefined`],
   [{ ...ok, conversationId: '' }, `conversationId must be ${idRule(512)}, got ""`],
@@ -67,8 +69,28 @@ const REFUSED = [
   [{ ...ok, body: { toJSON() {} } }, 'body must be a JSON value, got an object'],
   [{ ...ok, body: cyclic }, 'body must be a JSON value: it refers to itself'],
   [{ ...ok, body: { text: SECRET, n: 1n } }, 'body must be a JSON value: it holds a bigint'],
-  [{ ...ok, body: { toJSON() { throw new Error(SECRET) } } }, 'body must be a JSON value: a toJSON or getter in it threw'],
-  [{ ...ok, body: { get a() { throw SECRET } } }, 'body must be a JSON value: a toJSON or getter in it threw'],
+  [
+    {
+      ...ok,
+      body: {
+        toJSON() {
+          throw new Error(SECRET)
+        },
+      },
+    },
+    'body must be a JSON value: a toJSON or getter in it threw',
+  ],
+  [
+    {
+      ...ok,
+      body: {
+        get a() {
+          throw SECRET
+        },
+      },
+    },
+    'body must be a JSON value: a toJSON or getter in it threw',
+  ],
   [{ ...ok, body: { text: `${SECRET}\ud83d` } }, 'body must hold no lone surrogate in any of its strings'],
   [{ ...ok, body: { '\\\ud83d': SECRET } }, 'body must hold no lone surrogate in any of its strings'],
   [{ ...ok, body: SECRET.repeat(500_000) }, 'body must be at most 8388608 bytes of JSON'],
@@ -77,15 +99,18 @@ const REFUSED = [
 
 test('each bad message is refused by name, value and rule, and never by its text', () => {
   for (const [message, expected] of REFUSED) {
-    assert.throws(() => checkMessage(message), (error) => {
-      assert.equal(error.name, 'ConfigError')
-      assert.equal(error.code, 'MESSAGE_INVALID')
-      assert.equal(typeof error.field, 'string')
-      if (expected instanceof RegExp) assert.match(error.message, expected)
-      else assert.equal(error.message, expected)
-      assert.ok(!error.stack.includes(SECRET) && error.cause === undefined)
-      return true
-    })
+    assert.throws(
+      () => checkMessage(message),
+      (error) => {
+        assert.equal(error.name, 'ConfigError')
+        assert.equal(error.code, 'MESSAGE_INVALID')
+        assert.equal(typeof error.field, 'string')
+        if (expected instanceof RegExp) assert.match(error.message, expected)
+        else assert.equal(error.message, expected)
+        assert.ok(!error.stack.includes(SECRET) && error.cause === undefined)
+        return true
+      },
+    )
   }
 })
 
@@ -96,7 +121,14 @@ test('notBefore too far ahead is refused, the limit itself is not', () => {
 
 test('what is left out has its neutral value', () => {
   assert.deepEqual(checkMessage({ ...ok, id: undefined, priority: undefined }), {
-    conversationId: 'c', id: '', params: '', priority: 0, expiresInMs: -1, notBefore: -1, traceparent: '', body: JSON.stringify(ok.body),
+    conversationId: 'c',
+    id: '',
+    params: '',
+    priority: 0,
+    expiresInMs: -1,
+    notBefore: -1,
+    traceparent: '',
+    body: JSON.stringify(ok.body),
   })
 })
 
@@ -110,7 +142,11 @@ test('data that looks dangerous is data', () => {
 test('params are read once: what was checked is what is sent', () => {
   for (const second of [1, '\ud800', { a: 'b' }]) {
     let reads = 0
-    const params = { get a() { return reads++ === 0 ? 'first' : second } }
+    const params = {
+      get a() {
+        return reads++ === 0 ? 'first' : second
+      },
+    }
     assert.equal(checkMessage({ ...ok, params }).params, '{"a":"first"}')
     assert.equal(reads, 1)
   }
@@ -132,7 +168,12 @@ test('times: Date or epoch milliseconds, of any realm, the past included', () =>
 
 test('a field is read once, so that what was checked is what is sent', () => {
   let reads = 0
-  const shifty = { body: 1, get conversationId() { return reads++ === 0 ? 'c' : 7 } }
+  const shifty = {
+    body: 1,
+    get conversationId() {
+      return reads++ === 0 ? 'c' : 7
+    },
+  }
   assert.equal(checkMessage(shifty).conversationId, 'c')
 })
 

@@ -7,15 +7,41 @@ const { parseOptions, settingsText } = require('../../lib/options.js')
 
 test('what JSON cannot carry is marked, not lost', () => {
   const settings = {
-    number: 1.5, not: NaN, high: Infinity, low: -Infinity, big: 1n, fn() {}, symbol: Symbol('s'), absent: undefined, nil: null,
-    list: [undefined, 1, NaN], date: new Date(NaN), map: new Map(), bytes: Buffer.from('x'), boxed: new String('x'),
-    bare: Object.assign(Object.create(null), { a: 1 }), lone: 'a\ud800', emoji: '😀',
+    number: 1.5,
+    not: NaN,
+    high: Infinity,
+    low: -Infinity,
+    big: 1n,
+    fn() {},
+    symbol: Symbol('s'),
+    absent: undefined,
+    nil: null,
+    list: [undefined, 1, NaN],
+    date: new Date(NaN),
+    map: new Map(),
+    bytes: Buffer.from('x'),
+    boxed: new String('x'),
+    bare: Object.assign(Object.create(null), { a: 1 }),
+    lone: 'a\ud800',
+    emoji: '😀',
   }
   assert.deepEqual(JSON.parse(settingsText(settings, 'options')), {
-    number: 1.5, not: { $js: 'NaN' }, high: { $js: 'Infinity' }, low: { $js: '-Infinity' }, big: { $js: 'bigint' },
-    fn: { $js: 'function' }, symbol: { $js: 'symbol' }, nil: null, list: [{ $js: 'undefined' }, 1, { $js: 'NaN' }],
-    date: { $js: 'Date' }, map: { $js: 'Map' }, bytes: { $js: 'Buffer' }, boxed: { $js: 'String' }, bare: { a: 1 },
-    lone: { $js: 'string with a lone surrogate' }, emoji: '😀',
+    number: 1.5,
+    not: { $js: 'NaN' },
+    high: { $js: 'Infinity' },
+    low: { $js: '-Infinity' },
+    big: { $js: 'bigint' },
+    fn: { $js: 'function' },
+    symbol: { $js: 'symbol' },
+    nil: null,
+    list: [{ $js: 'undefined' }, 1, { $js: 'NaN' }],
+    date: { $js: 'Date' },
+    map: { $js: 'Map' },
+    bytes: { $js: 'Buffer' },
+    boxed: { $js: 'String' },
+    bare: { a: 1 },
+    lone: { $js: 'string with a lone surrogate' },
+    emoji: '😀',
   })
   assert.deepEqual(JSON.parse(settingsText({ forged: { $js: 'function' } }, 'options')), {
     forged: { $js: 'an object with a key "$js"' },
@@ -36,7 +62,11 @@ test('options that are no tree of values are refused', () => {
   cyclic.self = cyclic
   let deep = {}
   for (let i = 0; i < 1e5; i++) deep = { deep }
-  const throwing = { get secret() { throw new Error('no') } }
+  const throwing = {
+    get secret() {
+      throw new Error('no')
+    },
+  }
   const tree = 'options must be a tree without cycles and throwing getters'
   const table = [
     [undefined, 'options must be an object, got undefined'],
@@ -56,7 +86,12 @@ test('options that are no tree of values are refused', () => {
 })
 
 test('the function that gives access tokens stays here, with its this', () => {
-  const credentials = { token: 't', accessToken() { return this.token } }
+  const credentials = {
+    token: 't',
+    accessToken() {
+      return this.token
+    },
+  }
   const { settings, accessToken } = parseOptions({ credentials })
   assert.deepEqual(JSON.parse(settings).credentials, { token: 't', accessToken: { $js: 'function' } })
   assert.equal(accessToken(), 't')

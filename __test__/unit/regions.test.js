@@ -17,7 +17,8 @@ describe('regions', () => {
   it('give the hosts, unless URLs are given', () => {
     assert.deepEqual(baseUrls({ region: 'eu-west-1' }), { apiUrl: 'https://api.mypurecloud.ie', loginUrl: 'https://login.mypurecloud.ie' })
     assert.deepEqual(baseUrls({ region: 'eu-west-1', apiUrl: 'http://H:80/a/' }), {
-      apiUrl: 'http://h/a', loginUrl: 'https://login.mypurecloud.ie',
+      apiUrl: 'http://h/a',
+      loginUrl: 'https://login.mypurecloud.ie',
     })
     assert.deepEqual(baseUrls({ apiUrl: 'https://gateway' }), { apiUrl: 'https://gateway', loginUrl: 'https://gateway' })
   })

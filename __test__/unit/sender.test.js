@@ -35,7 +35,10 @@ test('open passes the options on and reports what the core refuses', async () =>
   FakeSender.refusal = '{"code":"CONFIG_INVALID","field":"retry.maxAttempts","message":"retry.maxAttempts must be an integer"}'
   try {
     await assert.rejects(Sender.open({}), {
-      name: 'ConfigError', code: 'CONFIG_INVALID', field: 'retry.maxAttempts', message: 'retry.maxAttempts must be an integer',
+      name: 'ConfigError',
+      code: 'CONFIG_INVALID',
+      field: 'retry.maxAttempts',
+      message: 'retry.maxAttempts must be an integer',
     })
   } finally {
     FakeSender.refusal = null
@@ -48,7 +51,14 @@ test('the messages of one tick cross together, and settle each on its own', asyn
   const sends = [sender.send(message), sender.enqueue({ ...message, id: 'b' }), sender.send({ ...message, id: 'c' })]
   await nextTurn()
   assert.equal(core.frames.length, 1)
-  assert.deepEqual(core.messages.map(({ id, flags }) => [id, flags]), [['', 0], ['b', 1], ['c', 0]])
+  assert.deepEqual(
+    core.messages.map(({ id, flags }) => [id, flags]),
+    [
+      ['', 0],
+      ['b', 1],
+      ['c', 0],
+    ],
+  )
   const [a, b, c] = core.messages.map(({ ticket }) => ticket)
   core.complete([c, 'ok', { id: 'c' }], [a, 'err', { code: 'EXPIRED', message: 'expired' }], [b, 'ok', { id: 'b', duplicate: true }])
   await assert.rejects(sends[0], { name: 'ExpiredError', message: 'expired' })
@@ -58,7 +68,9 @@ test('the messages of one tick cross together, and settle each on its own', asyn
 
 test('acceptances share a row, and receipts cross as their fields', async () => {
   const controller = new AbortController()
-  const enqueued = ['a', 'b', 'c', 'd'].map((id) => sender.enqueue({ ...message, id }, id === 'c' ? { signal: controller.signal } : undefined))
+  const enqueued = ['a', 'b', 'c', 'd'].map((id) =>
+    sender.enqueue({ ...message, id }, id === 'c' ? { signal: controller.signal } : undefined),
+  )
   const sent = [sender.send(message), sender.send(message)]
   await nextTurn()
   const [a, b, c, d, e, f] = core.messages.map(({ ticket }) => ticket)
@@ -71,8 +83,20 @@ test('acceptances share a row, and receipts cross as their fields', async () => 
   )
   await assert.rejects(enqueued[2], { name: 'AbortError' })
   enqueued.splice(2, 1)
-  assert.deepEqual(await Promise.all(enqueued), [{ id: 'a', duplicate: false }, { id: 'b', duplicate: true }, { id: 'd', duplicate: false }])
-  const fields = { conversationId: 'lane', status: 202, body: { id: 1 }, attempts: 1, batchSize: 1, queuedMs: 0.125, correlationId: 'correlation' }
+  assert.deepEqual(await Promise.all(enqueued), [
+    { id: 'a', duplicate: false },
+    { id: 'b', duplicate: true },
+    { id: 'd', duplicate: false },
+  ])
+  const fields = {
+    conversationId: 'lane',
+    status: 202,
+    body: { id: 1 },
+    attempts: 1,
+    batchSize: 1,
+    queuedMs: 0.125,
+    correlationId: 'correlation',
+  }
   assert.deepEqual(await Promise.all(sent), [
     { id: 'e', ...fields },
     { id: 'f', ...fields, status: 200, body: null, attempts: 2, batchSize: 3, queuedMs: 7, correlationId: null, duplicate: true },
@@ -84,7 +108,17 @@ test('completions beyond one turn of the event loop are taken in the next', asyn
   const sent = [1, 2, 3].map((n) => sender.send(message).then(() => settled.push(n)))
   await nextTurn()
   const [a, b, c] = core.messages.map(({ ticket }) => ticket)
-  const turns = [[[a, 'ok', null], [0, 'more']], [[b, 'ok', null], [0, 'more']], [[c, 'ok', null]]]
+  const turns = [
+    [
+      [a, 'ok', null],
+      [0, 'more'],
+    ],
+    [
+      [b, 'ok', null],
+      [0, 'more'],
+    ],
+    [[c, 'ok', null]],
+  ]
   core.take = () => JSON.stringify(turns.shift())
   core.wake()
   await null
@@ -94,12 +128,14 @@ test('completions beyond one turn of the event loop are taken in the next', asyn
   delete core.take
 })
 
-test('what can\'t be taken, and a row that throws, keep nothing else back', async () => {
+test("what can't be taken, and a row that throws, keep nothing else back", async () => {
   const sent = [1, 2, 3].map(() => sender.send(message))
   await nextTurn()
   const [a, b, c] = core.messages.map(({ ticket }) => ticket)
   const turns = [
-    () => { throw new Error('too long for a string') },
+    () => {
+      throw new Error('too long for a string')
+    },
     () => 'no JSON',
     () => JSON.stringify([[a, 'ok', 'a'], null, [b, 'ok', 'b'], null, [0, 'more']]),
     () => JSON.stringify([[c, 'ok', 'c']]),
@@ -161,7 +197,7 @@ test('an error of the arguments has the stack of its caller', async () => {
     await sender.send({})
   }
   const { stack } = await caller().catch((error) => error)
-  assert.match(stack, /^ConfigError: conversationId must be .*\n[^]*\n\s+at Sender\.send .*\n\s+at caller /)
+  assert.match(stack, /^ConfigError: conversationId must be .*\n[\s\S]*\n\s+at Sender\.send .*\n\s+at caller /)
 })
 
 test('bad messages and options reject, and nothing crosses', async () => {
@@ -170,12 +206,23 @@ test('bad messages and options reject, and nothing crosses', async () => {
   await assert.rejects(sender.enqueue(null), rule('message', 'message must be an object, got null'))
   await assert.rejects(sender.send(message, null), rule('options', 'options must be an object, got null'))
   await assert.rejects(sender.send(message, { sgnal: 1 }), rule('sgnal', '"sgnal" is not a key of options; allowed are signal'))
-  for (const [signal, got] of [[null, 'null'], ['x', '"x"'], [{}, 'an object'], [{ aborted: false }, 'an object']]) {
+  for (const [signal, got] of [
+    [null, 'null'],
+    ['x', '"x"'],
+    [{}, 'an object'],
+    [{ aborted: false }, 'an object'],
+  ]) {
     await assert.rejects(sender.send(message, { signal }), rule('signal', `signal must be an AbortSignal, got ${got}`))
     await assert.rejects(sender.drain({ signal }), rule('signal', `signal must be an AbortSignal, got ${got}`))
   }
   const wait = 'timeoutMs must be a number of milliseconds from 0 to 2592000000 (30 days)'
-  for (const [timeoutMs, got] of [[-1, '-1'], [NaN, 'NaN'], [Infinity, 'Infinity'], ['1', '"1"'], [null, 'null']]) {
+  for (const [timeoutMs, got] of [
+    [-1, '-1'],
+    [NaN, 'NaN'],
+    [Infinity, 'Infinity'],
+    ['1', '"1"'],
+    [null, 'null'],
+  ]) {
     await assert.rejects(sender.drain({ timeoutMs }), rule('timeoutMs', `${wait}, got ${got}`))
     await assert.rejects(sender.close({ timeoutMs }), rule('timeoutMs', `${wait}, got ${got}`))
   }
@@ -219,15 +266,80 @@ test('request crosses as a head and a body', async () => {
   const asked = sender.request({ method: 'PUT', path: '/a', body: { b: 2 }, timeoutMs: 5 })
   const [{ ticket, head, body }] = core.requests
   assert.deepEqual(head, {
-    method: 'PUT', path: '/a', headers: { 'content-type': 'application/json' }, timeoutMs: 5, maxResponseBytes: 8_388_608,
+    method: 'PUT',
+    path: '/a',
+    headers: { 'content-type': 'application/json' },
+    timeoutMs: 5,
+    maxResponseBytes: 8_388_608,
   })
   assert.equal(body.toString(), '{"b":2}')
-  core.complete([ticket, 'ok', answer])
+  const { body: _, ...rest } = answer
+  core.bodies.set(ticket, Buffer.from('{"a":1}'))
+  core.complete([ticket, 'answer', rest, 'json'])
   assert.deepEqual(await asked, answer)
 
   const refused = sender.request({ method: 'GET', path: '/a' })
-  core.complete([core.requests[1].ticket, 'err', { code: 'DELIVERY_REJECTED', message: 'no', status: 404, response: 'gone' }])
+  core.bodies.set(core.requests[1].ticket, Buffer.from('gone'))
+  core.complete([core.requests[1].ticket, 'err', { code: 'DELIVERY_REJECTED', message: 'no', status: 404 }, 'json'])
   await assert.rejects(refused, { name: 'DeliveryError', status: 404, response: 'gone' })
+})
+
+test('a body is read as its row says', async () => {
+  const table = [
+    ['json', '{"a":1e400,"b":-0,"c":12345678901234567890,"c":"\\ud83d"}', { a: Infinity, b: -0, c: '\ud83d' }],
+    ['json', '\ufeff[1]', [1]],
+    ['json', Buffer.from([0x22, 0xff, 0x22]), '\ufffd'],
+    ['json', '{"a":', '{"a":'],
+    ['json', ' ', ' '],
+    ['json', '', null],
+    ['json', '\0', '\0'],
+    ['text', '{}', '{}'],
+    ['text', '\ufefftext', 'text'],
+    ['text', '', null],
+    ['bytes', Buffer.from([0xff]), Buffer.from([0xff])],
+  ]
+  for (const [reading, bytes, expected] of table) {
+    const asked = sender.request({ method: 'GET', path: '/a' })
+    const { ticket } = core.requests.at(-1)
+    core.bodies.set(ticket, Buffer.from(bytes))
+    core.complete([ticket, 'answer', { status: 200, headers: {} }, reading])
+    assert.deepEqual((await asked).body, expected)
+  }
+  const own = sender.request({ method: 'GET', path: '/a' })
+  core.bodies.set(core.requests.at(-1).ticket, Buffer.from('{"__proto__":{"a":1}}'))
+  core.complete([core.requests.at(-1).ticket, 'answer', { status: 200, headers: {} }, 'json'])
+  const { body } = await own
+  assert.deepEqual([Object.keys(body), Object.getPrototypeOf(body)], [['__proto__'], Object.prototype])
+})
+
+test('a body that nobody waits for is taken all the same, and read by nobody', async () => {
+  const abort = new AbortController()
+  const asked = sender.request({ method: 'GET', path: '/a' }, { signal: abort.signal })
+  const { ticket } = core.requests[0]
+  abort.abort()
+  await assert.rejects(asked, { name: 'AbortError' })
+  const parse = JSON.parse
+  const parsed = []
+  JSON.parse = (text) => (parsed.push(text), parse(text))
+  try {
+    core.bodies.set(ticket, Buffer.from('{"a":1}'))
+    core.complete([ticket, 'answer', { status: 200, headers: {} }, 'json'])
+    const failed = sender.request({ method: 'GET', path: '/b' })
+    core.bodies.set(core.requests[1].ticket, Buffer.from('{}'))
+    core.complete([core.requests[1].ticket, 'err', { code: 'DELIVERY_REJECTED', message: 'no' }, 'json'])
+    await assert.rejects(failed, { response: {} })
+  } finally {
+    JSON.parse = parse
+  }
+  assert.equal(core.bodies.size, 0)
+  assert.ok(!parsed.includes('{"a":1}') && parsed.includes('{}'))
+})
+
+test('a closed sender keeps no answers', async () => {
+  core.answers.close = () => ['ok', { undelivered: 0 }]
+  assert.equal(core.discarded, false)
+  await sender.close()
+  assert.equal(core.discarded, true)
 })
 
 test('messages of the tick cross before an op that follows them', async () => {
@@ -242,7 +354,9 @@ test('an aborted signal rejects before anything crosses', async () => {
   const reason = new Error('no more')
   const signal = AbortSignal.abort(reason)
   for (const call of [
-    sender.send(message, { signal }), sender.enqueue(message, { signal }), sender.drain({ signal }),
+    sender.send(message, { signal }),
+    sender.enqueue(message, { signal }),
+    sender.drain({ signal }),
     sender.request({ method: 'GET', path: '/' }, { signal }),
   ]) {
     await assert.rejects(call, (error) => error === reason)
@@ -254,14 +368,19 @@ test('an abort rejects at once with the reason, and withdraws the message', asyn
   const controller = new AbortController()
   const { signal } = controller
   const calls = [
-    sender.send(message, { signal }), sender.enqueue(message, { signal }), sender.request({ method: 'GET', path: '/' }, { signal }),
+    sender.send(message, { signal }),
+    sender.enqueue(message, { signal }),
+    sender.request({ method: 'GET', path: '/' }, { signal }),
     sender.drain({ signal }),
   ]
   const other = sender.send(message)
   controller.abort('stop')
   for (const call of calls) await assert.rejects(call, (reason) => reason === 'stop')
   const tickets = [core.messages[0].ticket, core.messages[1].ticket, core.requests[0].ticket, core.op('drain')[0].ticket]
-  assert.deepEqual(core.op('cancel'), tickets.map((ticket) => ({ op: 'cancel', ticket })))
+  assert.deepEqual(
+    core.op('cancel'),
+    tickets.map((ticket) => ({ op: 'cancel', ticket })),
+  )
 
   // A completion that was on its way already finds nobody, and harms nobody.
   core.complete([tickets[0], 'ok', null], [core.messages[2].ticket, 'ok', 1])
@@ -274,7 +393,10 @@ test('a signal has one listener while something waits under it, and none afterwa
   process.on('warning', warn)
   const signal = new AbortController().signal
   let listeners = 0
-  for (const [name, step] of [['addEventListener', 1], ['removeEventListener', -1]]) {
+  for (const [name, step] of [
+    ['addEventListener', 1],
+    ['removeEventListener', -1],
+  ]) {
     const original = signal[name]
     signal[name] = function (...args) {
       listeners += step
@@ -303,12 +425,20 @@ test('a signal-like without a reason gives an AbortError', async () => {
 
 test('dead letters come in pages', async () => {
   core.answers.deadLetters = ({ after, limit }) => [
-    'ok', { letters: [{ id: `m${after}` }, { id: `m${after + 1}` }], next: after < 4 ? after + 2 : null, limit },
+    'ok',
+    { letters: [{ id: `m${after}` }, { id: `m${after + 1}` }], next: after < 4 ? after + 2 : null, limit },
   ]
   const ids = []
   for await (const letter of sender.deadLetters()) ids.push(letter.id)
   assert.deepEqual(ids, ['m0', 'm1', 'm2', 'm3', 'm4', 'm5'])
-  assert.deepEqual(core.op('deadLetters').map(({ after, limit }) => [after, limit]), [[0, 100], [2, 100], [4, 100]])
+  assert.deepEqual(
+    core.op('deadLetters').map(({ after, limit }) => [after, limit]),
+    [
+      [0, 100],
+      [2, 100],
+      [4, 100],
+    ],
+  )
 
   for await (const letter of sender.deadLetters()) if (letter.id === 'm1') break
   assert.equal(core.op('deadLetters').length, 4)
@@ -369,14 +499,35 @@ test('a sender whose engine has failed tells who waits, and who comes', async ()
   assert.deepEqual(await sender.close(), { undelivered: 1 })
 })
 
+test('an engine that has survived a defect says who still waits, and the others are told', async () => {
+  const [lost, kept] = [sender.send({ conversationId: 'c', body: {} }), sender.send({ conversationId: 'c', body: {} })]
+  const asked = sender.request({ method: 'GET', path: '/a' })
+  const [{ ticket: first }, { ticket: second }] = core.messages
+  // This one crosses after what the engine knew of.
+  const later = sender.send({ conversationId: 'c', body: {} })
+  sender.stats()
+  await null
+  core.complete([0, 'survived', core.requests[0].ticket, [second]])
+  for (const promise of [lost, asked]) {
+    await assert.rejects(promise, { name: 'SpillwayError', code: 'ENGINE_FAILED' })
+  }
+  core.complete([second, 'ok', 'kept'], [core.messages[2].ticket, 'ok', 'later'])
+  assert.deepEqual([await kept, await later], ['kept', 'later'])
+  assert.notEqual(first, second)
+})
+
 test('close is idempotent; what comes after it is refused', async () => {
   const pending = sender.send(message)
   core.answers.close = ({ timeoutMs }) => ['ok', { undelivered: timeoutMs }]
   const closing = sender.close()
   assert.equal(sender.close({ timeoutMs: 1 }), closing)
   for (const call of [
-    sender.send(message), sender.enqueue(message), sender.request({ method: 'GET', path: '/' }), sender.explain('a'),
-    sender.drain(), sender.deadLetters().next(),
+    sender.send(message),
+    sender.enqueue(message),
+    sender.request({ method: 'GET', path: '/' }),
+    sender.explain('a'),
+    sender.drain(),
+    sender.deadLetters().next(),
   ]) {
     await assert.rejects(call, { name: 'ClosedError', code: 'CLOSED', message: 'the sender is closed' })
   }
@@ -439,14 +590,30 @@ test('access tokens come from the function, and no error shows one', async () =>
   const table = [
     [() => 'tok', { token: 'tok' }],
     [async () => 'tok', { token: 'tok' }],
-    [() => '', { error: 'accessToken failed: it must give a non-empty string of visible ASCII, no spaces' }],
-    [() => 'se cret', { error: 'accessToken failed: it must give a non-empty string of visible ASCII, no spaces' }],
-    [() => 'secret\r\nx: y', { error: 'accessToken failed: it must give a non-empty string of visible ASCII, no spaces' }],
-    [() => ({ token: 'secret' }), { error: 'accessToken failed: it must give a non-empty string, got object' }],
-    [() => undefined, { error: 'accessToken failed: it must give a non-empty string, got undefined' }],
-    [() => { throw new Error('vault is sealed') }, { error: 'accessToken failed: vault is sealed' }],
-    [async () => { throw null }, { error: 'accessToken failed: no reason given' }],
-    ['a string', { error: 'accessToken failed: it must give a non-empty string, got undefined' }],
+    [() => '', { problem: 'accessToken failed: it must give a non-empty string of visible ASCII, no spaces' }],
+    [() => 'se cret', { problem: 'accessToken failed: it must give a non-empty string of visible ASCII, no spaces' }],
+    [() => 'secret\r\nx: y', { problem: 'accessToken failed: it must give a non-empty string of visible ASCII, no spaces' }],
+    [() => ({ token: 'secret' }), { problem: 'accessToken failed: it must give a non-empty string, got object' }],
+    [() => undefined, { problem: 'accessToken failed: it must give a non-empty string, got undefined' }],
+    [
+      () => {
+        throw new Error('vault is sealed')
+      },
+      { failure: 'accessToken failed: vault is sealed' },
+    ],
+    [
+      async () => {
+        throw null
+      },
+      { failure: 'accessToken failed: no reason given' },
+    ],
+    [
+      () => {
+        throw new Error('GET https://me:secret@vault.example/v1?key=secret "http://vault/a#secret": refused')
+      },
+      { failure: 'accessToken failed: GET https://…@vault.example/v1?… "http://vault/a#…": refused' },
+    ],
+    ['a string', { problem: 'accessToken failed: it must give a non-empty string, got undefined' }],
   ]
   for (const [accessToken, answer] of table) {
     const [other, engine] = await open({ credentials: { accessToken } })
@@ -459,7 +626,7 @@ test('access tokens come from the function, and no error shows one', async () =>
   }
 })
 
-test('stats are the core\'s', () => {
+test("stats are the core's", () => {
   assert.deepEqual(sender.stats(), { organization: 'acme' })
 })
 
@@ -502,5 +669,11 @@ test('the pages of dead letters end where the first one says', async () => {
   const ids = []
   for await (const letter of sender.deadLetters()) ids.push(letter.id)
   assert.deepEqual(ids, ['m0', 'm1', 'm2'])
-  assert.deepEqual(core.op('deadLetters').slice(asked).map(({ until }) => until), [undefined, 7, 7])
+  assert.deepEqual(
+    core
+      .op('deadLetters')
+      .slice(asked)
+      .map(({ until }) => until),
+    [undefined, 7, 7],
+  )
 })

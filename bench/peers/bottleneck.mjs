@@ -5,7 +5,9 @@ import { poster } from './post.mjs'
 
 export function open({ url, told }) {
   const limiter = new Bottleneck({
-    reservoir: told.requests, reservoirRefreshAmount: told.requests, reservoirRefreshInterval: told.perMs,
+    reservoir: told.requests,
+    reservoirRefreshAmount: told.requests,
+    reservoirRefreshInterval: told.perMs,
   })
   const post = poster(url)
   return { send: (message) => persist(() => limiter.schedule(() => post(message))) }

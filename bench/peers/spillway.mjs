@@ -4,7 +4,12 @@ import { bodyOf } from './post.mjs'
 
 /** What every Spillway of these benchmarks has in common. */
 export const optionsFor = (url) => ({
-  organization: 'bench', apiUrl: url, loginUrl: url, credentials: { accessToken: 'bench' }, route: 'messaging', store: 'memory',
+  organization: 'bench',
+  apiUrl: url,
+  loginUrl: url,
+  credentials: { accessToken: 'bench' },
+  route: 'messaging',
+  store: 'memory',
 })
 
 export async function openWith(url, rateLimit) {

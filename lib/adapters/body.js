@@ -14,7 +14,7 @@ async function bytesOf(body, bytesMax, signal) {
   if (ArrayBuffer.isView(body)) return limited(Buffer.from(body.buffer, body.byteOffset, body.byteLength), bytesMax)
   if (isAnyArrayBuffer(body)) return limited(Buffer.from(body), bytesMax)
   if (isFormOrBlob(body)) {
-    // The platform's own serialisation: multipart boundaries, file names and types as fetch writes them.
+    // The platform's own serialization: multipart boundaries, file names and types as fetch writes them.
     const response = new Response(body)
     const { bytes } = await readAll(response.body ?? [], bytesMax, signal)
     return { bytes, contentType: response.headers.get('content-type') || undefined }
@@ -22,13 +22,23 @@ async function bytesOf(body, bytesMax, signal) {
   if (typeof body[Symbol.asyncIterator] === 'function' || typeof body.getReader === 'function') {
     return readAll(body, bytesMax, signal)
   }
-  // Streams of the package form-data are older than async iteration.
-  if (typeof body.pipe === 'function') return readAll(body.pipe(new PassThrough()), bytesMax, signal)
+  if (typeof body.pipe === 'function') return readAll(iterable(body), bytesMax, signal)
   throw refused('body', 'must be text, bytes, a form, a blob or a stream')
 }
 
 function isFormOrBlob(body) {
   return body instanceof FormData || body instanceof Blob || body instanceof URLSearchParams
+}
+
+/** Streams of the package form-data are older than async iteration. `pipe` passes on their bytes, and not their errors. */
+function iterable(source) {
+  const through = new PassThrough()
+  // It stays: without a listener, an error that comes late would end the process.
+  source.on('error', (error) => through.destroy(error))
+  through.once('close', () => {
+    if (!through.readableEnded) source.destroy?.()
+  })
+  return source.pipe(through)
 }
 
 async function readAll(stream, bytesMax, signal) {
@@ -42,7 +52,7 @@ async function readAll(stream, bytesMax, signal) {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk
       if (!ArrayBuffer.isView(bytes)) throw refused('body', 'must be a stream of bytes or text')
       length += bytes.byteLength
-      if (length > bytesMax) throw tooLong(bytesMax)
+      checkLength(length, bytesMax)
       chunks.push(bytes)
     }
   } finally {
@@ -72,16 +82,22 @@ const readers = new WeakMap()
 
 function cancel(stream, reason) {
   if (typeof stream.destroy === 'function') stream.destroy(reason instanceof Error ? reason : undefined)
-  else readers.get(stream)?.cancel(reason).catch(() => {})
+  else
+    readers
+      .get(stream)
+      ?.cancel(reason)
+      .catch(() => {})
 }
 
 function limited(bytes, bytesMax) {
-  if (bytes.length > bytesMax) throw tooLong(bytesMax)
+  checkLength(bytes.length, bytesMax)
   return { bytes }
 }
 
-function tooLong(bytesMax) {
-  return refused('body', `must be at most ${bytesMax} bytes (maxBodyBytes): it is kept whole, to be sent again after a failure`)
+function checkLength(length, bytesMax) {
+  if (length <= bytesMax) return
+  const rule = `must be at most ${bytesMax} bytes (maxBodyBytes): it is kept whole, to be sent again after a failure`
+  throw refused('body', rule)
 }
 
-module.exports = { bytesOf }
+module.exports = { bytesOf, checkLength }

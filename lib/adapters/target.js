@@ -28,8 +28,19 @@ function pathUnder(target, base) {
 
 /** The refusal of a host that the sender isn't for. Hosts alone are named: a path may hold an id. */
 function foreignHost(sender, url) {
-  const { origin } = new URL(url)
-  return refused('url', `must be below ${sender[BASE_URLS].apiUrl}, the API of this sender, got one of ${origin}`)
+  return refused('url', `must be below ${sender[BASE_URLS].apiUrl}, the API of this sender, got one of ${hostOf(url)}`)
 }
 
-module.exports = { foreignHost, locate }
+/** The refusal of a redirect to such a host. */
+function foreignRedirect(sender, url) {
+  const rule = `is 'refuse', and a redirect leads to ${hostOf(url)}, which is not below ${sender[BASE_URLS].apiUrl}, the API of this sender`
+  return refused('otherHosts', rule)
+}
+
+// Only URLs of hosts have an origin.
+function hostOf(url) {
+  const { origin, protocol } = new URL(url)
+  return origin === 'null' ? protocol : origin
+}
+
+module.exports = { foreignHost, foreignRedirect, locate }

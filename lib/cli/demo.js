@@ -68,13 +68,23 @@ async function readPeak(file, speed) {
   const seen = new Set()
   const firsts = rows.filter(({ id }) => seen.size < seen.add(id).size)
   const quota = Math.max(1, Math.round(QUOTA_PER_SECOND * speed))
-  const idealMs = Math.max(rows.at(-1).atMs / speed, idealTime(firsts.map((row) => row.atMs / speed), quota, 1000))
+  const idealMs = Math.max(
+    rows.at(-1).atMs / speed,
+    idealTime(
+      firsts.map((row) => row.atMs / speed),
+      quota,
+      1000,
+    ),
+  )
   return { rows, unique: firsts.length, quota, speed, idealMs }
 }
 
 function checkRow(row, file, line) {
   const right =
-    typeof row === 'object' && row !== null && Number.isFinite(row.atMs) && row.atMs >= 0 &&
+    typeof row === 'object' &&
+    row !== null &&
+    Number.isFinite(row.atMs) &&
+    row.atMs >= 0 &&
     [row.id, row.conversationId].every((text) => typeof text === 'string' && text !== '')
   if (right) return row
   throw new UsageError(`${file}, line ${line}: must have atMs (a number, not below 0), id and conversationId (texts)`)
@@ -99,7 +109,7 @@ async function onSimulator(stage, way) {
     credentials: CREDENTIALS,
   })
   try {
-    const { name, duplicatesRecognised, elapsedMs, delayMs } = await way(stage, simulator)
+    const { name, duplicatesRecognized, elapsedMs, delayMs } = await way(stage, simulator)
     const ledger = simulator.ledger()
     return {
       name,
@@ -109,7 +119,7 @@ async function onSimulator(stage, way) {
       lost: peak.unique - ledger.uniqueIds,
       outOfOrder: ledger.orderViolations,
       duplicatesDelivered: ledger.duplicates,
-      duplicatesRecognised,
+      duplicatesRecognized,
       requests: ledger.arrivals,
       throttled: ledger.refused,
       elapsedMs,
@@ -135,9 +145,13 @@ async function throughSpillway({ peak, signal, io, quiet }, simulator) {
   const read = () => ({ settled: replay.settled, total: peak.rows.length, ...engineReading(sender.stats()) })
   const progress = quiet ? NO_PROGRESS : new Progress(io.stdout, 'spillway   ', read)
   try {
-    const send = (row) => sender.send(messageOf(row), { signal }).then(() => true, () => false)
+    const send = (row) =>
+      sender.send(messageOf(row), { signal }).then(
+        () => true,
+        () => false,
+      )
     const times = await replay.run(send, signal)
-    return { name: 'Spillway', duplicatesRecognised: sender.stats().counters.duplicates, ...times }
+    return { name: 'Spillway', duplicatesRecognized: sender.stats().counters.duplicates, ...times }
   } finally {
     progress.stop()
     await sender.close({ timeoutMs: CLOSE_TIMEOUT_MS })
@@ -151,7 +165,7 @@ async function handRolled({ peak, signal, io, quiet }, simulator) {
   const progress = quiet ? NO_PROGRESS : new Progress(io.stdout, 'hand-rolled', read)
   try {
     const times = await replay.run((row) => client.send(row.conversationId, messageOf(row).body), signal)
-    return { name: 'hand-rolled', duplicatesRecognised: 0, ...times }
+    return { name: 'hand-rolled', duplicatesRecognized: 0, ...times }
   } finally {
     progress.stop()
   }

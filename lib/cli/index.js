@@ -1,6 +1,7 @@
 'use strict'
 
 const { ConfigError, SpillwayError } = require('../errors.js')
+const { Output } = require('./output.js')
 const { parse, UsageError } = require('./usage.js')
 
 const EXIT_FAILURE = 1
@@ -16,7 +17,7 @@ const COMMANDS = {
 
 const HELP = `Usage: spillway <command> [options]
 
-Sends messages to the Genesys Cloud API at the rate that the organisation is allowed.
+Sends messages to the Genesys Cloud API at the rate that the organization is allowed.
 
 Commands:
   demo       send a peak hour through Spillway to a simulated Genesys, and sum it up
@@ -29,11 +30,12 @@ Options:
   --version    the version
   --json       output for machines
 
-spillway <command> --help says more.
+See spillway <command> --help.
 `
 
 /** Runs the command line; gives the exit code. `io` is what it may touch of the process. */
-async function main(args, io) {
+async function main(args, { stdout, stderr, ...rest }) {
+  const io = { ...rest, stdout: new Output(stdout), stderr: new Output(stderr) }
   const name = Object.hasOwn(COMMANDS, args[0]) ? args[0] : null
   try {
     return name === null ? general(args, io) : await command(COMMANDS[name](), args.slice(1), io)
@@ -75,11 +77,11 @@ function printVersion({ json }, io) {
 
 function report(error, name, io) {
   if (error instanceof UsageError || error instanceof ConfigError) {
-    io.stderr.write(`${name}: ${error.message} (${name} --help says more)\n`)
+    io.stderr.write(`${name}: ${error.message} (see ${name} --help)\n`)
     return EXIT_USAGE
   }
   // Ours say all in their message; a stack is for defects.
-  io.stderr.write(`${name}: ${error instanceof SpillwayError ? error.message : error?.stack ?? error}\n`)
+  io.stderr.write(`${name}: ${error instanceof SpillwayError ? error.message : (error?.stack ?? error)}\n`)
   return EXIT_FAILURE
 }
 

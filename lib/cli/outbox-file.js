@@ -49,6 +49,22 @@ class OutboxFile {
     return this.#ask({ op: 'drop', id })
   }
 
+  backup(target) {
+    return this.#ask({ op: 'backup', target })
+  }
+
+  markSent(untilMs) {
+    return this.#ask({ op: 'markSent', untilMs })
+  }
+
+  setAside() {
+    return this.#ask({ op: 'setAside' })
+  }
+
+  discard(name) {
+    return this.#ask({ op: 'discard', name })
+  }
+
   /** A page is in memory, not the file. */
   *#rows(request) {
     for (let after = 0; after !== null; ) {

@@ -5,7 +5,12 @@
 const { printable } = require('./printer.js')
 const { count, table } = require('./summary.js')
 
-const UNITS = [['d', 86_400_000], ['h', 3_600_000], ['min', 60_000], ['s', 1000]]
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+]
 
 /** A time as ISO 8601 in UTC; a dash for none. */
 function instant(ms) {

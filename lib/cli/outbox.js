@@ -4,10 +4,11 @@ const { SpillwayError } = require('../errors.js')
 const { age, bytes, instant, report, statsText, verdictText } = require('./outbox-text.js')
 const { OutboxFile } = require('./outbox-file.js')
 const { Printer } = require('./printer.js')
+const { backup, discard, markSent, setAside } = require('./outbox-copies.js')
 const { count } = require('./summary.js')
 const { UsageError } = require('./usage.js')
 
-const help = `Usage: spillway outbox PATH ls|show ID|stats|dead|redrive ID|redrive --all|drop ID|export|check [--json] [--bodies]
+const help = `Usage: spillway outbox PATH VERB [--json] [--bodies]
 
 Looks into the file of a sender with store: 'file:PATH', also while that sender runs, and changes nothing in it:
   ls             the messages that wait, oldest first
@@ -16,11 +17,22 @@ Looks into the file of a sender with store: 'file:PATH', also while that sender 
   dead           the dead letters, oldest first
   export         everything as JSON lines: messages, dead letters, receipts
   check          whether all is as it was written; exit code 1 if not
+  backup TARGET  a copy of it as it is now, in a new file of mode 0600
+  set-aside      the damaged files that were set aside beside it, which are kept for 30 days
 
 Changes it; while a sender has it open, its redrive() and drop() do the same:
   redrive ID     makes a message of a dead letter again, behind all others, with no attempt spent
   redrive --all  the same for all dead letters
   drop ID        forgets a dead letter
+
+Changes it; no sender may have it open:
+  mark-sent --until TIME  takes the messages that were accepted up to then out of it, as if they were delivered: after a
+                          backup was restored, so that they aren't sent again. TIME is like 2026-11-29T22:05:00Z, or
+                          milliseconds since 1970
+
+Removes files beside it:
+  discard NAME   a file that was set aside
+  discard --all  all damaged ones
 
 Options:
   --bodies       show what was to be sent and what was answered, which is hidden otherwise: in ls, show, dead and export
@@ -31,18 +43,22 @@ Options:
 Exit code: 0; 1 if the file can't be used, the id isn't there, or something is wrong or left; 2 for a wrong argument.
 `
 
-const options = { all: { type: 'boolean' }, bodies: { type: 'boolean' } }
+const options = { all: { type: 'boolean' }, bodies: { type: 'boolean' }, until: { type: 'string' } }
 
 /** What each verb takes beside PATH and --json. */
 const VERBS = {
   ls: { run: list, bodies: true },
-  show: { run: show, id: true, bodies: true },
+  show: { run: show, id: 'the ID of a message', bodies: true },
   stats: { run: stats },
   dead: { run: dead, bodies: true },
-  redrive: { run: redrive, id: true, all: true },
-  drop: { run: drop, id: true },
+  redrive: { run: redrive, id: 'the ID of a dead letter', all: true },
+  drop: { run: drop, id: 'the ID of a dead letter' },
   export: { run: exportAll, bodies: true },
   check: { run: check },
+  backup: { run: backup, id: 'the TARGET, a new file' },
+  'mark-sent': { run: markSent, until: true },
+  'set-aside': { run: setAside },
+  discard: { run: discard, id: 'the NAME of a file that was set aside', all: true },
 }
 
 async function run(values, [path, name, id], io) {
@@ -53,23 +69,28 @@ async function run(values, [path, name, id], io) {
   const verb = VERBS[name]
   checkArguments(name, verb, values, id)
   const file = new OutboxFile(plainPath(path), { bodies: values.bodies === true })
-  return verb.run(file, { id, all: values.all === true, json: values.json === true }, io)
+  return verb.run(file, { id, all: values.all === true, until: values.until, json: values.json === true }, io)
 }
 
 function checkArguments(name, verb, values, id) {
-  for (const option of ['all', 'bodies']) {
+  for (const option of ['all', 'bodies', 'until']) {
     if (values[option] && !verb[option]) throw new UsageError(`${name} takes no --${option}`)
   }
   if (!verb.id && id !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(id)}`)
   if (values.all && id !== undefined) throw new UsageError(`${name} takes an ID or --all, not both`)
   if (verb.id && id === undefined && !values.all) {
-    throw new UsageError(`${name} needs the ID of ${name === 'show' ? 'a message' : 'a dead letter'}${verb.all ? ', or --all' : ''}`)
+    throw new UsageError(`${name} needs ${verb.id}${verb.all ? ', or --all' : ''}`)
   }
 }
 
 /** The path as it stands in `store`, too: `file:./outbox.db?durability=process-crash`. */
 function plainPath(path) {
-  return path.startsWith('file:') ? path.slice('file:'.length).replace(/\?.*$/, '').replace(/^\/\/(?=\/)/, '') : path
+  return path.startsWith('file:')
+    ? path
+        .slice('file:'.length)
+        .replace(/\?.*$/, '')
+        .replace(/^\/\/(?=\/)/, '')
+    : path
 }
 
 const MESSAGE_COLUMNS = [

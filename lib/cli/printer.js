@@ -1,6 +1,6 @@
 'use strict'
 
-const { once } = require('node:events')
+const { escapeUnsafe } = require('../escape.js')
 
 // Rows of which the widths of the columns are measured; those after them are set alike.
 const MEASURED_MAX = 200
@@ -61,7 +61,10 @@ class Printer {
   }
 
   #line(cells) {
-    return `${cells.map((cell, column) => cell.padEnd(this.#widths[column])).join('   ').trimEnd()}\n`
+    return `${cells
+      .map((cell, column) => cell.padEnd(this.#widths[column]))
+      .join('   ')
+      .trimEnd()}\n`
   }
 
   async #write(text) {
@@ -72,13 +75,13 @@ class Printer {
   async #flush() {
     const text = this.#pending
     this.#pending = ''
-    if (text !== '' && this.#stream.write(text) === false) await once(this.#stream, 'drain')
+    if (text !== '' && this.#stream.write(text) === false) await this.#stream.drained()
   }
 }
 
-/** Ids are any text: one with control characters must not reach the terminal as such. */
+/** A text as a cell of a table: quoted where it has characters that are not shown as they are. */
 function printable(text) {
-  return /[\x00-\x1f\x7f-\x9f]/.test(text) ? JSON.stringify(text) : text
+  return /[\t\n]/.test(text) || escapeUnsafe(text) !== text ? escapeUnsafe(JSON.stringify(text)) : text
 }
 
 module.exports = { printable, Printer }

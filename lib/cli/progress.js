@@ -30,7 +30,8 @@ class Progress {
 
   /** A message of its own, above the bar. */
   note(text) {
-    this.#stream.write(this.#stream.isTTY ? `\r\x1b[2K${text}\n` : `${text}\n`)
+    if (this.#stream.isTTY) this.#stream.rewrite(`${text}\n`)
+    else this.#stream.write(`${text}\n`)
   }
 
   stop() {
@@ -48,7 +49,7 @@ class Progress {
     }
     const line = `${this.#label}  ${bar(reading)}${fields}`
     // A line that wraps can't be painted over.
-    this.#stream.write(`\r\x1b[2K${line.slice(0, (this.#stream.columns ?? 80) - 1)}`)
+    this.#stream.rewrite(line.slice(0, this.#stream.columns - 1))
   }
 
   #fields({ settled, total, inFlight, budget, queued, note }) {

@@ -23,7 +23,7 @@ Sends the messages of a file, or of standard input (-): JSON lines, each
   {"conversationId": "…", "body": {…}, "id"?, "params"?, "priority"?, "expiresInMs"?, "notBefore"?}
 
 Options:
-  --config FILE   the options of Sender.open (index.d.ts) as JSON, without secrets
+  --config FILE   the options of Sender.open (types/options.d.ts) as JSON, without secrets
   --json          the summary as JSON; progress goes to standard error either way
   -h, --help      this text
   --version       the version
@@ -31,7 +31,7 @@ Options:
 Secrets come from the environment: SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN.
 
 Exit code: 0 if all was delivered, 1 if a message ended as a dead letter (they are listed, in the order of the input,
-and behind them what an earlier run had left in a file store) or wasn't delivered, 2 for a wrong argument, configuration
+and after them what an earlier run had left in a file store) or wasn't delivered, 2 for a wrong argument, configuration
 or line, 130 after Ctrl-C.
 `
 
@@ -64,7 +64,10 @@ async function run(values, [source], io) {
 /** The options with the credentials of the environment. A secret in a file ends up in a repository. */
 function withSecrets(config, file, env) {
   const { accessToken, clientSecret, clientId, ...others } = config.credentials ?? {}
-  for (const [key, variable] of [['clientSecret', 'SPILLWAY_CLIENT_SECRET'], ['accessToken', 'SPILLWAY_ACCESS_TOKEN']]) {
+  for (const [key, variable] of [
+    ['clientSecret', 'SPILLWAY_CLIENT_SECRET'],
+    ['accessToken', 'SPILLWAY_ACCESS_TOKEN'],
+  ]) {
     if (config.credentials?.[key] === undefined) continue
     throw new UsageError(`--config ${file} must not hold credentials.${key}: put it into ${variable}`)
   }
@@ -74,9 +77,7 @@ function withSecrets(config, file, env) {
   if (token) return { ...config, credentials: { ...others, accessToken: token } }
   const id = env.SPILLWAY_CLIENT_ID || clientId
   if (id && secret) return { ...config, credentials: { ...others, clientId: id, clientSecret: secret } }
-  throw new UsageError(
-    'no credentials: set SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN, in the environment',
-  )
+  throw new UsageError('no credentials: set SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN, in the environment')
 }
 
 /** The messages of one input on their way. */
@@ -207,7 +208,10 @@ function letterOf(error, message) {
 
 /** `DELIVERY_REJECTED` is `rejected`, as in a dead letter. */
 function reasonOf(code) {
-  return code.replace(/^DELIVERY_/, '').toLowerCase().replaceAll('_', '-')
+  return code
+    .replace(/^DELIVERY_/, '')
+    .toLowerCase()
+    .replaceAll('_', '-')
 }
 
 function report(summary, stopped, json, io) {
@@ -223,16 +227,19 @@ function report(summary, stopped, json, io) {
 function summaryText({ messages, recovered, delivered, failed, deadLetters, duplicates, undelivered, elapsedMs }) {
   const text = table([
     ['messages', count(messages)],
-    ...(recovered === undefined ? [] : [['of an earlier run, besides', count(recovered)]]),
+    ...(recovered === undefined ? [] : [['from an earlier run', count(recovered)]]),
     ['delivered', count(delivered)],
     ['dead letters', count(failed)],
     ['not delivered', count(undelivered)],
-    ['duplicates recognised', count(duplicates)],
+    ['duplicates recognized', count(duplicates)],
     ['time', seconds(elapsedMs)],
   ])
   if (failed === 0) return text
   const rows = deadLetters.map(({ id, conversationId, reason, status }) => [
-    printable(id ?? '-'), printable(conversationId), reason, status === null ? '-' : String(status),
+    printable(id ?? '-'),
+    printable(conversationId),
+    reason,
+    status === null ? '-' : String(status),
   ])
   const more = failed > rows.length ? `and ${count(failed - rows.length)} more\n` : ''
   return `${text}\n${table([['id', 'conversation', 'reason', 'status'], ...rows])}${more}`

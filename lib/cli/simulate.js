@@ -9,7 +9,7 @@ const { number, UsageError } = require('./usage.js')
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1
 
-const help = `Usage: spillway simulate [--port N] [--host H] [--quota N/TIME]... [--config FILE] [--json]
+const help = `Usage: spillway simulate [--port N] [--host H] [--quota N/TIME]... [--outage KIND@FROM+FOR]... [--config FILE] [--json]
 
 Runs a simulated Genesys (API and login host in one), prints its URL, and after Ctrl-C what arrived.
 
@@ -17,7 +17,10 @@ Options:
   --port N         the port; default: one that is free
   --host H         the address to listen at; default 127.0.0.1
   --quota N/TIME   allow N requests in TIME, as in 100/1s, 300/1m or 5/200ms; several hold together
-  --config FILE    further settings, JSON: those of Simulator.start in index.d.ts
+  --outage KIND@FROM+FOR
+                   an outage that begins FROM after the start and lasts FOR, as in refused@10s+1m, html:502@5s+500ms;
+                   KIND is refused, reset, tls, hang, status or html, the last two with a status if wanted
+  --config FILE    further settings, JSON: those of Simulator.start in types/simulator.d.ts
   --json           a line of JSON with the URL, then one with the ledger
   -h, --help       this text
   --version        the version
@@ -27,6 +30,7 @@ const options = {
   port: { type: 'string' },
   host: { type: 'string' },
   quota: { type: 'string', multiple: true },
+  outage: { type: 'string', multiple: true },
   config: { type: 'string' },
 }
 
@@ -35,6 +39,7 @@ async function run(values, _positionals, io) {
   if (values.port !== undefined) config.port = number('--port', values.port, { min: 0, max: 65_535, integer: true })
   if (values.host !== undefined) config.host = values.host
   if (values.quota !== undefined) config.quota = values.quota.map(parseQuota)
+  if (values.outage !== undefined) config.outages = values.outage.map(parseOutage)
 
   const { signal, release } = watchInterrupt(io.signals)
   const simulator = await Simulator.start(config).catch((error) => {
@@ -54,6 +59,14 @@ function parseQuota(text) {
   const match = /^(\d+)\/(\d+)(ms|s|m|h)$/.exec(text)
   if (!match) throw new UsageError(`--quota must be like 100/1s (N/TIME in ms, s, m or h), got ${JSON.stringify(text)}`)
   return { requests: Number(match[1]), perMs: Number(match[2]) * UNIT_MS[match[3]] }
+}
+
+function parseOutage(text) {
+  const match = /^([a-z]+)(?::(\d{3}))?@(\d+)(ms|s|m|h)\+(\d+)(ms|s|m|h)$/.exec(text)
+  if (!match) throw new UsageError(`--outage must be like refused@10s+1m (KIND@FROM+FOR), got ${JSON.stringify(text)}`)
+  const [, kind, status, from, fromUnit, span, spanUnit] = match
+  const outage = { kind, fromMs: Number(from) * UNIT_MS[fromUnit], forMs: Number(span) * UNIT_MS[spanUnit] }
+  return status === undefined ? outage : { ...outage, status: Number(status) }
 }
 
 /** The simulator doesn't hold the event loop: here it is all there is to do. */
@@ -78,6 +91,8 @@ function ledgerTable(ledger) {
     ['answers', statuses.join(', ') || 'none'],
     [`most in any ${count(ledger.windowMs)} ms`, count(ledger.mostInWindow)],
     ['different ids', count(ledger.uniqueIds)],
+    ['accepted, answered with an error', count(ledger.acceptedThenFailed)],
+    ['met an outage', count(ledger.outageRequests)],
     ['accepted twice', count(ledger.duplicates)],
     ['out of order', count(ledger.orderViolations)],
     ['most in flight', count(ledger.maxInFlight)],

@@ -16,7 +16,7 @@ const LINES = [
   ['lost', (run) => count(run.lost)],
   ['out of order', (run) => count(run.outOfOrder)],
   ['delivered twice', (run) => count(run.duplicatesDelivered)],
-  ['duplicates recognised', (run) => count(run.duplicatesRecognised)],
+  ['duplicates recognized', (run) => count(run.duplicatesRecognized)],
   ['requests', (run) => count(run.requests)],
   ['answers of 429', (run) => count(run.throttled)],
   ['time', (run) => seconds(run.elapsedMs)],
@@ -34,7 +34,15 @@ function summaryTable(runs) {
 /** Rows of texts with their columns aligned. */
 function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
-  return rows.map((row) => `${row.map((text, column) => text.padEnd(widths[column])).join('   ').trimEnd()}\n`).join('')
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((text, column) => text.padEnd(widths[column]))
+          .join('   ')
+          .trimEnd()}\n`,
+    )
+    .join('')
 }
 
 module.exports = { count, quantile, seconds, summaryTable, table }

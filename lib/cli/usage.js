@@ -17,6 +17,7 @@ const COMMON_OPTIONS = {
 
 /** The options and positionals of a command. Throws a UsageError for what it doesn't know. */
 function parse(args, options = {}) {
+  if (parseArgs === undefined) throw new UsageError(`the command line needs Node 18.3 or newer, this is ${process.version}`)
   try {
     return parseArgs({ args, options: { ...COMMON_OPTIONS, ...options }, allowPositionals: true, strict: true })
   } catch (error) {

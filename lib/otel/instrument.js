@@ -1,22 +1,24 @@
 'use strict'
 
-const diagnostics = require('node:diagnostics_channel')
+const { channel } = require('node:diagnostics_channel')
 
 const { version } = require('../../package.json')
 const { about } = require('../about.js')
 const { checkObject, invalid } = require('../checks.js')
 const { RAW } = require('../raw.js')
+const { shared } = require('../shared.js')
 const { withTraceparent } = require('../traceparent.js')
 const { metrics, trace } = require('./api.js')
 const { Instruments } = require('./instruments.js')
 const { Spans } = require('./spans.js')
 
-const CHANNEL = 'spillway:request:end'
+// Held here: Node lets go of a channel that nobody holds, with its subscribers. Node 18.3 has no other way to subscribe.
+const requests = channel('spillway:request:end')
 const KEYS = new Set(['tracerProvider', 'meterProvider'])
 
-const instrumented = new WeakMap()
-// Senders of one organisation read the same engine: the numbers are told once, by the first that is still instrumented.
-const measured = new Map()
+const instrumented = shared('otel.instrumented', () => new WeakMap())
+// Senders of one organization read the same engine: the numbers are told once, by the first that is still instrumented.
+const measured = shared('otel.measured', () => new Map())
 
 /** Spans and metrics of a sender. Gives the function that takes them off again. */
 function instrument(sender, options = {}) {
@@ -38,12 +40,12 @@ function instrument(sender, options = {}) {
     instruments.requestEnded(end)
     spans.requestEnded(end)
   }
-  diagnostics.subscribe(CHANNEL, onEnd)
+  requests.subscribe(onEnd)
 
   const off = () => {
     if (instrumented.get(sender) !== off) return
     instrumented.delete(sender)
-    diagnostics.unsubscribe(CHANNEL, onEnd)
+    requests.unsubscribe(onEnd)
     unwrap()
     instruments.end()
     if (measured.get(facts.organization) === sender) measured.delete(facts.organization)
@@ -59,8 +61,7 @@ function wrap(sender, spans) {
       spans.message(message, (text) => withTraceparent(text, () => plain.call(sender, message, options))),
     enqueue: (plain) => (message, options) =>
       spans.message(message, (text) => withTraceparent(text, () => plain.call(sender, message, options))),
-    request: (plain) => (request, options) =>
-      spans.call(request, (text) => plain.call(sender, withHeader(request, text), options)),
+    request: (plain) => (request, options) => spans.call(request, (text) => plain.call(sender, withHeader(request, text), options)),
   }
   traced[RAW] = traced.request
   const names = Reflect.ownKeys(traced).filter((name) => typeof sender[name] === 'function')

@@ -22,7 +22,7 @@ const COUNTERS = [
   ['spillway.requests.retries', '{request}', 'Requests that repeated a failed one', (s) => s.counters?.retries],
 ]
 
-/** The metrics of one organisation, read from a sender. `isMine()` tells whether no other sender measures the same. */
+/** The metrics of one organization, read from a sender. `isMine()` tells whether no other sender measures the same. */
 class Instruments {
   #meter
   #duration
@@ -41,7 +41,10 @@ class Instruments {
       advice: { explicitBucketBoundaries: SECONDS },
     })
     const read = []
-    for (const [kind, rows] of [['createObservableGauge', GAUGES], ['createObservableCounter', COUNTERS]]) {
+    for (const [kind, rows] of [
+      ['createObservableGauge', GAUGES],
+      ['createObservableCounter', COUNTERS],
+    ]) {
       for (const [name, unit, description, value] of rows) {
         const instrument = meter[kind](name, { unit, description })
         this.#observed.push(instrument)

@@ -1,7 +1,8 @@
 //! What batching costs the dispatcher, without any I/O: `cargo run --release -p spillway-core --example batch_cost`.
 //!
-//! A backlog of messages like those of the recorded peak goes in, every request is answered at once, and the time for each
-//! message is compared with that of no batching. What a request costs on the wire, which batching saves, isn't in it.
+//! A backlog of messages like those of the recorded peak goes in, every request is answered at once, and the time for
+//! each message is compared with that of no batching. What a request costs on the wire, which batching saves, isn't in
+//! it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program to look at")]
 #![allow(clippy::disallowed_methods, reason = "it measures")]
 
@@ -71,6 +72,7 @@ fn run(settings: &Arc<Settings>, with_id: bool) -> (f64, u64) {
                     dispatcher.handle(now, Event::Token(TokenNews::Granted(None)), &mut effects);
                 }
                 Effect::Send { attempt, .. } => {
+                    dispatcher.handle(now, Event::Left(attempt), &mut effects);
                     requests += 1;
                     let response = Response { status: 200, ..Response::default() };
                     let answer = Answer::Answered { response, evidence: Evidence::default() };

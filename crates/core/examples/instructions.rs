@@ -83,6 +83,7 @@ impl World {
             let event = match effect {
                 Effect::FetchToken => Event::Token(TokenNews::Granted(None)),
                 Effect::Send { attempt, .. } => {
+                    self.dispatcher.handle(self.now, Event::Left(attempt), &mut self.effects);
                     let response = Response { status: 200, ..Response::default() };
                     Event::Answered(attempt, Answer::Answered { response, evidence: Evidence::default() })
                 }

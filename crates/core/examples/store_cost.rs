@@ -1,7 +1,7 @@
 //! What the store in a file costs: `cargo run --release -p spillway-core --example store_cost [MESSAGES]`.
 //!
-//! Many enqueues at once, one after the other beside plain append + fdatasync, and opening what is left. The directory is
-//! made beside the working one (`TMPDIR` is often in memory), and removed.
+//! Many enqueues at once, one after the other beside plain append + fdatasync, and opening what is left. The directory
+//! is made beside the working one (`TMPDIR` is often in memory), and removed.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures, run by hand")]
 
 use std::fs::File;
@@ -14,17 +14,26 @@ use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::message::{Message, Parts};
 use spillway_core::random::Random;
 use spillway_core::store::sqlite::{Options, SqliteStore};
-use spillway_core::store::{Change, News, Record, Store};
+use spillway_core::store::{Change, FencingToken, News, Record, Store};
 
 const SINGLES: u64 = 1_000;
 /// A tick's worth of submissions.
 const TICK: u64 = 256;
 
-fn open(path: &Path, clock: Clock) -> (SqliteStore, Receiver<News>) {
+fn begin(path: &Path, clock: Clock) -> (SqliteStore, Receiver<News>) {
     let (tell, news) = mpsc::channel();
     let store =
         SqliteStore::open(Options::new(path, "acme"), clock, Box::new(move |news| drop(tell.send(news)))).unwrap();
     (store, news)
+}
+
+fn open(path: &Path, clock: Clock) -> (SqliteStore, FencingToken, Receiver<News>) {
+    let (store, news) = begin(path, clock);
+    loop {
+        if let News::Opened(opening) = news.recv().unwrap() {
+            return (store, opening.token, news);
+        }
+    }
 }
 
 fn record(seq: u64, id: Box<str>, at: Timestamp) -> Change {
@@ -46,7 +55,7 @@ fn wait(news: &Receiver<News>, number: u64) {
 }
 
 fn many(path: &Path, clock: Clock, count: u64) -> Duration {
-    let (store, news) = open(path, clock);
+    let (store, token, news) = open(path, clock);
     let mut random = Random::from_seed(1);
     let at = clock.now();
     let changes: Vec<Vec<Change>> = (0..count.div_ceil(TICK))
@@ -56,7 +65,7 @@ fn many(path: &Path, clock: Clock, count: u64) -> Duration {
         .collect();
     let start = clock.now();
     for tick in changes {
-        store.apply(tick);
+        store.apply(token, tick);
     }
     wait(&news, count);
     let took = clock.now().since(start);
@@ -66,14 +75,14 @@ fn many(path: &Path, clock: Clock, count: u64) -> Duration {
 }
 
 fn singles(path: &Path, clock: Clock) -> Duration {
-    let (store, news) = open(path, clock);
+    let (store, token, news) = open(path, clock);
     let mut random = Random::from_seed(2);
     let mut start = clock.now();
     for n in 1..=SINGLES * 2 {
         if n == SINGLES + 1 {
             start = clock.now();
         }
-        store.apply(vec![record(n, random.message_id(n), clock.now())]);
+        store.apply(token, vec![record(n, random.message_id(n), clock.now())]);
         wait(&news, n);
     }
     clock.now().since(start)
@@ -94,7 +103,7 @@ fn appends(path: &Path, clock: Clock) -> Duration {
 
 fn reopen(path: &Path, clock: Clock) -> (Duration, usize) {
     let start = clock.now();
-    let (store, news) = open(path, clock);
+    let (store, news) = begin(path, clock);
     let mut rows = 0;
     loop {
         match news.recv().unwrap() {

@@ -1,11 +1,15 @@
 //! What Spillway refuses and why: one type, a stable code each.
 
+use std::io;
+
 use thiserror::Error;
 
 use crate::message::Unfit;
 use crate::outcome::DeliveryFailure;
+use crate::shortage::Shortage;
 
-/// An error that reaches the caller. `Display` names the field, the value and what is allowed; never a secret or a text.
+/// An error that reaches the caller. `Display` names the field, the value and what is allowed; never a secret or a
+/// text.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Error {
     /// An option is wrong.
@@ -16,7 +20,7 @@ pub enum Error {
         /// What is allowed and what was given.
         problem: String,
     },
-    /// A second sender of the organisation asks for another setting than the engine runs with.
+    /// A second sender of the organization asks for another setting than the engine runs with.
     #[error(
         "{field} is {wanted} here, but the running engine of organization {organization:?} has {running}: senders of one \
          organization share one engine, so their options must be equal"
@@ -24,7 +28,7 @@ pub enum Error {
     Conflict {
         /// The option that differs.
         field: String,
-        /// The organisation.
+        /// The organization.
         organization: String,
         /// The value that the new sender asked for.
         wanted: String,
@@ -89,24 +93,30 @@ pub enum Error {
         /// What happened, with the path, and what to do about it.
         problem: String,
     },
+    /// The system has run out of something: descriptors, threads, memory. The same call works once some are free again.
+    #[error("{problem}")]
+    Resources {
+        /// What could not be done, for want of what.
+        problem: String,
+    },
 }
 
 /// What can be wrong with a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Another process, or another engine of this one, has it open.
+    /// Another owner has it, or has had it since.
     Locked,
-    /// The disk, or its share of it, is full.
+    /// It has no space left.
     Full,
-    /// The file, its directory or the file system takes no writes.
+    /// It takes no writes.
     ReadOnly,
-    /// The directory isn't there, or is no longer.
+    /// It isn't where it should be, or is no longer.
     Missing,
-    /// What is in the file makes no sense.
+    /// What is in it makes no sense.
     Corrupt,
     /// It was written by a newer version.
     Version,
-    /// It belongs to another organisation, or is something else than an outbox.
+    /// It belongs to another organization, or is something else than an outbox.
     Mismatch,
     /// Anything else, such as an I/O error.
     Failed,
@@ -134,6 +144,12 @@ impl Error {
         Self::Config { field: field.into(), problem: problem.into() }
     }
 
+    /// The system could not do `what`.
+    pub fn resources(what: &str, error: &io::Error) -> Self {
+        let shortage = Shortage::of(error).map_or_else(String::new, |shortage| format!("; {}", shortage.advice()));
+        Self::Resources { problem: format!("could not {what}: {error}{shortage}") }
+    }
+
     /// A wrong message.
     pub fn message(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::MessageInvalid { field: field.into(), problem: problem.into() }
@@ -152,6 +168,7 @@ impl Error {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::DrainTimeout { .. } => "DRAIN_TIMEOUT",
             Self::Store { trouble, .. } => trouble.code(),
+            Self::Resources { .. } => "RESOURCES_EXHAUSTED",
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::message::{Submission, Ticket};
 use crate::settings::Settings;
 use crate::stats::{Latencies, Snapshot};
 
-/// A place at the engine of an organisation. Dropped, it leaves: its promises end, its messages don't.
+/// A place at the engine of an organization. Dropped, it leaves: its promises end, its messages don't.
 pub struct Handle {
     id: u32,
     commands: UnboundedSender<Command>,
@@ -26,7 +26,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Joins the organisation's engine in this process, or starts it. Completions come to `sink`.
+    /// Joins the organization's engine in this process, or starts it. Completions come to `sink`.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the engine runs with other settings; [`Error::Config`] when it can't be started.
@@ -47,7 +47,7 @@ impl Handle {
         Ticket { handle: self.id, number }
     }
 
-    /// The organisation.
+    /// The organization.
     pub fn organization(&self) -> &str {
         &self.organization
     }
@@ -80,6 +80,16 @@ impl Handle {
     /// Forgets a dead letter.
     pub fn drop_letter(&self, number: u64, id: Box<str>) {
         self.command(Command::Event(Event::Drop(self.ticket(number), id)));
+    }
+
+    /// Holds everything back, for this long or until [`Self::resume`].
+    pub fn pause(&self, number: u64, span: Option<Duration>) {
+        self.command(Command::Event(Event::Pause(self.ticket(number), span)));
+    }
+
+    /// Ends that, and probes at once what is shut: of the organization, or of the route of this name.
+    pub fn resume(&self, number: u64, route: Option<Box<str>>) {
+        self.command(Command::Event(Event::Resume(self.ticket(number), route)));
     }
 
     /// Asks why a message waits.

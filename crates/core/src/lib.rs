@@ -1,7 +1,8 @@
-//! The core of Spillway: queueing, the budget, and delivery to the Genesys Cloud API. It knows no Node.
+//! The core of Spillway: queuing, the budget, and delivery to the Genesys Cloud API. It knows no Node.
 //!
-//! Floors, imports pointing downward only: `handle` → `engine` → `http`, `dispatcher` → `store`, `batcher`, `lanes`, `stats`,
-//! `quota`, `retry` → `settings`, `error`, `outcome`, `message`, `shipment`, `evidence` → `clock`, `random`.
+//! Floors, imports pointing downward only: `handle` → `engine` → `http`, `dispatcher` → `store`, `batcher`, `lanes`,
+//! `stats`,
+//! `quota`, `retry` → `settings`, `error`, `outcome`, `message`, `shipment`, `evidence` → `json`, `clock`, `random`.
 //! `npm run check:floors` has the whole order.
 
 pub mod batcher;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod evidence;
 pub mod handle;
 pub mod http;
+pub mod json;
 pub mod lanes;
 mod lock;
 pub mod message;
@@ -21,5 +23,17 @@ pub mod random;
 pub mod retry;
 pub mod settings;
 pub mod shipment;
+mod shortage;
 pub mod stats;
 pub mod store;
+mod text;
+
+// The fuzz targets of private functions share these with those in `tests/fuzz`.
+#[cfg(test)]
+extern crate self as spillway_core;
+#[cfg(test)]
+#[path = "../tests/fuzz/harness.rs"]
+mod harness;
+#[cfg(test)]
+#[path = "../tests/fuzz/mutation.rs"]
+mod mutation;

@@ -1,5 +1,6 @@
 //! The two ends of a message: a receipt, or a failure that is kept as a dead letter.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,20 +8,47 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::message::{Cargo, Priority};
+use crate::text::without_bom;
+
+/// So much of a body is searched for the beginning of a page: comments may stand in front of it.
+const HTML_SEARCHED: usize = 1_024;
 
 /// What a server answered: status, bounded body, and the headers that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
+    /// The status line's words, decoded as Latin-1; for `request()` only.
+    pub status_text: Cow<'static, str>,
     /// The body as received; see `truncated`.
     pub body: Bytes,
     /// The body was longer than its limit, or was cut: `body` isn't the whole.
     pub truncated: bool,
-    /// All headers with lower-case names; for `request()` only.
+    /// All headers with lower-case names, their values decoded as Latin-1; for `request()` only.
     pub headers: Vec<(String, String)>,
     /// `ININ-Correlation-Id`: what Genesys support asks for.
     pub correlation_id: Option<String>,
+}
+
+impl Response {
+    /// The body as text or JSON is read from it.
+    pub fn text(&self) -> &[u8] {
+        without_bom(&self.body)
+    }
+
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Whether the body is a page of HTML: a proxy, a login page or a maintenance page answered in the API's place.
+    pub fn is_html_page(&self) -> bool {
+        let start = self.text().trim_ascii_start();
+        let start = &start[..start.len().min(HTML_SEARCHED)];
+        let has = |tag: &[u8]| start.windows(tag.len()).any(|part| part.eq_ignore_ascii_case(tag));
+        // JSON begins otherwise, and may quote a page.
+        start.starts_with(b"<") && (has(b"<html") || has(b"<!doctype html"))
+    }
 }
 
 /// A delivered message.
@@ -57,6 +85,10 @@ pub enum Reason {
     Aborted,
     /// The answer is larger than `maxResponseBytes`.
     ResponseTooLarge,
+    /// The deadline of the whole call has passed.
+    TimedOut,
+    /// The store can't read it any more.
+    Unreadable,
 }
 
 impl Reason {
@@ -69,6 +101,8 @@ impl Reason {
             Self::Expired => "EXPIRED",
             Self::Aborted => "DELIVERY_ABORTED",
             Self::ResponseTooLarge => "DELIVERY_RESPONSE_TOO_LARGE",
+            Self::TimedOut => "DELIVERY_TIMEOUT",
+            Self::Unreadable => "STORE_CORRUPT",
         }
     }
 
@@ -81,6 +115,8 @@ impl Reason {
             Self::Expired => "expired",
             Self::Aborted => "aborted",
             Self::ResponseTooLarge => "response-too-large",
+            Self::TimedOut => "timeout",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -113,6 +149,8 @@ impl fmt::Display for DeliveryFailure {
             Reason::Expired => write!(f, "{what} expired before it could be sent")?,
             Reason::Aborted => write!(f, "{what} was withdrawn by its caller")?,
             Reason::ResponseTooLarge => write!(f, "the response to {what} is larger than allowed")?,
+            Reason::TimedOut => write!(f, "{what} was not answered within its deadlineMs")?,
+            Reason::Unreadable => write!(f, "the store can't read {what}, so it was not sent")?,
         }
         if let Some(response) = &self.response {
             write!(f, " (status {})", response.status)?;
@@ -146,4 +184,40 @@ pub struct CallAnswer {
     pub attempts: u32,
     /// The body is wanted as bytes.
     pub raw: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_html_page(body: &str) -> bool {
+        Response { body: Bytes::copy_from_slice(body.as_bytes()), ..Response::default() }.is_html_page()
+    }
+
+    #[test]
+    fn a_page_of_html_is_told_from_what_the_api_answers() {
+        for page in [
+            "<!DOCTYPE html><html><head>",
+            "\u{feff}\r\n  <!doctype HTML>",
+            "<html lang=\"en\">",
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC>",
+            "<!-- maintenance -->\n<HTML>",
+        ] {
+            assert!(is_html_page(page), "{page}");
+        }
+        let far = format!("<!--{}--><html>", " ".repeat(HTML_SEARCHED));
+        for other in [
+            "",
+            "{}",
+            "[]",
+            "\"<html>\"",
+            "{\"text\":\"<html>\"}",
+            "ok",
+            "<ok/>",
+            "<?xml version=\"1.0\"?><answer/>",
+            &far,
+        ] {
+            assert!(!is_html_page(other), "{other:.40}");
+        }
+    }
 }

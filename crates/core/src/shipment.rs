@@ -19,7 +19,7 @@ pub struct Shipment {
     pub headers: Vec<(String, String)>,
     /// Sent as JSON unless `headers` says otherwise.
     pub body: Option<Bytes>,
-    /// The message's id, so that a server that knows how can recognise a repeat.
+    /// The message's id, so that a server that knows how can recognize a repeat.
     pub idempotency_key: Option<Box<str>>,
     /// From sending to the last byte of the answer.
     pub timeout: Duration,

@@ -55,8 +55,10 @@ pub struct Closure {
     pub reason: &'static str,
     /// Since when.
     pub since: Timestamp,
-    /// Until when; none while a probe is on its way.
+    /// Until when, as far as it is known: the end of the wait that the server asked for, or the time of the next probe.
     pub until: Option<Timestamp>,
+    /// When a request probes next; `None` while a probe is out or nothing has come that could probe.
+    pub next_probe: Option<Timestamp>,
 }
 
 impl Closure {
@@ -66,6 +68,30 @@ impl Closure {
     }
 }
 
+/// With what a server refuses everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// The status.
+    pub status: u16,
+    /// The error code in the body, if there is one.
+    pub code: Option<Box<str>>,
+    /// Whether the body is a page of HTML.
+    pub is_page: bool,
+    /// `ININ-Correlation-Id` of the answer that told so.
+    pub correlation_id: Option<Box<str>>,
+}
+
+/// Something that is shut because it fails: the organization, or one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Method and path template of the route; `None` for the organization.
+    pub route: Option<Box<str>>,
+    /// Why, since when and until when.
+    pub closure: Closure,
+    /// What went wrong, if that is known.
+    pub problem: Option<Box<str>>,
+}
+
 /// How a store stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoreStanding {
@@ -73,6 +99,8 @@ pub struct StoreStanding {
     pub recovered: u64,
     /// Messages that it could not give back: they are in its file still, or in the one that was set aside.
     pub unreadable: u64,
+    /// Pages of damaged files that could not be read: how many messages they had is unknown.
+    pub unreadable_pages: u64,
     /// Where the last damaged file lies that it has replaced.
     pub set_aside: Option<Box<str>>,
     /// Why nothing can be kept for now.
@@ -96,10 +124,18 @@ pub struct Snapshot {
     pub available: u32,
     /// When the next one may, if none may now and it is known.
     pub next_free: Option<Timestamp>,
-    /// A pause after 429.
+    /// A pause by an operator, or after a 429.
     pub pause: Option<Closure>,
-    /// An outage, or refused credentials.
+    /// All that are in force.
+    pub pauses: Vec<Closure>,
+    /// An outage of what carries messages, refused credentials, or no token.
     pub outage: Option<Closure>,
+    /// What went wrong then, if that is known.
+    pub outage_problem: Option<Box<str>>,
+    /// With what everybody is refused, if that is the outage.
+    pub refusals: Option<Refusals>,
+    /// The same with its scope, and routes of calls that are out.
+    pub outages: Vec<Outage>,
     /// The store, if there is one beside memory.
     pub store: Option<StoreStanding>,
 }

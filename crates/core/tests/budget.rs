@@ -13,7 +13,8 @@ use spillway_core::clock::Timestamp;
 use spillway_core::quota::{Heard, NotYet, Quota};
 use spillway_core::settings::Rate;
 
-/// One request's fate: how long its answer takes, when in between it arrives (in thousandths), and whether it is sent at all.
+/// One request's fate: how long its answer takes, when in between it arrives (in thousandths), and whether it is sent
+/// at all.
 type Fate = (u64, u64, bool);
 
 fn rate() -> impl Strategy<Value = Rate> {
@@ -24,6 +25,11 @@ fn rate() -> impl Strategy<Value = Rate> {
     })
 }
 
+fn leave(quota: &mut Quota, now: Timestamp) {
+    quota.reserve(now, 1);
+    quota.left(now, 1);
+}
+
 /// Sends as early as the quota allows; the times of arrival.
 fn arrivals(rates: &[Rate], fates: &[Fate], restart_every: usize) -> Vec<u64> {
     let mut now = Timestamp::START;
@@ -31,7 +37,7 @@ fn arrivals(rates: &[Rate], fates: &[Fate], restart_every: usize) -> Vec<u64> {
     let mut answers: BinaryHeap<Reverse<(Timestamp, bool)>> = BinaryHeap::new();
     let mut arrived = Vec::new();
     for (index, (answer_us, share, unsent)) in fates.iter().enumerate() {
-        let refusal = |quota: &mut Quota, now| quota.check(now, 1).map(|()| quota.take(now, 1)).err();
+        let refusal = |quota: &mut Quota, now| quota.check(now, 1).map(|()| leave(quota, now)).err();
         while let Some(not_yet) = refusal(&mut quota, now) {
             let answer_at = answers.peek().map(|Reverse((at, _))| *at);
             let at = match not_yet {

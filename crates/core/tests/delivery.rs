@@ -1,13 +1,16 @@
-//! The delivery table of the design, row by row, and what stops the whole organisation.
+//! The delivery table of the design, row by row, and what stops the whole organization.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
 mod bench;
 
+use std::time::Duration;
+
 use bench::{Bench, answered, ids, of, retry_after, settled, status, unanswered};
 use serde_json::json;
 use spillway_core::dispatcher::{Effect, Event, Hold, Notice, TokenNews};
 use spillway_core::evidence::Evidence;
+use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
 
 /// What becomes of a lone message after one answer: what settles, its attempts, and whether the next one of its
@@ -35,18 +38,18 @@ fn the_table_row_by_row() {
         ("429", retry.clone(), retry_after(1), "", false, Some(0)),
         ("bare 429", retry.clone(), status(429), "", false, Some(0)),
         ("401", retry.clone(), status(401), "", false, Some(0)),
-        ("408", retry.clone(), status(408), "", false, Some(1)),
-        ("500", retry.clone(), status(500), "", false, Some(1)),
-        ("502", retry.clone(), status(502), "", false, Some(1)),
         ("503", retry.clone(), status(503), "", false, Some(1)),
-        ("504", retry.clone(), status(504), "", false, Some(1)),
         ("refused", retry.clone(), unsent(), "", false, Some(1)),
         ("503, the last attempt", once.clone(), status(503), "1 DELIVERY_EXHAUSTED", true, Some(1)),
         ("refused, the last attempt", once.clone(), unsent(), "1 DELIVERY_EXHAUSTED", true, Some(1)),
         ("429 with one attempt", once, status(429), "", false, Some(0)),
         ("cut, retry", retry.clone(), unanswered(), "", false, Some(1)),
         ("cut, fail", fail.clone(), unanswered(), "1 DELIVERY_AMBIGUOUS", true, Some(1)),
-        ("503, fail", fail, status(503), "", false, Some(1)),
+        ("503, fail", fail.clone(), status(503), "", false, Some(1)),
+        ("421, fail", fail.clone(), status(421), "", false, Some(1)),
+        ("425, fail", fail.clone(), status(425), "", false, Some(1)),
+        ("501, fail", fail.clone(), status(501), "1 DELIVERY_REJECTED", true, Some(1)),
+        ("505, fail", fail, status(505), "1 DELIVERY_REJECTED", true, Some(1)),
         ("400", retry.clone(), status(400), "1 DELIVERY_REJECTED", true, Some(1)),
         ("404", retry.clone(), status(404), "1 DELIVERY_REJECTED", true, Some(1)),
         ("413", retry.clone(), status(413), "1 DELIVERY_REJECTED", true, Some(1)),
@@ -58,14 +61,189 @@ fn the_table_row_by_row() {
     }
 }
 
-/// It is serialised once, before it is submitted; every request has the same bytes, where they lie.
+fn page(code: u16) -> Answer {
+    let body = "<!DOCTYPE html><html><title>Sign in</title></html>".into();
+    Answer::Answered { response: Response { status: code, body, ..Response::default() }, evidence: Evidence::default() }
+}
+
+#[test]
+fn a_page_that_says_2xx_is_no_answer_of_the_api() {
+    let (retry, fail) = (json!({}), json!({ "retry": { "ambiguous": "fail" } }));
+    for code in [200, 202, 203] {
+        assert_eq!(outcome(retry.clone(), page(code)), (vec![], false, Some(1)), "{code}, retry");
+        let ended = vec!["1 DELIVERY_AMBIGUOUS".to_owned()];
+        assert_eq!(outcome(fail.clone(), page(code)), (ended, true, Some(1)), "{code}, fail");
+    }
+    let mut bench = Bench::new(json!({}));
+    bench.call("POST");
+    let first = bench.leaving();
+    assert_eq!(settled(&bench.answer(first[0].0, page(200))), ["1 answered 200"], "a call gets what came");
+}
+
+#[test]
+fn a_login_page_in_front_of_the_api_is_an_outage_that_loses_nothing() {
+    let mut bench = Bench::new(json!({}));
+    (0..20).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+    let mut ends = Vec::new();
+    let mut told = Vec::new();
+    for step in 0..2_400 {
+        for (attempt, _) in bench.leaving() {
+            let effects = bench.answer(attempt, if step < 1_200 { page(200) } else { status(200) });
+            ends.extend(settled(&effects));
+            told.extend(effects.into_iter().filter_map(|effect| match effect {
+                Effect::Notice(Notice::Outage { open, problem, .. }) => Some((open, problem)),
+                _ => None,
+            }));
+        }
+        bench.wait_ms(50);
+    }
+    assert_eq!(ends.iter().filter(|end| end.ends_with("delivered")).count(), 20, "{ends:?}");
+    let problem = "a page of HTML came where the API answers with JSON".to_owned();
+    assert_eq!(told, [(true, problem), (false, String::new())]);
+}
+
+/// Statuses after which the server may have processed the request.
+const UNCLEAR: [u16; 15] = [101, 199, 408, 500, 502, 504, 506, 507, 511, 520, 530, 599, 600, 777, 999];
+
+#[test]
+fn what_may_have_been_processed_is_sent_once_or_at_least_once() {
+    let (retry, fail) = (json!({}), json!({ "retry": { "ambiguous": "fail" } }));
+    for code in UNCLEAR {
+        assert_eq!(outcome(retry.clone(), status(code)), (vec![], false, Some(1)), "{code}, retry");
+        let ended = vec!["1 DELIVERY_AMBIGUOUS".to_owned()];
+        assert_eq!(outcome(fail.clone(), status(code)), (ended, true, Some(1)), "{code}, fail");
+    }
+}
+
+#[test]
+fn an_unclear_status_marks_what_ends_later_as_ambiguous() {
+    for (code, expected) in [(500, true), (408, true), (999, true), (503, false), (421, false), (425, false)] {
+        let mut bench = Bench::new(json!({}));
+        bench.send("a", "c");
+        let first = bench.leaving();
+        bench.answer(first[0].0, status(code));
+        bench.wait_ms(60_000);
+        let second = bench.leaving();
+        let effects = bench.answer(second[0].0, status(400));
+        let ambiguous = effects.iter().find_map(|effect| match effect {
+            Effect::Buried { failure, .. } => Some(failure.ambiguous),
+            _ => None,
+        });
+        assert_eq!(ambiguous, Some(expected), "{code}");
+    }
+}
+
+#[test]
+fn a_request_with_an_unclear_status_goes_by_its_method() {
+    for code in UNCLEAR {
+        for (method, idempotent, ambiguous, repeated) in [
+            ("GET", None, "fail", true),
+            ("HEAD", None, "fail", true),
+            ("PUT", None, "fail", true),
+            ("DELETE", None, "fail", true),
+            ("OPTIONS", None, "fail", true),
+            ("POST", None, "fail", false),
+            ("PATCH", None, "fail", false),
+            ("POST", Some(true), "fail", true),
+            ("POST", None, "retry", true),
+            ("PATCH", Some(false), "retry", false),
+            ("PUT", Some(false), "retry", false),
+        ] {
+            let mut bench = Bench::new(json!({ "retry": { "ambiguous": ambiguous } }));
+            bench.request_as(method, |call| call.idempotent = idempotent);
+            let first = bench.leaving();
+            let settled = settled(&bench.answer(first[0].0, status(code)));
+            let ended: &[&str] = if repeated { &[] } else { &["1 DELIVERY_AMBIGUOUS"] };
+            assert_eq!(settled, ended, "{code} to {method}, {idempotent:?}, {ambiguous}");
+        }
+    }
+}
+
+#[test]
+fn a_caller_that_judges_statuses_gets_the_unclear_one() {
+    for code in UNCLEAR {
+        let mut bench = Bench::new(json!({ "retry": { "ambiguous": "fail" } }));
+        bench.request_as("POST", |call| call.raw = true);
+        let first = bench.leaving();
+        assert_eq!(settled(&bench.answer(first[0].0, status(code))), [format!("1 answered {code}")]);
+    }
+}
+
+#[test]
+fn retry_after_counts_on_every_status_that_is_retried() {
+    let asked = |code, seconds| {
+        let wait = Some(Duration::from_secs(seconds));
+        answered(code, Evidence { retry_after: wait, ..Evidence::default() })
+    };
+    for code in [408, 421, 425, 500, 502, 503, 504, 521, 999] {
+        for (seconds, expected_ms) in [(4, 4_000), (120, 120_000), (86_400, 180_000)] {
+            let mut bench = Bench::new(json!({}));
+            bench.send("a", "c");
+            let first = bench.leaving();
+            bench.answer(first[0].0, asked(code, seconds));
+            bench.wait_ms(expected_ms - 1);
+            assert!(bench.leaving().is_empty(), "{code}, {seconds} s: too early");
+            bench.wait_ms(1);
+            assert_eq!(ids(&bench.leaving()), ["a"], "{code}, {seconds} s, maxPauseMs at most");
+        }
+    }
+}
+
+#[test]
+fn the_breakers_next_probe_waits_for_retry_after() {
+    for (seconds, expected_ms) in [(60, 60_000), (86_400, 180_000)] {
+        let mut bench = Bench::new(json!({ "retry": { "maxAgeMs": 2_592_000_000_u64 } }));
+        (0..20).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+        let wait = Some(Duration::from_secs(seconds));
+        let down = || answered(503, Evidence { retry_after: wait, ..Evidence::default() });
+        bench.leaving().iter().for_each(|(attempt, _)| drop(bench.answer(*attempt, down())));
+        bench.send("late", "late");
+        for _ in 0..3 {
+            bench.wait_ms(expected_ms - 1);
+            assert!(bench.leaving().is_empty(), "neither a retry nor what is new");
+            bench.wait_ms(1);
+            let probe = bench.leaving();
+            assert_eq!(probe.len(), 1, "a single probe");
+            bench.answer(probe[0].0, down());
+        }
+    }
+}
+
+/// A server that knows idempotency keys answers 409 while the first request is at work. That is no refusal of the
+/// message.
+#[test]
+fn a_conflict_of_a_repetition_with_itself_waits_for_the_first_answer() {
+    let after = |answers: Vec<Answer>, attempts: u32| {
+        let mut bench = Bench::new(json!({ "retry": { "maxAttempts": attempts } }));
+        bench.send("a", "c");
+        let mut ends = Vec::new();
+        for answer in answers {
+            bench.wait_ms(60_000);
+            let leaving = bench.leaving();
+            assert_eq!(ids(&leaving), ["a"]);
+            ends = settled(&bench.answer(leaving[0].0, answer));
+        }
+        ends
+    };
+    assert_eq!(after(vec![status(409)], 10), ["1 DELIVERY_REJECTED"], "the first request");
+    assert_eq!(after(vec![unanswered(), status(409), status(409), status(200)], 10), ["1 delivered"]);
+    assert_eq!(after(vec![unanswered(), status(409)], 2), ["1 DELIVERY_AMBIGUOUS"], "what happened is unknown");
+    assert_eq!(
+        after(vec![status(503), status(409)], 10),
+        ["1 DELIVERY_REJECTED"],
+        "what was refused was not processed"
+    );
+    assert_eq!(after(vec![unanswered(), status(400)], 10), ["1 DELIVERY_REJECTED"], "other refusals stay");
+}
+
+/// It is serialized once, before it is submitted; every request has the same bytes, where they lie.
 #[test]
 fn a_repeat_shares_its_body_with_the_request_before() {
     let mut bench = Bench::new(json!({}));
     bench.send("a", "c");
     let mut sent = || {
         let leaves = |effect: Effect| match effect {
-            Effect::Send { attempt, shipment, .. } => Some((attempt, shipment.body.unwrap())),
+            Effect::Send { attempt, shipment } => Some((attempt, shipment.body.unwrap())),
             _ => None,
         };
         bench.wait_ms(60_000);

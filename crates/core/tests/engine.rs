@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,15 +14,15 @@ use spillway_core::settings::Settings;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Passes on what it hears; the first thing that it hears breaks it, if it is fragile.
+/// Passes on what it hears; if it is fragile, everything that it hears makes it panic.
 struct Ear {
     heard: Mutex<Sender<Completion>>,
-    fragile: AtomicBool,
+    fragile: bool,
 }
 
 impl Sink for Ear {
     fn complete(&self, completions: Vec<Completion>, _: &Clock) {
-        assert!(!self.fragile.swap(false, Ordering::Relaxed), "a panic on the engine's thread, for a test");
+        assert!(!self.fragile, "a panic on the engine's thread, for a test");
         for completion in completions {
             let _ = self.heard.lock().unwrap().send(completion);
         }
@@ -31,7 +30,7 @@ impl Sink for Ear {
 }
 
 #[test]
-fn an_engine_that_fails_tells_its_senders_and_makes_way_for_another() {
+fn an_engine_that_fails_again_and_again_tells_its_senders_and_makes_way_for_another() {
     let settings = || {
         let options = json!({
             "organization": "fragile", "apiUrl": "http://127.0.0.1:1", "credentials": { "accessToken": "token" },
@@ -41,13 +40,18 @@ fn an_engine_that_fails_tells_its_senders_and_makes_way_for_another() {
     };
     let open = |fragile: bool| {
         let (heard, hears) = channel();
-        let ear = Ear { heard: Mutex::new(heard), fragile: AtomicBool::new(fragile) };
+        let ear = Ear { heard: Mutex::new(heard), fragile };
         (Handle::open(settings(), Arc::new(ear)).unwrap(), hears)
     };
     let (fragile, _told) = open(true);
     let (other, others) = open(false);
     fragile.ready(1);
-    assert!(matches!(others.recv_timeout(PATIENCE).unwrap(), Completion::Broken));
+    let mut survived = 0;
+    while !matches!(others.recv_timeout(PATIENCE).unwrap(), Completion::Broken) {
+        survived += 1;
+    }
+    // Three panics a minute are survived. All may be over before this one has heard of the first.
+    assert!(survived <= 3, "{survived}");
     // Nobody hears it any more, and nobody waits for it.
     other.ready(2);
 

@@ -1,4 +1,4 @@
-//! The organisation's limits as a first belief: asked for once, and whatever the answer is, messages leave.
+//! The organization's limits as a first belief: asked for once, and whatever the answer is, messages leave.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, reason = "a test has no readers but its own")]
 
@@ -71,11 +71,15 @@ impl Rig {
     fn sent(&mut self, now: Timestamp) -> Vec<(AttemptId, Shipment)> {
         self.dispatcher.poll(now, &mut self.effects);
         let sent = std::mem::take(&mut self.effects).into_iter().filter_map(|effect| match effect {
-            Effect::Send { attempt, shipment, .. } => Some((attempt, shipment)),
+            Effect::Send { attempt, shipment } => Some((attempt, shipment)),
             Effect::Buried { .. } | Effect::Failed(..) => panic!("nothing fails: {effect:?}"),
             _ => None,
         });
-        sent.collect()
+        let sent: Vec<_> = sent.collect();
+        for (attempt, _) in &sent {
+            self.dispatcher.handle(now, Event::Left(*attempt), &mut self.effects);
+        }
+        sent
     }
 
     fn answer(&mut self, now: Timestamp, attempt: AttemptId, answer: Answer) {
@@ -185,7 +189,7 @@ fn it_may_be_refused_itself() {
     rig.submit(1);
     let (attempt, _) = rig.sent(at_ms(0)).swap_remove(0);
     rig.answer(at_ms(10), attempt, answered(429, &[("retry-after", "3")], ""));
-    assert_eq!(rig.sent(at_ms(3_000)).len(), 0, "the organisation pauses");
+    assert_eq!(rig.sent(at_ms(3_000)).len(), 0, "the organization pauses");
     let probe = rig.sent(at_ms(3_010));
     assert_eq!(probe.iter().map(|(_, one)| one.messages).collect::<Vec<_>>(), [1]);
 }
@@ -198,10 +202,10 @@ fn it_is_not_asked_unless_wanted_nor_when_more_is_known() {
     let mut first = Rig::new(json!({ "learn": true, "readLimits": true }));
     let (attempt, _) = first.sent(at_ms(0)).swap_remove(0);
     first.answer(at_ms(10), attempt, answered(200, &[], LIMITS));
-    let legacy = first.dispatcher.legacy(at_ms(20));
+    let carryover = first.dispatcher.carryover(at_ms(20));
 
     let mut next = Rig::new(json!({ "learn": true, "readLimits": true }));
-    next.dispatcher.inherit(at_ms(30), legacy);
+    next.dispatcher.inherit(at_ms(30), carryover);
     assert_eq!(next.sent(at_ms(30)).len(), 0);
     assert_eq!(next.windows(), [(7, 1, Why::Limits), (120, 60, Why::Limits)]);
 }

@@ -1,4 +1,5 @@
-//! The way in: duplicates wherever their message is, a full outbox, drains, priorities, and turns between conversations.
+//! The way in: duplicates wherever their message is, a full outbox, drains, priorities, and turns between
+//! conversations.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
@@ -18,7 +19,7 @@ fn delivered(bench: &mut Bench, id: &str) {
 }
 
 #[test]
-fn a_duplicate_is_recognised_wherever_its_message_is() {
+fn a_duplicate_is_recognized_wherever_its_message_is() {
     let enqueue = |bench: &mut Bench| {
         let (ticket, effects) = bench.submit("a", "c", |submission| submission.settle = Settle::OnAcceptance);
         assert_eq!(settled(&effects), [format!("{ticket} accepted again")]);

@@ -120,6 +120,11 @@ fn the_rest() {
         (json!({ "store": "disk" }), "store", "got \"disk\""),
         (json!({ "store": "file:" }), "store", "\"file:PATH\""),
         (json!({ "store": "file:outbox.db?durability=none" }), "store", "durability=process-crash"),
+        (json!({ "store": "file:o.db?wait=10" }), "store", "file:PATH?wait=10s"),
+        (json!({ "store": "file:o.db?wait=-1s" }), "store", "up to 10 minutes"),
+        (json!({ "store": "file:o.db?wait=11min" }), "store", "up to 10 minutes"),
+        (json!({ "store": "file:o.db?wait=1s&wait=1s" }), "store", "\"?wait=10s\" to wait"),
+        (json!({ "store": "file:o.db?durability=process-crash&" }), "store", "\"&\" between"),
         (json!({ "store": "file:directory/" }), "store", "got \"file:directory/\""),
         (json!({ "rateLimit": null }), "rateLimit", "got null"),
         (json!({ "rateLimit": [] }), "rateLimit", "a list of 1 to 8"),
@@ -146,6 +151,23 @@ fn the_rest() {
         let (named, problem) = refusal(wrong.clone());
         assert_eq!(named, field, "{wrong}");
         assert!(problem.contains(part), "{wrong}: {problem}");
+    }
+}
+
+#[test]
+fn a_file_may_be_waited_for() {
+    use spillway_core::settings::{Durability, StoreSettings};
+    for (query, durability, wait_ms) in [
+        ("", Durability::PowerLoss, 0),
+        ("?wait=250ms", Durability::PowerLoss, 250),
+        ("?wait=10s&durability=process-crash", Durability::ProcessCrash, 10_000),
+        ("?durability=power-loss&wait=10min", Durability::PowerLoss, 600_000),
+    ] {
+        let text = options(json!({ "store": format!("file:/tmp/o.db{query}") })).to_string();
+        let StoreSettings::File { lock_wait, durability: found, .. } = Settings::from_json(&text).unwrap().store else {
+            panic!("{query} is no file");
+        };
+        assert_eq!((found, lock_wait.as_millis()), (durability, wait_ms), "{query}");
     }
 }
 

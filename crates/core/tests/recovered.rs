@@ -11,7 +11,7 @@ use spillway_core::dispatcher::{Effect, Event, Notice};
 use spillway_core::error::{Error, Trouble};
 use spillway_core::message::{Cargo, Message, Parts};
 use spillway_core::outcome::{DeadLetter, DeliveryFailure, Reason};
-use spillway_core::store::{Opening, Record, Row, Salvage, Waiting, batch_number};
+use spillway_core::store::{Opening, Record, Row, Salvage, Unreadable, Waiting, batch_number};
 
 fn waiting(seq: u64, id: &str) -> Row {
     let (id, conversation) = (id.into(), "c".into());
@@ -49,7 +49,7 @@ fn delivered(bench: &mut Bench) -> Vec<(String, String, u32)> {
             return requests;
         }
         for effect in effects {
-            if let Effect::Send { attempt, shipment, .. } = effect {
+            if let Effect::Send { attempt, shipment } = effect {
                 let body = String::from_utf8(shipment.body.unwrap().to_vec()).unwrap();
                 requests.push((shipment.path, body, shipment.messages));
                 bench.answer(attempt, bench::status(200));
@@ -78,7 +78,7 @@ fn a_lower_priority_whose_turn_it_is_is_loaded_however_many_are_nearer() {
             match effect {
                 Effect::Load(wanted) => {
                     let load =
-                        |(slot, seq)| (slot, seq, Some(Box::new(record(seq, &format!("c{seq}"), "{}", bench.now))));
+                        |(slot, seq)| (slot, seq, Ok(Box::new(record(seq, &format!("c{seq}"), "{}", bench.now))));
                     let loaded = wanted.into_iter().map(load).collect();
                     bench.handle(Event::Loaded(loaded));
                 }
@@ -148,7 +148,7 @@ fn a_message_that_has_no_path_by_this_route_is_a_dead_letter_and_goes_nowhere() 
     let Some(Effect::Load(wanted)) = bench.poll().into_iter().find(|effect| matches!(effect, Effect::Load(_))) else {
         panic!("its turn is near, so it is loaded")
     };
-    let loaded = wanted.into_iter().map(|(slot, seq)| (slot, seq, Some(Box::new(record(seq, "c", "{}", bench.now)))));
+    let loaded = wanted.into_iter().map(|(slot, seq)| (slot, seq, Ok(Box::new(record(seq, "c", "{}", bench.now)))));
     let effects = bench.handle(Event::Loaded(loaded.collect()));
     assert_eq!(settled(&effects), ["0 DELIVERY_REJECTED"]);
     let letters: Vec<_> = bench.dispatcher.letters(0).map(|(_, letter)| letter.failure.to_string()).collect();
@@ -177,7 +177,7 @@ fn an_array_waits_no_longer_for_a_message_of_a_clock_that_was_put_back() {
         panic!("its turn is near, so it is loaded")
     };
     let ahead = bench.now.after(std::time::Duration::from_secs(3_600));
-    let loaded = wanted.into_iter().map(|(slot, seq)| (slot, seq, Some(Box::new(record(seq, "c", "{}", ahead)))));
+    let loaded = wanted.into_iter().map(|(slot, seq)| (slot, seq, Ok(Box::new(record(seq, "c", "{}", ahead)))));
     bench.handle(Event::Loaded(loaded.collect()));
     assert!(bench.leaving().is_empty(), "it waits for company");
     bench.wait_ms(200);
@@ -192,14 +192,72 @@ fn who_waits_for_a_message_that_cannot_be_read_is_told() {
     let (ticket, effects) = bench.submit("a", "c", |_| {});
     assert!(effects.is_empty(), "it follows the message that is there: {effects:?}");
 
-    let Some(Effect::Load(wanted)) = bench.poll().into_iter().find(|effect| matches!(effect, Effect::Load(_))) else {
-        panic!("its turn is near, so it is loaded")
-    };
-    let unreadable = wanted.into_iter().map(|(slot, seq)| (slot, seq, None)).collect();
-    let effects = bench.handle(Event::Loaded(unreadable));
+    let effects = unread(&mut bench, |_| Some("a".into()));
     let told = |effect: &Effect| matches!(effect, Effect::Failed(to, Error::Store { .. }) if to.number == ticket);
     assert!(effects.iter().any(told), "{effects:?}");
     assert_eq!(bench.dispatcher.unsettled(), 0);
+    assert_eq!(bench.dispatcher.snapshot(bench.now).store.unwrap().unreadable, 1, "and so are the numbers");
+}
+
+/// None of the messages whose turn is near can be read; `id` is what seems to be theirs.
+fn unread(bench: &mut Bench, id: impl Fn(u64) -> Option<Box<str>>) -> Vec<Effect> {
+    let Some(Effect::Load(wanted)) = bench.poll().into_iter().find(|effect| matches!(effect, Effect::Load(_))) else {
+        panic!("their turn is near, so they are loaded")
+    };
+    let outcome = |seq| Err(Unreadable { id: id(seq) });
+    bench.handle(Event::Loaded(wanted.into_iter().map(|(slot, seq)| (slot, seq, outcome(seq))).collect()))
+}
+
+#[test]
+fn a_message_that_cannot_be_read_is_told_although_nobody_awaits_it() {
+    let rows = (1..=5).map(|seq| waiting(seq, &format!("m{seq}"))).collect();
+    let (mut bench, _) = opened(json!({ "store": "file:any.db" }), rows);
+    // Of the fourth nothing is left, and of the fifth what is another one's.
+    let effects = unread(&mut bench, |seq| match seq {
+        4 => None,
+        5 => Some("m1".into()),
+        _ => Some(format!("m{seq}").into()),
+    });
+    let mut told = Vec::new();
+    for effect in &effects {
+        match effect {
+            Effect::Buried { waiter: None, conversation, failure } => {
+                assert_eq!((&**conversation, failure.reason, failure.attempts), ("c", Reason::Unreadable, 0));
+                let text = failure.to_string();
+                assert_eq!(
+                    text,
+                    "the store can't read the message, so it was not sent: it stays in the file for a repair"
+                );
+                told.push(failure.id.clone().unwrap().into_string());
+            }
+            Effect::Notice(Notice::Outage { reason: "store", problem, open: false }) => told.push(problem.clone()),
+            Effect::Notice(Notice::Empty) => told.push("empty".into()),
+            other => panic!("{other:?}"),
+        }
+    }
+    let nameless = "messages could not be read from the store and were not sent: 2. Their ids are unknown";
+    assert_eq!(told, ["m1", "m2", "m3", nameless, "empty"]);
+    let snapshot = bench.dispatcher.snapshot(bench.now);
+    let standing = snapshot.store.unwrap();
+    assert_eq!((standing.recovered, standing.unreadable, snapshot.counters.dead_letters), (5, 5, 3));
+    assert_eq!(bench.dispatcher.unsettled(), 0);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Store(_))), "the file keeps them as they are");
+}
+
+#[test]
+fn the_problem_of_a_store_is_the_latest_one_until_it_is_over_and_one_outage() {
+    let mut bench = Bench::new(json!({ "store": "file:any.db" }));
+    bench.handle(Event::Opened(Box::default()));
+    let mut notices = Vec::new();
+    for trouble in [Trouble::Full, Trouble::Failed, Trouble::Full] {
+        let error = Error::Store { trouble, problem: format!("{trouble:?}") };
+        notices.extend(bench.handle(Event::StoreTrouble(error)));
+        let problem = bench.dispatcher.snapshot(bench.now).store.unwrap().problem.unwrap();
+        assert_eq!(problem.to_string(), format!("{trouble:?}"));
+    }
+    notices.extend(bench.handle(Event::StoreHealed(Salvage::default())));
+    assert!(bench.dispatcher.snapshot(bench.now).store.unwrap().problem.is_none());
+    assert_eq!(notices.len(), 2, "it began and ended once: {notices:?}");
 }
 
 #[test]
@@ -208,7 +266,7 @@ fn a_file_that_is_replaced_while_it_is_open_is_told_by_the_end_of_the_outage_and
     bench.handle(Event::Opened(Box::default()));
     let problem = "the store any.db is damaged".to_owned();
     bench.handle(Event::StoreTrouble(Error::Store { trouble: Trouble::Corrupt, problem }));
-    let salvage = Salvage { set_aside: Some("any.db.corrupt-then".into()), unreadable: 3 };
+    let salvage = Salvage { set_aside: Some("any.db.corrupt-then".into()), unreadable: 3, unreadable_parts: 2 };
     let told = bench.handle(Event::StoreHealed(salvage)).into_iter().find_map(|effect| match effect {
         Effect::Notice(Notice::Outage { reason: "store", problem, open: false }) => Some(problem),
         _ => None,
@@ -218,6 +276,32 @@ fn a_file_that_is_replaced_while_it_is_open_is_told_by_the_end_of_the_outage_and
     let standing = bench.dispatcher.snapshot(bench.now).store.unwrap();
     assert_eq!((standing.set_aside.as_deref(), standing.unreadable), (Some("any.db.corrupt-then"), 3));
     assert!(standing.problem.is_none());
+}
+
+#[test]
+fn a_file_that_was_replaced_is_reported_at_the_opening_by_an_event_and_in_numbers() {
+    let mut bench = Bench::new(json!({ "store": "file:any.db" }));
+    let set_aside = Some("any.db.corrupt-then".into());
+    let salvage = Salvage { set_aside, unreadable: 3, unreadable_parts: 2 };
+    let opening = Opening { salvage, ..Opening::default() };
+    let reported: Vec<String> = bench
+        .handle(Event::Opened(Box::new(opening)))
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Notice(Notice::Outage { reason: "store", problem, open: false }) => Some(problem),
+            _ => None,
+        })
+        .collect();
+    let [text] = reported.as_slice() else { panic!("{reported:?}") };
+    assert!(text.contains("set aside at any.db.corrupt-then") && text.contains("3 rows"), "{text}");
+    assert!(text.contains("2 pages") && text.contains("unknown"), "{text}");
+    let standing = bench.dispatcher.snapshot(bench.now).store.unwrap();
+    assert_eq!((standing.unreadable, standing.unreadable_pages), (3, 2));
+    assert_eq!(standing.set_aside.as_deref(), Some("any.db.corrupt-then"));
+    // Without one nothing is reported.
+    let mut bench = Bench::new(json!({ "store": "file:any.db" }));
+    let effects = bench.handle(Event::Opened(Box::default()));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Notice(Notice::Outage { .. }))));
 }
 
 fn message(id: &str) -> Message {

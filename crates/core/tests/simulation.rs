@@ -1,7 +1,7 @@
 //! The seeded simulation: the real dispatcher against the simulator's model on a virtual clock. A seed decides options,
 //! traffic, faults and aborts of a whole run; after every step the guarantees 1 to 4 and 6 of the design are checked
-//! (5, fairness, has a test of its own). A failing seed is run again by `SPILLWAY_SEED=<seed> npm run test:seed`; then it is
-//! kept in `seeds.rs`. `SPILLWAY_SEEDS=<count>` runs more.
+//! (5, fairness, has a test of its own). A failing seed is run again by `SPILLWAY_SEED=<seed> npm run test:seed`; then
+//! it is kept in `seeds.rs`. `SPILLWAY_SEEDS=<count>` runs more.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
@@ -25,6 +25,8 @@ mod network;
 mod parcel;
 #[path = "simulation/plan.rs"]
 mod plan;
+#[path = "simulation/scoped.rs"]
+mod scoped;
 #[path = "simulation/seeds.rs"]
 mod seeds;
 #[path = "simulation/tally.rs"]
@@ -35,6 +37,8 @@ mod tickets;
 mod traffic;
 #[path = "simulation/violation.rs"]
 mod violation;
+#[path = "simulation/weather.rs"]
+mod weather;
 #[path = "simulation/wire.rs"]
 mod wire;
 #[path = "simulation/world.rs"]

@@ -26,6 +26,43 @@ pub enum Failure {
     Cut,
 }
 
+/// How reads fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFailure {
+    /// `EIO`: a sector, a cable, a server.
+    Io,
+    /// `ESTALE`: a network file system has forgotten the file.
+    Stale,
+    /// `ENOMEM`.
+    NoMemory,
+    /// Fewer bytes than the file has.
+    Short,
+}
+
+impl ReadFailure {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Io, Self::Stale, Self::NoMemory, Self::Short];
+
+    /// The system's number; `None` for a read that only ends early.
+    pub(crate) fn errno(self) -> Option<i32> {
+        match self {
+            Self::Io => Some(5),
+            Self::Stale => Some(116),
+            Self::NoMemory => Some(12),
+            Self::Short => None,
+        }
+    }
+
+    /// What SQLite's own VFS makes of it: `EIO` is passed on as damage.
+    pub(crate) fn code(self) -> i32 {
+        match self {
+            Self::Io => ffi::SQLITE_IOERR_CORRUPTFS,
+            Self::Stale | Self::NoMemory => ffi::SQLITE_IOERR_READ,
+            Self::Short => ffi::SQLITE_IOERR_SHORT_READ,
+        }
+    }
+}
+
 /// The disk of one directory.
 #[derive(Debug)]
 pub struct Disk {
@@ -48,6 +85,13 @@ struct State {
     /// Writes, syncs, truncations and deletions so far.
     operations: u64,
     failing: Option<(u64, Failure)>,
+    /// Reads so far, and the bytes that they asked for by name.
+    reads: u64,
+    read_bytes: BTreeMap<PathBuf, u64>,
+    /// Which reads fail, and how.
+    unreadable: Option<(std::ops::Range<u64>, ReadFailure)>,
+    /// Reads that have failed.
+    failed_reads: u64,
     /// The file of the first operation that has failed since it was told to.
     failed_on: Option<PathBuf>,
 }
@@ -110,9 +154,46 @@ impl Disk {
         state.failed_on = None;
     }
 
+    /// Reads so far, of any file.
+    pub fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    /// Bytes that all reads so far have asked for, of the file with this name.
+    pub fn read_bytes(&self, path: &Path) -> u64 {
+        self.state().read_bytes.get(path).copied().unwrap_or(0)
+    }
+
+    /// Reads that have failed since [`Self::fail_reads`].
+    pub fn failed_reads(&self) -> u64 {
+        self.state().failed_reads
+    }
+
+    /// These reads fail; the first of the disk is 1.
+    pub fn fail_reads(&self, which: std::ops::Range<u64>, failure: ReadFailure) {
+        let mut state = self.state();
+        state.unreadable = Some((which, failure));
+        state.failed_reads = 0;
+    }
+
+    /// One read of so many bytes; how it fails, if it does.
+    pub(crate) fn read(&self, path: &Path, bytes: usize) -> Option<ReadFailure> {
+        let mut state = self.state();
+        state.reads += 1;
+        match state.read_bytes.get_mut(path) {
+            Some(sum) => *sum += bytes as u64,
+            None => drop(state.read_bytes.insert(path.into(), bytes as u64)),
+        }
+        let failure = state.unreadable.as_ref().filter(|(which, _)| which.contains(&state.reads));
+        let failure = failure.map(|(_, failure)| *failure);
+        state.failed_reads += u64::from(failure.is_some());
+        failure
+    }
+
     /// It works again; not after a power cut.
     pub fn mend(&self) {
-        self.state().failing = None;
+        let mut state = self.state();
+        (state.failing, state.unreadable) = (None, None);
     }
 
     /// From now on it is slow: a sync doesn't end before [`Self::go_on`].

@@ -8,7 +8,7 @@ use std::sync::{Arc, Once};
 
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs};
 
-use crate::disk::{Disk, Operation};
+use crate::disk::{Disk, Operation, ReadFailure};
 
 /// The name that the VFS is registered by.
 pub const VFS: &str = "powercut";
@@ -36,7 +36,8 @@ impl File {
 /// Registers the VFS, once.
 pub fn install() {
     static ONCE: Once = Once::new();
-    // SAFETY: the default VFS lives as long as the process, and so does ours, which is leaked; SQLite is told of it once.
+    // SAFETY: the default VFS lives as long as the process, and so does ours, which is leaked; SQLite is told of it
+    // once.
     ONCE.call_once(|| unsafe {
         ffi::sqlite3_initialize();
         let base = ffi::sqlite3_vfs_find(ptr::null());
@@ -80,7 +81,8 @@ unsafe extern "C" fn open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite gives our VFS, whose data is the real one, a name that lives as long as the file, and room for a Handle.
+    // SAFETY: SQLite gives our VFS, whose data is the real one, a name that lives as long as the file, and room for a
+    // Handle.
     unsafe {
         let base: *mut sqlite3_vfs = (*vfs).pAppData.cast();
         (*handle).pMethods = ptr::null();
@@ -179,6 +181,14 @@ unsafe extern "C" fn read(handle: *mut sqlite3_file, out: *mut c_void, amount: c
         let (file, ..) = parts(handle);
         if file.disk.as_ref().is_some_and(|(disk, _)| disk.is_unreadable()) {
             return ffi::SQLITE_IOERR_READ;
+        }
+        if let Some(failure) = file.disk.as_ref().and_then(|(disk, path)| disk.read(path, amount as usize)) {
+            // As SQLite wants it of a short read: what is missing is zeros.
+            ptr::write_bytes(out.cast::<u8>(), 0, amount as usize);
+            if failure == ReadFailure::Short {
+                real_read(handle, out, amount / 2, offset);
+            }
+            return failure.code();
         }
         real_read(handle, out, amount, offset)
     }

@@ -1,4 +1,5 @@
-//! Serves until a line, or the end, of standard input: `cargo run --release -p spillway-simulator --example serve -- '{"port":8080}'`.
+//! Serves until a line, or the end, of standard input: `cargo run --release -p spillway-simulator --example serve --
+//! '{"port":8080}'`.
 #![allow(clippy::print_stdout, reason = "an example talks to who runs it")]
 
 use std::error::Error;

@@ -3,11 +3,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::config::LimitName;
 use crate::content::Message;
 
-/// The body of a 429; `seconds`: told in the text, as newer gateways do.
-pub(crate) fn too_many(seconds: Option<u64>, context: &str) -> String {
-    match seconds {
+/// The body of a 429; `seconds`: told in the text, as newer gateways do; `limit`: named, with its value.
+pub(crate) fn too_many(seconds: Option<u64>, limit: Option<(&LimitName, Option<u64>)>, context: &str) -> String {
+    let mut body = match seconds {
         Some(seconds) => error_text(
             429,
             "too.many.requests.retry.after",
@@ -15,7 +16,33 @@ pub(crate) fn too_many(seconds: Option<u64>, context: &str) -> String {
             context,
         ),
         None => error_text(429, "too.many.requests", "Rate limit exceeded the maximum.", context),
+    };
+    if let Some((LimitName { key, namespace }, value)) = limit {
+        let limit = match value {
+            Some(value) => json!({ "key": key, "namespace": namespace, "value": value }),
+            None => json!({ "key": key, "namespace": namespace }),
+        };
+        body.truncate(body.len() - 1);
+        body.push_str(&format!(r#","limit":{limit}}}"#));
     }
+    body
+}
+
+/// A page of HTML as load balancers answer with it; with a status of success, one that tells of maintenance.
+pub(crate) fn page(status: u16) -> String {
+    let title = match status {
+        200..300 => "Scheduled maintenance",
+        403 => "403 Forbidden",
+        429 => "429 Too Many Requests",
+        500 => "500 Internal Server Error",
+        502 => "502 Bad Gateway",
+        503 => "503 Service Temporarily Unavailable",
+        504 => "504 Gateway Time-out",
+        _ => "Error",
+    };
+    format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    )
 }
 
 /// The body of any other error.

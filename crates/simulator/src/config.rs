@@ -2,8 +2,14 @@
 
 mod choice;
 mod error;
+mod fault;
+mod fixed;
 mod number;
+mod outage;
+mod pattern;
+mod quota;
 mod raw;
+mod route;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -14,8 +20,13 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-pub use choice::{Algorithm, ArrayAnswer, Fault, HeaderFamily, ResetFormat, RetryAfter, TokenFault};
+pub use choice::{Algorithm, AnswerStyle, ArrayAnswer, Fault, HeaderFamily, ResetFormat, RetryAfter, TokenFault};
 pub use error::ConfigError;
+pub use fixed::{FixedAnswer, Scripted};
+pub use outage::{Outage, OutageKind, Target};
+pub use pattern::PathPattern;
+pub use quota::{LimitName, Quota};
+pub use route::{QuotaPer, RouteRule};
 
 /// A configuration that has been checked. Made by [`Config::from_json`]; `Config::default()` is that of `{}`.
 #[derive(Clone, Debug)]
@@ -27,11 +38,11 @@ pub struct Config {
     pub host: IpAddr,
     /// `seed` of every random choice; 0 to 2⁵³−1, default 1.
     pub seed: u64,
-    /// `quota`: the organisation's, at most 8, all of which hold; default none.
+    /// `quota`: the organization's, at most 8, all of which hold; default none.
     pub quotas: Vec<Quota>,
     /// `tokenQuota`: those of each access token, at most 8; default none.
     pub token_quotas: Vec<Quota>,
-    /// `headers`: default `x`.
+    /// `headers`: default `x`; with `answerStyle: 'genesys'` none.
     pub headers: HeaderFamily,
     /// `resetFormat`: default `seconds`.
     pub reset_format: ResetFormat,
@@ -50,6 +61,10 @@ pub struct Config {
     pub slow_us: u64,
     /// `script`: what happens to the n-th API request since the start, n from 1; goes before `faults`.
     pub script: BTreeMap<u64, Scripted>,
+    /// `routes`: those that behave in their own way, at most 100; default none.
+    pub routes: Vec<RouteRule>,
+    /// `outages`: at most 100; of several at once the first one counts; default none.
+    pub outages: Vec<Outage>,
     /// `refuse`: whether the port is closed, so that connects are refused; default false.
     pub refuse: bool,
     /// `tokenLifeMs`: how long an access token is accepted, in microseconds; 1 ms to 48 h, default 24 h.
@@ -69,23 +84,12 @@ pub struct Config {
     pub poison_text: Option<String>,
     /// `arrayAnswer`: default `status`.
     pub array_answer: ArrayAnswer,
-    /// `others`: foreign requests on the organisation's quota; default none.
+    /// `others`: foreign requests on the organization's quota; default none.
     pub others: Option<Others>,
     /// `tls`: serve HTTPS; default plain HTTP.
     pub tls: Option<Tls>,
     /// What all of the above was read from; [`Config::merge`] lays changes over it.
     json: Value,
-}
-
-/// So many requests in so much time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// `requests`: 1 to 1,000,000.
-    pub requests: u64,
-    /// `perMs` in microseconds; 1 ms to a day.
-    pub per_us: u64,
-    /// `algorithm`: default `fixed-window`.
-    pub algorithm: Algorithm,
 }
 
 /// A range of durations in microseconds, drawn from uniformly.
@@ -99,17 +103,6 @@ pub struct Span {
 
 /// Each fault with its probability, above 0 and at most 1; the sum is at most 1.
 pub type FaultRates = Vec<(Fault, f64)>;
-
-/// What happens to one request; at least one field is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scripted {
-    /// `fault`: as if chance had chosen it.
-    pub fault: Option<Fault>,
-    /// `status`, 200 to 599: one from 300 on is answered whatever the request is, a lower one if it is accepted.
-    pub status: Option<u16>,
-    /// `body`: sent instead of the usual one.
-    pub body: Option<String>,
-}
 
 /// An OAuth client.
 #[derive(Clone, PartialEq, Eq)]
@@ -156,7 +149,8 @@ impl fmt::Debug for Tls {
 const FIXED_AT_START: [&str; 4] = ["port", "host", "seed", "tls"];
 
 impl Config {
-    /// Reads and checks a configuration. All fields are optional, `null` is as good as absent, unknown ones are refused.
+    /// Reads and checks a configuration. All fields are optional, `null` is as good as absent, unknown ones are
+    /// refused.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         Self::from_value(parse(text)?)
     }
@@ -212,4 +206,8 @@ fn lay_over(target: &mut Value, patch: Value) {
             }
         }
     }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
 }

@@ -169,7 +169,8 @@ impl Default for Metadata<'_> {
     }
 }
 
-/// Percent-decoded; bytes that aren't UTF-8 become the replacement character. Most texts are plain, and needn't be looked at twice.
+/// Percent-decoded; bytes that aren't UTF-8 become the replacement character. Most texts are plain, and needn't be
+/// looked at twice.
 pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     if text.contains('%') { percent_decode_str(text).decode_utf8_lossy() } else { Cow::Borrowed(text) }
 }

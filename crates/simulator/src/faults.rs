@@ -51,14 +51,19 @@ impl Faults {
     }
 }
 
-/// The status of a fault that is one.
-pub(crate) fn status(fault: Fault) -> Option<u16> {
+/// The status of a fault that is one, and whether the request is accepted all the same.
+pub(crate) fn status(fault: Fault) -> Option<(u16, bool)> {
     match fault {
-        Fault::Status500 => Some(500),
-        Fault::Status502 => Some(502),
-        Fault::Status503 => Some(503),
-        Fault::Status504 => Some(504),
-        Fault::Status408 => Some(408),
+        Fault::Status500 => Some((500, false)),
+        Fault::Status502 => Some((502, false)),
+        Fault::Status503 => Some((503, false)),
+        Fault::Status504 => Some((504, false)),
+        Fault::Status408 => Some((408, false)),
+        Fault::Status500After => Some((500, true)),
+        Fault::Status502After => Some((502, true)),
+        Fault::Status503After => Some((503, true)),
+        Fault::Status504After => Some((504, true)),
+        Fault::Status408After => Some((408, true)),
         Fault::CutBefore | Fault::CutAfter | Fault::Garbage | Fault::Slow => None,
     }
 }
@@ -94,7 +99,7 @@ mod tests {
             let (plain, scripted) = (plain.next(), scripted.next());
             match number {
                 3 => assert_eq!(scripted.fault, Some(Fault::CutAfter)),
-                4 => assert_eq!((scripted.fault, scripted.status), (None, Some(418))),
+                4 => assert_eq!((scripted.fault, scripted.answer.status), (None, Some(418))),
                 _ => assert_eq!(scripted, plain),
             }
         }

@@ -1,12 +1,13 @@
 //! The headers by which servers and gateways tell a client about its quota.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::config::{HeaderFamily, ResetFormat};
 use crate::limit::{Decision, Standing};
 
 /// Header fields, names in lower case.
-pub type Headers = Vec<(&'static str, String)>;
+pub type Headers = Vec<(Cow<'static, str>, String)>;
 
 /// Adds the family's headers; none when there is no quota. `epoch_us` is the wall clock since 1970.
 pub(crate) fn write(
@@ -19,28 +20,29 @@ pub(crate) fn write(
     let Some(tightest) = decision.tightest() else { return };
     match family {
         HeaderFamily::X => {
-            headers.push(("x-ratelimit-limit", tightest.requests.to_string()));
-            headers.push(("x-ratelimit-remaining", tightest.remaining.to_string()));
+            headers.push(("x-ratelimit-limit".into(), tightest.requests.to_string()));
+            headers.push(("x-ratelimit-remaining".into(), tightest.remaining.to_string()));
             let reset = match format {
                 ResetFormat::Seconds => seconds(tightest.reset_us),
                 ResetFormat::Unix => seconds(epoch_us + tightest.reset_us),
             };
-            headers.push(("x-ratelimit-reset", reset.to_string()));
+            headers.push(("x-ratelimit-reset".into(), reset.to_string()));
         }
         HeaderFamily::Inin => {
-            headers.push(("inin-ratelimit-count", (tightest.requests - tightest.remaining).to_string()));
-            headers.push(("inin-ratelimit-allowed", tightest.requests.to_string()));
-            headers.push(("inin-ratelimit-reset", seconds(tightest.reset_us).to_string()));
+            headers.push(("inin-ratelimit-count".into(), (tightest.requests - tightest.remaining).to_string()));
+            headers.push(("inin-ratelimit-allowed".into(), tightest.requests.to_string()));
+            headers.push(("inin-ratelimit-reset".into(), seconds(tightest.reset_us).to_string()));
         }
         HeaderFamily::Ietf => {
             let policy = list(decision, |s| format!("q={};w={}", s.requests, seconds(s.per_us)));
-            headers.push(("ratelimit-policy", policy));
-            headers.push(("ratelimit", list(decision, |s| format!("r={};t={}", s.remaining, seconds(s.reset_us)))));
+            headers.push(("ratelimit-policy".into(), policy));
+            headers
+                .push(("ratelimit".into(), list(decision, |s| format!("r={};t={}", s.remaining, seconds(s.reset_us)))));
         }
         HeaderFamily::IetfLegacy => {
-            headers.push(("ratelimit-limit", tightest.requests.to_string()));
-            headers.push(("ratelimit-remaining", tightest.remaining.to_string()));
-            headers.push(("ratelimit-reset", seconds(tightest.reset_us).to_string()));
+            headers.push(("ratelimit-limit".into(), tightest.requests.to_string()));
+            headers.push(("ratelimit-remaining".into(), tightest.remaining.to_string()));
+            headers.push(("ratelimit-reset".into(), seconds(tightest.reset_us).to_string()));
         }
         HeaderFamily::None => {}
     }

@@ -39,6 +39,18 @@ struct Acceptances {
     id: Box<str>,
     all: u32,
     cut: u32,
+    failed: u32,
+}
+
+/// What the client of an accepted request gets to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// That it was accepted.
+    Accepted,
+    /// Nothing: its answer is cut, or garbage.
+    Nothing,
+    /// A status that says otherwise.
+    Failed,
 }
 
 /// A request between its sending and its answer; give it back with [`Model::close`](crate::Model::close).
@@ -102,26 +114,25 @@ impl Ledger {
 
     pub(crate) fn answered(&mut self, status: u16) {
         *self.counts.statuses.entry(status).or_default() += 1;
+        self.counts.refused += u64::from(status == 429);
     }
 
-    pub(crate) fn refused(&mut self) {
-        self.counts.refused += 1;
-    }
-
-    /// A request of these messages was accepted; `cut`: its answer will not be understood.
-    pub(crate) fn accepted<'a>(&mut self, now_us: u64, messages: impl Iterator<Item = &'a Message<'a>>, cut: bool) {
+    /// A request of these messages was accepted.
+    pub(crate) fn accepted<'a>(&mut self, now_us: u64, messages: impl Iterator<Item = &'a Message<'a>>, told: Told) {
         self.counts.accepted += 1;
+        self.counts.accepted_then_failed += u64::from(told == Told::Failed);
         self.counts.last_accepted_ms = Some(ms(now_us));
         for message in messages {
             self.check_order(message);
             if let Some(id) = message.id.as_deref() {
-                self.count(id, u32::from(cut));
+                self.count(id, told);
             }
         }
     }
 
     /// A message of this id was accepted.
-    fn count(&mut self, id: &str, cut: u32) {
+    fn count(&mut self, id: &str, told: Told) {
+        let (cut, failed) = (u32::from(told == Told::Nothing), u32::from(told == Told::Failed));
         let has_room = self.ids.len() < IDS_MAX;
         let hash = self.hashes.hash_one(id);
         match self.ids.entry(hash, |known| known.hash == hash && *known.id == *id, |known| known.hash) {
@@ -129,9 +140,10 @@ impl Ledger {
                 self.counts.duplicates += 1;
                 known.get_mut().all += 1;
                 known.get_mut().cut += cut;
+                known.get_mut().failed += failed;
             }
             Entry::Vacant(new) if has_room => {
-                new.insert(Acceptances { hash, id: id.into(), all: 1, cut });
+                new.insert(Acceptances { hash, id: id.into(), all: 1, cut, failed });
             }
             Entry::Vacant(_) => {}
         }
@@ -158,6 +170,11 @@ impl Ledger {
 
     pub(crate) fn cut_after(&mut self) {
         self.counts.cuts_after += 1;
+    }
+
+    /// A request met an outage.
+    pub(crate) fn met_outage(&mut self) {
+        self.counts.outage_requests += 1;
     }
 
     pub(crate) fn token_requested(&mut self) {
@@ -189,6 +206,7 @@ impl Ledger {
             unique_ids: self.ids.len() as u64,
             ids: ids(|acceptances| acceptances.all),
             cut_ids: ids(|acceptances| acceptances.cut),
+            failed_ids: ids(|acceptances| acceptances.failed),
             ..self.counts.clone()
         }
     }

@@ -22,6 +22,6 @@ mod tokens;
 pub use config::{Config, ConfigError};
 pub use headers::Headers;
 pub use ledger::{Flight, Report};
-pub use model::{Cut, Model, Reply, Travel};
+pub use model::{Cut, Model, Port, Reply, Travel};
 pub use request::Request;
 pub use server::Server;

@@ -26,6 +26,13 @@ pub struct Standing {
     pub wait_us: u64,
 }
 
+/// A quota without its algorithm and its name.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    requests: u64,
+    per_us: u64,
+}
+
 /// One quota with what has been spent of it.
 #[derive(Debug)]
 enum Counter {
@@ -35,11 +42,12 @@ enum Counter {
 }
 
 impl Counter {
-    fn new(quota: Quota) -> Self {
+    fn new(quota: &Quota) -> Self {
+        let rate = Rate { requests: quota.requests, per_us: quota.per_us };
         match quota.algorithm {
-            Algorithm::FixedWindow => Self::FixedWindow(FixedWindow::new(quota)),
-            Algorithm::SlidingLog => Self::SlidingLog(SlidingLog::new(quota)),
-            Algorithm::TokenBucket => Self::TokenBucket(TokenBucket::new(quota)),
+            Algorithm::FixedWindow => Self::FixedWindow(FixedWindow::new(rate)),
+            Algorithm::SlidingLog => Self::SlidingLog(SlidingLog::new(rate)),
+            Algorithm::TokenBucket => Self::TokenBucket(TokenBucket::new(rate)),
         }
     }
 
@@ -71,7 +79,7 @@ pub struct Limit {
 impl Limit {
     /// With nothing spent.
     pub fn new(quotas: &[Quota]) -> Self {
-        Self { counters: quotas.iter().copied().map(Counter::new).collect() }
+        Self { counters: quotas.iter().map(Counter::new).collect() }
     }
 
     /// Microseconds until a request would pass; 0 when one would now.
@@ -102,6 +110,12 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Which quota refuses: that with the longest wait.
+    pub(crate) fn refusing(&self) -> Option<usize> {
+        let longest = self.standings.iter().map(|standing| standing.wait_us).max()?;
+        self.standings.iter().position(|standing| standing.wait_us == longest && longest > 0)
+    }
+
     /// The quota that will be used up first: the least remaining, the longest reset among equals.
     pub fn tightest(&self) -> Option<&Standing> {
         self.standings.iter().min_by_key(|standing| (standing.remaining, u64::MAX - standing.reset_us))

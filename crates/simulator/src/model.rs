@@ -1,7 +1,9 @@
 //! The server without I/O: a request and a time go in, an answer comes out.
 
 mod arrival;
+mod outages;
 mod reply;
+mod routes;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +19,10 @@ use crate::others::ForeignTraffic;
 use crate::random::Chance;
 use crate::request::Request;
 use crate::tokens::{Minting, Tokens};
+use outages::Outages;
+pub use outages::Port;
 pub use reply::{Cut, Reply, Travel};
+use routes::Routes;
 
 /// The start of 2026 in microseconds since 1970: when time 0 is, unless [`Model::starting_at`] says otherwise.
 const EPOCH_US: u64 = 1_767_225_600_000_000;
@@ -39,6 +44,8 @@ pub struct Model {
     epoch_us: u64,
     organization: Limit,
     by_token: HashMap<String, Limit>,
+    routes: Routes,
+    outages: Outages,
     foreign: Option<ForeignTraffic>,
     faults: Faults,
     tokens: Tokens,
@@ -55,6 +62,8 @@ impl Model {
             epoch_us: EPOCH_US,
             organization: Limit::new(&config.quotas),
             by_token: HashMap::new(),
+            routes: Routes::new(&config),
+            outages: Outages::new(&config, 0),
             foreign: config.others.map(|others| ForeignTraffic::new(others, 0)),
             faults: Faults::new(&config, Chance::stream(seed, 0)),
             tokens: Tokens::new(&config, Chance::stream(seed, 1)),
@@ -92,9 +101,26 @@ impl Model {
         if config.token_throttle != self.config.token_throttle {
             self.tokens.set_throttle(&config);
         }
+        self.routes.set(&self.config, &config);
+        self.outages = self.outages.replaced_by(&config, now_us);
         self.faults.set(&config);
         self.ledger.set_window(window_us(&config));
         self.config = config;
+    }
+
+    /// What a new connection meets now.
+    pub fn port(&self, now_us: u64) -> Port {
+        if self.config.refuse { Port::Refused } else { self.outages.port(now_us) }
+    }
+
+    /// What a new connection would meet now if [`Model::set`] was called with this configuration.
+    pub fn port_with(&self, now_us: u64, config: &Config) -> Port {
+        if config.refuse { Port::Refused } else { self.outages.replaced_by(config, now_us).port(now_us) }
+    }
+
+    /// When [`Model::port`] may say something else by itself.
+    pub fn next_port_change_us(&self, now_us: u64) -> Option<u64> {
+        self.outages.next_change_us(now_us)
     }
 
     /// Draws how long a request will be under way.
@@ -127,6 +153,11 @@ impl Model {
     /// A token request arrives.
     pub fn oauth(&mut self, now_us: u64, request: &Request<'_>) -> Reply {
         self.ledger.token_requested();
+        if let Some(outage) = self.outages.of_request(now_us, None).cloned() {
+            self.ledger.met_outage();
+            let error = |_| answer::oauth_error("server_error", "the server failed");
+            return Reply::of_outage(now_us, &outage, error);
+        }
         let mut reply = Reply::json(now_us, 200, String::new());
         match self.config.token_fault {
             Some(TokenFault::Cut) => return Reply::cut(now_us, Cut::Before),

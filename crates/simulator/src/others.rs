@@ -1,4 +1,4 @@
-//! Foreign requests on the organisation's quota: the UI, another integration.
+//! Foreign requests on the organization's quota: the UI, another integration.
 
 use crate::config::Others;
 

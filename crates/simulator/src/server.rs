@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod door;
 mod exchange;
+mod shared;
 mod thread;
 mod tls;
 

@@ -22,13 +22,19 @@ impl ArraySize {
         self.messages
     }
 
-    /// Bytes of the serialised array.
+    /// Bytes of the serialized array.
     pub fn bytes(self) -> usize {
         self.bytes
     }
 }
 
 /// The array of these bodies.
+///
+/// ```
+/// use spillway_core::batcher::join;
+///
+/// assert_eq!(&join([r#"{"a":1}"#, "2"].into_iter())[..], br#"[{"a":1},2]"#);
+/// ```
 pub fn join<'a>(bodies: impl Iterator<Item = &'a str> + Clone) -> Bytes {
     let size = bodies.clone().fold(ArraySize::default(), |size, body| size.with(body.len()));
     let mut array = BytesMut::with_capacity(size.bytes().max(2));

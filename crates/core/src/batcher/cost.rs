@@ -23,20 +23,14 @@ pub struct CostMeter {
     learns: bool,
     last: Option<Reading>,
     /// Requests since the last reading.
-    started: u32,
+    left: u32,
     votes_against: u32,
 }
 
 impl CostMeter {
     /// By the setting; a learner begins with one for each request.
     pub fn new(cost: Cost) -> Self {
-        Self {
-            per_message: cost == Cost::Message,
-            learns: cost == Cost::Learn,
-            last: None,
-            started: 0,
-            votes_against: 0,
-        }
+        Self { per_message: cost == Cost::Message, learns: cost == Cost::Learn, last: None, left: 0, votes_against: 0 }
     }
 
     /// Whether each message of a batch counts.
@@ -50,8 +44,8 @@ impl CostMeter {
     }
 
     /// A request leaves.
-    pub fn started(&mut self) {
-        self.started = self.started.saturating_add(1);
+    pub fn left(&mut self) {
+        self.left = self.left.saturating_add(1);
     }
 
     /// An answer is here. Only one that leaves nothing on the wire (`alone`) can be read, and only a batch that was the
@@ -69,7 +63,7 @@ impl CostMeter {
         }
         let before = self.last.take();
         let Some(used) = used.filter(|_| alone) else { return };
-        let single = std::mem::take(&mut self.started) == 1;
+        let single = std::mem::take(&mut self.left) == 1;
         self.last = Some(Reading { used, until: reset.map(|span| now.after(span)) });
         let same_window = |reading: &Reading| reading.until.is_none_or(|until| now < until);
         let (Some(before), Some(messages)) = (before.filter(|reading| single && same_window(reading)), messages) else {
@@ -100,7 +94,7 @@ mod tests {
     /// Feeds answers of single requests, as `(used, messages)`, a second apart.
     fn after(meter: &mut CostMeter, readings: &[(u64, usize)]) -> bool {
         for (index, (used, messages)) in readings.iter().enumerate() {
-            meter.started();
+            meter.left();
             let now = Timestamp::from_micros(1_000_000 * index as u64);
             meter.answered(now, Some(*used), MINUTE, Some(*messages), true);
         }
@@ -132,19 +126,19 @@ mod tests {
         for used in 0..10 {
             // Two on the wire, an unanswered one between, a window that ended meanwhile, and a refusal.
             let now = Timestamp::from_micros(used * 1_000_000);
-            meter.started();
-            meter.started();
+            meter.left();
+            meter.left();
             meter.answered(now, Some(used * 20), MINUTE, Some(10), false);
             meter.answered(now, Some(used * 20 + 10), MINUTE, Some(10), true);
-            meter.started();
+            meter.left();
             meter.answered(now, None, None, None, true);
-            meter.started();
+            meter.left();
             meter.answered(now, Some(used * 20 + 20), MINUTE, None, true);
         }
         assert!(!meter.is_per_message());
         let mut meter = CostMeter::new(Cost::Learn);
         for used in 0..10 {
-            meter.started();
+            meter.left();
             let now = Timestamp::from_micros(used * 1_000_000);
             meter.answered(now, Some(used * 10), Some(Duration::from_millis(900)), Some(10), true);
         }

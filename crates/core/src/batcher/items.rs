@@ -1,9 +1,11 @@
 //! An answer with a status for each message of an array: which is whose.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::json;
 
 /// Where servers put the list when the answer is an object.
 const LISTS: [&str; 5] = ["results", "items", "entities", "messages", "responses"];
@@ -25,64 +27,69 @@ pub struct Item {
 /// By id when any id is known, else by position when there are as many items as messages. An id that comes twice with
 /// different statuses says nothing certain; ids that nobody sent are passed over.
 pub fn read_items(body: &[u8], ids: &[&str]) -> Option<Vec<Option<Item>>> {
-    let list = list_of(serde_json::from_slice(body).ok()?)?;
-    let items: Vec<(Option<String>, Option<Item>)> =
-        list.iter().map(|value| (id_of(value, ids), item_of(value))).collect();
-    if items.iter().all(|(_, item)| item.is_none()) {
+    let text = json::text_of(body);
+    let known: HashSet<&str> = ids.iter().copied().collect();
+    let list = list_of(json::raw(&text)?)?;
+    let items: Vec<Told<'_>> = list.into_iter().map(|value| Told::of(value, &known)).collect();
+    if items.iter().all(|item| item.status.is_none()) {
         return None;
     }
-    let known = items.iter().any(|(id, _)| id.as_deref().is_some_and(|id| ids.contains(&id)));
-    if !known {
-        let by_position = if items.len() == ids.len() {
-            items.into_iter().map(|(_, item)| item).collect()
-        } else {
-            vec![None; ids.len()]
-        };
+    if items.iter().all(|item| item.id.is_none()) {
+        let by_position =
+            if items.len() == ids.len() { items.iter().map(Told::item).collect() } else { vec![None; ids.len()] };
         return Some(by_position);
     }
-    let mut by_id: HashMap<&str, Option<Item>> = HashMap::new();
-    for (id, item) in &items {
-        let Some(id) = id.as_deref() else { continue };
+    let mut by_id: HashMap<&str, Option<&Told<'_>>> = HashMap::new();
+    for item in &items {
+        let Some(id) = item.id.as_deref() else { continue };
         by_id
             .entry(id)
             .and_modify(|earlier| {
-                if earlier.as_ref().map(|item| item.status) != item.as_ref().map(|item| item.status) {
+                if earlier.is_some_and(|earlier| earlier.status != item.status) {
                     *earlier = None;
                 }
             })
-            .or_insert_with(|| item.clone());
+            .or_insert(Some(item));
     }
-    Some(ids.iter().map(|id| by_id.get(id).cloned().flatten()).collect())
+    Some(ids.iter().map(|id| by_id.get(id).copied().flatten().and_then(Told::item)).collect())
 }
 
-fn list_of(answer: Value) -> Option<Vec<Value>> {
-    match answer {
-        Value::Array(list) => Some(list),
-        Value::Object(mut object) => LISTS.iter().find_map(|name| match object.remove(*name) {
-            Some(Value::Array(list)) => Some(list),
-            _ => None,
-        }),
-        _ => None,
+/// An entry of the list: a status, if it has one, and the id, if it is one that was sent.
+struct Told<'a> {
+    id: Option<String>,
+    status: Option<u16>,
+    value: &'a RawValue,
+}
+
+impl<'a> Told<'a> {
+    fn of(value: &'a RawValue, known: &HashSet<&str>) -> Self {
+        let statuses = json::fields(value, STATUSES).unwrap_or_default();
+        let ids = json::fields(value, IDS).unwrap_or_default();
+        Self {
+            id: ids.into_iter().flatten().filter_map(json::string).find(|id| known.contains(&**id)),
+            status: statuses.into_iter().flatten().find_map(status_of),
+            value,
+        }
+    }
+
+    fn item(&self) -> Option<Item> {
+        Some(Item { status: self.status?, body: Bytes::copy_from_slice(self.value.get().as_bytes()) })
     }
 }
 
-fn item_of(value: &Value) -> Option<Item> {
-    let status = STATUSES.iter().find_map(|name| {
-        let status = value.get(name)?;
-        let number = status.as_u64().or_else(|| status.as_str()?.parse().ok())?;
-        u16::try_from(number).ok().filter(|status| (100..=599).contains(status))
-    })?;
-    Some(Item { status, body: serde_json::to_vec(value).unwrap_or_default().into() })
+fn list_of(answer: &RawValue) -> Option<Vec<&RawValue>> {
+    json::values(answer).or_else(|| json::fields(answer, LISTS)?.into_iter().flatten().find_map(json::values))
 }
 
-/// The item's id: one that is known before the server's own.
-fn id_of(value: &Value, known: &[&str]) -> Option<String> {
-    let ids = || IDS.iter().filter_map(|name| value.get(name)?.as_str());
-    ids().find(|id| known.contains(id)).or_else(|| ids().next()).map(str::to_owned)
+/// A number, or the text of one.
+fn status_of(value: &RawValue) -> Option<u16> {
+    let number = value.get().parse().ok().or_else(|| json::string(value)?.parse().ok())?;
+    (100..=599).contains(&number).then_some(number)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
     use super::*;
     use proptest::prelude::*;
 
@@ -101,6 +108,7 @@ mod tests {
                 Some(vec![201, 429]),
             ),
             (r#"[{"status":200},{"status":503}]"#, Some(vec![200, 503])),
+            ("\u{feff}[{\"status\":200},{\"status\":503}]", Some(vec![200, 503])),
             // Ids of the server's own: by position.
             (r#"[{"id":"x1","status":200},{"id":"x2","status":400}]"#, Some(vec![200, 400])),
             (
@@ -125,6 +133,37 @@ mod tests {
         ] {
             assert_eq!(statuses(body, &ids), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn what_a_tree_cannot_hold_hides_no_status() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for hostile in [r#""cut in \ud83d""#, "1e400", &deep, r#"{"\udc00":1}"#] {
+            let list =
+                format!(r#"[{{"id":"b","text":{hostile},"status":400}},{{"id":"a","status":200,"x":{hostile}}}]"#);
+            for body in [list.clone(), format!(r#"{{"echo":{hostile},"results":{list}}}"#), format!("\u{feff}{list}")] {
+                assert_eq!(statuses(&body, &["a", "b"]), Some(vec![200, 400]), "{body:.80}");
+            }
+        }
+        let cut = [&br#"[{"id":"a","status":400,"text":""#[..], b"\xff\"}]"].concat();
+        assert_eq!(read_items(&cut, &["a"]).unwrap()[0].as_ref().map(|item| item.status), Some(400));
+    }
+
+    #[test]
+    fn an_item_is_told_as_it_came() {
+        let part = r#"{"status":400,"n":12345678901234567890123,"m":-0,"a":1e400,"text":"\ud83d"}"#;
+        let items = read_items(format!("[ {part} ]").as_bytes(), &["a"]).unwrap();
+        assert_eq!(items[0].as_ref().map(|item| &item.body[..]), Some(part.as_bytes()));
+    }
+
+    #[test]
+    fn a_long_list_is_read_in_time() {
+        let ids: Vec<String> = (0..5_000).map(|number| format!("message-{number}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let entry = r#"{"id":"nobody","messageId":"nobody","requestId":"nobody","status":200}"#;
+        let body = format!("[{}]", vec![entry; 100_000].join(","));
+        // Each entry looked for among all ids took a thousand million comparisons.
+        assert_eq!(read_items(body.as_bytes(), &ids).unwrap().len(), 5_000);
     }
 
     proptest! {

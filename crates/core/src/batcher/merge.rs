@@ -1,7 +1,8 @@
 //! Merging: waiting texts of one conversation become one body, joined by a newline.
 //!
-//! A body is taken as three slices, before, inside and behind its text: bodies that differ in nothing else have the same
-//! bytes around it, and their texts join as they are, escapes and all. Nothing is parsed into a tree or written anew.
+//! A body is taken as three slices, before, inside and behind its text: bodies that differ in nothing else have the
+//! same bytes around it, and their texts join as they are, escapes and all. Nothing is parsed into a tree or written
+//! anew.
 
 use serde_json::Value;
 
@@ -13,6 +14,15 @@ const JOINT: &[u8] = br"\n";
 const JOINT_LENGTH: usize = 1;
 
 /// A body that grows by further texts.
+///
+/// ```
+/// use spillway_core::{batcher::Merge, settings::TextUnits};
+///
+/// let mut merge = Merge::begin(br#"{"text":"a","to":"x"}"#, "text", TextUnits::Utf16, 2_000).expect("it has a text");
+/// assert!(merge.add(br#"{"text":"b","to":"x"}"#, 1_024));
+/// assert!(!merge.add(br#"{"text":"c","to":"y"}"#, 1_024), "another field differs");
+/// assert_eq!(merge.into_body(), br#"{"text":"a\nb","to":"x"}"#);
+/// ```
 #[derive(Debug)]
 pub struct Merge<'a> {
     field: &'a str,
@@ -45,8 +55,8 @@ impl<'a> Merge<'a> {
         })
     }
 
-    /// Takes the text of another body in, if all its other fields are equal and the whole stays short enough: within the
-    /// text's length, and within `bytes_max` of the serialised body.
+    /// Takes the text of another body in, if all its other fields are equal and the whole stays short enough: within
+    /// the text's length, and within `bytes_max` of the serialized body.
     pub fn add(&mut self, body: &[u8], bytes_max: usize) -> bool {
         let Some(place) = find_text(body, self.field) else { return false };
         let (before, text, behind) = (&body[..place.start], &body[place.clone()], &body[place.end..]);
@@ -66,7 +76,7 @@ impl<'a> Merge<'a> {
         true
     }
 
-    /// Bytes of the merged body, serialised.
+    /// Bytes of the merged body, serialized.
     pub fn bytes(&self) -> usize {
         self.head.len() + self.tail.len()
     }

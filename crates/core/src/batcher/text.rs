@@ -11,8 +11,8 @@ const ATTACHMENTS: [&str; 4] = ["content", "attachments", "mediaIds", "messaging
 /// What a field may hold that has no attachment after all.
 const EMPTY: [&str; 2] = ["null", "[]"];
 
-/// The bytes between the quotes of the text in `field` of a JSON object; none when it is no object, has no such text, or
-/// attachments.
+/// The bytes between the quotes of the text in `field` of a JSON object; none when it is no object, has no such text,
+/// or attachments.
 pub(super) fn find_text(body: &[u8], field: &str) -> Option<Range<usize>> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let text = Finder { field }.deserialize(&mut reader).ok().filter(|_| reader.end().is_ok())?;

@@ -1,95 +1,101 @@
-//! What an answer tells about the organisation: the gate, the token, the credentials.
+//! What an answer tells about the organization: the gate, the token, the credentials.
 
-use std::time::Duration;
-
+use super::attempts::{Attempt, Departure};
 use super::deliver::TOO_MANY;
-use super::gate::Cause;
-use super::outbox::State;
-use super::{Attempt, AttemptId, Dispatcher, Effect, Notice, TokenNews};
+use super::health::{Blame, Failure, Refusal, RouteId, Sent};
+use super::load::Load;
+use super::settle::Told;
+use super::{AttemptId, Dispatcher, Effect};
+use crate::batcher::Item;
 use crate::clock::Timestamp;
-use crate::error::Error;
-use crate::evidence::{Evidence, WaitSource};
-use crate::lanes::Slot;
-use crate::message::Cargo;
+use crate::outcome::Reason;
 use crate::quota::Heard;
-use crate::retry::{Answer, Backoff, Verdict, classify};
-
-/// While 429s repeat and the server names no time.
-const PAUSE_FLOOR: Duration = Duration::from_millis(100);
-const PAUSE_BASE: Duration = Duration::from_millis(250);
-/// Between probes during an outage.
-const OUTAGE_BACKOFF: Backoff =
-    Backoff::new(Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(30));
-/// Between probes while credentials are refused.
-const AUTH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(60));
+use crate::retry::{Answer, Verdict, classify};
 
 impl Dispatcher {
     pub(super) fn answered(&mut self, now: Timestamp, id: AttemptId, answer: Answer, effects: &mut Vec<Effect>) {
-        if self.inquired(now, id, &answer, effects) {
+        if self.inquired(now, id, &answer, effects) || self.sounded(now, id, &answer, effects) {
             return;
         }
-        let Some(attempt) = self.attempts.remove(&id) else { return };
-        let verdict = classify(&answer);
+        let Some((attempt, departure)) = self.attempts.take_answered(id) else { return };
+        let left_at = departure.at;
+        let verdict = match classify(&answer) {
+            // Somebody else answered: whether the API has taken the message is unknown. A call gets what came.
+            Verdict::Delivered if answer.is_html_page() && !self.carries_call(&attempt.load) => Verdict::Ambiguous,
+            verdict => verdict,
+        };
         self.read_cost(now, &attempt, verdict, &answer);
         let items = if verdict == Verdict::Delivered { self.items(&attempt.load, &answer) } else { None };
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
         let standing = if throttled { Verdict::Throttled } else { verdict };
-        self.read_quota(now, &attempt, standing, &answer, effects);
-        self.move_gate(now, id, &attempt, standing, &answer, effects);
-        if verdict != Verdict::Unauthorised {
-            for slot in &attempt.load.members {
-                self.outbox.course_mut(*slot).unauthorised = false;
+        self.read_quota(now, (attempt.cost, left_at), standing, &answer, effects);
+        if verdict == Verdict::Unauthorized {
+            return self.unauthorized(now, id, (attempt, departure), answer, effects);
+        }
+        if verdict == Verdict::Rejected
+            && let Some(fingerprint) = self.fingerprint(&attempt.load, &answer)
+        {
+            return self.suspect(now, id, (attempt, left_at), fingerprint, &answer, effects);
+        }
+        if verdict == Verdict::Ambiguous && !self.carries_call(&attempt.load) {
+            self.health.note_unknown();
+        }
+        self.move_gates(now, attempt.sent(id, left_at), standing, &answer, effects);
+        for slot in &attempt.load.members {
+            self.outbox.course_mut(*slot).refused_at = None;
+        }
+        let route = attempt.route;
+        let is_failure = matches!(verdict, Verdict::Transient | Verdict::Ambiguous);
+        let is_accepted = standing == Verdict::Delivered && !self.carries_call(&attempt.load);
+        let told = (is_failure && self.health.has_lines()).then(|| Told::of(&answer));
+        self.settle(now, (attempt, left_at), verdict, answer, items, effects);
+        if is_accepted {
+            self.accepted(now, left_at, effects);
+        }
+        if let Some(told) = told {
+            self.end_overdue(now, route, &told, effects);
+        }
+    }
+
+    /// Handles the answer to the request that probes in place of a message. False if it belongs to another request.
+    fn sounded(&mut self, now: Timestamp, id: AttemptId, answer: &Answer, effects: &mut Vec<Effect>) -> bool {
+        let Some(left_at) = self.sounding.and_then(|sounding| sounding.left_at(id)) else { return false };
+        self.sounding = None;
+        let verdict = match classify(answer) {
+            Verdict::Throttled => Verdict::Throttled,
+            _ if answer.is_html_page() || answer.is_server_error() => Verdict::Ambiguous,
+            verdict => verdict,
+        };
+        self.read_quota(now, (1, left_at), verdict, answer, effects);
+        let sent = Sent { attempt: id, route: RouteId::MESSAGES, left_at };
+        match verdict {
+            Verdict::Throttled | Verdict::Transient | Verdict::Ambiguous => {
+                self.move_gates(now, sent, verdict, answer, effects);
             }
+            Verdict::Delivered | Verdict::Rejected | Verdict::Unauthorized => self.health.note_sounded(now, id),
         }
-        self.settle(now, attempt, verdict, answer, items, effects);
-    }
-
-    /// Whether an attempt that was started, and has waited for the disk or a connection since, may still leave: not while the gate
-    /// is shut, unless it is the probe.
-    pub fn may_leave(&self, id: AttemptId) -> bool {
-        self.gate.is_open() || self.gate.is_probe(id) || !self.attempts.contains_key(&id)
-    }
-
-    /// It has not left, and never will: as if it had not been started.
-    pub(super) fn withheld(&mut self, now: Timestamp, id: AttemptId, effects: &mut Vec<Effect>) {
-        let Some(attempt) = self.attempts.remove(&id) else { return };
-        if self.gate.is_probe(id) {
-            self.gate.probe_lost(now);
-        }
-        let is_retry = attempt.load.members.iter().any(|slot| self.outbox.course(*slot).attempts > 1);
-        self.counters.requests -= 1;
-        self.counters.retries -= u64::from(is_retry);
-        self.cost.answered(now, None, None, None, false);
-        self.quota.unsent(now, attempt.started_at, attempt.cost);
-        self.keep_places(now, attempt.load, effects);
+        true
     }
 
     /// Slots, and what is learned of the quota.
     fn read_quota(
         &mut self,
         now: Timestamp,
-        attempt: &Attempt,
+        (cost, left_at): (u32, Timestamp),
         standing: Verdict,
         answer: &Answer,
         effects: &mut Vec<Effect>,
     ) {
-        let Attempt { cost, started_at, .. } = *attempt;
         match answer {
-            Answer::Unsent { .. } => self.quota.unsent(now, started_at, cost),
-            Answer::Unanswered { .. } => self.quota.given_up(started_at, self.left_at(now, started_at), now, cost),
+            Answer::Unsent { .. } => self.quota.unsent(now, left_at, cost),
+            Answer::Unanswered { .. } => self.quota.given_up(left_at, now, cost),
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
                 let refused = standing == Verdict::Throttled;
-                self.quota.heard(now, Heard { sent_at: started_at, cost, refused, evidence: Some(evidence) });
+                self.quota.heard(now, Heard { sent_at: left_at, cost, refused, evidence: Some(evidence) });
             }
         }
         self.tell_quota(effects);
-    }
-
-    pub(super) fn tell_quota(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(quota) = self.quota.news() {
-            effects.push(Effect::Notice(Notice::Quota { quota, since: self.quota.since() }));
-        }
     }
 
     fn read_cost(&mut self, now: Timestamp, attempt: &Attempt, verdict: Verdict, answer: &Answer) {
@@ -98,178 +104,158 @@ impl Dispatcher {
             Answer::Unsent { .. } | Answer::Unanswered { .. } => (None, None),
         };
         let messages = (verdict == Verdict::Delivered).then_some(attempt.load.members.len());
-        self.cost.answered(now, used, reset, messages, self.attempts.is_empty());
+        self.cost.answered(now, used, reset, messages, self.attempts.in_flight() == 0);
     }
 
-    /// What the answer says about the organisation, whatever becomes of the message.
-    fn move_gate(
+    /// What the answer says about the server, whatever becomes of the message.
+    fn move_gates(&mut self, now: Timestamp, sent: Sent, verdict: Verdict, answer: &Answer, effects: &mut Vec<Effect>) {
+        let may_resume = match verdict {
+            Verdict::Throttled => {
+                self.counters.throttled += 1;
+                if let Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } = answer {
+                    self.health.throttled(now, sent, evidence, &mut self.random, effects);
+                }
+                false
+            }
+            Verdict::Transient | Verdict::Ambiguous => {
+                let failure = match answer {
+                    Answer::Unsent { .. } => Failure::Unsent,
+                    Answer::Unanswered { .. } => Failure::Unanswered,
+                    Answer::Answered { .. } | Answer::TooLarge { .. } => {
+                        Failure::Answered { retry_after: answer.retry_after() }
+                    }
+                };
+                self.health.failed(now, sent, failure, || problem(answer), &mut self.random, effects)
+            }
+            Verdict::Delivered | Verdict::Rejected => self.health.passed(now, sent, effects),
+            Verdict::Unauthorized => unreachable!("a 401 is looked at before"),
+        };
+        if may_resume {
+            self.quota.restart(now);
+        }
+    }
+
+    /// A 401: the token's fault, the credentials', or the request's own.
+    fn unauthorized(
         &mut self,
         now: Timestamp,
         id: AttemptId,
-        attempt: &Attempt,
-        verdict: Verdict,
-        answer: &Answer,
+        (attempt, departure): (Attempt, Departure),
+        answer: Answer,
         effects: &mut Vec<Effect>,
     ) {
-        let is_probe = self.gate.is_probe(id);
-        match verdict {
-            Verdict::Throttled => {
-                self.counters.throttled += 1;
-                self.breaker.succeeded();
-                if let Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } = answer {
-                    let is_news = is_probe || (self.gate.is_open() && attempt.started_at >= self.opened_at);
-                    self.pause(now, is_news, evidence, effects);
+        let members = attempt.load.members.iter();
+        let since = members.filter_map(|slot| self.outbox.course(*slot).refused_at).min();
+        for slot in &attempt.load.members {
+            self.outbox.course_mut(*slot).refused_at.get_or_insert(now);
+        }
+        let shows_another = |other: Option<Departure>| other.is_some_and(|one| one.generation != departure.generation);
+        let refusal = Refusal {
+            subjects: attempt.load.members.iter().map(|slot| self.subject_of(*slot)).collect(),
+            since,
+            is_fresh: departure.is_token_fresh,
+            is_only_witness: !self.peek_next() && self.attempts.iter().all(|(_, _, other)| shows_another(other)),
+        };
+        let generation = departure.generation;
+        let problem = || "the API host answers 401 to a fresh access token".to_owned();
+        match self.health.unauthorized(now, attempt.sent(id, departure.at), &refusal, &mut self.random) {
+            Blame::Token => {
+                self.auth.invalidate(generation);
+                self.keep_places(now, attempt.load, effects);
+            }
+            Blame::Open(wait) => self.put_aside(now, attempt.load, now.after(wait), effects),
+            Blame::Request if attempt.load.members.len() > 1 => self.halve(attempt.load, true, effects),
+            Blame::Request => self.end(now, attempt.load.reunite(), Reason::Rejected, &Told::of(&answer), effects),
+            Blame::OneWitness => {
+                self.auth.invalidate(generation);
+                let until = self.health.refuse_credentials(now, problem(), &mut self.random, effects);
+                self.auth.refused(until);
+                if attempt.load.members.len() > 1 {
+                    // Its parts are witnesses of their own.
+                    let members = attempt.load.members.clone();
+                    self.halve(attempt.load, true, effects);
+                    self.fail_unauthorized(&members, effects);
+                } else {
+                    self.keep_places(now, attempt.load, effects);
                 }
             }
-            Verdict::Unauthorised => self.unauthorised(now, attempt, is_probe, effects),
-            Verdict::Transient | Verdict::Ambiguous => {
-                let is_outage = self.breaker.failed();
-                if is_probe && self.gate.closed_by().is_some_and(|cause| matches!(cause, Cause::Throttled(_))) {
-                    // An answer is an answer, whatever its status: the limit is no longer in force.
-                    if matches!(answer, Answer::Answered { .. }) {
-                        self.reopen(now, effects);
-                    } else {
-                        self.gate.probe_lost(now);
-                    }
-                } else if is_probe || (is_outage && self.gate.is_open()) {
-                    self.shut_for_outage(now, answer, effects);
-                }
-            }
-            Verdict::Delivered | Verdict::Rejected => {
-                self.breaker.succeeded();
-                if is_probe || self.gate.closed_by() == Some(Cause::Outage) {
-                    self.reopen(now, effects);
-                }
+            Blame::Credentials => {
+                self.auth.invalidate(generation);
+                self.refuse_credentials(now, problem(), effects);
+                self.keep_places(now, attempt.load, effects);
             }
         }
     }
 
-    /// One 429 stops everyone, those included that wait for the disk or a connection. Only a request that was sent while the gate
-    /// was open, or the probe, makes the backoff grow: the others were on the wire already and tell nothing new, unless they
-    /// name a later time.
-    pub(super) fn pause(&mut self, now: Timestamp, is_news: bool, evidence: &Evidence, effects: &mut Vec<Effect>) {
-        let wait = evidence.wait();
-        if !is_news && wait.is_none() {
-            return;
-        }
-        let max_pause = self.settings.retry.max_pause;
-        let (span, source) = match wait {
-            Some(wait) => (wait.span, wait.source),
-            None => {
-                let backoff = Backoff::new(PAUSE_FLOOR, PAUSE_BASE, max_pause);
-                (backoff.wait(self.gate.strikes() + 1, &mut self.random), WaitSource::Backoff)
+    pub(super) fn settle(
+        &mut self,
+        now: Timestamp,
+        (attempt, left_at): (Attempt, Timestamp),
+        verdict: Verdict,
+        answer: Answer,
+        items: Option<Vec<Option<Item>>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let nothing = Told { retry_after: answer.retry_after(), ..Told::default() };
+        let (too_large, told) = match answer {
+            Answer::Answered { response, .. } => (false, Told { response: Some(response), ..nothing }),
+            Answer::TooLarge { response, problem, .. } => {
+                (true, Told { response: Some(response), problem: problem.map(str::to_owned), ..nothing })
+            }
+            Answer::Unsent { problem } | Answer::Unanswered { problem } => {
+                (false, Told { problem: Some(problem), ..nothing })
             }
         };
-        let until = now.after(span);
-        if self.gate.shut(now, until, Cause::Throttled(source)) {
-            let long = span > max_pause;
-            effects.push(Effect::Notice(Notice::Throttled { reason: source.word(), until, pause: span, long }));
-        }
-        if is_news {
-            self.gate.strike();
-        }
-    }
-
-    fn shut_for_outage(&mut self, now: Timestamp, answer: &Answer, effects: &mut Vec<Effect>) {
-        let begins = !std::mem::replace(&mut self.outage_told, true);
-        let until = now.after(OUTAGE_BACKOFF.wait(self.gate.strikes() + 1, &mut self.random));
-        self.gate.shut(now, until, Cause::Outage);
-        self.gate.strike();
-        if begins {
-            let problem = match answer {
-                Answer::Answered { response, .. } | Answer::TooLarge { response, .. } => {
-                    format!("the server answers with status {}", response.status)
-                }
-                Answer::Unsent { problem } | Answer::Unanswered { problem } => problem.clone(),
-            };
-            effects.push(Effect::Notice(Notice::Outage { reason: Cause::Outage.word(), problem, open: true }));
-        }
-    }
-
-    fn reopen(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some((cause, paused)) = self.gate.open(now) else { return };
-        self.opened_at = now;
-        let over = |reason| Notice::Outage { reason, problem: String::new(), open: false };
-        if self.auth_problem.take().is_some() {
-            effects.push(Effect::Notice(over(Cause::Auth.word())));
-        }
-        if std::mem::take(&mut self.outage_told) {
-            effects.push(Effect::Notice(over(Cause::Outage.word())));
-        }
-        if matches!(cause, Cause::Throttled(_)) {
-            self.quota.restart(now);
-            effects.push(Effect::Notice(Notice::Resumed { paused }));
-        }
-    }
-
-    /// A 401: once, the token may have ended; twice in a row for the same message, the credentials are at fault.
-    fn unauthorised(&mut self, now: Timestamp, attempt: &Attempt, is_probe: bool, effects: &mut Vec<Effect>) {
-        self.auth.invalidate(attempt.generation);
-        let mut again = false;
-        for slot in &attempt.load.members {
-            again |= std::mem::replace(&mut self.outbox.course_mut(*slot).unauthorised, true);
-        }
-        if again || (is_probe && self.auth_problem.is_some()) {
-            self.refuse_credentials(now, "the API host answers 401 to a fresh access token".to_owned(), effects);
-        } else if is_probe {
-            self.gate.probe_lost(now);
-        }
-    }
-
-    fn refuse_credentials(&mut self, now: Timestamp, problem: String, effects: &mut Vec<Effect>) {
-        let begins = self.auth_problem.is_none();
-        let until = now.after(AUTH_BACKOFF.wait(self.gate.strikes() + 1, &mut self.random));
-        self.gate.shut(now, until, Cause::Auth);
-        self.gate.strike();
-        self.auth.refused(until);
-        self.auth_problem = Some(problem.clone());
-        if begins {
-            effects.push(Effect::Notice(Notice::Outage { reason: Cause::Auth.word(), problem, open: true }));
-        }
-        let cold = self.followers.keys().copied().filter(|slot| self.outbox.cold(*slot).is_some());
-        let slots: Vec<Slot> = self.outbox.hot_slots().chain(cold).collect();
-        self.fail_unauthorised(&slots, effects);
-    }
-
-    pub(super) fn token(&mut self, now: Timestamp, news: TokenNews, effects: &mut Vec<Effect>) {
-        match news {
-            TokenNews::Granted(lifetime) => self.auth.granted(now, lifetime),
-            TokenNews::Refused(problem) => {
-                self.auth.fetch_over();
-                self.refuse_credentials(now, problem, effects);
+        match verdict {
+            Verdict::Delivered if too_large && self.carries_call(&attempt.load) => {
+                self.end(now, attempt.load, Reason::ResponseTooLarge, &told, effects);
             }
-            TokenNews::Failed { wait, .. } => self.auth.failed(now, wait, &mut self.random),
+            // A message is delivered by the status; a request without the whole of its answer isn't answered.
+            Verdict::Delivered if told.is_cut_short() && self.carries_call(&attempt.load) => {
+                self.repeat_or_end(now, attempt.load, &told, effects);
+            }
+            // It may have been a list of statuses, and some of them failures.
+            Verdict::Delivered if told.is_cut_short() && self.settings.route.is_array() => {
+                let problem = Some("the answer was cut, so that it does not tell about each message".to_owned());
+                self.repeat_or_end(now, attempt.load, &Told { problem, ..told }, effects);
+            }
+            Verdict::Delivered => self.deliver(now, (attempt, left_at), told, items, effects),
+            Verdict::Throttled => self.keep_places(now, attempt.load, effects),
+            Verdict::Unauthorized => unreachable!("a 401 is looked at before"),
+            Verdict::Ambiguous => {
+                let problem = told.is_processed().then(|| PAGE.to_owned());
+                self.repeat_or_end(now, attempt.load, &Told { problem: problem.or(told.problem), ..told }, effects);
+            }
+            Verdict::Transient => self.retry(now, attempt.load, &told, effects),
+            // The repetition found its first request at work, or done: the answer to that one is what to wait for.
+            Verdict::Rejected if self.is_known_to_server(&attempt.load, &told) => {
+                let problem = Some("an earlier attempt has no answer, and its idempotency key is in use".to_owned());
+                self.repeat_or_end(now, attempt.load, &Told { problem, ..told }, effects);
+            }
+            Verdict::Rejected => self.reject(now, attempt, &told, effects),
         }
     }
 
-    /// While credentials are refused, promises are told so at once; the messages stay.
-    pub(super) fn fail_unauthorised(&mut self, slots: &[Slot], effects: &mut Vec<Effect>) {
-        for slot in slots {
-            let Some(error) = self.auth_error(*slot) else { continue };
-            let waiter = self.outbox.forget_waiter(*slot);
-            let followers = self.followers.remove(slot).unwrap_or_default();
-            for ticket in waiter.into_iter().chain(followers.into_iter().map(|promise| promise.ticket)) {
-                effects.push(Effect::Failed(ticket, error.clone()));
-            }
-            let cold = self.outbox.cold(*slot).is_some();
-            if !cold && matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)) {
-                self.discard(*slot);
-            }
-        }
+    /// Whether a conflict is one of these messages with themselves: they may have arrived before, under the same key. A
+    /// request has no key of ours.
+    pub(super) fn is_known_to_server(&self, load: &Load, told: &Told) -> bool {
+        told.has_conflict()
+            && !self.carries_call(load)
+            && load.members.iter().all(|slot| self.outbox.course(*slot).ambiguous)
     }
+}
 
-    /// None for what is on the wire: that has its answer to come; and none for what isn't accepted yet.
-    pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
-        let problem = self.auth_problem.as_deref()?;
-        let kept = || format!("{problem}; the message stays in the outbox and is sent once the credentials work");
-        if self.outbox.cold(slot).is_some() {
-            return Some(Error::Auth { problem: kept(), message_id: None });
+/// A success that is none.
+const PAGE: &str = "a page of HTML came where the API answers with JSON";
+
+fn problem(answer: &Answer) -> String {
+    match answer {
+        Answer::Answered { response, .. } | Answer::TooLarge { response, .. } if response.is_success() => {
+            PAGE.to_owned()
         }
-        let entry = self.outbox.get(slot);
-        let tells = !matches!(entry.state, State::InFlight | State::Storing);
-        tells.then(|| match entry.cargo.id() {
-            Some(id) => Error::Auth { problem: kept(), message_id: Some(id.to_owned()) },
-            None => Error::Auth { problem: problem.to_owned(), message_id: None },
-        })
+        Answer::Answered { response, .. } | Answer::TooLarge { response, .. } => {
+            format!("the server answers with status {}", response.status)
+        }
+        Answer::Unsent { problem } | Answer::Unanswered { problem } => problem.clone(),
     }
 }

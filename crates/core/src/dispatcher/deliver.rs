@@ -1,9 +1,12 @@
 //! A 2xx: a receipt for each message, unless the answer lists other fates.
 
+use std::time::Duration;
+
+use super::attempts::Attempt;
 use super::ends::Trip;
 use super::load::Load;
 use super::settle::Told;
-use super::{Attempt, Dispatcher, Effect};
+use super::{Dispatcher, Effect};
 use crate::batcher::{Item, read_items};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
@@ -34,14 +37,16 @@ impl Dispatcher {
     pub(super) fn deliver(
         &mut self,
         now: Timestamp,
-        attempt: Attempt,
-        response: Response,
+        (attempt, left_at): (Attempt, Timestamp),
+        told: Told,
         items: Option<Vec<Option<Item>>>,
         effects: &mut Vec<Effect>,
     ) {
-        let Attempt { load, bytes, started_at, .. } = attempt;
+        let Told { response, retry_after, .. } = told;
+        let response = response.unwrap_or_default();
+        let Attempt { load, bytes, .. } = attempt;
         self.batch_limits.passed(load.members.len(), bytes);
-        let trip = Trip { batch_size: u32::try_from(load.members.len()).unwrap_or(u32::MAX), started_at };
+        let trip = Trip { batch_size: u32::try_from(load.members.len()).unwrap_or(u32::MAX), left_at };
         let mut throttled = Vec::new();
         // The last one takes the response itself: mostly there is one.
         let responses = std::iter::repeat_n(response, load.members.len());
@@ -49,7 +54,7 @@ impl Dispatcher {
             match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
                 None => self.succeed(now, *slot, trip, response, effects),
                 Some(Some(item)) if item.status == TOO_MANY => throttled.push(*slot),
-                Some(item) => self.deliver_item(now, *slot, trip, item, response, effects),
+                Some(item) => self.deliver_item(now, *slot, trip, item, (response, retry_after), effects),
             }
         }
         self.keep_places(now, Load::of(throttled), effects);
@@ -67,31 +72,32 @@ impl Dispatcher {
         slot: Slot,
         trip: Trip,
         item: Option<Item>,
-        whole: Response,
+        (whole, retry_after): (Response, Option<Duration>),
         effects: &mut Vec<Effect>,
     ) {
         let alone = Load::of(vec![slot]);
         let Some(Item { status, body }) = item else {
             let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
-            return self.repeat_or_end(now, alone, &Told { response: None, problem }, effects);
+            return self.repeat_or_end(now, alone, &Told { problem, retry_after, ..Told::default() }, effects);
         };
         let response = Response { status, body, ..whole };
-        let told = Told { response: Some(response.clone()), problem: None };
+        let told = Told { response: Some(response.clone()), retry_after, ..Told::default() };
         match classify(&Answer::Answered { response: response.clone(), evidence: Default::default() }) {
             Verdict::Delivered => self.succeed(now, slot, trip, response, effects),
-            Verdict::Transient | Verdict::Ambiguous => self.retry(now, alone, &told, effects),
-            // The request was authorised, so it is this message that isn't; what was throttled doesn't come here.
-            Verdict::Rejected | Verdict::Unauthorised | Verdict::Throttled => {
+            Verdict::Transient => self.retry(now, alone, &told, effects),
+            Verdict::Ambiguous => self.repeat_or_end(now, alone, &told, effects),
+            // The request was authorized, so it is this message that isn't; what was throttled doesn't come here.
+            Verdict::Rejected | Verdict::Unauthorized | Verdict::Throttled => {
                 self.end(now, alone, Reason::Rejected, &told, effects)
             }
         }
     }
 
-    /// Some messages of a part go again, each by its lane: so must the parts behind it, which may hold later messages of
-    /// the same conversations.
+    /// Some messages of a part go again, each by its lane: so must the parts behind it, which may hold later messages
+    /// of the same conversations.
     fn disband(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
         for slot in load.into_rest().into_iter().rev() {
-            if !self.must_end(now, slot, effects) {
+            if !self.end_if_due(now, slot, effects) {
                 self.unpark(slot);
             }
         }

@@ -32,9 +32,8 @@ impl Drains {
 
     /// A submission begins: its epoch.
     pub(super) fn enter(&mut self) -> Epoch {
-        if let Some(count) = self.counts.back_mut() {
-            *count += 1;
-        }
+        let Some(count) = self.counts.back_mut() else { unreachable!("an epoch is always open") };
+        *count += 1;
         self.last()
     }
 
@@ -51,9 +50,9 @@ impl Drains {
     /// A submission of this epoch has ended.
     pub(super) fn leave(&mut self, epoch: Epoch) {
         let index = self.index(epoch);
-        if let Some(count) = self.counts.get_mut(index) {
-            *count -= 1;
-        }
+        let Some(count) = self.counts.get_mut(index) else { unreachable!("an epoch lasts as long as its submissions") };
+        debug_assert!(*count > 0, "a submission ends once");
+        *count -= 1;
     }
 
     /// Begins a drain.
@@ -79,6 +78,13 @@ impl Drains {
             return None;
         }
         self.waiting.pop_front().map(|waiting| (waiting.ticket, waiting.deadline))
+    }
+
+    /// Gives all drains up, the first first; how many messages each of them waited for.
+    pub(super) fn give_up_all(&mut self) -> Vec<(Ticket, usize)> {
+        let tickets: Vec<Ticket> = self.waiting.iter().map(|waiting| waiting.ticket).collect();
+        let given_up = |ticket| self.give_up(ticket).map(|(left, _)| (ticket, left));
+        tickets.into_iter().filter_map(given_up).collect()
     }
 
     /// Gives a drain up; how many messages it waited for.

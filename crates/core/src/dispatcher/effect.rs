@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AttemptId, Generation};
+use super::AttemptId;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
@@ -50,16 +50,15 @@ pub enum Effect {
     Done(Ticket),
     /// A drain ended; with how many messages left, when its time was up.
     Drained(Ticket, Option<usize>),
-    /// Send this.
+    /// Send this; [`super::Event::Left`] says when it leaves. Before that, [`super::Dispatcher::may_leave`] says
+    /// whether it still may.
     Send {
         /// Its number, for the answer.
         attempt: AttemptId,
-        /// The token to use.
-        generation: Generation,
         /// The request.
         shipment: Shipment,
     },
-    /// Nobody waits for this attempt any more: cut it.
+    /// Nobody waits for this attempt any more: cut it, or don't let it leave.
     Cut(AttemptId),
     /// Ask for a token.
     FetchToken,
@@ -72,8 +71,8 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether it tells the world something that a crash must not take back: then whoever performs effects holds it until
-    /// every change that came before it is durable.
+    /// Whether it tells the world something that a crash must not take back: then whoever performs effects holds it
+    /// until every change that came before it is durable.
     pub fn waits_for_store(&self) -> bool {
         match self {
             Self::Send { shipment, .. } => shipment.messages > 0,
@@ -88,7 +87,7 @@ impl Effect {
 /// News for listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The organisation pauses.
+    /// The organization pauses.
     Throttled {
         /// Where the length comes from.
         reason: &'static str,
@@ -99,7 +98,16 @@ pub enum Notice {
         /// Whether it is longer than `maxPauseMs`.
         long: bool,
     },
-    /// The pause is over: a probe was accepted.
+    /// An operator holds everything back.
+    Paused {
+        /// The word for it.
+        reason: &'static str,
+        /// From when.
+        since: Timestamp,
+        /// Until when, if that is known.
+        until: Option<Timestamp>,
+    },
+    /// The pause is over: a probe was accepted, or an operator ended it.
     Resumed {
         /// How long it was.
         paused: Duration,

@@ -17,7 +17,7 @@ use crate::store::Change;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trip {
     pub(super) batch_size: u32,
-    pub(super) started_at: Timestamp,
+    pub(super) left_at: Timestamp,
 }
 
 /// A message that has left the outbox.
@@ -44,7 +44,7 @@ impl Dispatcher {
             Cargo::Message(message) => {
                 self.counters.delivered += 1;
                 let (seq, status, batch_size) = (entry.seq, response.status, trip.batch_size);
-                let queued = trip.started_at.since(entry.submitted_at);
+                let queued = trip.left_at.since(entry.submitted_at);
                 if self.durable {
                     let (id, id_given) = (message.id().into(), message.id_given());
                     let conversation = Arc::clone(message.conversation_shared());
@@ -62,7 +62,7 @@ impl Dispatcher {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
                     effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
                 }
-                let request = Some(now.since(trip.started_at));
+                let request = Some(now.since(trip.left_at));
                 effects.push(Effect::Delivered { waiter, receipt, request });
             }
             Cargo::Call(call) => {
@@ -142,12 +142,18 @@ impl Dispatcher {
                 course.parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
                 self.lanes.settle(entry.lane);
             }
-            State::InFlight | State::Bound => self.lanes.settle(entry.lane),
+            State::Departing | State::InFlight | State::Bound => self.lanes.settle(entry.lane),
         }
         if let Some(at) = course.expires_at {
             self.timers.clear(at, Timer::Expire(slot));
         }
+        if let Some(at) = entry.cargo.deadline() {
+            self.timers.clear(at, Timer::Deadline(slot));
+        }
         self.drains.leave(entry.epoch);
+        if matches!(entry.cargo, Cargo::Call(_)) {
+            self.health.leave(entry.route);
+        }
         Removed { entry, course, followers: self.followers.remove(&slot).unwrap_or_default() }
     }
 
@@ -156,12 +162,40 @@ impl Dispatcher {
             effects.push(Effect::Notice(Notice::Empty));
         }
     }
+
+    /// What is kept of the answer to its last attempt.
+    pub(super) fn last_answer(&self, slot: Slot) -> Option<Response> {
+        let status = self.outbox.course(slot).last_status?.get();
+        Some(Response { status, ..Response::default() })
+    }
+
+    /// Ends a message that was withdrawn, or has expired, while it was on the wire or bound. Whether it did.
+    pub(super) fn end_if_due(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        let entry = self.outbox.get(slot);
+        let course = self.outbox.course(slot);
+        let expired = course.expires_at.is_some_and(|at| at <= now);
+        // A request whose promise was refused meanwhile has nobody to answer to.
+        let orphaned = matches!(entry.cargo, Cargo::Call(_)) && course.waiter.is_none();
+        let reason = match (course.withdrawn || orphaned, expired) {
+            (true, _) => Reason::Aborted,
+            (false, true) => Reason::Expired,
+            (false, false) => return false,
+        };
+        self.bury(now, slot, reason, self.last_answer(slot), None, effects);
+        true
+    }
+
+    pub(super) fn keep(&self, change: Change, effects: &mut Vec<Effect>) {
+        if self.durable {
+            effects.push(Effect::Store(change));
+        }
+    }
 }
 
 /// The server's answer to a request whose caller judges it by itself: then no status is a failure.
 fn last_word(cargo: &Cargo, course: &Course, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
     let Cargo::Call(call) = cargo else { return None };
-    let is_final = matches!(failure.reason, Reason::Rejected | Reason::Exhausted);
+    let is_final = matches!(failure.reason, Reason::Rejected | Reason::Exhausted | Reason::Ambiguous);
     let response = failure.response.clone().filter(|response| call.raw && is_final && !response.truncated)?;
     Some((course.waiter?.ticket, CallAnswer { response, attempts: course.attempts, raw: true }))
 }

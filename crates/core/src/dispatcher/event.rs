@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Submission, Ticket};
 use crate::retry::Answer;
-use crate::store::{Opening, Record, Row, Salvage, Seq};
+use crate::store::{Loaded, Opening, Row, Salvage};
 
 /// What happened.
 #[derive(Debug)]
@@ -21,12 +21,19 @@ pub enum Event {
     Submit(Submission),
     /// A caller no longer waits, and wants it not to be sent.
     Cancel(Ticket),
+    /// An attempt leaves: it is given to a connection. It has just been asked whether it may.
+    Left(AttemptId),
     /// What came of an attempt.
     Answered(AttemptId, Answer),
-    /// An attempt that waited for the disk or a connection is not sent: it may not leave any more.
+    /// An attempt is not sent, and never will be: it has waited for the disk or a connection, and may not leave any
+    /// more.
     Withheld(AttemptId),
     /// What came of a token fetch.
     Token(TokenNews),
+    /// An operator holds everything back, for this long or until somebody ends it.
+    Pause(Ticket, Option<Duration>),
+    /// An operator ends that, and has probed at once what is shut: of the organization, or of the route of this name.
+    Resume(Ticket, Option<Box<str>>),
     /// A dead letter is to be sent again.
     Redrive(Ticket, Box<str>),
     /// A dead letter is to be forgotten.
@@ -39,12 +46,14 @@ pub enum Event {
     Kept(Vec<Slot>),
     /// The store did not take these messages.
     Refused(Vec<Slot>, Error),
-    /// The store gives messages back; none for one that it can't read.
-    Loaded(Vec<(Slot, Seq, Option<Box<Record>>)>),
-    /// The store can't keep anything for now.
+    /// The store gives messages back, or can't.
+    Loaded(Vec<Loaded>),
+    /// The store can't keep anything for now, for this reason.
     StoreTrouble(Error),
     /// It can again.
     StoreHealed(Salvage),
+    /// The store has another owner, for good: what was accepted is that one's to send.
+    Disowned(Error),
     /// A caller wants to know when everything submitted so far is settled; until the time, if one is given.
     Drain(Ticket, Option<Timestamp>),
 }

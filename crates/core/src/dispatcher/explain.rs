@@ -1,11 +1,11 @@
 //! Why a message waits, and when it will probably go.
 
 use super::Dispatcher;
-use super::auth::Auth;
-use super::gate::Cause;
+use super::health::Cause;
 use super::outbox::{Cold, Parking, State};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
+use crate::stats::{Closure, Outage};
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub enum Hold {
     Lane(usize),
     /// The quota is spent.
     Budget,
-    /// The organisation pauses after a 429.
+    /// The organization pauses after a 429.
     Pause,
+    /// An operator holds everything back.
+    Operator,
     /// Its last attempt failed.
     Retry,
     /// Its own `notBefore`.
@@ -39,6 +41,8 @@ pub enum Hold {
     Auth,
     /// The server is down.
     Outage,
+    /// The server refuses everybody's messages in the same way.
+    Refused,
     /// As many requests are on the wire as may be.
     Connections,
     /// The outbox is full.
@@ -58,6 +62,10 @@ pub struct Explanation {
     pub holds: Vec<(Hold, Option<Timestamp>)>,
     /// Messages that are expected to leave before it.
     pub ahead: usize,
+    /// When a request checks whether the pause or the outage is over, if there is one and that is known.
+    pub next_probe: Option<Timestamp>,
+    /// What went wrong, if there is an outage or no token can be had.
+    pub problem: Option<Box<str>>,
     /// When it is expected to leave; none when nothing tells.
     pub expected_at: Option<Timestamp>,
     /// Attempts made.
@@ -79,6 +87,8 @@ impl Dispatcher {
                 whereabouts: Whereabouts::WaitingRoom,
                 holds,
                 ahead,
+                next_probe: self.next_probe(),
+                problem: self.problem(),
                 expected_at,
                 attempts: 0,
             });
@@ -88,6 +98,8 @@ impl Dispatcher {
             whereabouts: Whereabouts::DeadLetter,
             holds: Vec::new(),
             ahead: 0,
+            next_probe: None,
+            problem: None,
             expected_at: None,
             attempts: letter.failure.attempts,
         })
@@ -109,6 +121,8 @@ impl Dispatcher {
                 .map(|conversation| Box::from(&**conversation))
                 .unwrap_or_default(),
             whereabouts: Whereabouts::Queued,
+            next_probe: self.next_probe(),
+            problem: self.problem(),
             expected_at,
             ahead,
             holds,
@@ -126,7 +140,7 @@ impl Dispatcher {
                 let ahead = self.lanes.ahead(entry.lane, slot);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
-            State::Storing | State::Parked(_) | State::Bound | State::InFlight => (0, 0),
+            State::Storing | State::Parked(_) | State::Bound | State::Departing | State::InFlight => (0, 0),
         };
         let in_flight = entry.state == State::InFlight;
         let mut holds = if in_flight { Vec::new() } else { self.holds(now, slot, ahead_in_lane) };
@@ -137,6 +151,8 @@ impl Dispatcher {
         Explanation {
             conversation: conversation(&entry.cargo),
             whereabouts: if in_flight { Whereabouts::InFlight } else { Whereabouts::Queued },
+            next_probe: self.next_probe(),
+            problem: self.problem(),
             expected_at,
             ahead,
             holds,
@@ -148,10 +164,14 @@ impl Dispatcher {
         let mut holds = Vec::new();
         let course = self.outbox.course(slot);
         match self.outbox.get(slot).state {
-            State::Parked(Parking::Retry) => holds.push((Hold::Retry, course.parked_until)),
+            State::Parked(Parking::Retry | Parking::Line) => holds.push((Hold::Retry, course.parked_until)),
             State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, course.parked_until)),
             State::Bound => holds.push((Hold::Retry, None)),
             State::Storing => holds.push((Hold::Store, None)),
+            State::Departing if self.attempts.in_flight() < self.settings.connections.max => {
+                holds.push((Hold::Store, None))
+            }
+            State::Departing => holds.push((Hold::Connections, None)),
             State::Queued | State::InFlight => {
                 holds.extend(course.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
             }
@@ -163,20 +183,50 @@ impl Dispatcher {
         holds
     }
 
+    fn next_probe(&self) -> Option<Timestamp> {
+        match self.health.closure() {
+            Some((_, closure)) => closure.next_probe,
+            None => self.auth.next_fetch(),
+        }
+    }
+
+    fn problem(&self) -> Option<Box<str>> {
+        self.health.problem().or_else(|| self.auth.problem()).map(Into::into)
+    }
+
+    /// What holds messages back for another reason than a 429, and what went wrong.
+    pub(super) fn outage(&self) -> Option<(Closure, Option<Box<str>>)> {
+        let shut = self.health.outage_closure().map(|closure| (closure, self.health.problem()));
+        let (closure, problem) = shut.or_else(|| self.auth.outage().map(|closure| (closure, self.auth.problem())))?;
+        Some((closure, problem.map(Into::into)))
+    }
+
+    /// All that fails, with its scope.
+    pub(super) fn outages(&self) -> Vec<Outage> {
+        let mut outages = self.health.outages();
+        let problem = || self.auth.problem().map(Into::into);
+        outages.extend(self.auth.outage().map(|closure| Outage { route: None, closure, problem: problem() }));
+        outages
+    }
+
     /// What holds every message alike.
     fn hold_all(&self, now: Timestamp, holds: &mut Vec<(Hold, Option<Timestamp>)>) {
         if self.store_problem.is_some() {
             holds.push((Hold::Store, None));
         }
-        if let Some(closure) = self.gate.closure() {
-            let hold = match self.gate.closed_by() {
-                Some(Cause::Throttled(_)) => Hold::Pause,
-                Some(Cause::Auth) => Hold::Auth,
-                Some(Cause::Outage) | None => Hold::Outage,
+        if let Some(hold) = self.health.operator_hold() {
+            holds.push((Hold::Operator, hold.until));
+        }
+        if let Some((cause, closure)) = self.health.closure() {
+            let hold = match cause {
+                Cause::Throttled(_) => Hold::Pause,
+                Cause::Auth => Hold::Auth,
+                Cause::Outage => Hold::Outage,
+                Cause::Refused => Hold::Refused,
             };
             holds.push((hold, closure.until));
-        } else if Auth::failures(&self.auth) > 0 {
-            holds.push((Hold::Auth, self.start_at));
+        } else if self.auth.problem().is_some() {
+            holds.push((Hold::Auth, self.auth.next_fetch()));
         }
         if self.attempts.len() >= self.attempts_max() {
             holds.push((Hold::Connections, None));
@@ -186,15 +236,21 @@ impl Dispatcher {
         }
     }
 
-    /// When a message with `ahead` others before it leaves, if nothing leaves before the times of its `holds`. Where there are none
-    /// it may be the token alone that it waits for, and nobody knows for how long.
+    /// When a message with `ahead` others before it leaves, if nothing leaves before the times of its `holds`. Where
+    /// there are none it may be the token alone that it waits for, and nobody knows for how long.
     fn expected(&self, now: Timestamp, holds: &mut Vec<(Hold, Option<Timestamp>)>, ahead: usize) -> Option<Timestamp> {
         if holds.is_empty() && self.auth.is_awaited(now) {
             holds.push((Hold::Auth, None));
             return None;
         }
         let earliest = holds.iter().filter_map(|(_, until)| *until).max().unwrap_or(now);
-        let gate_known = self.gate.closure().is_none_or(|closure| closure.until.is_some());
+        if self.health.operator_hold().is_some_and(|hold| hold.until.is_none()) {
+            return None;
+        }
+        let gate_known = match self.health.closure() {
+            Some((_, closure)) => closure.until.is_some(),
+            None => !self.auth.is_out() || self.auth.next_fetch().is_some(),
+        };
         let beyond_budget = (ahead as u64).saturating_sub(u64::from(self.quota.available(now)).saturating_sub(1));
         gate_known.then(|| earliest.max(now).after(self.quota.time_for(beyond_budget)))
     }

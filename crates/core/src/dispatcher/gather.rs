@@ -6,7 +6,7 @@ use super::shipment::begin_merge;
 use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
 use crate::lanes::{LaneId, Slot};
-use crate::message::{Cargo, Message};
+use crate::message::Cargo;
 use crate::settings::{BatchMode, Ordering};
 
 impl Dispatcher {
@@ -27,10 +27,10 @@ impl Dispatcher {
         waits.then_some(until)
     }
 
-    /// Until when an array waits half empty, though its messages have waited long enough: while the budget is short of what
-    /// the outbox needs, for answers that are due, since they let go of more. Nobody is later for it: requests are what is
-    /// scarce, and this one carries more.
-    pub(super) fn spares_budget(&mut self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
+    /// Until when an array waits half empty, though its messages have waited long enough: while the budget is short of
+    /// what the outbox needs, for answers that are due, since they let go of more. Nobody is later for it: requests are
+    /// what is scarce, and this one carries more.
+    pub(super) fn wait_half_empty(&mut self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
         let entry = self.outbox.get(slot);
         let is_first_attempt = matches!(entry.cargo, Cargo::Message(_)) && self.outbox.course(slot).attempts == 0;
         let requests = self.lanes.queued() / self.batch_limits.messages();
@@ -70,12 +70,21 @@ impl Dispatcher {
         slots.fold(ArraySize::default(), |size, slot| size.with(self.outbox.bytes_of(slot))).bytes()
     }
 
+    /// Whether all messages of a request are of one conversation.
+    pub(super) fn one_conversation_per_request(&self) -> bool {
+        match self.settings.batch.mode {
+            BatchMode::None => false,
+            BatchMode::Array => self.settings.route.names_conversation(),
+            BatchMode::Merge => true,
+        }
+    }
+
     fn takes_many_of_one(&self) -> bool {
         self.settings.batch.array_ordered || self.settings.ordering == Ordering::None
     }
 
     /// Messages that the budget lets travel together now, at least one.
-    fn members_max(&self, now: Timestamp) -> usize {
+    pub(super) fn members_max(&self, now: Timestamp) -> usize {
         let affordable = match self.cost.is_per_message() {
             false => usize::MAX,
             true => self.quota.available(now).min(self.quota.cost_max()) as usize,
@@ -108,7 +117,7 @@ impl Dispatcher {
             if self.park_if_early(now, slot, paid) {
                 continue;
             }
-            if !self.may_share_array(first, slot, &mut size) {
+            if !self.add_to_array(first, slot, &mut size) {
                 break;
             }
             paid |= self.outbox.course(slot).retry_paid;
@@ -137,7 +146,7 @@ impl Dispatcher {
             index %= lanes.len();
             let lane = lanes[index];
             let next = self.hot_head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
-            let fits = next.is_some_and(|slot| self.may_share_array(members[0], slot, &mut size));
+            let fits = next.is_some_and(|slot| self.add_to_array(members[0], slot, &mut size));
             match if fits { self.lanes.take_from(lane, &self.outbox) } else { None } {
                 Some(slot) => {
                     members.push(slot);
@@ -150,8 +159,8 @@ impl Dispatcher {
         }
     }
 
-    /// Whether the array takes this message, too; counts it then.
-    fn may_share_array(&self, first: Slot, slot: Slot, size: &mut ArraySize) -> bool {
+    /// Counts this message in `size`, if the array takes it, too. Whether it does.
+    fn add_to_array(&self, first: Slot, slot: Slot, size: &mut ArraySize) -> bool {
         let (Cargo::Message(first), Cargo::Message(message)) =
             (&self.outbox.get(first).cargo, &self.outbox.get(slot).cargo)
         else {
@@ -163,11 +172,6 @@ impl Dispatcher {
             *size = larger;
         }
         fits
-    }
-
-    pub(super) fn same_path(&self, first: &Message, message: &Message) -> bool {
-        first.has_params_of(message)
-            && (first.conversation() == message.conversation() || !self.settings.route.names_conversation())
     }
 
     /// The texts that wait behind this one in its conversation, as far as they differ in nothing else.
@@ -193,11 +197,5 @@ impl Dispatcher {
     /// The head of a lane, if it is in memory: nothing waits for one that isn't.
     fn hot_head_of(&self, lane: LaneId) -> Option<Slot> {
         self.lanes.head_of(lane).filter(|slot| self.outbox.cold(*slot).is_none())
-    }
-
-    /// A message that isn't to be sent yet; a retry rides along where another one of the batch has paid.
-    pub(super) fn is_early(&self, now: Timestamp, slot: Slot, paid: bool) -> bool {
-        let course = self.outbox.course(slot);
-        course.not_before.is_some_and(|at| at > now) || (course.attempts > 0 && !course.retry_paid && !paid)
     }
 }

@@ -1,13 +1,14 @@
-//! The question at the start: what is the organisation allowed? Asked once, inside the budget, when the setting wants it.
+//! The question at the start: what is the organization allowed? Asked once, inside the budget, when the setting wants
+//! it.
 //!
-//! It belongs to no caller: whatever comes of it, or doesn't, is no failure of anything, and messages wait for it only as they
-//! wait for any first answer, and not for long.
+//! It belongs to no caller: whatever comes of it, or doesn't, is no failure of anything, and messages wait for it only
+//! as they wait for any first answer, and not for long.
 
 use std::time::Duration;
 
 use super::deliver::TOO_MANY;
-use super::gate::Pass;
-use super::{AttemptId, Dispatcher, Effect};
+use super::health::Pass;
+use super::{AttemptId, Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, LIMITS_PATH, read_limits};
 use crate::outcome::Response;
@@ -24,10 +25,31 @@ const OK: u16 = 200;
 pub(super) enum Inquiry {
     /// To be made as soon as something may leave.
     Due,
+    /// Made, and about to leave.
+    Departing { attempt: AttemptId },
     /// On the wire.
-    Asked { attempt: AttemptId, at: Timestamp },
+    Asked { attempt: AttemptId, left_at: Timestamp },
     /// Answered, not wanted, or too late: better is known.
     Over,
+}
+
+impl Inquiry {
+    /// Whether this is its number, and it has not left yet.
+    pub(super) fn is_departing(&self, id: AttemptId) -> bool {
+        *self == Self::Departing { attempt: id }
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(self, Self::Departing { .. } | Self::Asked { .. })
+    }
+
+    /// When it left, if it has no answer yet.
+    pub(super) fn in_flight_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Asked { left_at, .. } => Some(*left_at),
+            Self::Due | Self::Departing { .. } | Self::Over => None,
+        }
+    }
 }
 
 impl Dispatcher {
@@ -36,24 +58,38 @@ impl Dispatcher {
         if self.inquiry != Inquiry::Due {
             return;
         }
-        if self.gate.pass(now) != Pass::Free || !self.quota.knows_nothing() {
+        if self.health.operator_hold().is_some() {
+            return;
+        }
+        if self.health.pass(now) != Pass::Free || !self.quota.knows_nothing() {
             // A pause is for messages to end.
             self.inquiry = Inquiry::Over;
             return;
         }
-        let Some(generation) = self.access(now, effects) else { return };
+        if !self.obtain_token(now, effects) {
+            return;
+        }
         match self.quota.check(now, 1) {
             Err(NotYet::Until(at)) => return self.look_again(at),
             Err(NotYet::AtAnswer) => return,
-            Ok(()) => self.quota.take(now, 1),
+            Ok(()) => self.quota.reserve(now, 1),
         }
-        self.counters.requests += 1;
-        self.attempts_made += 1;
-        let attempt = self.attempts_made;
-        self.inquiry = Inquiry::Asked { attempt, at: now };
+        let attempt = self.attempts.number();
+        self.inquiry = Inquiry::Departing { attempt };
         // It spends a slot, though no message leaves with it.
         self.keep(Change::Depart(Flight::default()), effects);
-        effects.push(Effect::Send { attempt, generation, shipment: self.question() });
+        effects.push(Effect::Send { attempt, shipment: self.question() });
+    }
+
+    pub(super) fn inquiry_left(&mut self, now: Timestamp) {
+        let Inquiry::Departing { attempt } = self.inquiry else { unreachable!("only what is about to leave does") };
+        self.inquiry = Inquiry::Asked { attempt, left_at: now };
+        self.quota.left(now, 1);
+    }
+
+    pub(super) fn inquiry_withheld(&mut self) {
+        self.inquiry = Inquiry::Over;
+        self.quota.cancel(1);
     }
 
     fn question(&self) -> Shipment {
@@ -78,16 +114,16 @@ impl Dispatcher {
         answer: &Answer,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let Inquiry::Asked { attempt, at } = self.inquiry else { return false };
+        let Inquiry::Asked { attempt, left_at } = self.inquiry else { return false };
         if attempt != id {
             return false;
         }
         self.inquiry = Inquiry::Over;
         match answer {
-            Answer::Unsent { .. } => self.quota.unsent(now, at, 1),
-            Answer::Unanswered { .. } => self.quota.given_up(at, self.left_at(now, at), now, 1),
-            Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence } => {
-                self.told(now, at, response, evidence, effects);
+            Answer::Unsent { .. } => self.quota.unsent(now, left_at, 1),
+            Answer::Unanswered { .. } => self.quota.given_up(left_at, now, 1),
+            Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence, .. } => {
+                self.told(now, left_at, response, evidence, effects);
             }
         }
         self.tell_quota(effects);
@@ -106,10 +142,17 @@ impl Dispatcher {
         self.quota.heard(now, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
         if refused {
             self.counters.throttled += 1;
-            self.pause(now, self.gate.is_open(), evidence, effects);
+            let is_news = self.health.is_open();
+            self.health.pause(now, is_news, evidence, &mut self.random, effects);
         }
         if response.status == OK && !response.truncated {
             self.quota.told_limits(now, &read_limits(&response.body));
+        }
+    }
+
+    pub(super) fn tell_quota(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(quota) = self.quota.news() {
+            effects.push(Effect::Notice(Notice::Quota { quota, since: self.quota.since() }));
         }
     }
 }

@@ -24,7 +24,7 @@ impl Dispatcher {
             effects.push(Effect::Failed(submission.ticket, error));
             return;
         }
-        if self.is_duplicate(now, &submission, effects) {
+        if self.answer_duplicate(now, &submission, effects) {
             return;
         }
         let bytes = submission.cargo.len();
@@ -32,9 +32,9 @@ impl Dispatcher {
         if self.waiting.is_empty() && self.has_room(bytes) {
             self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: false }, effects);
         } else if self.settings.queue.when_full == WhenFull::Wait && self.waiting.has_room(bytes) {
-            let expires_at = submission.expires_at;
+            let until = submission.waits_until();
             let number = self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: false });
-            if let Some(at) = expires_at {
+            if let Some(at) = until {
                 self.timers.set(at, Timer::ExpireWaiting(number));
             }
         } else {
@@ -53,7 +53,7 @@ impl Dispatcher {
             let Waiting { submission, submitted_at, epoch, redriven } = waiting;
             if redriven {
                 self.admit_redriven(now, submission, epoch, effects);
-            } else if self.is_duplicate(now, &submission, effects) {
+            } else if self.answer_duplicate(now, &submission, effects) {
                 self.drains.leave(epoch);
             } else {
                 self.admit(now, submission, Origin { submitted_at, epoch, redriven: false }, effects);
@@ -63,22 +63,26 @@ impl Dispatcher {
 
     pub(super) fn leave_waiting(&mut self, number: u64) -> Option<Waiting> {
         let waiting = self.waiting.remove(number)?;
-        if let Some(at) = waiting.submission.expires_at {
+        if let Some(at) = waiting.submission.waits_until() {
             self.timers.clear(at, Timer::ExpireWaiting(number));
         }
         Some(waiting)
     }
 
     /// Never accepted, so there is no dead letter: the caller still has it.
-    pub(super) fn expire_waiting(&mut self, number: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn expire_waiting(&mut self, now: Timestamp, number: u64, effects: &mut Vec<Effect>) {
         if let Some(Waiting { submission, epoch, .. }) = self.waiting.remove(number) {
             self.drains.leave(epoch);
-            let failure = Self::failure(&submission.cargo, Reason::Expired);
+            let timed_out = submission.cargo.deadline().is_some_and(|deadline| deadline <= now);
+            let failure = Self::failure(&submission.cargo, if timed_out { Reason::TimedOut } else { Reason::Expired });
             effects.push(Effect::Failed(submission.ticket, Error::Delivery(Box::new(failure))));
         }
     }
 
     fn check(&self, submission: &Submission) -> Result<(), Error> {
+        if let Some(error) = &self.disowned {
+            return Err(error.clone());
+        }
         let (bytes, bytes_max) = (submission.cargo.len(), self.settings.queue.max_bytes);
         if bytes > bytes_max {
             return Err(Error::message(
@@ -116,15 +120,16 @@ impl Dispatcher {
         }
     }
 
-    /// Answers a message whose id is known: in the outbox, delivered, or a dead letter.
-    fn is_duplicate(&mut self, now: Timestamp, submission: &Submission, effects: &mut Vec<Effect>) -> bool {
+    /// Answers a message whose id is known: in the outbox, delivered, or a dead letter. Whether it is.
+    fn answer_duplicate(&mut self, now: Timestamp, submission: &Submission, effects: &mut Vec<Effect>) -> bool {
         let Cargo::Message(message) = &submission.cargo else { return false };
         if !message.id_given() {
             return false;
         }
         let ticket = submission.ticket;
         let answer = if let Some(slot) = self.outbox.by_id(message.id()) {
-            return self.is_in_outbox(slot, message.id(), submission, effects);
+            self.join_existing(slot, message.id(), submission, effects);
+            return true;
         } else if let Some(letter) = self.letters.get(message.id()) {
             Some(Effect::Failed(ticket, Error::Delivery(Box::new(letter.failure.clone()))))
         } else if let Some(memory) = self.recent.find(now, message.id()) {
@@ -141,7 +146,8 @@ impl Dispatcher {
         true
     }
 
-    fn is_in_outbox(&mut self, slot: Slot, id: &str, submission: &Submission, effects: &mut Vec<Effect>) -> bool {
+    /// The message is in the outbox already: one more waits for it.
+    fn join_existing(&mut self, slot: Slot, id: &str, submission: &Submission, effects: &mut Vec<Effect>) {
         self.counters.duplicates += 1;
         let cold = self.outbox.cold(slot).is_some();
         // Withdrawn on the wire, and now wanted again.
@@ -156,7 +162,6 @@ impl Dispatcher {
         } else {
             effects.push(Effect::Accepted { ticket, id: id.into(), duplicate: true });
         }
-        true
     }
 
     /// One more promise for a message that is in the outbox; as its own, if nobody else's is left.
@@ -183,6 +188,9 @@ impl Dispatcher {
         let mut entry = Entry::new(cargo, self.accepted, origin.submitted_at);
         entry.priority = priority;
         entry.epoch = origin.epoch;
+        if let Cargo::Call(call) = &entry.cargo {
+            entry.route = self.health.join(now, call);
+        }
         let (waiter, not_before) = (Some(Promise { ticket, settle }), not_before.filter(|at| *at > now));
         let course = Course { waiter, expires_at, not_before, ..Course::NONE };
         let slot = self.outbox.insert(entry, course);
@@ -192,8 +200,8 @@ impl Dispatcher {
         }
     }
 
-    /// A dead letter goes through the door again: same id, attempts from zero, no expiry. It waits for room as any message, and
-    /// is a letter meanwhile.
+    /// A dead letter goes through the door again: same id, attempts from zero, no expiry. It waits for room as any
+    /// message, and is a letter meanwhile.
     pub(super) fn redrive(&mut self, now: Timestamp, ticket: Ticket, id: Box<str>, effects: &mut Vec<Effect>) {
         let Some(letter) = self.letters.get(&id) else {
             effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));

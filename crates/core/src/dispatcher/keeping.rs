@@ -1,7 +1,7 @@
-//! What the store is told, and what it answers. Without a store nothing of this is said, and a message is accepted at once.
+//! What the store is told, and what it answers. Without a store nothing of this is said, and a message is accepted at
+//! once.
 
 use super::ends::Removed;
-use super::load::Load;
 use super::outbox::{Course, State};
 use super::timers::Timer;
 use super::{Dispatcher, Effect, Notice};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Settle};
 use crate::outcome::Reason;
-use crate::store::{Change, Departure, Flight, Record, Salvage, batch_number};
+use crate::store::{Change, Record, Salvage};
 
 /// Messages and bytes that wait in memory beside what is on its way; a backlog beyond them waits in the store alone.
 const HOT_MESSAGES_MAX: usize = 8_192;
@@ -33,12 +33,6 @@ impl Dispatcher {
     /// Keeps fewer messages in memory, so that a small test meets what a large backlog meets.
     pub fn keep_in_memory(&mut self, messages: usize) {
         self.window.messages = messages;
-    }
-
-    pub(super) fn keep(&self, change: Change, effects: &mut Vec<Effect>) {
-        if self.durable {
-            effects.push(Effect::Store(change));
-        }
     }
 
     /// The insert of a message that was just taken in; none where there is no store, or nothing to keep.
@@ -75,21 +69,24 @@ impl Dispatcher {
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
         }
+        if let Some(at) = self.outbox.get(slot).cargo.deadline() {
+            self.timers.set(at, Timer::Deadline(slot));
+        }
         self.tell_accepted(slot, effects);
         if withdrawn {
             self.bury(now, slot, Reason::Aborted, None, None, effects);
         } else {
             if !self.may_find_out(now, slot) {
-                self.fail_unauthorised(&[slot], effects);
+                self.fail_unauthorized(&[slot], effects);
             }
             self.cool_beyond_window(slot);
         }
     }
 
-    /// Whether this request is to show if refused credentials work again. Messages stay, and the first of them does; but where
-    /// there are only requests, which don't, nobody would.
+    /// Whether this request is to show if refused credentials work again. Messages stay, and the first of them does;
+    /// but where there are only requests, which don't, nobody would.
     fn may_find_out(&self, now: Timestamp, slot: Slot) -> bool {
-        !self.gate.is_shut(now) && matches!(self.outbox.get(slot).cargo, Cargo::Call(_))
+        !self.health.is_shut(now) && matches!(self.outbox.get(slot).cargo, Cargo::Call(_))
     }
 
     fn tell_accepted(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
@@ -133,7 +130,7 @@ impl Dispatcher {
         self.tell_if_empty(effects);
     }
 
-    /// Nothing can be kept for now.
+    /// Nothing can be kept for now, or still, for another reason.
     pub(super) fn store_troubled(&mut self, error: Error, effects: &mut Vec<Effect>) {
         let problem = error.to_string();
         if self.store_problem.replace(error).is_none() {
@@ -142,14 +139,11 @@ impl Dispatcher {
     }
 
     /// Everything can be kept again, perhaps in another file.
-    pub(super) fn store_healed(&mut self, Salvage { set_aside, unreadable }: Salvage, effects: &mut Vec<Effect>) {
-        self.unreadable += unreadable;
-        let mut problem = String::new();
-        if let Some(path) = set_aside {
-            let path = path.display().to_string();
-            problem = format!("the damaged file is set aside at {path}, and {unreadable} rows of it could not be read");
-            self.set_aside = Some(path.into());
-            // What the damaged file said of the wire and the budget may be lost, or presumed: what is known takes its place at once.
+    pub(super) fn store_healed(&mut self, salvage: Salvage, effects: &mut Vec<Effect>) {
+        let problem = self.salvaged(&salvage).unwrap_or_default();
+        if salvage.set_aside.is_some() {
+            // What the damaged file said of the wire and the budget may be lost, or presumed: what is known takes its
+            // place at once.
             self.saving.demand();
         }
         if self.store_problem.take().is_some() {
@@ -157,55 +151,20 @@ impl Dispatcher {
         }
     }
 
-    /// Before the wire: after a crash these messages are known as sent and not answered.
-    pub(super) fn keep_departure(&self, now: Timestamp, load: &Load, effects: &mut Vec<Effect>) {
-        if self.durable {
-            effects.push(Effect::Store(Change::Depart(self.flight(load, now))));
+    /// Counts what a damaged file has lost; in words where it lies, if there was one.
+    pub(super) fn salvaged(&mut self, salvage: &Salvage) -> Option<String> {
+        let Salvage { set_aside, unreadable, unreadable_parts } = salvage;
+        self.unreadable += unreadable;
+        self.unreadable_pages += unreadable_parts;
+        let path = set_aside.clone()?;
+        let mut problem =
+            format!("the damaged file is set aside at {path}, and {unreadable} rows of it could not be read");
+        if *unreadable_parts > 0 {
+            problem += &format!(
+                "; {unreadable_parts} pages of it could not be read at all, and how many rows they had is unknown"
+            );
         }
-    }
-
-    /// What of a load the store knows as on the wire: its messages, and nothing of a request of the caller's own.
-    fn flight(&self, load: &Load, started_at: Timestamp) -> Flight {
-        let departure = |slot: &Slot| {
-            let Course { attempts, first_attempt_at, .. } = *self.outbox.course(*slot);
-            let first_attempt_at = first_attempt_at.unwrap_or(started_at);
-            Departure { seq: self.outbox.get(*slot).seq, attempts, first_attempt_at }
-        };
-        let messages = load.members.iter().filter(|slot| self.outbox.get(**slot).cargo.id().is_some());
-        let members: Vec<Departure> = messages.map(departure).collect();
-        let batch = (members.len() > 1).then(|| batch_number(members[0].seq, 0));
-        Flight { batch, members }
-    }
-
-    /// All messages that are on the wire, and since when.
-    pub(super) fn on_wire(&self) -> Vec<(Timestamp, Flight)> {
-        let flights = self.attempts.values().map(|attempt| {
-            let at = attempt.started_at;
-            (at, self.flight(&attempt.load, at))
-        });
-        flights.filter(|(_, flight)| !flight.members.is_empty()).collect()
-    }
-
-    /// When a request left, at the latest: with a store, it may have waited for the disk and for a connection.
-    pub(super) fn left_at(&self, now: Timestamp, started_at: Timestamp) -> Timestamp {
-        if self.durable { now } else { started_at }
-    }
-
-    /// These are off the wire, and go on waiting; a batch that the server may know as it is is kept as one.
-    pub(super) fn keep_return(&self, load: &Load, effects: &mut Vec<Effect>) {
-        if !self.durable {
-            return;
-        }
-        let is_batch = load.is_frozen() && load.members.len() > 1;
-        let first = load.members.first().map_or(0, |slot| self.outbox.get(*slot).seq);
-        for (place, slot) in load.members.iter().enumerate() {
-            let entry = self.outbox.get(*slot);
-            if entry.cargo.id().is_some() {
-                let (seq, course) = (entry.seq, *self.outbox.course(*slot));
-                let Course { attempts, first_attempt_at, ambiguous, .. } = course;
-                let batch = is_batch.then(|| batch_number(first, place));
-                effects.push(Effect::Store(Change::Return { seq, attempts, first_attempt_at, ambiguous, batch }));
-            }
-        }
+        self.set_aside = Some(path);
+        Some(problem)
     }
 }

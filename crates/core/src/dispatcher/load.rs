@@ -56,8 +56,8 @@ impl Load {
         self
     }
 
-    /// Halves a refused batch: the first half goes now, the second after it. `one_is_at_fault` when the refusal was about a
-    /// message's content rather than the batch's size.
+    /// Halves a refused batch: the first half goes now, the second after it. `one_is_at_fault` when the refusal was
+    /// about a message's content rather than the batch's size.
     pub(super) fn split(mut self, one_is_at_fault: bool) -> Self {
         // The fault is in this part, so it says nothing about the parts behind it any more.
         self.rest.iter_mut().for_each(|part| part.at_fault_if_reached = false);
@@ -101,7 +101,8 @@ impl Load {
         self.frozen = false;
     }
 
-    /// The part that follows when all members are settled. A part that is known to hold the fault is halved without asking.
+    /// The part that follows when all members are settled. A part that is known to hold the fault is halved without
+    /// asking.
     pub(super) fn next(mut self) -> Option<Self> {
         let part = self.rest.pop_front()?;
         if part.members.is_empty() {
@@ -122,8 +123,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    /// Sends a batch to a server that refuses whatever holds a poison: requests made, and the order of all that passed or
-    /// was found at fault alone.
+    /// Sends a batch to a server that refuses whatever holds a poison: requests made, and the order of all that passed
+    /// or was found at fault alone.
     fn deliver(count: u32, poison: &BTreeSet<u32>) -> (usize, Vec<u32>) {
         let mut requests = 0;
         let mut settled = Vec::new();

@@ -1,30 +1,43 @@
-//! The dispatcher: a state machine without I/O. Time comes in as an argument, chance from a seed, the world as [`Event`]s;
-//! what is to be done goes out as [`Effect`]s. Every decision of Spillway is made here, so that a seed replays a whole day.
+//! The dispatcher: a state machine without I/O. Time comes in as an argument, chance from a seed, the world as
+//! [`Event`]s; what is to be done goes out as [`Effect`]s. Every decision of Spillway is made here, so that a seed
+//! replays a whole day.
 
 mod answers;
+mod attempts;
 mod auth;
+mod carryover;
+mod credentials;
 mod deliver;
+mod departures;
 mod drains;
 mod effect;
 mod ends;
 mod event;
 mod explain;
-mod gate;
+mod flights;
 mod gather;
+mod health;
 mod inquiry;
 mod intake;
 mod keeping;
-mod legacy;
 mod letters;
+mod lines;
 mod load;
+mod loaded;
 mod loading;
+mod operator;
 mod outbox;
+mod ownership;
+mod parking;
+mod progress;
 mod pump;
 mod recent;
 mod recovery;
-mod saved;
 mod settle;
 mod shipment;
+mod sounding;
+mod suspects;
+mod takeover;
 mod timers;
 mod waiting;
 mod withdraw;
@@ -34,23 +47,25 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use self::attempts::Attempts;
 use self::auth::Auth;
-pub use self::auth::Generation;
+pub use self::carryover::Carryover;
+use self::carryover::Saving;
 use self::drains::Drains;
 pub use self::effect::{Effect, Notice};
 pub use self::event::{Event, TokenNews};
 pub use self::explain::{Explanation, Hold, Whereabouts};
-use self::gate::Gate;
-pub use self::gate::{AttemptId, Cause};
+use self::health::Health;
+pub use self::health::{AttemptId, Cause};
 use self::inquiry::Inquiry;
 use self::keeping::Window;
-pub use self::legacy::Legacy;
 use self::letters::Letters;
 use self::load::Load;
 use self::outbox::{Outbox, Promise};
 use self::recent::Recent;
 use self::recovery::Batches;
-use self::saved::Saving;
+use self::sounding::Sounding;
+use self::suspects::Suspects;
 use self::timers::{Timer, Timers};
 use self::waiting::WaitingRoom;
 use crate::batcher::{CostMeter, Limits};
@@ -61,24 +76,14 @@ use crate::message::Ticket;
 use crate::outcome::DeadLetter;
 use crate::quota::Quota;
 use crate::random::Random;
-use crate::retry::{Breaker, RetryBudget};
-use crate::settings::{Ordering, Settings};
-use crate::stats::{Closure, Counters, Depth, Snapshot, StoreStanding};
+use crate::settings::{Ambiguous, Ordering, Settings};
+use crate::stats::{Counters, Depth, Snapshot, StoreStanding};
 use crate::store::Change;
 
-/// A request on the wire.
-#[derive(Debug)]
-struct Attempt {
-    load: Load,
-    /// Slots of the quota that it holds.
-    cost: u32,
-    /// Bytes of its body.
-    bytes: usize,
-    generation: Generation,
-    started_at: Timestamp,
-}
+/// Messages are posted.
+const MESSAGE_METHOD: &str = "POST";
 
-/// The state machine of one organisation.
+/// The state machine of one organization.
 #[derive(Debug)]
 pub struct Dispatcher {
     settings: Arc<Settings>,
@@ -89,10 +94,8 @@ pub struct Dispatcher {
     followers: HashMap<Slot, Vec<Promise>>,
     timers: Timers,
     quota: Quota,
-    gate: Gate,
+    health: Health,
     auth: Auth,
-    breaker: Breaker,
-    retry_budget: RetryBudget,
     recent: Recent,
     letters: Letters,
     drains: Drains,
@@ -104,32 +107,35 @@ pub struct Dispatcher {
     /// Bound loads that wait for their backoff.
     parked: HashMap<u64, Load>,
     parkings: u64,
-    attempts: HashMap<AttemptId, Attempt>,
-    attempts_made: AttemptId,
+    suspects: Suspects,
+    sounding: Option<Sounding>,
+    attempts: Attempts,
     accepted: u64,
-    opened_at: Timestamp,
-    auth_problem: Option<String>,
-    /// Listeners know of an outage, and want to know when it ends.
-    outage_told: bool,
     /// Since when an array waits half empty for answers that are due.
     half_empty_since: Option<Timestamp>,
     /// When the budget or the token allows the next start; what else may start is decided by events.
     start_at: Option<Timestamp>,
-    /// The last look at the lanes ended since as many requests are under way as may be, with something left that could go else.
+    /// The last look at the lanes ended since as many requests are under way as may be, with something left that could
+    /// go else.
     wire_is_full: bool,
     counters: Counters,
     /// There is a store beside memory.
     durable: bool,
     store_problem: Option<Error>,
+    /// Another owner has the store since.
+    disowned: Option<Error>,
     /// Until the store has told all that an earlier run left.
     batches: Batches,
     /// Until then, too: messages that were on the wire and must not be sent again, in the order of their acceptance.
     unanswered: Vec<Slot>,
     recovered: u64,
     unreadable: u64,
+    /// Pages of damaged files that could not be read.
+    unreadable_pages: u64,
     /// Where the damaged file lies that the store has replaced.
     set_aside: Option<Box<str>>,
-    turns_to_look: u32,
+    /// Messages that leave before the next look at what is near.
+    leaves_to_look: usize,
     window: Window,
     saving: Saving,
 }
@@ -137,16 +143,15 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// An empty outbox and a full budget.
     pub fn new(settings: Arc<Settings>, random: Random, now: Timestamp) -> Self {
-        Self {
+        let is_cautious = settings.retry.ambiguous == Ambiguous::Fail;
+        let mut dispatcher = Self {
             lanes: Lanes::new(settings.ordering == Ordering::Conversation),
             quota: match settings.learn {
                 Some(learn) => Quota::learning(learn, now),
                 None => Quota::new(&settings.rates, now),
             },
-            gate: Gate::new(now),
+            health: Health::new(now, settings.retry.max_pause, MESSAGE_METHOD, &settings.route.template()),
             auth: Auth::new(),
-            breaker: Breaker::default(),
-            retry_budget: RetryBudget::new(now),
             recent: Recent::new(settings.dedupe),
             drains: Drains::new(),
             outbox: Outbox::default(),
@@ -160,29 +165,33 @@ impl Dispatcher {
             bound: VecDeque::new(),
             parked: HashMap::new(),
             parkings: 0,
-            attempts: HashMap::new(),
-            attempts_made: 0,
+            suspects: Suspects::default(),
+            sounding: None,
+            attempts: Attempts::default(),
             accepted: 0,
-            opened_at: now,
-            auth_problem: None,
-            outage_told: false,
             half_empty_since: None,
             start_at: None,
             wire_is_full: false,
             counters: Counters::default(),
             durable: settings.store.is_durable(),
             store_problem: None,
+            disowned: None,
             batches: Batches::default(),
             unanswered: Vec::new(),
             recovered: 0,
             unreadable: 0,
+            unreadable_pages: 0,
             set_aside: None,
-            turns_to_look: 0,
+            leaves_to_look: 0,
             window: Window::default(),
             saving: Saving::default(),
             settings,
             random,
+        };
+        if is_cautious {
+            dispatcher.health.be_cautious();
         }
+        dispatcher
     }
 
     /// Takes one event in. Nothing is started before [`Self::poll`], so that many events cost one look at the lanes.
@@ -190,26 +199,32 @@ impl Dispatcher {
         match event {
             Event::Submit(submission) => self.submit(now, submission, effects),
             Event::Cancel(ticket) => self.cancel(now, ticket, effects),
+            Event::Left(attempt) => self.left(now, attempt),
             Event::Answered(attempt, answer) => self.answered(now, attempt, answer, effects),
             Event::Withheld(attempt) => self.withheld(now, attempt, effects),
             Event::Token(news) => self.token(now, news, effects),
             Event::Redrive(ticket, id) => self.redrive(now, ticket, id, effects),
             Event::Drop(ticket, id) => self.drop_letter(ticket, id, effects),
             Event::Drain(ticket, deadline) => self.drain(ticket, deadline),
+            Event::Pause(ticket, span) => self.pause(now, ticket, span, effects),
+            Event::Resume(ticket, route) => self.resume(now, ticket, route.as_deref(), effects),
             Event::Found(rows) => self.found(now, rows, effects),
             Event::Opened(opening) => self.opened(now, &opening, effects),
             Event::Kept(slots) => slots.into_iter().for_each(|slot| self.kept(now, slot, effects)),
             Event::Refused(slots, error) => slots.into_iter().for_each(|slot| self.refused(slot, &error, effects)),
-            Event::Loaded(messages) => {
-                messages.into_iter().for_each(|(slot, seq, record)| self.loaded(now, slot, seq, record, effects));
-            }
+            Event::Loaded(messages) => self.loaded(now, messages, effects),
             Event::StoreTrouble(error) => self.store_troubled(error, effects),
+            Event::Disowned(error) => self.begin_disowned(error, effects),
             Event::StoreHealed(salvage) => self.store_healed(salvage, effects),
         }
+        self.health.note_standstill(now, self.auth.is_out());
     }
 
     /// Does what falls due and starts what may start.
     pub fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.disowned.is_some() {
+            return self.turn_away(effects);
+        }
         while let Some(timer) = self.timers.pop_due(now) {
             self.fire(now, timer, effects);
         }
@@ -221,7 +236,8 @@ impl Dispatcher {
 
     /// When [`Self::poll`] has something to do again, if no event comes before.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.start_at].into_iter().flatten().min()
+        let wakes = self.disowned.is_none().then_some([self.timers.next(), self.start_at]);
+        wakes.into_iter().flatten().flatten().min()
     }
 
     /// When [`Self::snapshot`] shows a larger budget, though nothing happens and nothing is to be done.
@@ -232,9 +248,12 @@ impl Dispatcher {
     fn fire(&mut self, now: Timestamp, timer: Timer, effects: &mut Vec<Effect>) {
         match timer {
             Timer::Unpark(slot) => self.unpark(slot),
+            Timer::Resume => self.end_hold(now, effects),
+            Timer::Judge => self.judge_overdue(now, effects),
             Timer::Release(number) => self.bound.extend(self.parked.remove(&number)),
             Timer::Expire(slot) => self.expire(now, slot, effects),
-            Timer::ExpireWaiting(number) => self.expire_waiting(number, effects),
+            Timer::ExpireWaiting(number) => self.expire_waiting(now, number, effects),
+            Timer::Deadline(slot) => self.time_out(now, slot, effects),
             Timer::Drain(ticket) => {
                 if let Some((left, _)) = self.drains.give_up(ticket) {
                     // With no time given at all, the deadline comes before anybody has looked whether nothing is left.
@@ -261,22 +280,14 @@ impl Dispatcher {
     }
 
     fn drop_letter(&mut self, ticket: Ticket, id: Box<str>, effects: &mut Vec<Effect>) {
-        if self.letters.take(&id).is_some() {
+        if let Some(error) = self.disowned.clone() {
+            effects.push(Effect::Failed(ticket, error));
+        } else if self.letters.take(&id).is_some() {
             self.keep(Change::DropLetter { id }, effects);
             effects.push(Effect::Done(ticket));
         } else {
             effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
         }
-    }
-
-    /// Whether nothing is left to do: no message, no request.
-    pub fn is_idle(&self) -> bool {
-        self.outbox.len() == 0 && self.waiting.is_empty()
-    }
-
-    /// Messages and requests that are not settled.
-    pub fn unsettled(&self) -> usize {
-        self.outbox.len() + self.waiting.len()
     }
 
     /// Messages of an earlier run that the store had.
@@ -296,10 +307,7 @@ impl Dispatcher {
 
     /// Numbers for `stats()`.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
-        let closure_of = |throttle: bool| -> Option<Closure> {
-            let cause = self.gate.closed_by()?;
-            (matches!(cause, Cause::Throttled(_)) == throttle).then(|| self.gate.closure())?
-        };
+        let (outage, outage_problem) = self.outage().unzip();
         Snapshot {
             at: now,
             counters: self.counters,
@@ -308,18 +316,23 @@ impl Dispatcher {
                 bytes: self.outbox.bytes(),
                 waiting: self.waiting.len(),
                 conversations: self.lanes.conversations(),
-                in_flight: self.attempts.len(),
+                in_flight: self.attempts.in_flight(),
                 dead_letters: self.letters.len(),
             },
             quota: self.quota.believed(),
             quota_since: self.quota.since(),
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
-            pause: closure_of(true).filter(|_| self.gate.holds(now)),
-            outage: closure_of(false),
+            pause: self.health.hold_closure().or_else(|| self.health.pause_closure(now)),
+            pauses: self.health.hold_closure().into_iter().chain(self.health.pause_closure(now)).collect(),
+            outage,
+            outage_problem: outage_problem.flatten(),
+            refusals: self.health.refused_with().cloned(),
+            outages: self.outages(),
             store: self.durable.then(|| StoreStanding {
                 recovered: self.recovered,
                 unreadable: self.unreadable,
+                unreadable_pages: self.unreadable_pages,
                 set_aside: self.set_aside.clone(),
                 problem: self.store_problem.clone(),
             }),

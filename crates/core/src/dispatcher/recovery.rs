@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::load::Load;
-use super::loading::recovered;
+use super::loaded::recovered;
 use super::outbox::{Cold, Course, State};
 use super::timers::Timer;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::outcome::Reason;
@@ -17,12 +17,15 @@ use crate::store::{Change, Opening, Record, Row, Waiting, batch_of};
 pub(super) type Batches = BTreeMap<u64, Vec<Slot>>;
 
 impl Dispatcher {
-    /// Takes in what the store found, messages in the order of their acceptance.
+    /// Takes in what the store found: messages in the order of their acceptance, but for those of a damaged file whose
+    /// rows stood in the wrong place.
     pub(super) fn found(&mut self, now: Timestamp, rows: Vec<Row>, effects: &mut Vec<Effect>) {
         for row in rows {
             match row {
                 Row::Waiting(waiting) => self.found_waiting(waiting),
-                Row::Started(record) => self.found_started(now, *record, effects),
+                Row::Started(record) => {
+                    self.found_started(now, *record, effects);
+                }
                 Row::Letter(letter) => {
                     self.letters.add(*letter);
                 }
@@ -41,14 +44,14 @@ impl Dispatcher {
         let epoch = self.drains.enter();
         let cold = Cold { seq, key, epoch, expires_at, lane, bytes, priority, loading: false };
         let slot = self.outbox.insert_cold(cold);
-        self.lanes.push(lane, cold.item(slot));
+        self.lanes.push_in_order(lane, cold.item(slot), &self.outbox);
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
         }
     }
 
     /// It was sent. If no answer to it is on record, its outcome is unknown, and the setting decides.
-    fn found_started(&mut self, now: Timestamp, mut record: Record, effects: &mut Vec<Effect>) {
+    pub(super) fn found_started(&mut self, now: Timestamp, mut record: Record, effects: &mut Vec<Effect>) -> Slot {
         self.recovered += 1;
         let Record { seq, sent, batch, .. } = record;
         let lane = self.lanes.join(&mut record.message);
@@ -59,9 +62,10 @@ impl Dispatcher {
             self.timers.set(at, Timer::Expire(slot));
         }
         if sent && self.settings.retry.ambiguous == Ambiguous::Fail {
-            self.lanes.push(lane, self.outbox.get(slot).item(slot));
+            self.lanes.push_in_order(lane, self.outbox.get(slot).item(slot), &self.outbox);
             // Its letter is newer than those that are still to be read, and the outbox isn't empty before all is told.
-            return self.unanswered.push(slot);
+            self.unanswered.push(slot);
+            return slot;
         }
         if sent {
             // It isn't on the wire any more: what is saved next won't say that it was.
@@ -73,15 +77,32 @@ impl Dispatcher {
             // Places rise by one, whatever the order of acceptance was.
             self.batches.entry(batch).or_default().push(slot);
         } else {
-            self.lanes.push(lane, self.outbox.get(slot).item(slot));
+            self.lanes.push_in_order(lane, self.outbox.get(slot).item(slot), &self.outbox);
         }
+        slot
     }
 
     /// All is told: batches are put together again, and the budget goes on where it was.
     pub(super) fn opened(&mut self, now: Timestamp, opening: &Opening, effects: &mut Vec<Effect>) {
         self.accepted = self.accepted.max(opening.last_seq);
-        self.unreadable += opening.unreadable;
-        self.set_aside = opening.set_aside.as_ref().map(|path| path.display().to_string().into());
+        if let Some(problem) = self.salvaged(&opening.salvage) {
+            effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
+        }
+        self.put_batches_together();
+        self.restore(now, opening, effects);
+        let mut any_buried = self.bury_unanswered(now, "the process ended before the answer came", effects);
+        let started: Vec<Slot> = self.outbox.hot_slots().collect();
+        for slot in started {
+            any_buried |= self.bury_if_astray(now, slot, effects);
+        }
+        // Whoever buries the last one tells so.
+        if !any_buried {
+            self.tell_if_empty(effects);
+        }
+    }
+
+    /// Batches whose members are all told are to be repeated as they were.
+    pub(super) fn put_batches_together(&mut self) {
         let mut loads: BTreeMap<u64, Vec<Slot>> = BTreeMap::new();
         for (place, slots) in std::mem::take(&mut self.batches) {
             loads.entry(batch_of(place)).or_default().extend(slots);
@@ -94,20 +115,15 @@ impl Dispatcher {
                 members.into_iter().rev().for_each(|slot| self.unpark(slot));
             }
         }
-        self.restore(now, opening);
-        let mut any_buried = false;
-        for slot in std::mem::take(&mut self.unanswered) {
-            let problem = Some("the process ended before the answer came".to_owned());
-            self.bury(now, slot, Reason::Ambiguous, None, problem, effects);
-            any_buried = true;
+    }
+
+    /// Ends messages that were on the wire and must not be sent again. Whether there were any.
+    pub(super) fn bury_unanswered(&mut self, now: Timestamp, problem: &str, effects: &mut Vec<Effect>) -> bool {
+        let unanswered = std::mem::take(&mut self.unanswered);
+        let any = !unanswered.is_empty();
+        for slot in unanswered {
+            self.bury(now, slot, Reason::Ambiguous, None, Some(problem.to_owned()), effects);
         }
-        let started: Vec<Slot> = self.outbox.hot_slots().collect();
-        for slot in started {
-            any_buried |= self.bury_if_astray(now, slot, effects);
-        }
-        // Whoever buries the last one tells so.
-        if !any_buried {
-            self.tell_if_empty(effects);
-        }
+        any
     }
 }

@@ -3,15 +3,15 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use super::attempts::Attempt;
 use super::load::Load;
 use super::outbox::Parking;
-use super::{Attempt, Dispatcher, Effect};
-use crate::batcher::Item;
+use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::Cargo;
 use crate::outcome::{Reason, Response};
-use crate::retry::{Answer, Backoff, Verdict};
+use crate::retry::{Answer, Backoff};
 use crate::settings::Ambiguous;
 
 /// Between attempts of a message.
@@ -20,73 +20,96 @@ const RETRY_BACKOFF: Backoff = Backoff::new(Duration::ZERO, Duration::from_milli
 /// The statuses that say that a batch was too large, or one of its messages wrong.
 const TOO_LARGE: u16 = 413;
 const BAD_REQUEST: u16 = 400;
+/// The status of a request whose idempotency key is in use (`draft-ietf-httpapi-idempotency-key-header`).
+const CONFLICT: u16 = 409;
 
 /// What came back, apart from its verdict.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     pub(super) response: Option<Response>,
     pub(super) problem: Option<String>,
+    /// The wait that the server asks for before a repetition.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Told {
+    pub(super) fn of(answer: &Answer) -> Self {
+        let (response, problem) = match answer {
+            Answer::Answered { response, .. } | Answer::TooLarge { response, .. } => (Some(response.clone()), None),
+            Answer::Unsent { problem } | Answer::Unanswered { problem } => (None, Some(problem.clone())),
+        };
+        Self { response, problem, retry_after: answer.retry_after() }
+    }
+}
+
+impl Told {
+    /// The server has the request's idempotency key already.
+    pub(super) fn has_conflict(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| response.status == CONFLICT)
+    }
+
+    /// Only a part of the answer's body has come.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| response.truncated)
+    }
+
+    /// The status says that it was done, though the answer may be cut.
+    pub(super) fn is_processed(&self) -> bool {
+        self.response.as_ref().is_some_and(Response::is_success)
+    }
 }
 
 impl Dispatcher {
-    pub(super) fn settle(
-        &mut self,
-        now: Timestamp,
-        attempt: Attempt,
-        verdict: Verdict,
-        answer: Answer,
-        items: Option<Vec<Option<Item>>>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (too_large, told) = match answer {
-            Answer::Answered { response, .. } => (false, Told { response: Some(response), problem: None }),
-            Answer::TooLarge { response, .. } => (true, Told { response: Some(response), problem: None }),
-            Answer::Unsent { problem } | Answer::Unanswered { problem } => {
-                (false, Told { response: None, problem: Some(problem) })
-            }
-        };
-        match verdict {
-            Verdict::Delivered if too_large && self.carries_call(&attempt.load) => {
-                self.end(now, attempt.load, Reason::ResponseTooLarge, &told, effects);
-            }
-            // A message is delivered by the status; a request without the whole of its answer isn't answered.
-            Verdict::Delivered if is_cut_short(&told) && self.carries_call(&attempt.load) => {
-                self.repeat_or_end(now, attempt.load, &told, effects);
-            }
-            // It may have been a list of statuses, and some of them failures.
-            Verdict::Delivered if is_cut_short(&told) && self.settings.route.is_array() => {
-                let problem = Some("the answer was cut, so that it does not tell about each message".to_owned());
-                self.repeat_or_end(now, attempt.load, &Told { problem, ..told }, effects);
-            }
-            Verdict::Delivered => self.deliver(now, attempt, told.response.unwrap_or_default(), items, effects),
-            Verdict::Throttled | Verdict::Unauthorised => self.keep_places(now, attempt.load, effects),
-            Verdict::Ambiguous => self.repeat_or_end(now, attempt.load, &told, effects),
-            Verdict::Transient => self.retry(now, attempt.load, &told, effects),
-            Verdict::Rejected => self.reject(now, attempt, &told, effects),
-        }
-    }
-
-    fn carries_call(&self, load: &Load) -> bool {
+    pub(super) fn carries_call(&self, load: &Load) -> bool {
         load.members.iter().any(|slot| matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)))
     }
 
-    /// The answer was about the organisation, not about the messages: no attempt is spent, places are kept.
+    /// The answer was about the organization, not about the messages: no attempt is spent, places are kept.
     pub(super) fn keep_places(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
-        for slot in &load.members {
+        self.unspend_attempt(&load.members);
+        self.give_back(now, load, effects);
+    }
+
+    /// The attempt of these messages doesn't count: the answer said nothing about them.
+    pub(super) fn unspend_attempt(&mut self, slots: &[Slot]) {
+        for slot in slots {
             self.outbox.course_mut(*slot).attempts -= 1;
         }
+    }
+
+    /// The messages are off the wire, or don't get there, and keep their places.
+    pub(super) fn give_back(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
         self.keep_return(&load, effects);
+        self.put_back(now, load, effects);
+    }
+
+    /// They go to the front of their lanes, or their batch before everything else.
+    pub(super) fn put_back(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
         if load.is_bound() {
             self.bind(&load);
-            self.fail_unauthorised(&load.members, effects);
+            self.fail_unauthorized(&load.members, effects);
             self.bound.push_front(load);
             return;
         }
         // Each goes to the front: the last one first keeps their turns.
         for slot in load.members.into_iter().rev() {
-            if !self.must_end(now, slot, effects) {
+            if !self.end_if_due(now, slot, effects) {
                 self.unpark(slot);
-                self.fail_unauthorised(&[slot], effects);
+                self.fail_unauthorized(&[slot], effects);
+            }
+        }
+    }
+
+    /// No attempt is spent; the messages wait until then, and others go meanwhile.
+    pub(super) fn put_aside(&mut self, now: Timestamp, load: Load, until: Timestamp, effects: &mut Vec<Effect>) {
+        self.unspend_attempt(&load.members);
+        self.keep_return(&load, effects);
+        if load.is_bound() {
+            return self.park_load(load, until);
+        }
+        for slot in load.members {
+            if !self.end_if_due(now, slot, effects) {
+                self.park(slot, until, Parking::Retry);
             }
         }
     }
@@ -95,7 +118,7 @@ impl Dispatcher {
         for slot in &load.members {
             self.outbox.course_mut(*slot).ambiguous = true;
         }
-        if !load.members.iter().all(|slot| self.may_repeat(*slot, told.response.is_some())) {
+        if !load.members.iter().all(|slot| self.may_repeat(*slot, told.is_processed())) {
             self.end(now, load, Reason::Ambiguous, told, effects);
         } else if load.members.len() > 1 {
             // The server may have taken it: the repetition must be the same, so that a server that knows it can tell.
@@ -110,21 +133,26 @@ impl Dispatcher {
         let by_setting = self.settings.retry.ambiguous == Ambiguous::Retry;
         match &self.outbox.get(slot).cargo {
             Cargo::Message(_) => by_setting,
-            Cargo::Call(call) => call.idempotent() || (by_setting && !is_processed),
+            Cargo::Call(call) => call.is_repeatable().unwrap_or(by_setting && !is_processed),
         }
     }
 
     pub(super) fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
         let attempts = load.members.first().map_or(1, |slot| self.outbox.course(*slot).attempts);
-        let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random));
+        let asked = told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause);
+        let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random).max(asked));
         let last_status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));
         for slot in &load.members {
             self.outbox.course_mut(*slot).last_status = last_status;
         }
+        // While nothing may leave, probes tell about the server, not about the messages that they carry.
+        if self.health.holds_messages() && !self.carries_call(&load) {
+            return self.put_aside(now, load, now.after(asked), effects);
+        }
         // A batch that the server may know stays whole, as far as the limits of its messages' attempts let it.
         let frozen = load.is_frozen();
         load.members.retain(|slot| {
-            (frozen || !self.must_end(now, *slot, effects)) && !self.is_exhausted(now, at, *slot, told, effects)
+            (frozen || !self.end_if_due(now, *slot, effects)) && !self.bury_if_exhausted(now, at, *slot, told, effects)
         });
         self.keep_return(&load, effects);
         if load.members.is_empty() {
@@ -133,11 +161,12 @@ impl Dispatcher {
             self.park_load(load, at);
         } else {
             load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
-            self.fail_unauthorised(&load.members, effects);
+            self.fail_unauthorized(&load.members, effects);
         }
     }
 
-    fn is_exhausted(
+    /// Ends a message that may not be tried again at `next`. Whether it did.
+    fn bury_if_exhausted(
         &mut self,
         now: Timestamp,
         next: Timestamp,
@@ -145,39 +174,29 @@ impl Dispatcher {
         told: &Told,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let (course, limits) = (self.outbox.course(slot), self.settings.retry);
-        let age_ends = course.first_attempt_at.unwrap_or(now).after(limits.max_age);
-        let exhausted = course.attempts >= limits.max_attempts || next > age_ends;
+        let (course, cargo) = (self.outbox.course(slot), &self.outbox.get(slot).cargo);
+        let limits = match cargo {
+            Cargo::Message(_) => self.settings.retry,
+            Cargo::Call(call) => self.settings.retry.bounded_by(&call.limits),
+        };
+        let since = course.first_attempt_at.unwrap_or(now);
+        let age = match cargo {
+            Cargo::Message(_) => self.health.age(since, next),
+            Cargo::Call(_) => next.since(since),
+        };
+        // An answer now is worth more than a deadline that passes before the next attempt.
+        let is_last = cargo.deadline().is_some_and(|deadline| next >= deadline);
+        let exhausted = course.attempts >= limits.max_attempts || age > limits.max_age || is_last;
         if exhausted {
-            self.bury(now, slot, Reason::Exhausted, told.response.clone(), told.problem.clone(), effects);
+            // Only what may have been processed is tried again after a conflict.
+            let reason = if told.has_conflict() { Reason::Ambiguous } else { Reason::Exhausted };
+            self.bury(now, slot, reason, told.response.clone(), told.problem.clone(), effects);
         }
         exhausted
     }
 
-    /// What is kept of the answer to its last attempt.
-    pub(super) fn last_answer(&self, slot: Slot) -> Option<Response> {
-        let status = self.outbox.course(slot).last_status?.get();
-        Some(Response { status, ..Response::default() })
-    }
-
-    /// The end of messages that were withdrawn, or have expired, while they were on the wire or bound.
-    pub(super) fn must_end(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
-        let entry = self.outbox.get(slot);
-        let course = self.outbox.course(slot);
-        let expired = course.expires_at.is_some_and(|at| at <= now);
-        // A request whose promise was refused meanwhile has nobody to answer to.
-        let orphaned = matches!(entry.cargo, Cargo::Call(_)) && course.waiter.is_none();
-        let reason = match (course.withdrawn || orphaned, expired) {
-            (true, _) => Reason::Aborted,
-            (false, true) => Reason::Expired,
-            (false, false) => return false,
-        };
-        self.bury(now, slot, reason, self.last_answer(slot), None, effects);
-        true
-    }
-
     /// A refused batch is halved, down to the one message that is at fault.
-    fn reject(&mut self, now: Timestamp, attempt: Attempt, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn reject(&mut self, now: Timestamp, attempt: Attempt, told: &Told, effects: &mut Vec<Effect>) {
         let Attempt { load, bytes, .. } = attempt;
         let status = told.response.as_ref().map_or(0, |response| response.status);
         if load.members.len() < 2 || !matches!(status, TOO_LARGE | BAD_REQUEST) {
@@ -187,11 +206,15 @@ impl Dispatcher {
         if status == TOO_LARGE {
             self.batch_limits.too_large(load.members.len(), bytes);
         }
-        for slot in &load.members {
-            // The refusal was the batch's: it is no attempt of each of its messages.
-            self.outbox.course_mut(*slot).attempts -= 1;
-        }
-        let load = load.split(status == BAD_REQUEST);
+        self.halve(load, status == BAD_REQUEST, effects);
+    }
+
+    /// The halves of a refused batch go one after the other. `one_is_at_fault` when it was refused for a message's
+    /// sake, not for its size.
+    pub(super) fn halve(&mut self, load: Load, one_is_at_fault: bool, effects: &mut Vec<Effect>) {
+        // The refusal was the batch's: it is no attempt of each of its messages.
+        self.unspend_attempt(&load.members);
+        let load = load.split(one_is_at_fault);
         load.all().for_each(|slot| self.keep_return(&Load::of(vec![slot]), effects));
         self.bind(&load);
         self.bound.push_back(load);
@@ -203,15 +226,4 @@ impl Dispatcher {
         }
         self.bind_next(load);
     }
-
-    /// What was split from the same batch goes on.
-    pub(super) fn bind_next(&mut self, load: Load) {
-        if let Some(next) = load.next() {
-            self.bound.push_back(next);
-        }
-    }
-}
-
-fn is_cut_short(told: &Told) -> bool {
-    told.response.as_ref().is_some_and(|response| response.truncated)
 }

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Dispatcher;
 use super::load::Load;
 use super::outbox::Outbox;
+use super::{Dispatcher, MESSAGE_METHOD};
 use crate::batcher::{Merge, join, key_of};
 use crate::lanes::Slot;
 use crate::message::{Call, Cargo, Message};
 use crate::settings::Settings;
 use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 
-/// How much longer an array's answer may be for each further message, and how long at most: one that is cut doesn't tell
-/// about the messages at its end.
+/// How much longer an array's answer may be for each further message, and how long at most: one that is cut doesn't
+/// tell about the messages at its end.
 const ITEM_RESPONSE_BYTES_MAX: usize = 4_096;
 const ARRAY_RESPONSE_BYTES_MAX: usize = 8_388_608;
 
@@ -27,9 +27,8 @@ impl Dispatcher {
         match &self.outbox.get(load.members[0]).cargo {
             Cargo::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
             Cargo::Message(message) => Shipment {
-                method: "POST".into(),
-                // Checked at the door, and again for what comes of an earlier run: so there is a path.
-                path: self.settings.route.path(message).unwrap_or_default(),
+                method: MESSAGE_METHOD.into(),
+                path: self.path_of(message),
                 headers: message
                     .traceparent()
                     .iter()
@@ -42,6 +41,14 @@ impl Dispatcher {
                 keep_headers: false,
                 messages: u32::try_from(load.members.len()).unwrap_or(u32::MAX),
             },
+        }
+    }
+
+    /// Checked at the door, and again for what comes of an earlier run.
+    fn path_of(&self, message: &Message) -> String {
+        match self.settings.route.path(message) {
+            Ok(path) => path,
+            Err(_) => unreachable!("a message without a path is never accepted"),
         }
     }
 
@@ -78,8 +85,8 @@ impl Dispatcher {
         fits.then(|| merge.into_body().into())
     }
 
-    /// Whether these messages make one request by the settings of this run. Those of the run that sent them together may have
-    /// been others.
+    /// Whether these messages make one request by the settings of this run. Those of the run that sent them together
+    /// may have been others.
     pub(super) fn make_one_request(&self, slots: &[Slot]) -> bool {
         let Some(first) = self.messages(slots).next() else { return false };
         let same_path = |message: &Message| self.same_path(first, message);
@@ -89,6 +96,11 @@ impl Dispatcher {
             || self.settings.route.is_array()
             || (self.messages(slots).all(of_one) && self.merged(slots).is_some());
         one_path && one_body
+    }
+
+    pub(super) fn same_path(&self, first: &Message, message: &Message) -> bool {
+        first.has_params_of(message)
+            && (first.conversation() == message.conversation() || !self.settings.route.names_conversation())
     }
 }
 

@@ -13,10 +13,16 @@ pub(super) enum Timer {
     Unpark(Slot),
     /// A batch that is repeated as it is may go again.
     Release(u64),
+    /// Refused messages that nobody else's answer has told about.
+    Judge,
     /// A message in the outbox expires.
     Expire(Slot),
     /// A submission in the waiting room expires.
     ExpireWaiting(u64),
+    /// The deadline of a call.
+    Deadline(Slot),
+    /// The operator's pause ends.
+    Resume,
     /// A drain's time is up.
     Drain(Ticket),
 }

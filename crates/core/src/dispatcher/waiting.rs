@@ -62,6 +62,15 @@ impl WaitingRoom {
         self.line.values().enumerate().find(|(_, waiting)| waiting.submission.cargo.id() == Some(id))
     }
 
+    /// All that wait, the first first.
+    pub(super) fn into_line(self) -> impl Iterator<Item = Waiting> {
+        self.line.into_values()
+    }
+
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.line.values().map(|waiting| waiting.submission.ticket)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.line.len()
     }

@@ -2,15 +2,15 @@
 
 use super::outbox::{Promise, State};
 use super::timers::Timer;
-use super::{Attempt, Dispatcher, Effect};
-use crate::clock::Timestamp;
+use super::{Dispatcher, Effect};
+use crate::clock::{Timestamp, grace};
 use crate::lanes::Slot;
 use crate::message::{Cargo, Ticket};
 use crate::outcome::Reason;
 
 impl Dispatcher {
-    /// The caller no longer waits. What waits is withdrawn; a message on the wire is left to its answer, since only that
-    /// tells its lane how it ended.
+    /// The caller no longer waits. What waits is withdrawn; a message on the wire is left to its answer, since only
+    /// that tells its lane how it ended.
     pub(super) fn cancel(&mut self, now: Timestamp, ticket: Ticket, effects: &mut Vec<Effect>) {
         if let Some(number) = self.waiting.by_ticket(ticket) {
             if let Some(waiting) = self.leave_waiting(number) {
@@ -47,13 +47,19 @@ impl Dispatcher {
     fn withdraw(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
         let entry = self.outbox.get_mut(slot);
         let waits = match (&entry.cargo, entry.state) {
-            (Cargo::Call(_), State::InFlight) => return self.cut(now, slot, effects),
+            (Cargo::Call(_), State::Departing | State::InFlight) => {
+                return self.cut(now, slot, Reason::Aborted, effects);
+            }
             (_, State::Queued | State::Parked(_)) => true,
             // Once it is kept it is known, and can be taken back.
             (_, State::Storing) => false,
             // Of a batch that the server may know no message may leave: its next answer tells.
             (_, State::Bound) => self.unbind(slot),
             (Cargo::Message(_), State::InFlight) => false,
+            (Cargo::Message(_), State::Departing) => {
+                self.outbox.course_mut(slot).withdrawn = true;
+                return self.call_back(now, slot, effects);
+            }
         };
         if waits {
             self.bury(now, slot, Reason::Aborted, self.last_answer(slot), None, effects);
@@ -62,21 +68,50 @@ impl Dispatcher {
         }
     }
 
-    /// A request that nobody waits for any more is cut; it may have arrived or be about to, so its slot stays taken for a
-    /// window after that.
-    pub(super) fn cut(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
-        let Some(id) = self.attempts.iter().find(|(_, attempt)| carries(attempt)).map(|(id, _)| *id) else { return };
-        if let Some(attempt) = self.attempts.remove(&id) {
-            let Attempt { started_at, cost, .. } = attempt;
-            self.quota.given_up(started_at, self.left_at(now, started_at), now, cost);
+    /// A request that nobody waits for any more is cut. If it has left, it may have arrived or be about to, so its slot
+    /// stays taken for a window after that.
+    pub(super) fn cut(&mut self, now: Timestamp, slot: Slot, reason: Reason, effects: &mut Vec<Effect>) {
+        let id = self.attempts.carrying(slot);
+        let Some((attempt, departure)) = self.attempts.take_cut(id) else { unreachable!("it was found just now") };
+        match departure {
+            Some(departure) => {
+                self.quota.given_up(departure.at, now, attempt.cost);
+                self.outbox.course_mut(slot).ambiguous = true;
+            }
+            None => self.quota.cancel(attempt.cost),
         }
-        if self.gate.is_probe(id) {
-            self.gate.probe_lost(now);
-        }
+        self.health.lost(now, id, attempt.route);
         effects.push(Effect::Cut(id));
-        self.outbox.course_mut(slot).ambiguous = true;
-        self.bury(now, slot, Reason::Aborted, None, None, effects);
+        self.bury(now, slot, reason, None, None, effects);
+    }
+
+    /// A message that is not to be sent any more doesn't leave: its request is made again, without it. Of a batch that
+    /// the server may know no message may leave.
+    fn call_back(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+        let id = self.attempts.carrying(slot);
+        if self.attempts.departing(id).is_some_and(|attempt| !attempt.load.is_frozen()) {
+            effects.push(Effect::Cut(id));
+            self.withheld(now, id, effects);
+        }
+    }
+
+    /// The deadline of a call, which ends it on the wire, too: its caller no longer waits.
+    pub(super) fn time_out(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+        let entry = self.outbox.get_mut(slot);
+        let Cargo::Call(call) = &mut entry.cargo else { unreachable!("only calls have a deadline") };
+        if entry.state == State::InFlight {
+            // Its answer may have come while the process did not run.
+            if let Some(more) = call.limits.deadline.and_then(|due| grace(due, now)) {
+                let at = now.after(more);
+                call.limits.deadline = Some(at);
+                return self.timers.set(at, Timer::Deadline(slot));
+            }
+            self.cut(now, slot, Reason::TimedOut, effects);
+        } else if entry.state == State::Departing {
+            self.cut(now, slot, Reason::TimedOut, effects);
+        } else {
+            self.bury(now, slot, Reason::TimedOut, self.last_answer(slot), None, effects);
+        }
     }
 
     /// Expires a message that isn't on the wire; one that is has its answer to wait for.
@@ -87,6 +122,7 @@ impl Dispatcher {
         let waits = match self.outbox.get(slot).state {
             State::Queued | State::Parked(_) => true,
             State::Bound => self.unbind(slot),
+            State::Departing => return self.call_back(now, slot, effects),
             State::InFlight | State::Storing => false,
         };
         if waits {
@@ -96,7 +132,8 @@ impl Dispatcher {
 
     /// Takes a bound message out of its batch, if it may leave it.
     pub(super) fn unbind(&mut self, slot: Slot) -> bool {
-        let on_the_wire = self.attempts.values_mut().map(|attempt| &mut attempt.load);
-        self.bound.iter_mut().chain(self.parked.values_mut()).chain(on_the_wire).any(|load| load.remove(slot))
+        let under_way = self.attempts.loads_mut();
+        let held = self.suspects.loads_mut();
+        self.bound.iter_mut().chain(self.parked.values_mut()).chain(held).chain(under_way).any(|load| load.remove(slot))
     }
 }

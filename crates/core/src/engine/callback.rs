@@ -26,7 +26,8 @@ impl Callback {
         self.number
     }
 
-    /// Whom to ask, of the guests that are here, and the number of the call. Nobody while the one who was asked is here.
+    /// Whom to ask, of the guests that are here, and the number of the call. Nobody while the one who was asked is
+    /// here.
     pub(super) fn ask(&mut self, mut guests: impl Iterator<Item = u32> + Clone) -> Option<(u32, u64)> {
         match self.stage {
             Stage::Idle => return None,

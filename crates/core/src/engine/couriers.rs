@@ -1,5 +1,5 @@
-//! Couriers: tasks that carry requests to the server, each one after the other. A task of its own for every request would
-//! cost the engine thread its making and its end, which is as much as writing the request's head.
+//! Couriers: tasks that carry requests to the server, each one after the other. A task of its own for every request
+//! would cost the engine thread its making and its end, which is as much as writing the request's head.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use super::Report;
+use super::panics::unwound;
 use crate::dispatcher::AttemptId;
 use crate::http::Client;
 use crate::retry::Answer;
@@ -68,10 +69,15 @@ impl Couriers {
 async fn carry(mut jobs: UnboundedReceiver<Job>, client: Arc<Client>, reporter: UnboundedSender<Report>) {
     let mut spare = HeaderMap::new();
     while let Some(Job { attempt, shipment, token }) = jobs.recv().await {
-        let answer = match client.request(shipment, &token, std::mem::take(&mut spare)) {
-            Ok(mut ready) => client.send(&mut ready, &mut spare).await,
-            Err(problem) => Answer::Unsent { problem },
-        };
+        let sent = unwound(async {
+            match client.request(shipment, &token, std::mem::take(&mut spare)) {
+                Ok(mut ready) => client.send(&mut ready, &mut spare).await,
+                Err(problem) => Answer::Unsent { problem },
+            }
+        });
+        // It may have been sent, and whoever waits for its answer must not wait forever.
+        let failed = |_| Answer::Unanswered { problem: "a defect came between the request and its answer".to_owned() };
+        let answer = sent.await.unwrap_or_else(failed);
         let _ = reporter.send(Report::Answer(attempt, answer));
     }
 }

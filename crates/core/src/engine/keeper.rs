@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::clock::Clock;
+use super::opening_watch::OpeningWatch;
+use super::watchdog::Watchdog;
+use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{AttemptId, Effect};
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::Ticket;
-use crate::settings::{Ambiguous, BatchMode, Ordering, Settings, StoreSettings};
-use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Change, Handover, News, Seq, Store};
+use crate::settings::Settings;
+use crate::store::{self, Begun, Change, FencingToken, Handover, News, Seq, Store};
 
 /// News on their way to the engine; the store waits while so many are.
 const NEWS_MAX: usize = 64;
@@ -22,6 +23,8 @@ const NEWS_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Keeper {
     store: Box<dyn Store>,
+    /// Of the claim that the opening has made.
+    token: FencingToken,
     news: Receiver<News>,
     changes: Handover,
     loads: Vec<(Slot, Seq)>,
@@ -29,31 +32,45 @@ pub(super) struct Keeper {
     durable: u64,
     /// With the number of the last change that was told before.
     held: VecDeque<(u64, Effect)>,
+    /// Why nothing is kept any more.
+    disowned: Option<Error>,
+    pub(super) watchdog: Watchdog,
+    /// `None` once the store is open.
+    pub(super) opening: Option<OpeningWatch>,
 }
 
 impl Keeper {
-    /// Opens the store that the settings name; none for memory.
+    /// Opens the store that the settings name; `None` for memory.
     pub(super) fn open(settings: &Settings, clock: Clock) -> Result<Option<Self>, Error> {
-        let StoreSettings::File { path, durability } = &settings.store else { return Ok(None) };
         let (teller, news) = channel(NEWS_MAX);
-        let options = sqlite::Options {
-            durability: *durability,
-            dedupe: settings.dedupe,
-            presumed_sent: presumed_sent(settings),
-            ..sqlite::Options::new(path, &settings.organization)
-        };
         // Nobody listens any more once the engine has ended.
         let tell = Box::new(move |news| drop(teller.blocking_send(news)));
-        let store = SqliteStore::open(options, clock, tell)
-            .map_err(|error| Error::config("store", format!("can't be served: its thread did not start: {error}")))?;
-        Ok(Some(Self {
-            store: Box::new(store),
+        let Some(Begun { store, place, pulse }) = store::open(settings, clock, tell)? else { return Ok(None) };
+        let opening = OpeningWatch::new(place.clone(), pulse, clock.now());
+        let keeper = Self::of(store, news, Watchdog::new(place, clock.now()));
+        Ok(Some(Self { opening: Some(opening), ..keeper }))
+    }
+
+    /// Of a store that tells its `news`.
+    pub(super) fn of(store: Box<dyn Store>, news: Receiver<News>, watchdog: Watchdog) -> Self {
+        Self {
+            store,
+            token: FencingToken::default(),
             news,
             changes: Handover::default(),
             loads: Vec::new(),
             durable: 0,
             held: VecDeque::new(),
-        }))
+            disowned: None,
+            watchdog,
+            opening: None,
+        }
+    }
+
+    /// The store is open, and owned by the claim with this token.
+    pub(super) fn opened(&mut self, token: FencingToken) {
+        self.opening = None;
+        self.token = token;
     }
 
     /// The next news; none when the store has ended.
@@ -73,11 +90,23 @@ impl Keeper {
         self.loads.extend(messages);
     }
 
+    /// Another owner has the store since: nothing is handed over any more, and whoever was to hear of what is held is
+    /// told `error` instead.
+    pub(super) fn disown(&mut self, error: &Error) -> Vec<Effect> {
+        self.disowned = Some(error.clone());
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().filter_map(|(_, effect)| unkept(effect, error)).collect()
+    }
+
     /// Hands over what the turn has brought. `sending`: requests are on the wire, and others will follow.
-    pub(super) fn flush(&mut self, sending: bool) {
+    pub(super) fn flush(&mut self, sending: bool, now: Timestamp) {
         let changes = self.changes.take(sending);
+        if self.disowned.is_some() {
+            return self.loads.clear();
+        }
+        self.watchdog.handed_over(changes.len(), usize::from(!self.loads.is_empty()), now);
         if !changes.is_empty() {
-            self.store.apply(changes);
+            self.store.apply(self.token, changes);
         }
         if !self.loads.is_empty() {
             self.store.load(std::mem::take(&mut self.loads));
@@ -88,6 +117,9 @@ impl Keeper {
     pub(super) fn hold(&mut self, effect: Effect) -> Option<Effect> {
         if self.durable >= self.changes.told() || !effect.waits_for_store() {
             return Some(effect);
+        }
+        if let Some(error) = &self.disowned {
+            return unkept(effect, error);
         }
         self.held.push_back((self.changes.told(), effect));
         None
@@ -135,8 +167,8 @@ impl Keeper {
     }
 
     /// Lets the store finish, for a bounded time.
-    pub(super) async fn close(mut self, patience: Duration) {
-        self.flush(false);
+    pub(super) async fn close(mut self, patience: Duration, now: Timestamp) {
+        self.flush(false, now);
         self.store.close();
         let over = async { while !matches!(self.news.recv().await, None | Some(News::Closed | News::Failed(_))) {} };
         // A disk that doesn't come back must not keep a process from ending.
@@ -144,21 +176,15 @@ impl Keeper {
     }
 }
 
-/// How many messages of one conversation may be on the wire, where none of them may be sent twice.
-fn presumed_sent(settings: &Settings) -> usize {
-    let together = match settings.batch.mode {
-        BatchMode::None => 1,
-        // It takes one message of each conversation.
-        BatchMode::Array if !settings.batch.array_ordered && settings.ordering == Ordering::Conversation => 1,
-        BatchMode::Array | BatchMode::Merge => settings.batch.max_messages,
+/// What is told instead of an effect whose changes will never be durable here.
+fn unkept(effect: Effect, error: &Error) -> Option<Effect> {
+    let ticket = match effect {
+        Effect::Delivered { waiter, .. } | Effect::Buried { waiter, .. } => waiter?,
+        Effect::Done(ticket) | Effect::Failed(ticket, _) => ticket,
+        Effect::Drained(ticket, None) => return Some(Effect::Drained(ticket, Some(0))),
+        _ => return None,
     };
-    match (settings.retry.ambiguous, settings.ordering) {
-        (Ambiguous::Retry, _) => 0,
-        (Ambiguous::Fail, Ordering::None) => {
-            together.saturating_mul(settings.attempts_per_connection() * settings.connections.max)
-        }
-        (Ambiguous::Fail, Ordering::Conversation) => together,
-    }
+    Some(Effect::Failed(ticket, error.clone()))
 }
 
 fn is_end(effect: &Effect) -> bool {

@@ -1,16 +1,28 @@
-//! The engine of an organisation: a task on the engine thread that feeds the dispatcher and performs its effects.
+//! The engine of an organization: a task on the engine thread that feeds the dispatcher and performs its effects.
 
 mod callback;
 mod couriers;
+#[cfg(test)]
+mod hang_tests;
 mod keeper;
 mod opening;
+mod opening_watch;
+#[cfg(test)]
+mod ownership_tests;
+mod panics;
 mod perform;
 pub(crate) mod registry;
 mod runtime;
 pub mod sink;
+#[cfg(test)]
+mod store_fixture;
+mod survival;
+#[cfg(test)]
+mod survival_tests;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -23,11 +35,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use self::callback::Callback;
 use self::couriers::{Courier, Couriers};
 use self::keeper::Keeper;
+use self::panics::{Panics, unwound};
 use self::registry::Published;
 use self::sink::{Completion, GivenToken, Happening, Interest, LettersPage, LettersWanted, RequestEnd, Sink};
 use self::telling::{Load, Telling};
 use crate::clock::{Clock, Timestamp};
-use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event, Legacy, TokenNews};
+use crate::dispatcher::{AttemptId, Carryover, Dispatcher, Effect, Event, TokenNews};
 use crate::error::Error;
 use crate::http::{Client, TokenAnswer};
 use crate::lock::lock;
@@ -63,6 +76,9 @@ pub(crate) enum Command {
     Token(u64, GivenToken),
     /// A handle wants to know when the engine can take messages.
     Ready(Ticket),
+    /// A defect, for the tests of what comes of one.
+    #[cfg(test)]
+    Defect(Box<dyn FnOnce(&mut Engine) + Send>),
 }
 
 /// What the engine's own tasks report.
@@ -80,6 +96,14 @@ struct Guest {
     sink: Arc<dyn Sink>,
     interest: Interest,
     completions: Vec<Completion>,
+    /// The last ticket of it that the engine has heard of.
+    seen: u64,
+}
+
+impl Guest {
+    fn new(sink: Arc<dyn Sink>) -> Self {
+        Self { sink, interest: Interest::default(), completions: Vec::new(), seen: 0 }
+    }
 }
 
 /// A request that was sent.
@@ -134,6 +158,11 @@ pub(crate) struct Engine {
     callback: Callback,
     published: Arc<Mutex<Published>>,
     effects: Vec<Effect>,
+    /// Effects of the last turn that are not performed yet.
+    performing: VecDeque<Effect>,
+    /// Submissions of the last command that the dispatcher has not heard of yet.
+    submissions: std::vec::IntoIter<Submission>,
+    panics: Panics,
     telling: Telling,
     life: Life,
 }
@@ -141,19 +170,20 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(
         settings: Arc<Settings>,
+        client: Client,
         clock: Clock,
         inbox: UnboundedReceiver<Command>,
         published: Arc<Mutex<Published>>,
-        legacy: Option<Legacy>,
-    ) -> Result<Self, Error> {
+        carryover: Option<Carryover>,
+    ) -> Self {
         let (reporter, reports) = unbounded_channel();
         let mut dispatcher = Dispatcher::new(Arc::clone(&settings), Random::from_entropy(), clock.now());
-        if let Some(legacy) = legacy {
-            dispatcher.inherit(clock.now(), legacy);
+        if let Some(carryover) = carryover {
+            dispatcher.inherit(clock.now(), carryover);
         }
         lock(&published).snapshot = Some(dispatcher.snapshot(clock.now()));
-        let client = Arc::new(Client::new(Arc::clone(&settings))?);
-        Ok(Self {
+        let client = Arc::new(client);
+        Self {
             couriers: Couriers::new(Arc::clone(&client), reporter.clone()),
             client,
             clock,
@@ -173,9 +203,12 @@ impl Engine {
             callback: Callback::default(),
             published,
             effects: Vec::new(),
+            performing: VecDeque::new(),
+            submissions: Vec::new().into_iter(),
+            panics: Panics::default(),
             telling: Telling::new(),
             life: Life::Open,
-        })
+        }
     }
 
     /// Runs until the last handle has closed, or all have left and nothing is to do.
@@ -183,17 +216,38 @@ impl Engine {
         if let Err(error) = self.open_store().await {
             return self.turn_away(error).await;
         }
-        while !self.may_end() {
-            self.take_in().await;
-            self.dispatcher.poll(self.clock.now(), &mut self.effects);
-            self.perform();
-            self.publish();
-            self.tell();
+        let mut turns = unwound(self.turns()).await;
+        while turns.is_err() {
+            if !self.survive() {
+                return self.give_up().await;
+            }
+            turns = unwound(self.turns_after_panic()).await;
         }
         self.end().await;
     }
 
-    fn may_end(&mut self) -> bool {
+    async fn turns(&mut self) {
+        while !self.retire_if_unused() {
+            self.take_in().await;
+            self.finish_turn();
+        }
+    }
+
+    /// What survived may go on at once, and who waits is to hear of it.
+    async fn turns_after_panic(&mut self) {
+        self.finish_turn();
+        self.turns().await;
+    }
+
+    fn finish_turn(&mut self) {
+        self.dispatcher.poll(self.clock.now(), &mut self.effects);
+        self.perform();
+        self.publish();
+        self.tell();
+    }
+
+    /// Leaves the registry when nobody uses the engine any more. Whether it is out.
+    fn retire_if_unused(&mut self) -> bool {
         let unused = self.guests.is_empty() && (self.life != Life::Open || self.dispatcher.is_idle());
         // A new engine waits for its first guest: the registry counts it already.
         unused && self.retire()
@@ -201,8 +255,8 @@ impl Engine {
 
     /// Leaves the registry, unless a guest is on its way in. Only once: its place may be another engine's by then.
     fn retire(&mut self) -> bool {
-        let legacy = || self.dispatcher.legacy(self.clock.now());
-        if self.life != Life::Retired && registry::retire(&self.settings, self.clock.now(), legacy) {
+        let carryover = || self.dispatcher.carryover(self.clock.now());
+        if self.life != Life::Retired && registry::retire(&self.settings, self.clock.now(), carryover) {
             self.life = Life::Retired;
         }
         self.life == Life::Retired
@@ -214,7 +268,9 @@ impl Engine {
         let held_until =
             self.keeper.as_ref().and_then(|_| self.drains.values().filter_map(|drain| drain.deadline).min());
         let reading = self.dispatcher.next_reading(self.clock.now());
-        let wake = [self.dispatcher.next_wake(), reading, held_until, self.telling.due()].into_iter().flatten().min();
+        let hangs_at = self.keeper.as_ref().and_then(|keeper| keeper.watchdog.due());
+        let wakes = [self.dispatcher.next_wake(), reading, held_until, hangs_at, self.telling.due()];
+        let wake = wakes.into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
         tokio::select! {
             Some(command) = self.inbox.recv() => self.command(command),
@@ -236,6 +292,7 @@ impl Engine {
         while let Some(news) = self.keeper.as_mut().and_then(Keeper::try_next) {
             self.store_news(Some(news));
         }
+        self.watch_store();
         if held_until.is_some() {
             self.give_up_held_drains();
         }
@@ -246,19 +303,17 @@ impl Engine {
     }
 
     fn command(&mut self, command: Command) {
+        self.note(&command);
         match command {
             Command::Join(handle, sink) => {
-                let guest = Guest { sink, interest: Interest::default(), completions: Vec::new() };
-                self.guests.insert(handle, guest);
+                self.guests.insert(handle, Guest::new(sink));
                 self.life = Life::Open;
                 self.ask_for_token();
             }
             Command::Leave(handle) => drop(self.take_out(handle)),
             Command::Submit(submissions) => {
-                let now = self.clock.now();
-                for submission in submissions {
-                    self.dispatcher.handle(now, Event::Submit(submission), &mut self.effects);
-                }
+                self.submissions = submissions.into_iter();
+                self.submit_all();
             }
             Command::Event(event) => self.handle(event),
             Command::Cancel(ticket) => {
@@ -280,6 +335,8 @@ impl Engine {
             }
             Command::Token(number, given) => self.token_given(number, given),
             Command::Ready(ticket) => self.ready(ticket),
+            #[cfg(test)]
+            Command::Defect(defect) => defect(self),
         }
     }
 
@@ -359,6 +416,7 @@ impl Engine {
         self.token_answered(match given {
             GivenToken::Token(header, lifetime) => TokenAnswer::Granted { header, lifetime },
             GivenToken::Refused(problem) => TokenAnswer::Refused(problem),
+            GivenToken::Failed(problem) => TokenAnswer::Failed { problem, wait: None },
         });
     }
 
@@ -381,17 +439,18 @@ impl Engine {
         lock(&self.published).snapshot = Some(self.dispatcher.snapshot(self.clock.now()));
     }
 
-    /// A panic has ended it: the organisation gets another engine, and nobody is to wait for an answer of this one.
+    /// A panic has ended it: the organization gets another engine, and nobody is to wait for an answer of this one.
     fn fail(&mut self) {
         registry::abandon(&self.settings);
         // Who has joined a moment ago stands there still.
         while let Ok(command) = self.inbox.try_recv() {
             if let Command::Join(handle, sink) = command {
-                self.guests.insert(handle, Guest { sink, interest: Interest::default(), completions: Vec::new() });
+                self.guests.insert(handle, Guest::new(sink));
             }
         }
         for (_, guest) in self.guests.drain() {
-            guest.sink.complete(vec![Completion::Broken], &self.clock);
+            // A sink may be the one that panics: the others are to hear of it all the same.
+            let _ = panics::caught(|| guest.sink.complete(vec![Completion::Broken], &self.clock));
         }
     }
 
@@ -402,7 +461,7 @@ impl Engine {
             return self.telling.forget();
         }
         let load = Load::of(&self.dispatcher, self.in_flight.len());
-        if !self.telling.is_due(self.clock.now(), senders, load) {
+        if !self.telling.take_turn(self.clock.now(), senders, load) {
             return;
         }
         for guest in self.guests.values_mut().filter(|guest| !guest.completions.is_empty()) {
@@ -414,7 +473,7 @@ impl Engine {
 impl Drop for Engine {
     /// Whatever is on the wire when the engine ends is cut with it.
     fn drop(&mut self) {
-        self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
+        self.cut_all();
         if self.life != Life::Retired {
             self.fail();
         }

@@ -2,26 +2,39 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::keeper::Keeper;
+use super::opening_watch::OpeningWatch;
 use super::registry;
 use super::sink::Completion;
-use super::{Command, Engine, Guest, Interest, Life};
+use super::{Command, Engine, Guest, Life};
 use crate::dispatcher::Event;
 use crate::error::{Error, Trouble};
 use crate::message::Ticket;
-use crate::store::News;
+use crate::store::{News, Salvage};
 
 /// How long the store may take to finish when the engine ends.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Takes in what an earlier run left; nothing is sent or accepted before that.
     pub(super) async fn open_store(&mut self) -> Result<(), Error> {
         self.keeper = Keeper::open(&self.settings, self.clock)?;
         while let Some(keeper) = &mut self.keeper {
-            match keeper.next().await {
+            let Ok(news) = timeout(OpeningWatch::EVERY, keeper.next()).await else {
+                let opening = keeper.opening.as_mut();
+                if let Some(error) = opening.and_then(|opening| opening.check(self.clock.now()).err()) {
+                    // Its thread ends as soon as the disk answers.
+                    self.keeper = None;
+                    return Err(error);
+                }
+                continue;
+            };
+            match news {
                 Some(News::Found(rows)) => self.handle(Event::Found(rows)),
                 Some(News::Opened(opening)) => {
+                    keeper.opened(opening.token);
                     self.handle(Event::Opened(Box::new(opening)));
                     // Who has come meanwhile hears how messages of an earlier run have ended.
                     while let Ok(command) = self.inbox.try_recv() {
@@ -36,7 +49,7 @@ impl Engine {
                 Some(_) => {}
                 None => return Err(thread_ended()),
             }
-            // Other organisations' engines live on this thread, too.
+            // Other organizations' engines live on this thread, too.
             tokio::task::yield_now().await;
         }
         Ok(())
@@ -49,8 +62,7 @@ impl Engine {
         while let Some(command) = self.inbox.recv().await {
             match command {
                 Command::Join(handle, sink) => {
-                    let guest = Guest { sink, interest: Interest::default(), completions: Vec::new() };
-                    self.guests.insert(handle, guest);
+                    self.guests.insert(handle, Guest::new(sink));
                 }
                 Command::Leave(handle) => drop(self.guests.remove(&handle)),
                 Command::Ready(ticket) => {
@@ -68,7 +80,21 @@ impl Engine {
         self.complete(ticket.handle, Completion::Ready(ticket.number, recovered));
     }
 
+    /// Reports a store that hangs. The engine never waits for the disk itself, so it goes on meanwhile.
+    pub(super) fn watch_store(&mut self) {
+        let now = self.clock.now();
+        if let Some(error) = self.keeper.as_mut().and_then(|keeper| keeper.watchdog.begin_hanging(now)) {
+            self.handle(Event::StoreTrouble(error));
+        }
+    }
+
     pub(super) fn store_news(&mut self, news: Option<News>) {
+        let now = self.clock.now();
+        let is_hang_over = self.keeper.as_mut().is_some_and(|keeper| keeper.watchdog.answered(news.as_ref(), now));
+        if is_hang_over {
+            // First: who hears that a message is accepted finds no problem any more.
+            self.handle(Event::StoreHealed(Salvage::default()));
+        }
         match news {
             Some(News::Committed { up_to, kept }) => {
                 if let Some(keeper) = &mut self.keeper {
@@ -87,6 +113,7 @@ impl Engine {
             }
             Some(News::Loaded(messages)) => self.handle(Event::Loaded(messages)),
             Some(News::Troubled(error)) => self.handle(Event::StoreTrouble(error)),
+            Some(News::Disowned(error)) => self.disowned(error),
             Some(News::Healed(salvage)) => self.handle(Event::StoreHealed(salvage)),
             Some(News::Found(_) | News::Opened(_) | News::Closed) => {}
             Some(News::Failed(error)) => self.store_gone(error),
@@ -98,6 +125,14 @@ impl Engine {
     fn store_gone(&mut self, error: Error) {
         self.store_gone = true;
         self.handle(Event::StoreTrouble(error));
+    }
+
+    /// What is on the wire is answered; what has not left doesn't leave.
+    fn disowned(&mut self, error: Error) {
+        self.withhold_all();
+        let unkept = self.keeper.as_mut().map(|keeper| keeper.disown(&error)).unwrap_or_default();
+        self.handle(Event::Disowned(error));
+        unkept.into_iter().for_each(|effect| self.perform_one(effect));
     }
 
     /// A drain with a deadline doesn't wait for the disk beyond it.
@@ -119,7 +154,7 @@ impl Engine {
         }
         if let Some(keeper) = self.keeper.take() {
             self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
-            keeper.close(CLOSE_PATIENCE).await;
+            keeper.close(CLOSE_PATIENCE, self.clock.now()).await;
             self.publish();
         }
         if let Some(guest) = self.farewell.take() {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keeper::Keeper;
+use super::panics::unwound;
 use super::sink::{Completion, Happening, RequestEnd};
 use super::{CALLBACK_TIMEOUT, DrainKind, Engine, Life, OnTheWire, Report};
 use crate::dispatcher::{AttemptId, Effect, Event};
 use crate::error::Error;
+use crate::http::TokenAnswer;
 use crate::lock::lock;
 use crate::message::Ticket;
 use crate::retry::Answer;
@@ -20,8 +22,12 @@ const EFFECTS_KEPT: usize = 1_024;
 
 impl Engine {
     pub(super) fn perform(&mut self) {
-        let mut effects = std::mem::take(&mut self.effects);
-        for effect in effects.drain(..) {
+        self.performing.extend(self.effects.drain(..));
+        // The next turn has as many, about; what a peak has taken goes back.
+        self.effects.shrink_to(EFFECTS_KEPT);
+        // What a performance brings is for the next turn.
+        for _ in 0..self.performing.len() {
+            let Some(effect) = self.performing.pop_front() else { break };
             let effect = match &mut self.keeper {
                 Some(keeper) => keeper.hold(effect),
                 None => Some(effect),
@@ -30,12 +36,9 @@ impl Engine {
                 self.perform_one(effect);
             }
         }
-        // The next turn has as many, about; what a peak has taken goes back.
-        effects.shrink_to(EFFECTS_KEPT);
-        effects.append(&mut self.effects);
-        self.effects = effects;
+        self.performing.shrink_to(EFFECTS_KEPT);
         if let Some(keeper) = &mut self.keeper {
-            keeper.flush(!self.in_flight.is_empty());
+            keeper.flush(!self.in_flight.is_empty(), self.clock.now());
         }
     }
 
@@ -70,8 +73,8 @@ impl Engine {
             Effect::Send { attempt, .. } if !self.dispatcher.may_leave(attempt) => {
                 self.handle(Event::Withheld(attempt));
             }
-            Effect::Send { attempt, shipment, .. } if self.may_send() => self.send(attempt, shipment),
-            Effect::Send { attempt, shipment, .. } => self.outgoing.push_back((attempt, shipment)),
+            Effect::Send { attempt, shipment } if self.may_send() => self.send(attempt, shipment),
+            Effect::Send { attempt, shipment } => self.outgoing.push_back((attempt, shipment)),
             Effect::Cut(attempt) => self.cut(attempt),
             Effect::Store(change) => {
                 if let Some(keeper) = &mut self.keeper {
@@ -114,7 +117,9 @@ impl Engine {
         while self.may_send()
             && let Some((attempt, shipment)) = self.outgoing.pop_front()
         {
-            self.send(attempt, shipment);
+            if self.dispatcher.may_leave(attempt) {
+                self.send(attempt, shipment);
+            }
         }
     }
 
@@ -142,8 +147,8 @@ impl Engine {
     }
 
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) {
-        // The dispatcher sends only with a token; the newest is as good as the one it counted with.
-        let Some(token) = self.token.clone() else { return };
+        let Some(token) = self.token.clone() else { unreachable!("a request is made once there is a token") };
+        self.handle(Event::Left(attempt));
         let listening = self.guests.values().any(|guest| guest.interest.has("request"));
         let end = listening.then(|| Box::new(RequestEnd::of(&shipment, self.clock.now())));
         let courier = self.couriers.send(attempt, shipment, token);
@@ -174,7 +179,12 @@ impl Engine {
         }
         let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
         tokio::spawn(async move {
-            let _ = reporter.send(Report::Token(client.token().await));
+            let answer = unwound(client.token()).await;
+            let failed = |_| TokenAnswer::Failed {
+                problem: "the token could not be asked for: a defect".to_owned(),
+                wait: None,
+            };
+            let _ = reporter.send(Report::Token(answer.unwrap_or_else(failed)));
         });
     }
 
@@ -190,14 +200,16 @@ impl Engine {
             (Some(DrainKind::Close), left) => return self.close(ticket, left.unwrap_or(0)),
             (Some(DrainKind::Plain(timeout)), Some(undelivered)) => {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                Completion::Failed(ticket.number, Error::DrainTimeout { undelivered, timeout_ms })
+                let timed_out = Error::DrainTimeout { undelivered, timeout_ms };
+                Completion::Failed(ticket.number, self.dispatcher.disowned().cloned().unwrap_or(timed_out))
             }
             _ => Completion::Done(ticket.number),
         };
         self.complete(ticket.handle, completion);
     }
 
-    /// The guest leaves before it is told so: who hears that the last sender has closed may open one with other options.
+    /// The guest leaves before it is told so: who hears that the last sender has closed may open one with other
+    /// options.
     fn close(&mut self, ticket: Ticket, left: usize) {
         self.complete(ticket.handle, Completion::Closed(ticket.number, left));
         let Some(guest) = self.take_out(ticket.handle) else { return };

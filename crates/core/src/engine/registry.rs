@@ -1,4 +1,4 @@
-//! One engine per organisation and process, whoever opens it: worker threads share statics.
+//! One engine per organization and process, whoever opens it: worker threads share statics.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,17 +9,18 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::sink::Sink;
 use super::{Command, Engine, runtime};
 use crate::clock::{Clock, Timestamp};
-use crate::dispatcher::Legacy;
+use crate::dispatcher::Carryover;
 use crate::error::Error;
+use crate::http::Client;
 use crate::lock::lock;
 use crate::settings::Settings;
 use crate::stats::{Latencies, Snapshot};
 
-/// Open handles of an organisation at most: a thousand worker threads are far beyond any use.
+/// Open handles of an organization at most: a thousand worker threads are far beyond any use.
 const HANDLES_MAX: usize = 4_096;
 
-/// Legacies that are kept at most; the one that ends first goes first.
-const LEGACIES_MAX: usize = 4_096;
+/// Carryovers that are kept at most; the one that ends first goes first.
+const CARRYOVERS_MAX: usize = 4_096;
 
 static ENGINES: Lazy<Mutex<Engines>> = Lazy::new(Mutex::default);
 /// One for all engines, so that one's times mean the same to the next.
@@ -28,17 +29,18 @@ static CLOCK: Lazy<Clock> = Lazy::new(Clock::start);
 #[derive(Default)]
 struct Engines {
     running: HashMap<String, Running>,
-    /// By organisation and API URL: another server has counted nothing yet.
-    legacies: HashMap<(String, String), Legacy>,
+    /// By organization and API URL: another server has counted nothing yet.
+    carryovers: HashMap<(String, String), Carryover>,
 }
 
 impl Engines {
-    fn keep(&mut self, key: (String, String), legacy: Legacy, now: Timestamp) {
-        self.legacies.insert(key, legacy);
-        self.legacies.retain(|_, legacy| legacy.until() > now);
-        if self.legacies.len() > LEGACIES_MAX {
-            let first = self.legacies.iter().min_by_key(|(_, legacy)| legacy.until()).map(|(key, _)| key.clone());
-            first.and_then(|key| self.legacies.remove(&key));
+    fn keep(&mut self, key: (String, String), carryover: Carryover, now: Timestamp) {
+        self.carryovers.insert(key, carryover);
+        self.carryovers.retain(|_, carryover| carryover.until() > now);
+        if self.carryovers.len() > CARRYOVERS_MAX {
+            let first =
+                self.carryovers.iter().min_by_key(|(_, carryover)| carryover.until()).map(|(key, _)| key.clone());
+            first.and_then(|key| self.carryovers.remove(&key));
         }
     }
 }
@@ -66,40 +68,72 @@ pub(crate) struct Place {
     pub(crate) clock: Clock,
 }
 
-/// Joins the organisation's engine, or starts it.
+/// Joins the organization's engine, or starts it.
 pub(crate) fn join(settings: Settings, sink: Arc<dyn Sink>) -> Result<Place, Error> {
-    let mut engines = lock(&ENGINES);
-    if let Some(running) = engines.running.get(&settings.organization) {
+    if let Some(place) = lock(&ENGINES).seat(&settings, &sink)? {
+        return Ok(place);
+    }
+    // What can fail, or reads files, happens without the lock: no other organization waits for it, and whatever is
+    // dropped on the way may take the lock itself.
+    let runtime = runtime::handle()?;
+    let settings = Arc::new(settings);
+    let client = Client::new(Arc::clone(&settings))?;
+    let (place, launch) = lock(&ENGINES).seat_or_launch(&settings, &sink, client)?;
+    if let Some(engine) = launch {
+        runtime.spawn(engine.run());
+    }
+    Ok(place)
+}
+
+impl Engines {
+    /// A place at the organization's engine; `None` if it has none.
+    fn seat(&mut self, settings: &Settings, sink: &Arc<dyn Sink>) -> Result<Option<Place>, Error> {
+        let Some(running) = self.running.get_mut(&settings.organization) else { return Ok(None) };
         if let Some((field, wanted, running)) = settings.difference(&running.settings) {
-            return Err(Error::Conflict { field, organization: settings.organization, wanted, running });
+            let organization = settings.organization.clone();
+            return Err(Error::Conflict { field, organization, wanted, running });
         }
         if running.handles >= HANDLES_MAX {
             return Err(Error::config("organization", format!("has {HANDLES_MAX} open senders already: close some")));
         }
-    } else {
+        running.handles += 1;
+        running.next_handle += 1;
+        let handle = running.next_handle;
+        // The engine ends only under the registry's lock, so it is there to hear this.
+        let _ = running.commands.send(Command::Join(handle, Arc::clone(sink)));
+        let (commands, published) = (running.commands.clone(), Arc::clone(&running.published));
+        Ok(Some(Place { handle, commands, published, clock: *CLOCK }))
+    }
+
+    /// A place at the organization's engine, which another thread may have launched meanwhile; else the engine that is
+    /// to be run comes with it.
+    fn seat_or_launch(
+        &mut self,
+        settings: &Arc<Settings>,
+        sink: &Arc<dyn Sink>,
+        client: Client,
+    ) -> Result<(Place, Option<Engine>), Error> {
+        if let Some(place) = self.seat(settings, sink)? {
+            return Ok((place, None));
+        }
         // A file remembers by itself, and what another process did with it meanwhile, too.
         let remembers = settings.store.is_durable();
-        let legacy = if remembers { None } else { engines.legacies.get(&legacy_key(&settings)).cloned() };
-        let running = launch(Arc::new(settings.clone()), legacy)?;
-        engines.running.insert(settings.organization.clone(), running);
+        let carryover = if remembers { None } else { self.carryovers.get(&carryover_key(settings)).cloned() };
+        let (commands, inbox) = unbounded_channel();
+        let published = Arc::new(Mutex::new(Published::default()));
+        let engine = Engine::new(Arc::clone(settings), client, *CLOCK, inbox, Arc::clone(&published), carryover);
+        let settings = Arc::clone(settings);
+        self.running.insert(
+            settings.organization.clone(),
+            Running { settings, commands, published, handles: 0, next_handle: 0 },
+        );
+        let seated = self.seat(&engine.settings, sink);
+        debug_assert!(matches!(seated, Ok(Some(_))), "a new engine has the settings of its first handle");
+        match seated? {
+            Some(place) => Ok((place, Some(engine))),
+            None => Err(Error::Closed),
+        }
     }
-    let Some(running) = engines.running.get_mut(&settings.organization) else { return Err(Error::Closed) };
-    running.handles += 1;
-    running.next_handle += 1;
-    let handle = running.next_handle;
-    // The engine ends only under this lock, so it is there to hear this.
-    let _ = running.commands.send(Command::Join(handle, sink));
-    Ok(Place { handle, commands: running.commands.clone(), published: Arc::clone(&running.published), clock: *CLOCK })
-}
-
-fn launch(settings: Arc<Settings>, legacy: Option<Legacy>) -> Result<Running, Error> {
-    let (commands, inbox) = unbounded_channel();
-    let published = Arc::new(Mutex::new(Published::default()));
-    let engine = Engine::new(Arc::clone(&settings), *CLOCK, inbox, Arc::clone(&published), legacy)?;
-    runtime::spawn(engine.run()).map_err(|error| {
-        Error::config("options", format!("can't be served: the engine thread did not start: {error}"))
-    })?;
-    Ok(Running { settings, commands, published, handles: 0, next_handle: 0 })
 }
 
 /// A handle has left.
@@ -109,14 +143,14 @@ pub(super) fn leave(organization: &str) {
     }
 }
 
-/// Takes the engine out and keeps its legacy, unless a handle has joined meanwhile. True when it is out and may end.
-pub(super) fn retire(settings: &Settings, now: Timestamp, legacy: impl FnOnce() -> Legacy) -> bool {
+/// Takes the engine out and keeps its carryover, unless a handle has joined meanwhile. True when it is out and may end.
+pub(super) fn retire(settings: &Settings, now: Timestamp, carryover: impl FnOnce() -> Carryover) -> bool {
     let mut engines = lock(&ENGINES);
     if engines.running.get(&settings.organization).is_some_and(|running| running.handles > 0) {
         return false;
     }
     engines.running.remove(&settings.organization);
-    engines.keep(legacy_key(settings), legacy(), now);
+    engines.keep(carryover_key(settings), carryover(), now);
     true
 }
 
@@ -125,6 +159,6 @@ pub(super) fn abandon(settings: &Settings) {
     lock(&ENGINES).running.remove(&settings.organization);
 }
 
-fn legacy_key(settings: &Settings) -> (String, String) {
+fn carryover_key(settings: &Settings) -> (String, String) {
     (settings.organization.clone(), settings.api_url.clone())
 }

@@ -46,6 +46,9 @@ pub enum Completion {
     Event(Happening),
     /// The engine has failed, and answers nothing more.
     Broken,
+    /// The engine has failed and goes on. Of the handle's tickets up to the first number only the others still wait:
+    /// nobody answers the rest.
+    Survived(u64, Vec<u64>),
 }
 
 /// A page of dead letters that is asked for.
@@ -140,7 +143,7 @@ impl Happening {
             Self::Delivered(_) => "delivered",
             Self::DeadLetter(..) => "deadLetter",
             Self::Request(_) => "request",
-            Self::Notice(Notice::Throttled { .. }) => "throttled",
+            Self::Notice(Notice::Throttled { .. } | Notice::Paused { .. }) => "throttled",
             Self::Notice(Notice::Resumed { .. }) => "resumed",
             Self::Notice(Notice::Outage { .. }) => "outage",
             Self::Notice(Notice::Quota { .. }) => "quota",
@@ -160,8 +163,10 @@ pub trait Sink: Send + Sync {
 pub enum GivenToken {
     /// The token as a header.
     Token(HeaderValue, Option<Duration>),
-    /// There is none, and why.
+    /// What it gave is none, and why.
     Refused(String),
+    /// It threw: another call may give one.
+    Failed(String),
 }
 
 impl GivenToken {

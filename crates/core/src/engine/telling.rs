@@ -1,17 +1,19 @@
 //! When callers hear of what has come together for them.
 //!
-//! A wake costs the caller's thread, and this one, as much as several messages do. Alone, an answer is told at once. Under full
-//! load callers hear of deliveries together: the messages that they would send next have to wait for others anyhow.
+//! A wake costs the caller's thread, and this one, as much as several messages do. Alone, an answer is told at once.
+//! Under full load callers hear of deliveries together: the messages that they would send next have to wait for others
+//! anyhow.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::dispatcher::Dispatcher;
 
-/// So many requests on the wire are full load, if as many messages wait for nothing else: their answers come soon, and no
-/// connection waits for a caller.
+/// So many requests on the wire are full load, if as many messages wait for nothing else: their answers come soon, and
+/// no connection waits for a caller.
 const ON_WIRE_MIN: usize = 16;
-/// How long a delivery may wait for others then, for each sender that is woken, up to so many: it is their wakes that cost.
+/// How long a delivery may wait for others then, for each sender that is woken, up to so many: it is their wakes that
+/// cost.
 const TOGETHER: Duration = Duration::from_millis(2);
 const SENDERS_MAX: usize = 2;
 
@@ -59,8 +61,8 @@ impl Telling {
         self.due
     }
 
-    /// Whether what has come for so many senders is told now.
-    pub(super) fn is_due(&mut self, now: Timestamp, senders: usize, load: Load) -> bool {
+    /// Whether what has come for this many senders is told now; if not, notes when it is time.
+    pub(super) fn take_turn(&mut self, now: Timestamp, senders: usize, load: Load) -> bool {
         let at = self.told_at.after(TOGETHER * senders.min(SENDERS_MAX) as u32);
         let is_full = load.on_wire >= ON_WIRE_MIN && load.waiting >= load.on_wire;
         if is_full && !self.is_urgent && now < at {
@@ -88,19 +90,19 @@ mod tests {
     /// Something was told at 0.
     pub(super) fn told() -> Telling {
         let mut telling = Telling::new();
-        assert!(telling.is_due(at(0), 1, FULL), "the first is told at once");
+        assert!(telling.take_turn(at(0), 1, FULL), "the first is told at once");
         telling
     }
 
     #[test]
     fn under_full_load_deliveries_are_told_together() {
         let mut telling = told();
-        assert!(!telling.is_due(at(10), 1, FULL));
+        assert!(!telling.take_turn(at(10), 1, FULL));
         assert_eq!(telling.due(), Some(at(2_000)));
-        assert!(!telling.is_due(at(1_999), 1, FULL));
-        assert!(telling.is_due(at(2_000), 1, FULL));
+        assert!(!telling.take_turn(at(1_999), 1, FULL));
+        assert!(telling.take_turn(at(2_000), 1, FULL));
         assert_eq!(telling.due(), None);
-        assert!(!telling.is_due(at(2_010), 1, FULL), "from the last time on");
+        assert!(!telling.take_turn(at(2_010), 1, FULL), "from the last time on");
         assert_eq!(telling.due(), Some(at(4_000)));
     }
 
@@ -108,25 +110,25 @@ mod tests {
     fn more_senders_are_woken_less_often_up_to_a_limit() {
         for (senders, micros) in [(1, 2_000), (SENDERS_MAX, 4_000), (4_096, 4_000)] {
             let mut telling = told();
-            assert!(!telling.is_due(at(10), senders, FULL));
+            assert!(!telling.take_turn(at(10), senders, FULL));
             assert_eq!(telling.due(), Some(at(micros)));
         }
     }
 
     #[test]
     fn what_a_connection_or_a_caller_waits_for_is_told_at_once() {
-        assert!(told().is_due(at(10), 1, Load { on_wire: ON_WIRE_MIN - 1, ..FULL }));
-        assert!(told().is_due(at(10), 1, Load { waiting: ON_WIRE_MIN - 1, ..FULL }));
+        assert!(told().take_turn(at(10), 1, Load { on_wire: ON_WIRE_MIN - 1, ..FULL }));
+        assert!(told().take_turn(at(10), 1, Load { waiting: ON_WIRE_MIN - 1, ..FULL }));
         let mut telling = told();
         telling.hurry();
-        assert!(telling.is_due(at(10), 1, FULL));
-        assert!(!telling.is_due(at(20), 1, FULL), "the next one is no more urgent for it");
+        assert!(telling.take_turn(at(10), 1, FULL));
+        assert!(!telling.take_turn(at(20), 1, FULL), "the next one is no more urgent for it");
     }
 
     #[test]
     fn what_nobody_is_there_for_is_never_due() {
         let mut telling = told();
-        assert!(!telling.is_due(at(10), 1, FULL));
+        assert!(!telling.take_turn(at(10), 1, FULL));
         telling.forget();
         assert_eq!(telling.due(), None, "or the engine would wake for it without end");
     }
@@ -134,8 +136,8 @@ mod tests {
     #[test]
     fn what_was_put_off_is_told_once_the_load_is_over() {
         let mut telling = told();
-        assert!(!telling.is_due(at(10), 1, FULL));
-        assert!(telling.is_due(at(20), 1, Load { on_wire: 1, waiting: 0 }));
+        assert!(!telling.take_turn(at(10), 1, FULL));
+        assert!(telling.take_turn(at(20), 1, Load { on_wire: 1, waiting: 0 }));
         assert_eq!(telling.due(), None);
     }
 }

@@ -26,7 +26,9 @@ fn settings(organization: &str, store: &str) -> Settings {
 /// An engine with one guest, of the handle 1.
 async fn engine(settings: Settings) -> (Engine, Arc<Ear>) {
     let (_, inbox) = unbounded_channel();
-    let mut engine = Engine::new(Arc::new(settings), Clock::start(), inbox, Arc::default(), None).unwrap();
+    let settings = Arc::new(settings);
+    let client = Client::new(Arc::clone(&settings)).unwrap();
+    let mut engine = Engine::new(settings, client, Clock::start(), inbox, Arc::default(), None);
     assert!(engine.open_store().await.is_ok());
     let ear = Arc::new(Ear::default());
     engine.command(Command::Join(1, Arc::clone(&ear) as Arc<dyn Sink>));
@@ -49,7 +51,7 @@ async fn who_closes_last_is_told_although_another_comes_in() {
     engine.command(Command::Close(ticket, Duration::from_secs(60)));
     turn(&mut engine);
     assert!(matches!(lock(&ear.0)[..], [Completion::Closed(7, 0)]));
-    assert!(!engine.may_end(), "somebody is coming");
+    assert!(!engine.retire_if_unused(), "somebody is coming");
 }
 
 #[tokio::test]

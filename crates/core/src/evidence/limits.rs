@@ -1,13 +1,15 @@
-//! What an organisation's limits say about requests: `GET /api/v2/organizations/limits/namespaces/platform.api`.
+//! What an organization's limits say about requests: `GET /api/v2/organizations/limits/namespaces/platform.api`.
 //!
-//! `{"entities":[{"key":"client.credentials.token.rate.per.minute","namespace":"platform.api","value":300},…]}`. Everything here is
-//! untrusted: what can't be read is no evidence.
+//! `{"entities":[{"key":"client.credentials.token.rate.per.minute","namespace":"platform.api","value":300},…]}`.
+//! Everything here is untrusted: what can't be read is no evidence.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::json;
 
 /// Where they are asked for.
 pub const LIMITS_PATH: &str = "/api/v2/organizations/limits/namespaces/platform.api";
@@ -22,18 +24,14 @@ const ENTITIES_MAX: usize = 1_000;
 /// So many requests in a window.
 pub type RequestLimit = (NonZeroU32, Duration);
 
-#[derive(Deserialize)]
-struct Limits {
-    entities: Vec<Value>,
-}
-
 /// The limits that hold for our requests, one of each window, the shortest first; none of a body that isn't theirs.
 pub fn read_limits(body: &[u8]) -> Vec<RequestLimit> {
-    let Ok(Limits { entities }) = serde_json::from_slice(body) else { return Vec::new() };
-    let value = |key: &str| {
-        let entity = entities.iter().take(ENTITIES_MAX).find(|entity| entity["key"] == key)?;
-        u32::try_from(entity["value"].as_u64()?).ok().and_then(NonZeroU32::new)
-    };
+    let text = json::text_of(body);
+    let entities = json::raw(&text).and_then(|answer| json::fields(answer, ["entities"])).and_then(|[list]| list);
+    let entities = entities.and_then(json::values).unwrap_or_default();
+    let values: HashMap<String, NonZeroU32> =
+        entities.into_iter().take(ENTITIES_MAX).rev().filter_map(limit_of).collect();
+    let value = |key: &str| values.get(key).copied();
     let least = |(word, seconds): (&str, u64)| {
         let of = |prefix: &&str| value(&format!("{prefix}.rate.per.{word}"));
         let token = TOKEN_KEYS.iter().find_map(of);
@@ -41,6 +39,18 @@ pub fn read_limits(body: &[u8]) -> Vec<RequestLimit> {
         Some((least, Duration::from_secs(seconds)))
     };
     WINDOWS.into_iter().filter_map(least).collect()
+}
+
+/// An entity's key and value; none of what is not a limit.
+fn limit_of(entity: &RawValue) -> Option<(String, NonZeroU32)> {
+    let [key, value] = json::fields(entity, ["key", "value"])?;
+    Some((json::string(key?)?, value?.get().parse().ok()?))
+}
+
+/// The window of a limit, by its key: `token.rate.per.minute`.
+pub(super) fn window_of(key: &str) -> Option<Duration> {
+    let (_, word) = key.rsplit_once(".rate.per.")?;
+    WINDOWS.into_iter().find(|(own, _)| *own == word).map(|(_, seconds)| Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -70,6 +80,8 @@ mod tests {
         assert_eq!(read(&all[..2]), [(180, 60)]);
         assert_eq!(read(&[("org.requests.rate.per.minute", "600"), ("token.rate.per.minute", "700")]), [(600, 60)]);
         assert_eq!(read(&[("token.rate.per.day", "50000")]), [(50_000, 86_400)]);
+        let marked = "\u{feff}{\"entities\":[{\"key\":\"token.rate.per.day\",\"value\":7}]}";
+        assert_eq!(read_limits(marked.as_bytes()).len(), 1, "a byte order mark");
     }
 
     #[test]
@@ -79,6 +91,17 @@ mod tests {
         }
         for body in ["", "[]", "{}", "null", r#"{"entities":7}"#, r#"{"entities":[7,null,[],"x"]}"#, "<html>"] {
             assert_eq!(read_limits(body.as_bytes()), [], "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_tree_cannot_hold_hides_no_limit() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for hostile in [r#""\ud83d""#, "1e400", &deep, r#"{"\udc00":1}"#] {
+            let body = format!(
+                r#"{{"x":{hostile},"entities":[{hostile},{{"key":"token.rate.per.minute","y":{hostile},"value":300}}]}}"#
+            );
+            assert_eq!(read_limits(body.as_bytes()).len(), 1, "{body:.80}");
         }
     }
 

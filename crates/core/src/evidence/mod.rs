@@ -1,26 +1,24 @@
-//! What an answer tells about the limit: rate-limit headers of three families, `Retry-After`, and the seconds in the text.
+//! What an answer tells about the limit: rate-limit headers of several families, `Retry-After`, and what its text
+//! names.
 //!
 //! Everything here is untrusted: nothing panics, no wait is longer than a day.
 
+mod body;
+mod headers;
 mod limits;
+mod span;
+mod structured;
+mod usual;
 
 use std::time::Duration;
 
+use self::headers::{Windows, retry_after};
 pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
-
-/// A wait above this is absurd, and is cut to it.
-const WAIT_MAX: Duration = Duration::from_secs(86_400);
-/// From here on a reset is a Unix time, not seconds left (2001-09-09; no window is 31 years long).
-const UNIX_TIME_SECONDS_MIN: f64 = 1e9;
-/// From here on it is one in milliseconds (the same in seconds is 1973-03-03 and 5138-11-16).
-const UNIX_TIME_MILLISECONDS_MIN: f64 = 1e11;
-/// How much of a body is searched for the seconds in its text.
-const TEXT_BYTES_MAX: usize = 4_096;
+use self::span::ServerTime;
+pub use self::usual::{RESET_SLACK, USUAL_WINDOWS, WINDOW_MAX, usual_window};
 
 /// So many quotas of one answer are read; a server that lists more is believed in the first ones.
 pub const QUOTAS_MAX: usize = 4;
-/// A quota or count above this is absurd, and none: nobody is allowed a billion requests in a window.
-const COUNT_MAX: u64 = 1_000_000_000;
 
 /// What a server said about one of its quotas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,19 +33,67 @@ pub struct Told {
     pub per: Option<Duration>,
 }
 
+/// What is left of the windows whose requests, or whose length, the headers don't name: no count of ours keeps such a
+/// limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unnamed {
+    /// The headers tell of none.
+    #[default]
+    Untold,
+    /// Each has something left.
+    Left,
+    /// One has nothing left, and ends after this time.
+    Spent(Duration),
+    /// The same, but its requests are named; it ends later than the window ends whose length its reset suggests. The
+    /// end of a longer one, if that is known, says the same.
+    Outlasting(Duration),
+}
+
+/// The limit that a refusal's body names: `{ key, namespace, value }`. It tells for what the refusal holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedLimit {
+    /// As in `client.credentials.token.rate.per.minute`: printable ASCII, at most 128 bytes.
+    pub key: String,
+    /// As in `platform.api`; the same holds for it.
+    pub namespace: Option<String>,
+    /// The limit itself, where it is a whole number above 0.
+    pub value: Option<u64>,
+}
+
 /// What a server said about its limit. Most answers say nothing, and each is handed on several times: so it is small.
+///
+/// ```
+/// use std::time::Duration;
+/// use spillway_core::evidence::{Evidence, WaitSource};
+///
+/// let header = |name: &str| (name == "retry-after").then_some("7");
+/// let wait = Evidence::read(header, b"", 0).wait().expect("it names a wait");
+/// assert_eq!((wait.span, wait.source), (Duration::from_secs(7), WaitSource::RetryAfter));
+///
+/// let zero = |name: &str| (name == "retry-after").then_some("0");
+/// assert!(Evidence::read(zero, b"", 0).wait().is_none(), "zero is no evidence");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// `Retry-After`, if it names a wait: zero, past, negative and garbage values are none.
     pub retry_after: Option<Duration>,
-    /// The time until the window ends.
+    /// `retry_after` is a point in time, and no `Date` came with it: it was measured by our own clock, which may
+    /// differ.
+    pub is_clock_assumed: bool,
+    /// The time until the first window that is told of ends.
     pub reset: Option<Duration>,
+    /// The time until the windows that have nothing left end; where none tells what is left, the shortest reset.
+    pub spent_reset: Option<Duration>,
+    /// What is left of the windows that no limit describes.
+    pub unnamed: Unnamed,
     /// The seconds that the 429's text names.
     pub text: Option<Duration>,
     /// How much of the quota the server has counted in this window.
     pub used: Option<u64>,
     /// Each quota that the headers tell of, at most [`QUOTAS_MAX`]; of some nothing may be known.
     pub quotas: Vec<Told>,
+    /// The limit that was exceeded, as the 429's body names it.
+    pub limit: Option<Box<NamedLimit>>,
 }
 
 /// Where a pause's length comes from.
@@ -86,29 +132,46 @@ pub struct Wait {
 }
 
 impl Evidence {
-    /// Reads headers (by lower-case name) and the start of the body. `epoch_ms` is the local wall clock, for dates of a
-    /// server that sends no `Date`.
+    /// Reads headers (by lower-case name; several lines of one name joined by commas) and the start of the body.
+    /// `epoch_ms` is the local wall clock, for dates of a server that sends no `Date`.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, body: &[u8], epoch_ms: u64) -> Self {
-        let server_seconds = header("date").and_then(date_seconds).unwrap_or(epoch_ms as f64 / 1_000.0);
+        let time = ServerTime::of(header("date"), epoch_ms);
+        let windows = Windows::read(&header, time);
+        let (retry_after, is_clock_assumed) = retry_after(&header, time).unzip();
         Self {
-            retry_after: header("retry-after").and_then(|value| retry_after(value, server_seconds)),
-            reset: reset(&header, server_seconds),
-            text: seconds_in_text(body),
-            used: used(&header),
-            quotas: quotas(&header, server_seconds),
+            retry_after,
+            is_clock_assumed: is_clock_assumed.unwrap_or_default(),
+            reset: windows.first_reset(),
+            spent_reset: windows.spent_reset(),
+            unnamed: windows.unnamed(),
+            text: body::seconds_in_text(body),
+            used: windows.used(),
+            quotas: windows.into_quotas(),
+            limit: None,
         }
     }
 
-    /// Whether a header of this lower-case name tells something. Many answers have none, and then looking for each by its
-    /// name would cost more than all else that is done to read them.
+    /// Adds what the body of a 429 names: a limit, where no header tells of one, and seconds. Other bodies may repeat a
+    /// message's text, and aren't believed.
+    pub fn add_refusal(&mut self, body: &[u8]) {
+        let named = body::Named::read(body);
+        self.text = self.text.or(named.wait);
+        self.limit = named.limit.map(Box::new);
+        if self.told().next().is_none() {
+            self.quotas.splice(.., named.quota);
+        }
+    }
+
+    /// Whether a header of this lower-case name tells something. Many answers have none, and then looking for each by
+    /// its name would cost more than all else that is done to read them.
     pub fn is_told_by(name: &str) -> bool {
-        let families = ["inin-ratelimit", "x-ratelimit", "ratelimit"];
-        name == "retry-after" || families.iter().any(|family| name.starts_with(family))
+        let families = ["inin-ratelimit", "x-ratelimit", "x-rate-limit", "ratelimit", "retry-after"];
+        families.iter().any(|family| name.starts_with(family))
     }
 
     /// What the start of a body tells, where no header does.
     pub fn in_text(body: &[u8]) -> Self {
-        Self { text: seconds_in_text(body), ..Self::default() }
+        Self { text: body::seconds_in_text(body), ..Self::default() }
     }
 
     /// The quotas that the headers tell of.
@@ -120,169 +183,28 @@ impl Evidence {
     pub fn wait(&self) -> Option<Wait> {
         let of = |span: Option<Duration>, source| span.map(|span| Wait { span, source });
         of(self.retry_after, WaitSource::RetryAfter)
-            .or_else(|| of(self.reset, WaitSource::Reset))
+            .or_else(|| of(self.spent_reset, WaitSource::Reset))
             .or_else(|| of(self.text, WaitSource::Text))
     }
-}
 
-fn retry_after(value: &str, server_seconds: f64) -> Option<Duration> {
-    let value = value.trim();
-    if value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return wait(value.parse().ok()?);
+    /// For how long the window that refused lasts still, at least: a wait is rounded up to whole seconds. None where
+    /// our own clock measured it, or where it is cut to the longest wait.
+    pub fn window_left(&self) -> Option<Duration> {
+        let wait = self.retry_after.filter(|_| !self.is_clock_assumed).or(self.text)?;
+        (wait < WINDOW_MAX).then(|| wait.saturating_sub(RESET_SLACK))
     }
-    wait(date_seconds(value)? - server_seconds)
-}
 
-fn reset<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> Option<Duration> {
-    let plain = ["inin-ratelimit-reset", "x-ratelimit-reset", "ratelimit-reset"]
-        .into_iter()
-        .find_map(|name| header(name)?.trim().parse::<f64>().ok());
-    let seconds = plain.or_else(|| structured_reset(header("ratelimit")?))?;
-    wait(seconds_left(seconds, server_seconds))
-}
-
-/// What a reset header's number means.
-fn seconds_left(number: f64, server_seconds: f64) -> f64 {
-    if number >= UNIX_TIME_MILLISECONDS_MIN {
-        number / 1_000.0 - server_seconds
-    } else if number >= UNIX_TIME_SECONDS_MIN {
-        number - server_seconds
-    } else {
-        number
+    /// The same, but a time that was measured by our own clock is believed for no longer than `assumed_max`: the
+    /// server's may be an hour ahead.
+    pub fn wait_within(&self, assumed_max: Duration) -> Option<Wait> {
+        let is_assumed = |wait: &Wait| self.is_clock_assumed && wait.source == WaitSource::RetryAfter;
+        self.wait().map(|wait| if is_assumed(&wait) { Wait { span: wait.span.min(assumed_max), ..wait } } else { wait })
     }
-}
-
-/// What is counted, or what the limit and the rest of it leave. A list of several quotas says nothing certain.
-fn used<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
-    let plain = |name: &str| header(name)?.trim().parse::<u64>().ok();
-    let pair = |limit: &str, rest: &str| plain(limit)?.checked_sub(plain(rest)?);
-    plain("inin-ratelimit-count")
-        .or_else(|| pair("x-ratelimit-limit", "x-ratelimit-remaining"))
-        .or_else(|| pair("ratelimit-limit", "ratelimit-remaining"))
-        .or_else(|| {
-            let state = header("ratelimit")?;
-            let limit = header("ratelimit-policy").and_then(|policy| single_number(policy, &["q"]));
-            let limit = limit.or_else(|| single_number(state, &["limit"]))?;
-            limit.checked_sub(single_number(state, &["r", "remaining"])?)
-        })
-}
-
-/// The quotas of the first family that names any.
-fn quotas<'a>(header: &impl Fn(&str) -> Option<&'a str>, server_seconds: f64) -> Vec<Told> {
-    // No window is longer than the longest wait: a reset beyond it tells nothing of one.
-    let span = |number: f64| {
-        let seconds = seconds_left(number, server_seconds);
-        wait(seconds).filter(|_| seconds <= WAIT_MAX.as_secs_f64())
-    };
-    let plain = |names: [&str; 4]| {
-        let [limit, rest, count, reset] = names.map(&header);
-        let limit = limit.and_then(leading_count).filter(|limit| *limit > 0);
-        let left = |count: u64| limit.map(|limit| limit.saturating_sub(count));
-        let remaining = rest.and_then(leading_count).or_else(|| left(leading_count(count?)?));
-        let reset = reset.and_then(|value| span(value.trim().parse().ok()?));
-        limit.is_some().then_some(Told { limit, remaining, reset, per: None })
-    };
-    let families = [
-        ["inin-ratelimit-allowed", "", "inin-ratelimit-count", "inin-ratelimit-reset"],
-        ["x-ratelimit-limit", "x-ratelimit-remaining", "", "x-ratelimit-reset"],
-        ["ratelimit-limit", "ratelimit-remaining", "", "ratelimit-reset"],
-    ];
-    if let Some(told) = families.into_iter().find_map(plain) {
-        return vec![told];
-    }
-    let (policy, state) = (header("ratelimit-policy").unwrap_or_default(), header("ratelimit").unwrap_or_default());
-    if state.split(',').all(|item| !item.contains(';')) {
-        // Older drafts: one quota, its parameters between commas; the policy may be a bare number with `w`.
-        let limit = parameter(state, &["limit"]).or_else(|| leading_count_f64(policy)).and_then(count);
-        let reset = parameter(state, &["reset", "t"]).and_then(span);
-        let remaining = parameter(state, &["remaining", "r"]).and_then(count);
-        let per = parameter(policy, &["w"]).and_then(wait);
-        let told = Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per };
-        if told.limit.is_some() || policy.split(',').all(|item| item.trim().is_empty()) {
-            return if told == Told::default() { Vec::new() } else { vec![told] };
-        }
-    }
-    let items = policy.split(',').filter(|item| !item.trim().is_empty()).take(QUOTAS_MAX);
-    let told = |(index, item): (usize, &str)| {
-        let limit = parameter(item, &["q"]).or_else(|| leading_count_f64(item)).and_then(count);
-        let name = item.split(';').next().unwrap_or_default().trim();
-        let is_named = |state: &&str| state.split(';').next().unwrap_or_default().trim() == name;
-        let state = state.split(',').find(is_named).or_else(|| state.split(',').nth(index)).unwrap_or_default();
-        let reset = parameter(state, &["t", "reset"]).and_then(span);
-        let remaining = parameter(state, &["r", "remaining"]).and_then(count);
-        let per = parameter(item, &["w"]).and_then(wait);
-        Told { limit: limit.filter(|limit| *limit > 0), remaining, reset, per }
-    };
-    items.enumerate().map(told).collect()
-}
-
-/// The first parameter with one of these names, in `"default";q=100;w=1` or `limit=100, remaining=50`.
-fn parameter(value: &str, names: &[&str]) -> Option<f64> {
-    value.split([',', ';']).find_map(|part| {
-        let (name, number) = part.split_once('=')?;
-        names.contains(&name.trim()).then(|| number.trim().parse::<f64>().ok())?
-    })
-}
-
-/// `100` of `100`, and of `100, 100;w=60`.
-fn leading_count(value: &str) -> Option<u64> {
-    leading_count_f64(value).and_then(count)
-}
-
-fn leading_count_f64(value: &str) -> Option<f64> {
-    value.split([',', ';']).next()?.trim().parse().ok()
-}
-
-/// A whole number that can be a count.
-fn count(number: f64) -> Option<u64> {
-    (number >= 0.0 && number.fract() == 0.0 && number <= COUNT_MAX as f64).then_some(number as u64)
-}
-
-/// The only number with one of these names.
-fn single_number(value: &str, names: &[&str]) -> Option<u64> {
-    let mut numbers = value.split([',', ';']).filter_map(|part| {
-        let (name, number) = part.split_once('=')?;
-        names.contains(&name.trim()).then(|| number.trim().parse::<u64>().ok())
-    });
-    numbers.next().flatten().filter(|_| numbers.next().is_none())
-}
-
-/// The latest `t` (or, in older drafts, `reset`) of `"default";r=42;t=1, "hour";…` or `limit=100, remaining=50, reset=5`.
-fn structured_reset(value: &str) -> Option<f64> {
-    let numbers = value.split([',', ';']).filter_map(|part| {
-        let (name, number) = part.split_once('=')?;
-        matches!(name.trim(), "t" | "reset").then(|| number.trim().parse::<f64>().ok())?
-    });
-    numbers.fold(None, |latest: Option<f64>, number| Some(latest.map_or(number, |latest| latest.max(number))))
-}
-
-/// "Retry the request in [42] seconds".
-fn seconds_in_text(body: &[u8]) -> Option<Duration> {
-    let body = &body[..body.len().min(TEXT_BYTES_MAX)];
-    if !body.contains(&b'[') {
-        return None;
-    }
-    let text = String::from_utf8_lossy(body);
-    let (_, rest) = text.split_once("Retry the request in [")?;
-    let (digits, _) = rest.split_once(']')?;
-    wait(digits.trim().parse().ok()?)
-}
-
-/// A span that is really a wait: above zero, at most a day.
-fn wait(seconds: f64) -> Option<Duration> {
-    if seconds.is_nan() || seconds <= 0.0 {
-        return None;
-    }
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(WAIT_MAX).min(WAIT_MAX))
-}
-
-fn date_seconds(value: &str) -> Option<f64> {
-    let time = httpdate::parse_http_date(value.trim()).ok()?;
-    time.duration_since(std::time::UNIX_EPOCH).ok().map(|span| span.as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 
@@ -292,8 +214,8 @@ mod tests {
     #[test]
     fn without_a_header_that_tells_something_none_is_asked_for() {
         let named = |name: &str| {
-            // A date alone tells nothing; an empty name stands for a header that a family hasn't.
-            assert!(matches!(name, "" | "date") || Evidence::is_told_by(name), "{name}");
+            // A date alone tells nothing.
+            assert!(name == "date" || Evidence::is_told_by(name), "{name}");
             None
         };
         let text = b"Retry the request in [42] seconds";
@@ -328,6 +250,21 @@ mod tests {
             ("Wed, 31 Dec 2025 23:59:00 GMT", None),
             ("Thu, 01 Jan 2099 00:00:00 GMT", Some(DAY)),
             ("Thu, 99 Jan 2026 00:00:03 GMT", None),
+            // Unix times, in seconds and milliseconds; past ones are none.
+            ("1767225602", Some(2)),
+            ("1767225602.5", Some(2)),
+            ("1767225602000", Some(2)),
+            ("1767225600", None),
+            ("1767225599", None),
+            ("1767225599999", None),
+            ("1000000000", None),
+            ("-1767225602", None),
+            ("999999999", Some(DAY)),
+            // Several lines.
+            ("2, 5", Some(5)),
+            ("0, 5", Some(5)),
+            ("soon, 5", Some(5)),
+            ("0, soon", None),
         ] {
             let expected = seconds.map(|seconds| (seconds, WaitSource::RetryAfter));
             assert_eq!(read(&[("retry-after", value)], ""), expected, "{value:?}");
@@ -339,6 +276,31 @@ mod tests {
     fn a_date_is_read_by_the_servers_own_clock() {
         let headers = [("date", "Thu, 01 Jan 2026 01:00:00 GMT"), ("retry-after", "Thu, 01 Jan 2026 01:00:07 GMT")];
         assert_eq!(read(&headers, ""), Some((7, WaitSource::RetryAfter)));
+    }
+
+    #[test]
+    fn a_date_without_the_servers_clock_is_believed_up_to_a_bound() {
+        let minute = Duration::from_secs(60);
+        let (hour_ahead, date) = ("Thu, 01 Jan 2026 01:00:02 GMT", "Thu, 01 Jan 2026 00:00:00 GMT");
+        for (headers, seconds) in [
+            (&[("retry-after", hour_ahead)][..], 60),
+            (&[("retry-after", "1767229202")], 60),
+            (&[("retry-after", "1767229202000")], 60),
+            (&[("retry-after", "Thu, 01 Jan 2026 00:00:02 GMT")], 2),
+            (&[("retry-after", hour_ahead), ("date", date)], 3_602),
+            (&[("retry-after", hour_ahead), ("date", "Thu, 01 Jan 2026 01:00:00 GMT")], 2),
+            (&[("retry-after", hour_ahead), ("date", "yesterday")], 60),
+            // Seconds need no clock.
+            (&[("retry-after", "3602")], 3_602),
+            (&[("retry-after", "5, 3602")], 3_602),
+            (&[("retry-after-ms", "3602000")], 3_602),
+            (&[("retry-after-ms", "3602000"), ("retry-after", hour_ahead)], 3_602),
+            (&[("retry-after", "0"), ("x-ratelimit-reset", "3602")], 3_602),
+        ] {
+            let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+            let wait = Evidence::read(header, b"", NOW_MS).wait_within(minute).unwrap();
+            assert_eq!(wait.span, Duration::from_secs(seconds), "{headers:?}");
+        }
     }
 
     #[test]
@@ -356,12 +318,162 @@ mod tests {
             ("ratelimit-reset", "9", Some(9)),
             ("ratelimit", "\"default\";r=0;t=1", Some(1)),
             ("ratelimit", "\"a\";r=0;t=1, \"b\";r=0;t=30", Some(30)),
+            ("ratelimit", "\"a\";r=0;t=1, \"b\";r=9000;t=40000", Some(1)),
+            ("ratelimit", "\"b\";r=9000;t=40000, \"a\";r=0;t=1", Some(1)),
+            ("ratelimit", "\"a,b;r=0;t=7\";r=9;t=40000, a;r=0;t=1.5", Some(1)),
+            ("ratelimit", "\"a\";r=9;t=40000", None),
+            ("ratelimit", "\"a\";t=40000, \"b\";t=3", Some(3)),
+            ("x-rate-limit-reset", "1767225605", Some(5)),
             ("ratelimit", "limit=100, remaining=0, reset=8", Some(8)),
+            ("ratelimit", "limit=100;remaining=0;reset=8", Some(8)),
             ("ratelimit", ";;;=,t=,t", None),
         ] {
             let expected = seconds.map(|seconds| (seconds, WaitSource::Reset));
             assert_eq!(read(&[(name, value)], ""), expected, "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn the_wait_is_that_of_the_windows_that_are_spent() {
+        for (headers, seconds) in [
+            (&[("x-ratelimit-remaining", "9000"), ("x-ratelimit-reset", "40000")][..], None),
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "7")], Some(7)),
+            (&[("x-ratelimit-remaining", "9000, 0"), ("x-ratelimit-reset", "40000, 1")], Some(1)),
+            (
+                &[
+                    ("x-ratelimit-limit", "10, 10000"),
+                    ("x-ratelimit-remaining", "0, 9000"),
+                    ("x-ratelimit-reset", "1, 40000"),
+                ],
+                Some(1),
+            ),
+            (&[("x-ratelimit-remaining", "0, 0"), ("x-ratelimit-reset", "1, 30")], Some(30)),
+            (&[("x-ratelimit-reset", "30, 4")], Some(4)),
+            // Of two families.
+            (
+                &[("x-ratelimit-remaining", "9000"), ("x-ratelimit-reset", "40000"), ("ratelimit", "\"sec\";r=0;t=2")],
+                Some(2),
+            ),
+            (
+                &[("inin-ratelimit-allowed", "300"), ("inin-ratelimit-count", "12"), ("inin-ratelimit-reset", "50")],
+                None,
+            ),
+            (
+                &[("inin-ratelimit-allowed", "300"), ("inin-ratelimit-count", "301"), ("inin-ratelimit-reset", "50")],
+                Some(50),
+            ),
+            (&[("ratelimit", "limit=100, remaining=50, reset=40000")], None),
+            (
+                &[("ratelimit-policy", "\"sec\";q=10;w=1"), ("ratelimit", "\"sec\";r=0;t=1, \"day\";r=9;t=40000")],
+                Some(1),
+            ),
+        ] {
+            let expected = seconds.map(|seconds| (seconds, WaitSource::Reset));
+            assert_eq!(read(headers, ""), expected, "{headers:?}");
+        }
+        let left = [("x-ratelimit-remaining", "9000"), ("x-ratelimit-reset", "40000")];
+        assert_eq!(read(&left, "Retry the request in [2] seconds"), Some((2, WaitSource::Text)));
+    }
+
+    #[test]
+    fn what_is_left_of_a_window_that_no_limit_describes() {
+        let spent = |seconds| Unnamed::Spent(Duration::from_secs(seconds));
+        let outlasting = |seconds| Unnamed::Outlasting(Duration::from_secs(seconds));
+        for (headers, unnamed) in [
+            (&[("ratelimit", "\"b\";r=0;t=2")][..], spent(2)),
+            (&[("ratelimit", "\"b\";r=3;t=2")], Unnamed::Left),
+            (&[("ratelimit", "\"b\";t=2")], Unnamed::Untold),
+            (&[("ratelimit", "\"b\";r=0")], Unnamed::Untold),
+            (&[("ratelimit", "\"a\";r=9;t=40000, \"b\";r=0;t=2, \"c\";r=0;t=5")], spent(5)),
+            (&[("ratelimit", "remaining=0, reset=2")], spent(2)),
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "2")], spent(2)),
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225602")], spent(2)),
+            (&[("x-ratelimit-remaining", "7, 0"), ("x-ratelimit-reset", "60, 2")], spent(2)),
+            (&[("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "60")], Unnamed::Left),
+            (&[("x-ratelimit-remaining-minute", "0")], spent(60)),
+            (&[("x-ratelimit-remaining-second", "4"), ("x-ratelimit-remaining-minute", "0")], spent(60)),
+            // Of two families, one describes its limit.
+            (
+                &[
+                    ("ratelimit-policy", "\"a\";q=9;w=1"),
+                    ("ratelimit", "\"a\";r=0;t=1"),
+                    ("x-ratelimit-remaining", "3"),
+                ],
+                Unnamed::Left,
+            ),
+            (&[("ratelimit-policy", "\"a\";q=9;w=1"), ("ratelimit", "\"a\";r=5;t=1, \"b\";r=0;t=30")], spent(30)),
+            // A count of ours keeps these.
+            (&[("ratelimit-policy", "\"a\";q=9;w=60"), ("ratelimit", "\"a\";r=0;t=30")], Unnamed::Untold),
+            (
+                &[("x-ratelimit-limit", "9"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1")],
+                Unnamed::Untold,
+            ),
+            (
+                &[("x-ratelimit-limit", "9"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "61")],
+                outlasting(61),
+            ),
+            // Two seconds are no end of a window of one; by a Unix time they may be.
+            (&[("x-ratelimit-limit", "9"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "2")], outlasting(2)),
+            (
+                &[("x-ratelimit-limit", "9"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225602")],
+                Unnamed::Untold,
+            ),
+        ] {
+            let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+            assert_eq!(Evidence::read(header, b"", NOW_MS).unnamed, unnamed, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn decimals_may_be_longer_than_structured_fields_allow() {
+        for (field, ms) in [
+            ("\"sec\";r=0;t=2.123456789", 2_123),
+            ("\"v1.23456\";r=0.0000;t=0.5000001", 500),
+            ("limit=10, remaining=0, reset=1.25000000", 1_250),
+        ] {
+            let header = |name: &str| (name == "ratelimit").then_some(field);
+            let wait = Evidence::read(header, b"", NOW_MS).wait();
+            assert_eq!(wait.map(|wait| wait.span.as_millis()), Some(ms), "{field}");
+        }
+        let named = "\"v1.23456\";q=10;w=1";
+        let header = |name: &str| match name {
+            "ratelimit-policy" => Some(named),
+            "ratelimit" => Some("\"v1.23456\";r=4;t=0.98765432"),
+            _ => None,
+        };
+        let evidence = Evidence::read(header, b"", NOW_MS);
+        let told: Vec<_> = evidence.told().map(|told| (told.limit, told.remaining)).collect();
+        assert_eq!(told, [(Some(10), Some(4))]);
+    }
+
+    #[test]
+    fn a_wait_in_milliseconds() {
+        for (headers, ms) in [
+            (&[("retry-after-ms", "2000")][..], Some(2_000)),
+            (&[("retry-after-ms", "1"), ("retry-after", "1")], Some(1)),
+            (&[("retry-after-ms", "0"), ("retry-after", "1")], Some(1_000)),
+            (&[("retry-after-ms", "-5"), ("retry-after", "0.5")], Some(500)),
+            (&[("retry-after-ms", "soon")], None),
+        ] {
+            let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+            let wait = Evidence::read(header, b"", NOW_MS).wait();
+            assert_eq!(wait.map(|wait| wait.span.as_millis()), ms, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_a_limit_where_no_header_does() {
+        let body = br#"{"limit":{"key":"token.rate.per.minute","value":77},"messageParams":{"seconds":"2"}}"#;
+        let mut evidence = Evidence::in_text(body);
+        assert_eq!(evidence, Evidence::default(), "an answer that refuses nothing");
+        evidence.add_refusal(body);
+        let told = Told { limit: Some(77), per: Some(Duration::from_secs(60)), ..Told::default() };
+        assert_eq!(evidence.told().collect::<Vec<_>>(), [&told]);
+        assert_eq!(evidence.wait(), Some(Wait { span: Duration::from_secs(2), source: WaitSource::Text }));
+
+        let mut by_header = Evidence::read(|name| (name == "x-ratelimit-limit").then_some("9"), body, NOW_MS);
+        by_header.add_refusal(body);
+        assert_eq!(by_header.told().map(|told| told.limit).collect::<Vec<_>>(), [Some(9)]);
     }
 
     #[test]
@@ -443,7 +555,7 @@ mod tests {
         fn arbitrary_values_neither_panic_nor_exceed_a_day(value in "\\PC{0,40}", body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let evidence = Evidence::read(|_| Some(value.as_str()), &body, NOW_MS);
             if let Some(wait) = evidence.wait() {
-                prop_assert!(wait.span > Duration::ZERO && wait.span <= WAIT_MAX);
+                prop_assert!(wait.span > Duration::ZERO && wait.span <= Duration::from_secs(DAY));
             }
         }
     }

@@ -1,20 +1,36 @@
 //! Reads an answer within its limits.
 
+use std::borrow::Cow;
+use std::future::Future;
 use std::pin::{Pin, pin};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper::StatusCode;
 use hyper::body::Body;
+use hyper::ext::ReasonPhrase;
+use hyper::header::DATE;
+use once_cell::sync::Lazy;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::headers::latin1;
+use super::memory::{ANSWER_BYTES_MAX, Memory, Reservation};
 use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::outcome::Response;
 use crate::retry::Answer;
 use crate::shipment::Shipment;
 
+/// Of all engines.
+static MEMORY: Lazy<Memory> = Lazy::new(|| Memory::new(ANSWER_BYTES_MAX));
+
 const CORRELATION_ID: HeaderName = HeaderName::from_static("inin-correlation-id");
 const CORRELATION_ID_CHARS_MAX: usize = 128;
+
+const NO_MEMORY: &str = "the other answers of this process left no memory for it in time";
+
+/// Lines of one name that are read for what they tell about limits.
+const HEADER_LINES_MAX: usize = 8;
 
 /// What is wanted of an answer.
 #[derive(Clone, Copy, Debug)]
@@ -36,33 +52,42 @@ enum End {
     Cut,
 }
 
-/// Reads the body up to its limits; whether it was read to its end. The status is known here, so that a cut or slow body
-/// doesn't make the outcome unknown. Its headers, emptied, are left in `spare`.
+/// Reads the body up to its limits; whether it was read to its end. The status is known here, so that a cut or slow
+/// body doesn't make the outcome unknown. Its headers, emptied, are left in `spare`.
 pub(super) async fn read<B: Body<Data = Bytes>>(
     response: hyper::Response<B>,
     wanted: Wanted,
-    limit: Pin<&mut tokio::time::Sleep>,
+    limit: Pin<&mut impl Future<Output = ()>>,
     spare: &mut HeaderMap,
 ) -> (Answer, bool) {
     let (mut head, body) = response.into_parts();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut reservation) = (Vec::new(), MEMORY.reservation());
     let end = tokio::select! {
         biased;
-        end = read_body(body, wanted.bytes_max, &mut bytes) => end,
+        end = read_body(body, wanted.bytes_max, &mut bytes, &mut reservation) => end,
         () = limit => End::Cut,
     };
+    let problem = reservation.is_waiting().then_some(NO_MEMORY);
     let is_whole = matches!(end, End::Whole);
-    let evidence = evidence(&head.headers, &bytes);
-    let correlation_id = head.headers.get(&CORRELATION_ID).and_then(|value| value.to_str().ok());
-    // Visible ASCII, by `to_str`: a byte is a character.
-    let correlation_id = correlation_id.map(|id| id[..id.len().min(CORRELATION_ID_CHARS_MAX)].to_owned());
-    let headers = if wanted.keep_headers { lower_case(&head.headers) } else { Vec::new() };
+    let mut evidence = evidence(&head.headers, &bytes);
+    if head.status == StatusCode::TOO_MANY_REQUESTS {
+        evidence.add_refusal(&bytes);
+    }
+    let correlation_id = head.headers.get(&CORRELATION_ID).map(HeaderValue::as_bytes);
+    let correlation_id = correlation_id.map(|id| latin1(&id[..id.len().min(CORRELATION_ID_CHARS_MAX)]));
+    let (headers, status_text) = if wanted.keep_headers {
+        (lower_case(&head.headers), status_text(&head))
+    } else {
+        (Vec::new(), Cow::Borrowed(""))
+    };
     head.headers.clear();
     *spare = head.headers;
     let status = head.status.as_u16();
-    let response = Response { status, body: bytes.into(), truncated: !is_whole, headers, correlation_id };
+    let body = reservation.into_body(bytes);
+    let response = Response { status, status_text, body, truncated: !is_whole, headers, correlation_id };
     let answer = match end {
-        End::TooLarge => Answer::TooLarge { response, evidence },
+        End::Cut if problem.is_some() => Answer::TooLarge { response, evidence, problem },
+        End::TooLarge => Answer::TooLarge { response, evidence, problem: None },
         End::Whole | End::Cut => Answer::Answered { response, evidence },
     };
     (answer, is_whole)
@@ -72,14 +97,26 @@ fn evidence(headers: &HeaderMap, body: &[u8]) -> Evidence {
     if !headers.keys().any(|name| Evidence::is_told_by(name.as_str())) {
         return Evidence::in_text(body);
     }
-    // They are few, and asked for by many names.
-    let texts: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().ok())).collect();
-    let text = |name: &str| texts.iter().find(|(own, _)| *own == name).and_then(|(_, value)| *value);
+    // They are few, and asked for by many names. Several lines of one name are one list (RFC 9110, 5.3).
+    let names = headers.keys().filter(|name| Evidence::is_told_by(name.as_str()) || **name == DATE);
+    let texts: Vec<(&str, String)> = names
+        .map(|name| {
+            let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            (name.as_str(), lines.take(HEADER_LINES_MAX).collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let text = |name: &str| texts.iter().find(|(own, _)| *own == name).map(|(_, value)| &**value);
     Evidence::read(text, body, Clock::epoch_ms_now())
 }
 
-/// What has come is in `bytes`, also when the rest comes too late. Copied, since a chunk holds its connection's whole buffer.
-async fn read_body<B: Body<Data = Bytes>>(body: B, bytes_max: usize, bytes: &mut Vec<u8>) -> End {
+/// What has come is in `bytes`, also when the rest comes too late. Copied, since a chunk holds its connection's whole
+/// buffer.
+async fn read_body<B: Body<Data = Bytes>>(
+    body: B,
+    bytes_max: usize,
+    bytes: &mut Vec<u8>,
+    reservation: &mut Reservation,
+) -> End {
     let mut body = pin!(body);
     loop {
         let chunk = match body.frame().await {
@@ -88,6 +125,12 @@ async fn read_body<B: Body<Data = Bytes>>(body: B, bytes_max: usize, bytes: &mut
             None => return End::Whole,
         };
         let fits = chunk.len().min(bytes_max - bytes.len());
+        let length = bytes.len() + fits;
+        if length > bytes.capacity() {
+            let capacity = length.max(2 * bytes.capacity()).min(bytes_max);
+            reservation.grow_to(capacity).await;
+            bytes.reserve_exact(capacity - bytes.len());
+        }
         bytes.extend_from_slice(&chunk[..fits]);
         if fits < chunk.len() {
             return End::TooLarge;
@@ -96,8 +139,14 @@ async fn read_body<B: Body<Data = Bytes>>(body: B, bytes_max: usize, bytes: &mut
 }
 
 fn lower_case(headers: &HeaderMap) -> Vec<(String, String)> {
-    let pair = |(name, value): (&HeaderName, &HeaderValue)| {
-        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
+    let pair = |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().to_owned(), latin1(value.as_bytes()));
     headers.iter().map(pair).collect()
+}
+
+/// The server's own words. hyper keeps them only where they aren't the usual ones.
+fn status_text(head: &hyper::http::response::Parts) -> Cow<'static, str> {
+    match head.extensions.get::<ReasonPhrase>() {
+        Some(phrase) => latin1(phrase.as_bytes()).into(),
+        None => head.status.canonical_reason().unwrap_or_default().into(),
+    }
 }

@@ -1,11 +1,11 @@
 //! Connections: reqwest makes them, hyper speaks on them, and this keeps them.
 //!
-//! reqwest knows how to connect – names, time limits, TLS and its roots, proxies – but what it does for each request beside
-//! that costs more than the request itself. So a layer around its connector takes every connection away as soon as it is made,
-//! and puts it here; requests go to hyper directly.
+//! reqwest knows how to connect – names, time limits, TLS and its roots, proxies – but what it does for each request
+//! beside that costs more than the request itself. So a layer around its connector takes every connection away as soon
+//! as it is made, and puts it here; requests go to hyper directly.
 //!
-//! A request takes an idle connection, or has one made. So there are never more of them than requests at a time, and there
-//! are no more requests at a time than `connections.max`.
+//! A request takes an idle connection, or has one made. So there are never more of them than requests at a time, and
+//! there are no more requests at a time than `connections.max`.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -23,93 +23,159 @@ use tokio::task::AbortHandle;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::stream::{HEAD_BYTES_MAX, HEADERS_MAX, HeadAllowance, Stream};
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
 
-/// No request is given to a connection that was idle for longer: the usual load balancer drops it after 60 s, perhaps under
-/// the request. It is closed when the next request looks for one, so that an idle engine needn't wake up.
+/// No request is given to a connection that was idle for longer: the usual load balancer drops it after 60 s, perhaps
+/// under the request. It is closed when the next request looks for one, so that an idle engine needn't wake up.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
 /// A connection that no request has used is an idle one like any other after this time.
 const NEW_MAX: Duration = Duration::from_secs(1);
+/// A reset of a connection that was idle for as long is put down to that: no server announces a shorter time by
+/// default.
+const IDLE_SUSPECT: Duration = Duration::from_secs(5);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// A connection, ready for a request or about to be.
 pub(super) struct Connection {
     pub(super) requests: SendRequest<Full<Bytes>>,
+    pub(super) head: HeadAllowance,
     task: AbortHandle,
 }
 
 struct Idle {
     connection: Connection,
     since: Timestamp,
+    until: Timestamp,
     is_new: bool,
+}
+
+/// A connection that serves a request.
+pub(super) struct Taken {
+    pub(super) connection: Connection,
+    /// No request has used it before, and it was just made.
+    pub(super) is_new: bool,
+    at: Timestamp,
+    idle_for: Duration,
+}
+
+/// How a connection failed after its request was given to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It said nothing until the request's time was up.
+    Silent,
+    /// It was reset or closed.
+    Ended,
+}
+
+#[derive(Default)]
+struct Pool {
+    /// The one that was used last is at the end.
+    idle: VecDeque<Idle>,
+    /// The next requests, this many, get new connections in spite of idle ones.
+    new_due: usize,
 }
 
 /// The idle connections of a client.
 #[derive(Clone)]
 pub(super) struct Connections {
-    idle: Arc<Mutex<VecDeque<Idle>>>,
+    pool: Arc<Mutex<Pool>>,
     clock: Clock,
 }
 
 impl Connections {
     pub(super) fn new() -> Self {
-        Self { idle: Arc::default(), clock: Clock::start() }
+        Self { pool: Arc::default(), clock: Clock::start() }
     }
 
-    /// The one that was used last, and whether it was just made; those that were idle for too long end here.
-    pub(super) fn take(&self) -> Option<(Connection, bool)> {
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The one that was used last; those that were idle for too long end here. None when a new one has to be made.
+    pub(super) fn take(&self) -> Option<Taken> {
         let now = self.clock.now();
-        let mut idle = lock(&self.idle);
-        while idle.front().is_some_and(|oldest| now.since(oldest.since) >= IDLE_MAX) {
-            idle.pop_front();
+        let mut pool = lock(&self.pool);
+        while pool.idle.front().is_some_and(|oldest| now >= oldest.until) {
+            pool.idle.pop_front();
         }
-        let latest = idle.pop_back()?;
-        let is_new = latest.is_new && now.since(latest.since) < NEW_MAX;
-        Some((latest.connection, is_new))
+        while pool.idle.back().is_some_and(|latest| now >= latest.until) {
+            pool.idle.pop_back();
+        }
+        let latest = pool.idle.back()?;
+        let idle_for = now.since(latest.since);
+        let is_new = latest.is_new && idle_for < NEW_MAX;
+        if pool.new_due > 0 {
+            pool.new_due -= 1;
+            if !is_new {
+                return None;
+            }
+        }
+        let connection = pool.idle.pop_back()?.connection;
+        Some(Taken { connection, is_new, at: now, idle_for })
     }
 
-    /// The answer was read to its end. If it came before all of its request was sent, hyper would go on sending the rest, and
-    /// no other request could have the connection meanwhile: it is cut.
-    pub(super) fn give_back(&self, connection: Connection) {
+    /// The answer was read to its end, and the connection may be idle for this long. If the answer came before all of
+    /// its request was sent, hyper would go on sending the rest, and no other request could have the connection
+    /// meanwhile: it is cut.
+    pub(super) fn give_back(&self, connection: Connection, idle_max: Duration) {
         if connection.requests.is_ready() {
-            self.put(connection, false);
+            self.put(connection, idle_max, false);
         } else {
             connection.task.abort();
         }
     }
 
-    fn put(&self, connection: Connection, is_new: bool) {
-        if !connection.requests.is_closed() {
-            lock(&self.idle).push_back(Idle { connection, since: self.clock.now(), is_new });
+    /// The connection had been idle, and served no longer. What lies between, a load balancer or NAT, may have dropped
+    /// all that were idle with it, and to try each would cost one time-out or unknown outcome per connection.
+    pub(super) fn distrust(&self, failed: &Taken, fate: Fate) {
+        if failed.is_new {
+            return;
+        }
+        let mut pool = lock(&self.pool);
+        if fate == Fate::Silent || failed.idle_for >= IDLE_SUSPECT {
+            // What has answered since has shown that its way is open.
+            pool.idle.retain(|idle| idle.since > failed.at);
+        } else {
+            // The server may have ended just this one. A new connection in its place is as many as before.
+            pool.new_due = (pool.new_due + 1).min(pool.idle.len());
+        }
+    }
+
+    fn put(&self, connection: Connection, idle_max: Duration, is_new: bool) {
+        let now = self.clock.now();
+        if !connection.requests.is_closed() && !idle_max.is_zero() {
+            let idle = Idle { connection, since: now, until: now.after(idle_max.min(IDLE_MAX)), is_new };
+            lock(&self.pool).idle.push_back(idle);
         }
     }
 }
 
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections").field("idle", &lock(&self.idle).len()).finish()
+        f.debug_struct("Connections").field("idle", &lock(&self.pool).idle.len()).finish()
     }
 }
 
 /// What the request that asked for a connection is told: there is one, but not for reqwest.
 #[derive(Debug)]
-struct Taken;
+struct TakenOver;
 
-impl fmt::Display for Taken {
+impl fmt::Display for TakenOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the connection was taken over")
     }
 }
 
-impl Error for Taken {}
+impl Error for TakenOver {}
 
 /// Whether reqwest failed only since its connection lies among the idle ones.
 pub(super) fn is_taken(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.is::<Taken>() {
+        if error.is::<TakenOver>() {
             return true;
         }
         cause = error.source();
@@ -149,10 +215,12 @@ where
     fn call(&mut self, target: Target) -> Self::Future {
         let (connect, connections) = (self.connector.call(target), self.connections.clone());
         Box::pin(async move {
-            let (requests, exchange) = Builder::new().handshake(connect.await?).await?;
+            let (stream, head) = Stream::new(connect.await?);
+            let handshake = Builder::new().max_headers(HEADERS_MAX).max_header_size(HEAD_BYTES_MAX).handshake(stream);
+            let (requests, exchange) = handshake.await?;
             let task = tokio::spawn(exchange).abort_handle();
-            connections.put(Connection { requests, task }, true);
-            Err(Failure::from(Taken))
+            connections.put(Connection { requests, head, task }, IDLE_MAX, true);
+            Err(Failure::from(TakenOver))
         })
     }
 }
@@ -228,8 +296,8 @@ mod tests {
         for length in [200, 1_000_000] {
             let (written, mut writes) = unbounded_channel();
             let connections = Connections::new();
-            assert!(connections.layer(Connector(written)).call(()).await.err().unwrap().is::<Taken>());
-            let mut requests = connections.take().unwrap().0.requests;
+            assert!(connections.layer(Connector(written)).call(()).await.err().unwrap().is::<TakenOver>());
+            let mut requests = connections.take().unwrap().connection.requests;
             requests.ready().await.unwrap();
             let message = Message::new(Parts { id: "m", body: &"x".repeat(length), ..Parts::default() }).unwrap();
             let unanswered = requests.send_request(hyper::Request::new(Full::new(message.body_shared())));
@@ -239,5 +307,66 @@ mod tests {
             };
             assert_eq!(parts[1..], [(message.body().as_ptr().addr(), length)]);
         }
+    }
+
+    /// Makes a connection, and takes it.
+    async fn made(connections: &Connections) -> Taken {
+        let (written, _) = unbounded_channel();
+        assert!(connections.layer(Connector(written)).call(()).await.err().unwrap().is::<TakenOver>());
+        let mut taken = connections.take().unwrap();
+        taken.connection.requests.ready().await.unwrap();
+        taken
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_only_what_has_answered_since_serves() {
+        let connections = Connections::new();
+        let [before, failed, after] = [made(&connections).await, made(&connections).await, made(&connections).await];
+        assert!(failed.is_new);
+        connections.give_back(before.connection, IDLE_MAX);
+        connections.distrust(&failed, Fate::Silent);
+        assert_eq!(lock(&connections.pool).idle.len(), 1, "a failure of a new connection says nothing of the others");
+
+        // A moment for the clock, which counts microseconds.
+        let wait = || tokio::time::sleep(Duration::from_millis(2));
+        wait().await;
+        connections.give_back(failed.connection, IDLE_MAX);
+        let failed = connections.take().unwrap();
+        assert!(!failed.is_new);
+        wait().await;
+        connections.give_back(after.connection, IDLE_MAX);
+        connections.distrust(&failed, Fate::Silent);
+        assert_eq!(lock(&connections.pool).idle.len(), 1);
+        assert!(connections.take().unwrap().at > failed.at);
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_within_its_own_time() {
+        let connections = Connections::new();
+        let [short, long, none] = [made(&connections).await, made(&connections).await, made(&connections).await];
+        connections.give_back(long.connection, IDLE_MAX);
+        connections.give_back(short.connection, Duration::from_micros(1));
+        connections.give_back(none.connection, Duration::ZERO);
+        assert_eq!(lock(&connections.pool).idle.len(), 2);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(connections.take().is_some_and(|taken| !taken.is_new), "the one behind it");
+        assert!(connections.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn after_a_reset_the_next_request_gets_a_new_connection() {
+        let connections = Connections::new();
+        let [one, other] = [made(&connections).await, made(&connections).await];
+        connections.give_back(one.connection, IDLE_MAX);
+        connections.give_back(other.connection, IDLE_MAX);
+        let failed = connections.take().unwrap();
+        connections.distrust(&failed, Fate::Ended);
+        assert!(connections.take().is_none(), "a new one is due");
+        assert!(connections.take().is_some_and(|taken| !taken.is_new), "and only one");
+
+        // Nothing is due in the place of none.
+        connections.distrust(&failed, Fate::Ended);
+        let made = made(&connections).await;
+        assert!(made.is_new);
     }
 }

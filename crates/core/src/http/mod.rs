@@ -1,25 +1,35 @@
-//! The wire: reqwest makes an engine's connections and asks for its tokens, hyper carries the requests, and how their answers
-//! read.
+//! The wire: reqwest makes an engine's connections and asks for its tokens, hyper carries the requests, and how their
+//! answers read.
 
 mod answer;
 mod connections;
+mod headers;
+mod limit;
+mod memory;
+mod names;
 mod oauth;
+mod quote;
 mod request;
+mod stream;
+pub mod tls;
 
+use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Request;
-use reqwest::Certificate;
+use hyper::{Request, StatusCode};
 use reqwest::header::{HeaderMap, HeaderValue};
 
 use self::answer::{Wanted, read};
-use self::connections::{Connection, Connections, is_taken};
+use self::connections::{Connections, Fate, Taken, is_taken};
+use self::headers::idle_max;
+use self::limit::elapsed;
 pub use self::oauth::TokenAnswer;
 use self::request::Origin;
+use self::stream::HEADERS_MAX;
 use crate::error::Error;
 use crate::retry::Answer;
 use crate::settings::Settings;
@@ -47,7 +57,7 @@ pub struct Ready {
 }
 
 impl Client {
-    /// Builds the client: rustls with the system's roots (and `NODE_EXTRA_CA_CERTS`), `HTTPS_PROXY` and its like, HTTP/1.1.
+    /// Builds the client: rustls with the roots of [`tls`], `HTTPS_PROXY` and its like, HTTP/1.1.
     ///
     /// # Errors
     /// When TLS can't be set up, for example without any root certificate on the machine.
@@ -78,20 +88,20 @@ impl Client {
         Ok(Ready { request, timeout, wanted })
     }
 
-    /// Sends a request, which is taken out of `ready`, and reads its answer within their limits. `spare` is for the next one: the
-    /// answer's emptied headers, whose room would else be given back and asked for again.
+    /// Sends a request, which is taken out of `ready`, and reads its answer within their limits. `spare` is for the
+    /// next one: the answer's emptied headers, whose room would else be given back and asked for again.
     ///
     /// By reference, since what a future is made with is copied with it.
     pub async fn send(&self, ready: &mut Ready, spare: &mut HeaderMap) -> Answer {
         let Ready { request, timeout, wanted } = ready;
-        let mut limit = pin!(tokio::time::sleep(*timeout));
+        let mut limit = pin!(elapsed(self.connections.clock(), *timeout));
         if self.by_proxy {
             let answer = Box::pin(self.send_by_proxy(std::mem::take(request), *wanted, limit)).await;
             // What reqwest has done with it until then, it doesn't tell.
             return answer.unwrap_or_else(|| late(*timeout, true));
         }
-        let (response, connection) = loop {
-            let (mut connection, is_new) = tokio::select! {
+        let (response, taken) = loop {
+            let mut taken = tokio::select! {
                 biased;
                 found = self.connection() => match found {
                     Ok(found) => found,
@@ -99,38 +109,48 @@ impl Client {
                 },
                 () = &mut limit => return late(*timeout, false),
             };
-            let sent = connection.requests.try_send_request(std::mem::take(request));
+            taken.connection.head.begin();
+            let sent = taken.connection.requests.try_send_request(std::mem::take(request));
             let mut failed = tokio::select! {
                 biased;
                 answered = sent => match answered {
-                    Ok(response) => break (response, connection),
+                    Ok(response) => break (response, taken),
                     Err(failed) => failed,
                 },
-                () = &mut limit => return late(*timeout, true),
+                () = &mut limit => {
+                    self.connections.distrust(&taken, Fate::Silent);
+                    return late(*timeout, true);
+                }
             };
-            // A server may close an idle connection at the moment in which a request is given to it: what hyper hands back was
-            // never sent, and goes on another.
+            self.connections.distrust(&taken, Fate::Ended);
+            // A server may close an idle connection at the moment in which a request is given to it: what hyper hands
+            // back was never sent, and goes on another.
             *request = match failed.take_message() {
-                Some(unsent) if !is_new => unsent,
+                Some(unsent) if !taken.is_new => unsent,
                 Some(_) => return Answer::Unsent { problem: sending(failed.error()) },
                 None => return Answer::Unanswered { problem: sending(failed.error()) },
             };
         };
+        taken.connection.head.end();
+        let idle_max = idle_max(response.headers());
+        let is_misdirected = matches!(response.status(), StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_EARLY);
         let (answer, is_whole) = read(response, *wanted, limit, spare).await;
-        if is_whole {
-            self.connections.give_back(connection);
+        // The repetition must take another connection.
+        if is_whole && !is_misdirected {
+            self.connections.give_back(taken.connection, idle_max);
         }
         answer
     }
 
     /// An idle connection, or a new one.
-    async fn connection(&self) -> Result<(Connection, bool), Answer> {
+    async fn connection(&self) -> Result<Taken, Answer> {
         loop {
-            while let Some((mut connection, is_new)) = self.connections.take() {
-                match connection.requests.ready().await {
-                    Ok(()) => return Ok((connection, is_new)),
-                    // Of a server that closes each connection at once there is no end, so that is a failure like a refusal.
-                    Err(error) if is_new => return Err(Answer::Unsent { problem: connecting(&error) }),
+            while let Some(mut taken) = self.connections.take() {
+                match taken.connection.requests.ready().await {
+                    Ok(()) => return Ok(taken),
+                    // Of a server that closes each connection at once there is no end, so that is a failure like a
+                    // refusal.
+                    Err(error) if taken.is_new => return Err(Answer::Unsent { problem: connecting(&error) }),
                     Err(_) => {}
                 }
             }
@@ -149,9 +169,10 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
         wanted: Wanted,
-        mut limit: Pin<&mut tokio::time::Sleep>,
+        mut limit: Pin<&mut impl Future<Output = ()>>,
     ) -> Option<Answer> {
         let sent = tokio::select! {
+            biased;
             sent = self.http.execute(self.origin.absolute(request)) => sent,
             () = &mut limit => return None,
         };
@@ -166,36 +187,29 @@ impl Client {
 fn builder(settings: &Settings) -> Result<reqwest::ClientBuilder, Error> {
     let builder = reqwest::Client::builder()
         .user_agent(request::USER_AGENT)
+        .dns_resolver(Arc::new(names::SystemNames))
         .http1_only()
+        .http1_max_headers(HEADERS_MAX)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(settings.connections.connect_timeout)
         .pool_max_idle_per_host(settings.connections.max)
         .pool_idle_timeout(connections::IDLE_MAX);
-    let plain = [&settings.api_url, &settings.login_url].iter().all(|url| url.starts_with("http:"));
-    Ok(match extra_roots()? {
-        // Without TLS no roots are needed, and a bare machine has none.
-        _ if plain => builder.tls_certs_only([]),
-        Some(roots) => builder.tls_certs_merge(roots),
-        None => builder,
+    // Without TLS no roots are needed, and a bare machine has none.
+    Ok(if settings.uses_tls() {
+        builder.tls_backend_preconfigured(tls::configuration()?)
+    } else {
+        builder.tls_certs_only([])
     })
 }
 
-/// Whether there may be a proxy for plain HTTP. For HTTPS a proxy is a tunnel, and the connection through it is like any other.
+/// Whether there may be a proxy for plain HTTP. For HTTPS a proxy is a tunnel, and the connection through it is like
+/// any other.
 fn proxies_plain() -> bool {
     ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
         .iter()
         .any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
-}
-
-/// Further roots that Node.js users name in the environment.
-fn extra_roots() -> Result<Option<Vec<Certificate>>, Error> {
-    const NAME: &str = "NODE_EXTRA_CA_CERTS";
-    let Some(path) = std::env::var_os(NAME).filter(|path| !path.is_empty()) else { return Ok(None) };
-    let read = std::fs::read(path).map_err(|error| error.to_string());
-    let roots = read.and_then(|pem| Certificate::from_pem_bundle(&pem).map_err(chain));
-    roots.map(Some).map_err(|error| Error::config(NAME, format!("must name a PEM file of certificates: {error}")))
 }
 
 /// What came of a request whose time is up. Once hyper has it, any part of it may have been sent.

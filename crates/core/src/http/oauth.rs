@@ -4,20 +4,33 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::quote::quote;
 use super::{Client, chain};
 use crate::clock::Clock;
 use crate::evidence::Evidence;
+use crate::json::{self, string};
 use crate::settings::Credentials;
 
 /// The largest answer of the login host that is read.
 const TOKEN_RESPONSE_BYTES_MAX: usize = 65_536;
-/// Lives of tokens that are believed, in seconds: a shorter one would be over before it is used, and the next asked for at once.
+/// Lives of tokens that are believed, in seconds: a shorter one would be over before it is used, and the next asked for
+/// at once.
 const LIFE_MIN_S: f64 = 0.001;
 const LIFE_MAX_S: f64 = 172_800.0;
 /// How Genesys says "too many tokens": a 400 whose description starts so.
 const THROTTLED: &str = "rate limit exceeded";
+/// What OAuth calls credentials that will not do (RFC 6749, 4.1.2.1 and 5.2). A refusal in other words is not known to
+/// come from the login host: a firewall or a page of maintenance says 400 and 403, too.
+const REFUSALS: [&str; 6] = [
+    "invalid_client",
+    "unauthorized_client",
+    "invalid_grant",
+    "access_denied",
+    "unsupported_grant_type",
+    "invalid_scope",
+];
 
 /// What became of asking for a token.
 pub enum TokenAnswer {
@@ -39,20 +52,6 @@ pub enum TokenAnswer {
     },
 }
 
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: Option<f64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Refused {
-    error: String,
-    description: String,
-    error_description: String,
-}
-
 impl TokenAnswer {
     /// A token that the caller gave.
     pub fn given(token: &str) -> Self {
@@ -65,7 +64,10 @@ impl TokenAnswer {
                 header.set_sensitive(true);
                 Self::Granted { header, lifetime }
             }
-            Err(_) => Self::Refused("the access token has characters that a header can't carry".to_owned()),
+            Err(_) => Self::Failed {
+                problem: "the access token has characters that a header can't carry".to_owned(),
+                wait: None,
+            },
         }
     }
 }
@@ -120,35 +122,56 @@ impl Client {
     }
 }
 
-/// What the login host's answer means. A host that repeats one of the `secrets` is not quoted.
+/// What the login host's answer means. Of its words, only those are quoted that can't be one of the `secrets`.
 fn interpret(status: u16, body: &[u8], wait: Option<Duration>, secrets: &[&str]) -> TokenAnswer {
     if (200..300).contains(&status) {
-        return match serde_json::from_slice::<Granted>(body) {
-            Ok(granted) if !granted.access_token.is_empty() => {
-                let life = granted.expires_in.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
-                TokenAnswer::granted(
-                    &granted.access_token,
-                    life.map(|life| Duration::from_secs_f64(life.clamp(LIFE_MIN_S, LIFE_MAX_S))),
-                )
+        let [token, life] = read_fields(body, ["access_token", "expires_in"]);
+        return match token.as_deref().and_then(string) {
+            Some(token) if !token.is_empty() => {
+                let number = |life: &RawValue| string(life).unwrap_or_else(|| life.get().to_owned());
+                let life = life.and_then(|life| number(&life).parse::<f64>().ok());
+                let life = life.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+                let life = life.map(|life| Duration::from_secs_f64(life.clamp(LIFE_MIN_S, LIFE_MAX_S)));
+                TokenAnswer::granted(&token, life)
             }
             _ => {
-                TokenAnswer::Failed { problem: "the login host's answer holds no access_token".to_owned(), wait: None }
+                let what = if is_page(body) { "a page of HTML" } else { "no access_token" };
+                TokenAnswer::Failed { problem: format!("the login host answered {status} with {what}"), wait: None }
             }
         };
     }
-    let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
-    let description = if refused.description.is_empty() { &refused.error_description } else { &refused.description };
-    let told = format!("{} {description}", refused.error);
-    let tells_secret = secrets.iter().any(|secret| !secret.is_empty() && told.contains(secret));
-    let told = if tells_secret { "(its words hold a secret)" } else { told.trim() };
-    let problem = format!("the login host answered {status} {told}");
-    let problem: String = problem.trim().chars().filter(|char| !char.is_control()).take(256).collect();
+    let words = read_fields(body, ["error", "description", "error_description"]);
+    let [error, description, error_description] =
+        words.map(|word| word.as_deref().and_then(string).unwrap_or_default());
+    let description = if description.is_empty() { error_description } else { description };
+    let told = format!("{error} {description}");
+    let told = if is_page(body) { "with a page of HTML".to_owned() } else { quote(&told, secrets) };
+    let problem = format!("the login host answered {status} {told}").trim_end().to_owned();
+    let is_known = REFUSALS.iter().any(|refusal| refusal.eq_ignore_ascii_case(error.trim()));
+    let is_throttled = description.to_ascii_lowercase().starts_with(THROTTLED);
+    // To a client and its secret, 401 needs no words.
+    let is_unauthorized = status == 401 && !is_page(body);
     match status {
-        400 if description.to_ascii_lowercase().starts_with(THROTTLED) => TokenAnswer::Failed { problem, wait },
-        400 | 401 | 403 => TokenAnswer::Refused(problem),
+        400 | 401 | 403 if !is_throttled && (is_known || is_unauthorized) => TokenAnswer::Refused(problem),
         _ => TokenAnswer::Failed { problem, wait },
     }
 }
+
+/// Whether somebody else has answered than the login host, whose answers are JSON.
+fn is_page(body: &[u8]) -> bool {
+    json::text_of(body).trim_start_matches('\u{feff}').trim_start().starts_with('<')
+}
+
+/// These fields of the login host's answer, unread.
+fn read_fields<const N: usize>(body: &[u8], names: [&str; N]) -> [Option<Box<RawValue>>; N] {
+    let text = json::text_of(body);
+    let found = json::raw(&text).and_then(|answer| json::fields(answer, names)).unwrap_or([None; N]);
+    found.map(|value| value.map(ToOwned::to_owned))
+}
+
+#[cfg(test)]
+#[path = "../../tests/fuzz/oauth.rs"]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {
@@ -168,24 +191,51 @@ mod tests {
         for (status, body, expected) in [
             (200, r#"{"access_token":"t","token_type":"bearer","expires_in":86399}"#, "granted"),
             (200, r#"{"access_token":"t","expires_in":-1}"#, "granted"),
+            (200, "\u{feff}{\"access_token\":\"t\"}", "granted"),
             (200, r#"{"access_token":""}"#, "failed"),
             (200, "<html>", "failed"),
+            // Nothing that is not asked for hides the token.
+            (200, r#"{"\ud83d":"\ud83d","n":1e400,"access_token":"t","expires_in":1e400}"#, "granted"),
+            (200, "\u{feff}{\"access_token\":\"t\",\"expires_in\":\"soon\"}", "granted"),
+            (200, r#"{"access_token":"\ud83d"}"#, "failed"),
+            (400, r#"{"error":"invalid_client","error_description":"\ud83d","n":1e400}"#, "refused"),
+            (400, r#"{"description":"rate limit exceeded","n":1e400}"#, "failed"),
             (400, r#"{"error":"invalid_request","description":"rate limit exceeded; wait"}"#, "failed"),
             (400, r#"{"error":"invalid_client","description":"client not found"}"#, "refused"),
             (401, "", "refused"),
-            (403, "{}", "refused"),
+            (401, "{}", "refused"),
+            (401, "<html><h1>401 Authorization Required</h1></html>", "failed"),
+            (403, "{}", "failed"),
+            (403, r#"{"error":"unauthorized_client","description":"disabled"}"#, "refused"),
+            (403, " <!DOCTYPE html><h1>Request blocked</h1>", "failed"),
+            (403, r#"{"message":"Forbidden"}"#, "failed"),
+            (400, "", "failed"),
+            (400, "<html>Bad Request</html>", "failed"),
+            (400, r#"{"message":"bad request"}"#, "failed"),
+            (400, r#"{"error":"invalid_request","description":"something"}"#, "failed"),
+            (400, r#"{"error":"Invalid_Client"}"#, "refused"),
+            (400, r#"{"error":"unsupported_grant_type"}"#, "refused"),
+            (401, r#"{"error":"invalid_request","description":"Rate limit exceeded; wait"}"#, "failed"),
+            (302, r#"{"error":"invalid_client"}"#, "failed"),
+            (407, "", "failed"),
+            (429, r#"{"error":"invalid_client"}"#, "failed"),
             (404, "", "failed"),
             (500, "", "failed"),
-            (200, "{\"access_token\":\"a\\nb\"}", "refused"),
+            (200, "{\"access_token\":\"a\\nb\"}", "failed"),
         ] {
             assert_eq!(kind(status, body), expected, "{status} {body}");
         }
     }
     #[test]
     fn a_life_is_believed_within_limits() {
-        for (told, seconds) in
-            [("1e-9", Some(0.001)), ("86399", Some(86_399.0)), ("1e300", Some(172_800.0)), ("0", None)]
-        {
+        for (told, seconds) in [
+            ("1e-9", Some(0.001)),
+            ("86399", Some(86_399.0)),
+            (r#""86399""#, Some(86_399.0)),
+            (r#""soon""#, None),
+            ("1e300", Some(172_800.0)),
+            ("0", None),
+        ] {
             let body = format!(r#"{{"access_token":"t","expires_in":{told}}}"#);
             let TokenAnswer::Granted { lifetime, .. } = interpret(200, body.as_bytes(), None, &[]) else {
                 panic!("{told}")
@@ -204,8 +254,7 @@ mod tests {
             }
         };
         assert_eq!(problem("no such client"), "the login host answered 401 invalid_client no such client");
-        for description in ["got hunter2", "got Basic aWQ6aHVudGVyMg=="] {
-            assert_eq!(problem(description), "the login host answered 401 (its words hold a secret)");
-        }
+        assert_eq!(problem("got hunter2"), "the login host answered 401 invalid_client got …");
+        assert_eq!(problem("got Basic aWQ6aHVudGVyMg=="), "the login host answered 401 invalid_client got Basic …");
     }
 }

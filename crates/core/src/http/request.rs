@@ -8,11 +8,13 @@ use hyper::http::uri::{PathAndQuery, Uri};
 use hyper::{Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
+use reqwest::header::Entry;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
     USER_AGENT as USER_AGENT_NAME,
 };
 
+use super::headers::header_value;
 use crate::shipment::Shipment;
 
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spillway/", env!("CARGO_PKG_VERSION")));
@@ -49,7 +51,8 @@ impl Origin {
         &self.url
     }
 
-    /// The request for a shipment, with a path alone as its target; an error is one of the caller's own headers or path.
+    /// The request for a shipment, with a path alone as its target; an error is one of the caller's own headers or
+    /// path.
     /// `headers` is an empty map, which may have room already.
     pub(super) fn request(
         &self,
@@ -61,7 +64,7 @@ impl Origin {
         headers.reserve(HEADERS_EXPECTED);
         headers.append(AUTHORIZATION, token.clone());
         for (name, value) in &shipment.headers {
-            headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+            headers.append(HeaderName::from_bytes(name.as_bytes())?, header_value(value)?);
         }
         if let Some(id) = shipment.idempotency_key {
             headers.append(IDEMPOTENCY_KEY, idempotency_key(id)?);
@@ -73,8 +76,14 @@ impl Origin {
             // RFC 9110, 8.6: gateways may refuse one of these without a length.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        headers.entry(ACCEPT).or_insert(ANYTHING);
-        headers.entry(USER_AGENT_NAME).or_insert(USER_AGENT);
+        for (name, default) in [(ACCEPT, ANYTHING), (USER_AGENT_NAME, USER_AGENT)] {
+            match headers.entry(name) {
+                // A caller that wants none says so by an empty value.
+                Entry::Occupied(given) if given.get().is_empty() => drop(given.remove()),
+                Entry::Occupied(_) => {}
+                Entry::Vacant(none) => drop(none.insert(default)),
+            }
+        }
         headers.entry(HOST).or_insert_with(|| self.host.clone());
         let mut request = Request::new(Full::new(shipment.body.unwrap_or_default()));
         *request.method_mut() = method;
@@ -99,13 +108,13 @@ impl Origin {
         let whole = match (is_plain(&path), &*self.prefix) {
             (true, "") => path,
             (true, prefix) => [prefix, &path].concat(),
-            (false, _) => self.normalised(&path),
+            (false, _) => self.normalized(&path),
         };
         Ok(PathAndQuery::from_maybe_shared(Bytes::from(whole))?.into())
     }
 
     /// As the URL standard has it: dots resolved, what must be encoded encoded.
-    fn normalised(&self, path: &str) -> String {
+    fn normalized(&self, path: &str) -> String {
         let base = self.url.as_str().trim_end_matches('/');
         match Url::parse(&format!("{base}{path}")) {
             Ok(url) => match url.query() {

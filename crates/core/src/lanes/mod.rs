@@ -7,6 +7,7 @@
 mod queue;
 mod ready;
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -56,7 +57,17 @@ impl Lane {
     }
 }
 
-/// All lanes of an organisation.
+/// All lanes of an organization.
+///
+/// ```
+/// use std::sync::Arc;
+/// use spillway_core::lanes::Lanes;
+///
+/// let mut lanes = Lanes::new(true);
+/// let first = lanes.of_conversation(&Arc::from("c-1"));
+/// assert_eq!(lanes.of_conversation(&Arc::from("c-1")), first, "a conversation has one lane");
+/// assert!(lanes.peek().is_none(), "nothing waits in it");
+/// ```
 #[derive(Debug)]
 pub struct Lanes {
     lanes: Slab<Lane>,
@@ -126,6 +137,17 @@ impl Lanes {
         self.refresh(lane, false);
     }
 
+    /// Puts a message to its place by its number: mostly the end.
+    pub fn push_in_order(&mut self, lane: LaneId, item: Item, numbers: &impl Numbers) {
+        let queue = &mut self.lanes[lane as usize].queue;
+        if queue.tail().is_none_or(|tail| numbers.seq(tail) < item.seq) {
+            queue.push_back(&mut self.links, item);
+        } else {
+            queue.push_in_order(&mut self.links, item, numbers);
+        }
+        self.refresh(lane, false);
+    }
+
     /// The message that goes next.
     pub fn peek(&mut self) -> Option<(LaneId, Slot)> {
         let lane = self.ready.peek()?;
@@ -155,8 +177,13 @@ impl Lanes {
     }
 
     /// The first ready lane that is a request's.
-    pub fn peek_request(&self) -> Option<LaneId> {
-        self.ready.iter().find(|lane| self.lanes[*lane as usize].conversation.is_none())
+    pub fn peek_request(&mut self) -> Option<LaneId> {
+        self.ready.peek_request()
+    }
+
+    /// Ready lanes in their order, of equal priority in turn.
+    pub fn next_ready(&self) -> impl Iterator<Item = LaneId> {
+        self.ready.iter()
     }
 
     /// How many messages and requests may go, if each goes alone: of an ordered lane one, of others all.
@@ -205,10 +232,29 @@ impl Lanes {
         self.refresh(lane, false);
     }
 
-    /// The messages that go next: up to `depth` of each conversation that may send, by their turns.
-    pub fn near(&self, depth: usize) -> impl Iterator<Item = Slot> {
-        let queues = self.ready.iter().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some());
-        queues.flat_map(move |lane| lane.queue.iter(&self.links).take(depth))
+    /// The messages that go next where conversations take turns: the first of each that may send, then the second of
+    /// each, and so on; at most `count`.
+    pub fn next_in_rounds(&self, count: usize) -> impl Iterator<Item = Slot> {
+        let mut round: VecDeque<_> = self.in_turn().take(count).map(|lane| lane.queue.iter(&self.links)).collect();
+        std::iter::from_fn(move || {
+            loop {
+                let mut lane = round.pop_front()?;
+                if let Some(slot) = lane.next() {
+                    round.push_back(lane);
+                    return Some(slot);
+                }
+            }
+        })
+        .take(count)
+    }
+
+    /// The messages that go next where a conversation sends `depth` of them together; at most `count`.
+    pub fn next_in_runs(&self, depth: usize, count: usize) -> impl Iterator<Item = Slot> {
+        self.in_turn().flat_map(move |lane| lane.queue.iter(&self.links).take(depth)).take(count)
+    }
+
+    fn in_turn(&self) -> impl Iterator<Item = &Lane> {
+        self.ready.in_turn().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some())
     }
 
     /// An outstanding message is settled.
@@ -228,7 +274,9 @@ impl Lanes {
         self.count(id);
         let lane = &self.lanes[id as usize];
         match lane.queue.priority() {
-            Some(priority) if lane.may_go(self.ordered) => self.ready.set(id, priority, in_front),
+            Some(priority) if lane.may_go(self.ordered) => {
+                self.ready.set(id, priority, in_front, lane.conversation.is_none())
+            }
             Some(_) => self.ready.clear(id),
             None => {
                 self.ready.clear(id);
@@ -279,6 +327,12 @@ impl Lanes {
     pub fn turns_before(&self, lane: LaneId, ahead: usize) -> usize {
         let others = self.lanes.iter().filter(|(id, _)| *id != lane as usize);
         ahead + others.map(|(_, other)| other.queue.len().min(ahead + 1)).sum::<usize>()
+    }
+
+    /// Whether a conversation has messages.
+    pub fn has(&self, conversation: &str) -> bool {
+        let named = |id: &LaneId| self.lanes[*id as usize].conversation.as_deref() == Some(conversation);
+        self.by_conversation.find(self.hasher.hash_one(conversation), named).is_some()
     }
 
     /// How many conversations have messages.

@@ -32,8 +32,8 @@ pub(super) struct Queue {
     head: Slot,
     tail: Slot,
     len: u32,
-    /// The highest priorities that wait: falling priorities, rising seq. The front's is the lane's; each holds until the
-    /// message with its seq has left. The last one is apart, since nearly always it is the only one.
+    /// The highest priorities that wait: falling priorities, rising seq. The front's is the lane's; each holds until
+    /// the message with its seq has left. The last one is apart, since nearly always it is the only one.
     urgent: VecDeque<Urgency>,
     least: Urgency,
 }
@@ -63,7 +63,8 @@ impl Queue {
         self.link(links, item, self.tail, NIL);
     }
 
-    /// Puts a message that was handed out back to its place by seq: the head, unless others are handed out at the same time.
+    /// Puts a message that was handed out back to its place by seq: the head, unless others are handed out at the same
+    /// time.
     pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item, numbers: &impl Numbers) {
         let (mut before, mut after) = (NIL, self.head);
         while after != NIL && numbers.seq(after) < item.seq {
@@ -127,6 +128,10 @@ impl Queue {
 
     pub(super) fn head(&self) -> Option<Slot> {
         (self.head != NIL).then_some(self.head)
+    }
+
+    pub(super) fn tail(&self) -> Option<Slot> {
+        (self.tail != NIL).then_some(self.tail)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -18,9 +18,15 @@ struct Stand {
     priority: Option<Priority>,
 }
 
+type Queues = BTreeMap<Reverse<Priority>, VecDeque<(LaneId, u32)>>;
+
 #[derive(Debug, Default)]
 pub(super) struct Ready {
-    queues: BTreeMap<Reverse<Priority>, VecDeque<(LaneId, u32)>>,
+    queues: Queues,
+    /// Those of requests once more, so that one is found behind any number of conversations.
+    requests: Queues,
+    /// Entries of these, stale ones included.
+    request_entries: usize,
     stands: Vec<Stand>,
     /// Lanes that are ready, and queue entries, stale ones included.
     lanes: usize,
@@ -30,7 +36,7 @@ pub(super) struct Ready {
 
 impl Ready {
     /// The lane is ready with this priority: behind its like, or before them.
-    pub(super) fn set(&mut self, lane: LaneId, priority: Priority, in_front: bool) {
+    pub(super) fn set(&mut self, lane: LaneId, priority: Priority, in_front: bool, is_request: bool) {
         let index = lane as usize;
         if index >= self.stands.len() {
             self.stands.resize(index + 1, Stand::default());
@@ -41,14 +47,14 @@ impl Ready {
         }
         self.lanes += usize::from(stand.priority.is_none());
         *stand = Stand { stamp: stand.stamp.wrapping_add(1), priority: Some(priority) };
+        let entry = (lane, stand.stamp);
         self.entries += 1;
-        let queue = self.queues.entry(Reverse(priority)).or_default();
-        if in_front {
-            queue.push_front((lane, stand.stamp));
-        } else {
-            queue.push_back((lane, stand.stamp));
+        add(&mut self.queues, priority, entry, in_front);
+        if is_request {
+            self.request_entries += 1;
+            add(&mut self.requests, priority, entry, in_front);
         }
-        if self.entries > 2 * self.lanes + STALE_MAX {
+        if self.entries.max(self.request_entries) > 2 * self.lanes + STALE_MAX {
             self.sweep();
         }
     }
@@ -56,10 +62,11 @@ impl Ready {
     /// Drops all stale entries: aborts during a long pause must not pile them up.
     fn sweep(&mut self) {
         let stands = &self.stands;
-        for queue in self.queues.values_mut() {
+        for queue in self.queues.values_mut().chain(self.requests.values_mut()) {
             queue.retain(|(lane, stamp)| stands[*lane as usize].stamp == *stamp);
         }
         self.entries = self.queues.values().map(VecDeque::len).sum();
+        self.request_entries = self.requests.values().map(VecDeque::len).sum();
     }
 
     /// The lane isn't ready.
@@ -75,10 +82,35 @@ impl Ready {
         self.lanes
     }
 
-    /// All ready lanes, in their order.
+    /// All ready lanes in the order in which [`Self::pop`] would give them.
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = LaneId> {
+        let valid = |(lane, stamp): &&(LaneId, u32)| self.stands[*lane as usize].stamp == *stamp;
+        let mut queues: Vec<_> = self.queues.values().map(|queue| queue.iter().filter(valid).peekable()).collect();
+        let mut turns = self.turns;
+        std::iter::from_fn(move || {
+            queues.retain_mut(|queue| queue.peek().is_some());
+            let rank = rank(turns, queues.len());
+            let (lane, _) = queues.get_mut(rank)?.next()?;
+            turns = turns.wrapping_add(1);
+            Some(*lane)
+        })
+    }
+
+    /// All ready lanes, the highest priority first.
     pub(super) fn iter(&self) -> impl Iterator<Item = LaneId> {
         let entries = self.queues.values().flatten();
         entries.filter(|(lane, stamp)| self.stands[*lane as usize].stamp == *stamp).map(|(lane, _)| *lane)
+    }
+
+    /// The first lane of a request.
+    pub(super) fn peek_request(&mut self) -> Option<LaneId> {
+        let (stands, entries) = (&self.stands, &mut self.request_entries);
+        self.requests.retain(|_, queue| {
+            drop_stale(stands, queue, entries);
+            !queue.is_empty()
+        });
+        let first = self.requests.values().next()?.front()?;
+        Some(first.0)
     }
 
     /// The lane whose turn it is.
@@ -99,16 +131,10 @@ impl Ready {
 
     fn choose(&mut self) -> Option<Reverse<Priority>> {
         let (stands, entries) = (&self.stands, &mut self.entries);
-        let mut drop_stale = |queue: &mut VecDeque<(LaneId, u32)>| {
-            while queue.front().is_some_and(|(lane, stamp)| stands[*lane as usize].stamp != *stamp) {
-                queue.pop_front();
-                *entries -= 1;
-            }
-        };
         // Nearly always all have one priority: then there is nothing to choose, and no map to go through.
         if self.queues.len() == 1 {
             let mut only = self.queues.first_entry()?;
-            drop_stale(only.get_mut());
+            drop_stale(stands, only.get_mut(), entries);
             if only.get().is_empty() {
                 only.remove();
                 return None;
@@ -116,14 +142,34 @@ impl Ready {
             return Some(*only.key());
         }
         self.queues.retain(|_, queue| {
-            drop_stale(queue);
+            drop_stale(stands, queue, entries);
             !queue.is_empty()
         });
-        let lower = self.queues.len() as u64 - u64::from(!self.queues.is_empty());
-        let rank = match self.turns % TURNS_PER_LOWER {
-            0 if lower > 0 && self.turns > 0 => 1 + (self.turns / TURNS_PER_LOWER) % lower,
-            _ => 0,
-        };
-        self.queues.keys().nth(usize::try_from(rank).unwrap_or(0)).copied()
+        self.queues.keys().nth(rank(self.turns, self.queues.len())).copied()
+    }
+}
+
+/// Which of the priorities that wait has this turn; 0 is the highest.
+fn rank(turns: u64, priorities: usize) -> usize {
+    let lower = (priorities as u64).saturating_sub(1);
+    match turns % TURNS_PER_LOWER {
+        0 if lower > 0 && turns > 0 => usize::try_from(1 + (turns / TURNS_PER_LOWER) % lower).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn add(queues: &mut Queues, priority: Priority, entry: (LaneId, u32), in_front: bool) {
+    let queue = queues.entry(Reverse(priority)).or_default();
+    if in_front {
+        queue.push_front(entry);
+    } else {
+        queue.push_back(entry);
+    }
+}
+
+fn drop_stale(stands: &[Stand], queue: &mut VecDeque<(LaneId, u32)>, entries: &mut usize) {
+    while queue.front().is_some_and(|(lane, stamp)| stands[*lane as usize].stamp != *stamp) {
+        queue.pop_front();
+        *entries -= 1;
     }
 }

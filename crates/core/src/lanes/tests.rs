@@ -125,3 +125,47 @@ fn what_is_on_offer_is_counted() {
         assert_eq!((lanes.offering(), lanes.offered()), (1, 1));
     }
 }
+
+#[test]
+fn the_next_messages_are_those_that_are_handed_out_next() {
+    let mut lanes = Lanes::new(false);
+    let mut slot = 0;
+    for (conversation, priority, messages) in
+        [("a", 0, 40), ("b", 0, 3), ("c", -1, 10), ("d", 5, 1), ("e", -2, 4), ("f", 0, 1)]
+    {
+        let lane = lanes.of_conversation(&conversation.into());
+        for _ in 0..messages {
+            lanes.push(lane, item(slot, priority));
+            slot += 1;
+        }
+    }
+    // Priorities that end shift the turns of the lower ones: before that, the order is exact.
+    let first_turns: Vec<Slot> = lanes.ready.in_turn().filter_map(|lane| lanes.head_of(lane)).collect();
+    let next: Vec<Slot> = lanes.next_in_rounds(6).collect();
+    assert_eq!(next, first_turns);
+    assert_eq!(next[0], 53, "the highest priority first");
+    assert_eq!(lanes.next_in_rounds(3).count(), 3);
+    let all: Vec<Slot> = lanes.next_in_rounds(1_000).collect();
+    assert_eq!(all.len(), slot as usize);
+    assert_eq!(lanes.next_in_runs(2, 5).collect::<Vec<_>>(), [53, 0, 1, 40, 41]);
+    let mut handed_out = drain(&mut lanes);
+    handed_out.sort_unstable();
+    let mut all = all;
+    all.sort_unstable();
+    assert_eq!(all, handed_out);
+}
+
+#[test]
+fn turns_of_lower_priorities_are_foreseen() {
+    let mut lanes = Lanes::new(true);
+    for slot in 0..60 {
+        let lane = lanes.of_conversation(&format!("c{slot}").into());
+        lanes.push(lane, item(slot, if slot % 2 == 0 { 0 } else { -1 }));
+    }
+    for _ in 0..5 {
+        lanes.take(&BySlot);
+    }
+    let next: Vec<Slot> = lanes.next_in_rounds(25).collect();
+    assert!(next.iter().any(|slot| slot % 2 == 1));
+    assert_eq!(next, drain(&mut lanes)[..25]);
+}

@@ -1,12 +1,13 @@
 //! What callers hand over: messages of conversations, and other API requests.
 
+mod call;
 mod packed;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::call::{Call, CallLimits};
 pub use self::packed::{Message, Parts, Unfit};
 use crate::clock::Timestamp;
 
@@ -34,32 +35,6 @@ pub type Params = BTreeMap<String, String>;
 /// Higher goes first; 0 is the default.
 pub type Priority = i8;
 
-/// Any other API call inside the same budget.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Upper-case method.
-    pub method: Box<str>,
-    /// Path and query, percent-encoded.
-    pub path: Box<str>,
-    /// Extra headers.
-    pub headers: Vec<(String, String)>,
-    /// The body, if any.
-    pub body: Option<Bytes>,
-    /// Overrides `connections.requestTimeoutMs`.
-    pub timeout: Option<Duration>,
-    /// The largest response body that is read.
-    pub response_bytes_max: usize,
-    /// The answer is wanted as it is: its body as bytes, and whatever its status.
-    pub raw: bool,
-}
-
-impl Call {
-    /// Whether a repeat after an unknown outcome is harmless by HTTP's own rules (RFC 9110, 9.2.2).
-    pub fn idempotent(&self) -> bool {
-        matches!(&*self.method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
-    }
-}
-
 /// What is to be sent.
 #[derive(Clone, Debug)]
 pub enum Cargo {
@@ -70,11 +45,19 @@ pub enum Cargo {
 }
 
 impl Cargo {
-    /// Bytes that count against `queue.maxBytes`: those of the serialised body.
+    /// Bytes that count against `queue.maxBytes`: those of the serialized body.
     pub fn len(&self) -> usize {
         match self {
             Self::Message(message) => message.body().len(),
             Self::Call(call) => call.body.as_ref().map_or(0, Bytes::len),
+        }
+    }
+
+    /// When a call ends, wherever it is by then. Messages have no such time.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::Message(_) => None,
+            Self::Call(call) => call.limits.deadline,
         }
     }
 
@@ -112,4 +95,11 @@ pub struct Submission {
     pub expires_at: Option<Timestamp>,
     /// Not sent before this time.
     pub not_before: Option<Timestamp>,
+}
+
+impl Submission {
+    /// The earlier of the times at which it no longer waits.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        [self.expires_at, self.cargo.deadline()].into_iter().flatten().min()
+    }
 }

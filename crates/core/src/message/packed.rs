@@ -20,7 +20,7 @@ pub struct Parts<'a> {
     pub params: &'a str,
     /// W3C `traceparent` of the caller's span; empty for none.
     pub traceparent: &'a str,
-    /// The serialised JSON body.
+    /// The serialized JSON body.
     pub body: &'a str,
 }
 
@@ -35,8 +35,9 @@ pub struct Unfit {
 
 /// One thing to deliver in a conversation.
 ///
-/// All its own texts are one, in the order of [`Parts`]: a million messages wait, and each allocation of their own would
-/// cost them 16 bytes and more, and the time to make and to free it. The requests that carry it share that one, too.
+/// All its own texts are one, in the order of [`Parts`]: a million messages wait, and each allocation of their own
+/// would cost them 16 bytes and more, and the time to make and to free it. The requests that carry it share that one,
+/// too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     conversation: Arc<str>,
@@ -142,7 +143,7 @@ impl Message {
         some(self.part(self.params_end.into()..self.body_at()))
     }
 
-    /// The serialised JSON body.
+    /// The serialized JSON body.
     pub fn body(&self) -> &str {
         self.part(self.body_at()..self.text.0.len())
     }

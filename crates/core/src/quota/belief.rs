@@ -12,7 +12,7 @@ pub enum Why {
     Configured,
     /// The setting `rateLimit.start`, or its default: nothing has been learned yet.
     Start,
-    /// The organisation's limits, as its API lists them, say so: a first belief.
+    /// The organization's limits, as its API lists them, say so: a first belief.
     Limits,
     /// Headers of the server's answers name it.
     Headers,

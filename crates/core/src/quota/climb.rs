@@ -68,8 +68,8 @@ impl Climb {
         }
     }
 
-    /// So many full windows lie between two tries. A try costs a refusal, and of few requests that is a large part; but of
-    /// what fell from far above there is more to regain than to lose.
+    /// So many full windows lie between two tries. A try costs a refusal, and of few requests that is a large part; but
+    /// of what fell from far above there is more to regain than to lose.
     fn rest(&self, now: Timestamp, requests: u32) -> u32 {
         let (high, at) = self.high;
         let may_come_back = requests < high / 2 && now.since(at) < HIGH_KEPT;

@@ -18,8 +18,10 @@ const QUIET_WINDOWS: u32 = 10;
 const WINDOWS_BEFORE_MORE: u32 = 60;
 /// Where nothing is left, it is looked again so often.
 const LOOKS_PER_WINDOW: u32 = 32;
+/// In a window longer than this an empty bucket would be a pause of its own.
+const LONG_WINDOW: Duration = Duration::from_secs(60);
 /// Longer than this no reset is waited for without a look: it may be wrong.
-const EDGE_MAX: Duration = Duration::from_secs(120);
+pub(super) const EDGE_MAX: Duration = Duration::from_secs(120);
 const QUIET_MIN: Duration = Duration::from_secs(10);
 const QUIET_MAX: Duration = Duration::from_secs(180);
 
@@ -40,6 +42,8 @@ pub(super) struct Company {
     seen_at: Timestamp,
     /// When a header last told how much is left.
     reported_at: Timestamp,
+    /// Something is left for us by the newest report.
+    has_left: bool,
     /// Nothing is left by the newest report: a look at it again after this time.
     spent_until: Option<Timestamp>,
     /// Nothing is left of the server's window, and it ends then: one request looks at the next one.
@@ -50,6 +54,7 @@ pub(super) struct Company {
 
 impl Company {
     pub(super) fn new(now: Timestamp, share: u64, per: Duration) -> Self {
+        let has_left = share > 0;
         let share = (share as f64).max(1.0);
         Self {
             share,
@@ -61,6 +66,7 @@ impl Company {
             too_much: (f64::INFINITY, now),
             seen_at: now,
             reported_at: now,
+            has_left,
             spent_until: None,
             edge: None,
             looked: None,
@@ -87,8 +93,8 @@ impl Company {
         self.pace.check(now, cost).map_err(NotYet::Until)
     }
 
-    /// A new window has begun, and so much is left of it. What was left of the one before, when we first heard of it, says
-    /// little of others' use: half of this one is ours at least, until that is measured.
+    /// A new window has begun, and so much is left of it. What was left of the one before, when we first heard of it,
+    /// says little of others' use: half of this one is ours at least, until that is measured.
     pub(super) fn rolled(&mut self, now: Timestamp, left: u64, per: Duration) {
         let half = left as f64 / 2.0;
         if half > self.share {
@@ -112,8 +118,9 @@ impl Company {
         self.edge = Some(now.after(reset.min(EDGE_MAX) + GUARD));
     }
 
-    /// Whether a request that was sent at this time belongs to the window after the one that was spent.
-    pub(super) fn has_looked(&mut self, sent_at: Timestamp) -> bool {
+    /// Whether a request that was sent at this time is the first of the window after the one that was spent; it counts
+    /// once.
+    pub(super) fn take_look(&mut self, sent_at: Timestamp) -> bool {
         self.looked.take_if(|edge| sent_at >= *edge).is_some()
     }
 
@@ -129,6 +136,7 @@ impl Company {
     }
 
     pub(super) fn refused(&mut self, used: u64) {
+        self.has_left = false;
         self.refused = Some(used);
     }
 
@@ -138,6 +146,7 @@ impl Company {
         if sent_at >= self.since {
             self.least = Some(self.least.map_or(left, |least| least.min(left)));
         }
+        self.has_left = left > uncounted;
         self.spent_until = (left <= uncounted).then(|| now.after(per / LOOKS_PER_WINDOW));
         self.edge = None;
     }
@@ -172,9 +181,12 @@ impl Company {
         now.since(self.reported_at) >= quiet(per)
     }
 
-    /// After a pause the bucket is empty.
-    pub(super) fn restart(&mut self, now: Timestamp) {
-        self.pace.restart(now);
+    /// After a pause the bucket is empty; not that of a long window of which something is left, which another one has
+    /// made wait.
+    pub(super) fn restart(&mut self, now: Timestamp, per: Duration) {
+        if !self.has_left || per <= LONG_WINDOW {
+            self.pace.restart(now);
+        }
         self.least = None;
         self.since = now;
         self.spent_until = None;

@@ -1,14 +1,16 @@
 //! The window of a limit of which headers tell the requests and what is left of them, but neither a length nor a reset.
 //!
-//! It begins with a minute, and is made shorter by proof alone. Each answer says how much the server counts. Where that is
-//! less than what we know to have arrived, some of it no longer counts: between the two moments
+//! It begins with a minute, and is made shorter by proof alone. Each answer says how much the server counts. Where that
+//! is less than what we know to have arrived, some of it no longer counts: between the two moments
 //!
-//! - a window has ended, if it is a fixed one: with two ends in a stretch of time the window is no longer than the stretch;
+//! - a window has ended, if it is a fixed one: with two ends in a stretch of time the window is no longer than the
+//!   stretch;
 //! - a window has gone by, if it rolls: the same bound holds;
 //! - so much has flowed back, if it is a bucket.
 //!
-//! Which of them it is isn't known, so the longest bound counts. Others that use the quota only add to what is counted: they
-//! may hide a proof, and make none. While it is looked for, requests leave somewhat evenly, so that answers can show it.
+//! Which of them it is isn't known, so the longest bound counts. Others that use the quota only add to what is counted:
+//! they may hide a proof, and make none. While it is looked for, requests leave somewhat evenly, so that answers can
+//! show it.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -27,7 +29,8 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const USUAL_SECONDS: [u64; 8] = [60, 30, 20, 15, 10, 5, 2, 1];
 /// While it is looked for, the requests of a window take this part of it, after as large a part of them ...
 const PACE: u32 = 8;
-/// ... but no less than this: if the shortest window can spend them all, their answers show no more than that it has gone by.
+/// ... but no less than this: if the shortest window can spend them all, their answers show no more than that it has
+/// gone by.
 const PACE_MIN: Duration = Duration::from_millis(1_500);
 const EDGES_MAX: usize = 8;
 const ANSWERS_MAX: usize = 32;
@@ -190,8 +193,8 @@ impl Guess {
         }
     }
 
-    /// Whether a refusal for which the window doesn't account is a sign of a minute, and not of others: with a short one what
-    /// is counted falls again and again, and more is accepted in a minute than two of them allow.
+    /// Whether a refusal for which the window doesn't account is a sign of a minute, and not of others: with a short
+    /// one what is counted falls again and again, and more is accepted in a minute than two of them allow.
     pub(super) fn is_refuted(&self, now: Timestamp, accepted: u64, requests: u32) -> bool {
         accepted <= u64::from(requests) * 2 && self.falls[0].is_none_or(|fall| now.since(fall) > FALLS_WITHIN)
     }
@@ -218,14 +221,15 @@ mod tests {
         Timestamp::from_micros(ms * 1_000)
     }
 
-    /// One request each 150 ms, for so many seconds, of which the server counts what it says it does; the windows that are
-    /// believed in, one after the other.
+    /// One request each 150 ms, for so many seconds, of which the server counts what it says it does; the windows that
+    /// are believed in, one after the other.
     fn ask(seconds: u64, counted: impl Fn(u64) -> u64) -> Vec<u64> {
         let (mut guess, mut trail, mut per) = (Guess::new(at_ms(0)), Trail::default(), LONGEST);
         let mut windows = Vec::new();
         for sent_ms in (0..seconds * 1_000).step_by(150) {
             let (sent_at, now) = (at_ms(sent_ms), at_ms(sent_ms + TRIP_MS));
-            trail.send(sent_at, 1);
+            trail.reserve(1);
+            trail.left(sent_at, 1);
             trail.settle(now, sent_at, 1, Fate::Counted);
             let shown = guess.look(now, sent_at, (counted(sent_ms), LIMIT), per, &trail);
             if let Some(shorter) = shown.per {

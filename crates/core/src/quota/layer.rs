@@ -13,6 +13,9 @@ use super::trail::{Trail, Trip};
 use super::travel::Travel;
 use crate::clock::Timestamp;
 
+/// Limits that are believed in at once; the one that was confirmed longest ago goes first.
+pub(super) const LAYERS_MAX: usize = 8;
+
 /// A limit of headers that others confirm no longer is forgotten after this time.
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(600);
 
@@ -85,6 +88,7 @@ impl Layer {
     /// Takes the slots of everything that was sent within a window.
     pub(super) fn recount(&mut self, now: Timestamp, trail: &Trail, travel: &Travel) {
         self.slots = Slots::default();
+        self.slots.take(u32::try_from(trail.reserved()).unwrap_or(u32::MAX));
         for trip in trail.counting() {
             self.slots.take(trip.cost);
             if trip.fate != super::trail::Fate::OnTheWire {
@@ -236,7 +240,8 @@ impl Layer {
         }
     }
 
-    /// The server's window has ended: no more of what we have sent holds a slot than it counts, with what others have spent.
+    /// The server's window has ended: no more of what we have sent holds a slot than it counts, with what others have
+    /// spent.
     pub(super) fn rolled(&mut self, now: Timestamp, counts: u64, left: u64) {
         if let Some(company) = &mut self.company {
             company.rolled(now, left, self.per);

@@ -4,23 +4,24 @@
 //! window that were accepted when one was refused *are* the quota, so a single request too many tells it exactly. Every
 //! limit has the slots of what was sent lately; that is what keeps it.
 
+mod judge;
+
 use std::time::Duration;
 
+use self::judge::Trial;
 use super::NotYet;
 use super::belief::{Belief, Believed, BelievedLayer, Why};
-use super::judge::Trial;
-use super::layer::Layer;
+use super::layer::{LAYERS_MAX, Layer};
 use super::pacer::Pacer;
+use super::spent::SpentWindow;
 use super::told::{self, Reports};
 use super::trail::{Fate, Trail, Trip};
 use super::travel::Travel;
 use super::window::{GUARD, Window, time_for};
 use crate::clock::Timestamp;
-use crate::evidence::{Evidence, RequestLimit};
+use crate::evidence::{Evidence, RequestLimit, Unnamed, WINDOW_MAX};
 use crate::settings::{Learn, Rate};
 
-/// Limits that are believed in at once; the one that was confirmed longest ago goes first.
-pub(super) const LAYERS_MAX: usize = 8;
 /// After a pause the whole quota leaves evenly within so many round trips.
 const RAMP_ROUND_TRIPS: u32 = 2;
 /// A change of less than this is no news.
@@ -47,6 +48,7 @@ pub(super) struct Learner {
     pub(super) trail: Trail,
     pub(super) travel: Travel,
     pub(super) reports: Reports,
+    spent_window: SpentWindow,
     /// After a pause, until everything may leave again.
     ramp: Option<(Pacer, Timestamp)>,
     trial: Option<Trial>,
@@ -63,6 +65,7 @@ impl Learner {
             trail: Trail::default(),
             travel: Travel::default(),
             reports: Reports::default(),
+            spent_window: SpentWindow::none(Timestamp::START),
             ramp: None,
             trial: None,
             has_heard: false,
@@ -75,11 +78,11 @@ impl Learner {
 
     pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
         // The first answer tells more than any belief, and a refusal is understood when all that was under way is back.
-        if self.trail.on_the_wire() > 0 && (!self.has_heard || self.trial.is_some()) {
+        if self.is_under_way() && (!self.has_heard || self.trial.is_some()) {
             return Err(NotYet::AtAnswer);
         }
-        let mut latest = self.ceiling.check(now, cost);
-        let sent = self.trail.sent();
+        let mut latest = later(self.ceiling.check(now, cost), self.spent_window.check(now));
+        let sent = self.trail.sent() + self.trail.reserved();
         for layer in &mut self.layers {
             latest = later(latest, layer.check(now, cost, sent, &self.travel));
         }
@@ -90,13 +93,34 @@ impl Learner {
         }
     }
 
-    pub(super) fn take(&mut self, now: Timestamp, cost: u32) {
+    /// What the setting says.
+    pub(super) fn start(&self) -> Rate {
+        self.settings.start
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.trail.on_the_wire() + self.trail.reserved() > 0
+    }
+
+    pub(super) fn reserve(&mut self, now: Timestamp, cost: u32) {
         self.ceiling.take(cost);
+        self.spent_window.reserve(now);
         self.layers.iter_mut().for_each(|layer| layer.take(cost));
         if let Some((pacer, _)) = &mut self.ramp {
             pacer.take(cost);
         }
-        self.trail.send(now, cost);
+        self.trail.reserve(cost);
+    }
+
+    pub(super) fn left(&mut self, now: Timestamp, cost: u32) {
+        self.spent_window.left(now);
+        self.trail.left(now, cost);
+    }
+
+    pub(super) fn cancel(&mut self, cost: u32) {
+        self.trail.cancel(cost);
+        self.ceiling.release(cost);
+        self.layers.iter_mut().for_each(|layer| layer.release(cost));
     }
 
     pub(super) fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
@@ -132,24 +156,30 @@ impl Learner {
             self.restart(now);
         }
         if refused {
+            self.spent_window.refused();
             let is_named = Reports::names_spent(evidence);
-            let trial = self.trial.get_or_insert(Trial { sent_at, is_named });
+            let lasts = evidence.and_then(Evidence::window_left).unwrap_or_default();
+            let trial = self.trial.get_or_insert(Trial { sent_at, is_named, lasts });
             trial.sent_at = trial.sent_at.min(sent_at);
             trial.is_named |= is_named;
+            trial.lasts = trial.lasts.max(lasts);
         }
         self.conclude(now);
     }
 
     pub(super) fn unsent(&mut self, now: Timestamp, sent_at: Timestamp, cost: u32) {
         self.trail.settle(now, sent_at, cost, Fate::Refused);
-        self.ceiling.unsent(cost);
+        self.ceiling.release(cost);
         self.layers.iter_mut().for_each(|layer| layer.release(cost));
         self.conclude(now);
     }
 
     pub(super) fn restart(&mut self, now: Timestamp) {
-        self.layers.iter_mut().filter_map(|layer| layer.company.as_mut()).for_each(|company| company.restart(now));
         for layer in &mut self.layers {
+            let per = layer.per;
+            if let Some(company) = &mut layer.company {
+                company.restart(now, per);
+            }
             layer.resumed(now);
         }
         let Some(tightest) = self.layers.iter().min_by_key(|layer| layer.per) else { return };
@@ -194,6 +224,13 @@ impl Learner {
     }
 
     fn read(&mut self, now: Timestamp, sent_at: Timestamp, evidence: &Evidence) {
+        let is_known = |wait: Duration| self.layers.iter().any(|layer| layer.per >= wait);
+        let unnamed = match evidence.unnamed {
+            // Of a window of a minute nearly every reset is longer than a second.
+            Unnamed::Outlasting(wait) if is_known(wait) => Unnamed::Untold,
+            unnamed => unnamed,
+        };
+        self.spent_window.heard(now, sent_at, unnamed);
         let mut is_named = false;
         for told in evidence.told() {
             is_named |= self.reports.take(now, sent_at, told, &mut self.layers, &self.trail, &self.travel);
@@ -222,7 +259,7 @@ impl Learner {
         self.restart(now);
     }
 
-    /// Believes in a limit; of a window that the organisation's limits told of, in what was learned since.
+    /// Believes in a limit; of a window that the organization's limits told of, in what was learned since.
     pub(super) fn begin(&mut self, now: Timestamp, (requests, per): (u32, Duration), why: Why) {
         let (least, most) = bounds(per, self.settings.floor, self.settings.ceiling);
         self.layers.retain(|layer| layer.why != Why::Limits || layer.per != per);
@@ -272,7 +309,7 @@ impl Learner {
         }
         self.layers.clear();
         for kept in kept {
-            let per = Duration::from_millis(kept.per_ms).min(told::WINDOW_MAX);
+            let per = Duration::from_millis(kept.per_ms).min(WINDOW_MAX);
             self.begin(now, (kept.requests, per), kept.why);
             if let Some(layer) = self.layers.last_mut() {
                 layer.since = now.before(Duration::from_millis(kept.age_ms));
@@ -293,7 +330,7 @@ impl Learner {
     pub(super) fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
         let (widest, ceiling) = (self.widest(), self.ceiling.rate().per + GUARD);
         let holds = |trip: &&Trip| trip.fate != Fate::OnTheWire && trip.settled_at.after(widest) > now;
-        // Of its own window the ceiling knows more: what is on the wire, and what was refused.
+        // Of its own window the ceiling knows more: what was refused.
         let older = self.trail.counting().filter(holds).filter(|trip| trip.settled_at.after(ceiling) <= now);
         let older = older.flat_map(|trip| (0..trip.cost).map(|_| trip.settled_at));
         let mut all: Vec<_> = older.chain(self.ceiling.spent(now)).collect();
@@ -301,11 +338,7 @@ impl Learner {
         all
     }
 
-    pub(super) fn all_free(&self, now: Timestamp) -> Timestamp {
-        self.spent(now).last().map_or(now, |last| last.after(self.widest()).max(now))
-    }
-
-    fn widest(&self) -> Duration {
+    pub(super) fn widest(&self) -> Duration {
         self.layers.iter().map(|layer| layer.per).max().unwrap_or_default().max(self.ceiling.rate().per)
     }
 
@@ -316,14 +349,17 @@ impl Learner {
 
     pub(super) fn available(&self, now: Timestamp) -> u32 {
         if !self.has_heard {
-            return u32::from(self.trail.on_the_wire() == 0);
+            return u32::from(!self.is_under_way());
+        }
+        if self.spent_window.waits_until(now).is_some() {
+            return 0;
         }
         let layers = self.layers.iter().map(|layer| layer.available(now));
         layers.min().unwrap_or(u32::MAX).min(self.ceiling.available(now))
     }
 
     pub(super) fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut latest = None;
+        let mut latest = self.spent_window.waits_until(now);
         for layer in self.layers.iter().filter(|layer| layer.available(now) == 0) {
             latest = latest.max(Some(layer.next_free(now)?));
         }
@@ -386,6 +422,11 @@ mod tests {
         Quota::learning(learn, at_ms(1_000))
     }
 
+    fn leave(quota: &mut Quota, ms: u64) {
+        quota.reserve(at_ms(ms), 1);
+        quota.left(at_ms(ms), 1);
+    }
+
     fn answered(quota: &mut Quota, sent_ms: u64, now_ms: u64) {
         let evidence = Some(&Evidence::default());
         quota.heard(at_ms(now_ms), Heard { sent_at: at_ms(sent_ms), cost: 1, refused: false, evidence });
@@ -401,7 +442,7 @@ mod tests {
     fn a_request_beside_inherited_ones_that_may_still_arrive_holds_its_slot() {
         let mut quota = quota();
         quota.inherit(at_ms(1_000), &[at_ms(1_800)]);
-        quota.take(at_ms(1_010), 1);
+        leave(&mut quota, 1_010);
         answered(&mut quota, 1_010, 1_050);
         assert_eq!(sent_and_settled(&quota), (2, 2));
         assert_eq!(quota.available(at_ms(2_000)), 0);
@@ -412,11 +453,12 @@ mod tests {
     #[test]
     fn a_request_that_was_given_up_holds_its_slot_from_when_it_may_arrive() {
         let mut quota = quota();
-        quota.take(at_ms(1_000), 1);
+        leave(&mut quota, 1_000);
         answered(&mut quota, 1_000, 1_050);
-        quota.take(at_ms(3_000), 1);
-        // It has waited for a connection, and left just before it was given up.
-        quota.given_up(at_ms(3_000), at_ms(3_500), at_ms(3_500), 1);
+        // It waits for a connection, and leaves just before it is given up.
+        quota.reserve(at_ms(3_000), 1);
+        quota.left(at_ms(3_500), 1);
+        quota.given_up(at_ms(3_500), at_ms(3_500), 1);
         assert_eq!(sent_and_settled(&quota), (2, 2));
         assert_eq!(quota.available(at_ms(5_490)), 1);
         assert_eq!(quota.available(at_ms(5_510)), 2);
@@ -425,12 +467,11 @@ mod tests {
     #[test]
     fn the_ceiling_goes_on_with_all_that_it_has_spent() {
         let mut quota = quota_below(3, 5);
-        quota.take(at_ms(1_000), 1);
+        leave(&mut quota, 1_000);
         answered(&mut quota, 1_000, 1_050);
-        quota.take(at_ms(3_000), 1);
+        leave(&mut quota, 3_000);
         let evidence = Some(&Evidence::default());
         quota.heard(at_ms(3_100), Heard { sent_at: at_ms(3_000), cost: 1, refused: true, evidence });
-        quota.take(at_ms(4_200), 1);
-        assert_eq!(quota.spent(at_ms(4_210)), [at_ms(1_050), at_ms(3_100), at_ms(4_210)]);
+        assert_eq!(quota.spent(at_ms(4_210)), [at_ms(1_050), at_ms(3_100)]);
     }
 }

@@ -1,18 +1,18 @@
 //! The budget: how many requests may leave now, so that the quota holds *at the server*.
 //!
-//! A quota that the caller knows is kept exactly ([`window`](self)); one that nobody knows is learned from what the server
-//! says, and what it refuses.
+//! A quota that the caller knows is kept exactly ([`window`](self)); one that nobody knows is learned from what the
+//! server says, and what it refuses.
 
 mod belief;
 mod caution;
 mod climb;
 mod company;
 mod guess;
-mod judge;
 mod layer;
 mod learner;
 mod pacer;
 mod slots;
+mod spent;
 mod told;
 mod trail;
 mod travel;
@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use self::belief::{Belief, Believed, BelievedLayer, Why};
 pub use self::learner::Heard;
 use self::learner::Learner;
-use self::window::Window;
+use self::window::{GUARD, Window};
 use crate::clock::Timestamp;
 use crate::evidence::RequestLimit;
 use crate::settings::{Learn, Rate};
@@ -42,12 +42,24 @@ pub enum NotYet {
 
 #[derive(Debug)]
 enum Kind {
-    /// All windows of an organisation; they hold together.
+    /// All windows of an organization; they hold together.
     Known(Vec<Window>),
     Learned(Box<Learner>),
 }
 
-/// The budget of an organisation.
+/// The budget of an organization.
+///
+/// ```
+/// use std::{num::NonZeroU32, time::Duration};
+/// use spillway_core::{clock::Timestamp, quota::{NotYet, Quota}, settings::Rate};
+///
+/// let one = NonZeroU32::MIN;
+/// let mut quota = Quota::new(&[Rate { requests: one, per: Duration::from_secs(1), burst: one }], Timestamp::START);
+/// assert_eq!(quota.check(Timestamp::START, 1), Ok(()));
+/// quota.reserve(Timestamp::START, 1);
+/// quota.left(Timestamp::START, 1);
+/// assert_eq!(quota.check(Timestamp::START, 1), Err(NotYet::AtAnswer), "the slot is on the wire");
+/// ```
 #[derive(Debug)]
 pub struct Quota {
     kind: Kind,
@@ -88,11 +100,29 @@ impl Quota {
         }
     }
 
-    /// Takes slots that [`Self::check`] found free.
-    pub fn take(&mut self, now: Timestamp, cost: u32) {
+    /// Takes slots that [`Self::check`] found free, for a request that is about to leave: nobody else gets them
+    /// meanwhile.
+    pub fn reserve(&mut self, now: Timestamp, cost: u32) {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.take(cost)),
-            Kind::Learned(learner) => learner.take(now, cost),
+            Kind::Learned(learner) => learner.reserve(now, cost),
+        }
+    }
+
+    /// A request with reserved slots leaves: it may arrive from now on.
+    pub fn left(&mut self, now: Timestamp, cost: u32) {
+        match &mut self.kind {
+            // A known quota counts from the answer.
+            Kind::Known(_) => {}
+            Kind::Learned(learner) => learner.left(now, cost),
+        }
+    }
+
+    /// A request with reserved slots will never leave: they are free at once.
+    pub fn cancel(&mut self, cost: u32) {
+        match &mut self.kind {
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.release(cost)),
+            Kind::Learned(learner) => learner.cancel(cost),
         }
     }
 
@@ -104,27 +134,32 @@ impl Quota {
         }
     }
 
-    /// The request is waited for no more, but what was sent can't be called back: it may still arrive, as late as
-    /// it may have left.
-    pub fn given_up(&mut self, started_at: Timestamp, left_at: Timestamp, now: Timestamp, cost: u32) {
-        let at = now.max(left_at.after(ON_ITS_WAY_MAX));
+    /// The request is waited for no more, but what has left can't be called back: it may still arrive.
+    pub fn given_up(&mut self, left_at: Timestamp, now: Timestamp, cost: u32) {
+        let at = Self::arrived_by(left_at, now);
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.answered(at, cost)),
             Kind::Learned(learner) => {
-                learner.heard(at, Heard { sent_at: started_at, cost, refused: false, evidence: None });
+                learner.heard(at, Heard { sent_at: left_at, cost, refused: false, evidence: None });
             }
         }
     }
 
+    /// By when a request has arrived, or never will, that left at `left_at` and is given up `now`.
+    pub fn arrived_by(left_at: Timestamp, now: Timestamp) -> Timestamp {
+        now.max(left_at.after(ON_ITS_WAY_MAX))
+    }
+
     /// The request never reached the server: its slots are free at once.
-    pub fn unsent(&mut self, now: Timestamp, started_at: Timestamp, cost: u32) {
+    pub fn unsent(&mut self, now: Timestamp, left_at: Timestamp, cost: u32) {
         match &mut self.kind {
-            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.unsent(cost)),
-            Kind::Learned(learner) => learner.unsent(now, started_at, cost),
+            Kind::Known(windows) => windows.iter_mut().for_each(|window| window.release(cost)),
+            Kind::Learned(learner) => learner.unsent(now, left_at, cost),
         }
     }
 
-    /// What the organisation's limits say: believed until answers to messages say something. A known quota stays as it is.
+    /// What the organization's limits say: believed until answers to messages say something. A known quota stays as it
+    /// is.
     pub fn told_limits(&mut self, now: Timestamp, limits: &[RequestLimit]) {
         if let Kind::Learned(learner) = &mut self.kind {
             learner.told_limits(now, limits);
@@ -176,7 +211,8 @@ impl Quota {
         latest
     }
 
-    /// When more is available than now, to the grain in which it is worth telling; none if nothing comes back by itself.
+    /// When more is available than now, to the grain in which it is worth telling; none if nothing comes back by
+    /// itself.
     pub fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.kind {
             Kind::Known(windows) => windows.iter().filter_map(|window| window.next_reading(now)).min(),
@@ -184,8 +220,7 @@ impl Quota {
         }
     }
 
-    /// When the requests were answered that still hold a slot of the widest window, in order; those on the wire count as
-    /// answered now.
+    /// When the requests were answered that still hold a slot of the widest window, in order.
     pub fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
         match &self.kind {
             Kind::Known(windows) => widest(windows).map(|window| window.spent(now)).unwrap_or_default(),
@@ -193,11 +228,11 @@ impl Quota {
         }
     }
 
-    /// When every slot is free again, if nothing more is sent.
-    pub fn all_free(&self, now: Timestamp) -> Timestamp {
+    /// For how long after its answer a request holds a slot of the widest window.
+    pub fn held_for(&self) -> Duration {
         match &self.kind {
-            Kind::Known(windows) => widest(windows).map_or(now, |window| window.all_free(now)),
-            Kind::Learned(learner) => learner.all_free(now),
+            Kind::Known(windows) => widest(windows).map_or(Duration::ZERO, |window| window.rate().per + GUARD),
+            Kind::Learned(learner) => learner.widest() + GUARD,
         }
     }
 
@@ -249,7 +284,8 @@ impl Quota {
         }
     }
 
-    /// What has been learned, to be kept across engines and restarts; empty when nothing was, or there is nothing to learn.
+    /// What has been learned, to be kept across engines and restarts; empty when nothing was, or there is nothing to
+    /// learn.
     pub fn belief(&self, now: Timestamp) -> Belief {
         match &self.kind {
             Kind::Known(_) => Belief::default(),

@@ -1,8 +1,8 @@
 //! Spacing: governor's GCRA decides how bunched requests may leave.
 //!
-//! The exact window alone would let a whole quota go in one burst whenever it is full of free slots. That is right after
-//! idle time, where a burst has no cost and waiting has one; it is wrong after a pause, when a server has just said that
-//! it had too much: then the bucket starts empty, and requests leave one by one at the quota's rate.
+//! The exact window alone would let a whole quota go in one burst whenever it is full of free slots. That is right
+//! after idle time, where a burst has no cost and waiting has one; it is wrong after a pause, when a server has just
+//! said that it had too much: then the bucket starts empty, and requests leave one by one at the quota's rate.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

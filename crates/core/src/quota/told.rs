@@ -5,20 +5,13 @@ use std::time::Duration;
 use super::belief::Why;
 use super::company::Company;
 use super::guess::{self, Guess};
-use super::layer::Layer;
-use super::learner::LAYERS_MAX;
+use super::layer::{LAYERS_MAX, Layer};
 use super::trail::Trail;
 use super::travel::Travel;
 use crate::clock::Timestamp;
-use crate::evidence::{Evidence, Told};
+use crate::evidence::{Evidence, RESET_SLACK, Told, USUAL_WINDOWS, WINDOW_MAX, usual_window};
 
-/// Windows longer than this are cut to it.
-pub(super) const WINDOW_MAX: Duration = Duration::from_secs(86_400);
 const WINDOW_MIN: Duration = Duration::from_millis(1);
-/// Lengths of windows in use; a reset time lies below the one that it belongs to.
-const USUAL_SECONDS: [u64; 4] = [1, 60, 3_600, 86_400];
-/// Resets of 61 seconds have been seen of windows of a minute; and a Unix time is cut to seconds once more.
-const SLACK: Duration = Duration::from_secs(1);
 /// What we have sent is known of windows up to this.
 const TRAIL_MAX: Duration = Duration::from_secs(60);
 /// Without a word of windows, a number that is so many times another's is another limit, not what became of it.
@@ -100,9 +93,9 @@ impl Reports {
         } else if !layer.has_named_window && layer.guess.is_none() {
             layer.guess = Some(Guess::new(sent_at));
         }
-        if let (None, Some(reset)) = (told.per, told.reset.filter(|reset| *reset > layer.per + SLACK)) {
+        if let (None, Some(reset)) = (told.per, told.reset.filter(|reset| *reset > layer.per + RESET_SLACK)) {
             // A reset is never longer than its window.
-            layer.per = usual(reset);
+            layer.per = usual_window(reset);
             layer.recount(now, trail, travel);
             return lengthened(layers, index);
         }
@@ -124,20 +117,20 @@ fn lengthened(layers: &mut Vec<Layer>, index: usize) -> bool {
 
 /// The window that a header means: the one that it names, else the shortest usual one that the reset fits.
 ///
-/// At the end of a long window the reset fits a short one, too. But then more is used than we have sent in so short a time:
-/// it is the shortest in which we may have sent it all, unless headers have named the short one before.
+/// At the end of a long window the reset fits a short one, too. But then more is used than we have sent in so short a
+/// time: it is the shortest in which we may have sent it all, unless headers have named the short one before.
 fn window(sent_at: Timestamp, limit: u32, told: &Told, layers: &[Layer], trail: &Trail) -> Duration {
     if let Some(per) = told.per {
         return per.clamp(WINDOW_MIN, WINDOW_MAX);
     }
     let Some(reset) = told.reset else { return guess::LONGEST };
-    let shortest = usual(reset);
+    let shortest = usual_window(reset);
     if layers.iter().any(|layer| layer.why == Why::Headers && layer.per == shortest) {
         return shortest;
     }
     let used = told.remaining.map_or(0, |left| u64::from(limit).saturating_sub(left));
     let ours = |per: &Duration| used <= trail.may_have_arrived(sent_at.before(*per));
-    let longer = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).filter(|per| *per >= shortest);
+    let longer = USUAL_WINDOWS.into_iter().filter(|per| *per >= shortest);
     longer.filter(|per| *per <= TRAIL_MAX).find(ours).unwrap_or(shortest)
 }
 
@@ -160,12 +153,6 @@ fn find(limit: u32, per: Duration, told: &Told, layers: &[Layer]) -> Option<usiz
         .or_else(|| of(&|layer| named(layer) && fits(layer)))
 }
 
-/// The shortest of these lengths that a reset can belong to.
-fn usual(reset: Duration) -> Duration {
-    let fits = USUAL_SECONDS.iter().map(|seconds| Duration::from_secs(*seconds)).find(|per| reset <= *per + SLACK);
-    fits.unwrap_or(WINDOW_MAX)
-}
-
 /// More used than can be ours is others' use.
 fn count_others(
     now: Timestamp,
@@ -180,7 +167,7 @@ fn count_others(
     let uncounted = trail.may_have_arrived(sent_at).saturating_sub(1);
     let (per, requests) = (layer.per, layer.requests);
     let is_spent = left <= uncounted;
-    if layer.company.as_mut().is_some_and(|company| company.has_looked(sent_at)) && !is_spent {
+    if layer.company.as_mut().is_some_and(|company| company.take_look(sent_at)) && !is_spent {
         layer.rolled(now, used.saturating_add(trail.may_have_arrived(sent_at)), left.saturating_sub(uncounted));
     }
     match &mut layer.company {
@@ -199,7 +186,7 @@ fn count_others(
         }
     }
     // At the start of a window its end is no earlier than that of our own slots.
-    let edge = reset.filter(|reset| is_spent && *reset + SLACK < per);
+    let edge = reset.filter(|reset| is_spent && *reset + RESET_SLACK < per);
     if let (Some(company), Some(reset)) = (&mut layer.company, edge) {
         company.ends(now, reset);
     }
@@ -234,7 +221,8 @@ mod tests {
             _ => None,
         };
         let evidence = Evidence::read(header, &[], 0);
-        quota.take(at_s(seconds), 1);
+        quota.reserve(at_s(seconds), 1);
+        quota.left(at_s(seconds), 1);
         let heard = Heard { sent_at: at_s(seconds), cost: 1, refused, evidence: Some(&evidence) };
         quota.heard(at_s(seconds + 1), heard);
     }
@@ -277,7 +265,8 @@ mod tests {
         let sent_at = now.before(Duration::from_millis(100));
         let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
         let evidence = Evidence::read(header, &[], 0);
-        quota.take(sent_at, 1);
+        quota.reserve(sent_at, 1);
+        quota.left(sent_at, 1);
         quota.heard(now, Heard { sent_at, cost: 1, refused: false, evidence: Some(&evidence) });
     }
 
@@ -310,7 +299,8 @@ mod tests {
             assert!(edge > at_s(30) && edge < at_s(31), "{edge:?}");
             assert_eq!(quota.check(at_s(11), 1), Err(super::super::NotYet::Until(edge)));
             assert_eq!(quota.check(edge, 1), Ok(()), "one looks");
-            quota.take(edge, 1);
+            quota.reserve(edge, 1);
+            quota.left(edge, 1);
             assert!(quota.check(edge, 1).is_err(), "and no other with it");
             let evidence_headers = &families(300, 299, 60)[family];
             let header =
@@ -319,6 +309,25 @@ mod tests {
             let now = edge.after(Duration::from_millis(100));
             quota.heard(now, Heard { sent_at: edge, cost: 1, refused: false, evidence: Some(&evidence) });
             assert!(quota.available(now) >= 140, "{}", quota.available(now));
+        }
+    }
+
+    #[test]
+    fn a_refusal_by_a_short_window_is_no_pause_of_a_long_one() {
+        let mut quota = learning();
+        let header = |name: &str| match name {
+            "ratelimit-policy" => Some("\"sec\";q=10;w=1, \"day\";q=10000;w=86400"),
+            "ratelimit" => Some("\"sec\";r=0;t=1, \"day\";r=9000;t=40000"),
+            _ => None,
+        };
+        let evidence = Evidence::read(header, &[], 0);
+        for (seconds, refused) in [(10, true), (13, false), (16, true), (19, false)] {
+            assert_eq!(quota.check(at_s(seconds), 1), Ok(()), "{seconds} s");
+            quota.reserve(at_s(seconds), 1);
+            quota.left(at_s(seconds), 1);
+            let now = at_s(seconds).after(Duration::from_millis(5));
+            quota.heard(now, Heard { sent_at: at_s(seconds), cost: 1, refused, evidence: Some(&evidence) });
+            quota.restart(now.after(Duration::from_secs(1)));
         }
     }
 

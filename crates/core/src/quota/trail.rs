@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// The longest window that can be inferred is a minute; a few answers may be late.
+/// What is kept in any case: nearly every window that is inferred is a minute or shorter; a few answers may be late.
 const KEPT: Duration = Duration::from_secs(80);
+/// The longest window that can be inferred is an hour: so far back is kept what there is room for.
+const KEPT_MAX: Duration = Duration::from_secs(3_620);
 const TRIPS_MAX: usize = 131_072;
+/// Of what is older than [`KEPT`].
+const OLD_TRIPS_MAX: usize = 16_384;
 
 /// What became of a request, as the server counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +22,8 @@ pub(super) enum Fate {
     Counted,
     /// It was refused, or never came: it has spent none.
     Refused,
-    /// Nobody waits for its answer any more: it has spent a slot, or will have by the time of its settling, which may still
-    /// be to come.
+    /// Nobody waits for its answer any more: it has spent a slot, or will have by the time of its settling, which may
+    /// still be to come.
     Adrift,
 }
 
@@ -50,11 +54,30 @@ pub(super) struct Trail {
     settled: usize,
     sent: u64,
     done: u64,
+    /// Cost of requests that have their slots and have not left yet.
+    reserved: u64,
     is_cut: bool,
 }
 
 impl Trail {
-    pub(super) fn send(&mut self, now: Timestamp, cost: u32) {
+    /// A request is about to leave.
+    pub(super) fn reserve(&mut self, cost: u32) {
+        self.reserved += u64::from(cost);
+    }
+
+    /// It will never leave.
+    pub(super) fn cancel(&mut self, cost: u32) {
+        debug_assert!(self.reserved >= u64::from(cost), "only what was reserved is canceled");
+        self.reserved = self.reserved.saturating_sub(u64::from(cost));
+    }
+
+    /// It leaves: its date is this, however long it has waited.
+    pub(super) fn left(&mut self, now: Timestamp, cost: u32) {
+        self.cancel(cost);
+        self.send(now, cost);
+    }
+
+    fn send(&mut self, now: Timestamp, cost: u32) {
         let trip =
             Trip { sent_at: now, settled_at: now, cost, before: self.sent, done: self.done, fate: Fate::OnTheWire };
         self.trips.push_back(trip);
@@ -62,8 +85,8 @@ impl Trail {
         self.forget(now);
     }
 
-    /// A request of an earlier engine. It was sent before any of ours, however late it may still arrive: so the trips stay
-    /// in order.
+    /// A request of an earlier engine. It was sent before any of ours, however late it may still arrive: so the trips
+    /// stay in order.
     pub(super) fn inherit(&mut self, now: Timestamp, answered_at: Timestamp) {
         self.trips.push_back(Trip {
             sent_at: answered_at.min(now),
@@ -97,9 +120,13 @@ impl Trail {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        let old = now.before(KEPT);
-        let is_old = |trip: &Trip| trip.fate != Fate::OnTheWire && trip.sent_at < old;
-        while self.trips.len() > TRIPS_MAX || self.trips.front().is_some_and(is_old) {
+        loop {
+            let kept = if self.trips.len() > OLD_TRIPS_MAX { KEPT } else { KEPT_MAX };
+            let old = now.before(kept);
+            let is_old = |trip: &Trip| trip.fate != Fate::OnTheWire && trip.sent_at < old;
+            if self.trips.len() <= TRIPS_MAX && !self.trips.front().is_some_and(is_old) {
+                break;
+            }
             self.trips.pop_front();
             self.settled = self.settled.saturating_sub(1);
             self.is_cut = true;
@@ -117,6 +144,11 @@ impl Trail {
         self.sent.saturating_sub(self.done)
     }
 
+    /// Cost of requests that are about to leave.
+    pub(super) fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
     /// Everything up to this cost is settled.
     pub(super) fn settled(&self) -> u64 {
         self.trips.get(self.settled).map_or(self.sent, |trip| trip.before)
@@ -129,8 +161,8 @@ impl Trail {
         self.trips.range(start..end).filter(|trip| trip.is_counted()).map(|trip| u64::from(trip.cost)).sum()
     }
 
-    /// Whether something that the server has counted, and that was sent by `until`, may have arrived after `since`: it was
-    /// answered after it.
+    /// Whether something that the server has counted, and that was sent by `until`, may have arrived after `since`: it
+    /// was answered after it.
     pub(super) fn may_count(&self, since: Timestamp, until: Timestamp) -> bool {
         let end = self.trips.partition_point(|trip| trip.sent_at <= until);
         self.trips.range(..end).any(|trip| trip.is_counted() && trip.settled_at > since)

@@ -1,13 +1,14 @@
 //! How long a slot must rest beyond the window, when whole bunches of requests are repeated.
 //!
-//! A single request arrives anywhere between its sending and its answer, so only a window after the *answer* is safe for
-//! its slot. But slots are exchangeable: what the server counts is how many arrived, not which. Of n requests that leave
-//! together, arrivals spread over the same stretch as those of the n that leave a window later, and the two spreads differ
-//! by about stretch / √n: so much later is enough. The fewer are near, the longer it is, up to the answer itself.
+//! A single request arrives anywhere between its sending and its answer, so only a window after the *answer* is safe
+//! for its slot. But slots are exchangeable: what the server counts is how many arrived, not which. Of n requests that
+//! leave together, arrivals spread over the same stretch as those of the n that leave a window later, and the two
+//! spreads differ by about stretch / √n: so much later is enough. The fewer are near, the longer it is, up to the
+//! answer itself.
 //!
-//! That holds as long as answers take about what they took on average. Once they are much quicker, the average follows in
-//! hundreds of them, which a small quota needs many windows for. Meanwhile nothing rests by it, and nothing is gathered: a
-//! window after the answer is safe for each slot by itself.
+//! That holds as long as answers take about what they took on average. Once they are much quicker, the average follows
+//! in hundreds of them, which a small quota needs many windows for. Meanwhile nothing rests by it, and nothing is
+//! gathered: a window after the answer is safe for each slot by itself.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ const SPREADS: f64 = 3.5;
 /// The weight of a new answer in the average, as of TCP's.
 const WEIGHT: f64 = 1.0 / 32.0;
 const STEADY_WITHIN: f64 = 0.25;
-/// An answer that took less than one part in so many of the average is too quick to be one of those that it is made of ...
+/// An answer that took less than one part in so many of the average is too quick to be one of those that it is made of
+/// ...
 const TOO_QUICK: f64 = 16.0;
 /// ... if so many come in a row, and as many as are under way still: the quickest of a bunch are always the first.
 const IN_A_ROW: u32 = 4;
@@ -100,10 +102,14 @@ mod tests {
         Timestamp::from_micros(ms * 1_000)
     }
 
-    /// What was sent together and took so many milliseconds each; when their slots are free again, after they were sent.
+    /// What was sent together and took so many milliseconds each; when their slots are free again, after they were
+    /// sent.
     fn bunch(travel: &mut Travel, trail: &mut Trail, sent_ms: u64, spans_ms: &[u64]) -> Vec<Duration> {
         let sent_at = at_ms(sent_ms);
-        spans_ms.iter().for_each(|_| trail.send(sent_at, 1));
+        for _ in spans_ms {
+            trail.reserve(1);
+            trail.left(sent_at, 1);
+        }
         let mut free = Vec::new();
         for span in spans_ms.iter().map(|ms| Duration::from_millis(*ms)) {
             let now = sent_at.after(span);

@@ -1,8 +1,8 @@
 //! An exact rolling window over requests whose moment of arrival isn't known.
 //!
-//! A request arrives somewhere between its sending and its answer. Its slot is taken at the sending and given back one
-//! window after the *answer*: so whenever a request arrives, every earlier arrival of the last window still holds a slot,
-//! and there are only N of them.
+//! A request arrives somewhere between its sending and its answer. Its slot is taken before the sending and given back
+//! one window after the *answer*: so whenever a request arrives, every earlier arrival of the last window still holds a
+//! slot, and there are only N of them.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Window {
         self.slots.cool(at.after(self.rate.per + GUARD), cost);
     }
 
-    pub(super) fn unsent(&mut self, cost: u32) {
+    pub(super) fn release(&mut self, cost: u32) {
         self.slots.release(cost);
     }
 
@@ -63,15 +63,9 @@ impl Window {
         self.slots.next_reading(now, self.rate.per)
     }
 
-    /// When the requests were answered that hold a slot; those on the wire count as answered now.
+    /// When the requests were answered that hold a slot.
     pub(super) fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
-        let held = self.slots.cooling(now).map(|free| free.before(self.rate.per + GUARD));
-        held.chain((0..self.slots.on_the_wire()).map(|_| now)).collect()
-    }
-
-    pub(super) fn all_free(&self, now: Timestamp) -> Timestamp {
-        let cooled = self.slots.cooling(now).last().unwrap_or(now);
-        if self.slots.on_the_wire() == 0 { cooled } else { cooled.max(now.after(self.rate.per + GUARD)) }
+        self.slots.cooling(now).map(|free| free.before(self.rate.per + GUARD)).collect()
     }
 
     /// Holds the slots of requests that an earlier budget sent, answered at these times.

@@ -7,6 +7,15 @@ use std::time::Duration;
 use crate::random::Random;
 
 /// `floor ..= min(cap, base · 2^n)`.
+///
+/// ```
+/// use std::time::Duration;
+/// use spillway_core::{random::Random, retry::Backoff};
+///
+/// let backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(200), Duration::from_secs(30));
+/// let wait = backoff.wait(3, &mut Random::from_seed(1));
+/// assert!((Duration::from_millis(100)..=Duration::from_millis(800)).contains(&wait));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     floor: Duration,
@@ -28,6 +37,28 @@ impl Backoff {
     }
 }
 
+/// `min(cap, base · 2^n)`, and up to a twentieth more, so that hosts that began together drift apart. For waits whose
+/// sum counts: with full jitter some are short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubling {
+    base: Duration,
+    cap: Duration,
+}
+
+impl Doubling {
+    /// From `base` to `cap`.
+    pub const fn new(base: Duration, cap: Duration) -> Self {
+        Self { base, cap }
+    }
+
+    /// The wait after the `failures`-th failure in a row (1 for the first).
+    pub fn wait(&self, failures: u32, random: &mut Random) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        let span = self.base.saturating_mul(1 << doublings).min(self.cap);
+        random.between(span, span + span / 20)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +71,16 @@ mod tests {
             let ceiling = Duration::from_millis(200 << failures.saturating_sub(1).min(20)).min(Duration::from_secs(30));
             let wait = backoff.wait(failures, &mut random);
             assert!(wait >= Duration::from_millis(100) && wait <= ceiling, "{failures}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn doubles_up_to_its_cap() {
+        let doubling = Doubling::new(Duration::from_secs(1), Duration::from_secs(10));
+        let mut random = Random::from_seed(1);
+        for (failures, seconds) in [(0, 1.0), (1, 1.0), (2, 2.0), (4, 8.0), (5, 10.0), (u32::MAX, 10.0)] {
+            let wait = doubling.wait(failures, &mut random).as_secs_f64();
+            assert!((seconds..=seconds * 1.05).contains(&wait), "{failures}: {wait}");
         }
     }
 }

@@ -1,9 +1,19 @@
-//! The circuit breaker's eye: it sees an outage in a row of failures. What follows from it is the gate's.
+//! The circuit breaker of a route: it takes failures in a row for an outage. What follows from it is the gate's.
 
 /// Failures in a row that are taken for an outage rather than for a few messages' bad luck.
 const FAILURES_MAX: u32 = 10;
 
 /// Counts failures in a row.
+///
+/// ```
+/// use spillway_core::retry::Breaker;
+///
+/// let mut breaker = Breaker::default();
+/// let outage = (1..=10).find(|_| breaker.failed());
+/// assert_eq!(outage, Some(10));
+/// breaker.succeeded();
+/// assert!(!breaker.failed());
+/// ```
 #[derive(Debug, Default)]
 pub struct Breaker {
     failures: u32,

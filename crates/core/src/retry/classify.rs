@@ -1,5 +1,7 @@
 //! The delivery table: from what came back to what it means.
 
+use std::time::Duration;
+
 use crate::evidence::Evidence;
 use crate::outcome::Response;
 
@@ -29,6 +31,8 @@ pub enum Answer {
         response: Response,
         /// What it tells about the limit.
         evidence: Evidence,
+        /// What else than its own length was too much.
+        problem: Option<&'static str>,
     },
 }
 
@@ -37,19 +41,54 @@ pub enum Answer {
 pub enum Verdict {
     /// 2xx.
     Delivered,
-    /// 429: the organisation pauses, the message keeps its place.
+    /// 429: the organization pauses, the message keeps its place.
     Throttled,
     /// 401: the token is at fault, not the message.
-    Unauthorised,
-    /// The server or the way to it is at fault: backoff, an attempt is spent.
+    Unauthorized,
+    /// It was not processed: the server refused it beforehand, or it never got there. Backoff; always safe to repeat.
     Transient,
-    /// Nobody knows whether it was delivered.
+    /// The server may have processed it: no answer came, or one that leaves it open.
     Ambiguous,
     /// The message is at fault.
     Rejected,
 }
 
+impl Answer {
+    /// Whether a page of HTML came.
+    pub fn is_html_page(&self) -> bool {
+        match self {
+            Self::Answered { response, .. } | Self::TooLarge { response, .. } => response.is_html_page(),
+            Self::Unsent { .. } | Self::Unanswered { .. } => false,
+        }
+    }
+
+    /// Whether the status is a server error.
+    pub fn is_server_error(&self) -> bool {
+        match self {
+            Self::Answered { response, .. } | Self::TooLarge { response, .. } => response.status >= 500,
+            Self::Unsent { .. } | Self::Unanswered { .. } => false,
+        }
+    }
+
+    /// The wait that `Retry-After` asks for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answered { evidence, .. } | Self::TooLarge { evidence, .. } => evidence.retry_after,
+            Self::Unsent { .. } | Self::Unanswered { .. } => None,
+        }
+    }
+}
+
 /// The table of the design.
+///
+/// ```
+/// use spillway_core::retry::{Answer, Verdict, classify};
+///
+/// let refused = Answer::Unsent { problem: "connection refused".to_owned() };
+/// assert_eq!(classify(&refused), Verdict::Transient, "always safe to repeat");
+/// let cut = Answer::Unanswered { problem: "the connection was cut".to_owned() };
+/// assert_eq!(classify(&cut), Verdict::Ambiguous, "the server may have processed it");
+/// ```
 pub fn classify(answer: &Answer) -> Verdict {
     match answer {
         Answer::Unsent { .. } => Verdict::Transient,
@@ -57,9 +96,12 @@ pub fn classify(answer: &Answer) -> Verdict {
         Answer::Answered { response, .. } | Answer::TooLarge { response, .. } => match response.status {
             200..=299 => Verdict::Delivered,
             429 => Verdict::Throttled,
-            401 => Verdict::Unauthorised,
-            408 | 500 | 502 | 503 | 504 => Verdict::Transient,
-            _ => Verdict::Rejected,
+            401 => Verdict::Unauthorized,
+            421 | 425 | 503 => Verdict::Transient,
+            300..=400 | 402..=407 | 409..=499 | 501 | 505 => Verdict::Rejected,
+            // RFC 9110, 15: an unknown status counts as the first of its class, and one beyond 599 as a server error. A
+            // final 1xx was not asked for, and tells as little.
+            _ => Verdict::Ambiguous,
         },
     }
 }
@@ -67,6 +109,24 @@ pub fn classify(answer: &Answer) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The table of the design, as sets.
+    #[test]
+    fn every_status_has_one_meaning() {
+        for status in 100..=999 {
+            let expected = match status {
+                200..=299 => Verdict::Delivered,
+                401 => Verdict::Unauthorized,
+                429 => Verdict::Throttled,
+                421 | 425 | 503 => Verdict::Transient,
+                408 => Verdict::Ambiguous,
+                501 | 505 | 300..=499 => Verdict::Rejected,
+                _ => Verdict::Ambiguous,
+            };
+            let response = Response { status, ..Response::default() };
+            assert_eq!(classify(&Answer::Answered { response, evidence: Evidence::default() }), expected, "{status}");
+        }
+    }
 
     #[test]
     fn statuses() {
@@ -76,19 +136,32 @@ mod tests {
             (299, Verdict::Delivered),
             (301, Verdict::Rejected),
             (400, Verdict::Rejected),
-            (401, Verdict::Unauthorised),
+            (401, Verdict::Unauthorized),
             (403, Verdict::Rejected),
             (404, Verdict::Rejected),
-            (408, Verdict::Transient),
+            (408, Verdict::Ambiguous),
+            (409, Verdict::Rejected),
+            (421, Verdict::Transient),
+            (422, Verdict::Rejected),
+            (425, Verdict::Transient),
+            (499, Verdict::Rejected),
             (413, Verdict::Rejected),
             (429, Verdict::Throttled),
-            (500, Verdict::Transient),
+            (500, Verdict::Ambiguous),
             (501, Verdict::Rejected),
-            (502, Verdict::Transient),
+            (502, Verdict::Ambiguous),
             (503, Verdict::Transient),
-            (504, Verdict::Transient),
+            (504, Verdict::Ambiguous),
             (505, Verdict::Rejected),
-            (999, Verdict::Rejected),
+            (506, Verdict::Ambiguous),
+            (511, Verdict::Ambiguous),
+            (520, Verdict::Ambiguous),
+            (530, Verdict::Ambiguous),
+            (599, Verdict::Ambiguous),
+            (600, Verdict::Ambiguous),
+            (999, Verdict::Ambiguous),
+            (101, Verdict::Ambiguous),
+            (199, Verdict::Ambiguous),
         ] {
             let response = Response { status, ..Response::default() };
             assert_eq!(classify(&Answer::Answered { response, evidence: Evidence::default() }), verdict, "{status}");

@@ -5,7 +5,7 @@ mod breaker;
 mod budget;
 mod classify;
 
-pub use self::backoff::Backoff;
+pub use self::backoff::{Backoff, Doubling};
 pub use self::breaker::Breaker;
 pub use self::budget::RetryBudget;
 pub use self::classify::{Answer, Verdict, classify};

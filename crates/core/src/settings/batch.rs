@@ -57,7 +57,7 @@ pub struct BatchSettings {
     pub mode: BatchMode,
     /// Messages in a batch.
     pub max_messages: usize,
-    /// Bytes of the serialised body, brackets and commas included.
+    /// Bytes of the serialized body, brackets and commas included.
     pub max_bytes: usize,
     /// How long an array waits for more messages.
     pub linger: Duration,

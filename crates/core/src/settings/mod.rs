@@ -1,4 +1,5 @@
-//! Options: raw JSON in, [`Settings`] out. A `Settings` is always valid; every rule on options stands here and nowhere else.
+//! Options: raw JSON in, [`Settings`] out. A `Settings` is always valid; every rule on options stands here and nowhere
+//! else.
 
 mod batch;
 mod reader;
@@ -18,10 +19,25 @@ use self::reader::Reader;
 pub use self::route::{PRESETS, Route};
 pub use self::store::{Durability, StoreSettings};
 use crate::error::Error;
+use crate::message::CallLimits;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Valid options of an organisation's engine.
+/// Valid options of an organization's engine.
+///
+/// ```
+/// use spillway_core::settings::Settings;
+///
+/// let options = r#"{
+///   "organization": "acme", "region": "us-east-1", "credentials": { "accessToken": "token" },
+///   "route": "messaging", "store": "memory", "rateLimit": { "requests": 300, "perMs": 60000 }
+/// }"#;
+/// let settings = Settings::from_json(options).expect("they are valid");
+/// assert_eq!(settings.queue.max_messages, 100_000);
+///
+/// let error = Settings::from_json(r#"{ "organization": 7 }"#).expect_err("a number is no name");
+/// assert!(error.to_string().contains("organization"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The tenant whose limit is shared.
@@ -101,7 +117,7 @@ pub struct Learn {
     pub floor: Rate,
     /// Never more than this, whatever a server says.
     pub ceiling: Rate,
-    /// Asks for the organisation's limits at the start.
+    /// Asks for the organization's limits at the start.
     pub read_limits: bool,
 }
 
@@ -127,6 +143,18 @@ pub struct RetrySettings {
     pub max_pause: Duration,
 }
 
+impl RetrySettings {
+    /// The same, as far as a call sets no bounds of its own.
+    #[must_use]
+    pub fn bounded_by(self, limits: &CallLimits) -> Self {
+        Self {
+            max_attempts: limits.max_attempts.map_or(self.max_attempts, NonZeroU32::get),
+            max_age: limits.max_age.unwrap_or(self.max_age),
+            ..self
+        }
+    }
+}
+
 /// Whether a conversation's messages wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ordering {
@@ -150,7 +178,7 @@ pub enum WhenFull {
 pub struct QueueSettings {
     /// Messages.
     pub max_messages: usize,
-    /// Bytes of serialised bodies.
+    /// Bytes of serialized bodies.
     pub max_bytes: usize,
     /// What happens beyond.
     pub when_full: WhenFull,
@@ -204,9 +232,14 @@ impl Settings {
         Ok(settings)
     }
 
-    /// How many requests may be under way for each connection. With a store, others than the one that it carries wait for the disk to
-    /// know of their departure, and then for it: so it is never the connections that wait. After a crash all of them may have been sent, and so
-    /// they are fewer where none is sent again.
+    /// Whether any of its connections is encrypted.
+    pub fn uses_tls(&self) -> bool {
+        [&self.api_url, &self.login_url].iter().any(|url| !url.starts_with("http:"))
+    }
+
+    /// How many requests may be under way for each connection. With a store, others than the one that it carries wait
+    /// for the disk to know of their departure, and then for it: so it is never the connections that wait. After a
+    /// crash all of them may have been sent, and so they are fewer where none is sent again.
     pub fn attempts_per_connection(&self) -> usize {
         match self.retry.ambiguous {
             _ if !self.store.is_durable() => 1,
@@ -238,7 +271,15 @@ fn urls(root: &Reader<'_>) -> Result<(String, String), Error> {
     let known = match root.text("region", 64)? {
         None => None,
         Some(name) => {
-            Some(region::urls(name).ok_or_else(|| root.refuse("region", format_args!("one of {}", names())))?)
+            let allowed = || format!("one of {}", names());
+            Some(region::urls(name).ok_or_else(|| {
+                // A secret that took the region's place is not repeated.
+                if region::is_plausible(name) {
+                    root.refuse("region", allowed())
+                } else {
+                    root.refuse_secret("region", allowed())
+                }
+            })?)
         }
     };
     let (api, login) = (base_url(root, "apiUrl")?, base_url(root, "loginUrl")?);

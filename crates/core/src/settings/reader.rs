@@ -1,5 +1,5 @@
-//! Reads options out of JSON, field by field: each error names the field, the value and what is allowed; whatever was not
-//! asked for is an unknown key.
+//! Reads options out of JSON, field by field: each error names the field, the value and what is allowed; whatever was
+//! not asked for is an unknown key.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 
 /// Every value that was read, by path, as it holds (defaults filled in): two senders' options are compared by these. In
-/// the order of reading: a default that follows from another option comes behind it, and so is never named in its place.
+/// the order of reading: a default that follows from another option comes behind it, and so is never named in its
+/// place.
 pub(super) type Trail = Rc<RefCell<Vec<(String, String)>>>;
 
 /// One object of the options.
@@ -201,12 +202,57 @@ fn mark_of(value: &Value) -> Option<&str> {
     value.get("$js").and_then(Value::as_str)
 }
 
-/// The value as the caller wrote it, clipped.
+/// The value as the caller wrote it, clipped and without the parts of a URL that may hold secrets.
 fn show(value: &Value) -> String {
     const CHARS_MAX: usize = 60;
     let text = match value {
         Value::Array(_) | Value::Object(_) => return kind_of(value),
+        Value::String(text) => format!("{}", Value::String(without_secrets(text))),
         other => other.to_string(),
     };
     if text.chars().count() <= CHARS_MAX { text } else { text.chars().take(CHARS_MAX).chain(['…']).collect() }
+}
+
+/// The text with a dot in place of what a URL has before its `@`, and after its `?` or `#`.
+fn without_secrets(text: &str) -> String {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|char| char.is_ascii_alphanumeric() || "+.-".contains(char))
+    };
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) if is_scheme(scheme) => (&text[..=scheme.len()], rest),
+        _ => ("", text),
+    };
+    let (slashes, rest) = rest.strip_prefix("//").map_or(("", rest), |rest| ("//", rest));
+    let (place, hidden) = match rest.find(['?', '#']) {
+        // Such a character may belong to a password.
+        Some(at) if rest[at..].contains('@') => ("", "…"),
+        Some(at) => (&rest[..=at], "…"),
+        None => (rest, ""),
+    };
+    match place.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}{slashes}…@{host}{hidden}"),
+        None => format!("{scheme}{slashes}{place}{hidden}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_no_part_of_a_url_that_may_be_secret() {
+        for (text, shown) in [
+            ("redis://:secret@host:6379/0", r#""redis://…@host:6379/0""#),
+            ("REDIS://user:se@cr/et@host", r#""REDIS://…@host""#),
+            ("redis://:se?cret@host", r#""redis://…""#),
+            ("user:secret@host", r#""user:…@host""#),
+            ("file:/x/y.db?key=secret", r#""file:/x/y.db?…""#),
+            ("https://host/path?token=secret#secret", r#""https://host/path?…""#),
+            ("https://host/#secret", r##""https://host/#…""##),
+            ("us-east-9", r#""us-east-9""#),
+        ] {
+            assert_eq!(show(&Value::String(text.to_owned())), shown);
+        }
+    }
 }

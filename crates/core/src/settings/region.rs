@@ -22,7 +22,21 @@ pub const REGIONS: [(&str, &str); 18] = [
     ("ap-south-1", "aps1.pure.cloud"),
 ];
 
+/// Whether a name looks like a region: a short word, or words and numbers between hyphens.
+pub(super) fn is_plausible(name: &str) -> bool {
+    let is_word = name.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_hyphened = name.contains('-') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    name.len() <= 20 && (is_word || is_hyphened)
+}
+
 /// The API and login base URLs of a region.
+///
+/// ```
+/// use spillway_core::settings::region::urls;
+///
+/// let (api, login) = urls("us-east-1").expect("it is a region");
+/// assert_eq!((api.as_str(), login.as_str()), ("https://api.mypurecloud.com", "https://login.mypurecloud.com"));
+/// ```
 pub fn urls(region: &str) -> Option<(String, String)> {
     let (_, domain) = REGIONS.iter().find(|(name, _)| *name == region)?;
     Some((format!("https://api.{domain}"), format!("https://login.{domain}")))

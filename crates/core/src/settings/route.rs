@@ -39,6 +39,14 @@ enum Piece {
 }
 
 /// A path template such as `/x/{conversationId}/y`.
+///
+/// ```
+/// use spillway_core::settings::Route;
+///
+/// let route = Route::preset("messaging").expect("it is a preset");
+/// assert_eq!(route.template(), "/api/v2/messaging/conversations/{conversationId}/messages");
+/// assert!(Route::custom("no/slash", None).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     pieces: Vec<Piece>,
@@ -79,6 +87,15 @@ impl Route {
         Self { text_length_max: usize::try_from(length).unwrap_or(usize::MAX), ..self }
     }
 
+    /// The path as it was given: `/x/{conversationId}/y`.
+    pub fn template(&self) -> String {
+        let text = |piece: &Piece| match piece {
+            Piece::Literal(text) => text.clone(),
+            Piece::Placeholder(name) => format!("{{{name}}}"),
+        };
+        self.pieces.iter().map(text).collect()
+    }
+
     /// Whether the body is an array of messages; then a single message is an array of one.
     pub fn is_array(&self) -> bool {
         self.array
@@ -102,8 +119,8 @@ impl Route {
     /// The path of `message`, each value percent-encoded.
     ///
     /// # Errors
-    /// A placeholder without a value, or with one that would change the path's structure (empty, `.`, `..`); a param that
-    /// the route has no placeholder for.
+    /// A placeholder without a value, or with one that would change the path's structure (empty, `.`, `..`); a param
+    /// that the route has no placeholder for.
     pub fn path(&self, message: &Message) -> Result<String, Error> {
         let params = message.params();
         let mut path = String::with_capacity(96);
@@ -134,7 +151,8 @@ impl Route {
         }
     }
 
-    /// Checks that `message` has all that its path needs. One of an earlier run was checked against the route of that run.
+    /// Checks that `message` has all that its path needs. One of an earlier run was checked against the route of that
+    /// run.
     ///
     /// # Errors
     /// As [`Self::path`].

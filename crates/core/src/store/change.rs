@@ -18,16 +18,18 @@ pub enum Change {
         /// The message.
         record: Box<Record>,
     },
-    /// A dead letter comes in again: the letter with the record's id goes, the message comes, and neither without the other.
+    /// A dead letter comes in again: the letter with the record's id goes, the message comes, and neither without the
+    /// other.
     Redrive {
         /// The engine's place for it.
         slot: Slot,
         /// The message.
         record: Box<Record>,
     },
-    /// A request is about to leave with these messages, or with none if it is a `request()` or the inquiry, which only count.
-    /// Messages leave when it is durable, so that a crash leaves one whose outcome is unknown known as one. The store notes the
-    /// time of writing: the request leaves no earlier, but it may have to wait for a connection after that.
+    /// A request is about to leave with these messages, or with none if it is a `request()` or the inquiry, which only
+    /// count. Messages leave when it is durable, so that a crash leaves one whose outcome is unknown known as one. The
+    /// store notes the time of writing: the request leaves no earlier, but it may have to wait for a connection after
+    /// that.
     Depart(Flight),
     /// A message is off the wire, and goes on waiting.
     Return {
@@ -77,7 +79,8 @@ pub enum Change {
         /// Its message's id.
         id: Box<str>,
     },
-    /// What the next run must know, as a whole: it takes the place of what was saved before, and of the departures since.
+    /// What the next run must know, as a whole: it takes the place of what was saved before, and of the departures
+    /// since.
     Save {
         /// The budget: spent, learned, paused. JSON of the dispatcher's.
         budget: Box<str>,

@@ -1,9 +1,9 @@
 //! Changes on their way to a store, and the order in which they are handed over.
 //!
-//! A store takes changes one after the other, and a request leaves when its departure is durable. So while requests are sent, a
-//! store has few inserts at a time: the others wait here, and all else overtakes them, or no request would leave before the
-//! whole of a large backlog is written. Nothing is said of a message before the store has kept it, so what overtakes is never
-//! about one of those that wait.
+//! A store takes changes one after the other, and a request leaves when its departure is durable. So while requests are
+//! sent, a store has few inserts at a time: the others wait here, and all else overtakes them, or no request would
+//! leave before the whole of a large backlog is written. Nothing is said of a message before the store has kept it, so
+//! what overtakes is never about one of those that wait.
 
 use std::collections::VecDeque;
 
@@ -30,7 +30,8 @@ impl Default for Handover {
 }
 
 impl Handover {
-    /// One that hands over fewer inserts at a time, so that a small test meets what a large backlog meets; one at least.
+    /// One that hands over fewer inserts at a time, so that a small test meets what a large backlog meets; one at
+    /// least.
     pub fn with(inserts_max: usize) -> Self {
         Self { changes: Vec::new(), inserts: VecDeque::new(), inserts_out: 0, inserts_max: inserts_max.max(1), told: 0 }
     }

@@ -14,7 +14,8 @@ use super::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// `count` messages `m0`, `m1` … at the start, each of its own conversation or all of one, and what becomes of requests.
+/// `count` messages `m0`, `m1` … at the start, each of its own conversation or all of one, and what becomes of
+/// requests.
 fn world(mode: Mode, count: usize, script: Vec<Fate>) -> (World, Vec<Ticket>) {
     let mut world = World::new(Plan { max_messages: 1_000, linger_ms: 0, latency_ms: 0, ..Plan::calm(mode) });
     world.server.script = VecDeque::from(script);
@@ -113,7 +114,8 @@ fn an_array_that_keeps_order_puts_nobody_before_a_message_that_goes_again() {
     for index in 0..8 {
         world.message(Timestamp::START, &format!("m{index}"), &format!("c{}", index % 2));
     }
-    // Split in two by 413; of the first half one is throttled, one failed: the second half holds later ones of both lanes.
+    // Split in two by 413; of the first half one is throttled, one failed: the second half holds later ones of both
+    // lanes.
     world.server.script = VecDeque::from(vec![Fate::Status(413), Fate::List(vec![200, 429, 503, 200])]);
     world.run();
     world.check_ends();

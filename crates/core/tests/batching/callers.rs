@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::Event;
-use spillway_core::message::{Call, Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
 
 use super::world::World;
 
@@ -63,6 +63,8 @@ impl World {
             timeout: None,
             response_bytes_max: 1_000,
             raw: false,
+            idempotent: None,
+            limits: CallLimits::default(),
         };
         let cargo = Cargo::Call(Box::new(call));
         let submission =

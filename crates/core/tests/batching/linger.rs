@@ -142,7 +142,8 @@ fn an_array_waits_even_while_many_messages_are_on_the_wire() {
     }
 }
 
-/// Two thousand messages of two hundred conversations at random, answers after up to 50 ms, and a quota that holds them up for long.
+/// Two thousand messages of two hundred conversations at random, answers after up to 50 ms, and a quota that holds them
+/// up for long.
 fn short_of_budget(mode: Mode, linger_ms: u64) -> World {
     let mut world = World::new(Plan { linger_ms, latency_ms: 50, requests_per_second: 50, ..Plan::calm(mode) });
     for index in 0..2_000 {

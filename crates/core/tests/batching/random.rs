@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use spillway_core::dispatcher::Event;
 
-use super::plan::{Mode, Plan, any_plan};
+use super::plan::{Faults, Mode, Plan, any_plan};
 use super::world::World;
 
 /// All that a plan has in store; the world after its end.
@@ -50,5 +50,30 @@ fn a_calm_server_gets_each_message_once_in_full_batches() {
         // Unless the order inside an array holds, a conversation with more messages than others leaves arrays short.
         let requests = if mode == Mode::Array { requests..=18 } else { requests..=requests };
         assert!(requests.contains(&world.books.requests), "{mode:?}: {}", world.books.requests);
+    }
+}
+
+/// When the last messages are retries and their route's retry budget is spent, only the time of its next token wakes
+/// the sender.
+#[test]
+fn retries_that_find_no_retry_budget_are_looked_at_again() {
+    let server = Faults { unavailable: 35, ..Faults::default() };
+    for seed in [11_975_518_483_370_226_609, 1, 2, 3, 4, 5, 6, 7] {
+        play(Plan {
+            seed,
+            conversations: 3,
+            messages: 75,
+            max_messages: 3,
+            max_bytes: 1_024,
+            linger_ms: 0,
+            max_text_length: 30,
+            requests_per_second: 46,
+            connections: 4,
+            latency_ms: 1,
+            ordered: false,
+            filler: 14,
+            server: server.clone(),
+            ..Plan::calm(Mode::Merge)
+        });
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Call, Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -71,7 +71,17 @@ impl Bench {
         effects
     }
 
+    /// Polls; what may go leaves at once.
     pub fn poll(&mut self) -> Vec<Effect> {
+        let effects = self.poll_waiting();
+        for (attempt, _) in sends(&effects) {
+            self.handle(Event::Left(attempt));
+        }
+        effects
+    }
+
+    /// Polls; what may go waits for the disk or a connection.
+    pub fn poll_waiting(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.dispatcher.poll(self.now, &mut effects);
         effects
@@ -109,7 +119,11 @@ impl Bench {
 
     /// Makes a request: its ticket, and what happened at once.
     pub fn request(&mut self, method: &str) -> (u64, Vec<Effect>) {
-        let call = Call {
+        self.request_as(method, |_| {})
+    }
+
+    pub fn request_as(&mut self, method: &str, change: impl FnOnce(&mut Call)) -> (u64, Vec<Effect>) {
+        let mut call = Call {
             method: method.into(),
             path: "/x".into(),
             headers: Vec::new(),
@@ -117,7 +131,10 @@ impl Bench {
             timeout: None,
             response_bytes_max: 1_024,
             raw: false,
+            idempotent: None,
+            limits: CallLimits::default(),
         };
+        change(&mut call);
         self.submit("", "", |submission| submission.cargo = Cargo::Call(Box::new(call)))
     }
 

@@ -97,7 +97,8 @@ fn leave_in_silence(quota: &mut Quota, mut now: Timestamp, mut waiting: VecDeque
     while now < end {
         let at = match quota.check(now, 1) {
             Ok(()) => {
-                quota.take(now, 1);
+                quota.reserve(now, 1);
+                quota.left(now, 1);
                 waiting.push_back(now);
                 left += 1;
                 continue;
@@ -128,7 +129,8 @@ proptest! {
                 if let Err(not_yet) = quota.check(now, 1) {
                     break not_yet;
                 }
-                quota.take(now, 1);
+                quota.reserve(now, 1);
+                quota.left(now, 1);
                 waiting.push_back(now);
                 sent.push_back(now);
                 let recent = sent.iter().filter(|at| at.after(Duration::from_secs(1)) > now).count();
@@ -149,7 +151,7 @@ proptest! {
                         let index = sent.iter().position(|at| *at == sent_at);
                         index.map(|index| sent.remove(index));
                     }
-                    1 => quota.given_up(sent_at, sent_at, now, 1),
+                    1 => quota.given_up(sent_at, now, 1),
                     kind => {
                         quota.heard(now, Heard { sent_at, cost: 1, refused: kind < 5, evidence: Some(&evidence) });
                     }
@@ -189,7 +191,8 @@ fn a_belief_is_kept_and_restored() {
     let mut quota = Quota::learning(learn(), Timestamp::START);
     assert_eq!(quota.belief(now), Belief::default(), "nothing was learned");
     quota.check(Timestamp::START, 1).unwrap();
-    quota.take(Timestamp::START, 1);
+    quota.reserve(Timestamp::START, 1);
+    quota.left(Timestamp::START, 1);
     let headers = |name: &str| (name == "ratelimit-policy").then_some("\"a\";q=10;w=1, \"b\";q=300;w=60");
     let evidence = Evidence::read(headers, b"", 0);
     let heard = Heard { sent_at: Timestamp::START, cost: 1, refused: false, evidence: Some(&evidence) };

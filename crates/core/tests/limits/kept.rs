@@ -12,8 +12,8 @@ fn goodput(case: &Case, seed: u64) -> f64 {
     World::new(case, seed).run().goodput
 }
 
-/// A minute's header at the end of its minute was taken for a second's, and what was used of it for others' use: one request a
-/// second for ever.
+/// A minute's header at the end of its minute was taken for a second's, and what was used of it for others' use: one
+/// request a second for ever.
 #[test]
 fn the_end_of_a_minute_is_no_second() {
     let case = two_layers_case(&mut Choice { index: 57, draw: Draw::stream(57, 1) });
@@ -21,8 +21,8 @@ fn the_end_of_a_minute_is_no_second() {
     assert!(reached >= 0.97, "{reached}");
 }
 
-/// After a fall, a probe was refused for what had left more than a window before it, and arrived less than one before: that was
-/// held for a longer window.
+/// After a fall, a probe was refused for what had left more than a window before it, and arrived less than one before:
+/// that was held for a longer window.
 #[test]
 fn a_probe_that_comes_too_early_proves_no_longer_window() {
     let case = Case::new(84, 1_000, "fixed-window", (20, 30)).starting(Some(5.0));
@@ -31,7 +31,8 @@ fn a_probe_that_comes_too_early_proves_no_longer_window() {
     assert!(reached >= 0.97, "{reached}");
 }
 
-/// A full bucket's reset is short: a minute's quota that grew was taken for a second's, and the old number stayed beside it.
+/// A full bucket's reset is short: a minute's quota that grew was taken for a second's, and the old number stayed
+/// beside it.
 #[test]
 fn a_window_has_one_number() {
     let case = Case::new(218, 60_000, "token-bucket", (20, 200)).with("headers", "inin").with("retryAfter", "zero");
@@ -40,8 +41,8 @@ fn a_window_has_one_number() {
     assert!(reached >= 0.99, "{reached}");
 }
 
-/// Answers that took ten seconds for a minute, and then milliseconds again: slots went on resting for seconds, until hundreds of
-/// answers had brought the average down.
+/// Answers that took ten seconds for a minute, and then milliseconds again: slots went on resting for seconds, until
+/// hundreds of answers had brought the average down.
 #[test]
 fn a_minute_of_slow_answers_is_over_when_it_is_over() {
     const STRETCH_MS: u64 = 300_000;

@@ -100,7 +100,8 @@ fn seconds_changing() {
     });
 }
 
-/// The table has no bar for windows of a second and 20 to 200 ms where headers name the quota: it is that without headers.
+/// The table has no bar for windows of a second and 20 to 200 ms where headers name the quota: it is that without
+/// headers.
 #[test]
 fn seconds_changing_slow() {
     let row =
@@ -172,7 +173,8 @@ fn windowless_company() {
     });
 }
 
-/// A bucket is left out: others' use of one flows back evenly, and isn't seen as theirs. With a reset header it is no better.
+/// A bucket is left out: others' use of one flows back evenly, and isn't seen as theirs. With a reset header it is no
+/// better.
 #[test]
 fn windowless_minutes_company() {
     let row = Row {

@@ -1,10 +1,10 @@
-//! What a sender reaches that is told what a learner has to find out: the quota of each moment, its window, and how long requests
-//! take. The rest of its evidence is the same: it doesn't see arrivals, and where no header names the quota, it must try one
-//! request more now and then to see that there is more, and obey the pause that the refusal of it asks for, with one
-//! request as a probe afterwards.
+//! What a sender reaches that is told what a learner has to find out: the quota of each moment, its window, and how
+//! long requests take. The rest of its evidence is the same: it doesn't see arrivals, and where no header names the
+//! quota, it must try one request more now and then to see that there is more, and obey the pause that the refusal of
+//! it asks for, with one request as a probe afterwards.
 //!
-//! It sends a whole quota at once, and the next one a window and a rest later; of a few rests it is given the best. What it
-//! misses of a bar, nobody with this evidence reaches.
+//! It sends a whole quota at once, and the next one a window and a rest later; of a few rests it is given the best.
+//! What it misses of a bar, nobody with this evidence reaches.
 //!
 //! Where others use the same quota it is the budget of a known quota that is told what they leave.
 

@@ -13,7 +13,8 @@ use super::world::World;
 /// Every algorithm with every start and family or form; more of them: `npm run test:limits`.
 const SEEDS: u64 = 27;
 
-/// The worst seed may have so many times the refusals that the median may: token buckets let a try pass, and refuse it later.
+/// The worst seed may have so many times the refusals that the median may: token buckets let a try pass, and refuse it
+/// later.
 const WORST_REFUSED: f64 = 1.5;
 
 pub struct Row {

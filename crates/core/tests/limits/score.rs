@@ -13,8 +13,8 @@ pub struct Outcome {
     pub others: f64,
 }
 
-/// Goodput leaves out the warm-up, and the time to settle after each change. Refusals leave out the warm-up alone: those
-/// that a change costs are what their bar is for.
+/// Goodput leaves out the warm-up, and the time to settle after each change. Refusals leave out the warm-up alone:
+/// those that a change costs are what their bar is for.
 #[derive(Debug)]
 pub struct Score {
     warm_us: u64,

@@ -132,7 +132,7 @@ impl World {
     fn perform(&mut self) {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
-                Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment),
+                Effect::Send { attempt, shipment } => self.send(attempt, shipment),
                 Effect::Delivered { .. } => self.score.delivered(self.now_us),
                 Effect::Notice(notice) if self.trace => println!("{:.3} {notice:?}", self.now_us as f64 / 1e6),
                 _ => {}
@@ -141,6 +141,8 @@ impl World {
     }
 
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) {
+        let now = Timestamp::from_micros(self.now_us);
+        self.dispatcher.handle(now, Event::Left(attempt), &mut self.effects);
         self.score.sent(self.now_us);
         let travel = self.model.travel();
         let arrives = Happening::Arrives(attempt, shipment, travel.answer_us);

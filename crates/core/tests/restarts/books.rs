@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use spillway_core::settings::Ambiguous;
+use spillway_core::stats::Counters;
 
 use crate::disk::Disk;
 use crate::server::{Server, is_poison};
@@ -35,8 +36,8 @@ impl Books {
             if !own.sent {
                 return Err(format!("1 on the wire before the disk knows: {id}"));
             }
-            // What the dispatcher believes is what it may act on: an elder that is settled is so on the disk, too, since
-            // the disk is written in order.
+            // What the dispatcher believes is what it may act on: an elder that is settled is so on the disk, too,
+            // since the disk is written in order.
             let elder = disk.durable.messages.values().find(|other| {
                 other.message.conversation() == own.message.conversation()
                     && other.seq < own.seq
@@ -87,4 +88,24 @@ impl Books {
             None => Ok(()),
         }
     }
+}
+
+/// Whether any of these counters has gone down.
+pub fn falls(before: Counters, after: Counters) -> bool {
+    let all = |counters: Counters| {
+        let Counters { accepted, duplicates, delivered, dead_letters, dead_letters_dropped, .. } = counters;
+        let Counters { requests, retries, throttled, token_requests, .. } = counters;
+        [
+            accepted,
+            duplicates,
+            delivered,
+            dead_letters,
+            dead_letters_dropped,
+            requests,
+            retries,
+            throttled,
+            token_requests,
+        ]
+    };
+    all(before).iter().zip(all(after)).any(|(before, after)| after < *before)
 }

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use spillway_core::clock::Timestamp;
+use spillway_core::clock::{Moment, Timestamp};
 use spillway_core::message::Cargo;
 use spillway_core::outcome::DeadLetter;
+use spillway_core::store::calendar::{Calendar, Reading};
 use spillway_core::store::{Change, Flight, Handover, Opening, Record, Row, Seq, Settled, Waiting};
 
-/// Messages, letters, receipts and budget.
+/// Attempts, place in a batch, and first attempt of a message that is on the wire.
+type Known = (u32, Option<u64>, Option<Timestamp>);
+
+/// Messages, letters, receipts and budget, with all times in the store's time.
 #[derive(Clone, Default)]
 pub struct State {
     pub messages: BTreeMap<Seq, Record>,
@@ -18,8 +22,10 @@ pub struct State {
     departed: Vec<Timestamp>,
 }
 
-#[derive(Default)]
 pub struct Disk {
+    calendar: Calendar,
+    /// What the next run knows of this one's clocks.
+    reading: Reading,
     pub durable: State,
     /// With all that was told, durable or not.
     pub view: State,
@@ -33,12 +39,49 @@ pub struct Disk {
 }
 
 impl Disk {
-    pub fn new(handover: Handover) -> Self {
-        Self { handover, ..Self::default() }
+    /// An empty one, of a run that begins at `now`.
+    pub fn new(handover: Handover, now: Timestamp, moment: &Moment) -> Self {
+        let calendar = Calendar::begin(None, None, now, moment);
+        Self {
+            reading: calendar.reading(now, moment),
+            calendar,
+            durable: State::default(),
+            view: State::default(),
+            pending: VecDeque::new(),
+            handover,
+            handed_over: 0,
+            ends: VecDeque::new(),
+            up_to: 0,
+        }
+    }
+
+    /// The next run begins.
+    pub fn begin(&mut self, now: Timestamp, moment: &Moment) {
+        let known_ms = self.durable.latest().map(store_ms);
+        self.calendar = Calendar::begin(Some(&self.reading), known_ms, now, moment);
+        self.read_clocks(now, moment);
+    }
+
+    pub fn read_clocks(&mut self, now: Timestamp, moment: &Moment) {
+        self.reading = self.calendar.reading(now, moment);
+    }
+
+    /// A message as it is read from the disk.
+    pub fn load(&self, seq: Seq) -> Option<Box<Record>> {
+        let record = self.durable.messages.get(&seq)?;
+        Some(Box::new(translated(record, &|at| self.calendar.at(store_ms(at)))))
+    }
+
+    pub fn rows(&self) -> Vec<Row> {
+        self.durable.rows(&self.calendar)
+    }
+
+    pub fn opening(&self) -> Opening {
+        self.durable.opening(&self.calendar)
     }
 
     pub fn tell(&mut self, now: Timestamp, change: Change) -> Result<(), String> {
-        self.view.apply(now, &change)?;
+        self.view.apply(&self.calendar, now, &change)?;
         self.handover.keep(change);
         Ok(())
     }
@@ -54,6 +97,12 @@ impl Disk {
         }
     }
 
+    /// Writes a change at once.
+    #[allow(dead_code, reason = "each test crate uses a part of it")]
+    pub fn commit(&mut self, now: Timestamp, change: &Change) -> Result<(), String> {
+        self.durable.apply(&self.calendar, now, change)
+    }
+
     pub fn waiting(&self) -> usize {
         self.ends.len()
     }
@@ -67,7 +116,7 @@ impl Disk {
             if let Change::Insert { slot, .. } | Change::Redrive { slot, .. } = &change {
                 kept.push(*slot);
             }
-            self.durable.apply(now, &change)?;
+            self.durable.apply(&self.calendar, now, &change)?;
         }
         self.up_to = end;
         self.handover.settled(kept.len());
@@ -102,20 +151,21 @@ impl Disk {
 }
 
 impl State {
-    fn apply(&mut self, now: Timestamp, change: &Change) -> Result<(), String> {
+    fn apply(&mut self, calendar: &Calendar, now: Timestamp, change: &Change) -> Result<(), String> {
+        let stored = |at| stored(calendar, at);
         let unknown = |seq: &Seq| format!("{change:?} is about the unknown message {seq}");
         match change {
-            Change::Insert { record, .. } => self.insert(record)?,
+            Change::Insert { record, .. } => self.insert(translated(record, &stored))?,
             Change::Redrive { record, .. } => {
                 self.drop_letter(record.message.id())?;
-                self.insert(record)?;
+                self.insert(translated(record, &stored))?;
             }
             Change::Depart(Flight { batch, members }) => {
-                self.departed.push(now);
+                self.departed.push(stored(now));
                 for (place, member) in members.iter().enumerate() {
                     let record = self.messages.get_mut(&member.seq).ok_or_else(|| unknown(&member.seq))?;
                     record.attempts = member.attempts;
-                    record.first_attempt_at = Some(member.first_attempt_at);
+                    record.first_attempt_at = Some(stored(member.first_attempt_at));
                     record.sent = true;
                     record.batch = batch.map(|first| first + place as u64);
                 }
@@ -123,7 +173,7 @@ impl State {
             Change::Return { seq, attempts, first_attempt_at, ambiguous, batch } => {
                 let record = self.messages.get_mut(seq).ok_or_else(|| unknown(seq))?;
                 (record.attempts, record.ambiguous) = (*attempts, *ambiguous);
-                record.first_attempt_at = *first_attempt_at;
+                record.first_attempt_at = first_attempt_at.map(stored);
                 (record.sent, record.batch) = (false, *batch);
             }
             Change::Deliver { seq, id, id_given, conversation, status, attempts, at, .. } => {
@@ -133,39 +183,49 @@ impl State {
                     return Err(format!("{change:?} is about {message:?}"));
                 }
                 let id = id.clone();
-                self.receipts.push(Settled { id, status: *status, attempts: *attempts, at: *at });
+                self.receipts.push(Settled { id, status: *status, attempts: *attempts, at: stored(*at) });
             }
             Change::Bury { seq, failure, at } => {
                 let record = self.messages.remove(seq).ok_or_else(|| unknown(seq))?;
                 let (cargo, priority) = (Cargo::Message(record.message), record.priority);
-                self.letters.push(DeadLetter { cargo, priority, failure: (**failure).clone(), at: *at });
+                self.letters.push(DeadLetter { cargo, priority, failure: (**failure).clone(), at: stored(*at) });
             }
             Change::DropLetter { id } => self.drop_letter(id)?,
             Change::Save { budget, on_wire } => {
-                self.budget = Some((budget.clone(), now));
+                self.budget = Some((budget.clone(), stored(now)));
                 self.departed.clear();
-                self.is_all(on_wire)?;
+                self.carry_on(calendar, on_wire)?;
             }
         }
         Ok(())
     }
 
-    /// What is saved as being on the wire must be what is there, by all that was told before.
-    fn is_all(&self, on_wire: &[(Timestamp, Flight)]) -> Result<(), String> {
-        let mut told = BTreeMap::new();
+    /// What is saved as being on the wire must be what is there, by all that was told before. When a request was made
+    /// is told before it leaves, and takes the place of its departure until then.
+    fn carry_on(&mut self, calendar: &Calendar, on_wire: &[(Timestamp, Flight)]) -> Result<(), String> {
+        let mut told: BTreeMap<u64, Known> = BTreeMap::new();
         for (_, Flight { batch, members }) in on_wire {
             for (place, member) in members.iter().enumerate() {
                 let batch = batch.map(|first| first + place as u64);
-                told.insert(member.seq, (member.attempts, Some(member.first_attempt_at), batch));
+                told.insert(member.seq, (member.attempts, batch, Some(stored(calendar, member.first_attempt_at))));
             }
         }
         let sent = self.messages.values().filter(|record| record.sent);
-        let known: BTreeMap<_, _> =
-            sent.map(|record| (record.seq, (record.attempts, record.first_attempt_at, record.batch))).collect();
-        if told == known { Ok(()) } else { Err(format!("saved as on the wire: {told:?}, there are {known:?}")) }
+        let known: BTreeMap<u64, Known> =
+            sent.map(|record| (record.seq, (record.attempts, record.batch, record.first_attempt_at))).collect();
+        let agree = |((seq, one), (other_seq, other)): ((&u64, &Known), (&u64, &Known))| {
+            seq == other_seq && (one.0, one.1) == (other.0, other.1) && one.2 >= other.2
+        };
+        if told.len() != known.len() || !told.iter().zip(&known).all(agree) {
+            return Err(format!("saved as on the wire: {told:?}, there are {known:?}"));
+        }
+        for (seq, (_, _, first_attempt_at)) in told {
+            self.messages.entry(seq).and_modify(|record| record.first_attempt_at = first_attempt_at);
+        }
+        Ok(())
     }
 
-    fn insert(&mut self, record: &Record) -> Result<(), String> {
+    fn insert(&mut self, record: Record) -> Result<(), String> {
         if record.seq <= self.last_seq {
             return Err(format!("the number {} comes after {}", record.seq, self.last_seq));
         }
@@ -174,8 +234,6 @@ impl State {
         if self.messages.values().any(|other| other.message.id() == id) || self.has_letter(id) {
             return Err(format!("the id {id} is there twice"));
         }
-        let mut record = record.clone();
-        record.expires_at = record.expires_at.map(as_a_file_has_it);
         self.messages.insert(record.seq, record);
         Ok(())
     }
@@ -193,11 +251,18 @@ impl State {
         index.map(|index| drop(self.letters.remove(index))).ok_or_else(|| format!("there is no letter {id}"))
     }
 
+    /// The latest time that is surely known.
+    fn latest(&self) -> Option<Timestamp> {
+        self.departed.iter().copied().chain(self.budget.as_ref().map(|(_, at)| *at)).max()
+    }
+
     /// What a store tells at its opening.
-    pub fn rows(&self) -> Vec<Row> {
+    fn rows(&self, calendar: &Calendar) -> Vec<Row> {
+        let told = |at| calendar.at(store_ms(at));
         let messages = self.messages.values().map(|record| {
-            if record.attempts > 0 || record.sent {
-                return Row::Started(Box::new(record.clone()));
+            let record = translated(record, &told);
+            if record.attempts > 0 || record.sent || record.ambiguous || record.batch.is_some() {
+                return Row::Started(Box::new(record));
             }
             Row::Waiting(Waiting {
                 seq: record.seq,
@@ -208,23 +273,46 @@ impl State {
                 expires_at: record.expires_at,
             })
         });
-        let letters = self.letters.iter().map(|letter| Row::Letter(Box::new(letter.clone())));
-        messages.chain(letters).chain(self.receipts.iter().cloned().map(Row::Settled)).collect()
+        let letters = self.letters.iter().map(|letter| {
+            let letter = DeadLetter { at: told(letter.at), ..letter.clone() };
+            Row::Letter(Box::new(letter))
+        });
+        let receipts = self.receipts.iter().map(|settled| {
+            let at = calendar.remembered_at(store_ms(settled.at));
+            Row::Settled(Settled { at, ..settled.clone() })
+        });
+        messages.chain(letters).chain(receipts).collect()
     }
 
-    pub fn opening(&self) -> Opening {
+    fn opening(&self, calendar: &Calendar) -> Opening {
+        let told = |at| calendar.at_undoubted(store_ms(at));
         Opening {
             last_seq: self.last_seq,
             budget: self.budget.as_ref().map(|(json, _)| json.clone()),
-            budget_at: self.budget.as_ref().map(|(_, at)| *at),
-            departed: self.departed.clone(),
+            budget_at: self.budget.as_ref().map(|(_, at)| told(*at)),
+            departed: self.departed.iter().copied().map(told).collect(),
             ..Opening::default()
         }
     }
 }
 
-/// In whole milliseconds of another clock, so it comes back a little earlier or later than it was.
-fn as_a_file_has_it(at: Timestamp) -> Timestamp {
-    let micros = at.as_micros();
-    Timestamp::from_micros(micros / 1_000 * 1_000 + micros % 7 * 300)
+/// A time of the store: in whole milliseconds, and on a clock of its own, so that it comes back a little earlier or
+/// later than it was.
+fn stored(calendar: &Calendar, at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(calendar.ms(at) * 1_000)
+}
+
+fn store_ms(at: Timestamp) -> u64 {
+    at.as_micros() / 1_000
+}
+
+/// The same message with its times on another clock.
+fn translated(record: &Record, time: &dyn Fn(Timestamp) -> Timestamp) -> Record {
+    Record {
+        submitted_at: time(record.submitted_at),
+        expires_at: record.expires_at.map(time),
+        not_before: record.not_before.map(time),
+        first_attempt_at: record.first_attempt_at.map(time),
+        ..record.clone()
+    }
 }

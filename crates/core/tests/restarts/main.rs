@@ -1,6 +1,7 @@
-//! Crashes by seed: the real dispatcher on a disk that forgets what it has not confirmed, with a virtual clock and a server
-//! that loses requests and answers. Random commands (enqueue, send, cancel, redrive, drop, crash, a full disk) run against a
-//! simple model, and at the end the model and the disk must agree on every message.
+//! Crashes by seed: the real dispatcher on a disk that forgets what it has not confirmed, with a virtual clock and a
+//! server that loses requests and answers. Random commands (enqueue, send, cancel, redrive, drop, crash, a full disk)
+//! run against a simple model, and at the end the model and the disk must agree on every message. The wall clock is set
+//! by minutes to years, the machine is suspended and restarted, in a run and between two.
 //!
 //! A failing seed is printed with its last steps and is run again by `SPILLWAY_SEED=<seed> cargo test --test restarts`;
 //! then it is kept in `KEPT`. `SPILLWAY_SEEDS=<count>` runs more.
@@ -14,6 +15,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
 mod books;
+mod clocks;
 mod disk;
 #[path = "../simulation/draw.rs"]
 mod draw;
@@ -27,7 +29,7 @@ use world::World;
 
 /// Seeds that once failed.
 const KEPT: [u64; 0] = [];
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 400;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -71,6 +73,7 @@ fn every_seed_keeps_what_was_accepted() {
         None => KEPT.into_iter().chain(0..number("SPILLWAY_SEEDS").unwrap_or(SEEDS)).collect(),
     };
     let (mut crashes, mut recovered, mut uncertain, mut refused, mut letters) = (0, 0, 0, 0, 0);
+    let (mut jumps, mut reboots, mut suspends) = (0, 0, 0);
     for seed in &seeds {
         let world = run(*seed).unwrap_or_else(|report| panic!("\n{report}"));
         crashes += world.crashes;
@@ -78,12 +81,17 @@ fn every_seed_keeps_what_was_accepted() {
         uncertain += world.books.uncertain.len() as u64;
         refused += world.books.refusals;
         letters += world.disk.durable.letters.len() as u64;
+        jumps += world.clocks.jumps;
+        reboots += world.clocks.reboots;
+        suspends += world.clocks.suspends;
     }
     println!(
-        "{} seeds: {crashes} crashes, {recovered} messages recovered, {uncertain} uncertain, {refused} refused, {letters} dead letters",
+        "{} seeds: {crashes} crashes, {recovered} messages recovered, {uncertain} uncertain, {refused} refused, {letters} dead letters,
+         {jumps} jumps of the wall clock, {reboots} restarts of the machine, {suspends} suspends",
         seeds.len()
     );
-    if seeds.len() > 500 {
+    if seeds.len() >= 400 {
         assert!(crashes > 1_000 && recovered > 1_000 && uncertain > 100 && refused > 100 && letters > 100, "too tame");
+        assert!(jumps > 500 && reboots > 200 && suspends > 200, "too tame a machine");
     }
 }

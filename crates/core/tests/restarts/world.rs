@@ -12,14 +12,18 @@ use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::shipment::Shipment;
-use spillway_core::store::Handover;
+use spillway_core::stats::Counters;
+use spillway_core::store::{Handover, Unreadable};
 
-use crate::books::Books;
+use crate::books::{self, Books};
+use crate::clocks::Clocks;
 use crate::disk::Disk;
 use crate::draw::Draw;
 use crate::plan::Plan;
 use crate::server::{self, Fate, Server};
 
+/// As the engine's clock has it: so that there are times before.
+const BEGIN_US: u64 = 31 * 86_400 * 1_000_000;
 const STEPS_MAX: u64 = 200_000;
 const TRACE_MAX: usize = 60;
 
@@ -28,6 +32,8 @@ enum Happening {
     Act,
     /// The disk writes some of what waits for it.
     Writes,
+    /// There is a connection for what has waited for one.
+    Leaves(u64, AttemptId, Shipment),
     Arrives(u64, AttemptId),
     Returns(u64, AttemptId, Answer),
     Loads(u64, Vec<(u32, u64)>),
@@ -49,7 +55,10 @@ pub struct World {
     is_writing: bool,
     is_troubled: bool,
     life: u64,
+    /// The counters of a life, as of the last step.
+    counted: (u64, Counters),
     now_us: u64,
+    pub clocks: Clocks,
     tickets: u64,
     names: u64,
     pub crashes: u64,
@@ -64,11 +73,12 @@ impl World {
         let plan = Plan::of(seed);
         let mut draw = Draw::stream(seed, 2);
         let settings = Arc::new(plan.settings.clone());
-        let mut dispatcher = Dispatcher::new(settings, Random::from_seed(draw.next()), Timestamp::START);
+        let (clocks, began_at) = (Clocks::default(), Timestamp::from_micros(BEGIN_US));
+        let mut dispatcher = Dispatcher::new(settings, Random::from_seed(draw.next()), began_at);
         dispatcher.keep_in_memory(plan.window);
         let mut world = Self {
             dispatcher,
-            disk: Disk::new(Handover::with(plan.inserts_max)),
+            disk: Disk::new(Handover::with(plan.inserts_max), began_at, &clocks.moment(began_at)),
             books: Books::default(),
             server: Server::default(),
             held: VecDeque::new(),
@@ -79,7 +89,9 @@ impl World {
             is_writing: false,
             is_troubled: false,
             life: 0,
-            now_us: 0,
+            counted: Default::default(),
+            now_us: BEGIN_US,
+            clocks,
             tickets: 0,
             names: 0,
             crashes: 0,
@@ -89,7 +101,7 @@ impl World {
             plan,
         };
         for command in 0..world.plan.actions {
-            let at_us = world.draw.range(0, world.plan.span_us);
+            let at_us = BEGIN_US + world.draw.range(0, world.plan.span_us);
             if takes(command) {
                 world.later(at_us, Happening::Act);
             }
@@ -134,7 +146,8 @@ impl World {
         }
         let mut effects = Vec::new();
         self.dispatcher.poll(self.now(), &mut effects);
-        self.perform(effects)
+        self.perform(effects)?;
+        self.check_counters()
     }
 
     fn happen(&mut self, at_us: u64, happening: Happening) -> Result<(), String> {
@@ -155,14 +168,15 @@ impl World {
                 self.handle(Event::Answered(attempt, answer))
             }
             Happening::Loads(life, wanted) if life == self.life => {
-                let found = |(slot, seq)| (slot, seq, self.disk.durable.messages.get(&seq).cloned().map(Box::new));
+                let found = |(slot, seq)| (slot, seq, self.disk.load(seq).ok_or_else(Unreadable::default));
                 let loaded: Vec<_> = wanted.into_iter().map(found).collect();
-                match loaded.iter().find(|(_, _, record)| record.is_none()) {
+                match loaded.iter().find(|(_, _, record)| record.is_err()) {
                     Some((_, seq, _)) => Err(format!("loads {seq}, which is not on the disk")),
                     None => self.handle(Event::Loaded(loaded)),
                 }
             }
-            Happening::Returns(..) | Happening::Loads(..) => Ok(()),
+            Happening::Leaves(life, attempt, shipment) if life == self.life => self.leave(attempt, shipment),
+            Happening::Returns(..) | Happening::Loads(..) | Happening::Leaves(..) => Ok(()),
         }
     }
 
@@ -174,6 +188,14 @@ impl World {
             80..=84 => self.letter(),
             85..=88 => self.trouble(!self.is_troubled),
             89..=93 => self.crash(),
+            94 | 95 => {
+                self.clocks.jump(&mut self.draw);
+                Ok(())
+            }
+            96 | 97 => {
+                self.suspend();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -276,17 +298,45 @@ impl World {
         self.life += 1;
         // A little later: a process takes its time to start.
         self.now_us += self.draw.range(1_000, 500_000);
+        self.change_clocks();
         let settings = Arc::new(self.plan.settings.clone());
         self.dispatcher = Dispatcher::new(settings, Random::from_seed(self.draw.next()), self.now());
         self.dispatcher.keep_in_memory(self.plan.window);
-        self.handle(Event::Found(self.disk.durable.rows()))?;
-        self.handle(Event::Opened(Box::new(self.disk.durable.opening())))?;
+        self.disk.begin(self.now(), &self.clocks.moment(self.now()));
+        self.handle(Event::Found(self.disk.rows()))?;
+        self.handle(Event::Opened(Box::new(self.disk.opening())))?;
         self.recovered += self.dispatcher.recovered();
         self.handle(Event::Token(TokenNews::Granted(None)))
     }
 
+    /// What may become of the machine's clocks between two runs.
+    fn change_clocks(&mut self) {
+        if self.draw.percent(30) {
+            self.clocks.jump(&mut self.draw);
+        }
+        if self.draw.percent(10) {
+            self.suspend();
+        }
+        if self.draw.percent(25) {
+            self.clocks.reboot(self.now());
+        }
+    }
+
+    /// The machine stands still, and its callers with it; the server doesn't.
+    fn suspend(&mut self) {
+        let span_us = self.clocks.suspend(&mut self.draw);
+        self.now_us += span_us;
+        let (acts, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.agenda).into_iter().partition(|(_, planned)| matches!(planned, Happening::Act));
+        self.agenda.extend(others);
+        self.agenda.extend(acts.into_iter().map(|((at_us, number), act)| ((at_us + span_us, number), act)));
+    }
+
     fn write(&mut self) -> Result<(), String> {
         self.is_writing = false;
+        if self.draw.percent(25) {
+            self.disk.read_clocks(self.now(), &self.clocks.moment(self.now()));
+        }
         if self.is_troubled {
             let refused = self.disk.refuse();
             self.books.refusals += refused.len() as u64;
@@ -361,7 +411,11 @@ impl World {
             Effect::Send { attempt, .. } if !self.dispatcher.may_leave(attempt) || self.draw.range(0, 99) < 3 => {
                 self.handle(Event::Withheld(attempt))?;
             }
-            Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment)?,
+            Effect::Send { attempt, shipment } if self.draw.range(0, 3) > 0 => self.send(attempt, shipment)?,
+            Effect::Send { attempt, shipment } => {
+                let at_us = self.now_us + self.draw.range(0, 200_000);
+                self.later(at_us, Happening::Leaves(self.life, attempt, shipment));
+            }
             Effect::Load(wanted) => {
                 let at_us = self.now_us + self.draw.range(0, 2_000);
                 self.later(at_us, Happening::Loads(self.life, wanted));
@@ -377,7 +431,15 @@ impl World {
         self.books.tickets.remove(&ticket.number);
     }
 
+    fn leave(&mut self, attempt: AttemptId, shipment: Shipment) -> Result<(), String> {
+        match self.dispatcher.may_leave(attempt) {
+            true => self.send(attempt, shipment),
+            false => self.handle(Event::Withheld(attempt)),
+        }
+    }
+
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) -> Result<(), String> {
+        self.handle(Event::Left(attempt))?;
         self.books.sent(&self.disk, &server::ids(&shipment))?;
         let fate = Fate::draw(&self.plan, &mut self.draw);
         let arrives_us = self.now_us + self.draw.range(1_000, 100_000);
@@ -393,6 +455,14 @@ impl World {
         }
         self.later(returns_us, Happening::Returns(self.life, attempt, answer));
         Ok(())
+    }
+
+    /// They count what has happened, so that they never go down in a life.
+    fn check_counters(&mut self) -> Result<(), String> {
+        let counters = self.dispatcher.snapshot(self.now()).counters;
+        let (life, before) = std::mem::replace(&mut self.counted, (self.life, counters));
+        let has_fallen = life == self.life && books::falls(before, counters);
+        if has_fallen { Err(format!("counters went down from {before:?} to {counters:?}")) } else { Ok(()) }
     }
 
     fn check_end(&self) -> Result<(), String> {

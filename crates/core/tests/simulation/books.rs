@@ -136,6 +136,8 @@ impl Books {
             withdrawn: false,
             accepted_by_server: 0,
             lost_answers: 0,
+            is_server_at_fault: false,
+            is_refused: false,
         };
         self.open.insert(seq, entry);
     }
@@ -265,6 +267,31 @@ impl Books {
 }
 
 impl Books {
+    /// What this ticket waits for.
+    pub fn parcel_of(&self, ticket: u64) -> Option<&Parcel> {
+        Some(&self.open.get(self.by_ticket.get(&ticket)?)?.parcel)
+    }
+
+    /// The conversation of the message that is on the wire.
+    pub fn conversation_of(&self, attempt: AttemptId) -> Option<&str> {
+        let parcel = &self.open.get(self.flights.get(&attempt)?)?.parcel;
+        (!parcel.is_call).then_some(&*parcel.conversation)
+    }
+
+    /// What could leave by now, as far as its own time and its lane say, by its number: it was never on the wire.
+    pub fn ready(&self, now_us: u64) -> impl Iterator<Item = (u64, &Parcel)> {
+        let waits = move |entry: &Entry| {
+            let is_due = entry.parcel.not_before_us.is_none_or(|at| at <= now_us);
+            entry.attempts == 0 && !entry.in_flight && is_due
+        };
+        let is_first = |seq: u64, entry: &Entry| {
+            let first = self.lanes.get(&entry.parcel.conversation).and_then(|lane| lane.first());
+            entry.parcel.is_call || first == Some(&seq)
+        };
+        let ready = self.open.iter().filter(move |(seq, entry)| waits(entry) && is_first(**seq, entry));
+        ready.map(|(seq, entry)| (*seq, &entry.parcel))
+    }
+
     pub fn is_ordered(&self) -> bool {
         self.ordered
     }

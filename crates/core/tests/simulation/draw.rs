@@ -1,5 +1,5 @@
-//! Chance of a simulated run: everything is drawn from one root seed, by SplitMix64, so that a seed is the same run on every
-//! machine and with every version of a random number crate.
+//! Chance of a simulated run: everything is drawn from one root seed, by SplitMix64, so that a seed is the same run on
+//! every machine and with every version of a random number crate.
 
 #[derive(Clone, Debug)]
 pub struct Draw(u64);

@@ -7,6 +7,7 @@ use spillway_core::settings::Ambiguous;
 
 use super::books::Books;
 use super::parcel::Entry;
+use super::scoped::is_unauthorized;
 use super::violation::{Checked, Violation, broken, hold};
 
 /// What came of an attempt.
@@ -14,9 +15,14 @@ use super::violation::{Checked, Violation, broken, hold};
 pub enum Came {
     Accepted,
     Throttled,
-    Unauthorised,
+    Unauthorized,
+    /// Refused before it was processed.
     Failed,
+    /// The server failed, and may have processed it.
+    Unclear,
     Rejected,
+    /// Refused, perhaps for everybody's sake.
+    Refused,
     /// Sent, and not answered.
     Lost,
     /// Not sent.
@@ -28,9 +34,11 @@ impl Came {
         match status {
             200..=299 => Self::Accepted,
             429 => Self::Throttled,
-            401 => Self::Unauthorised,
-            408 | 500 | 502 | 503 | 504 => Self::Failed,
-            _ => Self::Rejected,
+            401 => Self::Unauthorized,
+            421 | 425 | 503 => Self::Failed,
+            300..=399 | 403 | 404 | 405 | 407 | 415 | 501 | 505 => Self::Refused,
+            300..=499 if status != 408 => Self::Rejected,
+            _ => Self::Unclear,
         }
     }
 }
@@ -100,25 +108,36 @@ impl Books {
         let seq = self.flights.remove(&attempt)?;
         let entry = self.open.get_mut(&seq)?;
         entry.in_flight = false;
+        // A call is told what the server says.
+        let came = if came == Came::Refused && entry.parcel.is_call { Came::Rejected } else { came };
+        entry.is_refused = came == Came::Refused;
+        let is_at_fault = matches!(came, Came::Failed | Came::Unclear | Came::Lost | Came::Unsent);
+        entry.is_server_at_fault = is_at_fault && !entry.parcel.is_call;
         match came {
-            Came::Throttled | Came::Unauthorised => entry.attempts -= 1,
-            Came::Lost => entry.lost_answers += 1,
+            Came::Throttled | Came::Unauthorized | Came::Refused => entry.attempts -= 1,
+            Came::Lost | Came::Unclear => entry.lost_answers += 1,
             Came::Accepted | Came::Failed | Came::Rejected | Came::Unsent => {}
         }
         Some((seq, came))
     }
 
-    /// The delivery table, after the dispatcher has had the answer.
-    pub fn check_outcome(&mut self, (seq, came): (u64, Came)) -> Checked {
+    /// The delivery table, after the dispatcher has had the answer. While messages are held back, none of them spends
+    /// an attempt.
+    pub fn check_outcome(&mut self, (seq, came): (u64, Came), are_held: bool) -> Checked {
         let (ambiguous, attempts_max) = (self.ambiguous, self.attempts_max);
-        let Some(entry) = self.open.get(&seq) else { return Ok(()) };
+        let Some(entry) = self.open.get_mut(&seq) else { return Ok(()) };
+        if std::mem::take(&mut entry.is_server_at_fault) && are_held {
+            entry.attempts -= 1;
+        }
+        let entry = &*entry;
         if entry.parcel.is_call && entry.waiter.is_none() {
             // Its promise was refused with the credentials: nobody waits, so it isn't sent again.
             self.end(seq);
             return Ok(());
         }
-        let spent = came == Came::Failed && entry.attempts >= attempts_max;
-        let unknown = came == Came::Lost && ambiguous == Ambiguous::Fail && !entry.parcel.is_call;
+        let spent = matches!(came, Came::Failed | Came::Unclear) && entry.attempts >= attempts_max;
+        let unknown =
+            matches!(came, Came::Lost | Came::Unclear) && ambiguous == Ambiguous::Fail && !entry.parcel.is_call;
         let over = matches!(came, Came::Accepted | Came::Rejected) || spent || unknown || entry.withdrawn;
         hold(!over, "1 delivery table", || format!("{came:?} should have ended {entry:?}"))
     }
@@ -180,7 +199,14 @@ impl Books {
     }
 
     fn check_failure(&self, entry: &Entry, failure: &DeliveryFailure) -> Checked {
-        hold(failure.attempts == entry.attempts, "1 dead letter", || format!("{failure:?} of {entry:?}"))?;
+        // A 401 is no attempt, unless it is the request's own end.
+        // Nor is a refusal that may be everybody's.
+        let is_refusal = entry.is_refused && failure.reason == Reason::Rejected;
+        let attempts = entry.attempts + u32::from(is_unauthorized(failure) || is_refusal);
+        // What ends with the answer, since its time is over, may have come while messages are held back.
+        let is_over = matches!(failure.reason, Reason::Expired | Reason::Aborted);
+        let may_be_free = entry.is_server_at_fault && is_over && failure.attempts + 1 == attempts;
+        hold(failure.attempts == attempts || may_be_free, "1 dead letter", || format!("{failure:?} of {entry:?}"))?;
         let withdrawn = entry.withdrawn || failure.reason != Reason::Aborted;
         hold(withdrawn, "1 dead letter", || format!("nobody withdrew {entry:?}"))?;
         let doubt = entry.lost_answers > 0;

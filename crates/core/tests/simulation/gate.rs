@@ -1,5 +1,6 @@
-//! Guarantee 4, seen from outside: after a 429 nothing leaves before the pause ends; then one probe, and no other request
-//! before it has succeeded.
+//! Guarantee 4, seen from outside: after a 429 nothing leaves before the pause ends; then one probe, and no other
+//! request before it has succeeded. A wait that the server asks for may be probed every `maxPauseMs`, and holds until a
+//! probe succeeds.
 
 use std::time::Duration;
 
@@ -14,8 +15,13 @@ const PAUSE_FLOOR: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 enum State {
     Open,
-    Paused { until_us: u64 },
-    Probing(AttemptId),
+    Paused {
+        until_us: u64,
+    },
+    /// One probe; after a while without its answer another one may join it, and later one more.
+    Probing {
+        more_at_us: u64,
+    },
 }
 
 /// What came of a request, as far as the gate is concerned.
@@ -24,55 +30,96 @@ pub enum Outcome {
     Throttled(Evidence),
     /// Any other answer of the server about the request.
     Answered,
+    /// A refusal that may be everybody's: it opens no gate, and the next probe comes later.
+    Refused,
     /// No answer, or one about the token: it tells nothing about the limit.
     Unknown,
 }
 
+/// No probe is joined by another one sooner; and each of them waits for twice as long as the one before.
+const PATIENCE_US: u64 = 1_000_000;
+const PATIENCE_MAX_US: u64 = 30_000_000;
+
 pub struct Gate {
     state: State,
+    probes: Vec<AttemptId>,
     opened_at_us: u64,
+    /// The end of the wait that the server asked for last.
+    asked_until_us: u64,
+    max_pause: Duration,
 }
 
 impl Gate {
-    pub fn new() -> Self {
-        Self { state: State::Open, opened_at_us: 0 }
+    pub fn new(max_pause: Duration) -> Self {
+        Self { state: State::Open, probes: Vec::new(), opened_at_us: 0, asked_until_us: 0, max_pause }
     }
 
     pub fn sent(&mut self, now_us: u64, attempt: AttemptId) -> Checked {
         match self.state {
             State::Open => Ok(()),
             State::Paused { until_us } => {
-                self.state = State::Probing(attempt);
+                self.probe(now_us, attempt);
                 hold(now_us >= until_us, "4 pause", || format!("attempt {attempt} left {} µs early", until_us - now_us))
             }
-            State::Probing(probe) => {
-                hold(false, "4 one probe", || format!("attempt {attempt} left beside probe {probe}"))
+            State::Probing { more_at_us } => {
+                let beside = format!("attempt {attempt} left beside the probes {:?}", self.probes);
+                self.probe(now_us, attempt);
+                hold(now_us >= more_at_us, "4 one probe", || beside)
             }
         }
     }
 
+    fn probe(&mut self, now_us: u64, attempt: AttemptId) {
+        let wait_us = (PATIENCE_US << self.probes.len().min(20)).min(PATIENCE_MAX_US);
+        self.probes.push(attempt);
+        self.state = State::Probing { more_at_us: now_us + wait_us };
+    }
+
     pub fn ended(&mut self, now_us: u64, attempt: AttemptId, sent_us: u64, outcome: Outcome) {
-        let is_probe = matches!(self.state, State::Probing(probe) if probe == attempt);
+        let is_probe = self.probes.contains(&attempt);
         match outcome {
             Outcome::Throttled(evidence) => {
                 let is_news = is_probe || (matches!(self.state, State::Open) && sent_us >= self.opened_at_us);
-                let span = evidence.wait().map(|wait| wait.span).or(is_news.then_some(PAUSE_FLOOR));
-                if let Some(span) = span {
-                    self.pause(now_us + span.as_micros() as u64);
+                match evidence.wait_within(self.max_pause) {
+                    Some(wait) => {
+                        let asked_until_us = now_us + wait.span.as_micros() as u64;
+                        // A request that was on the wire already can only name a later time.
+                        if is_news || asked_until_us > self.asked_until_us {
+                            self.asked_until_us = asked_until_us;
+                            self.pause(asked_until_us.min(self.next_probe_us(now_us)));
+                        }
+                    }
+                    None if is_news && self.asked_until_us > now_us => {
+                        self.pause(self.asked_until_us.min(self.next_probe_us(now_us)));
+                    }
+                    None if is_news => self.pause(now_us + PAUSE_FLOOR.as_micros() as u64),
+                    None => {}
                 }
             }
             Outcome::Answered if is_probe => {
                 self.state = State::Open;
+                self.probes.clear();
                 self.opened_at_us = now_us;
+                self.asked_until_us = 0;
             }
-            Outcome::Unknown if is_probe => self.state = State::Paused { until_us: now_us },
-            Outcome::Answered | Outcome::Unknown => {}
+            Outcome::Unknown | Outcome::Refused if is_probe => {
+                self.probes.retain(|probe| *probe != attempt);
+                if self.probes.is_empty() {
+                    self.state = State::Paused { until_us: now_us };
+                }
+            }
+            Outcome::Answered | Outcome::Unknown | Outcome::Refused => {}
         }
+    }
+
+    fn next_probe_us(&self, now_us: u64) -> u64 {
+        now_us + self.max_pause.as_micros() as u64
     }
 
     /// Later, never earlier.
     fn pause(&mut self, until_us: u64) {
         let known_us = if let State::Paused { until_us } = self.state { until_us } else { 0 };
         self.state = State::Paused { until_us: until_us.max(known_us) };
+        self.probes.clear();
     }
 }

@@ -3,7 +3,7 @@
 use spillway_core::dispatcher::{AttemptId, Event};
 use spillway_core::retry::Answer;
 use spillway_core::shipment::Shipment;
-use spillway_simulator::{Cut, Reply};
+use spillway_simulator::{Cut, Port, Reply};
 
 use super::ends::Came;
 use super::gate::Outcome;
@@ -11,17 +11,26 @@ use super::violation::{Checked, hold};
 use super::wire::{self, Wired};
 use super::world::{Happening, World};
 
+/// What probes an outage before a message is risked.
+const SOUNDING: &str = "/api/v2/date";
+
 impl World {
     pub(super) fn send(&mut self, attempt: AttemptId, shipment: Shipment) -> Checked {
         let name: String = shipment.idempotency_key.as_deref().unwrap_or(&shipment.path).to_owned();
-        self.books.sent(self.now_us, attempt, &name)?;
+        // What the dispatcher asks by itself is nobody's.
+        if name == SOUNDING {
+            self.tally.count("sounding");
+        } else {
+            self.books.sent(self.now_us, attempt, &name)?;
+        }
         self.gate.sent(self.now_us, attempt)?;
+        self.handle(Event::Left(attempt))?;
         let authorization = self.authorization.clone();
         let flight = self.model.open(&wire::request(&shipment, &authorization));
         let travel = self.model.travel();
         let wired = Wired { shipment, authorization, flight, sent_us: self.now_us, answer_us: travel.answer_us };
         self.wires.insert(attempt, wired);
-        let (at_us, happening) = match self.refusing {
+        let (at_us, happening) = match self.refusing || self.model.port(self.now_us) == Port::Refused {
             true => (self.now_us + self.draw.range(0, 5_000), Happening::IsRefused(attempt)),
             false => (self.now_us + travel.arrival_us, Happening::Arrives(attempt)),
         };
@@ -44,9 +53,18 @@ impl World {
             return self.check_arrival(&reply);
         }
         let Some(wired) = self.wires.get(&attempt) else { return Ok(()) };
-        let reply = self.model.arrive(self.now_us, &wire::request(&wired.shipment, &wired.authorization));
+        let mut reply = self.model.arrive(self.now_us, &wire::request(&wired.shipment, &wired.authorization));
+        if let Some(scoped) = self.plan.scoped.filter(|_| self.now_us < self.plan.traffic_us) {
+            reply = scoped.change(&wired.shipment.path, reply);
+        }
         let (at_us, timeout_us) = (self.now_us + wired.answer_us + reply.delay_us, wired.timeout_at_us());
-        if wire::is_accepted(&reply) {
+        if reply.accepted && reply.status >= 300 {
+            self.tally.count("accepted, then failed");
+        }
+        if reply.status == 429 && reply.body.contains("requests.per.route") {
+            self.tally.count("429 of a route");
+        }
+        if reply.accepted {
             self.books.accepted_by_server(attempt)?;
         }
         self.check_arrival(&reply)?;
@@ -70,11 +88,12 @@ impl World {
         let Some(wired) = self.wires.remove(&attempt) else { return Ok(()) };
         self.model.close(wired.flight);
         let (came, outcome) = match &answer {
-            Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence } => {
-                let came = Came::of(response.status);
+            Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence, .. } => {
+                let came = self.met(attempt, response);
                 let outcome = match came {
                     Came::Throttled => Outcome::Throttled(evidence.clone()),
-                    Came::Unauthorised => Outcome::Unknown,
+                    Came::Unauthorized => Outcome::Unknown,
+                    Came::Refused if self.books.conversation_of(attempt).is_some() => Outcome::Refused,
                     _ => Outcome::Answered,
                 };
                 (came, outcome)
@@ -84,14 +103,16 @@ impl World {
         };
         self.tally.count(match came {
             Came::Throttled => "429",
-            Came::Unauthorised => "401",
+            Came::Unauthorized => "401",
             Came::Lost => "lost answer",
             Came::Unsent => "unsent",
-            Came::Accepted | Came::Failed | Came::Rejected => "answered",
+            Came::Accepted | Came::Failed | Came::Unclear | Came::Rejected => "answered",
+            Came::Refused => "refused",
         });
         self.gate.ended(self.now_us, attempt, wired.sent_us, outcome);
         let ended = self.books.ended(attempt, came);
         self.handle(Event::Answered(attempt, answer))?;
-        ended.map_or(Ok(()), |ended| self.books.check_outcome(ended))
+        let are_held = self.dispatcher.holds_messages();
+        ended.map_or(Ok(()), |ended| self.books.check_outcome(ended, are_held))
     }
 }

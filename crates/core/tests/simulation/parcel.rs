@@ -30,4 +30,8 @@ pub struct Entry {
     pub withdrawn: bool,
     pub accepted_by_server: u32,
     pub lost_answers: u32,
+    /// The server, or the way to it, failed at its last attempt: while messages are held back that spends none.
+    pub is_server_at_fault: bool,
+    /// Its last answer was a refusal that may be everybody's.
+    pub is_refused: bool,
 }

@@ -5,6 +5,8 @@ use spillway_core::settings::Settings;
 use spillway_simulator::Config;
 
 use super::draw::Draw;
+use super::scoped::{self, Scoped};
+use super::weather::Weather;
 
 /// The longest way to the server and back; requests time out later, so that each arrives before its end, if at all.
 const LATENCY_MS_MAX: u64 = 200;
@@ -27,6 +29,10 @@ pub struct Plan {
     pub spells: u64,
     /// Timers fire up to so much late.
     pub late_us: u64,
+    /// What one route answers, while everything else is well.
+    pub scoped: Option<Scoped>,
+    /// What befalls the whole server, or a route's limit.
+    pub weather: Option<Weather>,
     pub words: String,
 }
 
@@ -35,10 +41,19 @@ impl Plan {
         let mut draw = Draw::stream(seed, 1);
         let rates = rates(&mut draw);
         let longest_ms = rates.iter().map(|(_, per_ms)| *per_ms).max().unwrap_or(1);
-        let options = options(&mut draw, &rates);
-        let (server, quota_is_ours) = server(&mut draw, &rates, &options);
-        let traffic_us = 1_000 * draw.range(200, (4 * longest_ms).clamp(1_000, 30_000));
-        let words = format!("options {options}\nserver  {server}");
+        let mut options = options(&mut draw, &rates);
+        let (mut server, mut quota_is_ours) = server(&mut draw, &rates, &options);
+        let mut traffic_us = 1_000 * draw.range(200, (4 * longest_ms).clamp(1_000, 30_000));
+        let scoped = Scoped::of(seed);
+        if scoped.is_some() {
+            scoped::calm(&mut options, &mut server);
+            (traffic_us, quota_is_ours) = (scoped::TRAFFIC_US, true);
+        }
+        let weather = Weather::of(seed);
+        if let Some(weather) = weather {
+            (traffic_us, quota_is_ours) = weather.befall(seed, traffic_us, &mut options, &mut server);
+        }
+        let words = format!("options {options}\nserver  {server}\nscoped  {scoped:?}\nweather {weather:?}");
         Self {
             settings: Settings::from_json(&options.to_string()).expect("drawn options are valid"),
             server: Config::from_json(&server.to_string()).expect("a drawn server is valid"),
@@ -49,8 +64,10 @@ impl Plan {
             conversations: draw.scale(1, 40),
             ids_percent: *draw.pick(&[0, 50, 100]),
             repeats_percent: *draw.pick(&[0, 10, 50]),
-            spells: draw.range(0, 3),
+            spells: draw.range(0, 3) * u64::from(scoped.is_none() && weather.is_none()),
             late_us: *draw.pick(&[0, 0, 50, 2_000]),
+            scoped,
+            weather,
             words,
         }
     }

@@ -4,16 +4,23 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::scoped;
 use super::tally::Tally;
+use super::weather::{self, Weather};
 use super::world::World;
 
 /// Seeds that have failed once: they always run first.
 pub const KEPT: &[u64] = &[
     1, 3, 4,    // a promise that follows another was left without its message when that one was withdrawn
+    870,  // a token that ended as soon as it was granted was the message's fault
     1008, // a message withdrawn on the wire, and answered with 429, was called ambiguous
     3746, 5613, // two token requests at once, after a second 401 while the first was under way
     6403, 6586, 6757, // an aborted request arrived after its slot's window had begun
 ];
+/// One more seed per this many has a single route or conversation that fails.
+const SCOPED_SHARE: u64 = 5;
+/// And one more has weather of the whole server.
+const WEATHER_SHARE: u64 = 5;
 /// Fresh seeds of a plain test run; `SPILLWAY_SEEDS` sets another number.
 const FRESH: u64 = 3_000;
 const THREADS: usize = 2;
@@ -23,12 +30,18 @@ pub fn chosen() -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect(name));
     match number("SPILLWAY_SEED") {
         Some(seed) => vec![seed],
-        None => KEPT.iter().copied().chain(0..number("SPILLWAY_SEEDS").unwrap_or(FRESH)).collect(),
+        None => {
+            let fresh = number("SPILLWAY_SEEDS").unwrap_or(FRESH);
+            let scoped = scoped::FIRST_SEED..scoped::FIRST_SEED + fresh.div_ceil(SCOPED_SHARE);
+            let weather = weather::FIRST_SEED..weather::FIRST_SEED + fresh.div_ceil(WEATHER_SHARE);
+            let weather = weather.filter(|seed| Weather::of(*seed).is_some_and(Weather::is_stood));
+            KEPT.iter().copied().chain(0..fresh).chain(scoped).chain(weather).collect()
+        }
     }
 }
 
-/// Runs them all: the reports of those that fail, a few at most (panics of the dispatcher count, too), and what all of them
-/// went through.
+/// Runs them all: the reports of those that fail, a few at most (panics of the dispatcher count, too), and what all of
+/// them went through.
 pub fn run(seeds: &[u64]) -> (Vec<String>, Tally) {
     const REPORTS_MAX: usize = 3;
     let (next, reports) = (AtomicUsize::new(0), Mutex::new(Vec::new()));

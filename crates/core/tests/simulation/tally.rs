@@ -9,10 +9,12 @@ use spillway_core::error::Error;
 pub struct Tally(BTreeMap<&'static str, u64>);
 
 /// Everything that a thousand seeds must have met.
-const EXPECTED: [&str; 21] = [
+const EXPECTED: [&str; 26] = [
     "401",
     "429",
+    "429 of a route",
     "accepted again",
+    "accepted, then failed",
     "arrived after its cut",
     "auth outage",
     "call answered",
@@ -27,8 +29,11 @@ const EXPECTED: [&str; 21] = [
     "drained",
     "EXPIRED",
     "lost answer",
+    "message refused alone",
     "QUEUE_FULL",
     "resumed",
+    "outage by time",
+    "route shut alone",
     "server outage",
     "unsent",
 ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spillway_core::clock::Timestamp;
-use spillway_core::message::{Call, Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
 
 use super::draw::Draw;
 use super::parcel::Parcel;
@@ -26,7 +26,7 @@ pub enum Action {
 const WELL: &str = concat!(
     r#"{"faults":null,"tokenFault":null,"tokenThrottle":null,"credentials":{"clientSecret":"right"},"#,
     // The others leave, too: a pause of a day would be a day of their requests to count.
-    r#""others":null}"#,
+    r#""others":null,"outages":null,"routes":null}"#,
 );
 
 /// Nearly every request fails, so that the breaker opens.
@@ -156,6 +156,8 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
         timeout: draw.percent(20).then(|| Duration::from_millis(draw.range(250, 1_000))),
         response_bytes_max: 65_536,
         raw: false,
+        idempotent: None,
+        limits: CallLimits::default(),
     };
     let submission = submission(&parcel, Cargo::Call(Box::new(call)), 0);
     (parcel, submission)

@@ -50,9 +50,9 @@ pub fn token_request(authorization: &str) -> Request<'_> {
     }
 }
 
-/// Whether the server has taken the message.
-pub fn is_accepted(reply: &Reply) -> bool {
-    matches!(reply.cut, Cut::After | Cut::Garbage) || (reply.cut == Cut::None && (200..300).contains(&reply.status))
+/// Whether it is a page of HTML, which is no answer of the API.
+pub fn is_page(reply: &Reply) -> bool {
+    reply.cut == Cut::None && reply.headers.iter().any(|(name, value)| name == "content-type" && value == "text/html")
 }
 
 pub fn evidence(reply: &Reply, now_us: u64) -> Evidence {
@@ -66,6 +66,7 @@ pub fn answer(reply: &Reply, now_us: u64) -> Answer {
             response: Response {
                 status: reply.status,
                 body: Bytes::copy_from_slice(reply.body.as_bytes()),
+                headers: if is_page(reply) { vec![("content-type".into(), "text/html".into())] } else { Vec::new() },
                 ..Response::default()
             },
             evidence: evidence(reply, now_us),

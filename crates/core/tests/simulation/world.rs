@@ -1,6 +1,7 @@
-//! The world around the dispatcher: a virtual clock, the server's model at the other end, and the checks after every step.
+//! The world around the dispatcher: a virtual clock, the server's model at the other end, and the checks after every
+//! step.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use spillway_core::clock::Timestamp;
@@ -42,7 +43,7 @@ pub struct World {
     pub(super) plan: Plan,
     pub(super) draw: Draw,
     pub(super) names: Names,
-    dispatcher: Dispatcher,
+    pub(super) dispatcher: Dispatcher,
     pub(super) model: Model,
     pub(super) books: Books,
     pub(super) gate: Gate,
@@ -56,6 +57,10 @@ pub struct World {
     fetching: bool,
     pub(super) refusing: bool,
     effects: Vec<Effect>,
+    /// Since when messages could leave that the weather is not about.
+    pub(super) ready_since: HashMap<u64, u64>,
+    /// Conversations whose messages were refused since the last success, with answers that say nothing about a message.
+    pub(super) refused_in_a_row: BTreeSet<String>,
     pub now_us: u64,
     pub tally: Tally,
     pub trace: Option<VecDeque<String>>,
@@ -74,7 +79,7 @@ impl World {
             ),
             model: Model::new(plan.server.clone(), draw.next()),
             books: Books::new(&plan.settings),
-            gate: Gate::new(),
+            gate: Gate::new(plan.settings.retry.max_pause),
             arrivals: Arrivals::new(&plan.settings.rates),
             agenda: BTreeMap::new(),
             planned: 0,
@@ -84,6 +89,8 @@ impl World {
             fetching: false,
             refusing: false,
             effects: Vec::new(),
+            ready_since: HashMap::new(),
+            refused_in_a_row: BTreeSet::new(),
             now_us: 0,
             tally: Tally::default(),
             trace: None,
@@ -137,7 +144,9 @@ impl World {
         self.perform()?;
         self.books.admit_ready(self.now_us);
         self.books.draining.check(self.now_us)?;
-        self.books.check(&self.dispatcher.snapshot(now).depth)?;
+        let snapshot = self.dispatcher.snapshot(now);
+        self.books.check(&snapshot.depth)?;
+        self.check_flow(&snapshot)?;
         let ahead = self.dispatcher.next_wake().is_none_or(|at| at > now);
         hold(ahead, "6 clock", || "the dispatcher wants to be woken at once, again".to_owned())
     }
@@ -177,9 +186,11 @@ impl World {
         for effect in std::mem::take(&mut self.effects) {
             self.note(|| format!("  -> {effect:?}"));
             self.tally.effect(&effect);
+            self.check_scope(&effect)?;
+            self.check_weather(&effect)?;
             self.books.effect(self.now_us, &effect)?;
             match effect {
-                Effect::Send { attempt, shipment, .. } => self.send(attempt, shipment)?,
+                Effect::Send { attempt, shipment } => self.send(attempt, shipment)?,
                 Effect::Cut(attempt) => self.cut(attempt),
                 Effect::FetchToken => {
                     hold(!self.fetching, "token single flight", || "fetched twice at once".to_owned())?;
@@ -193,9 +204,12 @@ impl World {
         Ok(())
     }
 
-    fn check_end(&self) -> Checked {
+    fn check_end(&mut self) -> Checked {
         self.books.check_end()?;
         let ledger = self.model.ledger(false);
+        if ledger.outage_requests > 0 {
+            self.tally.count("outage by time");
+        }
         hold(ledger.most_in_window == self.arrivals.most(), "3 budget", || format!("the ledger counts {ledger:?}"))?;
         let most = ledger.max_in_flight_per_conversation;
         hold(!self.books.is_ordered() || most <= 1, "2 order", || format!("{most} in flight in a conversation"))

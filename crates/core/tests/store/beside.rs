@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use spillway_core::error::Trouble;
-use spillway_core::store::Store;
 use spillway_core::store::sqlite::{Editor, Reader};
 
 use crate::rig::*;

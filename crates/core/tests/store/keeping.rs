@@ -5,7 +5,7 @@ use std::time::Duration;
 use spillway_core::error::Trouble;
 use spillway_core::message::{Message, Parts};
 use spillway_core::outcome::Reason;
-use spillway_core::store::{Change, Departure, Flight, Row, Store};
+use spillway_core::store::{Change, Departure, Flight, Row};
 
 use crate::rig::*;
 
@@ -79,7 +79,7 @@ fn what_happened_to_messages_is_known_in_the_next_run() {
     assert_eq!(letter.failure.reason, Reason::Rejected);
     assert_eq!(settled_ids(&rig.found), ["m-3"]);
     assert_eq!((rig.opening.last_seq, rig.opening.budget.as_deref()), (6, Some("{\"spent\":1}")));
-    assert!(rig.opening.budget_at.is_some() && rig.opening.set_aside.is_none());
+    assert!(rig.opening.budget_at.is_some() && rig.opening.salvage.set_aside.is_none());
     assert!(rig.opening.departed.is_empty(), "what is carried on is in the budget");
     rig.close();
 }

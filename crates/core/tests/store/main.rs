@@ -4,7 +4,14 @@
 
 #[cfg(unix)]
 mod beside;
+mod clocks;
+#[cfg(unix)]
+mod conformance;
 mod damage;
+#[cfg(unix)]
+#[path = "../restarts/disk.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
+mod disk;
 #[path = "../simulation/draw.rs"]
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod draw;
@@ -13,8 +20,17 @@ mod keeping;
 mod model;
 #[cfg(unix)]
 mod owners;
+mod pages;
 mod powercut;
 mod reading;
+mod reads;
+mod remanence;
 mod rig;
 mod seeds;
+#[cfg(target_os = "linux")]
+mod small;
+#[cfg(unix)]
+mod strangers;
+mod telling;
 mod versions;
+mod weather;

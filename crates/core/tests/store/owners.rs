@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use fs4::FileExt;
 use spillway_core::error::Trouble;
-use spillway_core::store::Store;
 use spillway_core::store::sqlite::{Options, Reader, State, Texts};
 use spillway_powercut::{Disk, VFS, install};
 
@@ -94,9 +93,10 @@ fn an_owner_that_another_one_has_followed_writes_no_more() {
     // Whose lock is removed, too: both have none.
     fs::remove_file(format!("{}-lock", path.display())).unwrap();
     rig.store.apply(vec![insert(4, at), depart(1, at)]);
-    rig.until(|rig| rig.troubled.len() == 1 && rig.refused.len() == 1);
-    assert_eq!(trouble(&rig.troubled[0]), Trouble::Locked);
-    let text = rig.troubled[0].to_string();
+    rig.until(|rig| rig.disowned.is_some() && rig.refused.len() == 1);
+    let error = rig.disowned.clone().unwrap();
+    assert_eq!((trouble(&error), rig.troubled.len()), (Trouble::Locked, 0));
+    let text = error.to_string();
     assert!(text.contains("lost its -lock file") && text.contains("close this sender and open it again"), "{text}");
     rig.listen(Duration::from_millis(300));
     assert_eq!((rig.healed, found(&path)), (0, (3, 0)));
@@ -162,4 +162,54 @@ fn nothing_is_acknowledged_when_the_lock_is_lost_in_a_commit() {
     assert_eq!(rig.kept, [1]);
     rig.close();
     disk.forget();
+}
+
+#[test]
+fn an_opening_waits_for_another_owner_to_end_as_long_as_it_is_told() {
+    let (directory, path) = place();
+    let rig = Rig::open(&path);
+    // By another path this process doesn't know it again, as another process wouldn't.
+    let same = directory.path().join("same");
+    symlink(directory.path(), &same).unwrap();
+    let next = |lock_wait| Options { lock_wait, ..options(&same.join("outbox.db")) };
+    for lock_wait in [Duration::ZERO, Duration::from_millis(50)] {
+        let error = Rig::try_open(next(lock_wait)).err().unwrap();
+        assert_eq!(trouble(&error), Trouble::Locked);
+        let text = error.to_string();
+        assert!(text.contains("another copy of spillway in this process"), "{text}");
+    }
+    let waiting = thread::spawn({
+        let options = next(PATIENCE);
+        move || Rig::try_open(options).unwrap().close()
+    });
+    rig.close();
+    waiting.join().unwrap();
+}
+
+#[test]
+fn a_lock_that_another_program_has_is_not_told_to_be_the_last_owner_s() {
+    let (_directory, path) = place();
+    Rig::open(&path).close();
+    let name = format!("{}-lock", path.display());
+    // What an owner on another machine, and one in another container, has written.
+    let card = fs::read_to_string(&name).unwrap();
+    let lines: Vec<&str> = card.lines().collect();
+    assert!(lines.len() == 4 && lines[0] == std::process::id().to_string(), "{card}");
+    let mut holder = std::process::Command::new("flock");
+    holder.args([&name, "-c", "echo held; read _"]);
+    let mut child = spawned(&mut holder).unwrap();
+    let error = Rig::try_open(options(&path)).err().unwrap();
+    let text = error.to_string();
+    assert!(trouble(&error) == Trouble::Locked && text.contains(&format!("process {}", child.id())), "{text}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Started, and heard of.
+fn spawned(command: &mut std::process::Command) -> std::io::Result<std::process::Child> {
+    use std::io::Read;
+    use std::process::Stdio;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    child.stdout.as_mut().unwrap().read_exact(&mut [0])?;
+    Ok(child)
 }

@@ -1,12 +1,13 @@
-//! The power goes at a moment that a seed decides; what was not synced is kept, lost or torn. Whatever was told to be durable is
-//! there afterwards, and nothing is there by halves: the file is as after some number of changes, whole ones.
+//! The power goes at a moment that a seed decides; what was not synced is kept, lost or torn. Whatever was told to be
+//! durable is there afterwards, and nothing is there by halves: the file is as after some number of changes, whole
+//! ones.
 //!
 //! That the disk is cruel enough is shown by the other durability: it promises nothing for a power cut, and loses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use spillway_core::store::Change;
 use spillway_core::store::sqlite::{Durability, Options};
-use spillway_core::store::{Change, Store};
 use spillway_powercut::{Disk, Failure, VFS, install};
 
 use crate::draw::Draw;
@@ -43,7 +44,8 @@ struct Life {
     durable: usize,
 }
 
-/// In how many lives something was lost that was told to be durable. The file opens after each, and is as after some change.
+/// In how many lives something was lost that was told to be durable. The file opens after each, and is as after some
+/// change.
 fn history(seed: u64, durability: Durability) -> u64 {
     let mut draw = Draw::stream(seed, 0);
     let (directory, path) = place();
@@ -62,7 +64,7 @@ fn history(seed: u64, durability: Durability) -> u64 {
         let life = Rig::try_open(options.clone()).ok().map(|rig| live(rig, &mut draw, &mut next_seq, &model, &disk));
         disk.lose_power(&mut || draw.next());
         let rig = Rig::try_open(options.clone()).unwrap_or_else(|error| panic!("run {run}: {error}"));
-        assert!(rig.opening.set_aside.is_none(), "run {run}: a power cut is no damage");
+        assert!(rig.opening.salvage.set_aside.is_none(), "run {run}: a power cut is no damage");
         let found = Model::found(&rig.found, &rig.opening);
         let Life { states, durable } = life.unwrap_or_else(|| Life { states: vec![model.clone()], durable: 0 });
         let after = states.iter().rposition(|state| *state == found);

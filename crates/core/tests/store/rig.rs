@@ -5,13 +5,13 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use bytes::Bytes;
-use spillway_core::clock::{Clock, Timestamp};
+use spillway_core::clock::{Clock, Displacement, Timestamp};
 use spillway_core::error::{Error, Trouble};
 use spillway_core::lanes::Slot;
 use spillway_core::message::{Cargo, Message, Parts};
 use spillway_core::outcome::{DeliveryFailure, Reason, Response};
 use spillway_core::store::sqlite::{Options, SqliteStore};
-use spillway_core::store::{Change, Departure, Flight, News, Opening, Record, Row, Store};
+use spillway_core::store::{Change, Departure, FencingToken, Flight, News, Opening, Record, Row, Store};
 use tempfile::TempDir;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,11 +24,36 @@ pub fn place() -> (TempDir, PathBuf) {
 }
 
 pub fn options(path: &Path) -> Options {
-    Options { patience: Duration::from_millis(200), ..Options::new(path, "acme") }
+    let doubt = Duration::from_millis(6);
+    Options { patience: Duration::from_millis(200), doubt, ..Options::new(path, "acme") }
+}
+
+/// A store, and the claim that its opening has made.
+pub struct Owned {
+    store: Box<dyn Store>,
+    pub token: FencingToken,
+}
+
+impl Owned {
+    pub fn new(store: Box<dyn Store>, token: FencingToken) -> Self {
+        Self { store, token }
+    }
+
+    pub fn apply(&self, changes: Vec<Change>) {
+        self.store.apply(self.token, changes);
+    }
+
+    pub fn load(&self, messages: Vec<(Slot, u64)>) {
+        self.store.load(messages);
+    }
+
+    pub fn close(&self) {
+        self.store.close();
+    }
 }
 
 pub struct Rig {
-    pub store: SqliteStore,
+    pub store: Owned,
     pub news: Receiver<News>,
     pub clock: Clock,
     pub opening: Opening,
@@ -39,10 +64,13 @@ pub struct Rig {
     pub refused: Vec<(Slot, Error)>,
     pub troubled: Vec<Error>,
     pub healed: usize,
+    /// Why another owner has the store since.
+    pub disowned: Option<Error>,
     is_ill: bool,
     /// What became of damaged files since.
     pub set_aside: Vec<PathBuf>,
     pub unreadable: u64,
+    pub unreadable_pages: u64,
 }
 
 impl Rig {
@@ -55,13 +83,28 @@ impl Rig {
     }
 
     /// The same, with something that the store's thread does each time when it has told of trouble.
-    pub fn try_open_with(options: Options, mut in_trouble: impl FnMut() + Send + 'static) -> Result<Self, Error> {
-        let clock = Clock::start();
+    pub fn try_open_with(options: Options, in_trouble: impl FnMut() + Send + 'static) -> Result<Self, Error> {
+        Self::open_by(Clock::start(), options, in_trouble)
+    }
+
+    /// Opens it on a machine with these clocks.
+    pub fn open_displaced(path: &Path, displacement: Displacement) -> Self {
+        Self::open_on(displacement, options(path))
+    }
+
+    /// The same, with these options.
+    pub fn open_on(displacement: Displacement, options: Options) -> Self {
+        Self::open_by(Clock::start().displaced(displacement), options, || {}).unwrap()
+    }
+
+    fn open_by(clock: Clock, options: Options, mut in_trouble: impl FnMut() + Send + 'static) -> Result<Self, Error> {
         let (tell, news) = mpsc::channel();
+        let mut is_ill = false;
         let listener = move |news| {
-            let troubled = matches!(news, News::Troubled(_));
+            let was_ill = is_ill;
+            is_ill = matches!(news, News::Troubled(_)) || is_ill && !matches!(news, News::Healed(_));
             drop(tell.send(news));
-            if troubled {
+            if is_ill && !was_ill {
                 in_trouble();
             }
         };
@@ -75,7 +118,7 @@ impl Rig {
                 }
                 News::Opened(opening) => {
                     return Ok(Self {
-                        store,
+                        store: Owned::new(Box::new(store), opening.token),
                         news,
                         clock,
                         opening,
@@ -85,9 +128,11 @@ impl Rig {
                         refused: Vec::new(),
                         troubled: Vec::new(),
                         healed: 0,
+                        disowned: None,
                         is_ill: false,
                         set_aside: Vec::new(),
                         unreadable: 0,
+                        unreadable_pages: 0,
                     });
                 }
                 News::Failed(error) => return Err(error),
@@ -96,34 +141,51 @@ impl Rig {
         }
     }
 
+    /// Where the damaged file is kept that the opening has replaced.
+    pub fn aside(&self) -> Option<PathBuf> {
+        self.opening.salvage.set_aside.as_deref().map(PathBuf::from)
+    }
+
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// Takes one more piece of news in; whether there was one in time.
     pub fn hear(&mut self, patience: Duration) -> bool {
-        match self.news.recv_timeout(patience) {
-            Ok(News::Committed { up_to, kept }) => {
+        let news = self.news.recv_timeout(patience);
+        news.map(|news| self.take_in(news)).is_ok()
+    }
+
+    pub fn take_in(&mut self, news: News) {
+        match news {
+            News::Committed { up_to, kept } => {
                 assert!(up_to > self.up_to);
                 assert!(kept.is_empty() || !self.is_ill, "kept before it was known that anything can be");
                 self.up_to = up_to;
                 self.kept.extend(kept);
             }
-            Ok(News::Refused(slots, error)) => self.refused.extend(slots.into_iter().map(|slot| (slot, error.clone()))),
-            Ok(News::Troubled(error)) => {
+            News::Refused(slots, error) => self.refused.extend(slots.into_iter().map(|slot| (slot, error.clone()))),
+            News::Troubled(error) => {
+                // Trouble whose reason changes is still the same.
+                if self.is_ill {
+                    self.troubled.pop();
+                }
                 self.troubled.push(error);
                 self.is_ill = true;
             }
-            Ok(News::Healed(salvage)) => {
+            News::Disowned(error) => {
+                assert!(self.disowned.replace(error).is_none(), "it is told once");
+                self.is_ill = true;
+            }
+            News::Healed(salvage) => {
                 self.healed += 1;
                 self.is_ill = false;
                 self.unreadable += salvage.unreadable;
-                self.set_aside.extend(salvage.set_aside);
+                self.unreadable_pages += salvage.unreadable_parts;
+                self.set_aside.extend(salvage.set_aside.as_deref().map(PathBuf::from));
             }
-            Ok(other) => panic!("{other:?}"),
-            Err(_) => return false,
+            other => panic!("{other:?}"),
         }
-        true
     }
 
     pub fn until(&mut self, mut done: impl FnMut(&Self) -> bool) {
@@ -145,7 +207,7 @@ impl Rig {
         self.store.load(seqs.iter().map(|seq| (0, *seq)).collect());
         loop {
             match self.news.recv_timeout(PATIENCE).unwrap() {
-                News::Loaded(loaded) => return loaded.into_iter().map(|(_, _, record)| record).collect(),
+                News::Loaded(loaded) => return loaded.into_iter().map(|(_, _, record)| record.ok()).collect(),
                 News::Committed { up_to, kept } => {
                     self.up_to = up_to;
                     self.kept.extend(kept);

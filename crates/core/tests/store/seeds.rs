@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How many seeds are run at once: they wait for the store's threads more than they work.
 const THREADS: usize = 8;
 
-/// Runs `history` for `SPILLWAY_SEED`, or for so many seeds (`SPILLWAY_SEEDS` sets another number); fails with those that fail.
+/// Runs `history` for `SPILLWAY_SEED`, or for so many seeds (`SPILLWAY_SEEDS` sets another number); fails with those
+/// that fail.
 pub fn every_seed(name: &str, count: u64, history: impl Fn(u64) + Sync) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seeds: Vec<u64> = match number("SPILLWAY_SEED") {

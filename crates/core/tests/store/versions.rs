@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
+use spillway_core::error::Trouble;
+use spillway_core::store::Row;
 use spillway_core::store::sqlite::{Editor, Options, Reader};
-use spillway_core::store::{Row, Store};
 
 use crate::rig::*;
 
-const VERSIONS: [&str; 2] = [include_str!("versions/1.sql"), include_str!("versions/2.sql")];
+/// From version 2 on: the first that is read.
+const VERSIONS: [&str; 1] = [include_str!("versions/2.sql")];
 
 /// Longer than any file of a test is old.
 const FOR_EVER: Duration = Duration::from_secs(1_000 * 365 * 86_400);
 
 #[test]
 fn a_file_of_any_version_is_read_and_goes_on() {
-    for (sql, version) in VERSIONS.iter().zip(1..) {
+    for (sql, version) in VERSIONS.iter().zip(2..) {
         let (_directory, path) = place();
         rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let mut rig = Rig::try_open(Options { dedupe: FOR_EVER, ..options(&path) }).unwrap();
-        assert!(rig.opening.set_aside.is_none(), "version {version}");
+        assert!(rig.opening.salvage.set_aside.is_none(), "version {version}");
         assert_eq!((seqs(&rig.found), rig.opening.last_seq), (vec![3, 4, 5], 5));
         let (Row::Waiting(later), Row::Started(tried)) = (&rig.found[0], &rig.found[1]) else {
             panic!("version {version}: {:?}", rig.found)
@@ -44,45 +46,30 @@ fn a_file_of_any_version_is_read_and_goes_on() {
 }
 
 #[test]
-fn what_was_on_the_wire_in_version_1_is_on_the_wire() {
-    let (_directory, path) = place();
-    let db = rusqlite::Connection::open(&path).unwrap();
-    db.execute_batch(VERSIONS[0]).unwrap();
-    db.execute_batch(
-        "UPDATE flights SET sent = 1, ambiguous = 1, batch = 12288, sent_ms = 1795614483751;
-         INSERT INTO flights VALUES (5, 1, 1795614483751, 0, 1, 12289, 1795614483751)",
-    )
-    .unwrap();
-    drop(db);
-    let rig = Rig::open(&path);
-    let known = |row: &Row| match row {
-        Row::Started(record) => Some((record.seq, record.attempts, record.sent, record.ambiguous, record.batch)),
-        _ => None,
-    };
-    let found: Vec<_> = rig.found.iter().filter_map(known).collect();
-    assert_eq!(found, [(4, 3, true, true, Some(3 * 16_384)), (5, 1, true, false, Some(3 * 16_384 + 1))]);
-    assert_eq!(rig.opening.departed.len(), 4);
-    rig.close();
-}
-
-#[test]
-fn many_receipts_of_version_1_are_known_in_their_order() {
-    let (_directory, path) = place();
-    let db = rusqlite::Connection::open(&path).unwrap();
-    db.execute_batch(VERSIONS[0]).unwrap();
-    db.execute_batch(
-        "DELETE FROM receipts;
-         WITH RECURSIVE numbers(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM numbers WHERE value < 1000)
-         INSERT INTO receipts SELECT value, 'é\"' || value, value % 2, 'c', 202, 1, 1, 3, 1795614483000 + value
-         FROM numbers",
-    )
-    .unwrap();
-    drop(db);
-    let rig = Rig::try_open(Options { dedupe: FOR_EVER, ..options(&path) }).unwrap();
-    let expected: Vec<_> = (1..=1_000).filter(|number| number % 2 == 1).map(|number| format!("é\"{number}")).collect();
-    assert_eq!(settled_ids(&rig.found), expected);
-    rig.close();
-    let receipts = Reader::open(&path).unwrap().receipts(995).unwrap().rows;
-    let told: Vec<_> = receipts.iter().map(|receipt| (receipt.number, receipt.status, receipt.queued_ms)).collect();
-    assert_eq!(told, (996..=1_000).map(|number| (number, 202, 3)).collect::<Vec<_>>());
+fn a_file_of_a_build_before_any_release_is_refused_and_left_whether_or_not_it_is_damaged() {
+    for damaged_page in [None, Some(4), Some(1), Some(3)] {
+        let (directory, path) = place();
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute_batch(VERSIONS[0]).unwrap();
+        db.execute_batch(
+            "PRAGMA user_version = 1; REPLACE INTO meta VALUES ('schema', 1); PRAGMA journal_mode = DELETE",
+        )
+        .unwrap();
+        drop(db);
+        let mut bytes = std::fs::read(&path).unwrap();
+        if let Some(page) = damaged_page {
+            // The application's mark stays where it is the header that is damaged.
+            bytes[(page - 1) * 4_096 + 100..page * 4_096].fill(0xAA);
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        let error = Rig::try_open(options(&path)).err().unwrap();
+        assert_eq!(trouble(&error), Trouble::Version, "page {damaged_page:?}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("schema 1") && text.contains("the build that wrote it"), "page {damaged_page:?}: {text}");
+        assert!(!text.contains("choose another path") && !text.contains("move"), "it must not hide what was accepted");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "page {damaged_page:?}");
+        let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let aside: Vec<_> = names.filter(|name| name.to_string_lossy().contains(".corrupt-")).collect();
+        assert!(aside.is_empty(), "page {damaged_page:?}: {aside:?}");
+    }
 }

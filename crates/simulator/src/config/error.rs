@@ -41,7 +41,8 @@ impl ConfigError {
         }
         match reason.split_once(", expected ") {
             Some((_, "a sequence")) => Self::new(&*path, "a list", shown(&path, document)),
-            Some((_, allowed)) => Self::new(&*path, allowed, shown(&path, document)),
+            Some((_, "a map")) => Self::new(&*path, "an object", shown(&path, document)),
+            Some((_, allowed)) => Self::new(&*path, &allowed.replace('`', "'"), shown(&path, document)),
             None => Self { message: format!("{path}: {reason}"), field: path },
         }
     }

@@ -5,10 +5,31 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::number::Real;
+
+/// One of an enum's names.
+#[derive(Debug)]
+pub(super) struct Name<T>(T);
+
+impl<T> Name<T> {
+    pub(super) fn get(self) -> T {
+        self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Name<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // serde's own reader takes `{"name": null}`, too, and says of a number only that it is no string. Of a text
+        // that is no name it lists those that are: so whatever is no text is read as one that is no name.
+        let value = Value::deserialize(deserializer)?;
+        let text = value.as_str().unwrap_or_default();
+        T::deserialize(StrDeserializer::<D::Error>::new(text)).map(Self)
+    }
+}
 
 /// An object, and nothing else.
 #[derive(Debug)]

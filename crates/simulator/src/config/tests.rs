@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// serde would read an enum from an object, too.
+const HEADERS: &str = r#"headers must be one of 'x', 'inin', 'ietf', 'ietf-legacy', 'none', got {"x":null}"#;
+
 fn error(json: &str) -> (String, String) {
     let error = Config::from_json(json).unwrap_err();
     (error.field, error.message)
@@ -34,14 +37,14 @@ fn everything_at_once() {
         "arrayAnswer":"list","others":{"requests":5,"perMs":100,"burst":2},"tls":{"cert":"c","key":"k"}}"#,
     )
     .unwrap();
-    let second = Quota { requests: 100, per_us: 1_000_000, algorithm: Algorithm::FixedWindow };
-    let minute = Quota { requests: 3_000, per_us: 60_000_000, algorithm: Algorithm::SlidingLog };
+    let second = Quota { requests: 100, per_us: 1_000_000, algorithm: Algorithm::FixedWindow, limit: None };
+    let minute = Quota { requests: 3_000, per_us: 60_000_000, algorithm: Algorithm::SlidingLog, limit: None };
     assert_eq!(config.quotas, [second, minute]);
     assert_eq!(config.token_quotas[0].algorithm, Algorithm::TokenBucket);
     assert_eq!(config.latency, Span { min_us: 20_000, max_us: 60_500 });
     assert_eq!(config.arrival, Some(Span { min_us: 1_000, max_us: 1_000 }));
     assert_eq!(config.faults, [(Fault::CutBefore, 0.01), (Fault::Slow, 0.5)]);
-    assert_eq!((config.slow_us, config.script[&2].status), (10_000, Some(418)));
+    assert_eq!((config.slow_us, config.script[&2].answer.status), (10_000, Some(418)));
     assert_eq!(config.others, Some(Others { requests: 5, per_us: 100_000, burst: 2 }));
     let text = format!("{config:?}");
     assert!(!text.contains("secret: \"s\""), "{text}");
@@ -72,14 +75,16 @@ fn errors_name_field_value_and_what_is_allowed() {
         (
             r#"{"quota":{"requests":1,"perMs":1,"per":2}}"#,
             "quota.per",
-            "quota.per is not an option; known are requests, perMs, algorithm",
+            "quota.per is not an option; known are requests, perMs, algorithm, limitKey, namespace",
         ),
         (
             r#"{"tokenQuota":{"requests":1,"perMs":1,"algorithm":"leaky"}}"#,
             "tokenQuota.algorithm",
             r#"tokenQuota.algorithm must be one of 'fixed-window', 'sliding-log', 'token-bucket', got "leaky""#,
         ),
-        (r#"{"resetFormat":5}"#, "resetFormat", "resetFormat must be one of 'seconds', 'unix', got 5"),
+        (r#"{"resetFormat":5}"#, "resetFormat", "resetFormat must be 'seconds' or 'unix', got 5"),
+        (r#"{"headers":{"x":null}}"#, "headers", HEADERS),
+        (r#"{"headers":true}"#, "headers", &HEADERS.replace(r#"{"x":null}"#, "true")),
         (
             r#"{"latencyMs":"fast"}"#,
             "latencyMs",
@@ -100,12 +105,83 @@ fn errors_name_field_value_and_what_is_allowed() {
         (
             r#"{"script":[{"request":1}]}"#,
             "script[0]",
-            "script[0] must be a line with a fault, a status or a body, got none of them",
+            "script[0] must be a line with a fault, a status, headers or a body, got none of them",
         ),
         (
             r#"{"script":[{"request":1,"status":400},{"request":1,"status":401}]}"#,
             "script[1].request",
             "script[1].request must be a number that no other line has, got 1",
+        ),
+        (
+            r#"{"script":[{"request":1,"fault":"slow","accepted":true}]}"#,
+            "script[0].accepted",
+            "script[0].accepted must be given together with a status, got none",
+        ),
+        (
+            r#"{"script":[{"request":1,"headers":{"a b":"x"}}]}"#,
+            "script[0].headers.a b",
+            r#"script[0].headers.a b must be a header's name, got "a b""#,
+        ),
+        (
+            r#"{"routes":[{"path":"/","headers":{"content-length":"1"}}]}"#,
+            "routes[0].headers.content-length",
+            r#"routes[0].headers.content-length must be left to the simulator, got "1""#,
+        ),
+        (
+            r#"{"routes":[{"path":"/","headers":{"x":"\u0001"}}]}"#,
+            "routes[0].headers.x",
+            r#"routes[0].headers.x must be a text without control characters, got "\u0001""#,
+        ),
+        (
+            r#"{"routes":[{"path":"/","headers":{"x":1}}]}"#,
+            "routes[0].headers.x",
+            "routes[0].headers.x must be a string, got 1",
+        ),
+        (
+            r#"{"routes":[{"path":"/","headers":["x"]}]}"#,
+            "routes[0].headers",
+            r#"routes[0].headers must be an object, got ["x"]"#,
+        ),
+        (
+            r#"{"routes":[{"path":"api"}]}"#,
+            "routes[0].path",
+            r#"routes[0].path must be a path like '/api/v2/users/{id}', '/api/v2/users/*' or '/api/v2/**', got "api""#,
+        ),
+        (r#"{"routes":[{"status":200}]}"#, "routes[0].path", "routes[0].path is required, got nothing"),
+        (
+            r#"{"routes":[{"path":"/","method":"a b"}]}"#,
+            "routes[0].method",
+            r#"routes[0].method must be an HTTP method, got "a b""#,
+        ),
+        (
+            r#"{"routes":[{"path":"/","quota":{"requests":0,"perMs":1}}]}"#,
+            "routes[0].quota.requests",
+            "routes[0].quota.requests must be an integer from 1 to 1000000, got 0",
+        ),
+        (
+            r#"{"outages":[{"kind":"dns"}]}"#,
+            "outages[0].kind",
+            "outages[0].kind must be one of 'refused', 'reset', 'tls', 'status', 'html', 'hang', got \"dns\"",
+        ),
+        (
+            r#"{"outages":[{"kind":"tls"}]}"#,
+            "outages[0].kind",
+            r#"outages[0].kind must be another kind, since tls is not set, got "tls""#,
+        ),
+        (
+            r#"{"outages":[{"kind":"hang","status":503}]}"#,
+            "outages[0].status",
+            "outages[0].status must be absent with this kind, got a value",
+        ),
+        (
+            r#"{"outages":[{"kind":"refused","target":"login"}]}"#,
+            "outages[0].target",
+            "outages[0].target must be absent with this kind, got a value",
+        ),
+        (
+            r#"{"outages":[{"kind":"html","forMs":0}]}"#,
+            "outages[0].forMs",
+            "outages[0].forMs must be an integer from 1 to 604800000, got 0",
         ),
         (r#"{"refuse":"yes"}"#, "refuse", r#"refuse must be a boolean, got "yes""#),
         (

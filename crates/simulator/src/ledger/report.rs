@@ -43,6 +43,10 @@ pub struct Report {
     pub cuts_before: u64,
     /// Accepted API requests whose answer was cut.
     pub cuts_after: u64,
+    /// Accepted API requests that were answered with an error.
+    pub accepted_then_failed: u64,
+    /// Requests, for tokens too, that met an outage.
+    pub outage_requests: u64,
     /// When the first API request arrived.
     pub first_arrival_ms: Option<f64>,
     /// When the last one was accepted.
@@ -53,4 +57,7 @@ pub struct Report {
     /// How often each message id was accepted with the answer cut or garbage; only when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut_ids: Option<BTreeMap<String, u32>>,
+    /// How often each message id was accepted, and answered with an error; only when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_ids: Option<BTreeMap<String, u32>>,
 }

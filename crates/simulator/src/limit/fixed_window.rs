@@ -1,23 +1,22 @@
 //! Windows of one length, each with the whole quota: up to twice the quota passes around an edge.
 
-use super::Standing;
-use crate::config::Quota;
+use super::{Rate, Standing};
 
 #[derive(Debug)]
 pub(super) struct FixedWindow {
-    quota: Quota,
+    rate: Rate,
     /// Which window `spent` belongs to.
     index: u64,
     spent: u64,
 }
 
 impl FixedWindow {
-    pub(super) fn new(quota: Quota) -> Self {
-        Self { quota, index: 0, spent: 0 }
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, index: 0, spent: 0 }
     }
 
     pub(super) fn standing(&mut self, now_us: u64) -> Standing {
-        let Quota { requests, per_us, .. } = self.quota;
+        let Rate { requests, per_us } = self.rate;
         let index = now_us / per_us;
         if index > self.index {
             (self.index, self.spent) = (index, 0);

@@ -2,23 +2,22 @@
 
 use std::collections::VecDeque;
 
-use super::Standing;
-use crate::config::Quota;
+use super::{Rate, Standing};
 
 #[derive(Debug)]
 pub(super) struct SlidingLog {
-    quota: Quota,
+    rate: Rate,
     /// Oldest first; never longer than the quota.
     spent_at_us: VecDeque<u64>,
 }
 
 impl SlidingLog {
-    pub(super) fn new(quota: Quota) -> Self {
-        Self { quota, spent_at_us: VecDeque::new() }
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, spent_at_us: VecDeque::new() }
     }
 
     pub(super) fn standing(&mut self, now_us: u64) -> Standing {
-        let Quota { requests, per_us, .. } = self.quota;
+        let Rate { requests, per_us } = self.rate;
         while self.spent_at_us.front().is_some_and(|at| at + per_us <= now_us) {
             self.spent_at_us.pop_front();
         }

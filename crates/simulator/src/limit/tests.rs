@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn quota(requests: u64, per_us: u64, algorithm: Algorithm) -> Quota {
-    Quota { requests, per_us, algorithm }
+    Quota { requests, per_us, algorithm, limit: None }
 }
 
 /// The times among `times` at which a request passes.
@@ -43,7 +43,7 @@ fn standings() {
     ];
     for (algorithm, spent, now_us, remaining, reset_us, wait_us) in cases {
         let quota = quota(4, 1_000, algorithm);
-        let mut counter = Counter::new(quota);
+        let mut counter = Counter::new(&quota);
         for _ in 0..spent {
             if counter.standing(0).wait_us == 0 {
                 counter.spend(0);
@@ -63,7 +63,7 @@ fn several_hold_together_and_a_refusal_spends_none() {
 
     let first = decide(&mut [&mut organization, &mut token], 0);
     assert_eq!((first.wait_us, first.standings.iter().map(|s| s.remaining).collect()), (0, vec![1, 2, 0]));
-    // The token's quota refuses: the organisation's keep theirs.
+    // The token's quota refuses: the organization's keep theirs.
     let refused = decide(&mut [&mut organization, &mut token], 40);
     assert_eq!((refused.wait_us, refused.standings.iter().map(|s| s.remaining).collect()), (60, vec![1, 2, 0]));
     assert_eq!(decide(&mut [&mut organization, &mut token], 100).wait_us, 0);

@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod answers;
+mod outages;
+mod routes;
+
 const BEARER: Option<&str> = Some("Bearer mine");
 const PATH: &str = "/api/v2/messaging/conversations/c-1/messages";
 
@@ -102,43 +106,6 @@ fn an_array_with_a_status_for_each() {
     assert_eq!(body(&reply)[1]["status"], 400);
     let ids = model.ledger(true).ids.unwrap();
     assert_eq!(ids.into_keys().collect::<Vec<_>>(), ["a"]);
-}
-
-#[test]
-fn faults_by_script() {
-    let fault = |request: u64, fault: &str| json!({ "request": request, "fault": fault });
-    let mut model = model(&json!({
-        "quota": { "requests": 100, "perMs": 1000 },
-        "faults": { "slowMs": 7 },
-        "script": [
-            fault(1, "cutBefore"), fault(2, "cutAfter"), fault(3, "garbage"), fault(4, "slow"), fault(5, "status503"),
-            { "request": 6, "status": 302, "body": "moved" }, { "request": 7, "status": 429 },
-            { "request": 8, "status": 202, "body": "{}" },
-        ],
-    }));
-    // (status, cut, delay, accepted so far)
-    let expected = [
-        (0, Cut::Before, 0, 0),
-        (0, Cut::After, 0, 1),
-        (0, Cut::Garbage, 0, 2),
-        (200, Cut::None, 7_000, 3),
-        (503, Cut::None, 0, 3),
-        (302, Cut::None, 0, 3),
-        (429, Cut::None, 0, 3),
-        (202, Cut::None, 0, 4),
-        (200, Cut::None, 0, 5),
-    ];
-    for (index, (status, cut, delay_us, accepted)) in expected.into_iter().enumerate() {
-        let reply = model.arrive(index as u64, &post(PATH, &format!(r#"{{"id":"{index}"}}"#)));
-        assert_eq!((reply.status, reply.cut, reply.delay_us), (status, cut, delay_us), "request {}", index + 1);
-        assert_eq!(model.ledger(false).accepted, accepted, "request {}", index + 1);
-        if status == 429 {
-            assert_eq!(header(&reply, "retry-after"), Some("1"));
-        }
-    }
-    let report = model.ledger(true);
-    assert_eq!((report.arrivals, report.cuts_before, report.cuts_after, report.refused), (8, 1, 1, 1));
-    assert_eq!(report.cut_ids.unwrap().into_keys().collect::<Vec<_>>(), ["1", "2"]);
 }
 
 #[test]
@@ -266,7 +233,7 @@ proptest! {
     #[test]
     fn a_seed_replays_and_the_ledger_adds_up(seed in any::<u64>(), gaps in prop::collection::vec(0_u64..50_000, 1..200)) {
         let config = Config::from_json(r#"{"quota":{"requests":20,"perMs":1000},"others":{"requests":5,"perMs":1000},
-            "faults":{"cutBefore":0.1,"cutAfter":0.1,"status503":0.1,"garbage":0.1,"slow":0.1},"latencyMs":{"min":0,"max":9}}"#)
+            "faults":{"cutBefore":0.1,"cutAfter":0.1,"status503":0.1,"status500After":0.1,"garbage":0.1,"slow":0.1},"latencyMs":{"min":0,"max":9}}"#)
             .unwrap();
         let run = || {
             let mut model = Model::new(config.clone(), seed);
@@ -285,6 +252,8 @@ proptest! {
         prop_assert_eq!(report.arrivals + report.cuts_before, replies.len() as u64);
         prop_assert_eq!(report.statuses.values().sum::<u64>(), count(Cut::None));
         let answered = report.statuses.get(&200).copied().unwrap_or(0);
-        prop_assert_eq!(report.accepted, answered + count(Cut::After) + count(Cut::Garbage));
+        let cut = count(Cut::After) + count(Cut::Garbage);
+        prop_assert_eq!(report.accepted, answered + cut + report.accepted_then_failed);
+        prop_assert_eq!(report.statuses.get(&500).copied().unwrap_or(0), report.accepted_then_failed);
     }
 }

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::exchange::exchange;
-use super::thread::Shared;
+use super::shared::Shared;
 use crate::model::Cut;
 
 /// How long a TLS handshake may take.
@@ -24,6 +24,8 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a client may go on sending when the server has said its last.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 const UNREAD_CHUNK_BYTES: usize = 16 * 1024;
+/// A fatal TLS alert, `handshake_failure` (RFC 8446, 6.2).
+const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 /// Not HTTP, whatever one does with it.
 const GARBAGE: &[u8] = b"\x00\xff\x13\x37 this is not HTTP \r\n\r\n\x01\x02";
 
@@ -68,6 +70,19 @@ pub(super) async fn serve(shared: Rc<Shared>, stream: TcpStream, acceptor: Optio
     if let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
         requests(shared, stream).await;
     }
+}
+
+/// Answers the client's first words with the alert that no handshake is possible.
+pub(super) async fn fail_handshake(shared: Rc<Shared>, mut stream: TcpStream) {
+    let _opened = Opened::count(shared);
+    let fail = async {
+        if stream.read(&mut [0; UNREAD_CHUNK_BYTES]).await? > 0 {
+            stream.write_all(&HANDSHAKE_FAILURE).await?;
+            end(stream, Cut::None).await?;
+        }
+        io::Result::Ok(())
+    };
+    let _ = timeout(LINGER_MAX, fail).await;
 }
 
 async fn requests(shared: Rc<Shared>, wire: impl Wire) {

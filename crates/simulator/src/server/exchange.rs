@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
 use super::body;
-use super::thread::Shared;
+use super::shared::Shared;
 use crate::ledger::Flight;
 use crate::model::{Cut, Reply};
 use crate::request;
@@ -118,8 +119,12 @@ fn respond(reply: Reply, mut headers: HeaderMap) -> Response<Full<Bytes>> {
     let body = if bodiless { Bytes::new() } else { Bytes::from(reply.body) };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in reply.headers {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
+        let name = match name {
+            Cow::Borrowed(name) => Ok(HeaderName::from_static(name)),
+            Cow::Owned(name) => HeaderName::try_from(name),
+        };
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+            headers.insert(name, value);
         }
     }
     let mut response = Response::new(Full::new(body));

@@ -36,6 +36,12 @@ fn serves_https() {
     assert!(server.url().starts_with("https://127.0.0.1:"));
     let mut roots = RootCertStore::empty();
     roots.add(own.cert.der().clone()).unwrap();
+    assert!(get(&server, roots.clone()).unwrap().starts_with("HTTP/1.1 200 OK\r\n"));
+    // During an outage of TLS no handshake succeeds; when it is over, connections are as before.
+    server.set(r#"{"outages":[{"kind":"tls"}]}"#).unwrap();
+    let error = get(&server, roots.clone()).unwrap_err();
+    assert!(error.to_string().contains("HandshakeFailure"), "{error}");
+    server.set(r#"{"outages":null}"#).unwrap();
     assert!(get(&server, roots).unwrap().starts_with("HTTP/1.1 200 OK\r\n"));
     // A client that doesn't know the certificate refuses it; the simulator lives on.
     let error = get(&server, RootCertStore::empty()).unwrap_err();

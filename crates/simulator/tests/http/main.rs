@@ -4,6 +4,7 @@
 
 mod client;
 mod https;
+mod outages;
 
 use std::io::ErrorKind;
 use std::thread;

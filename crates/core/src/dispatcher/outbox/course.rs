@@ -25,11 +25,13 @@ pub(in crate::dispatcher) struct Course {
     pub(in crate::dispatcher) not_before: Option<Timestamp>,
     /// When it goes back to its lane, if it is parked.
     pub(in crate::dispatcher) parked_until: Option<Timestamp>,
-    /// What the server said to the last attempt, if it failed with an answer. Of an answer only this is kept while a message waits for
-    /// the next attempt: bodies of many would be as much again as the outbox.
+    /// What the server said to the last attempt, if it failed with an answer. Of an answer only this is kept while a
+    /// message waits for the next attempt: bodies of many would be as much again as the outbox.
     pub(in crate::dispatcher) last_status: Option<NonZeroU16>,
-    /// The last answer was 401: another one is the credentials' fault.
-    pub(in crate::dispatcher) unauthorised: bool,
+    /// When the first 401 came, if all answers since then were.
+    pub(in crate::dispatcher) refused_at: Option<Timestamp>,
+    /// When the last request left that was refused in an outage of refusals.
+    pub(in crate::dispatcher) suspected_at: Option<Timestamp>,
     /// The retry budget has paid for the next attempt.
     pub(in crate::dispatcher) retry_paid: bool,
     /// Some attempt was sent and not answered.
@@ -48,7 +50,8 @@ impl Course {
         not_before: None,
         parked_until: None,
         last_status: None,
-        unauthorised: false,
+        refused_at: None,
+        suspected_at: None,
         retry_paid: false,
         ambiguous: false,
         withdrawn: false,
@@ -66,6 +69,11 @@ pub(super) struct Courses(Slab<Course>);
 impl Courses {
     pub(super) fn get(&self, id: Option<CourseId>) -> &Course {
         id.map_or(&Course::NONE, |id| &self.0[id.index()])
+    }
+
+    /// The same where there may be none.
+    pub(super) fn find(&self, id: Option<CourseId>) -> Option<Course> {
+        self.0.get(id?.index()).copied()
     }
 
     /// To note something; takes room, if it is the first thing to note.

@@ -3,6 +3,7 @@
 use super::course::CourseId;
 use crate::clock::Timestamp;
 use crate::dispatcher::drains::Epoch;
+use crate::dispatcher::health::RouteId;
 use crate::lanes::{Item, LaneId, Slot};
 use crate::message::{Cargo, Priority};
 
@@ -17,7 +18,9 @@ pub(in crate::dispatcher) enum State {
     Parked(Parking),
     /// Bound to others in a batch that waits to be sent again.
     Bound,
-    /// On the wire.
+    /// Its request is made, and waits for the disk or a connection.
+    Departing,
+    /// Its request has left.
     InFlight,
 }
 
@@ -26,6 +29,8 @@ pub(in crate::dispatcher) enum State {
 pub(in crate::dispatcher) enum Parking {
     NotBefore,
     Retry,
+    /// In the line of its route, which lets it go.
+    Line,
 }
 
 /// An accepted message or request: what each of a million has. The rest is its [`super::Course`].
@@ -39,6 +44,7 @@ pub(in crate::dispatcher) struct Entry {
     pub(in crate::dispatcher) lane: LaneId,
     /// Of the drains that wait for it.
     pub(in crate::dispatcher) epoch: Epoch,
+    pub(in crate::dispatcher) route: RouteId,
     pub(in crate::dispatcher) priority: Priority,
     pub(in crate::dispatcher) state: State,
     pub(super) course: Option<CourseId>,
@@ -47,8 +53,8 @@ pub(in crate::dispatcher) struct Entry {
 impl Entry {
     /// A message or request to which nothing has happened yet.
     pub(in crate::dispatcher) fn new(cargo: Cargo, seq: u64, submitted_at: Timestamp) -> Self {
-        let (lane, epoch, priority) = (LaneId::MAX, 0, 0);
-        Self { cargo, seq, submitted_at, lane, epoch, priority, state: State::Storing, course: None }
+        let (lane, epoch, route, priority) = (LaneId::MAX, 0, RouteId::MESSAGES, 0);
+        Self { cargo, seq, submitted_at, lane, epoch, route, priority, state: State::Storing, course: None }
     }
 
     pub(in crate::dispatcher) fn item(&self, slot: Slot) -> Item {

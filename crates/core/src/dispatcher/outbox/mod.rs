@@ -1,6 +1,7 @@
 //! The outbox: accepted messages and requests that are not settled yet, found by slot, by id and by ticket.
 //!
-//! With a store, a long backlog is *cold*: only its numbers are in memory, and messages are loaded when their turn is near.
+//! With a store, a long backlog is *cold*: only its numbers are in memory, and messages are loaded when their turn is
+//! near.
 
 mod cold;
 mod course;
@@ -16,7 +17,7 @@ pub(super) use self::cold::{Cold, IdKey, IdKeys};
 use self::course::Courses;
 pub(super) use self::course::{Course, Promise};
 pub(super) use self::entry::{Entry, Parking, State};
-use self::place::Place;
+use self::place::{Place, slot_of};
 use crate::lanes::{Numbers, Slot};
 use crate::message::{Cargo, Ticket};
 
@@ -58,7 +59,7 @@ impl Outbox {
 
     fn occupy(&mut self, place: Place, hash: Option<u64>, bytes: usize) -> Slot {
         self.bytes += bytes;
-        let slot = Slot::try_from(self.places.insert(place)).unwrap_or(Slot::MAX);
+        let slot = slot_of(self.places.insert(place));
         if let Some(hash) = hash {
             let (places, keys) = (&self.places, &self.keys);
             self.ids.insert_unique(hash, slot, |slot| places[*slot as usize].id_hash(keys).unwrap_or(0));
@@ -122,6 +123,11 @@ impl Outbox {
             self.end_course(slot);
         }
         Some(ticket)
+    }
+
+    /// What somebody waits for.
+    pub(super) fn awaited(&self) -> Vec<Slot> {
+        self.tickets.iter().copied().collect()
     }
 
     /// The ticket finds it no more.
@@ -230,7 +236,8 @@ impl Outbox {
         self.courses.remove(id);
     }
 
-    /// Whether nothing is lost when only its number stays in memory: nobody waits for it, and nothing has happened to it.
+    /// Whether nothing is lost when only its number stays in memory: nobody waits for it, and nothing has happened to
+    /// it.
     pub(super) fn may_cool(&self, slot: Slot) -> bool {
         let (entry, course) = (self.get(slot), self.course(slot));
         let untouched = course.attempts == 0 && entry.state == State::Queued && !course.withdrawn;
@@ -263,10 +270,32 @@ impl Outbox {
         self.keys.of(id)
     }
 
+    /// All that are in memory, taken out. Nothing is relied on but that each stands at its slot.
+    pub(super) fn into_hot(self) -> impl Iterator<Item = (Slot, Entry, Course)> {
+        let Self { places, courses, .. } = self;
+        places.into_iter().filter_map(move |(slot, place)| match place {
+            Place::Hot(entry) => {
+                let course = courses.find(entry.course).unwrap_or(Course::NONE);
+                Some((Slot::try_from(slot).ok()?, entry, course))
+            }
+            Place::Cold(_) => None,
+        })
+    }
+
+    /// The tickets that the outcomes settle.
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.tickets.iter().filter_map(|slot| Some(self.course(*slot).waiter?.ticket))
+    }
+
+    /// The number of a message, if it is there.
+    pub(super) fn seq_of(&self, slot: Slot) -> Option<u64> {
+        self.places.get(slot as usize).map(Place::seq)
+    }
+
     /// All that are in memory.
     pub(super) fn hot_slots(&self) -> impl Iterator<Item = Slot> {
         let hot = self.places.iter().filter(|(_, place)| matches!(place, Place::Hot(_)));
-        hot.map(|(slot, _)| Slot::try_from(slot).unwrap_or(Slot::MAX))
+        hot.map(|(slot, _)| slot_of(slot))
     }
 }
 

@@ -6,6 +6,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::course::Courses;
 use super::{Cold, Entry, IdKeys};
+use crate::lanes::Slot;
 use crate::store::Seq;
 
 #[derive(Debug)]
@@ -44,6 +45,14 @@ impl Place {
             Self::Hot(entry) => courses.get(entry.course).waiter.map(|promise| hasher.hash_one(promise.ticket)),
             Self::Cold(_) => None,
         }
+    }
+}
+
+/// The outbox has room for far fewer messages than there are numbers.
+pub(super) fn slot_of(index: usize) -> Slot {
+    match Slot::try_from(index) {
+        Ok(slot) => slot,
+        Err(_) => unreachable!("an outbox of {index} messages"),
     }
 }
 

@@ -101,7 +101,10 @@ impl World {
             }
         }
         let free = (self.connections - self.on_wire.len()).min(self.outgoing.len());
-        self.on_wire.extend(self.outgoing.drain(..free));
+        for attempt in self.outgoing.drain(..free).collect::<Vec<_>>() {
+            self.handle(Event::Left(attempt));
+            self.on_wire.push_back(attempt);
+        }
     }
 
     /// The disk has what it was told.
@@ -121,7 +124,7 @@ impl World {
 
     /// Whether what has come for a caller, just after the last that it was told, is told at once.
     fn hurries(&self) -> bool {
-        told().is_due(at(10), 1, Load::of(&self.dispatcher, self.on_wire.len()))
+        told().take_turn(at(10), 1, Load::of(&self.dispatcher, self.on_wire.len()))
     }
 }
 

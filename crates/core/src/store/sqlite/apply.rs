@@ -4,20 +4,24 @@ use std::borrow::Cow;
 
 use rusqlite::{Connection, params};
 
+use super::file_time::FileTime;
 use super::receipts::{self, Receipt};
 use super::rows::{HEAD, Head, Returned, TAIL, Tail, failure_text};
 use super::times::{Times, integer};
 use super::trouble::Result;
+use super::values::set_meta;
 use super::wire::{self, Happening};
 use crate::clock::Timestamp;
 use crate::outcome::DeliveryFailure;
 use crate::store::{Change, Flight, Record, Seq};
 
-/// Applies the changes of one transaction. What comes in many small pieces is gathered, and written by [`Self::finish`].
+/// Applies the changes of one transaction. What comes in many small pieces is gathered, and written by
+/// [`Self::finish`].
 #[derive(Debug)]
 pub(super) struct Applier<'a> {
     db: &'a Connection,
-    times: &'a Times,
+    time: &'a FileTime,
+    times: Times,
     /// Whether receipts are kept at all.
     keeps_receipts: bool,
     happenings: Vec<Happening>,
@@ -27,8 +31,16 @@ pub(super) struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    pub(super) fn new(db: &'a Connection, times: &'a Times, keeps_receipts: bool) -> Self {
-        Self { db, times, keeps_receipts, happenings: Vec::new(), receipts: Vec::new(), ended: Vec::new() }
+    pub(super) fn new(db: &'a Connection, time: &'a FileTime, keeps_receipts: bool) -> Self {
+        Self {
+            db,
+            time,
+            times: time.times(),
+            keeps_receipts,
+            happenings: Vec::new(),
+            receipts: Vec::new(),
+            ended: Vec::new(),
+        }
     }
 
     pub(super) fn apply(&mut self, change: &'a Change) -> Result<()> {
@@ -39,7 +51,7 @@ impl<'a> Applier<'a> {
                 self.insert(record)
             }
             Change::Depart(flight) => {
-                self.happenings.push(Happening::left(self.times.now_ms(), flight, self.times));
+                self.happenings.push(Happening::left(self.times.now_ms(), flight, &self.times));
                 Ok(())
             }
             Change::Return { seq, attempts, first_attempt_at, ambiguous, batch } => {
@@ -82,7 +94,7 @@ impl<'a> Applier<'a> {
 
     fn insert(&mut self, record: &Record) -> Result<()> {
         let tail = Tail::of(&record.message);
-        let head = Head::of(record, &tail, self.times);
+        let head = Head::of(record, &tail, &self.times);
         insert_message(self.db, &head, &tail)
     }
 
@@ -107,10 +119,11 @@ impl<'a> Applier<'a> {
         // What has happened up to now is in what is saved.
         self.happenings.clear();
         let on_wire: Vec<Happening> =
-            on_wire.iter().map(|(at, flight)| Happening::left(self.times.ms(*at), flight, self.times)).collect();
+            on_wire.iter().map(|(at, flight)| Happening::left(self.times.ms(*at), flight, &self.times)).collect();
         wire::begin(self.db, &on_wire)?;
         set_meta(self.db, "budget", budget)?;
-        set_meta(self.db, "budget_ms", self.times.now_ms())
+        set_meta(self.db, "budget_ms", self.times.now_ms())?;
+        self.time.save(self.db)
     }
 
     fn run(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
@@ -146,20 +159,4 @@ pub(super) fn insert_message(db: &Connection, head: &Head, tail: &Tail<'_>) -> R
             tail.body
         ])?;
     Ok(())
-}
-
-/// Remembers one of the few single values.
-pub(super) fn set_meta(db: &Connection, name: &str, value: impl rusqlite::ToSql) -> Result<()> {
-    db.prepare_cached("REPLACE INTO meta VALUES (?1, ?2)")?.execute(params![name, value])?;
-    Ok(())
-}
-
-/// One of the few single values.
-pub(super) fn meta<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Result<Option<T>> {
-    let mut statement = db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
-    let mut rows = statement.query(params![name])?;
-    match rows.next()? {
-        Some(row) => Ok(row.get(0)?),
-        None => Ok(None),
-    }
 }

@@ -1,10 +1,12 @@
-//! The files beside a store: their names, and how they are opened. Who may write in the directory can put there under these
-//! names what they like; so no link is followed, and what is no regular file is refused before anything is done to it.
+//! The files beside a store: their names, and how they are opened. Who may write in the directory can put there under
+//! these names what they like; so no link is followed, and what is no regular file is refused before anything is done
+//! to it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+pub(super) use super::names::{COMPANIONS, companion};
 use super::trouble::{Fault, Result};
 use crate::error::Trouble;
 
@@ -16,11 +18,15 @@ pub(super) struct Private {
     pub(super) is_new: bool,
 }
 
-/// `PATH` with something behind it.
-pub(super) fn companion(store: &Path, suffix: &str) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+/// Removes a database that nobody needs any more, with its companions.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        match fs::remove_file(companion(path, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Opens a file for writing that only its owner may read, whatever the umask; makes it if it isn't there.
@@ -67,9 +73,10 @@ fn is_regular(path: &Path) -> bool {
     fs::symlink_metadata(path).map_or(true, |found| found.is_file())
 }
 
-fn refused(path: &Path) -> Fault {
+/// The name is taken by something else than a file.
+pub(super) fn refused(path: &Path) -> Fault {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let what =
-        format!("needs the name {name} for a file of its own, but a link, or something else than a file, has it");
+        format!("needs the name {name} for a file of its own, but a link, or something that is not a file, has it");
     Fault::new(Trouble::Mismatch, what).with_advice("remove that, or choose another path")
 }

@@ -1,28 +1,36 @@
-//! Changes to a file that no engine has open: dead letters sent again, or forgotten. It is the owner meanwhile, so that a
-//! sender neither runs beside it nor starts.
+//! Changes to a file that no engine has open: dead letters sent again, or forgotten. It is the owner meanwhile, so that
+//! a sender neither runs beside it nor starts.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::apply::{insert_message, set_meta};
+use super::apply::insert_message;
 use super::file;
+use super::file_time::FileTime;
 use super::lock::OwnerLock;
 use super::options::Options;
 use super::origin;
-use super::reader::{look, recognise, told};
+use super::reader::{look, recognize, told};
+use super::receipts::{self, Receipt};
 use super::recover;
-use super::rows::{HEAD, HEAD_COLUMNS, Head, TAIL, Tail};
+use super::rows::{HEAD, HEAD_COLUMNS, Head, Returned, TAIL, Tail};
 use super::times::integer;
 use super::trouble::{Fault, Result};
+use super::trust::{self, Owner};
+use super::values::set_meta;
 use super::writer::in_transaction;
 use crate::clock::Clock;
 use crate::error::{Error, Trouble};
+use crate::store::Pulse;
 
-/// Letters of one transaction.
+/// Letters, or messages, of one transaction.
 const LETTERS_PER_COMMIT: usize = 1_000;
+const MESSAGES_PER_COMMIT: usize = 1_000;
 
 const LOCKED_ADVICE: &str = "use sender.redrive() and sender.drop() in the process that has it open, or close it first";
 
@@ -31,6 +39,7 @@ const LOCKED_ADVICE: &str = "use sender.redrive() and sender.drop() in the proce
 pub struct Editor {
     path: PathBuf,
     db: Connection,
+    time: FileTime,
     _lock: OwnerLock,
 }
 
@@ -46,19 +55,35 @@ pub struct Redriven {
     pub damaged: u64,
 }
 
+/// What became of the messages of a restored backup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Marked {
+    /// Out of the outbox, with a receipt.
+    pub marked: u64,
+    /// Left in the outbox, since they are not as they were written.
+    pub damaged: u64,
+}
+
+/// What the receipt of a message says that was marked as sent: accepted, as far as anybody knows. It has no attempts.
+const STATUS_MARKED: u16 = 202;
+
 impl Editor {
     /// Takes an outbox of this version over, for as long as the editor lives.
     pub fn open(path: &Path) -> std::result::Result<Self, Error> {
         let path = file::absolute(path);
         match connect(&path) {
-            Ok((db, lock)) => Ok(Self { path, db, _lock: lock }),
-            Err(fault) if fault.trouble == Trouble::Locked => Err(fault.advised(&path, LOCKED_ADVICE)),
+            Ok((db, lock)) => match FileTime::of(&db, &Clock::start()) {
+                Ok(time) => Ok(Self { path, db, time, _lock: lock }),
+                Err(fault) => Err(told(&fault, &path)),
+            },
+            Err(fault) if fault.is_owned() => Err(fault.without_advice().advised(&path, LOCKED_ADVICE)),
             Err(fault) => Err(told(&fault, &path)),
         }
     }
 
-    /// Makes a message of the dead letter with this id again: behind all others, with no attempt spent, and without expiry.
-    /// Gives its number.
+    /// Makes a message of the dead letter with this id again: behind all others, with no attempt spent, and without
+    /// expiry. Gives its number.
     pub fn redrive(&mut self, id: &str) -> std::result::Result<u64, Error> {
         let found = self.letter_of(id).map_err(|fault| self.told(&fault))?;
         let number = found.ok_or_else(|| Error::NotFound { what: "dead letter", id: id.into() })?;
@@ -90,6 +115,72 @@ impl Editor {
             Ok(_) => Ok(()),
             Err(fault) => Err(self.told(&fault)),
         }
+    }
+
+    /// Takes messages out of the outbox that were accepted up to a time, in milliseconds since the Unix epoch, as if
+    /// they were delivered: their ids stay known. Those that were not to be sent before a later time stay.
+    pub fn mark_sent(&mut self, until_ms: i64) -> std::result::Result<Marked, Error> {
+        self.mark_all(self.time.of_wall(until_ms)).map_err(|fault| self.told(&fault))
+    }
+
+    fn mark_all(&self, until_ms: i64) -> Result<Marked> {
+        let mut outcome = Marked::default();
+        let last_seq = integer(recover::last_seq(&self.db)?);
+        let mut after = 0;
+        loop {
+            let (sent, damaged, next) = self.sent_by(until_ms, after)?;
+            in_transaction(&self.db, || {
+                let mut delete = self.db.prepare_cached("DELETE FROM messages WHERE seq = ?1")?;
+                for (seq, _) in &sent {
+                    delete.execute(params![seq])?;
+                }
+                let seqs: Vec<u64> = sent.iter().map(|(seq, _)| u64::try_from(*seq).unwrap_or(0)).collect();
+                Returned::forget(&self.db, &seqs)?;
+                let receipts: Vec<Receipt<'_>> = sent.iter().map(|(_, receipt)| receipt.clone()).collect();
+                receipts::append(&self.db, &receipts)?;
+                set_meta(&self.db, "last_seq", last_seq)
+            })?;
+            outcome.marked += sent.len() as u64;
+            outcome.damaged += damaged;
+            match next {
+                Some(next) => after = next,
+                None => return Ok(outcome),
+            }
+        }
+    }
+
+    /// The next of these messages, with their receipts; how many of them are damaged, and where to go on.
+    #[allow(clippy::type_complexity, reason = "all are used in one place, and at once")]
+    fn sent_by(&self, until_ms: i64, after: i64) -> Result<(Vec<(i64, Receipt<'static>)>, u64, Option<i64>)> {
+        let sql = format!(
+            "SELECT {HEAD} FROM messages WHERE seq > ?2 AND submitted_ms <= ?1
+             AND ifnull(not_before_ms, 0) <= ?1 ORDER BY seq LIMIT {MESSAGES_PER_COMMIT}"
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let mut rows = select.query(params![until_ms, after])?;
+        let (mut sent, mut damaged, mut count, mut last) = (Vec::new(), 0, 0, after);
+        let at_ms = self.time.times().now_ms();
+        while let Some(row) = rows.next()? {
+            (count, last) = (count + 1, row.get(0)?);
+            match Head::read(row, 0) {
+                Ok(head) => sent.push((
+                    head.seq,
+                    Receipt {
+                        id: Cow::Owned(head.id.into()),
+                        given: head.given,
+                        conversation: Cow::Owned(head.conversation.into()),
+                        status: STATUS_MARKED,
+                        attempts: 0,
+                        batch_size: 1,
+                        queued_ms: at_ms.saturating_sub(head.submitted_ms).max(0),
+                        at_ms,
+                    },
+                )),
+                Err(fault) if fault.is_corrupt() => damaged += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok((sent, damaged, (count == MESSAGES_PER_COMMIT).then_some(last)))
     }
 
     fn told(&self, fault: &Fault) -> Error {
@@ -138,8 +229,8 @@ impl Editor {
         Ok(outcome)
     }
 
-    /// All letters, and the ids of those of which a message waits. One pass over the messages for all: they have no index on
-    /// ids. Letters are bounded, messages aren't.
+    /// All letters, and the ids of those of which a message waits. One pass over the messages for all: they have no
+    /// index on ids. Letters are bounded, messages aren't.
     #[allow(clippy::type_complexity, reason = "both are used in one place, and at once")]
     fn inventory(&self) -> Result<(Vec<(i64, Box<str>)>, HashSet<Box<str>>)> {
         let mut statement = self.db.prepare("SELECT number, id FROM letters ORDER BY number")?;
@@ -165,7 +256,7 @@ impl Editor {
         let row = rows.next()?.ok_or_else(|| Fault::corrupt("is damaged: a dead letter is gone"))?;
         let head = Head::read(row, 0)?;
         let tail = Tail::read(row, HEAD_COLUMNS, &head)?;
-        insert_message(&self.db, &head.anew(seq, integer(Clock::epoch_ms_now())), &tail)?;
+        insert_message(&self.db, &head.anew(seq, self.time.times().now_ms()), &tail)?;
         set_meta(&self.db, "last_seq", seq)?;
         self.db.prepare_cached("DELETE FROM letters WHERE number = ?1")?.execute(params![number])?;
         Ok(())
@@ -181,22 +272,34 @@ impl Drop for Editor {
 
 fn connect(path: &Path) -> Result<(Connection, OwnerLock)> {
     look(path)?;
-    let lock = OwnerLock::take(path)?;
-    origin::check(path)?;
+    trust::check(path, Owner::UserOrRoot)?;
+    let lock = OwnerLock::take(path, Duration::ZERO, &Pulse::default())?;
+    match connect_locked(path, !lock.is_new()) {
+        Ok(db) => Ok((db, lock)),
+        Err(fault) => {
+            lock.undo();
+            Err(fault)
+        }
+    }
+}
+
+fn connect_locked(path: &Path, was_locked_before: bool) -> Result<Connection> {
+    origin::check(path, was_locked_before)?;
+    origin::look(path, None, recognize)?;
     let db = file::connect(path, &Options::new(path, ""))?;
-    recognise(&db)?;
+    recognize(&db)?;
     file::pragma(&db, "synchronous", "FULL")?;
     if cfg!(target_os = "macos") {
         file::pragma(&db, "fullfsync", "ON")?;
     }
     file::pragma(&db, "wal_autocheckpoint", "0")?;
     sound(&db)?;
-    Ok((db, lock))
+    Ok(db)
 }
 
 /// Nothing is written to a damaged file: it is to be set aside as it is.
 fn sound(db: &Connection) -> Result<()> {
-    if super::apply::meta::<i64>(db, "clean")? == Some(1) {
+    if super::values::meta::<i64>(db, "clean")? == Some(1) {
         return Ok(());
     }
     let verdict: Option<String> = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).optional()?;

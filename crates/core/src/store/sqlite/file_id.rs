@@ -1,8 +1,8 @@
 //! A file, whatever names it has: names can be taken away from a file that is open, and be given to another one.
 //!
-//! It is asked for around each commit, and on Linux for nothing else than this: who asks for a file's times makes the next
-//! write's differ from them (multigrain timestamps, Linux 6.13), and with each of these `fdatasync` writes the inode, too. That
-//! cost a single message a third of its time.
+//! It is asked for around each commit, and on Linux for nothing else than this: who asks for a file's times makes the
+//! next write's differ from them (multigrain timestamps, Linux 6.13), and with each of these `fdatasync` writes the
+//! inode, too. That cost a single message a third of its time.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -25,6 +25,17 @@ impl FileId {
             }
         }
         fs::symlink_metadata(path).map(|metadata| Self::from_metadata(&metadata))
+    }
+
+    /// As the kernel's table of locks names it; none where there is no such table.
+    pub(super) fn in_lock_table(&self) -> Option<String> {
+        #[cfg(target_os = "linux")]
+        {
+            let (major, minor) = (rustix::fs::major(self.0), rustix::fs::minor(self.0));
+            Some(format!("{major:02x}:{minor:02x}:{}", self.1))
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
     }
 
     /// A file that is open.

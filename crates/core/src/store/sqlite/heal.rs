@@ -7,21 +7,25 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::companion::{companion, open_private};
+use super::companion::{companion, open_private, remove};
+use super::doubt;
 use super::file;
+use super::identity;
 use super::lock::OwnerLock;
-use super::open::{self, Opened};
+use super::opened::{self, Opened};
 use super::options::Options;
 use super::salvage;
 use super::trouble::{Fault, Result};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Trouble};
-use crate::store::Salvage;
+use crate::store::{News, Salvage};
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// What SQLite's backup takes for as many pages as there are.
 const ALL_PAGES: i32 = -1;
+/// A file that is found to be whole so often, and still can't be written for damage, is replaced all the same.
+const DOUBTS_MAX: u32 = 3;
 /// Trouble that comes back sooner is the same trouble, and waits as long.
 const RELAPSE: Duration = Duration::from_secs(10);
 
@@ -29,8 +33,14 @@ const RELAPSE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Ailment {
     why: Option<(Error, Trouble, Timestamp)>,
+    /// Another owner has the store since: it never ends.
+    is_disowned: bool,
+    /// Only new messages have to wait.
+    is_of_new_messages: bool,
     wait: Duration,
     healed_at: Option<Timestamp>,
+    /// How often the file has seemed to be damaged in it, and was found to be whole.
+    doubts: u32,
     /// What became of damaged files in it.
     salvage: Salvage,
 }
@@ -48,6 +58,11 @@ impl Ailment {
         self.why.as_ref().map(|(_, trouble, _)| *trouble)
     }
 
+    /// Whether everything but new messages can be written.
+    pub(super) fn is_of_new_messages(&self) -> bool {
+        self.is_ill() && self.is_of_new_messages
+    }
+
     pub(super) fn may_try(&self, now: Timestamp) -> bool {
         self.why.as_ref().is_none_or(|(.., next)| now >= *next)
     }
@@ -57,19 +72,29 @@ impl Ailment {
         self.why.as_ref().map(|(.., next)| next.since(now))
     }
 
-    /// A try has failed; whether that is news.
-    pub(super) fn worsen(&mut self, now: Timestamp, error: Error, trouble: Trouble) -> bool {
+    /// A try has failed; what is to be told of that, if it, or the reason, is news.
+    pub(super) fn worsen(&mut self, now: Timestamp, error: Error, fault: &Fault) -> Option<News> {
         let new = self.why.is_none();
+        let is_news = self.error().is_none_or(|before| before.to_string() != error.to_string());
+        let news = match (fault.is_disowned(), self.is_disowned) {
+            // Nothing comes after that.
+            (_, true) => None,
+            (true, false) => Some(News::Disowned(error.clone())),
+            (false, false) => is_news.then(|| News::Troubled(error.clone())),
+        };
+        self.is_disowned |= fault.is_disowned();
         let relapse = self.healed_at.is_some_and(|at| now.since(at) < RELAPSE);
         self.wait = if new && !relapse { FIRST_WAIT } else { (self.wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT) };
-        self.why = Some((error, trouble, now.after(self.wait)));
-        new
+        self.why = Some((error, fault.trouble, now.after(self.wait)));
+        self.is_of_new_messages = fault.is_of_new_messages();
+        news
     }
 
     /// It is over; what became of damaged files in it.
     pub(super) fn heal(&mut self, now: Timestamp) -> Salvage {
         self.why = None;
         self.healed_at = Some(now);
+        self.doubts = 0;
         std::mem::take(&mut self.salvage)
     }
 }
@@ -81,6 +106,7 @@ pub(super) fn mend(
     ailment: &mut Ailment,
     opened: &mut Option<Opened>,
     lock: &mut OwnerLock,
+    clock: &Clock,
 ) -> Result<()> {
     let trouble = ailment.trouble();
     // Nothing is made or moved by one that isn't the owner any more.
@@ -89,26 +115,45 @@ pub(super) fn mend(
         None => lock.check()?,
     }
     match (opened.as_mut(), trouble) {
-        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, ailment, opened),
+        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, ailment, opened, clock),
         (None, _) => finish_replacing(path, options, opened),
         (Some(current), Some(Trouble::Corrupt | Trouble::Missing)) => match current.identity.check_names() {
             // In a file without a name everything is still to be saved, however damaged it is.
-            Err(_) => bring_back(path, options, current),
-            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, ailment, opened),
+            Err(_) => bring_back(path, options, ailment, current),
+            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, ailment, opened, clock),
             Ok(()) => Ok(()),
         },
         _ => Ok(()),
     }
 }
 
-/// The file turned out to be damaged while it was open: what can be read of it goes to a fresh one.
-fn replace_damaged(path: &Path, options: &Options, ailment: &mut Ailment, opened: &mut Option<Opened>) -> Result<()> {
+/// The file seems to be damaged while it is open. If it is, what can be read of it goes to a fresh one.
+fn replace_damaged(
+    path: &Path,
+    options: &Options,
+    ailment: &mut Ailment,
+    opened: &mut Option<Opened>,
+    clock: &Clock,
+) -> Result<()> {
     // Nobody may be connected to it.
     *opened = None;
-    let replaced = salvage::begin(path, options).and_then(|salvaged| {
-        ailment.salvage.set_aside = Some(salvaged.set_aside);
+    if salvage::begun(path)?.is_some() {
+        return finish_replacing(path, options, opened);
+    }
+    let source = match doubt::damaged(path, options, clock)? {
+        Some(source) => source,
+        None if ailment.doubts < DOUBTS_MAX => {
+            ailment.doubts += 1;
+            *opened = Some(reopened(path, options)?);
+            return Ok(());
+        }
+        None => salvage::fingerprint(path, &companion(path, "-wal"), options)?,
+    };
+    let replaced = salvage::begin(path, &source, options, clock).and_then(|(salvaged, stamp)| {
         ailment.salvage.unreadable += salvaged.unreadable;
-        salvage::finish(path)
+        ailment.salvage.unreadable_parts += salvaged.unreadable_pages;
+        ailment.salvage.set_aside = Some(salvage::name_of(&salvaged.set_aside));
+        salvage::exchange(path, &stamp)
     });
     if let Err(fault) = replaced {
         // As long as nothing is moved, its messages can be read until the next try.
@@ -123,7 +168,7 @@ fn replace_damaged(path: &Path, options: &Options, ailment: &mut Ailment, opened
 
 /// An earlier try has come so far that the file is closed, and perhaps moved.
 fn finish_replacing(path: &Path, options: &Options, opened: &mut Option<Opened>) -> Result<()> {
-    salvage::finish(path)?;
+    salvage::finish(path, options)?;
     *opened = Some(reopened(path, options)?);
     Ok(())
 }
@@ -133,13 +178,20 @@ fn as_it_is(path: &Path, options: &Options) -> Result<Opened> {
 }
 
 /// The names that led to the file don't any more, but the connection has it open still: all of it goes to a new one.
-fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()> {
+fn bring_back(path: &Path, options: &Options, ailment: &mut Ailment, current: &mut Opened) -> Result<()> {
     if path.exists() && !current.identity.may_replace(path) {
-        return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
+        return Err(identity::replaced());
     }
     let fresh = companion(path, ".recovering");
     let is_damaged = match copy_rows(&current.db, &fresh) {
         Err(fault) if fault.is_corrupt() => {
+            if ailment.doubts < DOUBTS_MAX {
+                // Nothing can be read of it but by this connection, which must not have a page in memory that was read
+                // badly.
+                ailment.doubts += 1;
+                current.db.release_memory()?;
+                return Err(fault);
+            }
             copy_pages(&current.db, &fresh, options)?;
             true
         }
@@ -149,8 +201,8 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(companion(path, suffix));
     }
-    // The connection that has everything is still the old one, until the copy is open: if it can't be opened now, it stays the
-    // only file with a name, and the next try replaces it.
+    // The connection that has everything is still the old one, until the copy is open: if it can't be opened now, it
+    // stays the only file with a name, and the next try replaces it.
     current.identity.copied_to(&fresh)?;
     fs::rename(&fresh, path)?;
     file::sync_directory(path)?;
@@ -164,7 +216,7 @@ fn bring_back(path: &Path, options: &Options, current: &mut Opened) -> Result<()
 }
 
 fn copy_rows(db: &Connection, to: &Path) -> Result<()> {
-    open::remove(to)?;
+    remove(to)?;
     open_private(to)?;
     db.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
     Ok(())
@@ -172,7 +224,7 @@ fn copy_rows(db: &Connection, to: &Path) -> Result<()> {
 
 /// Copies a file as it is, whatever is on its pages: then it can be set aside, and what can be read of it be recovered.
 fn copy_pages(db: &Connection, to: &Path, options: &Options) -> Result<()> {
-    open::remove(to)?;
+    remove(to)?;
     open_private(to)?;
     let mut copy = file::connect(to, options)?;
     match Backup::new(db, &mut copy)?.step(ALL_PAGES)? {
@@ -182,8 +234,8 @@ fn copy_pages(db: &Connection, to: &Path, options: &Options) -> Result<()> {
 }
 
 fn reopened(path: &Path, options: &Options) -> Result<Opened> {
-    let db = open::connect(path, options)?;
-    file::widen(&db)?;
-    open::begin(&db)?;
+    let db = file::open_prepared(path, options)?;
+    file::begin_writing(&db)?;
+    opened::begin(&db)?;
     Opened::of(db, path)
 }

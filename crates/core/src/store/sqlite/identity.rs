@@ -19,7 +19,8 @@ pub(super) struct Identity {
     log_id: Option<FileId>,
     /// A copy of the file that was made because it had lost its name.
     copy_id: Option<FileId>,
-    /// Another one when another connection has written to the file, or after trouble in reading it: rather one time too often.
+    /// Another one when another connection has written to the file, or after trouble in reading it: rather one time too
+    /// often.
     version: i64,
 }
 
@@ -42,8 +43,8 @@ impl Identity {
         FileId::at(path).is_ok_and(|id| id == self.file_id || Some(id) == self.copy_id)
     }
 
-    /// Refuses when names lead to other files by now, or the lock is another owner's: before a commit, since the file may be
-    /// that owner's, and after it, since nothing may be acknowledged that lies in a file without a name.
+    /// Refuses when names lead to other files by now, or the lock is another owner's: before a commit, since the file
+    /// may be that owner's, and after it, since nothing may be acknowledged that lies in a file without a name.
     pub(super) fn check(&mut self, db: &Connection, lock: &mut OwnerLock) -> Result<()> {
         self.check_names()?;
         self.own(db, lock)
@@ -57,7 +58,7 @@ impl Identity {
     pub(super) fn check_names(&mut self) -> Result<()> {
         let gone = |_| Fault::new(Trouble::Missing, "is no longer where it was opened");
         if FileId::at(&self.path).map_err(gone)? != self.file_id {
-            return Err(Fault::new(Trouble::Missing, "was replaced by another file"));
+            return Err(replaced());
         }
         match (FileId::at(&self.log), self.log_id) {
             (Ok(now), None) => self.log_id = Some(now),
@@ -68,6 +69,13 @@ impl Identity {
         }
         Ok(())
     }
+}
+
+/// Another file has the name: a backup was put there, or the volume was mounted again and is another device now. What
+/// is in it is known only to who opens it.
+pub(super) fn replaced() -> Fault {
+    Fault::new(Trouble::Missing, "was replaced by another file, or its volume was mounted again")
+        .with_advice("close this sender and open it again: then it takes what is there now")
 }
 
 fn version(db: &Connection) -> Result<i64> {

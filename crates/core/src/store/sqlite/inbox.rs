@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::lanes::Slot;
-use crate::store::{Change, Seq};
+use crate::store::{Change, FencingToken, Seq};
 
-/// Who enqueues one message after the other hands over the next as soon as the last is acknowledged. So long the writer waits
-/// awake for it: to fall asleep and be woken costs as much of the processor on a virtual machine, and takes longer.
+/// Who enqueues one message after the other hands over the next as soon as the last is acknowledged. So long the writer
+/// waits awake for it: to fall asleep and be woken costs as much of the processor on a virtual machine, and takes
+/// longer.
 const AWAKE_MAX: Duration = Duration::from_micros(300);
 
 /// What the store's front asks for.
 #[derive(Debug)]
 pub(super) enum Command {
-    Apply(Vec<Change>),
+    Apply(FencingToken, Vec<Change>),
     Load(Vec<(Slot, Seq)>),
     Close,
 }

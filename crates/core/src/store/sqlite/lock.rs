@@ -1,10 +1,9 @@
-//! The owner's lock: one engine writes a store. The system holds it for the process and lets go of it with the process, so a
-//! dead owner's lock is free at once. It is on a companion file, since SQLite keeps locks of its own on the database. Whoever
-//! locks the file that has the name is the owner: one without a name keeps nobody out.
+//! The owner's lock: one engine writes a store. The system holds it for the process and lets go of it with the process,
+//! so a dead owner's lock is free at once. It is on a companion file, since SQLite keeps locks of its own on the
+//! database. Whoever locks the file that has the name is the owner: one without a name keeps nobody out.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,16 +13,25 @@ use once_cell::sync::Lazy;
 
 use super::companion::{Private, companion, open_beside, open_private};
 use super::file_id::FileId;
+use super::holder::{self, Holder};
 use super::trouble::{Fault, Result};
 use crate::error::Trouble;
+use crate::store::Pulse;
 
 /// How long an engine waits for an earlier one of this process that is just closing.
 const PREDECESSOR_WAIT: Duration = Duration::from_secs(5);
 
+/// Between two signs of life in that time.
+const CLAIM_WAIT: Duration = Duration::from_millis(500);
+
 /// The stores that this very process owns, so that an engine can wait for the one before it.
 static OWNED: Lazy<(Mutex<HashSet<PathBuf>>, Condvar)> = Lazy::new(Default::default);
 
-/// How often locking is tried while it is only looked at, or its file changes, and what is waited in between: five seconds.
+/// What is waited between two tries for a lock that another owner has, or between two looks whether it is still there.
+const HELD_WAIT: Duration = Duration::from_millis(20);
+
+/// How often locking is tried while it is only looked at, or its file changes, and what is waited in between: five
+/// seconds.
 const TRIES_MAX: u32 = 2_500;
 const TRY_WAIT: Duration = Duration::from_millis(2);
 
@@ -42,9 +50,18 @@ struct Locked {
     name: PathBuf,
     file: File,
     id: FileId,
+    /// Its file was made for this.
+    is_new: bool,
 }
 
 impl Locked {
+    /// Removes it if it was made for this.
+    fn undo(&self) {
+        if self.is_new && self.has_name() {
+            let _ = fs::remove_file(&self.name);
+        }
+    }
+
     /// Whether the lock's name leads to this file.
     fn has_name(&self) -> bool {
         FileId::at(&self.name).is_ok_and(|id| id == self.id)
@@ -52,13 +69,13 @@ impl Locked {
 }
 
 impl OwnerLock {
-    /// Takes the lock of the store at `store`, an absolute path.
-    pub(super) fn take(store: &Path) -> Result<Self> {
-        if !claim(store, PREDECESSOR_WAIT) {
+    /// Takes the lock of the store at `store`, an absolute path, and waits up to `wait` for another owner to end.
+    pub(super) fn take(store: &Path, wait: Duration, pulse: &Pulse) -> Result<Self> {
+        if !claim(store, wait.max(PREDECESSOR_WAIT), pulse) {
             let own = std::process::id();
             return Err(Fault::new(Trouble::Locked, format!("is in use by another sender of this process ({own})")));
         }
-        match lock_file(store) {
+        match lock_file(store, wait, pulse) {
             Ok(held) => Ok(Self { store: store.into(), held, is_over: false }),
             Err(fault) => {
                 disclaim(store);
@@ -69,19 +86,34 @@ impl OwnerLock {
 
     /// Refuses when its file has lost its name: another owner may have begun.
     pub(super) fn check(&self) -> Result<()> {
-        if !self.is_over && self.held.has_name() { Ok(()) } else { Err(disowned()) }
+        match self.is_over {
+            true => Err(disowned().for_good()),
+            false if self.held.has_name() => Ok(()),
+            false => Err(disowned()),
+        }
     }
 
-    /// Takes it again when its file has lost its name. Once no other owner can begin, `is_unwritten` says whether none has
-    /// begun and written in the meantime: what this one knows of the store was over then, and it never owns it again.
+    /// Whether nobody has locked the store before.
+    pub(super) fn is_new(&self) -> bool {
+        self.held.is_new
+    }
+
+    /// Leaves the directory as it was before: the store was refused. Who waits for this lock looks for its name again.
+    pub(super) fn undo(self) {
+        self.held.undo();
+    }
+
+    /// Takes it again when its file has lost its name. Once no other owner can begin, `is_unwritten` says whether none
+    /// has begun and written in the meantime: what this one knows of the store was over then, and it never owns it
+    /// again.
     pub(super) fn renew(&mut self, is_unwritten: impl FnOnce() -> Result<bool>) -> Result<()> {
         if self.is_over {
-            return Err(disowned());
+            return self.check();
         }
         if self.held.has_name() {
             return Ok(());
         }
-        let held = lock_file(&self.store)?;
+        let held = lock_file(&self.store, Duration::ZERO, &Pulse::default())?;
         if is_unwritten()? {
             self.held = held;
         } else {
@@ -99,11 +131,16 @@ impl Drop for OwnerLock {
     }
 }
 
-fn claim(store: &Path, patience: Duration) -> bool {
+fn claim(store: &Path, mut patience: Duration, pulse: &Pulse) -> bool {
     let (owned, changed) = &*OWNED;
-    let guard = owned.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut guard = owned.lock().unwrap_or_else(PoisonError::into_inner);
     let taken = |owned: &mut HashSet<PathBuf>| owned.contains(store);
-    let (mut guard, _) = changed.wait_timeout_while(guard, patience, taken).unwrap_or_else(PoisonError::into_inner);
+    while taken(&mut guard) && !patience.is_zero() {
+        pulse.beat();
+        let wait = patience.min(CLAIM_WAIT);
+        (guard, _) = changed.wait_timeout_while(guard, wait, taken).unwrap_or_else(PoisonError::into_inner);
+        patience -= wait;
+    }
     guard.insert(store.into())
 }
 
@@ -119,29 +156,39 @@ fn disowned() -> Fault {
 }
 
 /// Locks the file that has the lock's name.
-fn lock_file(store: &Path) -> Result<Locked> {
-    for _ in 0..TRIES_MAX {
-        let name = companion(store, "-lock");
+fn lock_file(store: &Path, mut patience: Duration, pulse: &Pulse) -> Result<Locked> {
+    let name = companion(store, "-lock");
+    let mut tries = 0;
+    loop {
         let Private { file, is_new } = open_private(&name)?;
-        let mut locked = Locked { name, id: FileId::of(&file)?, file };
-        match FileExt::try_lock(&locked.file) {
+        let mut locked = Locked { name: name.clone(), id: FileId::of(&file)?, file, is_new };
+        let (wait, holder) = match FileExt::try_lock(&locked.file) {
             Ok(()) if locked.has_name() => {
                 if is_new {
                     give_to_owner_of(store, &locked.file);
                 }
-                locked.file.set_len(0)?;
-                locked.file.rewind()?;
-                write!(locked.file, "{}", std::process::id())?;
+                if let Err(error) = holder::sign(&mut locked.file) {
+                    locked.undo();
+                    return Err(error.into());
+                }
                 return Ok(locked);
             }
             // Between its opening and now the name was given to another file.
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) if is_looked_at(&locked.file) => wait(),
-            Err(TryLockError::WouldBlock) => return Err(in_use(&owner_in(locked.file))),
+            Ok(()) => (Duration::ZERO, Holder::Unknown),
+            Err(TryLockError::WouldBlock) if is_looked_at(&locked.file) => (TRY_WAIT, Holder::Unknown),
+            Err(TryLockError::WouldBlock) => (HELD_WAIT, Holder::of_lock(&mut locked.file)),
             Err(TryLockError::Error(error)) => return Err(error.into()),
+        };
+        if wait == HELD_WAIT && !patience.is_zero() {
+            patience = patience.saturating_sub(wait);
+        } else if wait == HELD_WAIT || tries == TRIES_MAX {
+            return Err(in_use(&holder));
+        } else {
+            tries += 1;
         }
+        pulse.beat();
+        pause(wait);
     }
-    Err(in_use("another process"))
 }
 
 /// Whether others share the lock, which is but the moment of [`owner`]: an owner shares it with nobody.
@@ -150,12 +197,12 @@ fn is_looked_at(file: &File) -> bool {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a store's own thread, and nothing can be written before")]
-fn wait() {
-    std::thread::sleep(TRY_WAIT);
+fn pause(wait: Duration) {
+    std::thread::sleep(wait);
 }
 
-fn in_use(owner: &str) -> Fault {
-    Fault::new(Trouble::Locked, format!("is in use by {owner}"))
+fn in_use(holder: &Holder) -> Fault {
+    Fault::new(Trouble::Locked, format!("is in use by {holder}")).with_advice(holder.advice())
 }
 
 /// What root makes beside a service's file must not keep the service out. SQLite does the same with what it makes.
@@ -172,25 +219,11 @@ fn give_to_owner_of(store: &Path, made: &File) {
     let _ = (store, made);
 }
 
-fn owner_in(mut file: File) -> String {
-    match read_pid(&mut file) {
-        Some(pid) => format!("process {pid}"),
-        None => "another process".into(),
-    }
-}
-
-fn read_pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
-/// The process that owns the store at `store`, if one does: 0 when it can't be told which.
+/// The process that owns the store at `store`, if one does: 0 when it can't be told which, or isn't visible from here.
 pub(super) fn owner(store: &Path) -> Option<u32> {
     let mut file = open_beside(&companion(store, "-lock"), OpenOptions::new().read(true)).ok()?;
     match FileExt::try_lock_shared(&file) {
-        Err(TryLockError::WouldBlock) => Some(read_pid(&mut file).unwrap_or(0)),
+        Err(TryLockError::WouldBlock) => Some(Holder::of_lock(&mut file).pid().unwrap_or(0)),
         _ => None,
     }
 }

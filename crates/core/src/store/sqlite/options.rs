@@ -1,9 +1,15 @@
 //! What a store is opened with.
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::settings::Durability;
+use crate::store::Pulse;
+
+/// Reads from a file at an offset, as much as one call gives.
+pub type ReadAt = fn(&File, &mut [u8], u64) -> io::Result<usize>;
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -12,17 +18,27 @@ pub struct Options {
     pub path: PathBuf,
     /// What an acknowledged change survives.
     pub durability: Durability,
-    /// Whose messages they are: a file belongs to one organisation.
+    /// How long opening waits for another owner to close it.
+    pub lock_wait: Duration,
+    /// Whose messages they are: a file belongs to one organization.
     pub organization: String,
     /// How long receipts are kept; zero keeps none.
     pub dedupe: Duration,
     /// How long closing tries to write what waits, when that fails.
     pub patience: Duration,
-    /// When damage leaves unknown what was on the wire: how many messages at the head of each conversation, and priority,
-    /// count as sent then. None where a message may be sent twice rather than given up.
+    /// When damage leaves unknown what was on the wire: how many messages at the head of each conversation, and
+    /// priority, count as sent then. None where a message may be sent twice rather than given up.
     pub presumed_sent: usize,
     /// How long the write-ahead log becomes, about, before it is moved into the file.
     pub checkpoint_bytes: u64,
+    /// How long the log may have what is no longer in the file.
+    pub empty_log_every: Duration,
+    /// How long a file that seems to be damaged is read again before that is believed.
+    pub doubt: Duration,
+    /// Reads what SQLite is not asked for; in tests alone another one than the system's.
+    pub read_at: ReadAt,
+    /// What shows that opening goes on.
+    pub pulse: Pulse,
     /// The SQLite VFS; another one than the system's in tests alone.
     pub vfs: Option<String>,
 }
@@ -33,12 +49,27 @@ impl Options {
         Self {
             path: path.into(),
             durability: Durability::PowerLoss,
+            lock_wait: Duration::ZERO,
             organization: organization.into(),
             dedupe: Duration::from_secs(86_400),
             patience: Duration::from_secs(5),
             presumed_sent: 0,
             checkpoint_bytes: 12 * 1_048_576,
+            empty_log_every: Duration::from_secs(30),
+            doubt: Duration::from_secs(1),
+            read_at,
+            pulse: Pulse::default(),
             vfs: None,
         }
     }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, bytes, offset)
 }

@@ -1,5 +1,5 @@
-//! The file as somebody else than its owner sees it: read, and never changed. It works beside a running owner, who isn't held
-//! up: every question is a short transaction of its own.
+//! The file as somebody else than its owner sees it: read, and never changed. It works beside a running owner, who
+//! isn't held up: every question is a short transaction of its own.
 
 pub(super) mod check;
 mod pages;
@@ -10,9 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 
 use self::check::Verdict;
 use self::shapes::{Found, LetterRow, MessageRow, Page, ReceiptRow};
@@ -24,12 +23,11 @@ use super::log;
 use super::origin;
 use super::schema::{self, Kind};
 use super::trouble::{self, Fault, Result};
+use super::vfs;
 use crate::error::{Error, Trouble};
 
 /// How long a reader waits for another one that recovers the file after a crash.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-/// What stays as it is in the path of a URI.
-const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 /// Whether what was to be sent, and what was answered, is told as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +49,17 @@ pub struct Reader {
 #[derive(Debug)]
 struct Link {
     db: Connection,
-    /// There was no log, so SQLite is told that nothing changes: then it makes none. It holds as long as there is no log,
-    /// since whoever writes makes it first.
+    /// There was no log, so SQLite is told that nothing changes: then it makes none. It holds as long as there is no
+    /// log, since whoever writes makes it first.
     still: bool,
 }
 
 impl Reader {
-    /// Opens an outbox of this version that is there. Neither the file nor its directory need be writable, unless an owner
-    /// that died has left its log behind.
+    /// Opens an outbox of this version that is there. Neither the file nor its directory need be writable, unless an
+    /// owner that died has left its log behind.
     pub fn open(path: &Path) -> std::result::Result<Self, Error> {
         let path = file::absolute(path);
-        match link(&path) {
+        match linked(&path) {
             Ok(link) => Ok(Self { path, link }),
             Err(fault) => Err(told(&fault, &path)),
         }
@@ -102,7 +100,7 @@ impl Reader {
         let mut answer = self.ask(&question);
         // Somebody has begun to write: what was read meanwhile may be half of one state and half of another.
         if self.link.still && companion(&self.path, "-wal").exists() {
-            answer = link(&self.path).and_then(|link| {
+            answer = linked(&self.path).and_then(|link| {
                 self.link = link;
                 self.ask(&question)
             });
@@ -133,8 +131,8 @@ pub(super) fn told(fault: &Fault, path: &Path) -> Error {
     fault.advised(path, advice)
 }
 
-/// Whether a file that might be an outbox is there. It isn't opened for that: closing it again would take SQLite's locks
-/// away from an owner in this very process.
+/// Whether a file that might be an outbox is there. It isn't opened for that: closing it again would take SQLite's
+/// locks away from an owner in this very process.
 pub(super) fn look(path: &Path) -> Result<()> {
     let Ok(metadata) = fs::metadata(path) else {
         return Err(Fault::new(Trouble::Missing, "isn't there"));
@@ -149,7 +147,7 @@ pub(super) fn look(path: &Path) -> Result<()> {
 }
 
 /// Refuses what is no outbox of this version.
-pub(super) fn recognise(db: &Connection) -> Result<()> {
+pub(super) fn recognize(db: &Connection) -> Result<()> {
     match schema::kind(db)? {
         Kind::Current => Ok(()),
         Kind::Empty => Err(empty()),
@@ -165,10 +163,17 @@ fn empty() -> Fault {
     Fault::new(Trouble::Missing, "is empty: no sender has used it yet")
 }
 
-fn link(path: &Path) -> Result<Link> {
+/// A connection that may only read.
+pub(super) fn link(path: &Path) -> Result<Connection> {
+    linked(path).map(|link| link.db)
+}
+
+fn linked(path: &Path) -> Result<Link> {
     match connect(path) {
         // Nobody's locks are taken away by opening what nobody owns.
-        Err(fault) if fault.is_corrupt() && lock::owner(path).is_none() => origin::check(path).and(Err(fault)),
+        Err(fault) if fault.is_corrupt() && lock::owner(path).is_none() => {
+            origin::check(path, companion(path, "-lock").exists()).and(Err(fault))
+        }
         outcome => outcome,
     }
 }
@@ -177,28 +182,22 @@ fn connect(path: &Path) -> Result<Link> {
     look(path)?;
     let still = !companion(path, "-wal").exists() && lock::owner(path).is_none();
     let had_index = companion(path, "-shm").exists();
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = if still {
-        let name = percent_encode(path.as_os_str().as_encoded_bytes(), &PLAIN);
-        Connection::open_with_flags(format!("file:{name}?immutable=1"), flags | OpenFlags::SQLITE_OPEN_URI)?
-    } else {
-        Connection::open_with_flags(path, flags)?
-    };
+    let db = if still { vfs::unchanging(path, None)? } else { vfs::connect(path, vfs::READ_ONLY, None)? };
     db.busy_timeout(BUSY_WAIT)?;
     // The last one to close would move the log into the file, and delete it.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     file::pragma(&db, "cell_size_check", "ON")?;
     file::pragma(&db, "trusted_schema", "OFF")?;
     file::pragma(&db, "query_only", "ON")?;
-    let known = recognise(&db);
+    let known = recognize(&db);
     if !had_index {
         make_private(&companion(path, "-shm"));
     }
     known.map(|()| Link { db, still })
 }
 
-/// SQLite gives what it makes the mode of the file; a copy may have another one than the file of a sender. It isn't opened for
-/// that: closing it again would take SQLite's locks away.
+/// SQLite gives what it makes the mode of the file; a copy may have another one than the file of a sender. It isn't
+/// opened for that: closing it again would take SQLite's locks away.
 fn make_private(path: &Path) {
     #[cfg(unix)]
     {

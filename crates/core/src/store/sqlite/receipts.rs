@@ -1,12 +1,12 @@
-//! Receipts as the file has them: those of one commit share a row, as JSON with a checksum, since a row for each costs as much as
-//! the rest of a message's life in the file. A row's number is that of its last receipt.
+//! Receipts as the file has them: those of one commit share a row, as JSON with a checksum, since a row for each costs
+//! as much as the rest of a message's life in the file. A row's number is that of its last receipt.
 
 use std::borrow::Cow;
 
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{checksum, damage};
+use super::rows::{NUMBER_MAX, checksum, damage};
 use super::trouble::{Fault, Result};
 
 /// Receipts of one row: what is lost with it, and read for one of them, has a limit.
@@ -47,7 +47,7 @@ impl<'a> From<Receipt<'a>> for Fields<'a> {
 pub(super) fn append(db: &Connection, receipts: &[Receipt<'_>]) -> Result<()> {
     for some in receipts.chunks(ROW_MAX) {
         let before = newest(db)?;
-        let number = before + some.len() as i64;
+        let number = before.saturating_add(some.len() as i64);
         let at_ms = some.last().map_or(0, |receipt| receipt.at_ms);
         let text = serde_json::to_string(some).map_err(damage)?;
         db.prepare_cached("INSERT INTO deliveries(number, count, at_ms, sum, receipts) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -68,19 +68,20 @@ pub(super) const SELECT: &str =
 
 /// The receipts of a row of [`SELECT`] with their numbers; damaged when they aren't those that were written.
 pub(super) fn read<'a>(row: &'a SqlRow<'_>) -> Result<impl Iterator<Item = (i64, Receipt<'a>)> + use<'a>> {
-    let (number, count, sum): (i64, i64, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(3)?);
+    let (number, count, sum): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
     row.get::<_, i64>(2)?;
     let text = row.get_ref(4)?.as_str().map_err(damage)?;
-    // What came of an older version has no sum.
-    if sum.is_some_and(|sum| sum != checksum(number, text)) {
+    if sum != checksum(number, text) {
         return Err(Fault::corrupt("holds receipts that are not as they were written"));
     }
     let receipts: Vec<Receipt<'a>> = serde_json::from_str(text).map_err(damage)?;
     let is_sound = |receipt: &Receipt<'_>| (100..1_000).contains(&receipt.status);
-    if receipts.len() as i64 != count || !receipts.iter().all(is_sound) {
-        return Err(Fault::corrupt("holds receipts that make no sense"));
+    // Numbers begin at 1.
+    let are_numbered = receipts.len() as i64 == count && (count..=NUMBER_MAX).contains(&number);
+    if !are_numbered || !receipts.iter().all(is_sound) {
+        return Err(Fault::corrupt("contains receipts that cannot be decoded"));
     }
-    Ok((number - count + 1..).zip(receipts))
+    Ok((number - count + 1..=number).zip(receipts))
 }
 
 /// Whether a row of [`SELECT`] is as it was written.

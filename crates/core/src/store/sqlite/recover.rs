@@ -1,17 +1,21 @@
 //! What an earlier run left, told in chunks: all of it once, and never all of it in memory.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, Row as SqlRow, params};
 
+use super::file_time::FileTime;
 use super::receipts;
 use super::rows;
-use super::times::Times;
+use super::times::{Times, natural};
+use super::told::Told;
 use super::trouble::{Fault, Result};
 use super::wire::{self, Wire};
 use crate::clock::Timestamp;
-use crate::store::{News, Record, Row, Settled};
+use crate::store::{News, Record, Row, SEQ_MAX, Settled};
 
-/// Rows, and bytes of bodies, that are told at once. As many chunks as there is room for on the way to the engine are in memory
-/// together, and so they are small.
+/// Rows, and bytes of bodies, that are told at once. As many chunks as there is room for on the way to the engine are
+/// in memory together, and so they are small.
 const CHUNK_ROWS: usize = 512;
 const CHUNK_BYTES: usize = 1_048_576;
 /// What an engine holds of letters: the newest.
@@ -22,34 +26,45 @@ pub(super) const RECEIPTS_MAX: i64 = 1_000_000;
 /// No window allows more departures.
 const DEPARTURES_MAX: usize = 1_000_000;
 
-/// How far telling has come, so that it goes on behind what was told when the file turns out to be damaged on the way.
+/// What was told, so that nothing is told twice when a read fails or the file turns out to be damaged on the way.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    messages: i64,
-    letters: i64,
-    receipts: i64,
+    messages: Told,
+    letters: Told,
+    receipts: Told,
     /// Rows that made no sense, where nothing could be recovered any more.
     pub(super) unreadable: u64,
 }
 
-/// Tells everything behind `progress`. A row that makes no sense is damage, or passed over and counted when `lenient`.
+impl Progress {
+    /// The file was replaced: its copy may have rows that stood in the wrong place before, in front of what was told.
+    pub(super) fn rewind(&mut self) {
+        for told in [&mut self.messages, &mut self.letters, &mut self.receipts] {
+            told.rewind();
+        }
+    }
+}
+
+/// Tells everything that isn't told yet. A row that makes no sense is damage, or passed over and counted when
+/// `lenient`.
 pub(super) fn tell(
     db: &Connection,
-    times: &Times,
-    settled_since_ms: Option<i64>,
+    time: &FileTime,
+    dedupe: Duration,
     lenient: bool,
     progress: &mut Progress,
     news: &mut dyn FnMut(News),
 ) -> Result<()> {
     let mut chunk = Chunk { rows: Vec::new(), bytes: 0, news };
     let mut lost = 0;
-    let mut told = Teller { times, lenient, chunk: &mut chunk, lost: &mut lost };
+    let times = time.times();
+    let mut told = Teller { times: &times, lenient, chunk: &mut chunk, lost: &mut lost };
     let done = wire::read(db)
         .and_then(|wire| told.messages(db, &wire, &mut progress.messages))
         .and_then(|()| told.letters(db, &mut progress.letters))
-        .and_then(|()| match settled_since_ms {
-            Some(since_ms) => told.receipts(db, since_ms, &mut progress.receipts),
-            None => Ok(()),
+        .and_then(|()| match dedupe.is_zero() {
+            false => told.receipts(db, time, dedupe, &mut progress.receipts),
+            true => Ok(()),
         });
     // What is in the chunk counts as told.
     chunk.flush();
@@ -90,7 +105,7 @@ fn sent_message(db: &Connection, row: &SqlRow<'_>, sent: &wire::Sent, times: &Ti
     let seq: i64 = row.get(0)?;
     let mut whole = statement.query(params![seq])?;
     let row = whole.next()?.ok_or_else(|| Fault::corrupt("is damaged: its rows are out of order"))?;
-    Ok(rows::sent_record(rows::record(row, times)?, sent, times))
+    Ok(sent.record(rows::record(row, times)?, times))
 }
 
 struct Teller<'a, 'b> {
@@ -101,11 +116,12 @@ struct Teller<'a, 'b> {
 }
 
 impl Teller<'_, '_> {
-    fn messages(&mut self, db: &Connection, wire: &Wire, after: &mut i64) -> Result<()> {
+    fn messages(&mut self, db: &Connection, wire: &Wire, told: &mut Told) -> Result<()> {
         self.scan(
             db,
             &rows::scan_sql(),
-            after,
+            told,
+            0,
             |row| row.get(0),
             |row, times, told| {
                 let sent = wire.sent.get(&row.get(0)?);
@@ -118,13 +134,13 @@ impl Teller<'_, '_> {
         )
     }
 
-    fn letters(&mut self, db: &Connection, after: &mut i64) -> Result<()> {
-        *after = (*after).max(letters_start(db)?);
+    fn letters(&mut self, db: &Connection, told: &mut Told) -> Result<()> {
         let number_column = rows::LETTER_NUMBER;
         self.scan(
             db,
             &rows::letters_sql(),
-            after,
+            told,
+            letters_start(db)?,
             |row| row.get(number_column),
             |row, times, told| {
                 told.push(Row::Letter(Box::new(rows::letter(row, times)?)));
@@ -133,19 +149,21 @@ impl Teller<'_, '_> {
         )
     }
 
-    fn receipts(&mut self, db: &Connection, since_ms: i64, after: &mut i64) -> Result<()> {
-        *after = (*after).max(receipts::newest(db)? - RECEIPTS_MAX);
+    fn receipts(&mut self, db: &Connection, time: &FileTime, dedupe: Duration, told: &mut Told) -> Result<()> {
+        let since_ms = time.forgets_before(dedupe);
+        let start = receipts::newest(db)?.saturating_sub(RECEIPTS_MAX);
         self.scan(
             db,
             receipts::SELECT,
-            after,
+            told,
+            start,
             |row| row.get(0),
-            |row, times, told| {
+            |row, _, told| {
                 for (_, receipt) in
                     receipts::read(row)?.filter(|(_, receipt)| receipt.given && receipt.at_ms >= since_ms)
                 {
                     let id = receipt.id.into_owned().into();
-                    let at = times.at(receipt.at_ms);
+                    let at = time.calendar.remembered_at(natural(receipt.at_ms));
                     told.push(Row::Settled(Settled { id, status: receipt.status, attempts: receipt.attempts, at }));
                 }
                 Ok(())
@@ -153,28 +171,35 @@ impl Teller<'_, '_> {
         )
     }
 
+    /// Tells the rows with numbers above `start`.
     fn scan(
         &mut self,
         db: &Connection,
         sql: &str,
-        after: &mut i64,
+        told: &mut Told,
+        start: i64,
         key: impl Fn(&SqlRow<'_>) -> rusqlite::Result<i64>,
         read: impl Fn(&SqlRow<'_>, &Times, &mut Vec<Row>) -> Result<()>,
     ) -> Result<()> {
-        let mut told = Vec::new();
+        let mut rows = Vec::new();
+        let mut last = told.resume_after().max(start);
         let mut statement = db.prepare(sql)?;
-        let mut found = statement.query(params![*after])?;
+        let mut found = statement.query(params![last])?;
         while let Some(row) = found.next()? {
             let number = key(row)?;
-            if number <= *after {
+            if number <= last {
                 return Err(Fault::corrupt("is damaged: its rows are out of order"));
             }
-            match read(row, self.times, &mut told) {
-                Ok(()) => told.drain(..).for_each(|row| self.chunk.push(row)),
+            last = number;
+            if told.contains(number) {
+                continue;
+            }
+            match read(row, self.times, &mut rows) {
+                Ok(()) => rows.drain(..).for_each(|row| self.chunk.push(row)),
                 Err(fault) if fault.is_corrupt() && self.lenient => *self.lost += 1,
                 Err(fault) => return Err(fault),
             }
-            *after = number;
+            told.insert(number);
         }
         Ok(())
     }
@@ -197,19 +222,21 @@ fn letters_start(db: &Connection) -> Result<i64> {
         }
         oldest = number;
     }
-    Ok(if oldest == i64::MAX { 0 } else { oldest - 1 })
+    Ok(if oldest == i64::MAX { 0 } else { oldest.saturating_sub(1) })
 }
 
 /// The number of the last message ever accepted, by what is in the file.
 pub(super) fn last_seq(db: &Connection) -> Result<u64> {
     let newest: i64 = db.query_row("SELECT ifnull(max(seq), 0) FROM messages", [], |row| row.get(0))?;
-    let remembered: i64 = super::apply::meta(db, "last_seq")?.unwrap_or(0);
-    Ok(u64::try_from(newest.max(remembered)).unwrap_or(0))
+    let remembered: i64 = super::values::meta(db, "last_seq")?.unwrap_or(0);
+    let last = u64::try_from(newest.max(remembered)).ok().filter(|last| *last <= SEQ_MAX);
+    // The next messages would have numbers that no batch has room for.
+    last.ok_or_else(|| Fault::corrupt("counts more messages than there can be"))
 }
 
 /// When requests left after the budget was kept; the last ones, if they are very many.
-pub(super) fn departed(db: &Connection, times: &Times) -> Result<Vec<Timestamp>> {
+pub(super) fn departed(db: &Connection, time: &FileTime) -> Result<Vec<Timestamp>> {
     let departed_ms = wire::read(db)?.departed_ms;
     let surplus = departed_ms.len().saturating_sub(DEPARTURES_MAX);
-    Ok(departed_ms.into_iter().skip(surplus).map(|ms| times.at(ms)).collect())
+    Ok(departed_ms.into_iter().skip(surplus).map(|ms| time.calendar.at_undoubted(natural(ms))).collect())
 }

@@ -1,5 +1,5 @@
-//! Rows to values and back. Each message carries checksums of its own, since SQLite has none: a flipped bit must not send a
-//! text to another conversation.
+//! Rows to values and back. Each message carries checksums of its own, since SQLite has none: a flipped bit must not
+//! send a text to another conversation.
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row as SqlRow, params};
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::times::{Times, integer};
 use super::trouble::{Fault, Result};
-use super::wire::Sent;
 use crate::message::{Cargo, Message, Parts};
 use crate::outcome::{DeadLetter, DeliveryFailure, Reason, Response};
 use crate::store::{Record, Row, Seq, Waiting, batch_of};
@@ -196,15 +195,12 @@ impl Returned {
         };
         if returned.batch.is_some_and(|batch| batch_of(u64::try_from(batch).unwrap_or(0)) == 0) {
             // Numbers begin at 1: this was written as something else.
-            return Err(Fault::corrupt("holds attempts that make no sense"));
+            return Err(Fault::corrupt("contains attempts that cannot be decoded"));
         }
-        // What came of an older version has no sum.
-        match row.get::<_, Option<i64>>(first + 5)? {
-            Some(sum) if sum != returned.checksum(seq) => {
-                Err(Fault::corrupt("holds attempts that are not as they were written"))
-            }
-            _ => Ok(Some(returned)),
+        if row.get::<_, i64>(first + 5)? != returned.checksum(seq) {
+            return Err(Fault::corrupt("holds attempts that are not as they were written"));
         }
+        Ok(Some(returned))
     }
 
     /// Takes the place of what was known before, if the message is there.
@@ -230,6 +226,9 @@ impl Returned {
         checksum(seq, &format!("{fields:?}"))
     }
 }
+
+/// The largest number of a row of receipts or of the wire: they count up by one, and each must have a next one.
+pub(super) const NUMBER_MAX: i64 = i64::MAX / 2;
 
 /// The checksum of a row's number and its text.
 pub(super) fn checksum(number: i64, text: &str) -> i64 {
@@ -281,17 +280,6 @@ pub(super) fn record(row: &SqlRow<'_>, times: &Times) -> Result<Record> {
     let head = Head::read(row, 0)?;
     let returned = Returned::read(row, HEAD_COLUMNS)?.unwrap_or_default();
     record_of(row, &head, &returned, times)
-}
-
-/// A message that is on the wire, as the outbox has it.
-pub(super) fn sent_record(record: Record, sent: &Sent, times: &Times) -> Record {
-    Record {
-        attempts: sent.attempts,
-        first_attempt_at: sent.first_attempt_ms.map(|ms| times.at(ms)),
-        sent: true,
-        batch: sent.batch.and_then(|batch| u64::try_from(batch).ok()),
-        ..record
-    }
 }
 
 fn record_of(row: &SqlRow<'_>, head: &Head, returned: &Returned, times: &Times) -> Result<Record> {
@@ -389,6 +377,7 @@ pub(super) fn failure_from(text: &str, body: Option<&[u8]>, id: &str) -> Result<
         truncated: text.truncated,
         headers: text.headers,
         correlation_id: text.correlation_id,
+        ..Response::default()
     });
     let reason =
         reason_from(&text.reason).ok_or_else(|| Fault::corrupt("holds a dead letter without a known reason"))?;
@@ -410,5 +399,5 @@ fn reason_from(word: &str) -> Option<Reason> {
 
 /// What can't be read as what it is.
 pub(super) fn damage<E>(_: E) -> Fault {
-    Fault::corrupt("holds rows that make no sense")
+    Fault::corrupt("contains rows that cannot be decoded")
 }

@@ -1,29 +1,36 @@
 //! The tables, and how a file of an older version becomes one of this.
 //!
-//! What a message is never changes, so `messages` is written once and deleted once, in the order of its key. What happens to it
-//! is in `wire`, a log that begins anew with each save, and in `returned`, if it has come back and goes on waiting: both stay
-//! in a few pages. Its receipt is in `deliveries`, with those of its neighbours. There is no index on ids: a random key
-//! costs a page for each message once there are millions, and who asks for an id (the command line) can wait for a scan.
+//! What a message is never changes, so `messages` is written once and deleted once, in the order of its key. What
+//! happens to it is in `wire`, a log that begins anew with each save, and in `returned`, if it has come back and goes
+//! on waiting: both stay in a few pages. Its receipt is in `deliveries`, with those of its neighbors. There is no index
+//! on ids: a random key costs a page for each message once there are millions, and who asks for an id (the command
+//! line) can wait for a scan.
 //!
-//! The root pages of the tables are the first ones of the file, in the order of their making: with `auto_vacuum` SQLite puts
-//! them there, and no step drops a table, which would move others. So they are on the same pages in all files, and `salvage`
-//! finds them without the page that says where they are.
+//! The root pages of the tables are the first ones of the file, in the order of their making: with `auto_vacuum` SQLite
+//! puts them there, and no step drops a table, which would move others. So they are on the same pages in all files, and
+//! `salvage` finds them without the page that says where they are.
 
 use rusqlite::Connection;
 
+use super::rows::{HEAD, TAIL};
 use super::trouble::{Fault, Result};
 use crate::error::Trouble;
 
 /// Says that a database is an outbox of ours: "SPLW".
 pub(super) const APPLICATION_ID: i32 = 0x5350_4C57;
 
-/// Step `n` makes version `n + 1` of version `n`. Who adds one adds a file of the new version to `tests/store/versions`.
-const STEPS: &[&str] = &[VERSION_1, VERSION_2];
+/// The first version that is read. Those before it were of builds before any release.
+const FIRST: usize = 2;
+
+/// The first step makes version [`FIRST`] in an empty file, and each other one the next version of the one before it. A
+/// new one comes with a file of its version in `tests/store/versions`. Salvaging knows the tables of the current
+/// version only: a step that changes these says what becomes of a damaged file of an older one.
+const STEPS: &[&str] = &[TABLES];
 
 /// The version that this code writes.
-pub(super) const VERSION: usize = STEPS.len();
+pub(super) const VERSION: usize = FIRST + STEPS.len() - 1;
 
-const VERSION_1: &str = "
+const TABLES: &str = "
 CREATE TABLE meta(
   name TEXT PRIMARY KEY,
   value
@@ -44,29 +51,26 @@ CREATE TABLE messages(
   traceparent TEXT,
   body BLOB NOT NULL
 );
-CREATE TABLE flights(
+CREATE TABLE returned(
   seq INTEGER PRIMARY KEY,
   attempts INTEGER NOT NULL,
   first_attempt_ms INTEGER,
   ambiguous INTEGER NOT NULL,
-  sent INTEGER NOT NULL,
   batch INTEGER,
-  sent_ms INTEGER
+  sum INTEGER NOT NULL
 );
-CREATE TABLE departures(
+CREATE TABLE wire(
   number INTEGER PRIMARY KEY,
-  at_ms INTEGER NOT NULL
+  carried INTEGER NOT NULL,
+  sum INTEGER NOT NULL,
+  log TEXT NOT NULL
 );
-CREATE TABLE receipts(
+CREATE TABLE deliveries(
   number INTEGER PRIMARY KEY,
-  id TEXT NOT NULL,
-  given INTEGER NOT NULL,
-  conversation TEXT NOT NULL,
-  status INTEGER NOT NULL,
-  attempts INTEGER NOT NULL,
-  batch_size INTEGER NOT NULL,
-  queued_ms INTEGER NOT NULL,
-  at_ms INTEGER NOT NULL
+  count INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  sum INTEGER NOT NULL,
+  receipts TEXT NOT NULL
 );
 CREATE TABLE letters(
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -91,48 +95,6 @@ CREATE TABLE letters(
 CREATE INDEX letters_by_id ON letters(id);
 ";
 
-/// What was a row for each departure, flight and receipt shares rows: their statements took most of a delivery's time. Batches have
-/// more places, since they may be larger than 4,096. The tables keep their pages, and so their order.
-const VERSION_2: &str = "
-CREATE TEMP TABLE log AS
-  SELECT 0 AS carried, json_array(json_array(at_ms, NULL, json_array())) AS log FROM departures ORDER BY number;
-INSERT INTO log SELECT 1, json_group_array(
-    json_array(ifnull(sent_ms, 0), batch / 4096 * 16384 + batch % 4096, json_array(json_array(seq, attempts, first_attempt_ms))) ORDER BY seq)
-  FROM flights WHERE sent HAVING count(*) > 0;
-DELETE FROM departures;
-ALTER TABLE departures RENAME TO wire;
-ALTER TABLE wire RENAME COLUMN at_ms TO carried;
-ALTER TABLE wire ADD COLUMN sum INTEGER;
-ALTER TABLE wire ADD COLUMN log TEXT NOT NULL DEFAULT '[]';
-INSERT INTO wire(carried, log) SELECT carried, log FROM log ORDER BY rowid;
-DROP TABLE log;
-
-DELETE FROM flights WHERE sent AND NOT ambiguous;
-UPDATE flights SET sent_ms = NULL, batch = batch / 4096 * 16384 + batch % 4096;
-ALTER TABLE flights RENAME TO returned;
-ALTER TABLE returned DROP COLUMN sent;
-ALTER TABLE returned RENAME COLUMN sent_ms TO sum;
-
-CREATE TEMP TABLE packed AS
-  SELECT max(number) AS number, count(*) AS count, max(at_ms) AS at_ms, json_group_array(json_array(
-    id, json(iif(given, 'true', 'false')), conversation, status, attempts, batch_size, queued_ms, at_ms) ORDER BY number)
-    AS receipts
-  FROM receipts GROUP BY number / 64;
-DELETE FROM receipts;
-ALTER TABLE receipts RENAME TO deliveries;
-ALTER TABLE deliveries DROP COLUMN id;
-ALTER TABLE deliveries DROP COLUMN conversation;
-ALTER TABLE deliveries DROP COLUMN status;
-ALTER TABLE deliveries DROP COLUMN attempts;
-ALTER TABLE deliveries DROP COLUMN batch_size;
-ALTER TABLE deliveries DROP COLUMN queued_ms;
-ALTER TABLE deliveries RENAME COLUMN given TO count;
-ALTER TABLE deliveries ADD COLUMN sum INTEGER;
-ALTER TABLE deliveries ADD COLUMN receipts TEXT NOT NULL DEFAULT '[]';
-INSERT INTO deliveries(number, count, at_ms, receipts) SELECT number, count, at_ms, receipts FROM packed ORDER BY number;
-DROP TABLE packed;
-";
-
 /// What a database is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -140,7 +102,7 @@ pub(super) enum Kind {
     Empty,
     /// An outbox of this version.
     Current,
-    /// An outbox of an older version.
+    /// An outbox of an older version, which steps can bring to this one.
     Older(usize),
 }
 
@@ -152,21 +114,33 @@ pub(super) fn kind(db: &Connection) -> Result<Kind> {
     match (application, version) {
         (APPLICATION_ID, VERSION) => Ok(Kind::Current),
         (APPLICATION_ID, newer) if newer > VERSION && written_version(db).is_some_and(|written| written >= newer) => {
-            Err(Fault::new(
-                Trouble::Version,
-                format!("was written by a newer version of spillway (schema {newer}, this one knows {VERSION})"),
-            ))
+            Err(of_other_version(newer))
         }
-        (APPLICATION_ID, older) if 0 < older && older < VERSION => Ok(Kind::Older(older)),
+        (APPLICATION_ID, older) if (FIRST..VERSION).contains(&older) => Ok(Kind::Older(older)),
+        (APPLICATION_ID, unreleased) if (1..FIRST).contains(&unreleased) && written_version(db) == Some(unreleased) => {
+            Err(of_other_version(unreleased))
+        }
         (0, 0) if tables == 0 && pages(db)? <= 1 => Ok(Kind::Empty),
         (other, _) if other != APPLICATION_ID && tables > 0 && !has_our_tables(db)? => {
-            Err(Fault::new(Trouble::Mismatch, "is a database of something else than spillway"))
+            Err(Fault::new(Trouble::Mismatch, "belongs to another application"))
         }
         _ => Err(Fault::corrupt("is damaged: its first page is not as it was written")),
     }
 }
 
-/// The version by the other place that has it: a flipped bit of the header is no newer version. None when it can't be read.
+/// Refuses a file of a version that this code can neither read nor bring to its own.
+pub(super) fn of_other_version(version: usize) -> Fault {
+    if version > VERSION {
+        let what = format!("was written by a newer version of spillway (schema {version}, this one knows {VERSION})");
+        return Fault::new(Trouble::Version, what);
+    }
+    let what = format!("was written by a build before the first release (schema {version}, this one knows {VERSION})");
+    let advice = "send its messages with the build that wrote it: another path would leave them behind";
+    Fault::new(Trouble::Version, what).with_advice(advice)
+}
+
+/// The version by the other place that has it: a flipped bit of the header is no newer version. None when it can't be
+/// read.
 pub(super) fn written_version(db: &Connection) -> Option<usize> {
     let version = db.query_row("SELECT value FROM meta WHERE name = 'schema'", [], |row| row.get::<_, i64>(0));
     version.ok().and_then(|version| usize::try_from(version).ok())
@@ -176,24 +150,33 @@ fn pages(db: &Connection) -> Result<i64> {
     Ok(db.query_row("PRAGMA page_count", [], |row| row.get(0))?)
 }
 
+/// Whether a database that doesn't say that it is ours has a table of messages as only ours have it: the names of
+/// tables are anybody's, but not those of all their columns.
 fn has_our_tables(db: &Connection) -> Result<bool> {
-    let ours =
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'messages', 'letters', 'wire')";
-    Ok(db.query_row(ours, [], |row| row.get::<_, i64>(0))? >= 2)
+    for table in ["messages", "letters"] {
+        match db.prepare(&format!("SELECT {HEAD}, {TAIL} FROM {table}")) {
+            Ok(_) => return Ok(true),
+            // No such table, or no such column: rusqlite has one error for each.
+            Err(error)
+                if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
 }
 
-/// Brings the file to a version, unless it is of a later one; each step whole or not at all.
-pub(super) fn migrate(db: &Connection, from: Kind, to: usize) -> Result<()> {
+/// Brings the file to this version; each step whole or not at all.
+pub(super) fn migrate(db: &Connection, from: Kind) -> Result<()> {
     match from {
         Kind::Current => Ok(()),
-        Kind::Empty => take_steps(db, &STEPS[..to], 0),
-        Kind::Older(version) => take_steps(db, &STEPS[..to], version),
+        Kind::Empty => take_steps(db, STEPS, FIRST),
+        Kind::Older(version) => take_steps(db, STEPS, version + 1),
     }
 }
 
-fn take_steps(db: &Connection, steps: &[&str], from: usize) -> Result<()> {
-    for (index, step) in steps.iter().enumerate().skip(from) {
-        let version = index + 1;
+/// Takes the steps that make the versions from `first` on.
+fn take_steps(db: &Connection, steps: &[&str], first: usize) -> Result<()> {
+    for (version, step) in (FIRST..).zip(steps).skip(first - FIRST) {
         let script = format!(
             "BEGIN IMMEDIATE; {step} REPLACE INTO meta VALUES ('schema', {version});
              PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version}; COMMIT;"
@@ -212,7 +195,7 @@ fn take_steps(db: &Connection, steps: &[&str], from: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::apply::meta;
+    use crate::store::sqlite::values::meta;
 
     fn version(db: &Connection) -> (i64, Option<i64>) {
         let version = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
@@ -222,19 +205,36 @@ mod tests {
     #[test]
     fn each_step_is_taken_once_and_whole_or_not_at_all() {
         let db = Connection::open_in_memory().unwrap();
-        take_steps(&db, &STEPS[..1], 0).unwrap();
-        assert_eq!((kind(&db).unwrap(), version(&db)), (Kind::Older(1), (1, Some(1))));
+        migrate(&db, Kind::Empty).unwrap();
+        assert_eq!((kind(&db).unwrap(), version(&db)), (Kind::Current, (2, Some(2))));
 
-        let next = "ALTER TABLE departures ADD COLUMN count INTEGER NOT NULL DEFAULT 1;";
-        let fails = "ALTER TABLE receipts ADD COLUMN count; INSERT INTO nowhere VALUES (1);";
-        assert!(take_steps(&db, &[VERSION_1, next, fails], 1).is_err());
-        assert_eq!(version(&db), (2, Some(2)));
-        assert!(
-            db.prepare("SELECT count FROM departures").is_ok() && db.prepare("SELECT count FROM receipts").is_err()
-        );
-
-        take_steps(&db, &[VERSION_1, next, "ALTER TABLE receipts ADD COLUMN count;"], 2).unwrap();
+        let next = "ALTER TABLE wire ADD COLUMN count INTEGER NOT NULL DEFAULT 1;";
+        let fails = "ALTER TABLE deliveries ADD COLUMN hosts; INSERT INTO nowhere VALUES (1);";
+        assert!(take_steps(&db, &[TABLES, next, fails], 3).is_err());
         assert_eq!(version(&db), (3, Some(3)));
-        assert!(db.prepare("SELECT count FROM receipts").is_ok());
+        assert!(db.prepare("SELECT count FROM wire").is_ok() && db.prepare("SELECT hosts FROM deliveries").is_err());
+
+        take_steps(&db, &[TABLES, next, "ALTER TABLE deliveries ADD COLUMN hosts;"], 4).unwrap();
+        assert_eq!(version(&db), (4, Some(4)));
+        assert!(db.prepare("SELECT hosts FROM deliveries").is_ok());
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_refused_and_a_flipped_bit_of_its_number_is_damage() {
+        let db = Connection::open_in_memory().unwrap();
+        migrate(&db, Kind::Empty).unwrap();
+        for (header, written, trouble, named) in [
+            (1, 1, Trouble::Version, "build before the first release (schema 1, this one knows 2)"),
+            (3, 3, Trouble::Version, "newer version of spillway (schema 3, this one knows 2)"),
+            (99, 100, Trouble::Version, "schema 99"),
+            (3, 2, Trouble::Corrupt, "first page"),
+            (1, 2, Trouble::Corrupt, "first page"),
+            (0, 2, Trouble::Corrupt, "first page"),
+        ] {
+            let script = format!("PRAGMA user_version = {header}; REPLACE INTO meta VALUES ('schema', {written})");
+            db.execute_batch(&script).unwrap();
+            let fault = kind(&db).unwrap_err();
+            assert!(fault.trouble == trouble && fault.what().contains(named), "{header}, {written}: {fault:?}");
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 
-/// Both clocks at one moment: read once a batch, not once a row.
+/// Both times at one moment: read once a batch, not once a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     now: Timestamp,
@@ -12,9 +12,8 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn read(clock: &Clock) -> Self {
-        let now = clock.now();
-        Self { now, now_ms: clock.epoch_ms(now) }
+    pub(super) fn new(now: Timestamp, now_ms: u64) -> Self {
+        Self { now, now_ms }
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -29,14 +28,9 @@ impl Times {
         }
     }
 
-    /// The time `span` ago.
-    pub(super) fn ms_before(&self, span: Duration) -> i64 {
-        integer(self.now_ms.saturating_sub(millis(span)))
-    }
-
     /// The first point of the clock for anything earlier.
     pub(super) fn at(&self, epoch_ms: i64) -> Timestamp {
-        let epoch_ms = u64::try_from(epoch_ms).unwrap_or(0);
+        let epoch_ms = natural(epoch_ms);
         if epoch_ms >= self.now_ms {
             self.now.after(Duration::from_millis(epoch_ms - self.now_ms))
         } else {
@@ -52,4 +46,9 @@ fn millis(span: Duration) -> u64 {
 /// As SQLite has it: numbers of ours are never that large.
 pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// No time of ours is negative.
+pub(super) fn natural(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
 }

@@ -1,17 +1,16 @@
-//! What is on the wire: what was when the budget was saved, and a log of what left and came back since. Those of one commit share
-//! a row, as JSON with a checksum; the next save begins the log anew. A message that is settled is gone from the outbox, and its
-//! number never comes again, so that what the log says of it counts no more.
+//! What is on the wire: what was when the budget was saved, and a log of what left and came back since. Those of one
+//! commit share a row, as JSON with a checksum; the next save begins the log anew. A message that is settled is gone
+//! from the outbox, and its number never comes again, so that what the log says of it counts no more.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{checksum, damage};
+use super::rows::{NUMBER_MAX, checksum, damage};
 use super::times::{Times, integer};
 use super::trouble::{Fault, Result};
-use crate::clock::Clock;
-use crate::store::{Departure, Flight, Seq};
+use crate::store::{Departure, Flight, Record, SEQ_MAX, Seq};
 
 /// Messages of one row, of those that are presumed to be on the wire.
 const PRESUMED_PER_ROW: usize = 1_000;
@@ -52,6 +51,19 @@ pub(super) struct Sent {
     pub(super) at_ms: i64,
 }
 
+impl Sent {
+    /// The message as the outbox has it.
+    pub(super) fn record(&self, record: Record, times: &Times) -> Record {
+        Record {
+            attempts: self.attempts,
+            first_attempt_at: self.first_attempt_ms.map(|ms| times.at(ms)),
+            sent: true,
+            batch: self.batch.and_then(|batch| u64::try_from(batch).ok()),
+            ..record
+        }
+    }
+}
+
 /// The wire as the file has it.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
@@ -67,7 +79,7 @@ pub(super) fn append(db: &Connection, carried: bool, happenings: &[Happening]) -
         return Ok(());
     }
     let mut newest = db.prepare_cached("SELECT ifnull(max(number), 0) FROM wire")?;
-    let number = newest.query_row([], |row| row.get::<_, i64>(0))? + 1;
+    let number = newest.query_row([], |row| row.get::<_, i64>(0))?.saturating_add(1);
     let text = serde_json::to_string(happenings).map_err(damage)?;
     let mut insert = db.prepare_cached("INSERT INTO wire VALUES (?1, ?2, ?3, ?4)")?;
     insert.execute(params![number, carried, checksum(number, &text), text])?;
@@ -102,13 +114,12 @@ pub(super) fn read(db: &Connection) -> Result<Wire> {
 
 /// A row of [`SELECT`]; damaged when it isn't as it was written.
 fn happenings(row: &SqlRow<'_>) -> Result<Vec<Happening>> {
-    let (number, sum): (i64, Option<i64>) = (row.get(0)?, row.get(2)?);
-    if !matches!(row.get(1)?, 0_i64 | 1) {
+    let (number, sum): (i64, i64) = (row.get(0)?, row.get(2)?);
+    if !matches!(row.get(1)?, 0_i64 | 1) || number > NUMBER_MAX {
         return Err(Fault::corrupt("holds a log of the wire that makes no sense"));
     }
     let text = row.get_ref(3)?.as_str().map_err(damage)?;
-    // What came of an older version has no sum.
-    if sum.is_some_and(|sum| sum != checksum(number, text)) {
+    if sum != checksum(number, text) {
         return Err(Fault::corrupt("holds a log of the wire that is not as it was written"));
     }
     serde_json::from_str(text).map_err(damage)
@@ -122,20 +133,18 @@ pub(super) fn is_sound(row: &SqlRow<'_>) -> bool {
 /// The largest number in the log, or of a dead letter's message.
 pub(super) fn newest(db: &Connection) -> Result<Seq> {
     let letter: i64 = db.query_row("SELECT ifnull(max(seq), 0) FROM letters", [], |row| row.get(0))?;
-    let sent = read(db)?.sent.into_keys().max().unwrap_or(0);
-    Ok(Seq::try_from(letter.max(sent)).unwrap_or(0))
+    let numbers = read(db)?.sent.into_keys().chain([letter]).filter_map(|number| Seq::try_from(number).ok());
+    Ok(numbers.filter(|number| *number <= SEQ_MAX).max().unwrap_or(0))
 }
 
-/// Counts the first messages of each conversation and priority as sent, whatever the log says of them: part of it is lost, and
-/// what was on the wire is among them, unless the file has lost more than that.
-pub(super) fn presume_sent(db: &Connection, per_conversation: usize) -> Result<()> {
+/// Counts the first messages of each conversation and priority as sent, whatever the log says of them: part of it is
+/// lost, and what was on the wire is among them, unless the file has lost more than that.
+pub(super) fn presume_sent(db: &Connection, per_conversation: usize, now_ms: i64) -> Result<()> {
     if per_conversation == 0 {
         return Ok(());
     }
-    let known = read(db)?.sent;
-    let now_ms = integer(Clock::epoch_ms_now());
+    let mut presumed = Presumed::new(db, now_ms)?;
     let mut places: HashMap<(Box<str>, i64), usize> = HashMap::new();
-    let mut presumed = Vec::new();
     // What has its time yet to come has not left. What came back may have left again, or wait for its next attempt.
     let mut statement = db.prepare(
         "SELECT m.seq, m.conversation, m.priority, r.seq IS NOT NULL, ifnull(r.attempts, 0) + 1
@@ -148,15 +157,40 @@ pub(super) fn presume_sent(db: &Connection, per_conversation: usize) -> Result<(
         let place = places.entry((row.get(1)?, row.get(2)?)).or_default();
         let is_presumed = came_back || *place < per_conversation;
         *place += usize::from(!came_back);
-        if is_presumed && !known.contains_key(&seq) {
-            presumed.push(Happening::Left(now_ms, None, vec![Member(seq, attempts, Some(now_ms))]));
-        }
-        if presumed.len() == PRESUMED_PER_ROW {
-            append(db, true, &presumed)?;
-            presumed.clear();
+        if is_presumed {
+            presumed.add(seq, attempts)?;
         }
     }
-    append(db, true, &presumed)
+    presumed.finish()
+}
+
+/// Messages that count as sent from now on, unless the log says that they are.
+pub(super) struct Presumed<'a> {
+    db: &'a Connection,
+    known: HashMap<i64, Sent>,
+    now_ms: i64,
+    left: Vec<Happening>,
+}
+
+impl<'a> Presumed<'a> {
+    /// They left at `now_ms` of the file's time.
+    pub(super) fn new(db: &'a Connection, now_ms: i64) -> Result<Self> {
+        Ok(Self { db, known: read(db)?.sent, now_ms, left: Vec::new() })
+    }
+
+    pub(super) fn add(&mut self, seq: i64, attempts: u32) -> Result<()> {
+        if !self.known.contains_key(&seq) {
+            self.left.push(Happening::Left(self.now_ms, None, vec![Member(seq, attempts, Some(self.now_ms))]));
+        }
+        if self.left.len() == PRESUMED_PER_ROW {
+            append(self.db, true, &std::mem::take(&mut self.left))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<()> {
+        append(self.db, true, &self.left)
+    }
 }
 
 impl Wire {

@@ -189,7 +189,7 @@ fn whole_letter(row: &Row<'_>) -> Result<()> {
 }
 
 fn same(is_same: bool) -> Result<()> {
-    if is_same { Ok(()) } else { Err(Fault::corrupt("holds rows that make no sense")) }
+    if is_same { Ok(()) } else { Err(Fault::corrupt("contains rows that cannot be decoded")) }
 }
 
 /// Notes a row that is damaged, by the number in column `key`.

@@ -2,10 +2,11 @@
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::Texts;
 use super::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, ReceiptRow, State};
+use crate::json::Body;
 use crate::outcome::Response;
 use crate::store::batch_of;
 use crate::store::sqlite::receipts::{self, Receipt};
@@ -261,18 +262,17 @@ fn content(tail: &Tail<'_>) -> Content {
     }
 }
 
-fn answer(response: &Response) -> Value {
-    if response.body.is_empty() {
-        return Value::Null;
-    }
-    if response.truncated {
-        return Value::String(String::from_utf8_lossy(&response.body).into_owned());
-    }
-    json_or_text(&response.body)
+fn answer(response: &Response) -> Box<RawValue> {
+    shown(Body { bytes: &response.body, truncated: response.truncated })
 }
 
-fn json_or_text(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+fn json_or_text(bytes: &[u8]) -> Box<RawValue> {
+    shown(Body { bytes, truncated: false })
+}
+
+/// As it was written: a tree of it could be a hundred times as large, or refuse a number that it can't hold.
+fn shown(body: Body<'_>) -> Box<RawValue> {
+    to_raw_value(&body).unwrap_or_default()
 }
 
 /// What was read, or that this row is damaged: the others are told all the same.

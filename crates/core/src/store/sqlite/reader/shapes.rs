@@ -1,7 +1,7 @@
 //! What is told of a file, in the shape in which it is told.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Some rows in the order of their numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -79,10 +79,10 @@ pub struct Envelope {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
-    /// The body: JSON as it was serialised.
-    pub body: Value,
+    /// The body: JSON as it was serialized.
+    pub body: Box<RawValue>,
     /// Values for the route's placeholders.
-    pub params: Option<Value>,
+    pub params: Option<Box<RawValue>>,
     /// W3C `traceparent` of the caller's span.
     pub traceparent: Option<Box<str>>,
 }
@@ -112,7 +112,7 @@ pub struct LetterRow {
     pub at_ms: i64,
     /// The last answer's body, when texts are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub response: Option<Value>,
+    pub response: Option<Box<RawValue>>,
 }
 
 /// What is remembered of a delivered message.

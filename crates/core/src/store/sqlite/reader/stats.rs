@@ -8,9 +8,9 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::pages::{each, whole, wire_of};
-use crate::store::sqlite::apply::meta;
 use crate::store::sqlite::log;
 use crate::store::sqlite::trouble::Result;
+use crate::store::sqlite::values::meta;
 use crate::store::sqlite::{lock, recover, schema};
 
 /// A file in numbers. Times are milliseconds since the Unix epoch.
@@ -221,11 +221,13 @@ fn receipts(db: &Connection) -> Result<Receipts> {
     })?)
 }
 
-/// What the dispatcher saves (`dispatcher/saved.rs`), as far as it is told here.
+/// What the dispatcher saves (`dispatcher/carryover/json.rs`), as far as it is told here.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Saved {
     spent: Vec<(i64, u64)>,
+    #[serde(rename = "underWay")]
+    under_way: u64,
     pause: Option<SavedPause>,
 }
 
@@ -234,6 +236,8 @@ struct Saved {
 struct SavedPause {
     since_ms: i64,
     until_ms: Option<i64>,
+    #[serde(default)]
+    asked_until_ms: Option<i64>,
 }
 
 fn budget(db: &Connection) -> Result<Option<Budget>> {
@@ -248,8 +252,11 @@ fn budget(db: &Connection) -> Result<Option<Budget>> {
     let at = |ms: i64| saved_at_ms.unwrap_or(0).saturating_add(ms);
     Ok(Some(Budget {
         saved_at_ms,
-        spent: saved.spent.iter().map(|(_, count)| count).sum(),
+        spent: saved.spent.iter().map(|(_, count)| count).sum::<u64>() + saved.under_way,
         departed,
-        pause: saved.pause.map(|pause| Pause { since_ms: at(pause.since_ms), until_ms: pause.until_ms.map(at) }),
+        pause: saved.pause.map(|pause| Pause {
+            since_ms: at(pause.since_ms),
+            until_ms: pause.asked_until_ms.or(pause.until_ms).map(at),
+        }),
     }))
 }

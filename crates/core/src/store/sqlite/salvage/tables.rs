@@ -1,110 +1,89 @@
-//! The tables of each version of the schema, and how a damaged file's rows are copied: as they are, each for itself.
+//! The tables of the schema: how a row of each is recognized, and written to a fresh file.
 
 use rusqlite::Row as SqlRow;
+use rusqlite::types::Value;
 
 use crate::store::sqlite::{receipts, rows, wire};
 
-/// A table, and how it is copied: all rows behind a key, in the order of their keys.
+use super::record::Row;
+
+/// A table. No two have equally many columns, so that the number of values tells which a row belongs to.
 pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// All columns, in the order of `insert` and `sound`; after a key, in the order of the keys.
     pub(super) select: &'static str,
     pub(super) insert: &'static str,
-    pub(super) key: usize,
-    /// Whether a row makes sense: one that doesn't would be the next opening's damage.
+    pub(super) columns: usize,
+    /// Values that stand before those of the message in the file, and after them in `select`.
+    before_message: usize,
+    /// Whether a row is as it was written.
     pub(super) sound: fn(&SqlRow<'_>) -> bool,
-    /// Whether it says what was on the wire: with a row of it that is lost, nobody knows.
+    /// Whether it says what was on the wire: if a row of it is lost, that is unknown.
     pub(super) tells_wire: bool,
 }
 
-/// The tables of a version.
-pub(super) fn of(version: usize) -> &'static [Table] {
-    match version {
-        1 => &VERSION_1,
-        _ => &VERSION_2,
+impl Table {
+    /// The values of a row in the order of `select`, if it can be one of this table.
+    pub(super) fn values(&self, row: &Row) -> Option<Vec<Value>> {
+        // The key stands in front of its record, and a null in its place there.
+        let is_ours = row.values.len() == self.columns && row.values[0] == Value::Null;
+        is_ours.then(|| {
+            let mut values = row.values.clone();
+            values[0] = Value::Integer(row.key);
+            values.rotate_left(self.before_message);
+            values
+        })
     }
 }
 
-const MESSAGES: Table = Table {
-    select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
-        traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
-    insert: "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    key: 0,
-    sound: rows::is_message,
-    tells_wire: false,
-};
-
-const LETTERS: Table = Table {
-    select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
-        traceparent, body, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number",
-    insert: "INSERT OR IGNORE INTO letters(seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms,
-        not_before_ms, head, tail, params, traceparent, body, number, at_ms, failure, response)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    key: 14,
-    sound: rows::is_letter,
-    tells_wire: false,
-};
-
-const VERSION_2: [Table; 5] = [
-    MESSAGES,
-    LETTERS,
+pub(super) const TABLES: [Table; 5] = [
     Table {
+        name: "messages",
+        select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
+            traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
+        insert: "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        columns: 14,
+        before_message: 0,
+        sound: rows::is_message,
+        tells_wire: false,
+    },
+    Table {
+        name: "letters",
+        select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
+            traceparent, body, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number",
+        insert: "INSERT OR IGNORE INTO letters(seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms,
+            not_before_ms, head, tail, params, traceparent, body, number, at_ms, failure, response)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        columns: 18,
+        before_message: 4,
+        sound: rows::is_letter,
+        tells_wire: false,
+    },
+    Table {
+        name: "wire",
         select: wire::SELECT,
         insert: "INSERT OR IGNORE INTO wire VALUES (?, ?, ?, ?)",
-        key: 0,
+        columns: 4,
+        before_message: 0,
         sound: wire::is_sound,
         tells_wire: true,
     },
     Table {
+        name: "returned",
         select: "SELECT seq, attempts, first_attempt_ms, ambiguous, batch, sum FROM returned WHERE seq > ?1 ORDER BY seq",
         insert: "INSERT OR IGNORE INTO returned VALUES (?, ?, ?, ?, ?, ?)",
-        key: 0,
+        columns: 6,
+        before_message: 0,
         sound: rows::is_returned,
         tells_wire: false,
     },
     Table {
+        name: "deliveries",
         select: receipts::SELECT,
         insert: "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?)",
-        key: 0,
+        columns: 5,
+        before_message: 0,
         sound: receipts::is_sound,
         tells_wire: false,
     },
 ];
-
-const VERSION_1: [Table; 5] = [
-    MESSAGES,
-    LETTERS,
-    Table {
-        select: "SELECT seq, attempts, first_attempt_ms, ambiguous, sent, batch, sent_ms FROM flights WHERE seq > ?1 ORDER BY seq",
-        insert: "INSERT OR IGNORE INTO flights VALUES (?, ?, ?, ?, ?, ?, ?)",
-        key: 0,
-        sound: is_flight,
-        tells_wire: true,
-    },
-    Table {
-        select: "SELECT number, at_ms FROM departures WHERE number > ?1 ORDER BY number",
-        insert: "INSERT OR IGNORE INTO departures VALUES (?, ?)",
-        key: 0,
-        sound: |row| row.get::<_, i64>(1).is_ok(),
-        tells_wire: false,
-    },
-    Table {
-        select: "SELECT number, id, given, conversation, status, attempts, batch_size, queued_ms, at_ms FROM receipts
-            WHERE number > ?1 ORDER BY number",
-        insert: "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        key: 0,
-        sound: is_receipt,
-        tells_wire: false,
-    },
-];
-
-fn is_flight(row: &SqlRow<'_>) -> bool {
-    let numbers = [2, 5, 6].into_iter().all(|index| row.get::<_, Option<i64>>(index).is_ok());
-    let flags = [3, 4].into_iter().all(|index| row.get::<_, bool>(index).is_ok());
-    numbers && flags && row.get::<_, u32>(1).is_ok()
-}
-
-fn is_receipt(row: &SqlRow<'_>) -> bool {
-    let texts = [1, 3].into_iter().all(|index| row.get_ref(index).is_ok_and(|value| value.as_str().is_ok()));
-    let numbers = [5, 6].into_iter().all(|index| row.get::<_, u32>(index).is_ok());
-    let times = [7, 8].into_iter().all(|index| row.get::<_, i64>(index).is_ok());
-    texts && numbers && times && row.get::<_, bool>(2).is_ok() && row.get::<_, u16>(4).is_ok()
-}

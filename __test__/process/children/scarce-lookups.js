@@ -1,0 +1,32 @@
+'use strict'
+// Sends a message to a host with a name while this process may start no more threads, and lets go of them once that has failed.
+const { once } = require('node:events')
+const { Worker } = require('node:worker_threads')
+
+const { Sender } = require('../../../index.js')
+const { native } = require('../../../lib/load.js')
+const { become, message, until } = require('../support.js')
+
+const { options, user } = JSON.parse(process.argv.at(-1))
+
+async function main() {
+  native()
+  become(user)
+  const sender = await Sender.open(options)
+  const workers = []
+  try {
+    for (;;) {
+      const worker = new Worker('require("node:worker_threads").parentPort.on("message", () => {})', { eval: true })
+      await once(worker, 'online')
+      workers.push(worker)
+    }
+  } catch {}
+  const sent = sender.send(message('m', 'c', 1))
+  await until(() => sender.stats().counters.retries > 0)
+  await Promise.all(workers.map((worker) => worker.terminate()))
+  const { status } = await sent
+  await sender.close()
+  console.log(JSON.stringify({ status }))
+}
+
+main()

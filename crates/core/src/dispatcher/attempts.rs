@@ -1,0 +1,155 @@
+//! Requests under way: those that are about to leave, and those that have left.
+//!
+//! A request is made and holds its slots of the quota; then it may wait for the disk or a connection. It counts, and
+//! has a date, from when it leaves.
+
+use hashbrown::HashMap;
+
+use super::auth::Generation;
+use super::health::{AttemptId, RouteId, Sent};
+use super::load::Load;
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) load: Load,
+    pub(super) route: RouteId,
+    /// Slots of the quota that it holds.
+    pub(super) cost: u32,
+    /// Bytes of its body.
+    pub(super) bytes: usize,
+}
+
+/// How a request left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Departure {
+    pub(super) at: Timestamp,
+    /// The token that it shows.
+    pub(super) generation: Generation,
+    /// That was fetched just before.
+    pub(super) is_token_fresh: bool,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    attempt: Attempt,
+    /// `None` until it leaves.
+    departure: Option<Departure>,
+}
+
+/// The requests under way, by number.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    under_way: HashMap<AttemptId, UnderWay>,
+    in_flight: usize,
+    last: AttemptId,
+    /// Counts requests that were made, have left or were called back: what changes with these has changed when it has.
+    moves: u64,
+}
+
+impl Attempts {
+    /// The numbers go on behind those of an earlier dispatcher, whose answers may still come.
+    pub(super) fn continue_after(&mut self, earlier: &Self) {
+        debug_assert!(self.last == 0, "nothing has been numbered yet");
+        self.last = earlier.last;
+    }
+
+    /// A number for a request.
+    pub(super) fn number(&mut self) -> AttemptId {
+        self.last += 1;
+        self.moves += 1;
+        self.last
+    }
+
+    /// A request with this number is about to leave.
+    pub(super) fn begin(&mut self, id: AttemptId, attempt: Attempt) {
+        debug_assert!(!attempt.load.members.is_empty(), "a request carries something");
+        let before = self.under_way.insert(id, UnderWay { attempt, departure: None });
+        debug_assert!(before.is_none(), "a number is given once");
+    }
+
+    /// It leaves.
+    pub(super) fn leave(&mut self, id: AttemptId, departure: Departure) -> &Attempt {
+        let Some(under_way) = self.under_way.get_mut(&id) else { unreachable!("only what may leave does") };
+        debug_assert!(under_way.departure.is_none(), "a request leaves once");
+        under_way.departure = Some(departure);
+        self.in_flight += 1;
+        self.moves += 1;
+        &under_way.attempt
+    }
+
+    /// Takes one that was answered; `None` if nobody waits for it any more.
+    pub(super) fn take_answered(&mut self, id: AttemptId) -> Option<(Attempt, Departure)> {
+        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
+        let Some(departure) = departure else { unreachable!("what has not left has no answer") };
+        self.in_flight -= 1;
+        Some((attempt, departure))
+    }
+
+    /// Takes one that has not left, and never will; `None` if it was called back before.
+    pub(super) fn take_withheld(&mut self, id: AttemptId) -> Option<Attempt> {
+        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
+        debug_assert!(departure.is_none(), "what has left can't be withheld");
+        self.moves += 1;
+        Some(attempt)
+    }
+
+    /// Takes one that nobody waits for any more, whether or not it has left.
+    pub(super) fn take_cut(&mut self, id: AttemptId) -> Option<(Attempt, Option<Departure>)> {
+        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
+        self.in_flight -= usize::from(departure.is_some());
+        self.moves += 1;
+        Some((attempt, departure))
+    }
+
+    /// The one that carries a message or call that is under way.
+    pub(super) fn carrying(&self, slot: Slot) -> AttemptId {
+        let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
+        let found = self.under_way.iter().find(|(_, under_way)| carries(&under_way.attempt));
+        let Some((id, _)) = found else { unreachable!("what is under way is in an attempt") };
+        *id
+    }
+
+    /// One that has not left yet.
+    pub(super) fn departing(&self, id: AttemptId) -> Option<&Attempt> {
+        let under_way = self.under_way.get(&id)?;
+        under_way.departure.is_none().then_some(&under_way.attempt)
+    }
+
+    /// All, with when they left.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (AttemptId, &Attempt, Option<Departure>)> {
+        self.under_way.iter().map(|(id, under_way)| (*id, &under_way.attempt, under_way.departure))
+    }
+
+    pub(super) fn loads_mut(&mut self) -> impl Iterator<Item = &mut Load> {
+        self.under_way.values_mut().map(|under_way| &mut under_way.attempt.load)
+    }
+
+    /// Requests that are about to leave or have left.
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Requests that have left.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Rises with each request that is made, leaves or is called back.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
+    }
+}
+
+impl Attempt {
+    /// What the state of the server is concerned with.
+    pub(super) fn sent(&self, attempt: AttemptId, left_at: Timestamp) -> Sent {
+        Sent { attempt, route: self.route, left_at }
+    }
+}

@@ -1,0 +1,150 @@
+//! What outlives an engine: spent slots, learned quota and pause, for the next engine of the organization and for the
+//! next process.
+//!
+//! The server goes on counting, whoever sends, and its quota stays what it was. Without this the next engine would
+//! spend the quota a second time, and send into a pause that the server asked for.
+
+mod json;
+
+use std::time::Duration;
+
+use self::json::Saved;
+use super::health::{Gate, OperatorHold};
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::quota::{Belief, Quota};
+use crate::stats::Closure;
+use crate::store::{Change, Opening};
+
+/// For how long it is worth keeping what was learned.
+const BELIEF_KEPT: Duration = Duration::from_secs(3_600);
+/// How often spent slots are saved; departures in between are kept one by one, as they are about to leave.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// Spent budget, learned quota and pause of an engine that has ended, or of one at a moment.
+#[derive(Clone, Debug)]
+pub struct Carryover {
+    /// By when the requests have arrived that hold a slot, in order.
+    spent: Vec<Timestamp>,
+    /// Slots of requests that may leave or arrive as long as the engine goes on. None, once it has ended.
+    under_way: u32,
+    belief: Belief,
+    pause: Option<Gate>,
+    /// An operator's; only for the next process.
+    hold: Option<OperatorHold>,
+    until: Timestamp,
+}
+
+impl Carryover {
+    /// From this time on it says nothing any more.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// Of an engine that ended before `now`, nobody knows when: what was under way may have left until then. So it has
+    /// arrived, or never will, a little later.
+    fn ended_before(mut self, now: Timestamp) -> Self {
+        let arrived = Quota::arrived_by(now, now);
+        self.spent.extend((0..std::mem::take(&mut self.under_way)).map(|_| arrived));
+        self.spent.sort_unstable();
+        self
+    }
+}
+
+/// What was saved last.
+#[derive(Debug, Default)]
+pub(super) struct Saving {
+    at: Option<Timestamp>,
+    moves: u64,
+    paused: Option<Closure>,
+    held: Option<OperatorHold>,
+    is_demanded: bool,
+}
+
+impl Saving {
+    /// The next save comes whether or not anything has changed.
+    pub(super) fn demand(&mut self) {
+        self.is_demanded = true;
+    }
+}
+
+impl Dispatcher {
+    /// What the next engine must know, if this one ends now. Requests on the wire are cut with it, and may still
+    /// arrive; what has not left never will.
+    pub fn carryover(&self, now: Timestamp) -> Carryover {
+        let attempts = self.attempts.iter().filter_map(|(_, attempt, departure)| Some((departure?.at, attempt.cost)));
+        let own = [self.inquiry.in_flight_since(), self.sounding.and_then(|one| one.in_flight_since())];
+        let arrivals = attempts.chain(own.into_iter().flatten().map(|left_at| (left_at, 1)));
+        let arrivals = arrivals.flat_map(|(left_at, cost)| {
+            let arrived = Quota::arrived_by(left_at, now);
+            (0..cost).map(move |_| arrived)
+        });
+        let mut spent = self.quota.spent(now);
+        spent.extend(arrivals);
+        spent.sort_unstable();
+        self.carry(now, spent, 0)
+    }
+
+    /// What the next process must know, if this one ends at some time that nobody tells.
+    fn checkpoint(&self, now: Timestamp) -> Carryover {
+        let attempts = self.attempts.iter().map(|(_, attempt, _)| attempt.cost).sum::<u32>();
+        let under_way = attempts + u32::from(self.inquiry.is_under_way()) + u32::from(self.sounding.is_some());
+        Carryover { hold: self.health.operator_hold(), ..self.carry(now, self.quota.spent(now), under_way) }
+    }
+
+    fn carry(&self, now: Timestamp, spent: Vec<Timestamp>, under_way: u32) -> Carryover {
+        let pause = self.health.bequest(now);
+        let paused_until = pause.as_ref().and_then(Gate::closure).and_then(|closure| closure.until);
+        let belief = self.quota.belief(now);
+        let learned_until = (!belief.layers.is_empty()).then(|| now.after(BELIEF_KEPT));
+        let free_at = spent.last().map(|last| last.after(self.quota.held_for()));
+        let until = [free_at, paused_until, learned_until].into_iter().flatten().max().unwrap_or(now).max(now);
+        Carryover { spent, under_way, belief, pause, hold: None, until }
+    }
+
+    /// Begins where an engine of the same organization and server has ended.
+    pub fn inherit(&mut self, now: Timestamp, carryover: Carryover) {
+        debug_assert!(carryover.under_way == 0, "it has ended");
+        self.quota.restore(now, &carryover.belief);
+        self.quota.inherit(now, &carryover.spent);
+        if let Some(pause) = carryover.pause {
+            self.health.inherit(pause);
+        }
+    }
+
+    /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.
+    pub(super) fn save(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if !self.durable {
+            return;
+        }
+        let paused = self.health.bequest(now).and_then(|gate| gate.closure());
+        let held = self.health.operator_hold();
+        let due = self.saving.at.is_none_or(|at| now.since(at) >= SAVE_EVERY);
+        let spent = self.saving.moves != self.attempts.moves() && due;
+        if !spent && paused == self.saving.paused && held == self.saving.held && !self.saving.is_demanded {
+            return;
+        }
+        self.saving = Saving { at: Some(now), moves: self.attempts.moves(), paused, held, is_demanded: false };
+        let budget = Saved::of(&self.checkpoint(now), now).to_json();
+        effects.push(Effect::Store(Change::Save { budget, on_wire: self.on_wire(now) }));
+    }
+
+    /// Goes on where the store's last run ended; what makes no sense is no evidence.
+    pub(super) fn restore(&mut self, now: Timestamp, opening: &Opening, effects: &mut Vec<Effect>) {
+        let saved = Saved::from_json(opening.budget.as_deref());
+        // A wall clock that was put back meanwhile must not make a future out of the past.
+        let saved_at = opening.budget_at.unwrap_or(now).min(now);
+        let mut carryover = saved.carryover(saved_at, now, self.settings.retry.max_pause);
+        // They were about to leave after that.
+        let departed = u32::try_from(opening.departed.len()).unwrap_or(u32::MAX);
+        carryover.under_way = carryover.under_way.saturating_add(departed);
+        if let Some(hold) = carryover.hold.filter(|hold| hold.until.is_none_or(|until| until > now)) {
+            self.hold(hold, effects);
+        }
+        self.inherit(now, carryover.ended_before(now));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

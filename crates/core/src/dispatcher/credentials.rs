@@ -1,0 +1,117 @@
+//! The token, the credentials, and whom a refusal of these concerns.
+
+use super::auth::{Access, NO_TOKEN};
+use super::health::Subject;
+use super::outbox::State;
+use super::{Dispatcher, Effect, Notice, TokenNews};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::lanes::Slot;
+use crate::message::Cargo;
+
+impl Dispatcher {
+    /// A message is of its conversation, a call of its route.
+    pub(super) fn subject_of(&self, slot: Slot) -> Subject {
+        let lane = match self.outbox.cold(slot) {
+            Some(cold) => cold.lane,
+            None => {
+                let entry = self.outbox.get(slot);
+                if matches!(entry.cargo, Cargo::Call(_)) {
+                    return Subject::Route(entry.route);
+                }
+                entry.lane
+            }
+        };
+        Subject::Conversation(lane)
+    }
+
+    pub(super) fn refuse_credentials(&mut self, now: Timestamp, problem: String, effects: &mut Vec<Effect>) {
+        let until = self.health.refuse_credentials(now, problem, &mut self.random, effects);
+        self.auth.refused(until);
+        let cold = self.followers.keys().copied().filter(|slot| self.outbox.cold(*slot).is_some());
+        let slots: Vec<Slot> = self.outbox.hot_slots().chain(cold).collect();
+        self.fail_unauthorized(&slots, effects);
+    }
+
+    pub(super) fn token(&mut self, now: Timestamp, news: TokenNews, effects: &mut Vec<Effect>) {
+        match news {
+            TokenNews::Granted(lifetime) => {
+                self.auth.granted(now, lifetime);
+                self.end_token_trouble(effects);
+            }
+            TokenNews::Refused(problem) => {
+                self.auth.fetch_over();
+                self.end_token_trouble(effects);
+                self.refuse_credentials(now, problem, effects);
+            }
+            TokenNews::Failed { problem, wait } => {
+                let wait = wait.map(|wait| wait.min(self.settings.retry.max_pause));
+                self.auth.failed(now, problem, wait, &mut self.random);
+                self.tell_token_outage(now, effects);
+            }
+        }
+    }
+
+    fn tell_token_outage(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if let Some(problem) = self.auth.begin_outage(now) {
+            let problem = format!("there is no access token: {problem}");
+            effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: true }));
+        }
+    }
+
+    fn end_token_trouble(&mut self, effects: &mut Vec<Effect>) {
+        if self.auth.end_trouble() {
+            let problem = String::new();
+            effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: false }));
+        }
+    }
+
+    /// While credentials are refused, promises are told so at once; the messages stay.
+    pub(super) fn fail_unauthorized(&mut self, slots: &[Slot], effects: &mut Vec<Effect>) {
+        for slot in slots {
+            let Some(error) = self.auth_error(*slot) else { continue };
+            let waiter = self.outbox.forget_waiter(*slot);
+            let followers = self.followers.remove(slot).unwrap_or_default();
+            for ticket in waiter.into_iter().chain(followers.into_iter().map(|promise| promise.ticket)) {
+                effects.push(Effect::Failed(ticket, error.clone()));
+            }
+            let cold = self.outbox.cold(*slot).is_some();
+            if !cold && matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)) {
+                self.discard(*slot);
+            }
+        }
+    }
+
+    /// `None` for what is on the wire or about to be: that has its answer to come, or comes back; and `None` for what
+    /// isn't accepted yet.
+    pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
+        let problem = self.health.auth_problem(self.subject_of(slot))?;
+        let kept = || format!("{problem}; the message stays in the outbox and is sent once the credentials work");
+        if self.outbox.cold(slot).is_some() {
+            return Some(Error::Auth { problem: kept(), message_id: None });
+        }
+        let entry = self.outbox.get(slot);
+        let tells = !matches!(entry.state, State::Departing | State::InFlight | State::Storing);
+        tells.then(|| match entry.cargo.id() {
+            Some(id) => Error::Auth { problem: kept(), message_id: Some(id.to_owned()) },
+            None => Error::Auth { problem: problem.to_owned(), message_id: None },
+        })
+    }
+
+    /// Whether there is a token to leave with; one that is due is asked for.
+    pub(super) fn obtain_token(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        let (access, fetch) = self.auth.access(now);
+        if fetch {
+            self.counters.token_requests += 1;
+            effects.push(Effect::FetchToken);
+        }
+        match access {
+            Access::Granted => true,
+            Access::Wait(until) => {
+                self.tell_token_outage(now, effects);
+                until.into_iter().for_each(|at| self.look_again(at));
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A request is made, and leaves or is withheld. It counts from when it leaves.
+
+use super::attempts::{Attempt, Departure};
+use super::health::RouteId;
+use super::load::Load;
+use super::outbox::State;
+use super::{AttemptId, Dispatcher, Effect};
+use crate::clock::Timestamp;
+
+impl Dispatcher {
+    /// Makes the request of a load, and takes slots for it. It counts from when it leaves.
+    pub(super) fn start(&mut self, now: Timestamp, mut load: Load, effects: &mut Vec<Effect>) {
+        let cost = self.cost.of(load.members.len()).min(self.quota.cost_max());
+        self.quota.reserve(now, cost);
+        self.half_empty_since = None;
+        self.keep_departure(now, &load, effects);
+        for slot in &load.members {
+            self.outbox.get_mut(*slot).state = State::Departing;
+        }
+        self.look_ahead(now, load.members.len(), effects);
+        let shipment = self.shipment(&mut load);
+        let bytes = shipment.body.as_ref().map_or(0, bytes::Bytes::len);
+        let first = self.outbox.get(load.members[0]);
+        let (route, lane) = (first.route, first.lane);
+        let attempt = self.attempts.number();
+        self.health.departs(now, attempt, route, lane);
+        self.attempts.begin(attempt, Attempt { load, route, cost, bytes });
+        effects.push(Effect::Send { attempt, shipment });
+    }
+
+    /// Whether an attempt that has not left may do so now: not while the gate is shut, unless it is the probe, nor if
+    /// it was called back.
+    pub fn may_leave(&self, id: AttemptId) -> bool {
+        match self.attempts.departing(id) {
+            _ if self.disowned.is_some() => false,
+            Some(attempt) => self.health.may_leave(id, attempt.route),
+            None if self.sounding_departs(id) => self.health.may_leave(id, RouteId::MESSAGES),
+            None => self.inquiry.is_departing(id),
+        }
+    }
+
+    /// A request leaves: from now on it counts, and its attempt is spent.
+    pub(super) fn left(&mut self, now: Timestamp, id: AttemptId) {
+        self.counters.requests += 1;
+        if self.inquiry.is_departing(id) {
+            return self.inquiry_left(now);
+        }
+        if self.sounding_departs(id) {
+            return self.sounding_left(now);
+        }
+        let (generation, is_token_fresh) = (self.auth.generation(), self.auth.is_fresh(now));
+        let attempt = self.attempts.leave(id, Departure { at: now, generation, is_token_fresh });
+        self.quota.left(now, attempt.cost);
+        self.cost.left();
+        let mut is_retry = false;
+        for slot in &attempt.load.members {
+            self.outbox.get_mut(*slot).state = State::InFlight;
+            let course = self.outbox.course_mut(*slot);
+            course.attempts += 1;
+            course.retry_paid = false;
+            course.first_attempt_at.get_or_insert(now);
+            is_retry |= course.attempts > 1;
+        }
+        self.counters.retries += u64::from(is_retry);
+        let more_at = self.health.left(attempt.sent(id, now), is_retry);
+        more_at.into_iter().for_each(|at| self.look_again(at));
+    }
+
+    /// It has not left, and never will: nothing of it was counted.
+    pub(super) fn withheld(&mut self, now: Timestamp, id: AttemptId, effects: &mut Vec<Effect>) {
+        if self.inquiry.is_departing(id) {
+            return self.inquiry_withheld();
+        }
+        if self.sounding_departs(id) {
+            return self.sounding_withheld(now, id);
+        }
+        let Some(attempt) = self.attempts.take_withheld(id) else { return };
+        self.health.lost(now, id, attempt.route);
+        self.quota.cancel(attempt.cost);
+        self.give_back(now, attempt.load, effects);
+    }
+}

@@ -1,0 +1,85 @@
+//! Where nothing may be sent twice: how many messages are risked, and what is asked before one is in an outage.
+
+use super::{AttemptId, Cause, Health, RouteId};
+use crate::clock::Timestamp;
+
+/// Unknown outcomes in a row that are taken for an outage: each is a message that is given up.
+const UNKNOWN_MAX: u32 = 2;
+/// Messages under way at first, and after an unknown outcome. Each that is taken makes it one more.
+const RISK_MIN: usize = 2;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caution {
+    unknown: u32,
+    risk_max: usize,
+    /// The server has answered since the last failure: a message may probe.
+    is_clear: bool,
+}
+
+impl Caution {
+    pub(super) fn new() -> Self {
+        Self { unknown: 0, risk_max: RISK_MIN, is_clear: false }
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.unknown = 0;
+        self.risk_max = self.risk_max.saturating_add(1);
+    }
+
+    /// True when it is an outage.
+    pub(super) fn is_outage(self) -> bool {
+        self.unknown >= UNKNOWN_MAX
+    }
+
+    pub(super) fn shut(&mut self) {
+        self.is_clear = false;
+    }
+}
+
+impl Health {
+    /// Nothing may be sent twice.
+    pub(in crate::dispatcher) fn be_cautious(&mut self) {
+        self.caution = Some(Caution::new());
+    }
+
+    /// It is not known whether the server has taken a message, which is given up for it.
+    pub(in crate::dispatcher) fn note_unknown(&mut self) {
+        if let Some(caution) = &mut self.caution {
+            caution.unknown = caution.unknown.saturating_add(1);
+            caution.risk_max = RISK_MIN;
+        }
+    }
+
+    /// Messages that may be under way at a time; `None` if they may be sent again.
+    pub(in crate::dispatcher) fn risk_max(&self) -> Option<usize> {
+        self.caution.map(|caution| caution.risk_max)
+    }
+
+    /// Whether a message that probes would be risked in an outage of which nothing is known yet.
+    pub(in crate::dispatcher) fn has_to_sound(&self) -> bool {
+        let gates = [&self.organization, &self.routes.get(RouteId::MESSAGES).gate];
+        let fails = gates.into_iter().any(|gate| gate.closed_by() == Some(Cause::Outage));
+        fails && self.caution.is_some_and(|caution| !caution.is_clear)
+    }
+
+    /// It probes what is due.
+    pub(in crate::dispatcher) fn sounds(&mut self, now: Timestamp, attempt: AttemptId) {
+        for gate in [&mut self.organization, &mut self.routes.get_mut(RouteId::MESSAGES).gate] {
+            if !gate.is_open() && !gate.is_shut(now) {
+                gate.probe(now, attempt);
+            }
+        }
+    }
+
+    /// The server has answered it: a message probes next.
+    pub(in crate::dispatcher) fn note_sounded(&mut self, now: Timestamp, attempt: AttemptId) {
+        if let Some(caution) = &mut self.caution {
+            caution.is_clear = true;
+        }
+        self.sounding_lost(now, attempt);
+    }
+
+    pub(in crate::dispatcher) fn sounding_lost(&mut self, now: Timestamp, attempt: AttemptId) {
+        self.lost(now, attempt, RouteId::MESSAGES);
+    }
+}

@@ -1,0 +1,325 @@
+//! How the server does: the organization's gate, and each route's gate, breaker and retry budget.
+//!
+//! The dispatcher asks what may leave and tells what came of it. An outage of the *organization* is when the way to the
+//! host fails, or several routes do; one route that fails holds back only what takes it. Both have a single probe at a
+//! time.
+
+mod caution;
+mod credentials;
+mod failures;
+mod gate;
+mod hold;
+mod line;
+mod notices;
+mod pauses;
+mod probes;
+mod refusals;
+mod route;
+mod routes;
+mod standstill;
+
+use std::time::Duration;
+
+use self::caution::Caution;
+use self::credentials::TokenEvidence;
+pub(super) use self::credentials::{Blame, Refusal, Subject};
+pub(super) use self::failures::Failure;
+use self::failures::FailureRun;
+pub(super) use self::gate::Gate;
+pub(super) use self::gate::Pass;
+pub use self::gate::{AttemptId, Cause};
+pub(super) use self::hold::OperatorHold;
+pub(super) use self::probes::Prospect;
+pub(super) use self::probes::Rank;
+use self::probes::{Patience, Probed};
+use self::refusals::RefusalRun;
+pub(super) use self::refusals::{Fingerprint, MessageRefusal, Scope};
+pub(super) use self::routes::RouteId;
+use self::routes::Routes;
+use self::standstill::Standstill;
+use super::Effect;
+use crate::clock::Timestamp;
+use crate::lanes::LaneId;
+use crate::message::Call;
+use crate::random::Random;
+use crate::retry::{Backoff, Doubling};
+use crate::stats::Refusals;
+
+/// Between probes during an outage: it is found to be over soon, and six requests per minute harm no server.
+const OUTAGE_BACKOFF: Doubling = Doubling::new(Duration::from_secs(1), Duration::from_secs(10));
+/// Between probes while credentials are refused.
+const AUTH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(60));
+
+/// A request that has left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) attempt: AttemptId,
+    pub(super) route: RouteId,
+    pub(super) left_at: Timestamp,
+}
+
+#[derive(Debug)]
+pub(super) struct Health {
+    organization: Gate,
+    opened_at: Timestamp,
+    /// A longer wait that the server asks for is probed, every time that this has passed. A backoff ends here.
+    max_pause: Duration,
+    routes: Routes,
+    failures: FailureRun,
+    refusals: RefusalRun,
+    /// `None` if what may have arrived is sent again.
+    caution: Option<Caution>,
+    /// With what everybody is refused, while that holds messages back.
+    refused_with: Option<Refusals>,
+    patience: Patience,
+    probed: Probed,
+    standstill: Standstill,
+    /// Routes that something waits for, in the order in which that began.
+    lines: Vec<RouteId>,
+    tokens: TokenEvidence,
+    auth_problem: Option<String>,
+    /// The outage of what carries messages that listeners know of: they want to know when it ends.
+    outage_told: Option<Cause>,
+    outage_problem: Option<String>,
+    operator_hold: Option<OperatorHold>,
+}
+
+impl Health {
+    /// All is well. `method` and `path` are the sender's own route.
+    pub(super) fn new(now: Timestamp, max_pause: Duration, method: &str, path: &str) -> Self {
+        Self {
+            organization: Gate::new(now),
+            opened_at: now,
+            max_pause,
+            routes: Routes::new(now, route::name(method, path)),
+            failures: FailureRun::default(),
+            refusals: RefusalRun::default(),
+            caution: None,
+            refused_with: None,
+            patience: Patience::default(),
+            probed: Probed::default(),
+            standstill: Standstill::default(),
+            lines: Vec::new(),
+            tokens: TokenEvidence::default(),
+            auth_problem: None,
+            outage_told: None,
+            outage_problem: None,
+            operator_hold: None,
+        }
+    }
+
+    /// The route of a call, from now until [`Self::leave`].
+    pub(super) fn join(&mut self, now: Timestamp, call: &Call) -> RouteId {
+        self.routes.join(now, &route::name(&call.method, &call.path))
+    }
+
+    pub(super) fn leave(&mut self, route: RouteId) {
+        self.routes.leave(route);
+    }
+
+    /// Whether a request of any route may leave.
+    pub(super) fn pass(&mut self, now: Timestamp) -> Pass {
+        match self.operator_hold {
+            Some(OperatorHold { until: Some(until), .. }) => Pass::Shut(until),
+            Some(_) => Pass::AwaitProbe(None),
+            None => self.organization.pass(now),
+        }
+    }
+
+    /// Whether one of this route may, as far as the route is concerned.
+    pub(super) fn route_pass(&mut self, now: Timestamp, route: RouteId) -> Pass {
+        self.routes.get_mut(route).gate.pass(now)
+    }
+
+    pub(super) fn route_is_open(&self, route: RouteId) -> bool {
+        self.routes.get(route).gate.is_open()
+    }
+
+    /// How well this one would probe, the lower the better.
+    pub(super) fn rank(&self, prospect: Prospect) -> Rank {
+        self.probed.rank(prospect)
+    }
+
+    /// Whether this one has probed last.
+    pub(super) fn probed_last(&self, prospect: Prospect) -> bool {
+        self.probed.was_last(prospect)
+    }
+
+    /// Whether messages have to wait for a gate.
+    pub(super) fn holds_messages(&self) -> bool {
+        self.operator_hold.is_some() || !self.organization.is_open() || !self.route_is_open(RouteId::MESSAGES)
+    }
+
+    /// To be called whenever a gate may have moved, or something else that holds all messages back.
+    pub(super) fn note_standstill(&mut self, now: Timestamp, else_held: bool) {
+        self.standstill.note(now, else_held || self.holds_messages());
+    }
+
+    /// How old something will be at that time; while messages have to wait for a gate, they don't age.
+    pub(super) fn age(&self, since: Timestamp, at: Timestamp) -> Duration {
+        self.standstill.age(since, at)
+    }
+
+    /// Whether a request that was made, and has waited for the disk or a connection since, may still leave.
+    pub(super) fn may_leave(&self, attempt: AttemptId, route: RouteId) -> bool {
+        let lets = |gate: &Gate| gate.is_open() || gate.is_probe(attempt);
+        self.operator_hold.is_none() && lets(&self.organization) && lets(&self.routes.get(route).gate)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.operator_hold.is_none() && self.organization.is_open()
+    }
+
+    /// Whether nothing at all may leave for now, not even to find out.
+    pub(super) fn is_shut(&self, now: Timestamp) -> bool {
+        self.operator_hold.is_some() || self.organization.is_shut(now)
+    }
+
+    /// A retry is paid for by its own route.
+    pub(super) fn pay_for_retry(&mut self, now: Timestamp, route: RouteId) -> Result<(), Timestamp> {
+        self.routes.get_mut(route).retries.withdraw(now)
+    }
+
+    /// A request of a lane is about to leave: it is a probe of each gate that is due.
+    pub(super) fn departs(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId, lane: LaneId) {
+        let state = self.routes.get_mut(route);
+        if self.organization.is_open() && state.gate.is_open() {
+            return;
+        }
+        for gate in [&mut self.organization, &mut state.gate] {
+            if gate.pass(now) == Pass::Probe {
+                gate.probe(now, attempt);
+            }
+        }
+        self.probed.note(route, lane);
+    }
+
+    /// It leaves. When one more probe may join it, if it is one.
+    pub(super) fn left(&mut self, sent: Sent, is_retry: bool) -> Option<Timestamp> {
+        let Sent { attempt, route, left_at } = sent;
+        let state = self.routes.get_mut(route);
+        if !is_retry {
+            state.retries.deposit();
+        }
+        if self.organization.is_open() && state.gate.is_open() {
+            return None;
+        }
+        let patience = self.patience.get();
+        let gates = [&mut self.organization, &mut state.gate];
+        gates.into_iter().filter_map(|gate| gate.left(left_at, attempt, patience)).min()
+    }
+
+    /// It has not left, was cut, or its answer tells nothing: another one may probe.
+    pub(super) fn lost(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId) {
+        self.organization.probe_lost(now, attempt);
+        self.routes.get_mut(route).gate.probe_lost(now, attempt);
+    }
+
+    /// The server took the request, or refused it for its own sake. Whether messages may leave again that could not
+    /// before.
+    pub(super) fn passed(&mut self, now: Timestamp, sent: Sent, effects: &mut Vec<Effect>) -> bool {
+        self.patience.learn(now.since(sent.left_at));
+        self.failures.end();
+        self.tokens.accepted(now, sent.route);
+        let are_accepted = self.end_refusals(sent);
+        if sent.route == RouteId::MESSAGES {
+            self.caution.iter_mut().for_each(Caution::succeeded);
+        }
+        let is_probe = self.organization.is_probe(sent.attempt);
+        let route = self.routes.get_mut(sent.route);
+        route.breaker.succeeded();
+        route.retries.succeeded();
+        route.refused_at = None;
+        if self.organization.is_open() && route.gate.is_open() {
+            return false;
+        }
+        let is_old_news = route.gate.closed_by() == Some(Cause::Refused) && !are_accepted;
+        let opens = !is_old_news && route.gate.open(now).is_some() && sent.route == RouteId::MESSAGES;
+        if opens {
+            self.refused_with = None;
+        }
+        if is_probe || self.organization.closed_by() == Some(Cause::Outage) {
+            return self.reopen(now, effects) || opens;
+        }
+        self.tell_outage_over(effects);
+        opens
+    }
+
+    /// The server, or the way to it, is at fault. Whether messages may leave again that could not before.
+    pub(super) fn failed(
+        &mut self,
+        now: Timestamp,
+        sent: Sent,
+        failure: Failure,
+        problem: impl FnOnce() -> String,
+        random: &mut Random,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Sent { attempt, route, .. } = sent;
+        let is_probe = self.organization.is_probe(attempt);
+        self.failures.add(route, failure);
+        let trips = self.blame_route(sent, failure);
+        let wait = match failure {
+            Failure::Answered { retry_after } => retry_after.unwrap_or_default().min(self.max_pause),
+            Failure::Unsent | Failure::Unanswered => Duration::ZERO,
+        };
+        if is_probe && matches!(self.organization.closed_by(), Some(Cause::Throttled(_))) {
+            self.shut_route(now, sent, trips, wait, random);
+            // An answer is an answer, whatever its status: the limit is no longer in force.
+            if matches!(failure, Failure::Answered { .. }) {
+                return self.reopen(now, effects);
+            }
+            self.organization.probe_failed(now, attempt, self.max_pause);
+        } else if is_probe || (self.organization.is_open() && self.is_outage(route, trips)) {
+            self.shut_organization(now, wait, random);
+            self.tell_outage(Cause::Outage, problem, effects);
+        } else if self.shut_route(now, sent, trips, wait, random) && route == RouteId::MESSAGES {
+            let cause = self.routes.get(route).gate.closed_by().unwrap_or(Cause::Outage);
+            self.tell_outage(cause, problem, effects);
+        }
+        false
+    }
+
+    /// Counts a failure of the route; true when that is an outage of it.
+    fn blame_route(&mut self, sent: Sent, failure: Failure) -> bool {
+        let route = self.routes.get_mut(sent.route);
+        route.retries.failed();
+        let trips = failure != Failure::Unsent && route.breaker.failed();
+        trips || (sent.route == RouteId::MESSAGES && self.caution.is_some_and(Caution::is_outage))
+    }
+
+    /// Whether all routes are out: the way to the host is, or this route trips and another one is shut already.
+    fn is_outage(&self, route: RouteId, trips: bool) -> bool {
+        let is_shut =
+            |(id, other): (RouteId, &routes::Route)| id != route && other.gate.closed_by() == Some(Cause::Outage);
+        self.failures.is_outage() || (trips && self.failures.has_other_than(route) && self.routes.iter().any(is_shut))
+    }
+
+    /// Nothing leaves for a while, at least as long as the server asks. What is known of single routes is part of it
+    /// now.
+    fn shut_organization(&mut self, now: Timestamp, wait: Duration, random: &mut Random) {
+        let until = now.after(OUTAGE_BACKOFF.wait(self.organization.strikes() + 1, random).max(wait));
+        self.caution.iter_mut().for_each(Caution::shut);
+        self.organization.shut(now, until, Cause::Outage);
+        self.organization.strike();
+        let fails = |gate: &Gate| gate.closed_by() == Some(Cause::Outage);
+        for (_, route) in self.routes.iter_mut().filter(|(_, route)| fails(&route.gate)) {
+            route.gate.open(now);
+        }
+    }
+
+    /// Shuts a route whose breaker trips or whose probe fails. Whether it did.
+    fn shut_route(&mut self, now: Timestamp, sent: Sent, trips: bool, wait: Duration, random: &mut Random) -> bool {
+        let gate = &mut self.routes.get_mut(sent.route).gate;
+        let shuts = gate.is_probe(sent.attempt) || (trips && gate.is_open());
+        if shuts {
+            self.caution.iter_mut().for_each(Caution::shut);
+            let until = now.after(OUTAGE_BACKOFF.wait(gate.strikes() + 1, random).max(wait));
+            // A failure doesn't say that refusals are over.
+            let cause = gate.closed_by().filter(|cause| *cause == Cause::Refused).unwrap_or(Cause::Outage);
+            gate.shut(now, until, cause);
+            gate.strike();
+        }
+        shuts
+    }
+}

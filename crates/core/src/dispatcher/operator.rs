@@ -1,0 +1,49 @@
+//! What an operator does by hand: hold everything back, and have what is shut probed at once.
+
+use std::time::Duration;
+
+use super::health::OperatorHold;
+use super::timers::Timer;
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::message::Ticket;
+
+impl Dispatcher {
+    /// Nothing leaves any more, for this long, or until somebody ends it.
+    pub(super) fn pause(&mut self, now: Timestamp, ticket: Ticket, span: Option<Duration>, effects: &mut Vec<Effect>) {
+        self.hold(OperatorHold { since: now, until: span.map(|span| now.after(span)) }, effects);
+        effects.push(Effect::Done(ticket));
+    }
+
+    /// Ends the operator's pause, and probes at once what else is shut: of the organization, or of the route of this
+    /// name alone.
+    pub(super) fn resume(&mut self, now: Timestamp, ticket: Ticket, route: Option<&str>, effects: &mut Vec<Effect>) {
+        if route.is_none() {
+            self.end_hold(now, effects);
+            self.auth.retry_now();
+        }
+        self.health.probe_now(now, route);
+        effects.push(Effect::Done(ticket));
+    }
+
+    pub(super) fn hold(&mut self, hold: OperatorHold, effects: &mut Vec<Effect>) {
+        let earlier = self.health.hold(hold, effects);
+        self.forget_end(earlier);
+        if let Some(at) = hold.until {
+            self.timers.set(at, Timer::Resume);
+        }
+    }
+
+    pub(super) fn end_hold(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let Some(hold) = self.health.end_hold(now, effects) else { return };
+        self.forget_end(Some(hold));
+        // Evenly paced at first, as after any other pause.
+        self.quota.restart(now);
+    }
+
+    fn forget_end(&mut self, hold: Option<OperatorHold>) {
+        if let Some(at) = hold.and_then(|hold| hold.until) {
+            self.timers.clear(at, Timer::Resume);
+        }
+    }
+}

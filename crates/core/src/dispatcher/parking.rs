@@ -1,0 +1,93 @@
+//! What doesn't wait in its lane: messages with a scheduled time, batches that are kept together, retries that are yet
+//! to be paid for.
+
+use super::Dispatcher;
+use super::load::Load;
+use super::outbox::{Course, Parking, State};
+use super::timers::Timer;
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+
+impl Dispatcher {
+    /// A retry is paid for once, however long it waits for the budget afterwards.
+    pub(super) fn pay_for_retry(&mut self, now: Timestamp, slot: Slot) -> Result<(), Timestamp> {
+        let Course { attempts, retry_paid, .. } = *self.outbox.course(slot);
+        if attempts > 0 && !retry_paid {
+            self.health.pay_for_retry(now, self.outbox.get(slot).route)?;
+            self.outbox.course_mut(slot).retry_paid = true;
+        }
+        Ok(())
+    }
+
+    /// A head that waits for a time of its own leaves its lane until then; a retry without retry budget joins the line
+    /// of its route, unless the request that it would join is `paid` for.
+    pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot, paid: bool) -> bool {
+        let not_before = self.outbox.course(slot).not_before;
+        match not_before {
+            Some(at) if at > now => {
+                self.lanes.take(&self.outbox);
+                self.park(slot, at, Parking::NotBefore);
+                true
+            }
+            _ if paid => false,
+            _ => match self.pay_for_retry(now, slot) {
+                Ok(()) => false,
+                Err(at) => {
+                    self.lanes.take(&self.outbox);
+                    self.line_up(slot);
+                    // The lines were released before: without this, nothing would look at this one again.
+                    self.look_again(at);
+                    true
+                }
+            },
+        }
+    }
+
+    pub(super) fn park(&mut self, slot: Slot, until: Timestamp, why: Parking) {
+        self.outbox.get_mut(slot).state = State::Parked(why);
+        self.outbox.course_mut(slot).parked_until = Some(until);
+        self.timers.set(until, Timer::Unpark(slot));
+    }
+
+    pub(super) fn unpark(&mut self, slot: Slot) {
+        let entry = self.outbox.get_mut(slot);
+        entry.state = State::Queued;
+        let (lane, item) = (entry.lane, entry.item(slot));
+        self.lanes.put_back(lane, item, &self.outbox);
+    }
+
+    /// Keeps a load together until it may go again.
+    pub(super) fn park_load(&mut self, load: Load, until: Timestamp) {
+        self.bind(&load);
+        self.parkings += 1;
+        self.parked.insert(self.parkings, load);
+        self.timers.set(until, Timer::Release(self.parkings));
+    }
+
+    pub(super) fn bind(&mut self, load: &Load) {
+        for slot in load.all() {
+            self.outbox.get_mut(slot).state = State::Bound;
+        }
+    }
+
+    /// A message that isn't to be sent yet; a retry rides along where another one of the batch has paid.
+    pub(super) fn is_early(&self, now: Timestamp, slot: Slot, paid: bool) -> bool {
+        let course = self.outbox.course(slot);
+        course.not_before.is_some_and(|at| at > now) || (course.attempts > 0 && !course.retry_paid && !paid)
+    }
+
+    /// What was split from the same batch goes on.
+    pub(super) fn bind_next(&mut self, load: Load) {
+        if let Some(next) = load.next() {
+            self.bound.push_back(next);
+        }
+    }
+
+    /// It was taken from its lane, and joins the line of its route.
+    pub(super) fn line_up(&mut self, slot: Slot) {
+        let entry = self.outbox.get_mut(slot);
+        entry.state = State::Parked(Parking::Line);
+        let (route, seq) = (entry.route, entry.seq);
+        self.health.line_up(route, (slot, seq));
+    }
+}

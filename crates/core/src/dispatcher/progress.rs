@@ -1,0 +1,40 @@
+//! What is left to do, and when to look again.
+
+use super::Dispatcher;
+use crate::clock::Timestamp;
+
+impl Dispatcher {
+    /// Whether nothing is left to do: no message, no request.
+    pub fn is_idle(&self) -> bool {
+        self.outbox.len() == 0 && self.waiting.is_empty()
+    }
+
+    /// Messages and requests that are not settled.
+    pub fn unsettled(&self) -> usize {
+        self.outbox.len() + self.waiting.len()
+    }
+
+    /// Whether messages have to wait for a pause, an outage or refused credentials to end.
+    pub fn holds_messages(&self) -> bool {
+        self.health.holds_messages()
+    }
+
+    /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.
+    pub(super) fn look_again(&mut self, at: Timestamp) {
+        self.start_at = Some(self.start_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    pub(super) fn attempts_max(&self) -> usize {
+        self.settings.attempts_per_connection() * self.settings.connections.max
+    }
+
+    /// Requests under way, and messages that leave as soon as some of these are answered: nothing else holds them.
+    pub fn pressing(&self) -> usize {
+        if !self.health.is_open() {
+            return 0;
+        }
+        // What waits for room in the outbox gets it, and goes, as others leave.
+        let behind = if self.wire_is_full { self.bound.len() + self.lanes.ready() + self.waiting.len() } else { 0 };
+        self.attempts.len() + behind
+    }
+}

@@ -1,0 +1,97 @@
+//! Where nothing may be sent twice, an outage is probed by a request that is safe to repeat, before a message is
+//! risked.
+//!
+//! It asks for the date, which reads nothing of the organization. Any answer of the API will do, also that it isn't
+//! permitted or that there is no such path: what counts is that something answers that is neither a failure nor a page
+//! of a gateway.
+
+use std::time::Duration;
+
+use super::{AttemptId, Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::quota::NotYet;
+use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
+use crate::store::{Change, Flight};
+
+/// The date of the server: `getDate` in Genesys' SDK (`UtilitiesApi` of 262.0.0), which sends it with the access token.
+const PATH: &str = "/api/v2/date";
+/// A server that hangs is asked again after this time, whatever time messages have.
+const TIMEOUT_MAX: Duration = Duration::from_secs(5);
+
+/// The one that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sounding {
+    attempt: AttemptId,
+    /// `None` until it leaves.
+    left_at: Option<Timestamp>,
+}
+
+impl Sounding {
+    /// When it left, if this is its number and it has.
+    pub(super) fn left_at(&self, id: AttemptId) -> Option<Timestamp> {
+        self.left_at.filter(|_| self.attempt == id)
+    }
+
+    pub(super) fn in_flight_since(&self) -> Option<Timestamp> {
+        self.left_at
+    }
+}
+
+impl Dispatcher {
+    /// Whether a probe of the messages has to be one that costs none.
+    pub(super) fn has_to_sound(&self) -> bool {
+        self.health.has_to_sound() && (self.lanes.queued() > 0 || !self.bound.is_empty())
+    }
+
+    /// Sends it, unless it is under way, as soon as token and budget allow it.
+    pub(super) fn sound(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.sounding.is_some() || !self.obtain_token(now, effects) {
+            return;
+        }
+        match self.quota.check(now, 1) {
+            Err(NotYet::Until(at)) => return self.look_again(at),
+            Err(NotYet::AtAnswer) => return,
+            Ok(()) => self.quota.reserve(now, 1),
+        }
+        let attempt = self.attempts.number();
+        self.sounding = Some(Sounding { attempt, left_at: None });
+        self.health.sounds(now, attempt);
+        // It spends a slot, though no message leaves with it.
+        self.keep(Change::Depart(Flight::default()), effects);
+        let shipment = Shipment {
+            method: "GET".into(),
+            path: PATH.to_owned(),
+            headers: Vec::new(),
+            body: None,
+            idempotency_key: None,
+            timeout: self.settings.connections.request_timeout.min(TIMEOUT_MAX),
+            response_bytes_max: MESSAGE_RESPONSE_BYTES_MAX,
+            keep_headers: false,
+            messages: 0,
+        };
+        effects.push(Effect::Send { attempt, shipment });
+    }
+
+    /// Whether this is its number, and it has not left.
+    pub(super) fn sounding_departs(&self, id: AttemptId) -> bool {
+        self.sounding.is_some_and(|one| one.attempt == id && one.left_at.is_none())
+    }
+
+    pub(super) fn sounding_left(&mut self, now: Timestamp) {
+        self.sounding.iter_mut().for_each(|one| one.left_at = Some(now));
+        self.quota.left(now, 1);
+    }
+
+    pub(super) fn sounding_withheld(&mut self, now: Timestamp, id: AttemptId) {
+        self.sounding = None;
+        self.health.sounding_lost(now, id);
+        self.quota.cancel(1);
+    }
+
+    /// Whether as many messages are under way as may be lost at once: few, until the server has taken as many.
+    pub(super) fn risks_enough(&self) -> bool {
+        let Some(risk_max) = self.health.risk_max().filter(|most| *most < self.attempts_max()) else { return false };
+        self.attempts.iter().filter(|(_, attempt, _)| attempt.route == super::health::RouteId::MESSAGES).count()
+            >= risk_max
+    }
+}

@@ -1,0 +1,141 @@
+//! What is left of a dispatcher that a panic has interrupted goes into another. Its own structures may contradict one
+//! another by then, so only plain data are taken over: messages, promises, letters, remembered ids, the budget.
+//! Everything that relates them (lanes, timers, attempts) is built again, as after a restart with a file.
+
+use hashbrown::HashMap;
+
+use super::outbox::{Course, Entry, Promise};
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::message::{Cargo, Submission, Ticket};
+use crate::outcome::Reason;
+use crate::store::{Record, batch_number};
+
+/// Requests of the other dispatcher that the server may know: which messages were on the wire, and their places in
+/// batches.
+#[derive(Default)]
+struct Known {
+    on_wire: HashMap<Slot, ()>,
+    places: HashMap<Slot, u64>,
+}
+
+impl Dispatcher {
+    /// Takes over what `other` holds; the tickets that still wait for something here. Calls of `request()` that may
+    /// have reached the server are not among them: their outcome is unknown.
+    ///
+    /// For a store in memory: another one keeps the messages by itself.
+    pub fn take_over(&mut self, now: Timestamp, mut other: Self, effects: &mut Vec<Effect>) -> Vec<Ticket> {
+        debug_assert!(!self.durable, "a file is read again instead");
+        self.inherit(now, other.carryover(now));
+        self.attempts.continue_after(&other.attempts);
+        self.accepted = other.accepted;
+        self.counters = other.counters;
+        self.recovered = other.recovered;
+        self.health.take_over(&other.health);
+        self.auth.take_over(&other.auth);
+        if let Some(hold) = other.health.operator_hold() {
+            self.hold(hold, effects);
+        }
+        self.letters = std::mem::take(&mut other.letters);
+        std::mem::swap(&mut self.recent, &mut other.recent);
+        let known = other.known_to_server();
+        let mut followers = std::mem::take(&mut other.followers);
+        let waiting = std::mem::take(&mut other.waiting);
+        let mut entries: Vec<(Slot, Entry, Course)> = std::mem::take(&mut other.outbox).into_hot().collect();
+        // A panic while the rest of it is dropped would end what has just been saved.
+        std::mem::forget(other);
+        entries.sort_unstable_by_key(|(_, entry, _)| entry.seq);
+        for (slot, entry, course) in entries {
+            let followers = followers.remove(&slot).unwrap_or_default();
+            self.take_over_one(now, (entry, course), &known, (slot, followers), effects);
+        }
+        self.put_batches_together();
+        self.bury_unanswered(now, "the engine failed before the answer came", effects);
+        for waiting in waiting.into_line() {
+            let Submission { ticket, cargo, .. } = &waiting.submission;
+            match cargo.id() {
+                Some(id) if waiting.redriven => self.redrive(now, *ticket, id.into(), effects),
+                _ => self.submit(now, waiting.submission, effects),
+            }
+        }
+        self.awaited()
+    }
+
+    fn take_over_one(
+        &mut self,
+        now: Timestamp,
+        (entry, course): (Entry, Course),
+        known: &Known,
+        (old, followers): (Slot, Vec<Promise>),
+        effects: &mut Vec<Effect>,
+    ) {
+        let sent = known.on_wire.contains_key(&old);
+        let Course { waiter, attempts, first_attempt_at, expires_at, not_before, ambiguous, withdrawn, .. } = course;
+        let (seq, priority, submitted_at) = (entry.seq, entry.priority, entry.submitted_at);
+        let message = match entry.cargo {
+            Cargo::Message(message) => message,
+            cargo @ Cargo::Call(_) => {
+                if let Some(Promise { ticket, settle }) = waiter.filter(|_| !sent && attempts == 0) {
+                    let submission = Submission { ticket, settle, cargo, priority, expires_at, not_before };
+                    self.submit(now, submission, effects);
+                }
+                return;
+            }
+        };
+        let batch = known.places.get(&old).copied();
+        let record = Record {
+            seq,
+            message,
+            priority,
+            submitted_at,
+            expires_at,
+            not_before,
+            attempts,
+            first_attempt_at,
+            ambiguous,
+            sent,
+            batch,
+        };
+        let slot = self.found_started(now, record, effects);
+        self.recovered -= 1;
+        if let Some(promise) = waiter {
+            self.outbox.set_waiter(slot, promise);
+        }
+        if !followers.is_empty() {
+            self.followers.insert(slot, followers);
+        }
+        // Bound to others, or to be buried as unanswered, it ends with these.
+        if withdrawn && batch.is_none() && !self.unanswered.contains(&slot) {
+            self.bury(now, slot, Reason::Aborted, None, None, effects);
+        } else if withdrawn {
+            self.outbox.course_mut(slot).withdrawn = true;
+        }
+    }
+
+    fn known_to_server(&self) -> Known {
+        let mut known = Known::default();
+        for (_, attempt, _) in self.attempts.iter().filter(|(_, _, departure)| departure.is_some()) {
+            known.on_wire.extend(attempt.load.members.iter().map(|slot| (*slot, ())));
+        }
+        let loads =
+            self.attempts.iter().map(|(_, attempt, _)| &attempt.load).chain(&self.bound).chain(self.parked.values());
+        let loads = loads.chain(self.suspects.loads());
+        let is_on_wire = |slot: &Slot| known.on_wire.contains_key(slot);
+        for load in loads.filter(|load| load.members.len() > 1) {
+            if !load.is_frozen() && !load.members.iter().any(is_on_wire) {
+                continue;
+            }
+            let Some(first) = load.members.first().and_then(|slot| self.outbox.seq_of(*slot)) else { continue };
+            let places = load.members.iter().zip(0..).map(|(slot, place)| (*slot, batch_number(first, place)));
+            known.places.extend(places);
+        }
+        known
+    }
+
+    /// The tickets of all who wait for a message or request.
+    fn awaited(&self) -> Vec<Ticket> {
+        let followers = self.followers.values().flatten().map(|promise| promise.ticket);
+        self.outbox.tickets().chain(followers).chain(self.waiting.tickets()).collect()
+    }
+}

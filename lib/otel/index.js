@@ -1,0 +1,5 @@
+'use strict'
+
+const { instrument } = require('./instrument.js')
+
+module.exports = { instrument }

@@ -1,5 +1,0 @@
-'use strict'
-
-const { instrument } = require('./lib/otel/instrument.js')
-
-module.exports = { instrument }

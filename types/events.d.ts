@@ -1,0 +1,33 @@
+import type { DeadLetterEvent } from './dead-letters.js'
+import type { Receipt } from './messages.js'
+import type { Sender } from './sender.js'
+import type { OutageReason, PauseReason, QuotaState } from './stats.js'
+
+/** The events of a {@link Sender} with their arguments. There is no `error` event. */
+export interface SenderEvents {
+  /** A message was delivered. */
+  delivered: [receipt: Receipt]
+  /** A message was given up. */
+  deadLetter: [letter: DeadLetterEvent]
+  /** Nothing is sent to the organization for a while. `untilMs`: epoch milliseconds; `long`: over `retry.maxPauseMs`. With the reason `operator` and without an end, both times are Infinity. */
+  throttled: [pause: { reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }]
+  /**
+   * The pause is over: a probe went through, or an operator's has ended. `pausedMs`: how long it was, and took to probe; not how long nothing was there to
+   * probe with.
+   */
+  resumed: [pause: { pausedMs: number }]
+  /** What is believed of the quota changed by more than a tenth, or for another reason. */
+  quota: [quota: QuotaState]
+  /**
+   * An outage of what carries messages began (`open: true`) or ended: the credentials are refused, too many requests fail, messages
+   * of several conversations in a row are refused in the same way (`refused`), no access token can be had, the store can't be written,
+   * or a defect interrupted the engine, which then continues with the messages that it had. A route of
+   * calls that fails without the others is in `stats().outages` only.
+   * `message` says why; at its end it is empty, unless a damaged file was replaced: then it says where that was set aside. A file that
+   * was replaced at the opening, or by a run that did not live to report it, is reported by one event with `open: false`; and so are
+   * messages that the file can't give back and of which not even the id is known.
+   */
+  outage: [outage: { reason: OutageReason | 'store' | 'engine'; message: string; open: boolean }]
+  /** The outbox became empty. */
+  drain: []
+}

@@ -1,0 +1,180 @@
+/** A reading of the organization's engine: of all senders that share it. */
+export interface Stats {
+  organization: string
+  /** Since the engine's start. */
+  counters: {
+    /** Messages that entered the outbox. */
+    accepted: number
+    /** Messages whose id was known already. */
+    duplicates: number
+    /** Receipts. */
+    delivered: number
+    /** Dead letters made. */
+    deadLetters: number
+    /** Dead letters that were evicted, oldest first, because too many were kept. */
+    deadLettersDropped: number
+    /** Requests sent to the API. */
+    requests: number
+    /** Of these, repeats after a failure. */
+    retries: number
+    /** Answers of 429. */
+    throttled: number
+    /** Tokens that were requested. */
+    tokenRequests: number
+  }
+  queue: {
+    /** Messages and requests in the outbox. */
+    messages: number
+    /** Bytes of their bodies. */
+    bytes: number
+    /** Messages that wait for room in the outbox. */
+    waiting: number
+    /** Conversations with messages in the outbox. */
+    conversations: number
+    /** Requests on the wire. With a store, one that waits for the disk or for a connection has not left yet and does not count. */
+    inFlight: number
+    /** Dead letters that are kept. */
+    deadLetters: number
+  }
+  /** What the server allows. `sinceMs`: epoch milliseconds. */
+  quota: QuotaState
+  budget: {
+    /** Requests that may leave now. */
+    available: number
+    /** Milliseconds until the next may, 0 if one may now; null if unknown. */
+    nextInMs: number | null
+  }
+  /**
+   * The time until which nothing is sent, if there is one, an operator's before the server's: null when it is over, and nothing is there yet to probe with.
+   * `untilMs`: the end of the wait that the server asked for, in epoch milliseconds; null while a probe is out and that end has
+   * passed or is unknown. `nextProbeMs`: when a request probes whether the limit is still in force, in epoch milliseconds, at the
+   * latest `retry.maxPauseMs` after the last one; null while a probe is out or there is nothing to probe with.
+   */
+  pause: null | { reason: PauseReason; untilMs: number | null; remainingMs: number | null; nextProbeMs: number | null }
+  /** All pauses that are in force, the operator's first. `outages` has what is shut for another reason. Times in epoch milliseconds. */
+  pauses: { scope: 'organization'; reason: PauseReason; sinceMs: number; untilMs: number | null; nextProbeMs: number | null }[]
+  /** What keeps messages from being sent, if something does: the first of `outages` that concerns them. */
+  outage: null | {
+    reason: OutageReason
+    /** What went wrong, as a sentence, without secrets; null if that isn't known. */
+    message: string | null
+    /** Epoch milliseconds. */
+    sinceMs: number
+    /** When a request probes it next, or the next token is asked for, in epoch milliseconds; null while one is under way, or nothing probes. */
+    nextProbeMs: number | null
+    /**
+     * With `refused`: the status, the error code in the body if there is one, whether the body is a page of HTML, and the
+     * `ININ-Correlation-Id` of the answer that told so.
+     */
+    detail?: { status: number; code: string | null; html: boolean; correlationId: string | null }
+  }
+  /**
+   * Everything that is shut because it fails, with its scope: the organization, or single routes. A route that fails holds back
+   * only the requests that take it; empty when nothing fails. Up to 256 routes are told apart.
+   */
+  outages: OutageState[]
+  /** How the file store stands; null with `store: 'memory'`. */
+  store: null | {
+    /** Messages of an earlier run that this one continues with. */
+    recovered: number
+    /**
+     * Messages that the file could not give back. Some are in it still, see `spillway outbox PATH check`; what a damaged file had
+     * lost lies in `setAside`. What is lost of a file that is open can count twice: then, and when its turn comes. Of a page that
+     * could not be read, the numbers that are missing count, where few enough are missing to have been on it: at most that many were lost.
+     */
+    unreadable: number
+    /**
+     * Pages of damaged files that could not be read at all. How many messages they had is unknown, and `unreadable` is only an
+     * estimate. Absent if there are none.
+     */
+    unreadablePages?: number
+    /**
+     * Where the last damaged file lies that was replaced by what could be read of it, at this sender's opening or since; else null. An
+     * exchange of files that an earlier run did not live to report is reported here, too, until a sender that has reported it is closed.
+     * `PATH.outdated-…` is a copy that was recovered from an older state of the file: it was not used.
+     */
+    setAside: string | null
+    /**
+     * Why the file cannot be written at the moment: new messages are refused, accepted ones wait. The reason of the last try; null as
+     * soon as one succeeds.
+     */
+    problem: null | { code: string; message: string }
+  }
+  /** Of delivered messages. */
+  latencies: {
+    /** From the submission to the start of the request that delivered. */
+    queuedMs: LatencyStats
+    /** From that start to its answer. */
+    requestMs: LatencyStats
+    /** Both. */
+    totalMs: LatencyStats
+  }
+}
+
+/** Quantiles in milliseconds, to two significant digits. */
+export interface LatencyStats {
+  p50: number
+  p99: number
+  max: number
+  /** Values that were counted. */
+  count: number
+}
+
+/** What the server allows, as far as it is known. The windows hold together. */
+export interface QuotaState {
+  windows: QuotaWindow[]
+  /** Whether it was set, or is learned. */
+  source: 'configured' | 'learned'
+  /** Since when, epoch milliseconds. */
+  sinceMs: number
+}
+
+/** One limit, and why it is believed in. */
+export interface QuotaWindow extends RateWindow {
+  /**
+   * - `configured`: by `rateLimit`.
+   * - `start`: by `rateLimit.start`; nothing has been learned yet.
+   * - `limits`: by what the organization's limits say (`rateLimit.readLimits`); headers and refusals overrule it.
+   * - `headers`: the server's headers name it.
+   * - `refusals`: no header names it; it is what was accepted when something was refused.
+   */
+  why: 'configured' | 'start' | 'limits' | 'headers' | 'refusals'
+  /** Requests of the window that are left to us while others use the same quota; null while no one else does. */
+  share: number | null
+}
+
+export interface RateWindow {
+  /** Requests in any rolling `perMs`. */
+  requests: number
+  /** Milliseconds. */
+  perMs: number
+}
+
+/** Where a pause comes from: the `Retry-After` header, the reset header, the seconds in the 429's text, a backoff of our own, or `Sender.pause()`. */
+export type PauseReason = 'retry-after' | 'reset' | 'text' | 'backoff' | 'operator'
+
+/**
+ * Why messages can't be sent:
+ * - `auth`: the credentials are refused
+ * - `breaker`: the server, or the way to it, fails
+ * - `refused`: the server refuses everybody's messages in the same way, so that they wait
+ * - `token`: no access token can be had: the login host can't be reached or doesn't answer as it should, or the `accessToken`
+ *   function throws or never answers. Messages wait, and a token ends it. Told after two failures, or after 15 s without an answer.
+ */
+export type OutageReason = 'auth' | 'breaker' | 'refused' | 'token'
+
+/** An outage, in {@link Stats}. */
+export interface OutageState {
+  /**
+   * Method and path of the route that fails, with ids replaced, such as `GET /api/v2/users/{}`; null when it is the organization:
+   * the way to the host fails, several routes fail, the credentials are refused, or there is no token.
+   */
+  route: string | null
+  reason: OutageReason
+  /** What went wrong, as a sentence, without secrets; null if that isn't known. */
+  message: string | null
+  /** Epoch milliseconds. */
+  sinceMs: number
+  /** When a request probes it next, in epoch milliseconds; null while a probe is out or nothing has come that could probe. */
+  nextProbeMs: number | null
+}
