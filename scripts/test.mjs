@@ -5,14 +5,19 @@
 //   node scripts/test.mjs unit http           only these folders or files of __test__
 //   node scripts/test.mjs --except package    everything but these
 //   node scripts/test.mjs unit --test-name-pattern=expires    what else starts with -- goes to node
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, statSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { endHungFiles } from './hung-files.mjs'
+
 // Test files wait for windows and servers more than they compute; Node would run as many as there are cores, but one.
 const FILES_AT_ONCE = 3
 const LIMIT_MS = Number(process.env.SPILLWAY_TEST_LIMIT_MS ?? 20 * 60_000)
+/** Of one file. The longest takes two minutes on a slow machine. */
+const FILE_LIMIT_MS = LIMIT_MS / 2
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const TESTS = join(ROOT, '__test__')
 
@@ -48,11 +53,16 @@ if (files.length === 0) {
 console.log(`Node ${process.version}: ${files.length} test files`)
 const reporter = forNode.some((flag) => flag.startsWith('--test-reporter')) ? [] : ['--test-reporter=spec']
 const concurrency = forNode.some((flag) => flag.startsWith('--test-concurrency')) ? [] : [`--test-concurrency=${FILES_AT_ONCE}`]
-const run = spawnSync(process.execPath, ['--test', ...reporter, ...concurrency, ...forNode, ...files.map((file) => relative(ROOT, file))], {
+const run = spawn(process.execPath, ['--test', ...reporter, ...concurrency, ...forNode, ...files.map((file) => relative(ROOT, file))], {
   cwd: ROOT,
   stdio: ['ignore', 'inherit', 'inherit'],
-  timeout: LIMIT_MS,
 })
-if (run.error?.code === 'ETIMEDOUT') console.error(`The tests did not end within ${LIMIT_MS / 60_000} minutes and were stopped.`)
-else if (run.error) throw run.error
-process.exit(run.status ?? 1)
+const stopLooking = endHungFiles(run.pid, FILE_LIMIT_MS, console.error)
+const limit = setTimeout(() => {
+  console.error(`The tests did not end within ${LIMIT_MS / 60_000} minutes and were stopped.`)
+  run.kill()
+}, LIMIT_MS)
+const [code] = await once(run, 'exit')
+clearTimeout(limit)
+stopLooking()
+process.exit(code ?? 1)
