@@ -1,4 +1,4 @@
-//! With `ambiguous: 'fail'`: nothing is sent again that may have been taken, and an outage costs a couple of messages.
+//! With `ambiguous: 'fail'`: nothing is sent again that may have been taken, and an outage costs a few messages.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
@@ -59,7 +59,7 @@ fn fail() -> Value {
 }
 
 #[test]
-fn an_outage_costs_a_couple_of_messages_and_sends_none_twice() {
+fn an_outage_costs_a_few_messages_and_sends_none_twice() {
     for (name, down) in failures() {
         for (begins, count) in [(0, 100), (5 * SECOND, 300)] {
             let arrive = |bench: &mut Bench, now: u64| match now {
@@ -81,7 +81,7 @@ fn an_outage_costs_a_couple_of_messages_and_sends_none_twice() {
                 );
             let lost = done.ends.iter().filter(|end| end.ends_with("DELIVERY_AMBIGUOUS")).count();
             assert_eq!(done.ends.len() as u64, count, "{name}, from {begins}");
-            assert!(lost <= 2, "{name}, from {begins}: {lost} messages");
+            assert!(lost <= 4, "{name}, from {begins}: {lost} messages");
             let twice = done.taken.iter().find(|(id, times)| *id != SOUNDING && **times > 1);
             assert_eq!(twice, None, "{name}, from {begins}");
             let asked = done.left.iter().filter(|(at, id)| id == SOUNDING && outage.contains(at)).count();
@@ -106,11 +106,11 @@ fn a_message_is_risked_only_after_an_answer_to_what_is_safe_to_repeat() {
         });
         assert_eq!(
             (done.ends.len(), done.ends.iter().filter(|end| end.ends_with("AMBIGUOUS")).count()),
-            (50, 2),
+            (50, 4),
             "{there}"
         );
         let answered = done.left.iter().position(|(at, id)| id == SOUNDING && *at >= 20 * SECOND).unwrap();
-        assert!(done.left[2..answered].iter().all(|(_, id)| id == SOUNDING), "{there}: {:?}", &done.left[..answered]);
+        assert!(done.left[4..answered].iter().all(|(_, id)| id == SOUNDING), "{there}: {:?}", &done.left[..answered]);
         assert_eq!(done.left[answered..].iter().filter(|(_, id)| id == SOUNDING).count(), 1, "{there}");
     }
 }

@@ -4,7 +4,7 @@ use super::{AttemptId, Cause, Health, RouteId};
 use crate::clock::Timestamp;
 
 /// Unknown outcomes in a row that are taken for an outage: each is a message that is given up.
-const UNKNOWN_MAX: u32 = 2;
+const UNKNOWN_MAX: u32 = 4;
 /// Messages under way at first, and after an unknown outcome. Each that is taken makes it one more.
 const RISK_MIN: usize = 2;
 
