@@ -632,6 +632,7 @@ test('stats: all fields, and what they say', async (t) => {
       },
       budget: { available: 20, nextInMs: 0 },
       pause: null,
+      pauses: [],
       outage: null,
       outages: [],
       store: null,
