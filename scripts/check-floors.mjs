@@ -31,7 +31,7 @@ const MODULES = [
   'batcher',
   'lanes',
   'stats',
-  'quota',
+  'budget',
   'retry',
   'settings',
   'error',
@@ -48,7 +48,7 @@ const MODULES = [
 ]
 
 /** Folders of the core whose modules use each other in no circle. */
-const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'quota', 'retry', 'settings', 'store', 'store::sqlite']
+const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'budget', 'budget::learned', 'retry', 'settings', 'store', 'store::file']
 
 /** Every crate that `crate` needs when it is built, on any platform. */
 function dependencies(crate) {

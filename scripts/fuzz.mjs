@@ -12,7 +12,7 @@ const TARGETS = {
   evidence: { program: ['fuzz', 'test'], test: 'evidence::evidence' },
   answers: { program: ['fuzz', 'test'], test: 'answers::answers' },
   oauth: { program: ['spillway_core', 'lib'], test: 'http::oauth::fuzz::oauth' },
-  rows: { program: ['spillway_core', 'lib'], test: 'store::sqlite::fuzz::rows' },
+  rows: { program: ['spillway_core', 'lib'], test: 'store::file::fuzz::rows' },
   frames: { program: ['spillway', 'cdylib'], test: 'frame::fuzz::frames' },
   damaged: { program: ['fuzz', 'test'], test: 'damaged::damaged' },
 }

@@ -8,7 +8,7 @@ use napi_derive::napi;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spillway_core::error::Error;
-use spillway_core::store::sqlite::{self, Editor, Reader, Texts};
+use spillway_core::store::file::{self, Editor, Reader, Texts};
 
 use crate::errors::thrown;
 
@@ -86,10 +86,10 @@ fn perform(op: Op) -> std::result::Result<String, Error> {
         Op::Check { path } => Ok(text(&Reader::open(&path)?.check()?)),
         Op::Redrive { path, id } => Ok(text(&json!({ "seq": Editor::open(&path)?.redrive(&id)? }))),
         Op::RedriveAll { path } => Ok(text(&Editor::open(&path)?.redrive_all()?)),
-        Op::Backup { path, target } => Ok(text(&json!({ "bytes": sqlite::backup(&path, &target)? }))),
+        Op::Backup { path, target } => Ok(text(&json!({ "bytes": file::backup(&path, &target)? }))),
         Op::MarkSent { path, until_ms } => Ok(text(&Editor::open(&path)?.mark_sent(until_ms)?)),
-        Op::SetAside { path } => Ok(text(&sqlite::set_aside(&path)?)),
-        Op::Discard { path, name } => Ok(text(&sqlite::discard(&path, name.as_deref())?)),
+        Op::SetAside { path } => Ok(text(&file::set_aside(&path)?)),
+        Op::Discard { path, name } => Ok(text(&file::discard(&path, name.as_deref())?)),
         Op::Drop { path, id } => Ok(text(&Editor::open(&path)?.drop_letter(&id)?)),
     }
 }

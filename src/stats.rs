@@ -1,9 +1,9 @@
 //! `stats()` as JSON.
 
 use serde_json::{Value, json};
+use spillway_core::budget::{Believed, Why};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::handle::Handle;
-use spillway_core::quota::{Believed, Why};
 use spillway_core::stats::{Closure, Latency, Outage, Refusals, Snapshot, StoreStanding};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::message::{Message, Parts};
 use spillway_core::random::Random;
-use spillway_core::store::sqlite::{Options, SqliteStore};
+use spillway_core::store::file::{Options, SqliteStore};
 use spillway_core::store::{Change, FencingToken, News, Record, Store};
 
 const SINGLES: u64 = 1_000;

@@ -2,10 +2,11 @@
 //!
 //! Floors, imports pointing downward only: `handle` → `engine` → `http`, `dispatcher` → `store`, `batcher`, `lanes`,
 //! `stats`,
-//! `quota`, `retry` → `settings`, `error`, `outcome`, `message`, `shipment`, `evidence` → `json`, `clock`, `random`.
+//! `budget`, `retry` → `settings`, `error`, `outcome`, `message`, `shipment`, `evidence` → `json`, `clock`, `random`.
 //! `npm run check:floors` has the whole order.
 
 pub mod batcher;
+pub mod budget;
 pub mod clock;
 pub mod dispatcher;
 pub mod engine;
@@ -18,7 +19,6 @@ pub mod lanes;
 mod lock;
 pub mod message;
 pub mod outcome;
-pub mod quota;
 pub mod random;
 pub mod retry;
 pub mod settings;

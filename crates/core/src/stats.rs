@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::budget::Believed;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::quota::Believed;
 
 /// What happened since the engine's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use spillway_core::budget::{Heard, NotYet, Quota};
 use spillway_core::clock::Timestamp;
-use spillway_core::quota::{Heard, NotYet, Quota};
 use spillway_core::settings::Rate;
 
 /// One request's fate: how long its answer takes, when in between it arrives (in thousandths), and whether it is sent

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use spillway_core::budget::Why;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::evidence::{Evidence, LIMITS_PATH};
 use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
-use spillway_core::quota::Why;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;

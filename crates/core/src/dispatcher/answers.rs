@@ -7,9 +7,9 @@ use super::load::Load;
 use super::settle::Told;
 use super::{AttemptId, Dispatcher, Effect};
 use crate::batcher::Item;
+use crate::budget::Heard;
 use crate::clock::Timestamp;
 use crate::outcome::Reason;
-use crate::quota::Heard;
 use crate::retry::{Answer, Verdict, classify};
 
 impl Dispatcher {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::AttemptId;
+use crate::budget::Believed;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::Ticket;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
-use crate::quota::Believed;
 use crate::shipment::Shipment;
 use crate::store::{Change, Seq};
 

@@ -3,9 +3,9 @@
 use super::health::{Pass, RouteId};
 use super::load::Load;
 use super::{Dispatcher, Effect};
+use crate::budget::NotYet;
 use crate::clock::Timestamp;
 use crate::lanes::LaneId;
-use crate::quota::NotYet;
 
 /// What goes next.
 #[derive(Clone, Copy)]

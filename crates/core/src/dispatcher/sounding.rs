@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use super::{AttemptId, Dispatcher, Effect};
+use crate::budget::NotYet;
 use crate::clock::Timestamp;
-use crate::quota::NotYet;
 use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 use crate::store::{Change, Flight};
 

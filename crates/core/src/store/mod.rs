@@ -8,12 +8,12 @@
 pub mod calendar;
 pub mod change;
 pub mod claim;
+pub mod file;
 pub mod handover;
 pub mod news;
 pub mod open;
 pub mod pulse;
 pub mod record;
-pub mod sqlite;
 
 use std::fmt::Debug;
 

@@ -1,7 +1,7 @@
 //! The one place that makes a store from the settings.
 
+use super::file::{self, SqliteStore};
 use super::pulse::Pulse;
-use super::sqlite::{self, SqliteStore};
 use super::{News, Store};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -24,12 +24,12 @@ pub fn open(settings: &Settings, clock: Clock, tell: Box<dyn FnMut(News) + Send>
     match &settings.store {
         StoreSettings::Memory => Ok(None),
         StoreSettings::File { path, durability, lock_wait } => {
-            let options = sqlite::Options {
+            let options = file::Options {
                 durability: *durability,
                 lock_wait: *lock_wait,
                 dedupe: settings.dedupe,
                 presumed_sent: presumed_sent(settings),
-                ..sqlite::Options::new(path, &settings.organization)
+                ..file::Options::new(path, &settings.organization)
             };
             let pulse = options.pulse.clone();
             let store = SqliteStore::open(options, clock, tell).map_err(|error| {

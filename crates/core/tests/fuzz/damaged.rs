@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use spillway_core::error::{Error, Trouble};
 use spillway_core::message::Cargo;
-use spillway_core::store::sqlite::{Reader, Texts};
+use spillway_core::store::file::{Reader, Texts};
 use spillway_core::store::{Change, Row};
 
 use crate::harness::{Target, Verdict};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use spillway_core::budget::{Heard, NotYet, Quota};
 use spillway_core::clock::Timestamp;
 use spillway_core::evidence::{Evidence, QUOTAS_MAX, Told, Unnamed, WaitSource};
-use spillway_core::quota::{Heard, NotYet, Quota};
 use spillway_core::settings::{Learn, Rate};
 
 use crate::harness::{Target, Verdict};

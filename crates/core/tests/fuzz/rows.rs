@@ -1,4 +1,4 @@
-//! Rows of an outbox that are not as they were written. Compiled into `store::sqlite`, whose rows are private. An input
+//! Rows of an outbox that are not as they were written. Compiled into `store::file`, whose rows are private. An input
 //! is a script of SQL, one statement per line, that damages a small outbox; the line `-- sums` makes the sums of what
 //! it wrote right, as only a program could that knows them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]

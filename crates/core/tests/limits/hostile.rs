@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use spillway_core::budget::{Belief, BelievedLayer, Heard, NotYet, Quota, Why};
 use spillway_core::clock::Timestamp;
 use spillway_core::evidence::Evidence;
-use spillway_core::quota::{Belief, BelievedLayer, Heard, NotYet, Quota, Why};
 use spillway_core::settings::{Learn, Rate};
 
 const NAMES: [&str; 13] = [

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use spillway_core::error::Trouble;
-use spillway_core::store::sqlite::{Editor, Reader};
+use spillway_core::store::file::{Editor, Reader};
 
 use crate::rig::*;
 

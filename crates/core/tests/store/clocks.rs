@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spillway_core::clock::{Displacement, Timestamp};
-use spillway_core::store::sqlite::{Editor, Options, Reader};
+use spillway_core::store::file::{Editor, Options, Reader};
 use spillway_core::store::{Change, Row};
 
 use super::rig::{Rig, deliver, depart, insert, options, place, record, save, seqs, settled_ids};

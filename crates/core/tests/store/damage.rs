@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use spillway_core::error::Trouble;
-use spillway_core::store::sqlite::{Editor, Options, Reader};
+use spillway_core::store::file::{Editor, Options, Reader};
 use spillway_core::store::{Change, News, Record, Unreadable};
 
 use crate::draw::Draw;

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use spillway_core::error::Trouble;
-use spillway_core::store::sqlite::Options;
+use spillway_core::store::file::Options;
 use spillway_core::store::{Change, News};
 use spillway_powercut::{Disk, Failure, VFS, install};
 

@@ -138,7 +138,7 @@ fn a_redriven_letter_is_a_message_and_a_dropped_one_is_gone() {
 #[test]
 fn without_deduplication_no_receipt_is_kept() {
     let (_directory, path) = place();
-    let without = || spillway_core::store::sqlite::Options { dedupe: Duration::ZERO, ..options(&path) };
+    let without = || spillway_core::store::file::Options { dedupe: Duration::ZERO, ..options(&path) };
     let mut rig = Rig::try_open(without()).unwrap();
     let at = rig.now();
     rig.store.apply(vec![insert(1, at), deliver(1, at)]);
@@ -158,7 +158,7 @@ fn an_id_is_known_for_as_long_as_the_next_run_is_told_to_know_it() {
     rig.settled(2);
     rig.close();
     for (dedupe, known) in [(Duration::from_secs(60), 1), (Duration::from_nanos(1), 0)] {
-        let rig = Rig::try_open(spillway_core::store::sqlite::Options { dedupe, ..options(&path) }).unwrap();
+        let rig = Rig::try_open(spillway_core::store::file::Options { dedupe, ..options(&path) }).unwrap();
         assert_eq!(settled_ids(&rig.found).len(), known, "{dedupe:?}");
         rig.close();
     }
@@ -197,7 +197,7 @@ fn one_owner_at_a_time() {
 fn what_is_not_ours_is_refused_and_left_as_it_is() {
     let (directory, path) = place();
     Rig::open(&path).close();
-    let other = spillway_core::store::sqlite::Options { organization: "other".into(), ..options(&path) };
+    let other = spillway_core::store::file::Options { organization: "other".into(), ..options(&path) };
     let error = Rig::try_open(other).err().unwrap();
     assert_eq!(trouble(&error), Trouble::Mismatch);
     assert!(error.to_string().contains("\"acme\""), "{error}");

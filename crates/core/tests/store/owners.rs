@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fs4::FileExt;
 use spillway_core::error::Trouble;
-use spillway_core::store::sqlite::{Options, Reader, State, Texts};
+use spillway_core::store::file::{Options, Reader, State, Texts};
 use spillway_powercut::{Disk, VFS, install};
 
 use crate::rig::*;

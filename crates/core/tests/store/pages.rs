@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use spillway_core::store::Change;
-use spillway_core::store::sqlite::Options;
+use spillway_core::store::file::Options;
 
 use crate::draw::Draw;
 use crate::rig::*;

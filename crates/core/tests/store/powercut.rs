@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use spillway_core::store::Change;
-use spillway_core::store::sqlite::{Durability, Options};
+use spillway_core::store::file::{Durability, Options};
 use spillway_powercut::{Disk, Failure, VFS, install};
 
 use crate::draw::Draw;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 use spillway_core::error::{Error, Trouble};
-use spillway_core::store::sqlite::{Editor, Found, Pause, Reader, Redriven, State, Texts};
+use spillway_core::store::file::{Editor, Found, Pause, Reader, Redriven, State, Texts};
 use spillway_core::store::{Change, Departure, Flight};
 
 use crate::rig::*;

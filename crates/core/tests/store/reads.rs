@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use spillway_core::error::Trouble;
-use spillway_core::store::sqlite::Options;
+use spillway_core::store::file::Options;
 use spillway_core::store::{Change, News};
 use spillway_powercut::{Disk, ReadFailure, VFS, install, read_at};
 

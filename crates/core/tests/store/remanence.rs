@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use spillway_core::clock::Timestamp;
 use spillway_core::message::{Message, Parts};
-use spillway_core::store::sqlite::{Editor, Options};
+use spillway_core::store::file::{Editor, Options};
 use spillway_core::store::{Change, Record};
 
 use crate::rig::*;

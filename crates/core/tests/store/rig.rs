@@ -10,7 +10,7 @@ use spillway_core::error::{Error, Trouble};
 use spillway_core::lanes::Slot;
 use spillway_core::message::{Cargo, Message, Parts};
 use spillway_core::outcome::{DeliveryFailure, Reason, Response};
-use spillway_core::store::sqlite::{Options, SqliteStore};
+use spillway_core::store::file::{Options, SqliteStore};
 use spillway_core::store::{Change, Departure, FencingToken, Flight, News, Opening, Record, Row, Store};
 use tempfile::TempDir;
 

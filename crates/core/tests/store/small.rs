@@ -7,7 +7,7 @@ use std::process::Command;
 
 use spillway_core::error::Trouble;
 use spillway_core::store::Change;
-use spillway_core::store::sqlite::{Durability, Options};
+use spillway_core::store::file::{Durability, Options};
 
 use crate::rig::*;
 

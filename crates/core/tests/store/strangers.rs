@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use spillway_core::error::{Error, Trouble};
-use spillway_core::store::sqlite::{Editor, Options};
+use spillway_core::store::file::{Editor, Options};
 
 use crate::rig::*;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use spillway_core::error::Trouble;
 use spillway_core::store::Row;
-use spillway_core::store::sqlite::{Editor, Options, Reader};
+use spillway_core::store::file::{Editor, Options, Reader};
 
 use crate::rig::*;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use spillway_core::clock::Displacement;
 use spillway_core::lanes::Slot;
-use spillway_core::store::sqlite::Options;
+use spillway_core::store::file::Options;
 use spillway_core::store::{Change, News};
 use spillway_powercut::{Disk, Failure, ReadFailure, VFS, install, read_at};
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Carryover;
+use crate::budget::Belief;
 use crate::clock::Timestamp;
 use crate::dispatcher::health::{Gate, OperatorHold};
 use crate::evidence::WaitSource;
-use crate::quota::Belief;
 use crate::stats::Closure;
 
 /// How finely spent slots are kept: this many steps of the widest window, each rounded to its later end.

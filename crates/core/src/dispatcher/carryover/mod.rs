@@ -11,8 +11,8 @@ use std::time::Duration;
 use self::json::Saved;
 use super::health::{Gate, OperatorHold};
 use super::{Dispatcher, Effect};
+use crate::budget::{Belief, Quota};
 use crate::clock::Timestamp;
-use crate::quota::{Belief, Quota};
 use crate::stats::Closure;
 use crate::store::{Change, Opening};
 

@@ -2,10 +2,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::*;
+use crate::budget::Heard;
 use crate::dispatcher::attempts::{Attempt, Departure};
 use crate::dispatcher::health::RouteId;
 use crate::dispatcher::load::Load;
-use crate::quota::Heard;
 use crate::random::Random;
 use crate::settings::{Rate, Settings};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_core::clock::Clock;
-use spillway_core::store::sqlite::{Options, SqliteStore};
+use spillway_core::store::file::{Options, SqliteStore};
 use spillway_core::store::{News, Store};
 use spillway_powercut::{Disk, Failure, VFS, install};
 use tempfile::TempDir;

@@ -1,0 +1,196 @@
+//! What a refusal means, once everything that was under way with it is back.
+
+use std::time::Duration;
+
+use super::Learner;
+use super::contention::Company;
+use super::limit::Layer;
+use crate::budget::belief::Why;
+use crate::clock::Timestamp;
+
+/// Windows that are inferred where no header names them: per second, per minute.
+const WINDOWS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+/// And those that are only where a refusal says how long the window lasts still.
+const WINDOWS_OF_A_WAIT: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(3_600)];
+/// Of a window that lasts longer than others a refusal has so much left at least: a server may ask for a little more
+/// than a window.
+const LEFT_SHARE_MIN: u32 = 8;
+/// The setting explains a refusal that came after as many requests, but for one in so many.
+const START_SLACK: u64 = 10;
+/// A window that was refused though less than this share of it was used is not what refused.
+const EXPLAINS_MIN: f64 = 0.5;
+/// A limit that falls by more than that so soon after it was inferred was none: a longer one's store was spent.
+const UNPROVED_MAX: Duration = Duration::from_secs(60);
+/// A limit of which at least one part in so many was used may be what refused.
+const SUSPECT_SHARE: u64 = 4;
+
+/// Refusals since the last time that nothing was on the wire.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trial {
+    /// The sending of the first request that was refused.
+    pub(super) sent_at: Timestamp,
+    /// Headers say which quota was spent.
+    pub(super) is_named: bool,
+    /// By what the refusals ask for, the window lasts at least so long.
+    pub(super) lasts: Duration,
+}
+
+impl Trial {
+    /// Whether a limit of this window asks for less than was asked for.
+    fn rules_out(&self, per: Duration) -> bool {
+        per < self.lasts && self.explained_by().is_some_and(|shortest| per < shortest)
+    }
+
+    /// The shortest window that has as much left as was asked for, and of which that is a share.
+    fn explained_by(&self) -> Option<Duration> {
+        let fits = |per: &Duration| *per >= self.lasts && self.lasts >= *per / LEFT_SHARE_MIN;
+        WINDOWS_OF_A_WAIT.into_iter().find(fits)
+    }
+}
+
+impl Learner {
+    /// Which limit was full, or that there must be another one.
+    pub(super) fn judge(&mut self, now: Timestamp, trial: Trial) {
+        if trial.is_named {
+            return self.judge_named(now, trial);
+        }
+        if let Some(index) = self.spent_in_silence(trial) {
+            return self.layers[index].widen(now);
+        }
+        if let Some((index, used)) = self.confirmed(trial) {
+            return self.lower(now, index, used, true);
+        }
+        let Some(index) = self.fullest(trial) else {
+            self.layers.retain(|layer| layer.why != Why::Start);
+            return self.infer(now, trial);
+        };
+        let (requests, per) = (self.layers[index].requests, self.layers[index].per);
+        let used = self.used(trial, per);
+        if used == 0 && self.trail.may_count(trial.sent_at.before(per), trial.sent_at) {
+            // It came too early for what was sent before the window, and arrived in it.
+            return;
+        }
+        if used == 0 && self.infer_longer(now, trial) {
+            return;
+        }
+        let explains = used as f64 >= f64::from(requests) * EXPLAINS_MIN;
+        let is_young = now.since(self.layers[index].since) < UNPROVED_MAX;
+        if !explains && is_young && self.infer_longer(now, trial) {
+            return;
+        }
+        self.lower(now, index, used, explains);
+    }
+
+    /// A limit that headers had named and that is spent, though the refusal doesn't say so. None while one that was
+    /// learned from refusals may be what refused.
+    fn spent_in_silence(&self, trial: Trial) -> Option<usize> {
+        let is_suspect = |layer: &Layer| self.used(trial, layer.per) * SUSPECT_SHARE >= u64::from(layer.requests);
+        if self.layers.iter().any(|layer| layer.why == Why::Refusals && is_suspect(layer)) {
+            return None;
+        }
+        let is_spent = |layer: &Layer| layer.is_nearly(self.used(trial, layer.per));
+        self.layers.iter().position(|layer| layer.why == Why::Headers && is_spent(layer))
+    }
+
+    /// A setting that explains the refusal: the server accepted as many requests before it as the setting says. What
+    /// was sent at the end of the window before may be of that one.
+    fn confirmed(&self, trial: Trial) -> Option<(usize, u64)> {
+        let start = u64::from(self.start().requests.get());
+        let index = self.layers.iter().position(|layer| layer.why == Why::Start && !trial.rules_out(layer.per))?;
+        let used = self.used(trial, self.layers[index].per * 3 / 4);
+        (used.abs_diff(start) * START_SLACK <= start).then_some((index, used))
+    }
+
+    /// Of the limits that were learned from refusals the one that was fullest; of equals, the longest. One that the
+    /// organization's limits told of is among them as far as it explains the refusal.
+    fn fullest(&self, trial: Trial) -> Option<usize> {
+        let fullness = |layer: &Layer| self.used(trial, layer.per) as f64 / f64::from(layer.requests);
+        let is_suspect = |layer: &Layer| match layer.why {
+            _ if trial.rules_out(layer.per) => false,
+            Why::Refusals => true,
+            Why::Limits => fullness(layer) >= EXPLAINS_MIN,
+            Why::Configured | Why::Start | Why::Headers => false,
+        };
+        let learned = self.layers.iter().enumerate().filter(|(_, layer)| is_suspect(layer));
+        let fullest = learned
+            .max_by(|(_, one), (_, other)| fullness(one).total_cmp(&fullness(other)).then(one.per.cmp(&other.per)));
+        fullest.map(|(index, _)| index)
+    }
+
+    /// What the server had accepted of a window when it refused: all that was sent up to then, or with it.
+    fn used(&self, trial: Trial, per: Duration) -> u64 {
+        self.trail.counted(trial.sent_at.before(per), trial.sent_at.after(self.travel.bunch()))
+    }
+
+    /// Which of the usual windows is it? The shortest that isn't known to have something left.
+    fn infer(&mut self, now: Timestamp, trial: Trial) {
+        // What the organization's limits said of a window doesn't explain the refusal: it gives way.
+        let known =
+            |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per && layer.why != Why::Limits);
+        let waits = trial.explained_by().into_iter().chain(WINDOWS).filter(|per| !trial.rules_out(*per));
+        let found = waits.filter(|per| !known(*per, &self.layers)).find_map(|per| {
+            let used = self.used(trial, per);
+            (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
+        });
+        if let Some(limit) = found {
+            self.begin(now, limit, Why::Refusals);
+        } else if self.layers.is_empty() {
+            // Refused from the first request on: others have spent it all, or it is a longer window's.
+            self.begin(now, (1, WINDOWS[0]), Why::Refusals);
+        }
+    }
+
+    /// Refused though nothing was sent for a whole window: a longer one is at work, and the shorter one was wronged.
+    fn infer_longer(&mut self, now: Timestamp, trial: Trial) -> bool {
+        let known = self.layers.iter().filter(|layer| layer.why == Why::Refusals).map(|layer| layer.per).max();
+        let [second, minute] = WINDOWS;
+        let mut windows = [second, minute, self.start().per];
+        windows.sort_unstable();
+        let longer = windows.into_iter().filter(|per| known.is_some_and(|known| *per > known));
+        let found = longer.into_iter().find_map(|per| {
+            let used = self.used(trial, per);
+            (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
+        });
+        let Some(limit) = found else { return false };
+        for layer in self.layers.iter_mut().filter(|layer| layer.why == Why::Refusals) {
+            let before = layer.before;
+            layer.set(now, before);
+        }
+        self.begin(now, limit, Why::Refusals);
+        true
+    }
+
+    fn lower(&mut self, now: Timestamp, index: usize, used: u64, explains: bool) {
+        let layer = &mut self.layers[index];
+        layer.confirmed_at = now;
+        let used = u32::try_from(used).unwrap_or(u32::MAX).max(1);
+        let lower = layer.climb.as_ref().map_or(used, |climb| climb.fallback(layer.requests, used));
+        if let Some(climb) = &mut layer.climb {
+            if explains { climb.refused(now) } else { climb.fell(now) }
+        }
+        layer.before = layer.requests;
+        layer.why = Why::Refusals;
+        layer.set(now, lower.min(layer.requests));
+    }
+
+    /// Headers name the quota, and none is left of it.
+    fn judge_named(&mut self, now: Timestamp, trial: Trial) {
+        let Some(index) = self.reports.tightest(&self.layers) else { return };
+        let used = self.used(trial, self.layers[index].per);
+        let layer = &mut self.layers[index];
+        if now.since(layer.changed_at) < layer.per {
+            // What was under way when the quota changed.
+            return;
+        }
+        let is_nearly = layer.is_nearly(used);
+        if !is_nearly && layer.refute(now, &self.trail, &self.travel) {
+            return;
+        }
+        match &mut layer.company {
+            Some(company) => company.refused(used),
+            None if is_nearly => layer.widen(now),
+            None => layer.company = Some(Company::new(now, used, layer.per)),
+        }
+    }
+}

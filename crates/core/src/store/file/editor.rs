@@ -1,0 +1,307 @@
+//! Changes to a file that no engine has open: dead letters sent again, or forgotten. It is the owner meanwhile, so that
+//! a sender neither runs beside it nor starts.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+use super::apply::insert_message;
+use super::connection;
+use super::file_time::FileTime;
+use super::lock::OwnerLock;
+use super::options::Options;
+use super::origin;
+use super::reader::{look, recognize, told};
+use super::receipts::{self, Receipt};
+use super::recover;
+use super::rows::{HEAD, HEAD_COLUMNS, Head, Returned, TAIL, Tail};
+use super::times::integer;
+use super::trouble::{Fault, Result};
+use super::trust::{self, Owner};
+use super::values::set_meta;
+use super::writer::in_transaction;
+use crate::clock::Clock;
+use crate::error::{Error, Trouble};
+use crate::store::Pulse;
+
+/// Letters, or messages, of one transaction.
+const LETTERS_PER_COMMIT: usize = 1_000;
+const MESSAGES_PER_COMMIT: usize = 1_000;
+
+const LOCKED_ADVICE: &str = "use sender.redrive() and sender.drop() in the process that has it open, or close it first";
+
+/// Edits the file of a store. A running owner is [`Trouble::Locked`], an id without a dead letter [`Error::NotFound`].
+#[derive(Debug)]
+pub struct Editor {
+    path: PathBuf,
+    db: Connection,
+    time: FileTime,
+    _lock: OwnerLock,
+}
+
+/// What became of all dead letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Redriven {
+    /// Messages again.
+    pub redriven: u64,
+    /// Left as letters, since a message of the same id waits in the outbox.
+    pub waiting: u64,
+    /// Left as letters, since they are not as they were written.
+    pub damaged: u64,
+}
+
+/// What became of the messages of a restored backup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Marked {
+    /// Out of the outbox, with a receipt.
+    pub marked: u64,
+    /// Left in the outbox, since they are not as they were written.
+    pub damaged: u64,
+}
+
+/// What the receipt of a message says that was marked as sent: accepted, as far as anybody knows. It has no attempts.
+const STATUS_MARKED: u16 = 202;
+
+impl Editor {
+    /// Takes an outbox of this version over, for as long as the editor lives.
+    pub fn open(path: &Path) -> std::result::Result<Self, Error> {
+        let path = connection::absolute(path);
+        match connect(&path) {
+            Ok((db, lock)) => match FileTime::of(&db, &Clock::start()) {
+                Ok(time) => Ok(Self { path, db, time, _lock: lock }),
+                Err(fault) => Err(told(&fault, &path)),
+            },
+            Err(fault) if fault.is_owned() => Err(fault.without_advice().advised(&path, LOCKED_ADVICE)),
+            Err(fault) => Err(told(&fault, &path)),
+        }
+    }
+
+    /// Makes a message of the dead letter with this id again: behind all others, with no attempt spent, and without
+    /// expiry. Gives its number.
+    pub fn redrive(&mut self, id: &str) -> std::result::Result<u64, Error> {
+        let found = self.letter_of(id).map_err(|fault| self.told(&fault))?;
+        let number = found.ok_or_else(|| Error::NotFound { what: "dead letter", id: id.into() })?;
+        let outcome = self.waits(id).and_then(|waits| {
+            if waits {
+                return Err(Fault::new(Trouble::Mismatch, format!("has a message with the id {id:?} that waits")));
+            }
+            let seq = self.next_seq()?;
+            in_transaction(&self.db, || self.revive(number, seq))?;
+            Ok(seq)
+        });
+        outcome.map(|seq| u64::try_from(seq).unwrap_or(0)).map_err(|fault| match fault.trouble {
+            Trouble::Mismatch => fault.advised(&self.path, "redrive the dead letter when that one is settled"),
+            _ => self.told(&fault),
+        })
+    }
+
+    /// The same for all dead letters, oldest first. Those that can't be are left and counted.
+    pub fn redrive_all(&mut self) -> std::result::Result<Redriven, Error> {
+        self.revive_all().map_err(|fault| self.told(&fault))
+    }
+
+    /// Forgets the dead letter with this id.
+    pub fn drop_letter(&mut self, id: &str) -> std::result::Result<(), Error> {
+        let sql = "DELETE FROM letters WHERE id = ?1";
+        let dropped = in_transaction(&self.db, || Ok(self.db.prepare_cached(sql)?.execute(params![id])?));
+        match dropped {
+            Ok(0) => Err(Error::NotFound { what: "dead letter", id: id.into() }),
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.told(&fault)),
+        }
+    }
+
+    /// Takes messages out of the outbox that were accepted up to a time, in milliseconds since the Unix epoch, as if
+    /// they were delivered: their ids stay known. Those that were not to be sent before a later time stay.
+    pub fn mark_sent(&mut self, until_ms: i64) -> std::result::Result<Marked, Error> {
+        self.mark_all(self.time.of_wall(until_ms)).map_err(|fault| self.told(&fault))
+    }
+
+    fn mark_all(&self, until_ms: i64) -> Result<Marked> {
+        let mut outcome = Marked::default();
+        let last_seq = integer(recover::last_seq(&self.db)?);
+        let mut after = 0;
+        loop {
+            let (sent, damaged, next) = self.sent_by(until_ms, after)?;
+            in_transaction(&self.db, || {
+                let mut delete = self.db.prepare_cached("DELETE FROM messages WHERE seq = ?1")?;
+                for (seq, _) in &sent {
+                    delete.execute(params![seq])?;
+                }
+                let seqs: Vec<u64> = sent.iter().map(|(seq, _)| u64::try_from(*seq).unwrap_or(0)).collect();
+                Returned::forget(&self.db, &seqs)?;
+                let receipts: Vec<Receipt<'_>> = sent.iter().map(|(_, receipt)| receipt.clone()).collect();
+                receipts::append(&self.db, &receipts)?;
+                set_meta(&self.db, "last_seq", last_seq)
+            })?;
+            outcome.marked += sent.len() as u64;
+            outcome.damaged += damaged;
+            match next {
+                Some(next) => after = next,
+                None => return Ok(outcome),
+            }
+        }
+    }
+
+    /// The next of these messages, with their receipts; how many of them are damaged, and where to go on.
+    #[allow(clippy::type_complexity, reason = "all are used in one place, and at once")]
+    fn sent_by(&self, until_ms: i64, after: i64) -> Result<(Vec<(i64, Receipt<'static>)>, u64, Option<i64>)> {
+        let sql = format!(
+            "SELECT {HEAD} FROM messages WHERE seq > ?2 AND submitted_ms <= ?1
+             AND ifnull(not_before_ms, 0) <= ?1 ORDER BY seq LIMIT {MESSAGES_PER_COMMIT}"
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let mut rows = select.query(params![until_ms, after])?;
+        let (mut sent, mut damaged, mut count, mut last) = (Vec::new(), 0, 0, after);
+        let at_ms = self.time.times().now_ms();
+        while let Some(row) = rows.next()? {
+            (count, last) = (count + 1, row.get(0)?);
+            match Head::read(row, 0) {
+                Ok(head) => sent.push((
+                    head.seq,
+                    Receipt {
+                        id: Cow::Owned(head.id.into()),
+                        given: head.given,
+                        conversation: Cow::Owned(head.conversation.into()),
+                        status: STATUS_MARKED,
+                        attempts: 0,
+                        batch_size: 1,
+                        queued_ms: at_ms.saturating_sub(head.submitted_ms).max(0),
+                        at_ms,
+                    },
+                )),
+                Err(fault) if fault.is_corrupt() => damaged += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok((sent, damaged, (count == MESSAGES_PER_COMMIT).then_some(last)))
+    }
+
+    fn told(&self, fault: &Fault) -> Error {
+        told(fault, &self.path)
+    }
+
+    fn letter_of(&self, id: &str) -> Result<Option<i64>> {
+        let mut statement = self.db.prepare_cached("SELECT min(number) FROM letters WHERE id = ?1")?;
+        Ok(statement.query_row(params![id], |row| row.get(0))?)
+    }
+
+    fn waits(&self, id: &str) -> Result<bool> {
+        let mut statement = self.db.prepare_cached("SELECT 1 FROM messages WHERE id = ?1 LIMIT 1")?;
+        Ok(statement.exists(params![id])?)
+    }
+
+    fn next_seq(&self) -> Result<i64> {
+        Ok(integer(recover::last_seq(&self.db)?).saturating_add(1))
+    }
+
+    fn revive_all(&self) -> Result<Redriven> {
+        let (letters, mut waiting) = self.inventory()?;
+        let mut outcome = Redriven::default();
+        let mut seq = self.next_seq()?;
+        for some in letters.chunks(LETTERS_PER_COMMIT) {
+            let (mut next, mut counts) = (seq, outcome);
+            in_transaction(&self.db, || {
+                for (number, id) in some {
+                    if waiting.contains(id) {
+                        counts.waiting += 1;
+                        continue;
+                    }
+                    match self.revive(*number, next) {
+                        Ok(()) => {
+                            (next, counts.redriven) = (next + 1, counts.redriven + 1);
+                            waiting.insert(id.clone());
+                        }
+                        Err(fault) if fault.is_corrupt() => counts.damaged += 1,
+                        Err(fault) => return Err(fault),
+                    }
+                }
+                Ok(())
+            })?;
+            (seq, outcome) = (next, counts);
+        }
+        Ok(outcome)
+    }
+
+    /// All letters, and the ids of those of which a message waits. One pass over the messages for all: they have no
+    /// index on ids. Letters are bounded, messages aren't.
+    #[allow(clippy::type_complexity, reason = "both are used in one place, and at once")]
+    fn inventory(&self) -> Result<(Vec<(i64, Box<str>)>, HashSet<Box<str>>)> {
+        let mut statement = self.db.prepare("SELECT number, id FROM letters ORDER BY number")?;
+        let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let letters: Vec<(i64, Box<str>)> = found.collect::<rusqlite::Result<_>>()?;
+        let dead: HashSet<&str> = letters.iter().map(|(_, id)| &**id).collect();
+        let mut waiting = HashSet::new();
+        let mut statement = self.db.prepare("SELECT id FROM messages")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id: String = row.get(0)?;
+            if dead.contains(id.as_str()) {
+                waiting.insert(id.into_boxed_str());
+            }
+        }
+        Ok((letters, waiting))
+    }
+
+    /// The letter goes, and the message `seq` comes: within a transaction.
+    fn revive(&self, number: i64, seq: i64) -> Result<()> {
+        let mut select = self.db.prepare_cached(&format!("SELECT {HEAD}, {TAIL} FROM letters WHERE number = ?1"))?;
+        let mut rows = select.query(params![number])?;
+        let row = rows.next()?.ok_or_else(|| Fault::corrupt("is damaged: a dead letter is gone"))?;
+        let head = Head::read(row, 0)?;
+        let tail = Tail::read(row, HEAD_COLUMNS, &head)?;
+        insert_message(&self.db, &head.anew(seq, self.time.times().now_ms()), &tail)?;
+        set_meta(&self.db, "last_seq", seq)?;
+        self.db.prepare_cached("DELETE FROM letters WHERE number = ?1")?.execute(params![number])?;
+        Ok(())
+    }
+}
+
+impl Drop for Editor {
+    fn drop(&mut self) {
+        // Left in the log it is as durable; moved, the file alone is the whole outbox.
+        let _ = connection::cut_log(&self.db);
+    }
+}
+
+fn connect(path: &Path) -> Result<(Connection, OwnerLock)> {
+    look(path)?;
+    trust::check(path, Owner::UserOrRoot)?;
+    let lock = OwnerLock::take(path, Duration::ZERO, &Pulse::default())?;
+    match connect_locked(path, !lock.is_new()) {
+        Ok(db) => Ok((db, lock)),
+        Err(fault) => {
+            lock.undo();
+            Err(fault)
+        }
+    }
+}
+
+fn connect_locked(path: &Path, was_locked_before: bool) -> Result<Connection> {
+    origin::check(path, was_locked_before)?;
+    origin::look(path, None, recognize)?;
+    let db = connection::connect(path, &Options::new(path, ""))?;
+    recognize(&db)?;
+    connection::pragma(&db, "synchronous", "FULL")?;
+    if cfg!(target_os = "macos") {
+        connection::pragma(&db, "fullfsync", "ON")?;
+    }
+    connection::pragma(&db, "wal_autocheckpoint", "0")?;
+    sound(&db)?;
+    Ok(db)
+}
+
+/// Nothing is written to a damaged file: it is to be set aside as it is.
+fn sound(db: &Connection) -> Result<()> {
+    if super::values::meta::<i64>(db, "clean")? == Some(1) {
+        return Ok(());
+    }
+    let verdict: Option<String> = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).optional()?;
+    if verdict.as_deref() == Some("ok") { Ok(()) } else { Err(Fault::corrupt("is damaged")) }
+}

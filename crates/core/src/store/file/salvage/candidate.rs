@@ -1,0 +1,37 @@
+//! What may take the place of a damaged outbox. Who may write in the directory can put a file there under the name of a
+//! recovered one, and what is in it would be sent with the organization's token: so it has to be as safe as an outbox
+//! itself ([`trust::is_safe`]), and an outbox of the same organization.
+//!
+//! [`trust::is_safe`]: crate::store::file::trust::is_safe
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::super::options::Options;
+use super::super::schema::{Kind, kind};
+use super::super::trouble::{Fault, Result};
+use super::super::values::meta;
+use super::super::vfs::unchanging;
+use crate::error::Trouble;
+
+/// Refuses a recovered file that isn't an outbox of this organization. It was complete, and without a log, before it
+/// got its name.
+pub(super) fn verify(recovered: &Path, options: &Options) -> Result<()> {
+    let db = unchanging(recovered, options.vfs.as_deref())?;
+    let is_ours = match kind(&db) {
+        Ok(Kind::Current | Kind::Older(_)) => {
+            meta::<String>(&db, "organization")?.as_ref() == Some(&options.organization)
+        }
+        Ok(Kind::Empty) => false,
+        // Damage may be a read that has failed: it is for the caller to doubt it.
+        Err(fault) if fault.trouble == Trouble::Failed || fault.is_corrupt() => return Err(fault),
+        Err(_) => false,
+    };
+    if is_ours { Ok(()) } else { Err(refused(recovered.file_name().unwrap_or_default())) }
+}
+
+pub(super) fn refused(name: &OsStr) -> Fault {
+    let name = name.to_string_lossy();
+    let what = format!("has {name} beside it, which is not a recovered outbox of this user and this organization");
+    Fault::new(Trouble::Mismatch, what).with_advice("find out where that file comes from, and move it away")
+}
