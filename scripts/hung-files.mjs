@@ -44,7 +44,10 @@ function threadsOf(pid) {
 /** Where there is a debugger. */
 function stacksOf(pid) {
   const { stdout } = spawnSync('gdb', ['-p', String(pid), '-batch', '-ex', 'thread apply all bt 24'], { encoding: 'utf8', timeout: 60_000 })
-  return (stdout ?? '').split('\n').filter((line) => /^(Thread|#)/.test(line)).map((line) => `  ${line.slice(0, 200)}`)
+  return (stdout ?? '')
+    .split('\n')
+    .filter((line) => /^(Thread|#)/.test(line))
+    .map((line) => `  ${line.slice(0, 200)}`)
 }
 
 const descendantsOf = (pid) => childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)])
