@@ -112,7 +112,6 @@ it('when a server repeats the text in its answer, the error shows it to who asks
 it('when accessToken throws, gives nonsense, or the API refuses its token', async (t) => {
   const { url } = await record(t, (request, response) => response.writeHead(401).end('{}'))
   const gives = [
-    () => Promise.reject(new Error('vault is sealed')),
     () => `${TOKEN}\r\nx: 1`,
     () => ({ TOKEN }),
     () => '',
@@ -128,6 +127,12 @@ it('when accessToken throws, gives nonsense, or the API refuses its token', asyn
     assertClean(error, events, sender, sender.stats())
     await sender.close({ timeoutMs: 0 })
   }
+  const fails = () => Promise.reject(Object.assign(new Error('vault is sealed'), { token: TOKEN }))
+  const sender = await open(t, url, { credentials: { accessToken: fails } })
+  const events = listen(sender)
+  sender.send(message('waits')).catch(() => {})
+  await until(() => events.some(([name]) => name === 'outage'))
+  assertClean(events, sender, sender.stats(), await sender.explain('waits'))
 })
 
 it('on the command line', async (t) => {
