@@ -17,4 +17,18 @@ async function until(condition) {
   }
 }
 
-module.exports = { PATIENCE_MS, until }
+/** The promise, or an error that says so when it has not settled for as long. */
+async function settled(promise) {
+  const over = new AbortController()
+  const patience = delay(PATIENCE_MS, undefined, { ref: false, signal: over.signal }).then(() =>
+    assert.fail(`not settled within ${PATIENCE_MS} ms`),
+  )
+  patience.catch(() => {})
+  try {
+    return await Promise.race([promise, patience])
+  } finally {
+    over.abort()
+  }
+}
+
+module.exports = { PATIENCE_MS, settled, until }

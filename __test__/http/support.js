@@ -13,7 +13,7 @@ const { promisify } = require('node:util')
 
 const { Sender, Simulator } = require('../../index.js')
 const { defer } = require('../defer.js')
-const { PATIENCE_MS, until } = require('../until.js')
+const { PATIENCE_MS, settled, until } = require('../until.js')
 
 const ROOT = path.join(__dirname, '../..')
 const CREDENTIALS = { clientId: 'client-of-the-tests', clientSecret: 'hush-hush-secret' }
@@ -82,9 +82,11 @@ function event(sender, name, wanted = () => true) {
 
 /** The error that a promise rejects with; takes the rejection in at once, so that it may be looked at later. */
 function failure(promise) {
-  return promise.then(
-    (value) => assert.fail(`it should have been rejected, and gave ${JSON.stringify(value)}`),
-    (error) => error,
+  return settled(
+    promise.then(
+      (value) => assert.fail(`it should have been rejected, and gave ${JSON.stringify(value)}`),
+      (error) => error,
+    ),
   )
 }
 

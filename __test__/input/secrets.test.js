@@ -111,14 +111,7 @@ it('when a server repeats the text in its answer, the error shows it to who asks
 
 it('when accessToken throws, gives nonsense, or the API refuses its token', async (t) => {
   const { url } = await record(t, (request, response) => response.writeHead(401).end('{}'))
-  const gives = [
-    () => `${TOKEN}\r\nx: 1`,
-    () => ({ TOKEN }),
-    () => '',
-    () => TOKEN,
-    () => TOKEN,
-    () => TOKEN,
-  ]
+  const gives = [() => `${TOKEN}\r\nx: 1`, () => ({ TOKEN }), () => '', () => TOKEN, () => TOKEN, () => TOKEN]
   for (const give of gives) {
     const sender = await open(t, url, { credentials: { accessToken: give } })
     const events = listen(sender)

@@ -4,6 +4,7 @@ const assert = require('node:assert/strict')
 const http = require('node:http')
 
 const { Sender, Simulator } = require('../../index.js')
+const { settled } = require('../until.js')
 
 let organizations = 0
 
@@ -53,9 +54,11 @@ async function record(t, answer = (request, response) => response.end('{}')) {
 
 /** The error that a promise rejects with. */
 function failure(promise, what = 'it') {
-  return promise.then(
-    (value) => assert.fail(`${what} should have been rejected, and gave ${JSON.stringify(value)}`),
-    (error) => error,
+  return settled(
+    promise.then(
+      (value) => assert.fail(`${what} should have been rejected, and gave ${JSON.stringify(value)}`),
+      (error) => error,
+    ),
   )
 }
 
