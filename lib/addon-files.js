@@ -5,6 +5,8 @@
 const { readFileSync } = require('node:fs')
 const { dirname, join } = require('node:path')
 
+const { napi } = require('../package.json')
+
 const ROOT = join(__dirname, '..')
 
 /** What follows the platform and the architecture in a name: on Linux the library of C. */
@@ -15,8 +17,8 @@ function addonFiles() {
   const abi = ABIS[process.platform]
   if (abi === undefined) return []
   const suffix = `${process.platform}-${process.arch}${abi()}`
-  const name = `spillway.${suffix}.node`
-  const folder = folderOf(`spillway-${suffix}`)
+  const name = `${napi.binaryName}.${suffix}.node`
+  const folder = folderOf(`${napi.packageName}-${suffix}`)
   return [join(ROOT, name), ...(folder === null ? [] : [join(folder, name)])]
 }
 

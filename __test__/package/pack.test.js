@@ -4,7 +4,18 @@
 // since they need a newer Node than spillway does.
 const assert = require('node:assert/strict')
 const { execFileSync, spawnSync } = require('node:child_process')
-const { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } = require('node:fs')
+const {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} = require('node:fs')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { after, before, describe, it } = require('node:test')
@@ -13,6 +24,8 @@ const ROOT = join(__dirname, '../..')
 const EXAMPLES = join(ROOT, 'examples')
 const STEP_LIMIT_MS = 120_000
 const ROOT_BYTES_MAX = 512 * 1024
+/** Of an addon whose unpacking was interrupted: its header, and no more of its code than that. */
+const CUT_BYTES = 64 * 1024
 const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
 const ENTRY_POINTS = { index: '', sdk: 'lib/adapters/sdk/', axios: 'lib/adapters/axios/', fetch: 'lib/adapters/fetch/', otel: 'lib/otel/' }
@@ -230,6 +243,22 @@ describe('the package', () => {
       setTimeout(() => console.log(caught), 50)`
     writeFileSync(join(consumer, 'otel.mjs'), script)
     assert.equal(runNode(['otel.mjs'], consumer).trim(), 'PEER_MISSING')
+  })
+
+  it('names its addon where that was cut when it was unpacked, instead of ending the process', {
+    skip: process.platform !== 'linux',
+  }, () => {
+    const file = join(consumer, 'node_modules', addon.name, readJson(consumer, 'node_modules', addon.name, 'package.json').main)
+    const whole = `${file}.whole`
+    renameSync(file, whole)
+    try {
+      writeFileSync(file, readFileSync(whole).subarray(0, CUT_BYTES))
+      const told = runNode(['-e', "require('spillway').Simulator.start().catch(({ message }) => console.log(message))"], consumer)
+      assert.ok(told.includes(`${file} is cut off`), told)
+      assert.doesNotMatch(told, /npm install/)
+    } finally {
+      renameSync(whole, file)
+    }
   })
 
   it('brings its command', () => {

@@ -3,7 +3,7 @@ const assert = require('node:assert/strict')
 const { execFileSync, spawnSync } = require('node:child_process')
 const { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs')
 const { tmpdir } = require('node:os')
-const { join } = require('node:path')
+const { dirname, join } = require('node:path')
 const { after, describe, it } = require('node:test')
 
 const ROOT = join(__dirname, '../..')
@@ -18,6 +18,7 @@ function load({ binding, pretend = '', files = {}, as = {} }) {
     copyFileSync(join(ROOT, 'lib', name), join(folder, 'lib', name))
   }
   for (const [name, { content, mode = 0o644, isPipe = false }] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
     if (isPipe) execFileSync('mkfifo', [join(folder, name)])
     else writeFileSync(join(folder, name), content, { mode })
   }
@@ -43,7 +44,7 @@ function load({ binding, pretend = '', files = {}, as = {} }) {
 const meets = (...messages) => `
   const chain = ${JSON.stringify(messages)}.reduce((cause, message) => Object.assign(new Error(message), { cause }), null)
   throw Object.assign(new Error('Cannot find native binding. npm has a bug'), { cause: chain })`
-const NOT_THERE = "Cannot find module 'spillway-linux-x64-gnu'\\nRequire stack:\\n- /app/binding.js"
+const NOT_THERE = "Cannot find module '@spillway/addon-linux-x64-gnu'\\nRequire stack:\\n- /app/binding.js"
 
 /** The header of an ELF file of this processor, whose table of sections ends at 10,000 bytes. */
 function elfHeader({ machine = { x64: 62, arm64: 183 }[process.arch] } = {}) {
@@ -188,7 +189,8 @@ describe('lib/load.js', () => {
 
   describe('of a file that it finds', { skip: process.platform !== 'linux' }, () => {
     const { glibcVersionRuntime } = process.report.getReport().header
-    const name = `spillway.linux-${process.arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}.node`
+    const suffix = `linux-${process.arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`
+    const name = `spillway.${suffix}.node`
     // What is cut would end the process when it is loaded: nothing must come so far.
     const fatal = 'process.kill(process.pid, "SIGBUS")'
 
@@ -208,6 +210,16 @@ describe('lib/load.js', () => {
       }
       const whole = Buffer.concat([header, Buffer.alloc(9_936)])
       assert.equal(load({ binding: 'exports.works = true', files: { [name]: { content: whole } } }).exports.works, true)
+    })
+
+    it('looks at that of the package of the platform, as users have it', () => {
+      const folder = `node_modules/@spillway/addon-${suffix}`
+      const files = {
+        [`${folder}/package.json`]: { content: JSON.stringify({ name: `@spillway/addon-${suffix}`, main: name }) },
+        [`${folder}/${name}`]: { content: elfHeader() },
+      }
+      const { message } = load({ binding: fatal, files })
+      assert.ok(message.includes(`${folder}/${name} is cut off`), message)
     })
 
     it('says that it is for another processor, which dlopen does not', () => {
