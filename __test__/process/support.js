@@ -44,9 +44,10 @@ function message(id, conversationId, seq) {
  * resolves when it has printed its first line, `ended` with how it ended. One that hangs is killed, so that its test fails
  * and the run goes on.
  */
-function start(script, input = {}, { nodeArgs = [] } = {}) {
+function start(script, input = {}, { nodeArgs = [], env = process.env } = {}) {
   const child = spawn(process.execPath, [...nodeArgs, join(CHILDREN, script), JSON.stringify(input)], {
     stdio: 'pipe',
+    env,
   })
   const limit = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   const output = { stdout: '', stderr: '' }

@@ -4,11 +4,11 @@
 
 const { Sender } = require('../../../index.js')
 
-const { options, how, call } = JSON.parse(process.argv.at(-1))
+const { options, how, call, bytes } = JSON.parse(process.argv.at(-1))
 
 async function main() {
   const sender = await Sender.open(options)
-  const sent = how === 'call' ? sender.request(call) : sender.send({ id: 'm', conversationId: 'c', body: { text: 'm' } })
+  const sent = how === 'call' ? sender.request(call) : sender.send({ id: 'm', conversationId: 'c', body: { text: 'm'.repeat(bytes) } })
   const outcome = await sent.then(
     ({ status, attempts, body }) => ({ status, attempts, length: how === 'call' ? body.text?.length : undefined }),
     ({ code, reason }) => ({ code, reason }),

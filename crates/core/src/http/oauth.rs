@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use serde_json::value::RawValue;
 
+use super::limit::elapsed;
 use super::quote::quote;
 use super::{Client, chain};
 use crate::clock::Clock;
@@ -78,12 +79,15 @@ impl Client {
         match &self.settings.credentials {
             Credentials::Token(token) => TokenAnswer::given(token),
             Credentials::Client { id, secret } => {
-                let asking = self.mint(id, secret);
                 let timeout = self.settings.connections.request_timeout;
-                tokio::time::timeout(timeout, asking).await.unwrap_or_else(|_| TokenAnswer::Failed {
-                    problem: format!("the login host did not answer within {} ms", timeout.as_millis()),
-                    wait: None,
-                })
+                tokio::select! {
+                    biased;
+                    answer = self.mint(id, secret) => answer,
+                    () = elapsed(self.connections.clock(), timeout) => TokenAnswer::Failed {
+                        problem: format!("the login host did not answer within {} ms", timeout.as_millis()),
+                        wait: None,
+                    },
+                }
             }
             Credentials::Callback => {
                 TokenAnswer::Failed { problem: "no accessToken function is left".to_owned(), wait: None }
