@@ -53,26 +53,26 @@ else {
   for (const [name, mode, text] of [
     ['full', 'f', /the disk is full/],
     ['beyond its quota', 'q', /this user's share of the disk is used up/],
+    ['limited in the size of a file', 'b', /a file has reached the limit on its size/],
   ]) {
-    test(`a disk that is ${name} is STORE_FULL, while a file is opened and while it is written`, async (t) => {
+    test(`a disk that is ${name} is STORE_FULL, while a file is opened, written, or replaced`, async (t) => {
       const simulator = await simulate(t)
       const disk = makeDisk(t)
       const options = optionsFor(simulator, join(disk.folder, 'outbox.db'))
       const ended = await disk.run('full.js', { options, mode })
       assertEnd(ended, { code: 0 })
-      const { opening, writing, problem, reopening, outages } = JSON.parse(ended.lines[0])
-      for (const [when, error] of Object.entries({ opening, writing, problem, reopening })) {
-        assert.equal(error?.code, 'STORE_FULL', `${when}: ${error?.message}`)
-        assert.match(error.message, text, when)
+      const { errors, outages, isLeft, setAside } = JSON.parse(ended.lines[0])
+      for (const when of ['opening', 'writing', 'problem', 'reopening', 'swapping']) {
+        assert.equal(errors[when]?.code, 'STORE_FULL', `${when}: ${errors[when]?.message}`)
+        assert.match(errors[when].message, text, when)
+        if (when !== 'problem') assert.equal(errors[when].name, 'StoreError', when)
       }
-      assert.deepEqual(
-        [opening, writing, reopening].map((error) => error.name),
-        Array(3).fill('StoreError'),
-      )
       assert.deepEqual(outages, [
         { reason: 'store', open: true },
         { reason: 'store', open: false },
       ])
+      assert.ok(isLeft, 'a damaged file is left as it is while there is no room for another one')
+      assert.match(setAside, /outbox\.db\.corrupt-/)
       assert.deepEqual(simulator.ledger().uniqueIds, 2)
     })
   }

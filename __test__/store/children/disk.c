@@ -1,5 +1,5 @@
 // A disk that misbehaves for the files of one folder, preloaded into a process (LD_PRELOAD). The first byte of the file SHIM_CONTROL says
-// how: '-' not at all, 'h' each call hangs until the byte is another one, 'q' writes fail with EDQUOT, 'f' with ENOSPC.
+// how: '-' not at all, 'h' each call hangs until the byte is another one, 'q' writes fail with EDQUOT, 'f' with ENOSPC, 'b' with EFBIG.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -51,7 +51,8 @@ static int fails(void) {
   char mode = *control;
   if (mode == 'q') errno = EDQUOT;
   if (mode == 'f') errno = ENOSPC;
-  return mode == 'q' || mode == 'f';
+  if (mode == 'b') errno = EFBIG;
+  return mode == 'q' || mode == 'f' || mode == 'b';
 }
 
 #define REAL(name, ...) \

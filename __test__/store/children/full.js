@@ -1,6 +1,7 @@
 'use strict'
-// Opens a file on a disk that takes nothing (`mode`), then goes on while that comes and goes, and tells what it saw.
+// Opens a file on a disk that takes nothing (`mode`), then goes on while that comes and goes, and tells what it saw; at last it is damaged.
 const fs = require('node:fs')
+const { dirname } = require('node:path')
 
 const { Sender } = require('../../../index.js')
 const { message, until } = require('../support.js')
@@ -29,7 +30,20 @@ async function main() {
   // Full when there is a file already.
   set(mode)
   const reopening = await failed(Sender.open(options))
-  console.log(JSON.stringify({ opening, writing, problem: told(problem), reopening, outages }))
+  // And when it is damaged, so that another one is to take its place.
+  const file = options.store.slice('file:'.length)
+  const damaged = fs.readFileSync(file)
+  damaged.fill(0xaa, 0, 4_096)
+  set('-')
+  fs.writeFileSync(file, damaged)
+  set(mode)
+  const swapping = await failed(Sender.open(options))
+  const isLeft = fs.readFileSync(file).equals(damaged) && fs.readdirSync(dirname(file)).every((name) => !/corrupt|recovered/.test(name))
+  set('-')
+  const last = await Sender.open(options)
+  const { setAside } = last.stats().store
+  await last.close()
+  console.log(JSON.stringify({ errors: { opening, writing, problem: told(problem), reopening, swapping }, outages, isLeft, setAside }))
 }
 
 main()
