@@ -28,11 +28,13 @@ const FILES = [
   'suspects',
   'settle',
   'operator',
+  'own_request',
   'credentials',
   'flights',
   'parking',
   'ends',
   'progress',
+  'audit',
 ]
 const IMPL = /^impl Dispatcher \{$([\s\S]*?)^\}$/gm
 const METHOD = /^ {4}(?:pub(?:\([a-z: ]+\))? )?(?:const )?fn (\w+)/gm

@@ -9,7 +9,7 @@ const END_OF_ID: u8 = 0xff;
 /// The key for messages of these ids. A server that remembers keys takes a known one for a repeat: so it must not come
 /// twice for different batches, not even for ones that begin alike.
 pub fn key_of<'a>(mut ids: impl Iterator<Item = &'a str>) -> Box<str> {
-    let first = ids.next().unwrap_or_default();
+    let Some(first) = ids.next() else { unreachable!("a request carries a message") };
     let (mut further, mut hash) = (0, OFFSET);
     for id in ids {
         further += 1;

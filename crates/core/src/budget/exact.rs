@@ -40,10 +40,12 @@ impl Window {
     }
 
     pub(super) fn answered(&mut self, at: Timestamp, cost: u32) {
+        debug_assert!(self.slots.on_the_wire() >= cost, "only what was taken is answered");
         self.slots.cool(at.after(self.rate.per + GUARD), cost);
     }
 
     pub(super) fn release(&mut self, cost: u32) {
+        debug_assert!(self.slots.on_the_wire() >= cost, "only what was taken is released");
         self.slots.release(cost);
     }
 

@@ -44,6 +44,8 @@ struct UnderWay {
 pub(super) struct Attempts {
     under_way: HashMap<AttemptId, UnderWay>,
     in_flight: usize,
+    /// Messages and calls in them.
+    carried: usize,
     last: AttemptId,
     /// Counts requests that were made, have left or were called back: what changes with these has changed when it has.
     moves: u64,
@@ -66,6 +68,7 @@ impl Attempts {
     /// A request with this number is about to leave.
     pub(super) fn begin(&mut self, id: AttemptId, attempt: Attempt) {
         debug_assert!(!attempt.load.members.is_empty(), "a request carries something");
+        self.carried += attempt.load.members.len();
         let before = self.under_way.insert(id, UnderWay { attempt, departure: None });
         debug_assert!(before.is_none(), "a number is given once");
     }
@@ -85,6 +88,7 @@ impl Attempts {
         let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
         let Some(departure) = departure else { unreachable!("what has not left has no answer") };
         self.in_flight -= 1;
+        self.carried -= attempt.load.members.len();
         Some((attempt, departure))
     }
 
@@ -92,6 +96,7 @@ impl Attempts {
     pub(super) fn take_withheld(&mut self, id: AttemptId) -> Option<Attempt> {
         let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
         debug_assert!(departure.is_none(), "what has left can't be withheld");
+        self.carried -= attempt.load.members.len();
         self.moves += 1;
         Some(attempt)
     }
@@ -100,6 +105,7 @@ impl Attempts {
     pub(super) fn take_cut(&mut self, id: AttemptId) -> Option<(Attempt, Option<Departure>)> {
         let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
         self.in_flight -= usize::from(departure.is_some());
+        self.carried -= attempt.load.members.len();
         self.moves += 1;
         Some((attempt, departure))
     }
@@ -139,6 +145,11 @@ impl Attempts {
     /// Requests that have left.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// Messages and calls in requests under way.
+    pub(super) fn carried(&self) -> usize {
+        self.carried
     }
 
     /// Rises with each request that is made, leaves or is called back.

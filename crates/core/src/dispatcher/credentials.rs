@@ -91,7 +91,7 @@ impl Dispatcher {
             return Some(Error::Auth { problem: kept(), message_id: None });
         }
         let entry = self.outbox.get(slot);
-        let tells = !matches!(entry.state, State::Departing | State::InFlight | State::Storing);
+        let tells = !matches!(entry.state(), State::Departing | State::InFlight | State::Storing);
         tells.then(|| match entry.cargo.id() {
             Some(id) => Error::Auth { problem: kept(), message_id: Some(id.to_owned()) },
             None => Error::Auth { problem: problem.to_owned(), message_id: None },

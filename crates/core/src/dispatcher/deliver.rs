@@ -43,10 +43,10 @@ impl Dispatcher {
         effects: &mut Vec<Effect>,
     ) {
         let Told { response, retry_after, .. } = told;
-        let response = response.unwrap_or_default();
+        let Some(response) = response else { unreachable!("only an answer says that a message is delivered") };
         let Attempt { load, bytes, .. } = attempt;
         self.batch_limits.passed(load.members.len(), bytes);
-        let trip = Trip { batch_size: u32::try_from(load.members.len()).unwrap_or(u32::MAX), left_at };
+        let trip = Trip { batch_size: load.size(), left_at };
         let mut throttled = Vec::new();
         // The last one takes the response itself: mostly there is one.
         let responses = std::iter::repeat_n(response, load.members.len());

@@ -15,7 +15,7 @@ impl Dispatcher {
         self.half_empty_since = None;
         self.keep_departure(now, &load, effects);
         for slot in &load.members {
-            self.outbox.get_mut(*slot).state = State::Departing;
+            self.outbox.set_state(*slot, State::Departing);
         }
         self.look_ahead(now, load.members.len(), effects);
         let shipment = self.shipment(&mut load);
@@ -54,7 +54,7 @@ impl Dispatcher {
         self.cost.left();
         let mut is_retry = false;
         for slot in &attempt.load.members {
-            self.outbox.get_mut(*slot).state = State::InFlight;
+            self.outbox.set_state(*slot, State::InFlight);
             let course = self.outbox.course_mut(*slot);
             course.attempts += 1;
             course.retry_paid = false;

@@ -135,7 +135,7 @@ impl Dispatcher {
     /// Takes a message out of outbox, lane, timers and drains.
     pub(super) fn remove(&mut self, slot: Slot) -> Removed {
         let (entry, course) = self.outbox.remove(slot);
-        match entry.state {
+        match entry.state() {
             State::Storing => {}
             State::Queued => self.lanes.remove(entry.lane, slot, &self.outbox),
             State::Parked(_) => {

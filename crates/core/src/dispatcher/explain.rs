@@ -135,16 +135,16 @@ impl Dispatcher {
             return self.explain_cold(now, cold, slot);
         }
         let entry = self.outbox.get(slot);
-        let (ahead_in_lane, ahead) = match entry.state {
+        let (ahead_in_lane, ahead) = match entry.state() {
             State::Queued => {
                 let ahead = self.lanes.ahead(entry.lane, slot);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
             State::Storing | State::Parked(_) | State::Bound | State::Departing | State::InFlight => (0, 0),
         };
-        let in_flight = entry.state == State::InFlight;
+        let in_flight = entry.state() == State::InFlight;
         let mut holds = if in_flight { Vec::new() } else { self.holds(now, slot, ahead_in_lane) };
-        if entry.state == State::Queued && ahead_in_lane == 0 {
+        if entry.state() == State::Queued && ahead_in_lane == 0 {
             holds.extend(self.lingers(now, entry.lane, slot).map(|until| (Hold::Company, Some(until))));
         }
         let expected_at = if in_flight { None } else { self.expected(now, &mut holds, ahead) };
@@ -163,7 +163,7 @@ impl Dispatcher {
     fn holds(&self, now: Timestamp, slot: Slot, ahead_in_lane: usize) -> Vec<(Hold, Option<Timestamp>)> {
         let mut holds = Vec::new();
         let course = self.outbox.course(slot);
-        match self.outbox.get(slot).state {
+        match self.outbox.get(slot).state() {
             State::Parked(Parking::Retry | Parking::Line) => holds.push((Hold::Retry, course.parked_until)),
             State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, course.parked_until)),
             State::Bound => holds.push((Hold::Retry, None)),

@@ -121,10 +121,9 @@ impl Dispatcher {
                 break;
             }
             paid |= self.outbox.course(slot).retry_paid;
-            if let Some((lane, slot)) = self.lanes.take(&self.outbox) {
-                members.push(slot);
-                lanes.push(lane);
-            }
+            let Some((lane, slot)) = self.lanes.take(&self.outbox) else { unreachable!("it was looked at just now") };
+            members.push(slot);
+            lanes.push(lane);
         }
         if self.settings.batch.array_ordered {
             self.gather_more_of(now, lanes, &mut members, size, limit, paid);
@@ -189,7 +188,9 @@ impl Dispatcher {
             if !alike || !merge.add(message.body().as_bytes(), self.batch_limits.bytes()) {
                 break;
             }
-            members.extend(self.lanes.take_from(lane, &self.outbox));
+            let taken = self.lanes.take_from(lane, &self.outbox);
+            debug_assert_eq!(taken, Some(slot), "it was looked at just now");
+            members.push(slot);
         }
         if members.len() == 1 { Load::of(members) } else { Load::of(members).with_body(merge.into_body()) }
     }

@@ -9,13 +9,11 @@ use std::time::Duration;
 use super::deliver::TOO_MANY;
 use super::health::Pass;
 use super::{AttemptId, Dispatcher, Effect, Notice};
-use crate::budget::{Heard, NotYet};
+use crate::budget::Heard;
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, LIMITS_PATH, read_limits};
 use crate::outcome::Response;
 use crate::retry::Answer;
-use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
-use crate::store::{Change, Flight};
 
 /// The first message waits for it no longer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
@@ -66,19 +64,9 @@ impl Dispatcher {
             self.inquiry = Inquiry::Over;
             return;
         }
-        if !self.obtain_token(now, effects) {
-            return;
+        if let Some(attempt) = self.make_own_request(now, LIMITS_PATH, TIMEOUT_MAX, effects) {
+            self.inquiry = Inquiry::Departing { attempt };
         }
-        match self.quota.check(now, 1) {
-            Err(NotYet::Until(at)) => return self.look_again(at),
-            Err(NotYet::AtAnswer) => return,
-            Ok(()) => self.quota.reserve(now, 1),
-        }
-        let attempt = self.attempts.number();
-        self.inquiry = Inquiry::Departing { attempt };
-        // It spends a slot, though no message leaves with it.
-        self.keep(Change::Depart(Flight::default()), effects);
-        effects.push(Effect::Send { attempt, shipment: self.question() });
     }
 
     pub(super) fn inquiry_left(&mut self, now: Timestamp) {
@@ -90,20 +78,6 @@ impl Dispatcher {
     pub(super) fn inquiry_withheld(&mut self) {
         self.inquiry = Inquiry::Over;
         self.quota.cancel(1);
-    }
-
-    fn question(&self) -> Shipment {
-        Shipment {
-            method: "GET".into(),
-            path: LIMITS_PATH.to_owned(),
-            headers: Vec::new(),
-            body: None,
-            idempotency_key: None,
-            timeout: self.settings.connections.request_timeout.min(TIMEOUT_MAX),
-            response_bytes_max: MESSAGE_RESPONSE_BYTES_MAX,
-            keep_headers: false,
-            messages: 0,
-        }
     }
 
     /// Whether the answer is the inquiry's; then it is taken in. No right to ask, no such route, garbage: no evidence.

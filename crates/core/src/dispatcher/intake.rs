@@ -49,7 +49,7 @@ impl Dispatcher {
             if !self.has_room(first.submission.cargo.len()) {
                 return;
             }
-            let Some(waiting) = self.leave_waiting(number) else { return };
+            let Some(waiting) = self.leave_waiting(number) else { unreachable!("the first in the line is there") };
             let Waiting { submission, submitted_at, epoch, redriven } = waiting;
             if redriven {
                 self.admit_redriven(now, submission, epoch, effects);
@@ -155,7 +155,7 @@ impl Dispatcher {
         if wanted_again {
             self.outbox.course_mut(slot).withdrawn = false;
         }
-        let is_storing = !cold && self.outbox.get(slot).state == State::Storing;
+        let is_storing = !cold && self.outbox.get(slot).state() == State::Storing;
         let Submission { ticket, settle, .. } = *submission;
         if settle == Settle::OnOutcome || is_storing {
             effects.extend(self.follow(slot, Promise { ticket, settle }, wanted_again));
@@ -239,7 +239,7 @@ impl Dispatcher {
 
     /// There is room for it. It may be a letter no more; and while nothing can be kept, it stays one.
     fn admit_redriven(&mut self, now: Timestamp, submission: Submission, epoch: Epoch, effects: &mut Vec<Effect>) {
-        let id = submission.cargo.id().unwrap_or_default();
+        let Some(id) = submission.cargo.id() else { unreachable!("a dead letter is a message, which has an id") };
         // Another message may have its id by now, and be dead, too.
         let is_there = self.letters.get(id).is_some_and(|letter| letter.cargo.is_same_message(&submission.cargo));
         let problem = match &self.store_problem {

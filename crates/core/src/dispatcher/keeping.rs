@@ -62,8 +62,8 @@ impl Dispatcher {
             Cargo::Call(_) => self.lanes.of_request(),
         };
         entry.lane = lane;
-        entry.state = State::Queued;
         let item = entry.item(slot);
+        self.outbox.set_state(slot, State::Queued);
         let Course { expires_at, withdrawn, .. } = *self.outbox.course(slot);
         self.lanes.push(lane, item);
         if let Some(at) = expires_at {

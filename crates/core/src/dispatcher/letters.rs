@@ -21,15 +21,15 @@ pub(super) struct Letters {
 impl Letters {
     /// Keeps a letter; the ids of old ones that had to go for it.
     pub(super) fn add(&mut self, letter: DeadLetter) -> Vec<Box<str>> {
-        let Some(id) = letter.cargo.id() else { return Vec::new() };
+        let id = id_of(&letter);
         self.next += 1;
         self.by_id.insert(id.into(), self.next);
         self.bytes += size(&letter);
         self.letters.insert(self.next, letter);
         let mut dropped = Vec::new();
         while self.letters.len() > LETTERS_MAX || (self.bytes > LETTER_BYTES_MAX && self.letters.len() > 1) {
-            let Some(oldest) = self.letters.first_key_value().and_then(|(_, letter)| letter.cargo.id()) else { break };
-            let oldest: Box<str> = oldest.into();
+            let Some((_, oldest)) = self.letters.first_key_value() else { unreachable!("more than none is there") };
+            let oldest: Box<str> = id_of(oldest).into();
             self.take(&oldest);
             dropped.push(oldest);
         }
@@ -58,6 +58,14 @@ impl Letters {
 
     pub(super) fn len(&self) -> usize {
         self.letters.len()
+    }
+}
+
+/// Only messages become letters.
+fn id_of(letter: &DeadLetter) -> &str {
+    match letter.cargo.id() {
+        Some(id) => id,
+        None => unreachable!("a dead letter is a message, which has an id"),
     }
 }
 

@@ -76,7 +76,7 @@ impl Dispatcher {
             return false;
         }
         let entry = self.outbox.get(slot);
-        entry.seq == seq && entry.state == State::Parked(Parking::Line)
+        entry.seq == seq && entry.state() == State::Parked(Parking::Line)
     }
 
     /// Calls that have waited for their route for as long as a call may be tried end; those that have ended leave the

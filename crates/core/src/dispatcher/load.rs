@@ -32,6 +32,14 @@ impl Load {
         Self { members, ..Self::default() }
     }
 
+    /// How many messages travel in it: `batch.maxMessages` bounds them.
+    pub(super) fn size(&self) -> u32 {
+        match u32::try_from(self.members.len()) {
+            Ok(size) => size,
+            Err(_) => unreachable!("a batch of {} messages", self.members.len()),
+        }
+    }
+
     /// Whether it travels as it is, rather than its members each by their lane.
     pub(super) fn is_bound(&self) -> bool {
         self.frozen || !self.rest.is_empty()
@@ -72,6 +80,11 @@ impl Load {
             self.rest.push_back(Part { members, at_fault_if_reached: false });
         }
         self
+    }
+
+    /// How many messages are in the parts that follow.
+    pub(super) fn following(&self) -> usize {
+        self.rest.iter().map(|part| part.members.len()).sum()
     }
 
     /// All messages in it, the parts that follow included.

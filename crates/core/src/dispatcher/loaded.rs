@@ -1,7 +1,7 @@
 //! What the store gives back: a cold message that is in memory again, or that can't be read.
 
 use super::drains::Epoch;
-use super::outbox::{Cold, Course, Entry, State};
+use super::outbox::{Cold, Course, Entry};
 use super::{Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::error::{Error, Trouble};
@@ -91,7 +91,6 @@ pub(super) fn recovered(now: Timestamp, record: Record, lane: LaneId, epoch: Epo
     entry.priority = record.priority;
     entry.lane = lane;
     entry.epoch = epoch;
-    entry.state = State::Queued;
     let course = Course {
         attempts: record.attempts,
         ambiguous: record.ambiguous || record.sent,
@@ -100,5 +99,5 @@ pub(super) fn recovered(now: Timestamp, record: Record, lane: LaneId, epoch: Epo
         not_before: record.not_before,
         ..Course::NONE
     };
-    (entry, course)
+    (entry.into_queued(), course)
 }

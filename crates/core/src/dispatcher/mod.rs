@@ -4,6 +4,7 @@
 
 mod answers;
 mod attempts;
+mod audit;
 mod auth;
 mod carryover;
 mod credentials;
@@ -27,6 +28,7 @@ mod loaded;
 mod loading;
 mod operator;
 mod outbox;
+mod own_request;
 mod ownership;
 mod parking;
 mod progress;
@@ -218,6 +220,7 @@ impl Dispatcher {
             Event::StoreHealed(salvage) => self.store_healed(salvage, effects),
         }
         self.health.note_standstill(now, self.auth.is_out());
+        self.audit();
     }
 
     /// Does what falls due and starts what may start.
@@ -232,6 +235,7 @@ impl Dispatcher {
         self.pump(now, effects);
         self.save(now, effects);
         self.finish_drains(effects);
+        self.audit();
     }
 
     /// When [`Self::poll`] has something to do again, if no event comes before.

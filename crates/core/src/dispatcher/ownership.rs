@@ -30,7 +30,7 @@ impl Dispatcher {
         }
         let is_on_wire = |slot: &Slot| {
             self.outbox.cold(*slot).is_none()
-                && matches!(self.outbox.get(*slot).state, State::Departing | State::InFlight)
+                && matches!(self.outbox.get(*slot).state(), State::Departing | State::InFlight)
         };
         let is_call =
             |slot: &Slot| self.outbox.cold(*slot).is_none() && matches!(self.outbox.get(*slot).cargo, Cargo::Call(_));

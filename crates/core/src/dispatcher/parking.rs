@@ -44,14 +44,14 @@ impl Dispatcher {
     }
 
     pub(super) fn park(&mut self, slot: Slot, until: Timestamp, why: Parking) {
-        self.outbox.get_mut(slot).state = State::Parked(why);
+        self.outbox.set_state(slot, State::Parked(why));
         self.outbox.course_mut(slot).parked_until = Some(until);
         self.timers.set(until, Timer::Unpark(slot));
     }
 
     pub(super) fn unpark(&mut self, slot: Slot) {
-        let entry = self.outbox.get_mut(slot);
-        entry.state = State::Queued;
+        self.outbox.set_state(slot, State::Queued);
+        let entry = self.outbox.get(slot);
         let (lane, item) = (entry.lane, entry.item(slot));
         self.lanes.put_back(lane, item, &self.outbox);
     }
@@ -66,7 +66,7 @@ impl Dispatcher {
 
     pub(super) fn bind(&mut self, load: &Load) {
         for slot in load.all() {
-            self.outbox.get_mut(slot).state = State::Bound;
+            self.outbox.set_state(slot, State::Bound);
         }
     }
 
@@ -85,8 +85,8 @@ impl Dispatcher {
 
     /// It was taken from its lane, and joins the line of its route.
     pub(super) fn line_up(&mut self, slot: Slot) {
-        let entry = self.outbox.get_mut(slot);
-        entry.state = State::Parked(Parking::Line);
+        self.outbox.set_state(slot, State::Parked(Parking::Line));
+        let entry = self.outbox.get(slot);
         let (route, seq) = (entry.route, entry.seq);
         self.health.line_up(route, (slot, seq));
     }

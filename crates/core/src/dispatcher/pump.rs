@@ -47,7 +47,7 @@ impl Dispatcher {
             }
             match self.quota.check(now, self.least_cost(candidate)) {
                 Ok(()) => {
-                    let Some(load) = self.load(now, candidate) else { return };
+                    let Some(load) = self.load(now, candidate) else { unreachable!("the candidate is still there") };
                     self.start(now, load, effects);
                 }
                 Err(NotYet::Until(at)) => return self.look_again(at),

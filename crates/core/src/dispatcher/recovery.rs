@@ -73,7 +73,7 @@ impl Dispatcher {
         }
         if let Some(batch) = batch {
             self.lanes.hold(lane);
-            self.outbox.get_mut(slot).state = State::Bound;
+            self.outbox.set_state(slot, State::Bound);
             // Places rise by one, whatever the order of acceptance was.
             self.batches.entry(batch).or_default().push(slot);
         } else {

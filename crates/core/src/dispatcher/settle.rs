@@ -138,7 +138,7 @@ impl Dispatcher {
     }
 
     pub(super) fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
-        let attempts = load.members.first().map_or(1, |slot| self.outbox.course(*slot).attempts);
+        let attempts = self.outbox.course(load.members[0]).attempts;
         let asked = told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause);
         let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random).max(asked));
         let last_status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));

@@ -39,7 +39,7 @@ impl Dispatcher {
                 timeout: self.settings.connections.request_timeout,
                 response_bytes_max: self.response_bytes_max(load.members.len()),
                 keep_headers: false,
-                messages: u32::try_from(load.members.len()).unwrap_or(u32::MAX),
+                messages: load.size(),
             },
         }
     }

@@ -8,10 +8,7 @@
 use std::time::Duration;
 
 use super::{AttemptId, Dispatcher, Effect};
-use crate::budget::NotYet;
 use crate::clock::Timestamp;
-use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
-use crate::store::{Change, Flight};
 
 /// The date of the server: `getDate` in Genesys' SDK (`UtilitiesApi` of 262.0.0), which sends it with the access token.
 const PATH: &str = "/api/v2/date";
@@ -45,31 +42,12 @@ impl Dispatcher {
 
     /// Sends it, unless it is under way, as soon as token and budget allow it.
     pub(super) fn sound(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if self.sounding.is_some() || !self.obtain_token(now, effects) {
+        if self.sounding.is_some() {
             return;
         }
-        match self.quota.check(now, 1) {
-            Err(NotYet::Until(at)) => return self.look_again(at),
-            Err(NotYet::AtAnswer) => return,
-            Ok(()) => self.quota.reserve(now, 1),
-        }
-        let attempt = self.attempts.number();
+        let Some(attempt) = self.make_own_request(now, PATH, TIMEOUT_MAX, effects) else { return };
         self.sounding = Some(Sounding { attempt, left_at: None });
         self.health.sounds(now, attempt);
-        // It spends a slot, though no message leaves with it.
-        self.keep(Change::Depart(Flight::default()), effects);
-        let shipment = Shipment {
-            method: "GET".into(),
-            path: PATH.to_owned(),
-            headers: Vec::new(),
-            body: None,
-            idempotency_key: None,
-            timeout: self.settings.connections.request_timeout.min(TIMEOUT_MAX),
-            response_bytes_max: MESSAGE_RESPONSE_BYTES_MAX,
-            keep_headers: false,
-            messages: 0,
-        };
-        effects.push(Effect::Send { attempt, shipment });
     }
 
     /// Whether this is its number, and it has not left.
@@ -78,7 +56,8 @@ impl Dispatcher {
     }
 
     pub(super) fn sounding_left(&mut self, now: Timestamp) {
-        self.sounding.iter_mut().for_each(|one| one.left_at = Some(now));
+        let Some(sounding) = &mut self.sounding else { unreachable!("only what is about to leave does") };
+        sounding.left_at = Some(now);
         self.quota.left(now, 1);
     }
 

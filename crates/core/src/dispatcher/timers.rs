@@ -27,34 +27,56 @@ pub(super) enum Timer {
     Drain(Ticket),
 }
 
+impl Timer {
+    fn is_unpark(self) -> bool {
+        matches!(self, Self::Unpark(_))
+    }
+}
+
 #[derive(Debug, Default)]
-pub(super) struct Timers(BTreeSet<(Timestamp, Timer)>);
+pub(super) struct Timers {
+    due: BTreeSet<(Timestamp, Timer)>,
+    /// How many of them are for parked messages.
+    unparks: usize,
+}
 
 impl Timers {
     pub(super) fn set(&mut self, at: Timestamp, timer: Timer) {
-        self.0.insert((at, timer));
+        let is_new = self.due.insert((at, timer));
+        debug_assert!(is_new, "{timer:?} is set once for a time");
+        self.unparks += usize::from(is_new && timer.is_unpark());
     }
 
     pub(super) fn clear(&mut self, at: Timestamp, timer: Timer) {
-        self.0.remove(&(at, timer));
+        let was_set = self.due.remove(&(at, timer));
+        self.unparks -= usize::from(was_set && timer.is_unpark());
     }
 
-    /// Nothing falls due for this message any more.
+    /// Nothing falls due for this message any more, which is not in memory.
     pub(super) fn forget(&mut self, slot: Slot) {
-        self.0.retain(|(_, timer)| !matches!(timer, Timer::Unpark(other) | Timer::Expire(other) if *other == slot));
+        self.due.retain(|(_, timer)| {
+            debug_assert!(*timer != Timer::Unpark(slot), "only what is in memory is parked");
+            *timer != Timer::Expire(slot)
+        });
     }
 
     /// The earliest that is due.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
-        let (at, timer) = *self.0.first()?;
+        let (at, timer) = *self.due.first()?;
         if at > now {
             return None;
         }
-        self.0.pop_first();
+        self.due.pop_first();
+        self.unparks -= usize::from(timer.is_unpark());
         Some(timer)
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.0.first().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// How many messages are parked until a time of their own.
+    pub(super) fn unparks(&self) -> usize {
+        self.unparks
     }
 }

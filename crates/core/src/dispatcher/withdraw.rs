@@ -46,7 +46,7 @@ impl Dispatcher {
 
     fn withdraw(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
         let entry = self.outbox.get_mut(slot);
-        let waits = match (&entry.cargo, entry.state) {
+        let waits = match (&entry.cargo, entry.state()) {
             (Cargo::Call(_), State::Departing | State::InFlight) => {
                 return self.cut(now, slot, Reason::Aborted, effects);
             }
@@ -98,8 +98,9 @@ impl Dispatcher {
     /// The deadline of a call, which ends it on the wire, too: its caller no longer waits.
     pub(super) fn time_out(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
         let entry = self.outbox.get_mut(slot);
+        let state = entry.state();
         let Cargo::Call(call) = &mut entry.cargo else { unreachable!("only calls have a deadline") };
-        if entry.state == State::InFlight {
+        if state == State::InFlight {
             // Its answer may have come while the process did not run.
             if let Some(more) = call.limits.deadline.and_then(|due| grace(due, now)) {
                 let at = now.after(more);
@@ -107,7 +108,7 @@ impl Dispatcher {
                 return self.timers.set(at, Timer::Deadline(slot));
             }
             self.cut(now, slot, Reason::TimedOut, effects);
-        } else if entry.state == State::Departing {
+        } else if state == State::Departing {
             self.cut(now, slot, Reason::TimedOut, effects);
         } else {
             self.bury(now, slot, Reason::TimedOut, self.last_answer(slot), None, effects);
@@ -119,7 +120,7 @@ impl Dispatcher {
         if self.outbox.cold(slot).is_some() {
             return self.load_one(slot, effects);
         }
-        let waits = match self.outbox.get(slot).state {
+        let waits = match self.outbox.get(slot).state() {
             State::Queued | State::Parked(_) => true,
             State::Bound => self.unbind(slot),
             State::Departing => return self.call_back(now, slot, effects),

@@ -128,7 +128,10 @@ impl Lanes {
 
     fn insert(&mut self, conversation: Option<Arc<str>>) -> LaneId {
         let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, queued: 0, offered: 0 };
-        LaneId::try_from(self.lanes.insert(lane)).unwrap_or(LaneId::MAX)
+        match LaneId::try_from(self.lanes.insert(lane)) {
+            Ok(id) => id,
+            Err(_) => unreachable!("no outbox holds as many messages"),
+        }
     }
 
     /// Appends a message.
@@ -195,6 +198,11 @@ impl Lanes {
     /// How many messages wait in conversations, whether they may go or not.
     pub fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// How many messages and requests wait in lanes, whether they may go or not.
+    pub fn waiting(&self) -> usize {
+        self.links.linked()
     }
 
     /// How many conversations have a message that may go.
@@ -292,7 +300,7 @@ impl Lanes {
         if lane.conversation.is_none() {
             return;
         }
-        let queued = u32::try_from(lane.queue.len()).unwrap_or(u32::MAX);
+        let queued = lane.queue.len();
         let offered = if lane.may_go(self.ordered) { queued } else { 0 };
         let before = (
             std::mem::replace(&mut lane.queued, queued) as usize,
@@ -306,8 +314,9 @@ impl Lanes {
     fn forget(&mut self, id: LaneId) {
         if let Some(conversation) = self.lanes.remove(id as usize).conversation {
             let hash = self.hasher.hash_one(&*conversation);
-            if let Ok(found) = self.by_conversation.find_entry(hash, |other| *other == id) {
-                found.remove();
+            match self.by_conversation.find_entry(hash, |other| *other == id) {
+                Ok(found) => drop(found.remove()),
+                Err(_) => unreachable!("a lane is found by its conversation for as long as it is there"),
             }
         }
     }
@@ -326,7 +335,7 @@ impl Lanes {
     /// Messages that leave before the one with `ahead` others before it in `lane`, if every lane gets its turn evenly.
     pub fn turns_before(&self, lane: LaneId, ahead: usize) -> usize {
         let others = self.lanes.iter().filter(|(id, _)| *id != lane as usize);
-        ahead + others.map(|(_, other)| other.queue.len().min(ahead + 1)).sum::<usize>()
+        ahead + others.map(|(_, other)| (other.queue.len() as usize).min(ahead + 1)).sum::<usize>()
     }
 
     /// Whether a conversation has messages.

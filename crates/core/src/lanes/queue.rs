@@ -15,15 +15,24 @@ struct Link {
 
 /// The links of all queues, by slot.
 #[derive(Debug, Default)]
-pub(super) struct Links(Vec<Link>);
+pub(super) struct Links {
+    links: Vec<Link>,
+    linked: usize,
+}
 
 impl Links {
     fn set(&mut self, slot: Slot, link: Link) {
         let index = slot as usize;
-        if index >= self.0.len() {
-            self.0.resize(index + 1, Link { before: NIL, after: NIL });
+        if index >= self.links.len() {
+            self.links.resize(index + 1, Link { before: NIL, after: NIL });
         }
-        self.0[index] = link;
+        self.links[index] = link;
+        self.linked += 1;
+    }
+
+    /// How many messages and requests are in queues.
+    pub(super) fn linked(&self) -> usize {
+        self.linked
     }
 }
 
@@ -68,7 +77,7 @@ impl Queue {
     pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item, numbers: &impl Numbers) {
         let (mut before, mut after) = (NIL, self.head);
         while after != NIL && numbers.seq(after) < item.seq {
-            (before, after) = (after, links.0[after as usize].after);
+            (before, after) = (after, links.links[after as usize].after);
         }
         // Exact for the head; behind it the priority may hold a little longer than it has to, which does no harm.
         let urgency = Urgency { seq: item.seq, priority: item.priority };
@@ -89,16 +98,17 @@ impl Queue {
     }
 
     pub(super) fn remove(&mut self, links: &mut Links, slot: Slot, numbers: &impl Numbers) {
-        let Link { before, after } = links.0[slot as usize];
+        let Link { before, after } = links.links[slot as usize];
         match before {
             NIL => self.head = after,
-            before => links.0[before as usize].after = after,
+            before => links.links[before as usize].after = after,
         }
         match after {
             NIL => self.tail = before,
-            after => links.0[after as usize].before = before,
+            after => links.links[after as usize].before = before,
         }
         self.len -= 1;
+        links.linked -= 1;
         self.drop_stale(numbers);
     }
 
@@ -106,11 +116,11 @@ impl Queue {
         links.set(item.slot, Link { before, after });
         match before {
             NIL => self.head = item.slot,
-            before => links.0[before as usize].after = item.slot,
+            before => links.links[before as usize].after = item.slot,
         }
         match after {
             NIL => self.tail = item.slot,
-            after => links.0[after as usize].before = item.slot,
+            after => links.links[after as usize].before = item.slot,
         }
         self.len += 1;
     }
@@ -134,8 +144,8 @@ impl Queue {
         (self.tail != NIL).then_some(self.tail)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.len as usize
+    pub(super) fn len(&self) -> u32 {
+        self.len
     }
 
     /// The highest priority that waits here; none when nothing does.
@@ -144,7 +154,7 @@ impl Queue {
     }
 
     pub(super) fn iter<'a>(&self, links: &'a Links) -> impl Iterator<Item = Slot> + use<'a> {
-        let next = |slot: &Slot| Some(links.0[*slot as usize].after).filter(|after| *after != NIL);
+        let next = |slot: &Slot| Some(links.links[*slot as usize].after).filter(|after| *after != NIL);
         std::iter::successors(self.head(), next)
     }
 

@@ -68,7 +68,7 @@ impl Trail {
     /// It will never leave.
     pub(super) fn cancel(&mut self, cost: u32) {
         debug_assert!(self.reserved >= u64::from(cost), "only what was reserved is canceled");
-        self.reserved = self.reserved.saturating_sub(u64::from(cost));
+        self.reserved -= u64::from(cost);
     }
 
     /// It leaves: its date is this, however long it has waited.
@@ -141,7 +141,8 @@ impl Trail {
 
     /// Cost of what is on the wire.
     pub(super) fn on_the_wire(&self) -> u64 {
-        self.sent.saturating_sub(self.done)
+        debug_assert!(self.done <= self.sent, "only what was sent is settled");
+        self.sent - self.done
     }
 
     /// Cost of requests that are about to leave.

@@ -46,7 +46,7 @@ pub(in crate::dispatcher) struct Entry {
     pub(in crate::dispatcher) epoch: Epoch,
     pub(in crate::dispatcher) route: RouteId,
     pub(in crate::dispatcher) priority: Priority,
-    pub(in crate::dispatcher) state: State,
+    pub(super) state: State,
     pub(super) course: Option<CourseId>,
 }
 
@@ -55,6 +55,15 @@ impl Entry {
     pub(in crate::dispatcher) fn new(cargo: Cargo, seq: u64, submitted_at: Timestamp) -> Self {
         let (lane, epoch, route, priority) = (LaneId::MAX, 0, RouteId::MESSAGES, 0);
         Self { cargo, seq, submitted_at, lane, epoch, route, priority, state: State::Storing, course: None }
+    }
+
+    pub(in crate::dispatcher) fn state(&self) -> State {
+        self.state
+    }
+
+    /// A message that is accepted already.
+    pub(in crate::dispatcher) fn into_queued(self) -> Self {
+        Self { state: State::Queued, ..self }
     }
 
     pub(in crate::dispatcher) fn item(&self, slot: Slot) -> Item {

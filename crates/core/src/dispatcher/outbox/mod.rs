@@ -7,6 +7,7 @@ mod cold;
 mod course;
 mod entry;
 mod place;
+mod tally;
 
 use std::hash::BuildHasher;
 
@@ -18,6 +19,7 @@ use self::course::Courses;
 pub(super) use self::course::{Course, Promise};
 pub(super) use self::entry::{Entry, Parking, State};
 use self::place::{Place, slot_of};
+use self::tally::Tally;
 use crate::lanes::{Numbers, Slot};
 use crate::message::{Cargo, Ticket};
 
@@ -35,6 +37,7 @@ pub(super) struct Outbox {
     bytes: usize,
     hot_bytes: usize,
     cold: usize,
+    tally: Tally,
 }
 
 impl Outbox {
@@ -42,6 +45,7 @@ impl Outbox {
         let hash = entry.cargo.id().map(|id| self.keys.hash(id));
         let bytes = entry.cargo.len();
         self.hot_bytes += bytes;
+        self.tally.enter(entry.state);
         let slot = self.occupy(Place::Hot(entry), hash, bytes);
         if course != Course::NONE {
             *self.course_mut(slot) = course;
@@ -54,6 +58,7 @@ impl Outbox {
 
     pub(super) fn insert_cold(&mut self, cold: Cold) -> Slot {
         self.cold += 1;
+        self.tally.enter(State::Queued);
         self.occupy(Place::Cold(cold), Some(cold.key.0[0]), cold.bytes as usize)
     }
 
@@ -62,7 +67,7 @@ impl Outbox {
         let slot = slot_of(self.places.insert(place));
         if let Some(hash) = hash {
             let (places, keys) = (&self.places, &self.keys);
-            self.ids.insert_unique(hash, slot, |slot| places[*slot as usize].id_hash(keys).unwrap_or(0));
+            self.ids.insert_unique(hash, slot, |slot| hash_of(places[*slot as usize].id_hash(keys)));
         }
         slot
     }
@@ -71,7 +76,7 @@ impl Outbox {
     pub(super) fn set_waiter(&mut self, slot: Slot, promise: Promise) {
         self.course_mut(slot).waiter = Some(promise);
         let (places, courses, hasher) = (&self.places, &self.courses, &self.hasher);
-        let rehash = |slot: &Slot| places[*slot as usize].ticket_hash(courses, hasher).unwrap_or(0);
+        let rehash = |slot: &Slot| hash_of(places[*slot as usize].ticket_hash(courses, hasher));
         self.tickets.insert_unique(hasher.hash_one(promise.ticket), slot, rehash);
     }
 
@@ -83,6 +88,7 @@ impl Outbox {
         };
         self.bytes -= entry.cargo.len();
         self.hot_bytes -= entry.cargo.len();
+        self.tally.leave(entry.state);
         let course = self.courses.remove(entry.course);
         self.give_back_room();
         (entry, course)
@@ -103,14 +109,15 @@ impl Outbox {
         self.places.remove(slot as usize);
         self.bytes -= cold.bytes as usize;
         self.cold -= 1;
+        self.tally.leave(State::Queued);
         Some(cold)
     }
 
     fn forget_id(&mut self, slot: Slot) {
-        if let Some(hash) = self.places[slot as usize].id_hash(&self.keys)
-            && let Ok(found) = self.ids.find_entry(hash, |other| *other == slot)
-        {
-            found.remove();
+        let Some(hash) = self.places[slot as usize].id_hash(&self.keys) else { return };
+        match self.ids.find_entry(hash, |other| *other == slot) {
+            Ok(found) => drop(found.remove()),
+            Err(_) => unreachable!("a message is found by its id for as long as it is there"),
         }
     }
 
@@ -134,16 +141,18 @@ impl Outbox {
     fn forget_ticket(&mut self, slot: Slot) -> Option<Ticket> {
         let Place::Hot(entry) = &self.places[slot as usize] else { return None };
         let Promise { ticket, .. } = self.courses.get(entry.course).waiter?;
-        if let Ok(found) = self.tickets.find_entry(self.hasher.hash_one(ticket), |other| *other == slot) {
-            found.remove();
+        match self.tickets.find_entry(self.hasher.hash_one(ticket), |other| *other == slot) {
+            Ok(found) => drop(found.remove()),
+            Err(_) => unreachable!("a message is found by its ticket for as long as somebody waits for it"),
         }
         Some(ticket)
     }
 
     /// Keeps only the number of a message that the store holds whole.
     pub(super) fn cool(&mut self, slot: Slot) {
-        let Place::Hot(entry) = &self.places[slot as usize] else { return };
-        let Some(id) = entry.cargo.id() else { return };
+        debug_assert!(self.may_cool(slot), "nothing is lost when a message cools");
+        let entry = self.get(slot);
+        let Some(id) = entry.cargo.id() else { unreachable!("only messages cool, and they have an id") };
         let bytes = entry.cargo.len();
         let cold = Cold {
             seq: entry.seq,
@@ -151,7 +160,7 @@ impl Outbox {
             epoch: entry.epoch,
             expires_at: self.course(slot).expires_at,
             lane: entry.lane,
-            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            bytes: count_of(bytes),
             priority: entry.priority,
             loading: false,
         };
@@ -163,6 +172,7 @@ impl Outbox {
 
     /// The message is in memory again.
     pub(super) fn warm(&mut self, slot: Slot, entry: Entry, course: Course) {
+        debug_assert_eq!(entry.state, State::Queued, "what is cold waits in its lane");
         self.hot_bytes += entry.cargo.len();
         self.places[slot as usize] = Place::Hot(entry);
         if course != Course::NONE {
@@ -218,6 +228,19 @@ impl Outbox {
         }
     }
 
+    /// From now on it is somewhere else.
+    pub(super) fn set_state(&mut self, slot: Slot, state: State) {
+        let entry = self.get_mut(slot);
+        let before = std::mem::replace(&mut entry.state, state);
+        self.tally.leave(before);
+        self.tally.enter(state);
+    }
+
+    /// How many are in each state.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// What has happened to a message that is in memory.
     pub(super) fn course(&self, slot: Slot) -> &Course {
         self.courses.get(self.get(slot).course)
@@ -240,7 +263,7 @@ impl Outbox {
     /// it.
     pub(super) fn may_cool(&self, slot: Slot) -> bool {
         let (entry, course) = (self.get(slot), self.course(slot));
-        let untouched = course.attempts == 0 && entry.state == State::Queued && !course.withdrawn;
+        let untouched = course.attempts == 0 && entry.state() == State::Queued && !course.withdrawn;
         untouched && course.waiter.is_none() && matches!(entry.cargo, Cargo::Message(_))
     }
 
@@ -296,6 +319,22 @@ impl Outbox {
     pub(super) fn hot_slots(&self) -> impl Iterator<Item = Slot> {
         let hot = self.places.iter().filter(|(_, place)| matches!(place, Place::Hot(_)));
         hot.map(|(slot, _)| slot_of(slot))
+    }
+}
+
+/// Of what is in a table by this hash.
+fn hash_of(hash: Option<u64>) -> u64 {
+    match hash {
+        Some(hash) => hash,
+        None => unreachable!("what is in a table is found by something"),
+    }
+}
+
+/// Bodies are bounded far below this.
+fn count_of(bytes: usize) -> u32 {
+    match u32::try_from(bytes) {
+        Ok(bytes) => bytes,
+        Err(_) => unreachable!("a body of {bytes} bytes"),
     }
 }
 
