@@ -1,7 +1,7 @@
 'use strict'
 
 const COUNT_BYTES = 4
-const HEAD_BYTES = 52
+const HEAD_BYTES = 56
 const INITIAL_BYTES = 64 * 1024
 // A larger buffer than this, left by a large message, isn't kept for the small ones that follow.
 const KEPT_BYTES_MAX = 1024 * 1024
@@ -32,7 +32,7 @@ class Frame {
   }
 
   /** Adds a message that was checked. */
-  append(ticket, flags, { id, conversationId, params, traceparent, body, priority, expiresInMs, notBefore }) {
+  append(ticket, flags, { id, conversationId, params, headers, traceparent, body, priority, expiresInMs, notBefore }) {
     const at = this.#headsEnd
     this.#reserve(at, HEAD_BYTES)
     const view = this.#view
@@ -44,9 +44,10 @@ class Frame {
     view.setUint32(at + 32, id.length, true)
     view.setUint32(at + 36, conversationId.length, true)
     view.setUint32(at + 40, params.length, true)
-    view.setUint32(at + 44, traceparent.length, true)
-    view.setUint32(at + 48, body.length, true)
-    this.#texts = this.#texts + id + conversationId + params + traceparent + body
+    view.setUint32(at + 44, headers.length, true)
+    view.setUint32(at + 48, traceparent.length, true)
+    view.setUint32(at + 52, body.length, true)
+    this.#texts = this.#texts + id + conversationId + params + headers + traceparent + body
     this.#count += 1
   }
 

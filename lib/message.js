@@ -3,6 +3,7 @@
 const { isDate } = require('node:util').types
 const { AHEAD_MS_MAX, checkExpiresInMs, checkId, checkObject, checkPriority, invalid, refused } = require('./checks.js')
 const { describe } = require('./describe.js')
+const { messageHeadersText } = require('./headers.js')
 const { isPlain } = require('./plain.js')
 const { fitsBytes, hasLoneSurrogateEscape, isWellFormed } = require('./text.js')
 const { traceparent } = require('./traceparent.js')
@@ -11,19 +12,21 @@ const CONVERSATION_ID_BYTES_MAX = 512
 const PARAMS_BYTES_MAX = 16 * 1024
 const BODY_BYTES_MAX = 8 * 1024 * 1024
 
-const KEYS = new Set(['conversationId', 'body', 'id', 'params', 'priority', 'expiresInMs', 'notBefore'])
+const KEYS = new Set(['conversationId', 'body', 'id', 'params', 'headers', 'priority', 'expiresInMs', 'notBefore'])
 
 /**
  * The message as the frame writes it: texts serialized, absent numbers in their neutral value. Throws a ConfigError
- * with the code MESSAGE_INVALID. Reads each field once, those of `params` too, so what was checked is what is sent.
+ * with the code MESSAGE_INVALID. Reads each field once, those of `params` and `headers` too, so what was checked is what is sent.
  */
 function checkMessage(message) {
-  const { conversationId, id, params, priority, expiresInMs, notBefore, body } = checkObject('message', message, KEYS)
+  checkObject('message', message, KEYS)
+  const { conversationId, id, params, headers, priority, expiresInMs, notBefore, body } = message
   checkId('conversationId', conversationId, CONVERSATION_ID_BYTES_MAX)
   return {
     conversationId,
     id: id === undefined ? '' : checkId('id', id),
     params: params === undefined ? '' : paramsText(params),
+    headers: headers === undefined ? '' : messageHeadersText(headers),
     priority: priority === undefined ? 0 : checkPriority(priority),
     expiresInMs: expiresInMs === undefined ? -1 : checkExpiresInMs(expiresInMs),
     notBefore: notBefore === undefined ? -1 : epochMs(notBefore),

@@ -1,7 +1,7 @@
 //! Frames: the messages of one tick in one buffer. Little endian: their count; a head for each, with ticket,
 //! `expiresInMs` and `notBefore` (epoch ms) as doubles, -1 for none, priority and flags as 32 bits, and the lengths of
-//! id, conversation id, params, traceparent and body; then these texts as UTF-8, one after another, message by message.
-//! The lengths are in UTF-16 units, as JavaScript knows them without counting.
+//! id, conversation id, params, headers, traceparent and body; then these texts as UTF-8, one after another, message by
+//! message. The lengths are in UTF-16 units, as JavaScript knows them without counting.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use spillway_core::message::{Cargo, Message, Parts, Settle, Submission};
 use spillway_core::random::Random;
 
 const FLAG_ENQUEUE: u32 = 1;
-const HEAD_BYTES: usize = 52;
+const HEAD_BYTES: usize = 56;
 
 /// Reads the numbers of a frame; every read is checked.
 struct Cursor<'a>(&'a [u8]);
@@ -93,11 +93,11 @@ fn read_one(
     let (ticket, expires_in_ms, not_before) = (head.double()?, head.double()?, head.double()?);
     let (priority, flags) = (head.word()?, head.word()?);
     let (id, conversation) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
-    let (params, traceparent) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
-    let body = texts.next(head.word()?)?;
+    let (params, headers) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
+    let (traceparent, body) = (texts.next(head.word()?)?, texts.next(head.word()?)?);
     let made = if id.is_empty() { Some(random.message_id(epoch_ms)) } else { None };
     let (id, id_given) = (made.as_deref().unwrap_or(id), made.is_none());
-    let message = Message::new_in(room, Parts { id, id_given, conversation, params, traceparent, body })?;
+    let message = Message::new_in(room, Parts { id, id_given, conversation, params, headers, traceparent, body })?;
     Ok(Submission {
         ticket: handle.ticket(ticket as u64),
         settle: if flags & FLAG_ENQUEUE == 0 { Settle::OnOutcome } else { Settle::OnAcceptance },

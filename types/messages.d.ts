@@ -1,4 +1,5 @@
 import type { ConfigError, ExpiredError } from './errors.js'
+import type { SenderOptions } from './options.js'
 
 /** Anything that `JSON.stringify` serializes: no function, symbol or bigint, no cycle, no lone surrogate. */
 export type JsonBody = {} | null
@@ -16,6 +17,15 @@ export interface Message {
   id?: string
   /** Values for the placeholders of the route's path other than `conversationId`. At most 16,384 bytes of JSON. */
   params?: Readonly<Record<string, string>>
+  /**
+   * Headers of its own, beside those of {@link SenderOptions.headers}, which they overrule. At most 32, with 8,192 bytes of names and
+   * values together; values are Latin-1. Names are those of HTTP in any case. Refused are the names that Spillway or HTTP owns:
+   * `accept-encoding`, `authorization`, `connection`, `content-encoding`, `content-length`, `content-type`, `expect`, `host`,
+   * `idempotency-key`, `keep-alive`, `proxy-authorization`, `proxy-connection`, `te`, `traceparent`, `trailer`, `transfer-encoding`
+   * and `upgrade`. Messages with different headers never travel in one request. A file store keeps them with the message; no error,
+   * event or number shows them.
+   */
+  headers?: Readonly<Record<string, string>>
   /** Higher goes first, among conversations; inside one, order stays. An integer from -100 to 100. Default 0. */
   priority?: number
   /**

@@ -1,5 +1,6 @@
 import type { BatchOptions } from './batch.js'
 import type { AuthError, ConfigError, QueueFullError, StoreError } from './errors.js'
+import type { Message } from './messages.js'
 import type { LearnOptions, RateLimit } from './rate-limit.js'
 import type { CustomRoute, RoutePreset } from './route.js'
 import type { Sender } from './sender.js'
@@ -22,6 +23,13 @@ export interface SenderOptions {
   credentials: ClientCredentials | AccessTokenCredentials
   /** Where messages go: a preset, or a path of your own. */
   route: RoutePreset | CustomRoute
+  /**
+   * Sent with every message, such as `{ 'genesys-app': 'acme-bridge' }`, by which Genesys attributes requests to an application. Not
+   * sent with `request()` and the adapters, whose calls have headers of their own. The bounds and the refused names are those of
+   * {@link Message.headers}; where both give a name, the message's value is sent. An empty `user-agent` or `accept` is left out. Senders
+   * of one organization have the same headers.
+   */
+  headers?: Readonly<Record<string, string>>
   /**
    * Where the outbox and the budget live, and so how far they reach. Must be chosen, there is no default:
    * - `'memory'`: this process and all its worker threads; ends with the process.

@@ -122,6 +122,11 @@ async function members(): Promise<void> {
   await sender.send({ conversationId: 'c' })
   // @ts-expect-error undefined is no JSON
   await sender.send({ conversationId: 'c', body: undefined })
+  await sender.enqueue({ ...message, headers: { 'Genesys-App': 'acme-bridge' } as const })
+  // @ts-expect-error headers are strings
+  await sender.send({ ...message, headers: { 'x-count': 1 } })
+  // @ts-expect-error headers are a plain object
+  await sender.send({ ...message, headers: new Map([['a', 'b']]) })
   // @ts-expect-error params are strings
   await sender.send({ ...message, params: { a: 1 } })
   // @ts-expect-error no such field

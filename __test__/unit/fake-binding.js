@@ -13,7 +13,8 @@ function readFrame(bytes) {
   const text = (length) => texts.slice(start, (start += length))
   const messages = Array.from({ length: count }, (_, index) => {
     const at = COUNT_BYTES + index * HEAD_BYTES
-    const [id, conversationId, params, traceparent, body] = [32, 36, 40, 44, 48].map((offset) => text(view.getUint32(at + offset, true)))
+    const lengths = [32, 36, 40, 44, 48, 52].map((offset) => view.getUint32(at + offset, true))
+    const [id, conversationId, params, headers, traceparent, body] = lengths.map(text)
     return {
       ticket: view.getFloat64(at, true),
       expiresInMs: view.getFloat64(at + 8, true),
@@ -23,6 +24,7 @@ function readFrame(bytes) {
       id,
       conversationId,
       params,
+      headers,
       traceparent,
       body,
     }

@@ -16,6 +16,7 @@ test('messages cross unchanged, one after another', () => {
       id: 'i/../d',
       body: { text: '日本語\n"\\' },
       params: { a: 'b' },
+      headers: { 'genesys-app': 'ü' },
       priority: -100,
       expiresInMs: 1.5,
       notBefore: 7,
@@ -45,6 +46,7 @@ test('texts of all widths cross unchanged, in frames of any number of messages',
         params: { [text(3)]: text(3) },
         body: { text: text(random(40)) },
       }),
+      headers: text(3),
       traceparent: text(2),
       ticket: round * 100 + i,
       flags: random(2),
@@ -71,6 +73,7 @@ test('the heads are as long and laid out as agreed', () => {
       '01000000' +
       '00000000' +
       '00000000' +
+      '00000000' +
       '01000000' +
       '0000000000000040' +
       '000000000000f0bf' +
@@ -79,6 +82,7 @@ test('the heads are as long and laid out as agreed', () => {
       '00000000' +
       '00000000' +
       '02000000' +
+      '00000000' +
       '00000000' +
       '00000000' +
       '03000000' +

@@ -4,6 +4,7 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const vm = require('node:vm')
 
+const { OWNED_HEADERS } = require('../../lib/headers.js')
 const { checkMessage } = require('../../lib/message.js')
 
 const SECRET = 'the text of a body'
@@ -24,7 +25,8 @@ const REFUSED = [
   [[ok], 'message must be an object, got an array'],
   [
     { ...ok, conversationID: 'c' },
-    '"conversationID" is not a key of message; allowed are conversationId, body, id, params, ' + 'priority, expiresInMs, notBefore',
+    '"conversationID" is not a key of message; allowed are conversationId, body, id, params, ' +
+      'headers, priority, expiresInMs, notBefore',
   ],
   [JSON.parse('{"conversationId":"c","body":1,"__proto__":1}'), /^"__proto__" is not a key of message/],
   [{ body: 1 }, `conversationId must be ${idRule(512)}, got undefined`],
@@ -46,6 +48,29 @@ const REFUSED = [
   [{ ...ok, params: { a: '\ud800' } }, 'params.a must be a string without lone surrogates, got "\\ud800"'],
   [{ ...ok, params: { '\ud800': 'a' } }, 'params must be an object with keys without lone surrogates, got an object'],
   [{ ...ok, params: { a: 'x'.repeat(16_384) } }, 'params must be at most 16384 bytes of JSON, got an object'],
+  [{ ...ok, headers: [] }, 'headers must be a plain object of strings, got an array'],
+  [{ ...ok, headers: null }, 'headers must be a plain object of strings, got null'],
+  [{ ...ok, headers: new Headers() }, 'headers must be a plain object of strings, got an object (Headers)'],
+  [{ ...ok, headers: { __proto__: { a: 'b' } } }, 'headers must be a plain object of strings, got an object'],
+  [{ ...ok, headers: { a: undefined } }, 'headers.a must be a string, got undefined'],
+  [{ ...ok, headers: { a: ['b'] } }, 'headers.a must be a string, got an array'],
+  [
+    { ...ok, headers: { 'a b': SECRET } },
+    'headers must have header names as keys, got one of 3 characters, of which number 2 is not allowed',
+  ],
+  [{ ...ok, headers: { '': SECRET } }, 'headers must have header names as keys, got an empty one'],
+  [{ ...ok, headers: { a: `${SECRET}\r\nb: c` } }, /^headers\.a must be at most 8192 characters of Latin-1, without control characters$/],
+  [{ ...ok, headers: { a: `${SECRET}名` } }, /^headers\.a must be at most 8192 characters of Latin-1, without control characters$/],
+  [{ ...ok, headers: { 'X-App': 'a', 'x-app': 'b' } }, 'headers.x-app must not be given twice'],
+  [
+    { ...ok, headers: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`h${i}`, ''])) },
+    'headers must be at most 32 headers, got an object',
+  ],
+  [{ ...ok, headers: { a: 'x'.repeat(4_096), b: 'ä'.repeat(4_095) } }, 'headers must be at most 8192 bytes of names and values'],
+  ...[...OWNED_HEADERS].map((name) => [
+    { ...ok, headers: { [name.toUpperCase()]: SECRET } },
+    `headers.${name.toUpperCase()} is set by the sender and must not be given`,
+  ]),
   [{ ...ok, priority: '1' }, `${priorityRule}, got "1"`],
   [{ ...ok, priority: 1.5 }, `${priorityRule}, got 1.5`],
   [{ ...ok, priority: 101 }, `${priorityRule}, got 101`],
@@ -124,6 +149,7 @@ test('what is left out has its neutral value', () => {
     conversationId: 'c',
     id: '',
     params: '',
+    headers: '',
     priority: 0,
     expiresInMs: -1,
     notBefore: -1,
@@ -150,6 +176,22 @@ test('params are read once: what was checked is what is sent', () => {
     assert.equal(checkMessage({ ...ok, params }).params, '{"a":"first"}')
     assert.equal(reads, 1)
   }
+})
+
+test('headers have one text, whatever the order and the case of their names', () => {
+  const text = (headers) => checkMessage({ ...ok, headers }).headers
+  assert.equal(text({ 'X-B': '2', 'genesys-app': 'é"\t' }), '{"genesys-app":"é\\"\\t","x-b":"2"}')
+  assert.equal(text({ 'Genesys-App': 'é"\t', 'x-b': '2' }), text({ 'X-B': '2', 'genesys-app': 'é"\t' }))
+  assert.equal(text({}), '')
+  assert.equal(text(JSON.parse('{"__proto__":"a"}')), '{"__proto__":"a"}')
+  assert.equal(text({ a: 'x'.repeat(4_095), b: 'ä'.repeat(4_095) }).length, 8_205)
+  let reads = 0
+  const shifty = {
+    get a() {
+      return reads++ === 0 ? 'first' : '\r\n'
+    },
+  }
+  assert.equal(text(shifty), '{"a":"first"}')
 })
 
 test('every JSON value is a body', () => {

@@ -55,7 +55,7 @@ const REFUSED = [
     'headers must have header names as keys, got one of 4 characters, of which number 2 is not allowed',
   ],
   [{ ...get, headers: { '': 'c' } }, 'headers must have header names as keys, got an empty one'],
-  [{ ...get, headers: { x: 1 } }, 'headers.x must be a string, got 1'],
+  [{ ...get, headers: { x: 1 } }, 'headers.x must be a string, got a number'],
   [{ ...get, headers: { x: 'secret\r\nhost: evil' } }, valueRule],
   [{ ...get, headers: { x: 'secret\0' } }, valueRule],
   [{ ...get, headers: { x: 'Ā' } }, valueRule],

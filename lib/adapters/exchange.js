@@ -2,7 +2,8 @@
 
 const { DeliveryError } = require('../errors.js')
 const { RAW } = require('../raw.js')
-const { REFUSED_HEADERS, TIMEOUT_MS_MAX } = require('../request.js')
+const { REFUSED_HEADERS } = require('../headers.js')
+const { TIMEOUT_MS_MAX } = require('../request.js')
 const { decode, DECODERS, ENCODINGS } = require('./decode.js')
 
 // Of one connection, or the sender's own: what a client that is used to its own connection sets is left out silently.

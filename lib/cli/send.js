@@ -20,7 +20,7 @@ const CLOSE_TIMEOUT_MS = 2000
 const help = `Usage: spillway send FILE|- --config FILE [--json]
 
 Sends the messages of a file, or of standard input (-): JSON lines, each
-  {"conversationId": "…", "body": {…}, "id"?, "params"?, "priority"?, "expiresInMs"?, "notBefore"?}
+  {"conversationId": "…", "body": {…}, "id"?, "params"?, "headers"?, "priority"?, "expiresInMs"?, "notBefore"?}
 
 Options:
   --config FILE   the options of Sender.open (types/options.d.ts) as JSON, without secrets

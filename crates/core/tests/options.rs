@@ -184,3 +184,30 @@ fn secrets_are_never_repeated() {
         assert!(!problem.contains("hush"), "{field} {problem}");
     }
 }
+
+#[test]
+fn headers_are_named_when_they_are_wrong_and_never_shown() {
+    for (headers, field, part) in [
+        (json!([]), "headers", "must be an object of strings, got an array"),
+        (json!("hush"), "headers", "must be an object of strings, got another string"),
+        (json!({ "$js": "Map" }), "headers", "got Map"),
+        (json!({ "hush hush": "" }), "headers", "must have header names as keys"),
+        (json!({ "": "hush" }), "headers", "must have header names as keys"),
+        (json!({ "x-a": 1 }), "headers.x-a", "must be a string"),
+        (json!({ "x-a": "hush\n" }), "headers.x-a", "characters of Latin-1"),
+        (json!({ "x-a": "hush\u{100}" }), "headers.x-a", "characters of Latin-1"),
+        (json!({ "Authorization": "hush" }), "headers.Authorization", "is set by the sender"),
+        (json!({ "IDEMPOTENCY-KEY": "hush" }), "headers.IDEMPOTENCY-KEY", "is set by the sender"),
+        (json!({ "x-a": "x".repeat(8_190) }), "headers", "must be at most 8192 bytes"),
+    ] {
+        let (named, problem) = refusal(json!({ "headers": headers }));
+        assert_eq!(named, field, "{problem}");
+        assert!(problem.contains(part) && !problem.contains("hush"), "{problem}");
+    }
+    let taken = Settings::from_json(&options(json!({ "headers": { "Genesys-App": "hush", "x-a": "ä" } })).to_string());
+    let settings = taken.unwrap();
+    let mut named: Vec<_> = settings.headers.iter().map(|(name, _)| name.as_str()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["genesys-app", "x-a"]);
+    assert!(!format!("{settings:?}").contains("hush"));
+}

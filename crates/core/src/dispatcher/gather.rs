@@ -166,7 +166,7 @@ impl Dispatcher {
             return false;
         };
         let larger = size.with(message.body().len());
-        let fits = larger.bytes() <= self.batch_limits.bytes() && self.same_path(first, message);
+        let fits = larger.bytes() <= self.batch_limits.bytes() && self.same_head(first, message);
         if fits {
             *size = larger;
         }
@@ -184,7 +184,7 @@ impl Dispatcher {
             let Some(slot) = self.hot_head_of(lane) else { break };
             let (leader, next) = (self.outbox.get(first), self.outbox.get(slot));
             let (Cargo::Message(leader), Cargo::Message(message)) = (&leader.cargo, &next.cargo) else { break };
-            let alike = leader.has_params_of(message) && !self.is_early(now, slot, paid);
+            let alike = self.same_head(leader, message) && !self.is_early(now, slot, paid);
             if !alike || !merge.add(message.body().as_bytes(), self.batch_limits.bytes()) {
                 break;
             }

@@ -29,11 +29,7 @@ impl Dispatcher {
             Cargo::Message(message) => Shipment {
                 method: MESSAGE_METHOD.into(),
                 path: self.path_of(message),
-                headers: message
-                    .traceparent()
-                    .iter()
-                    .map(|parent| (TRACEPARENT.to_owned(), (*parent).to_owned()))
-                    .collect(),
+                headers: self.headers_of(message),
                 body: Some(self.body(message, load)),
                 idempotency_key: Some(key_of(load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()))),
                 timeout: self.settings.connections.request_timeout,
@@ -50,6 +46,16 @@ impl Dispatcher {
             Ok(path) => path,
             Err(_) => unreachable!("a message without a path is never accepted"),
         }
+    }
+
+    /// Those of the sender and of the message, which has the last word, and its trace.
+    fn headers_of(&self, message: &Message) -> Vec<(String, String)> {
+        let own = message.headers();
+        let of_sender = self.settings.headers.iter().filter(|(name, _)| !own.contains_key(name)).cloned();
+        let mut headers: Vec<_> = of_sender.collect();
+        headers.extend(own);
+        headers.extend(message.traceparent().map(|parent| (TRACEPARENT.to_owned(), parent.to_owned())));
+        headers
     }
 
     fn response_bytes_max(&self, members: usize) -> usize {
@@ -89,17 +95,19 @@ impl Dispatcher {
     /// may have been others.
     pub(super) fn make_one_request(&self, slots: &[Slot]) -> bool {
         let Some(first) = self.messages(slots).next() else { return false };
-        let same_path = |message: &Message| self.same_path(first, message);
-        let one_path = self.settings.route.check_path(first).is_ok() && self.messages(slots).all(same_path);
+        let same_head = |message: &Message| self.same_head(first, message);
+        let one_head = self.settings.route.check_path(first).is_ok() && self.messages(slots).all(same_head);
         let of_one = |message: &Message| message.conversation() == first.conversation();
         let one_body = slots.len() == 1
             || self.settings.route.is_array()
             || (self.messages(slots).all(of_one) && self.merged(slots).is_some());
-        one_path && one_body
+        one_head && one_body
     }
 
-    pub(super) fn same_path(&self, first: &Message, message: &Message) -> bool {
+    /// Whether both have the same path and headers, so that one request may carry both.
+    pub(super) fn same_head(&self, first: &Message, message: &Message) -> bool {
         first.has_params_of(message)
+            && first.has_headers_of(message)
             && (first.conversation() == message.conversation() || !self.settings.route.names_conversation())
     }
 }

@@ -1,5 +1,6 @@
 //! A message, and the texts that it is made of.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Parts<'a> {
     pub conversation: &'a str,
     /// Values for the route's other placeholders, as a JSON object of texts; empty for none.
     pub params: &'a str,
+    /// Headers of its own, as a JSON object of texts; empty for none.
+    pub headers: &'a str,
     /// W3C `traceparent` of the caller's span; empty for none.
     pub traceparent: &'a str,
     /// The serialized JSON body.
@@ -44,6 +47,7 @@ pub struct Message {
     text: Text,
     id_end: u16,
     params_end: u16,
+    headers_bytes: u16,
     traceparent_bytes: u8,
     /// 1 or 0, and no `bool`: its other values would tell what a place of the outbox holds, and make it 8 bytes larger.
     id_given: u8,
@@ -63,7 +67,7 @@ impl Message {
     /// The message of these texts.
     ///
     /// # Errors
-    /// When the texts before the body are beyond all limits, or `params` is no object of texts.
+    /// When the texts before the body are beyond all limits, or `params` or `headers` is no object of texts.
     pub fn new(parts: Parts<'_>) -> Result<Self, Unfit> {
         Self::new_in(&mut String::new(), parts)
     }
@@ -73,17 +77,19 @@ impl Message {
     /// # Errors
     /// As [`Message::new`].
     pub fn new_in(room: &mut String, parts: Parts<'_>) -> Result<Self, Unfit> {
-        let Parts { id, id_given, conversation, params, traceparent, body } = parts;
+        let Parts { id, id_given, conversation, params, headers, traceparent, body } = parts;
         let too_long = |_| Unfit { field: "id", rule: "and the other texts beside the body must be within 64 KiB" };
         let id_end = id.len();
         let params_end = id_end + params.len();
-        if !params.is_empty() {
-            serde_json::from_str::<Params>(params)
-                .map_err(|_| Unfit { field: "params", rule: "must be an object of texts" })?;
+        for (field, texts) in [("params", params), ("headers", headers)] {
+            if !texts.is_empty() {
+                serde_json::from_str::<BTreeMap<String, String>>(texts)
+                    .map_err(|_| Unfit { field, rule: "must be an object of texts" })?;
+            }
         }
         room.clear();
-        room.reserve(params_end + traceparent.len() + body.len());
-        for part in [id, params, traceparent, body] {
+        room.reserve(params_end + headers.len() + traceparent.len() + body.len());
+        for part in [id, params, headers, traceparent, body] {
             room.push_str(part);
         }
         Ok(Self {
@@ -91,6 +97,7 @@ impl Message {
             text: Text(room.as_str().into()),
             id_end: id_end.try_into().map_err(too_long)?,
             params_end: params_end.try_into().map_err(too_long)?,
+            headers_bytes: headers.len().try_into().map_err(too_long)?,
             traceparent_bytes: traceparent.len().try_into().map_err(too_long)?,
             id_given: id_given.into(),
         })
@@ -138,9 +145,25 @@ impl Message {
         self.params_json() == other.params_json() || self.params() == other.params()
     }
 
+    /// Headers of its own, as the JSON object that came.
+    pub fn headers_json(&self) -> Option<&str> {
+        some(self.part(self.params_end.into()..self.headers_end()))
+    }
+
+    /// The same, read: names are in lower case. Few messages have any.
+    pub fn headers(&self) -> BTreeMap<String, String> {
+        let Some(headers) = self.headers_json() else { return BTreeMap::new() };
+        serde_json::from_str(headers).unwrap_or_default()
+    }
+
+    /// Whether both have the same headers, so that one request may carry both.
+    pub fn has_headers_of(&self, other: &Self) -> bool {
+        self.headers_json() == other.headers_json() || self.headers() == other.headers()
+    }
+
     /// W3C `traceparent` of the caller's span; a batch carries its first message's.
     pub fn traceparent(&self) -> Option<&str> {
-        some(self.part(self.params_end.into()..self.body_at()))
+        some(self.part(self.headers_end()..self.body_at()))
     }
 
     /// The serialized JSON body.
@@ -155,8 +178,12 @@ impl Message {
         bytes
     }
 
+    fn headers_end(&self) -> usize {
+        usize::from(self.params_end) + usize::from(self.headers_bytes)
+    }
+
     fn body_at(&self) -> usize {
-        usize::from(self.params_end) + usize::from(self.traceparent_bytes)
+        self.headers_end() + usize::from(self.traceparent_bytes)
     }
 
     fn part(&self, range: Range<usize>) -> &str {
@@ -178,6 +205,7 @@ mod tests {
         id_given: true,
         conversation: "c",
         params: r#"{"queue":"ü"}"#,
+        headers: r#"{"genesys-app":"é"}"#,
         traceparent: "00-1-2-03",
         body: r#"{"text":"日本"}"#,
     };
@@ -188,9 +216,21 @@ mod tests {
         assert_eq!((message.id(), message.id_given(), message.conversation()), (PARTS.id, true, PARTS.conversation));
         assert_eq!((message.params_json(), message.traceparent()), (Some(PARTS.params), Some(PARTS.traceparent)));
         assert_eq!((message.params()["queue"].as_str(), message.body()), ("ü", PARTS.body));
+        assert_eq!((message.headers_json(), message.headers()["genesys-app"].as_str()), (Some(PARTS.headers), "é"));
         let bare = Message::new(Parts { id: "m", body: "{}", ..Parts::default() }).unwrap();
         assert_eq!((bare.id(), bare.conversation(), bare.body()), ("m", "", "{}"));
         assert_eq!((bare.params_json(), bare.traceparent(), bare.params()), (None, None, Params::new()));
+        assert_eq!((bare.headers_json(), bare.headers().len()), (None, 0));
+    }
+
+    #[test]
+    fn headers_are_the_same_whatever_their_order() {
+        let of = |headers| Message::new(Parts { headers, ..PARTS }).unwrap();
+        let one = of(r#"{"a":"1","b":"2"}"#);
+        assert!(one.has_headers_of(&of(r#"{"b":"2","a":"1"}"#)) && of("").has_headers_of(&of("{}")));
+        for other in ["", "{}", r#"{"a":"1"}"#, r#"{"a":"1","b":"3"}"#, r#"{"a":"1","b":"2","c":""}"#] {
+            assert!(!one.has_headers_of(&of(other)), "{other}");
+        }
     }
 
     #[test]
@@ -219,6 +259,8 @@ mod tests {
             Parts { traceparent: &long[..300], ..PARTS },
             Parts { params: "[]", ..PARTS },
             Parts { params: r#"{"a":1}"#, ..PARTS },
+            Parts { headers: r#"{"a":["b"]}"#, ..PARTS },
+            Parts { headers: &long, ..PARTS },
         ] {
             assert!(Message::new(parts).is_err());
         }

@@ -2,6 +2,7 @@
 //! else.
 
 mod batch;
+mod headers;
 mod reader;
 pub mod region;
 mod route;
@@ -15,6 +16,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 pub use self::batch::{BatchMode, BatchSettings, Cost, TextUnits};
+pub use self::headers::Headers;
 use self::reader::Reader;
 pub use self::route::{PRESETS, Route};
 pub use self::store::{Durability, StoreSettings};
@@ -50,6 +52,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Where messages go.
     pub route: Route,
+    /// Sent with every message.
+    pub headers: Headers,
     /// The quota: all of them hold together.
     pub rates: Vec<Rate>,
     /// Where accepted messages live.
@@ -218,6 +222,7 @@ impl Settings {
             credentials: credentials(&root)?,
             batch: batch::read(&root, &route)?,
             route,
+            headers: headers::read(&root)?,
             store: store::read(&root)?,
             rates,
             learn,
@@ -253,6 +258,9 @@ impl Settings {
         if self.credentials != other.credentials {
             let hidden = |which: &str| format!("{which} credentials");
             return Some(("credentials".to_owned(), hidden("other"), hidden("its own")));
+        }
+        if self.headers != other.headers {
+            return Some(("headers".to_owned(), "other headers".to_owned(), "its own headers".to_owned()));
         }
         let value = |settings: &Self, name: &str| {
             settings.trail.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())

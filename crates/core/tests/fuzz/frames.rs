@@ -40,8 +40,9 @@ fn texts(submissions: &[Submission]) -> String {
     let texts = submissions.iter().flat_map(|submission| {
         let Cargo::Message(message) = &submission.cargo else { panic!("{submission:?}") };
         let id = if message.id_given() { message.id() } else { "" };
-        let (params, traceparent) = (message.params_json().unwrap_or(""), message.traceparent().unwrap_or(""));
-        [id, message.conversation(), params, traceparent, message.body()].map(str::to_owned)
+        let [params, headers, traceparent] =
+            [message.params_json(), message.headers_json(), message.traceparent()].map(Option::unwrap_or_default);
+        [id, message.conversation(), params, headers, traceparent, message.body()].map(str::to_owned)
     });
     texts.collect()
 }
@@ -62,14 +63,14 @@ fn check(frame: &[u8], handle: &Handle) -> Verdict {
     Ok(())
 }
 
-/// What `lib/frame.js` writes of a message: ticket, times, priority, flags, and the five texts.
+/// What `lib/frame.js` writes of a message: ticket, times, priority, flags, and the six texts.
 #[derive(Clone, Debug)]
 struct Written {
     ticket: f64,
     times: [f64; 2],
     priority: i32,
     flags: u32,
-    texts: [String; 5],
+    texts: [String; 6],
 }
 
 fn frame_of(messages: &[Written]) -> Vec<u8> {
@@ -89,14 +90,15 @@ fn written() -> impl Strategy<Value = Written> {
     let time = || prop_oneof![3 => Just(-1.0), 2 => 0.0..1e13, 1 => any::<f64>()];
     let id = prop_oneof![Just(String::new()), "[a-z0-9-]{1,12}", "\\PC{1,6}"];
     let params = select(&["", r#"{"to":"+49"}"#, r#"{"to":"ü😀"}"#][..]).prop_map(str::to_owned);
+    let headers = select(&["", r#"{"genesys-app":"x"}"#, r#"{"x":"ü"}"#][..]).prop_map(str::to_owned);
     let traceparent =
         select(&["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"][..]).prop_map(str::to_owned);
     let body = any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap());
-    let texts = (id, "[a-zü😀]{1,8}", params, traceparent, body);
+    let texts = (id, "[a-zü😀]{1,8}", params, headers, traceparent, body);
     let numbers = (0_u32..u32::MAX, time(), time(), -128_i32..=127, 0_u32..2);
     (numbers, texts).prop_map(|((ticket, expires, not_before, priority, flags), texts)| {
-        let (id, conversation, params, traceparent, body) = texts;
-        let texts = [id, conversation, params, traceparent, body];
+        let (id, conversation, params, headers, traceparent, body) = texts;
+        let texts = [id, conversation, params, headers, traceparent, body];
         Written { ticket: f64::from(ticket), times: [expires, not_before], priority, flags, texts }
     })
 }

@@ -35,12 +35,18 @@ const REMEMBERED: Duration = Duration::from_secs(86_400 * 36_500);
 fn message(seq: u64) -> Message {
     let (id, conversation, body) =
         (format!("m-{seq}"), format!("c-ü{}", seq % 3), format!("{{\"text\":\"😀 {seq}\"}}"));
-    let (params, traceparent) = (format!("{{\"to\":\"{seq}\"}}"), format!("00-{seq:032x}-{seq:016x}-01"));
-    let [params, traceparent] =
-        [params, traceparent].map(|text| if seq.is_multiple_of(2) { text } else { String::new() });
-    let conversation = &conversation;
-    let parts =
-        Parts { id: &id, id_given: true, conversation, params: &params, traceparent: &traceparent, body: &body };
+    let (params, headers) = (format!("{{\"to\":\"{seq}\"}}"), format!("{{\"x-seq\":\"{seq}\"}}"));
+    let [params, headers, traceparent] = [params, headers, format!("00-{seq:032x}-{seq:016x}-01")]
+        .map(|text| if seq.is_multiple_of(2) { text } else { String::new() });
+    let parts = Parts {
+        id: &id,
+        id_given: true,
+        conversation: &conversation,
+        params: &params,
+        headers: &headers,
+        traceparent: &traceparent,
+        body: &body,
+    };
     Message::new(parts).unwrap()
 }
 
@@ -189,7 +195,19 @@ fn is_as_written(found: &[Row], trusts_receipts: bool) -> Verdict {
 const TABLES: [(&str, &[&str]); 5] = [
     (
         "messages",
-        &["seq", "id", "given", "conversation", "priority", "bytes", "submitted_ms", "expires_ms", "tail", "body"],
+        &[
+            "seq",
+            "id",
+            "given",
+            "conversation",
+            "priority",
+            "bytes",
+            "submitted_ms",
+            "expires_ms",
+            "tail",
+            "headers",
+            "body",
+        ],
     ),
     ("letters", &["number", "seq", "id", "at_ms", "failure", "response", "bytes", "head", "params", "body"]),
     ("returned", &["seq", "attempts", "first_attempt_ms", "ambiguous", "batch", "sum"]),

@@ -24,6 +24,7 @@ fn a_message_comes_back_whole() {
         id_given: false,
         conversation: own.conversation(),
         params: r#"{"queue":"ü"}"#,
+        headers: r#"{"genesys-app":"é"}"#,
         traceparent: "00-1-2-03",
         body: own.body(),
     })

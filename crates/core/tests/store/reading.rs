@@ -197,7 +197,7 @@ fn a_check_finds_what_does_not_fit() {
              UPDATE returned SET attempts = 2 WHERE seq = 3;
              UPDATE messages SET conversation = 'c-other' WHERE seq = 9;
              INSERT INTO letters SELECT NULL, at_ms, '{', response, seq, id, given, conversation, priority, bytes, submitted_ms,
-               expires_ms, not_before_ms, head, tail, params, traceparent, body FROM letters WHERE id = 'm-7'",
+               expires_ms, not_before_ms, head, tail, params, headers, traceparent, body FROM letters WHERE id = 'm-7'",
         )
         .unwrap();
     let mut reader = Reader::open(&path).unwrap();

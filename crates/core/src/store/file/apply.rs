@@ -141,22 +141,25 @@ fn bury_sql() -> String {
 
 /// Writes a message; one of its number is replaced.
 pub(super) fn insert_message(db: &Connection, head: &Head, tail: &Tail<'_>) -> Result<()> {
-    db.prepare_cached("REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?
-        .execute(params![
-            head.seq,
-            head.id,
-            head.given,
-            head.conversation,
-            head.priority,
-            head.bytes,
-            head.submitted_ms,
-            head.expires_ms,
-            head.not_before_ms,
-            head.sum,
-            head.tail_sum,
-            tail.params,
-            tail.traceparent,
-            tail.body
-        ])?;
+    db.prepare_cached(
+        "REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?
+    .execute(params![
+        head.seq,
+        head.id,
+        head.given,
+        head.conversation,
+        head.priority,
+        head.bytes,
+        head.submitted_ms,
+        head.expires_ms,
+        head.not_before_ms,
+        head.sum,
+        head.tail_sum,
+        tail.params,
+        tail.headers,
+        tail.traceparent,
+        tail.body
+    ])?;
     Ok(())
 }

@@ -15,8 +15,9 @@ use crate::store::{Record, Row, Seq, Waiting, batch_of};
 pub(super) const HEAD: &str =
     "seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail";
 /// The large part, in the order of [`Tail::read`].
-pub(super) const TAIL: &str = "params, traceparent, body";
+pub(super) const TAIL: &str = "params, headers, traceparent, body";
 pub(super) const HEAD_COLUMNS: usize = 11;
+pub(super) const TAIL_COLUMNS: usize = 4;
 
 /// A message without its large part, as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,21 +121,28 @@ impl Head {
 #[derive(Clone, Debug)]
 pub(super) struct Tail<'a> {
     pub(super) params: Option<&'a str>,
+    pub(super) headers: Option<&'a str>,
     pub(super) traceparent: Option<&'a str>,
     pub(super) body: &'a [u8],
 }
 
 impl<'a> Tail<'a> {
     pub(super) fn of(message: &'a Message) -> Self {
-        Self { params: message.params_json(), traceparent: message.traceparent(), body: message.body().as_bytes() }
+        Self {
+            params: message.params_json(),
+            headers: message.headers_json(),
+            traceparent: message.traceparent(),
+            body: message.body().as_bytes(),
+        }
     }
 
     /// Reads the columns of [`TAIL`] from `first` on.
     pub(super) fn read(row: &'a SqlRow<'_>, first: usize, head: &Head) -> Result<Self> {
         let tail = Self {
             params: row.get_ref(first)?.as_str_or_null().map_err(damage)?,
-            traceparent: row.get_ref(first + 1)?.as_str_or_null().map_err(damage)?,
-            body: row.get_ref(first + 2)?.as_blob().map_err(damage)?,
+            headers: row.get_ref(first + 1)?.as_str_or_null().map_err(damage)?,
+            traceparent: row.get_ref(first + 2)?.as_str_or_null().map_err(damage)?,
+            body: row.get_ref(first + 3)?.as_blob().map_err(damage)?,
         };
         if tail.sum() == head.tail_sum {
             Ok(tail)
@@ -145,7 +153,7 @@ impl<'a> Tail<'a> {
 
     fn sum(&self) -> i64 {
         let mut sum = crc32fast::Hasher::new();
-        for text in [self.params, self.traceparent] {
+        for text in [self.params, self.headers, self.traceparent] {
             sum.update(&text.map_or(-1, |text| text.len() as i64).to_le_bytes());
             sum.update(text.unwrap_or_default().as_bytes());
         }
@@ -159,6 +167,7 @@ impl<'a> Tail<'a> {
             id_given: head.given,
             conversation: &head.conversation,
             params: self.params.unwrap_or_default(),
+            headers: self.headers.unwrap_or_default(),
             traceparent: self.traceparent.unwrap_or_default(),
             body: std::str::from_utf8(self.body).map_err(damage)?,
         };
@@ -318,7 +327,7 @@ fn failure(row: &SqlRow<'_>, id: &str) -> Result<DeliveryFailure> {
 }
 
 /// Where [`letters_sql`] has the letter's number; when it was follows.
-pub(super) const LETTER_NUMBER: usize = HEAD_COLUMNS + 3;
+pub(super) const LETTER_NUMBER: usize = HEAD_COLUMNS + TAIL_COLUMNS;
 /// Where it has the failure; the answer's body follows.
 const LETTER_FAILURE: usize = LETTER_NUMBER + 2;
 

@@ -48,6 +48,7 @@ CREATE TABLE messages(
   head INTEGER NOT NULL,
   tail INTEGER NOT NULL,
   params TEXT,
+  headers TEXT,
   traceparent TEXT,
   body BLOB NOT NULL
 );
@@ -89,6 +90,7 @@ CREATE TABLE letters(
   head INTEGER NOT NULL,
   tail INTEGER NOT NULL,
   params TEXT,
+  headers TEXT,
   traceparent TEXT,
   body BLOB NOT NULL
 );

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::pages::{each, whole};
 use crate::store::file::rows::{
-    HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, Tail, failure_from,
+    HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail, failure_from,
 };
 use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::{receipts, wire};
@@ -119,7 +119,7 @@ fn letters(db: &Connection, checked: &mut Counted) -> Result<Vec<Finding>> {
     let sql = format!("SELECT {HEAD}, {TAIL}, failure, response, number FROM letters ORDER BY number");
     each(db, &sql, [], |row| {
         checked.letters += 1;
-        note(&mut damaged, row, HEAD_COLUMNS + 5, whole_letter(row))
+        note(&mut damaged, row, HEAD_COLUMNS + TAIL_COLUMNS + 2, whole_letter(row))
     })?;
     Ok(vec![damaged, miscounted(db, "letters", checked.letters)?])
 }
@@ -183,8 +183,8 @@ fn whole_message(row: &Row<'_>) -> Result<()> {
 
 fn whole_letter(row: &Row<'_>) -> Result<()> {
     whole_message(row)?;
-    let text: String = row.get(HEAD_COLUMNS + 3)?;
-    let response: Option<Vec<u8>> = row.get(HEAD_COLUMNS + 4)?;
+    let text: String = row.get(HEAD_COLUMNS + TAIL_COLUMNS)?;
+    let response: Option<Vec<u8>> = row.get(HEAD_COLUMNS + TAIL_COLUMNS + 1)?;
     failure_from(&text, response.as_deref(), "").map(drop)
 }
 

@@ -10,7 +10,9 @@ use crate::json::Body;
 use crate::outcome::Response;
 use crate::store::batch_of;
 use crate::store::file::receipts::{self, Receipt};
-use crate::store::file::rows::{HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, Tail};
+use crate::store::file::rows::{
+    HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail,
+};
 use crate::store::file::rows::{failure_from, prefixed};
 use crate::store::file::times::integer;
 use crate::store::file::trouble::{Fault, Result};
@@ -180,7 +182,7 @@ fn message(row: &Row<'_>, wire: &Wire, texts: Texts) -> Result<MessageRow> {
 }
 
 /// Where a letter's own columns begin.
-const LETTER: usize = HEAD_COLUMNS + 3;
+const LETTER: usize = HEAD_COLUMNS + TAIL_COLUMNS;
 
 fn letter_sql() -> String {
     format!("SELECT {HEAD}, {TAIL}, number, at_ms, failure, response FROM letters")
@@ -258,6 +260,7 @@ fn content(tail: &Tail<'_>) -> Content {
     Content {
         body: json_or_text(tail.body),
         params: tail.params.map(|params| json_or_text(params.as_bytes())),
+        headers: tail.headers.map(|headers| json_or_text(headers.as_bytes())),
         traceparent: tail.traceparent.map(Box::from),
     }
 }

@@ -83,6 +83,8 @@ pub struct Content {
     pub body: Box<RawValue>,
     /// Values for the route's placeholders.
     pub params: Option<Box<RawValue>>,
+    /// Headers of its own.
+    pub headers: Option<Box<RawValue>>,
     /// W3C `traceparent` of the caller's span.
     pub traceparent: Option<Box<str>>,
 }

@@ -40,9 +40,9 @@ pub(super) const TABLES: [Table; 5] = [
     Table {
         name: "messages",
         select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
-            traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
-        insert: "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        columns: 14,
+            headers, traceparent, body FROM messages WHERE seq > ?1 ORDER BY seq",
+        insert: "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        columns: 15,
         before_message: 0,
         sound: rows::is_message,
         tells_wire: false,
@@ -50,11 +50,11 @@ pub(super) const TABLES: [Table; 5] = [
     Table {
         name: "letters",
         select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
-            traceparent, body, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number",
+            headers, traceparent, body, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number",
         insert: "INSERT OR IGNORE INTO letters(seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms,
-            not_before_ms, head, tail, params, traceparent, body, number, at_ms, failure, response)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        columns: 18,
+            not_before_ms, head, tail, params, headers, traceparent, body, number, at_ms, failure, response)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        columns: 19,
         before_message: 4,
         sound: rows::is_letter,
         tells_wire: false,
