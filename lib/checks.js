@@ -9,7 +9,7 @@ const PRIORITY_MAX = 100
 /** The furthest that any time of ours lies ahead: 30 days. */
 const AHEAD_MS_MAX = 30 * 24 * 60 * 60 * 1000
 const ATTEMPTS_MAX = 1_000
-const SCOPE_KEYS = new Set(['route'])
+const SCOPE_KEYS = new Set(['route', 'conversationId'])
 const RETRY_KEYS = new Set(['maxAttempts', 'maxAgeMs'])
 
 /** An argument that is wrong, and the rule that it breaks. */
@@ -96,11 +96,15 @@ function checkPauseScope(value) {
   throw invalid('scope', "'organization'", value)
 }
 
-/** Whose end it is: the name of a route, as `stats().outages` has it; undefined is the organization. */
+/** Whose end it is: a route, by its name in `stats()`, or a conversation; neither is the organization. */
 function checkResumeScope(value) {
-  if (value === undefined || value === 'organization') return undefined
-  if (!isObject(value)) throw invalid('scope', "'organization' or { route }", value)
-  return checkId('scope.route', checkObject('scope', value, SCOPE_KEYS).route)
+  if (value === undefined || value === 'organization') return {}
+  const allowed = "'organization', { route } or { conversationId }"
+  if (!isObject(value)) throw invalid('scope', allowed, value)
+  const { route, conversationId } = checkObject('scope', value, SCOPE_KEYS)
+  if (route !== undefined && conversationId !== undefined) throw invalid('scope', allowed, value)
+  if (conversationId !== undefined) return { conversationId: checkId('scope.conversationId', conversationId) }
+  return { route: checkId('scope.route', route) }
 }
 
 /** A wait; undefined stays so. */

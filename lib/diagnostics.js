@@ -15,6 +15,9 @@ const pick =
   (payload) =>
     Object.fromEntries(keys.map((key) => [key, payload[key]]))
 
+/** For what a pause holds, and the limit that the server named. */
+const SCOPE = ['scope', 'route', 'conversationId', 'key', 'namespace', 'value']
+
 /** The engine's event behind each channel, and what of it is told. */
 const OF_EVENTS = {
   delivered: {
@@ -29,8 +32,8 @@ const OF_EVENTS = {
     channel: channel('spillway:request:end'),
     told: (end) => ({ ...end, path: withoutQuery(end.path) }),
   },
-  throttled: { channel: channel('spillway:throttled'), told: pick('reason', 'untilMs', 'pauseMs', 'long') },
-  resumed: { channel: channel('spillway:resumed'), told: pick('pausedMs') },
+  throttled: { channel: channel('spillway:throttled'), told: pick(...SCOPE, 'reason', 'untilMs', 'pauseMs', 'long') },
+  resumed: { channel: channel('spillway:resumed'), told: pick(...SCOPE, 'pausedMs') },
   outage: {
     channel: channel('spillway:outage'),
     // Why there is no token is told in words of our own.

@@ -78,6 +78,7 @@ const FAMILIES = [
     'What is left of the pause.',
     one((s) => (s.pause ? seconds(s.pause.remainingMs) : 0)),
   ),
+  gauge('spillway_pauses', 'Pauses in force, by scope, route and the limit that the server named.', pausesOf),
   gauge('spillway_outage', '1 while nothing can be sent, by its reason.', (s) => [
     ...['auth', 'breaker', 'refused', 'token'].map((reason) => [{ reason }, flag(isOut(s, reason))]),
     [{ reason: 'store' }, flag(s.store?.problem)],
@@ -96,6 +97,17 @@ const FAMILIES = [
   summary('spillway_message_request_seconds', 'From the start of the request that delivered to its answer.', (s) => s.latencies?.requestMs),
   summary('spillway_message_total_seconds', 'From acceptance to the answer that delivered.', (s) => s.latencies?.totalMs),
 ]
+
+/** Conversations are counted, not named: nobody wants a time series for each. */
+function pausesOf({ pauses = [] }) {
+  const counts = new Map()
+  for (const { scope, route, namespace, key, value } of pauses) {
+    const labels = { scope, route: route ?? '', namespace: namespace ?? '', key: key ?? '', value: value ?? '' }
+    const name = JSON.stringify(labels)
+    counts.set(name, [labels, (counts.get(name)?.[1] ?? 0) + 1])
+  }
+  return [...counts.values()]
+}
 
 // Two may hold at once: of these `outage` is the first.
 function isOut({ outage, outages = [] }, reason) {

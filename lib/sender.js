@@ -186,7 +186,7 @@ class Sender extends EventEmitter {
 
   async resume(options = {}) {
     const { scope } = checkObject('options', options, RESUME_KEYS)
-    await this.#ask({ op: 'resume', route: checkResumeScope(scope) })
+    await this.#ask({ op: 'resume', ...checkResumeScope(scope) })
   }
 
   async drain(options = {}) {

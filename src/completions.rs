@@ -10,11 +10,12 @@ use spillway_core::error::Error;
 use spillway_core::json::Body;
 use spillway_core::message::Cargo;
 use spillway_core::outcome::{CallAnswer, DeadLetter, DeliveryFailure};
+use spillway_core::stats::{Pause, PauseScope};
 
 use crate::errors::{ErrorData, Reading, first_lines, headers_data, headers_with_cookies};
 use crate::json::{write, write_text};
 use crate::receipt::{ReceiptRow, body_of, write_fields};
-use crate::stats::quota_data;
+use crate::stats::{quota_data, scope_data};
 
 /// A guess that is wrong costs a little memory for a moment, or one more allocation.
 const ROW_BYTES_LIKELY: usize = 256;
@@ -222,16 +223,27 @@ fn event_data(happening: &Happening, clock: &Clock) -> Value {
             "correlationId": end.correlation_id,
             "problem": end.problem,
         }),
-        Happening::Notice(Notice::Throttled { reason, until, pause, long }) => json!({
-            "reason": reason, "untilMs": clock.epoch_ms(*until), "pauseMs": pause.as_secs_f64() * 1_000.0, "long": long,
-        }),
-        Happening::Notice(Notice::Paused { reason, since, until }) => json!({
-            "reason": reason,
-            "untilMs": until.map(|until| clock.epoch_ms(until)),
-            "pauseMs": until.map(|until| until.since(*since).as_secs_f64() * 1_000.0),
-            "long": false,
-        }),
-        Happening::Notice(Notice::Resumed { paused }) => json!({ "pausedMs": paused.as_secs_f64() * 1_000.0 }),
+        Happening::Notice(Notice::Throttled { scope, limit, reason, until, pause, long }) => {
+            let mut data = scope_data(scope, limit.as_deref());
+            data["reason"] = (*reason).into();
+            data["untilMs"] = json!(clock.epoch_ms(*until));
+            data["pauseMs"] = json!(pause.as_secs_f64() * 1_000.0);
+            data["long"] = (*long).into();
+            data
+        }
+        Happening::Notice(Notice::Paused { reason, since, until }) => {
+            let mut data = scope_data(&PauseScope::Organization, None);
+            data["reason"] = (*reason).into();
+            data["untilMs"] = json!(until.map(|until| clock.epoch_ms(until)));
+            data["pauseMs"] = json!(until.map(|until| until.since(*since).as_secs_f64() * 1_000.0));
+            data["long"] = false.into();
+            data
+        }
+        Happening::Notice(Notice::Resumed { scope, limit, paused }) => {
+            let mut data = scope_data(scope, limit.as_deref());
+            data["pausedMs"] = json!(paused.as_secs_f64() * 1_000.0);
+            data
+        }
         Happening::Notice(Notice::Outage { reason, problem, open }) => {
             json!({ "reason": reason, "message": problem, "open": open })
         }
@@ -268,6 +280,8 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
         Hold::Lane(count) => ("lane", format!("{count} messages of its conversation go first")),
         Hold::Budget => ("budget", "the quota's requests are spent".to_owned()),
         Hold::Pause => ("pause", "the organization pauses after a 429".to_owned()),
+        Hold::RoutePause => ("pause", "the route that messages take pauses after a 429".to_owned()),
+        Hold::ConversationPause => ("pause", "its conversation pauses after a 429".to_owned()),
         Hold::Operator => ("pause", "an operator paused the organization: sender.resume() ends it".to_owned()),
         Hold::Retry => ("retry", "its last attempt failed".to_owned()),
         Hold::NotBefore => ("notBefore", "it is scheduled for later (notBefore)".to_owned()),
@@ -282,6 +296,19 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
     let mut data = json!({ "kind": kind, "detail": detail });
     if let Some(until) = until {
         data["untilMs"] = clock.epoch_ms(until).into();
+    }
+    let of_hold = |scope: &PauseScope| match scope {
+        PauseScope::Organization => hold == Hold::Pause,
+        PauseScope::Route(_) => hold == Hold::RoutePause,
+        PauseScope::Conversation(_) => hold == Hold::ConversationPause,
+    };
+    if let Some(Pause { scope, limit, closure }) = explanation.pauses.iter().find(|pause| of_hold(&pause.scope)) {
+        if let (Value::Object(data), Value::Object(scope)) = (&mut data, scope_data(scope, limit.as_deref())) {
+            data.extend(scope);
+        }
+        if let Some(next_probe) = closure.next_probe {
+            data["nextProbeMs"] = clock.epoch_ms(next_probe).into();
+        }
     }
     let is_probed = matches!(hold, Hold::Pause | Hold::Outage | Hold::Refused | Hold::Auth);
     if let Some(next_probe) = next_probe.filter(|_| is_probed) {

@@ -9,6 +9,7 @@ use spillway_core::engine::sink::{GivenToken, Interest, LettersWanted};
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
 use spillway_core::message::{Call, CallLimits, Cargo, Settle, Submission};
+use spillway_core::stats::PauseScope;
 
 use crate::frame::span;
 
@@ -21,7 +22,7 @@ enum Op {
     Redrive { ticket: u64, id: Box<str> },
     Drop { ticket: u64, id: Box<str> },
     Pause { ticket: u64, for_ms: Option<f64> },
-    Resume { ticket: u64, route: Option<Box<str>> },
+    Resume { ticket: u64, route: Option<Box<str>>, conversation_id: Option<Box<str>> },
     Drain { ticket: u64, timeout_ms: Option<f64> },
     Close { ticket: u64, timeout_ms: f64 },
     Ready { ticket: u64 },
@@ -39,7 +40,11 @@ pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
         Op::Redrive { ticket, id } => handle.redrive(ticket, id),
         Op::Drop { ticket, id } => handle.drop_letter(ticket, id),
         Op::Pause { ticket, for_ms } => handle.pause(ticket, for_ms.map(span)),
-        Op::Resume { ticket, route } => handle.resume(ticket, route),
+        Op::Resume { ticket, route, conversation_id } => {
+            let conversation = conversation_id.map(|id| PauseScope::Conversation(id.into()));
+            let scope = route.map(PauseScope::Route).or(conversation).unwrap_or(PauseScope::Organization);
+            handle.resume(ticket, scope);
+        }
         Op::Drain { ticket, timeout_ms } => handle.drain(ticket, timeout_ms.map(span)),
         Op::Close { ticket, timeout_ms } => handle.close(ticket, span(timeout_ms)),
         Op::Ready { ticket } => handle.ready(ticket),

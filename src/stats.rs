@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use spillway_core::budget::{Believed, Why};
 use spillway_core::clock::{Clock, Timestamp};
+use spillway_core::evidence::NamedLimit;
 use spillway_core::handle::Handle;
-use spillway_core::stats::{Closure, Latency, Outage, Refusals, Snapshot, StoreStanding};
+use spillway_core::stats::{Closure, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {
     let (snapshot, latencies) = handle.stats();
@@ -56,14 +57,13 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
                 "nextProbeMs": closure.next_probe.map(|at| clock.epoch_ms(at)),
             })
         }),
-        "pauses": snapshot.pauses.iter().map(|closure| {
-            json!({
-                "scope": "organization",
-                "reason": closure.reason,
-                "sinceMs": clock.epoch_ms(closure.since),
-                "untilMs": closure.until.map(|until| clock.epoch_ms(until)),
-                "nextProbeMs": closure.next_probe.map(|at| clock.epoch_ms(at)),
-            })
+        "pauses": snapshot.pauses.iter().map(|Pause { scope, limit, closure }| {
+            let mut data = scope_data(scope, limit.as_deref());
+            data["reason"] = closure.reason.into();
+            data["sinceMs"] = json!(clock.epoch_ms(closure.since));
+            data["untilMs"] = json!(closure.until.map(|until| clock.epoch_ms(until)));
+            data["nextProbeMs"] = json!(closure.next_probe.map(|at| clock.epoch_ms(at)));
+            data
         }).collect::<Vec<_>>(),
         "outage": snapshot.outage.map(|Closure { reason, since, next_probe, .. }| {
             let mut data = json!({
@@ -96,6 +96,23 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             }
             data
         }),
+    })
+}
+
+/// For what a pause holds, and the limit that the server named, in stats and events alike.
+pub(crate) fn scope_data(scope: &PauseScope, limit: Option<&NamedLimit>) -> Value {
+    let (word, route, conversation) = match scope {
+        PauseScope::Organization => ("organization", None, None),
+        PauseScope::Route(route) => ("route", Some(&**route), None),
+        PauseScope::Conversation(conversation) => ("conversation", None, Some(&**conversation)),
+    };
+    json!({
+        "scope": word,
+        "route": route,
+        "conversationId": conversation,
+        "key": limit.map(|limit| &limit.key),
+        "namespace": limit.and_then(|limit| limit.namespace.as_ref()),
+        "value": limit.and_then(|limit| limit.value),
     })
 }
 

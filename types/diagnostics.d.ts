@@ -1,6 +1,6 @@
 import type { DeadLetterEvent } from './dead-letters.js'
 import type { Receipt } from './messages.js'
-import type { OutageReason, PauseReason } from './stats.js'
+import type { OutageReason, PauseReason, PauseScope } from './stats.js'
 
 /**
  * The channels of `node:diagnostics_channel`, and what each publishes, from all senders of the thread. Ids, statuses and
@@ -20,8 +20,8 @@ export interface DiagnosticsChannels {
   'spillway:message:delivered': { organization: string } & Omit<Receipt, 'body'>
   'spillway:message:dead-letter': { organization: string } & Omit<DeadLetterEvent, 'response' | 'message'>
   'spillway:request:end': RequestEnd
-  'spillway:throttled': { organization: string; reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }
-  'spillway:resumed': { organization: string; pausedMs: number }
+  'spillway:throttled': PauseScope & { organization: string; reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }
+  'spillway:resumed': PauseScope & { organization: string; pausedMs: number }
   /** `message`: with the reason `token` only, why there is none; empty at its end. */
   'spillway:outage': { organization: string; reason: OutageReason | 'store' | 'engine'; open: boolean; message?: string }
 }

@@ -1,7 +1,7 @@
 import type { DeadLetterEvent } from './dead-letters.js'
 import type { Receipt } from './messages.js'
 import type { Sender } from './sender.js'
-import type { OutageReason, PauseReason, QuotaState } from './stats.js'
+import type { OutageReason, PauseReason, PauseScope, QuotaState } from './stats.js'
 
 /** The events of a {@link Sender} with their arguments. There is no `error` event. */
 export interface SenderEvents {
@@ -9,13 +9,13 @@ export interface SenderEvents {
   delivered: [receipt: Receipt]
   /** A message was given up. */
   deadLetter: [letter: DeadLetterEvent]
-  /** Nothing is sent to the organization for a while. `untilMs`: epoch milliseconds; `long`: over `retry.maxPauseMs`. With the reason `operator` and without an end, both times are Infinity. */
-  throttled: [pause: { reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }]
+  /** Nothing in the `scope` is sent for a while: to the organization, on a route, or of a conversation. `untilMs`: epoch milliseconds; `long`: over `retry.maxPauseMs`. With the reason `operator` and without an end, both times are Infinity. */
+  throttled: [pause: PauseScope & { reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }]
   /**
-   * The pause is over: a probe went through, or an operator's has ended. `pausedMs`: how long it was, and took to probe; not how long nothing was there to
+   * The pause of the `scope` is over: a probe went through, or an operator's has ended. `pausedMs`: how long it was, and took to probe; not how long nothing was there to
    * probe with.
    */
-  resumed: [pause: { pausedMs: number }]
+  resumed: [pause: PauseScope & { pausedMs: number }]
   /** What is believed of the quota changed by more than a tenth, or for another reason. */
   quota: [quota: QuotaState]
   /**

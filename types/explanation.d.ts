@@ -1,3 +1,5 @@
+import type { PauseScope } from './stats.js'
+
 /** Why a message is where it is. */
 export interface Explanation {
   id: string
@@ -18,7 +20,7 @@ export interface ExplanationReason {
   /**
    * - `lane`: messages of its conversation go first
    * - `budget`: the quota is spent for now
-   * - `pause`: the server said 429, or an operator holds everything back
+   * - `pause`: the server said 429, to the organization, to the route that messages take, or to its conversation; or an operator holds everything back
    * - `retry`: it failed, and waits for its next attempt
    * - `notBefore`: its time hasn't come
    * - `batch`: it waits up to `batch.lingerMs` for others to fill an array
@@ -33,6 +35,13 @@ export interface ExplanationReason {
   detail: string
   /** When it ends, in epoch milliseconds, if that is known. */
   untilMs?: number
+  /** For a `pause` that the server asked for: for what it holds, and the limit that was exceeded if the server named it, as in {@link PauseScope}. */
+  scope?: PauseScope['scope']
+  route?: string | null
+  conversationId?: string | null
+  key?: string | null
+  namespace?: string | null
+  value?: number | null
   /** For `pause`, `outage` and `auth`: when a request probes whether it is over, or a token is asked for, in epoch milliseconds, if known. */
   nextProbeMs?: number
 }

@@ -124,10 +124,10 @@ export class Sender extends EventEmitter {
 
   /**
    * Ends the operator's pause, and has whatever else is shut probed at once: a pause that the server asked for, an outage, refused
-   * credentials. If the probe fails, it is shut again. `scope`: the organization (default), or one route by its name in
-   * `stats().outages`, such as `{ route: 'GET /api/v2/users/{}' }`. Resolves also if nothing is shut.
+   * credentials. If the probe fails, it is shut again. `scope`: the organization (default), one route by its name in
+   * `stats().outages` or `stats().pauses`, such as `{ route: 'GET /api/v2/users/{}' }`, or one conversation. Resolves also if nothing is shut.
    */
-  resume(options?: { scope?: 'organization' | { route: string } }): Promise<void>
+  resume(options?: { scope?: 'organization' | { route: string } | { conversationId: string } }): Promise<void>
 
   /**
    * Resolves when everything accepted so far is settled. Rejects with code `DRAIN_TIMEOUT` after `timeoutMs`

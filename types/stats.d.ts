@@ -45,14 +45,14 @@ export interface Stats {
     nextInMs: number | null
   }
   /**
-   * The time until which nothing is sent, if there is one, an operator's before the server's: null when it is over, and nothing is there yet to probe with.
+   * The time until which no message is sent, since the organization or the sender's own route pauses, if there is one, an operator's before the server's: null when it is over, and nothing is there yet to probe with.
    * `untilMs`: the end of the wait that the server asked for, in epoch milliseconds; null while a probe is out and that end has
    * passed or is unknown. `nextProbeMs`: when a request probes whether the limit is still in force, in epoch milliseconds, at the
    * latest `retry.maxPauseMs` after the last one; null while a probe is out or there is nothing to probe with.
    */
   pause: null | { reason: PauseReason; untilMs: number | null; remainingMs: number | null; nextProbeMs: number | null }
-  /** All pauses that are in force, the operator's first. `outages` has what is shut for another reason. Times in epoch milliseconds. */
-  pauses: { scope: 'organization'; reason: PauseReason; sinceMs: number; untilMs: number | null; nextProbeMs: number | null }[]
+  /** All pauses that are in force, the operator's first, each with its scope. `outages` has what is shut for another reason. */
+  pauses: PauseState[]
   /** What keeps messages from being sent, if something does: the first of `outages` that concerns them. */
   outage: null | {
     reason: OutageReason
@@ -148,6 +148,34 @@ export interface RateWindow {
   requests: number
   /** Milliseconds. */
   perMs: number
+}
+
+/** For what a pause holds. Everything outside it goes on. */
+export interface PauseScope {
+  /**
+   * - `organization`: everything, since the limit is the token's or the organization's
+   * - `route`: what takes this route, the limit of an endpoint
+   * - `conversation`: the messages of this conversation
+   */
+  scope: 'organization' | 'route' | 'conversation'
+  /** With `route`: its method and path, with ids replaced, such as `POST /api/v2/analytics/conversations/details/query`; else null. */
+  route: string | null
+  /** With `conversation`: which; else null. */
+  conversationId: string | null
+  /** The limit that was exceeded, if the 429's body named it (`limit`): its key, namespace and value; else null. */
+  key: string | null
+  namespace: string | null
+  value: number | null
+}
+
+/** A pause, in {@link Stats}. Times in epoch milliseconds. */
+export interface PauseState extends PauseScope {
+  reason: PauseReason
+  sinceMs: number
+  /** The end of the wait that the server asked for; null while a probe is out and that end has passed or is unknown. */
+  untilMs: number | null
+  /** When a request probes whether it is over; null while one is out or there is nothing to probe with. */
+  nextProbeMs: number | null
 }
 
 /** Where a pause comes from: the `Retry-After` header, the reset header, the seconds in the 429's text, a backoff of our own, or `Sender.pause()`. */

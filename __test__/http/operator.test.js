@@ -16,7 +16,9 @@ test('a pause holds messages and calls back until it is ended', async (t) => {
   const sender = await open(t, simulator)
   const told = event(sender, 'throttled')
   await sender.pause()
-  assert.deepEqual(await told, { reason: 'operator', untilMs: Infinity, pauseMs: Infinity, long: false })
+  const { scope, route, conversationId, reason, untilMs, pauseMs, long } = await told
+  assert.deepEqual([scope, route, conversationId], ['organization', null, null])
+  assert.deepEqual([reason, untilMs, pauseMs, long], ['operator', Infinity, Infinity, false])
   const sent = sender.send(message('m'))
   const called = sender.request({ method: 'GET', path: '/api/v2/users/me' })
   await assert.rejects(sender.send(message('short', 'c', { expiresInMs: 20 })), { code: 'EXPIRED' })

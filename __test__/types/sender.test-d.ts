@@ -156,12 +156,16 @@ function events(sender: Sender): void {
   sender
     .on('delivered', (receipt) => expect<Equal<typeof receipt, Receipt>>())
     .once('deadLetter', (letter) => expect<Equal<typeof letter, DeadLetterEvent>>())
-    .on('throttled', ({ reason, untilMs, pauseMs, long }) => {
+    .on('throttled', ({ scope, route, key, value, reason, untilMs, pauseMs, long }) => {
+      expect<Equal<typeof scope, 'organization' | 'route' | 'conversation'>>()
+      expect<Equal<typeof route | typeof key, string | null>>()
+      expect<Equal<typeof value, number | null>>()
       expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff' | 'operator'>>()
       expect<Equal<typeof untilMs | typeof pauseMs, number>>()
       expect<Equal<typeof long, boolean>>()
     })
     .prependListener('resumed', ({ pausedMs }) => expect<Equal<typeof pausedMs, number>>())
+    .prependListener('resumed', ({ conversationId }) => expect<Equal<typeof conversationId, string | null>>())
     .on('quota', ({ source, windows }) => {
       expect<Equal<typeof source, 'configured' | 'learned'>>()
       expect<Equal<(typeof windows)[0]['why'], 'configured' | 'start' | 'limits' | 'headers' | 'refusals'>>()
@@ -197,10 +201,13 @@ function operated(sender: Sender): void {
   void sender.pause({ forMs: 60_000 })
   void sender.resume({ scope: 'organization' })
   void sender.resume({ scope: { route: 'GET /api/v2/users/{}' } })
+  void sender.resume({ scope: { conversationId: 'c-1' } })
   // @ts-expect-error no such scope
   void sender.resume({ scope: 'conversation' })
   const { pauses, outage } = sender.stats()
   expect<Equal<(typeof pauses)[number]['untilMs'], number | null>>()
+  expect<Equal<(typeof pauses)[number]['scope'], 'organization' | 'route' | 'conversation'>>()
+  expect<Equal<(typeof pauses)[number]['key'], string | null>>()
   expect<Equal<NonNullable<typeof outage>['message'], string | null>>()
 }
 

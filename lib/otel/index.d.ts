@@ -20,7 +20,7 @@ export interface InstrumentOptions {
  * - The histogram `http.client.request.duration` in seconds, of every request of the organization, and from `stats()`
  *   `spillway.queue.messages`, `.queue.bytes`, `.queue.waiting`, `.requests.in_flight`, `.requests.throttled`,
  *   `.requests.retries`, `.dead_letters`, `.budget.available`, `.pause.remaining`, `.messages.accepted`,
- *   `.messages.delivered` and `.messages.dead_letter`.
+ *   `.messages.delivered`, `.messages.dead_letter`, and `spillway.pauses` by scope, route and limit.
  *
  * Attributes hold ids, statuses and paths without query; never texts and secrets. Several senders of one organization
  * in a thread measure it once; with worker threads, instrument the senders of one.

@@ -14,6 +14,18 @@ const GAUGES = [
   ['spillway.budget.available', '{request}', 'Requests that may leave now', (s) => s.budget?.available],
   ['spillway.pause.remaining', 's', 'What is left of the pause', (s) => (s.pause ? (s.pause.remainingMs ?? 0) / 1_000 : 0)],
 ]
+/** Counted by what they hold for; conversations are not named. */
+function pausesOf({ pauses = [] }) {
+  const counts = new Map()
+  for (const { scope, route, namespace, key, value } of pauses) {
+    const known = Object.entries({ scope, route, 'limit.namespace': namespace, 'limit.key': key, 'limit.value': value })
+    const attributes = Object.fromEntries(known.filter(([, one]) => one !== null).map(([name, one]) => [`spillway.pause.${name}`, one]))
+    const name = JSON.stringify(attributes)
+    counts.set(name, [attributes, (counts.get(name)?.[1] ?? 0) + 1])
+  }
+  return [...counts.values()]
+}
+
 const COUNTERS = [
   ['spillway.messages.accepted', '{message}', 'Messages that entered the outbox', (s) => s.counters?.accepted],
   ['spillway.messages.delivered', '{message}', 'Messages that ended as a receipt', (s) => s.counters?.delivered],
@@ -51,6 +63,8 @@ class Instruments {
         read.push([instrument, value])
       }
     }
+    const pauses = meter.createObservableGauge('spillway.pauses', { unit: '{pause}', description: 'Pauses in force' })
+    this.#observed.push(pauses)
     // One reading for all of them: the numbers of one export belong together.
     this.#observe = (result) => {
       if (!isMine()) return
@@ -58,6 +72,9 @@ class Instruments {
       for (const [instrument, value] of read) {
         const number = value(stats)
         if (typeof number === 'number') result.observe(instrument, number, { 'spillway.organization': organization })
+      }
+      for (const [attributes, count] of pausesOf(stats)) {
+        result.observe(pauses, count, { 'spillway.organization': organization, ...attributes })
       }
     }
     meter.addBatchObservableCallback(this.#observe, this.#observed)

@@ -32,6 +32,7 @@ const FILES = [
   'credentials',
   'flights',
   'parking',
+  'limited',
   'ends',
   'progress',
   'audit',

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::lock::lock;
 use crate::message::{Submission, Ticket};
 use crate::settings::Settings;
-use crate::stats::{Latencies, Snapshot};
+use crate::stats::{Latencies, PauseScope, Snapshot};
 
 /// A place at the engine of an organization. Dropped, it leaves: its promises end, its messages don't.
 pub struct Handle {
@@ -87,9 +87,9 @@ impl Handle {
         self.command(Command::Event(Event::Pause(self.ticket(number), span)));
     }
 
-    /// Ends that, and probes at once what is shut: of the organization, or of the route of this name.
-    pub fn resume(&self, number: u64, route: Option<Box<str>>) {
-        self.command(Command::Event(Event::Resume(self.ticket(number), route)));
+    /// Ends that, and probes at once what is shut in this scope.
+    pub fn resume(&self, number: u64, scope: PauseScope) {
+        self.command(Command::Event(Event::Resume(self.ticket(number), scope)));
     }
 
     /// Asks why a message waits.
@@ -127,7 +127,9 @@ impl Handle {
         let published = lock(&self.published);
         let (mut snapshot, latencies) = (published.snapshot.clone(), published.latencies.clone());
         if let Some(snapshot) = &mut snapshot {
-            snapshot.pause = snapshot.pause.filter(|pause| !pause.is_over(self.clock.now()));
+            let now = self.clock.now();
+            snapshot.pause = snapshot.pause.filter(|pause| !pause.is_over(now));
+            snapshot.pauses.retain(|pause| !pause.closure.is_over(now));
         }
         (snapshot, latencies)
     }

@@ -1,5 +1,6 @@
 //! Numbers about an engine, as `stats()` shows them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -7,6 +8,7 @@ use hdrhistogram::Histogram;
 use crate::budget::Believed;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::evidence::NamedLimit;
 
 /// What happened since the engine's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +70,28 @@ impl Closure {
     }
 }
 
+/// For what a pause holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PauseScope {
+    /// Everything.
+    Organization,
+    /// What takes the route of this name: method and path template.
+    Route(Box<str>),
+    /// The messages of this conversation.
+    Conversation(Arc<str>),
+}
+
+/// A pause with its scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// For what it holds.
+    pub scope: PauseScope,
+    /// The limit that was exceeded, if the server named one.
+    pub limit: Option<Box<NamedLimit>>,
+    /// Why, since when and until when.
+    pub closure: Closure,
+}
+
 /// With what a server refuses everybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
@@ -126,8 +150,8 @@ pub struct Snapshot {
     pub next_free: Option<Timestamp>,
     /// A pause by an operator, or after a 429.
     pub pause: Option<Closure>,
-    /// All that are in force.
-    pub pauses: Vec<Closure>,
+    /// All that are in force, each with its scope.
+    pub pauses: Vec<Pause>,
     /// An outage of what carries messages, refused credentials, or no token.
     pub outage: Option<Closure>,
     /// What went wrong then, if that is known.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bench::{Bench, ids, of, retry_after, settled, status, unanswered};
 use serde_json::json;
 use spillway_core::dispatcher::{Effect, Event, Hold, Notice};
+use spillway_core::stats::PauseScope;
 use spillway_core::store::{Change, Opening};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -18,7 +19,7 @@ fn pause(bench: &mut Bench, span: Option<Duration>) -> Vec<Effect> {
 }
 
 fn resume(bench: &mut Bench) -> Vec<Effect> {
-    bench.handle(Event::Resume(of(1_001), None))
+    bench.handle(Event::Resume(of(1_001), PauseScope::Organization))
 }
 
 fn wait(bench: &mut Bench, span: Duration) {

@@ -2,13 +2,14 @@
 
 use super::attempts::{Attempt, Departure};
 use super::deliver::TOO_MANY;
-use super::health::{Blame, Failure, Refusal, RouteId, Sent};
+use super::health::{Blame, Failure, Refusal, RouteId, Scope, Sent};
 use super::load::Load;
 use super::settle::Told;
 use super::{AttemptId, Dispatcher, Effect};
 use crate::batcher::Item;
 use crate::budget::Heard;
 use crate::clock::Timestamp;
+use crate::evidence::Evidence;
 use crate::outcome::Reason;
 use crate::retry::{Answer, Verdict, classify};
 
@@ -29,7 +30,8 @@ impl Dispatcher {
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
         let standing = if throttled { Verdict::Throttled } else { verdict };
-        self.read_quota(now, (attempt.cost, left_at), standing, &answer, effects);
+        let limits = self.limits_met(&attempt, standing, &answer, items.as_deref());
+        self.read_quota(now, (attempt.cost, left_at), (verdict, &limits), &answer, effects);
         if verdict == Verdict::Unauthorized {
             return self.unauthorized(now, id, (attempt, departure), answer, effects);
         }
@@ -41,7 +43,7 @@ impl Dispatcher {
         if verdict == Verdict::Ambiguous && !self.carries_call(&attempt.load) {
             self.health.note_unknown();
         }
-        self.move_gates(now, attempt.sent(id, left_at), standing, &answer, effects);
+        self.move_gates(now, attempt.sent(id, left_at), (standing, &limits), &answer, effects);
         for slot in &attempt.load.members {
             self.outbox.course_mut(*slot).refused_at = None;
         }
@@ -67,23 +69,29 @@ impl Dispatcher {
             _ if answer.is_html_page() || answer.is_server_error() => Verdict::Ambiguous,
             verdict => verdict,
         };
-        self.read_quota(now, (1, left_at), verdict, answer, effects);
+        let limits = match answer {
+            Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } if verdict == Verdict::Throttled => {
+                vec![(self.health.scope_of(RouteId::MESSAGES, None, evidence), evidence.clone())]
+            }
+            _ => Vec::new(),
+        };
+        self.read_quota(now, (1, left_at), (verdict, &limits), answer, effects);
         let sent = Sent { attempt: id, route: RouteId::MESSAGES, left_at };
         match verdict {
             Verdict::Throttled | Verdict::Transient | Verdict::Ambiguous => {
-                self.move_gates(now, sent, verdict, answer, effects);
+                self.move_gates(now, sent, (verdict, &limits), answer, effects);
             }
             Verdict::Delivered | Verdict::Rejected | Verdict::Unauthorized => self.health.note_sounded(now, id),
         }
         true
     }
 
-    /// Slots, and what is learned of the quota.
+    /// Slots, and what is learned of the quota: what is refused for another limit's sake tells nothing of it.
     fn read_quota(
         &mut self,
         now: Timestamp,
         (cost, left_at): (u32, Timestamp),
-        standing: Verdict,
+        (verdict, limits): (Verdict, &[(Scope, Evidence)]),
         answer: &Answer,
         effects: &mut Vec<Effect>,
     ) {
@@ -91,8 +99,12 @@ impl Dispatcher {
             Answer::Unsent { .. } => self.quota.unsent(now, left_at, cost),
             Answer::Unanswered { .. } => self.quota.given_up(left_at, now, cost),
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
-                let refused = standing == Verdict::Throttled;
-                self.quota.heard(now, Heard { sent_at: left_at, cost, refused, evidence: Some(evidence) });
+                let of_organization = limits.iter().find(|(scope, _)| *scope == Scope::Organization);
+                let (refused, evidence) = match of_organization {
+                    Some((_, evidence)) => (true, Some(evidence)),
+                    None => (false, Some(evidence).filter(|_| verdict != Verdict::Throttled)),
+                };
+                self.quota.heard(now, Heard { sent_at: left_at, cost, refused, evidence });
             }
         }
         self.tell_quota(effects);
@@ -108,12 +120,19 @@ impl Dispatcher {
     }
 
     /// What the answer says about the server, whatever becomes of the message.
-    fn move_gates(&mut self, now: Timestamp, sent: Sent, verdict: Verdict, answer: &Answer, effects: &mut Vec<Effect>) {
+    fn move_gates(
+        &mut self,
+        now: Timestamp,
+        sent: Sent,
+        (verdict, limits): (Verdict, &[(Scope, Evidence)]),
+        answer: &Answer,
+        effects: &mut Vec<Effect>,
+    ) {
         let may_resume = match verdict {
             Verdict::Throttled => {
                 self.counters.throttled += 1;
-                if let Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } = answer {
-                    self.health.throttled(now, sent, evidence, &mut self.random, effects);
+                for (scope, evidence) in limits {
+                    self.health.throttled(now, sent, scope, evidence, &mut self.random, effects);
                 }
                 false
             }

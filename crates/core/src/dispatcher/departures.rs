@@ -24,6 +24,7 @@ impl Dispatcher {
         let (route, lane) = (first.route, first.lane);
         let attempt = self.attempts.number();
         self.health.departs(now, attempt, route, lane);
+        self.tell_departure(now, attempt, &load);
         self.attempts.begin(attempt, Attempt { load, route, cost, bytes });
         effects.push(Effect::Send { attempt, shipment });
     }
@@ -33,8 +34,11 @@ impl Dispatcher {
     pub fn may_leave(&self, id: AttemptId) -> bool {
         match self.attempts.departing(id) {
             _ if self.disowned.is_some() => false,
-            Some(attempt) => self.health.may_leave(id, attempt.route),
-            None if self.sounding_departs(id) => self.health.may_leave(id, RouteId::MESSAGES),
+            Some(attempt) => {
+                let conversations = self.conversations_of(&attempt.load).map(|conversation| &**conversation);
+                self.health.may_leave(id, attempt.route, conversations)
+            }
+            None if self.sounding_departs(id) => self.health.may_leave(id, RouteId::MESSAGES, std::iter::empty()),
             None => self.inquiry.is_departing(id),
         }
     }

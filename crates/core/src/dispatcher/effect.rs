@@ -6,10 +6,12 @@ use super::AttemptId;
 use crate::budget::Believed;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::evidence::NamedLimit;
 use crate::lanes::Slot;
 use crate::message::Ticket;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
 use crate::shipment::Shipment;
+use crate::stats::PauseScope;
 use crate::store::{Change, Seq};
 
 /// What is to be done.
@@ -87,8 +89,12 @@ impl Effect {
 /// News for listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The organization pauses.
+    /// A pause begins, or becomes longer.
     Throttled {
+        /// For what it holds.
+        scope: PauseScope,
+        /// The limit that was exceeded, if the server named one.
+        limit: Option<Box<NamedLimit>>,
         /// Where the length comes from.
         reason: &'static str,
         /// Until when.
@@ -109,6 +115,10 @@ pub enum Notice {
     },
     /// The pause is over: a probe was accepted, or an operator ended it.
     Resumed {
+        /// For what it held.
+        scope: PauseScope,
+        /// The limit that was exceeded, if the server named one.
+        limit: Option<Box<NamedLimit>>,
         /// How long it was.
         paused: Duration,
     },

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Submission, Ticket};
 use crate::retry::Answer;
+use crate::stats::PauseScope;
 use crate::store::{Loaded, Opening, Row, Salvage};
 
 /// What happened.
@@ -32,8 +33,8 @@ pub enum Event {
     Token(TokenNews),
     /// An operator holds everything back, for this long or until somebody ends it.
     Pause(Ticket, Option<Duration>),
-    /// An operator ends that, and has probed at once what is shut: of the organization, or of the route of this name.
-    Resume(Ticket, Option<Box<str>>),
+    /// An operator ends that, and has probed at once what is shut in this scope.
+    Resume(Ticket, PauseScope),
     /// A dead letter is to be sent again.
     Redrive(Ticket, Box<str>),
     /// A dead letter is to be forgotten.

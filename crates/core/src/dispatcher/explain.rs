@@ -1,11 +1,14 @@
 //! Why a message waits, and when it will probably go.
 
+use std::sync::Arc;
+
 use super::Dispatcher;
 use super::health::Cause;
 use super::outbox::{Cold, Parking, State};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
-use crate::stats::{Closure, Outage};
+use crate::message::Cargo;
+use crate::stats::{Closure, Outage, Pause, PauseScope};
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,10 @@ pub enum Hold {
     Budget,
     /// The organization pauses after a 429.
     Pause,
+    /// The route that messages take does.
+    RoutePause,
+    /// Its conversation does.
+    ConversationPause,
     /// An operator holds everything back.
     Operator,
     /// Its last attempt failed.
@@ -60,6 +67,8 @@ pub struct Explanation {
     pub whereabouts: Whereabouts,
     /// Why it isn't on the wire, with the time until which that holds if it is known.
     pub holds: Vec<(Hold, Option<Timestamp>)>,
+    /// The pauses after a 429 that hold it, if there are any.
+    pub pauses: Vec<Pause>,
     /// Messages that are expected to leave before it.
     pub ahead: usize,
     /// When a request checks whether the pause or the outage is over, if there is one and that is known.
@@ -81,11 +90,13 @@ impl Dispatcher {
         if let Some((position, waiting)) = self.waiting.position(id) {
             let ahead = self.outbox.len() + position;
             let mut holds = vec![(Hold::Capacity, None)];
+            let pauses = self.pauses_on(now, conversation_of(&waiting.submission.cargo), &mut Vec::new());
             let expected_at = self.expected(now, &mut holds, ahead);
             return Some(Explanation {
                 conversation: conversation(&waiting.submission.cargo),
                 whereabouts: Whereabouts::WaitingRoom,
                 holds,
+                pauses,
                 ahead,
                 next_probe: self.next_probe(),
                 problem: self.problem(),
@@ -97,6 +108,7 @@ impl Dispatcher {
             conversation: conversation(&letter.cargo),
             whereabouts: Whereabouts::DeadLetter,
             holds: Vec::new(),
+            pauses: Vec::new(),
             ahead: 0,
             next_probe: None,
             problem: None,
@@ -113,14 +125,13 @@ impl Dispatcher {
             holds.push((Hold::Lane(ahead_in_lane), None));
         }
         self.hold_all(now, &mut holds);
+        let conversation = self.lanes.conversation(cold.lane);
+        let pauses = self.pauses_on(now, conversation, &mut holds);
         let expected_at = self.expected(now, &mut holds, ahead);
         Explanation {
-            conversation: self
-                .lanes
-                .conversation(cold.lane)
-                .map(|conversation| Box::from(&**conversation))
-                .unwrap_or_default(),
+            conversation: conversation.map(|conversation| Box::from(&**conversation)).unwrap_or_default(),
             whereabouts: Whereabouts::Queued,
+            pauses,
             next_probe: self.next_probe(),
             problem: self.problem(),
             expected_at,
@@ -147,8 +158,11 @@ impl Dispatcher {
         if entry.state() == State::Queued && ahead_in_lane == 0 {
             holds.extend(self.lingers(now, entry.lane, slot).map(|until| (Hold::Company, Some(until))));
         }
+        let conversation_shared = conversation_of(&entry.cargo).filter(|_| !in_flight);
+        let pauses = self.pauses_on(now, conversation_shared, &mut holds);
         let expected_at = if in_flight { None } else { self.expected(now, &mut holds, ahead) };
         Explanation {
+            pauses,
             conversation: conversation(&entry.cargo),
             whereabouts: if in_flight { Whereabouts::InFlight } else { Whereabouts::Queued },
             next_probe: self.next_probe(),
@@ -236,6 +250,26 @@ impl Dispatcher {
         }
     }
 
+    /// The pauses that hold a message of this conversation; those that don't hold everything are added to `holds`.
+    fn pauses_on(
+        &self,
+        now: Timestamp,
+        conversation: Option<&Arc<str>>,
+        holds: &mut Vec<(Hold, Option<Timestamp>)>,
+    ) -> Vec<Pause> {
+        let Some(conversation) = conversation else { return Vec::new() };
+        let own = self.health.pauses_of(conversation);
+        for Pause { scope, closure, .. } in &own {
+            let hold = match scope {
+                PauseScope::Organization => continue,
+                PauseScope::Route(_) => Hold::RoutePause,
+                PauseScope::Conversation(_) => Hold::ConversationPause,
+            };
+            holds.push((hold, closure.until));
+        }
+        self.health.organization_pause(now).into_iter().chain(own).collect()
+    }
+
     /// When a message with `ahead` others before it leaves, if nothing leaves before the times of its `holds`. Where
     /// there are none it may be the token alone that it waits for, and nobody knows for how long.
     fn expected(&self, now: Timestamp, holds: &mut Vec<(Hold, Option<Timestamp>)>, ahead: usize) -> Option<Timestamp> {
@@ -256,9 +290,13 @@ impl Dispatcher {
     }
 }
 
-fn conversation(cargo: &crate::message::Cargo) -> Box<str> {
+fn conversation_of(cargo: &Cargo) -> Option<&Arc<str>> {
     match cargo {
-        crate::message::Cargo::Message(message) => message.conversation().into(),
-        crate::message::Cargo::Call(_) => Box::default(),
+        Cargo::Message(message) => Some(message.conversation_shared()),
+        Cargo::Call(_) => None,
     }
+}
+
+fn conversation(cargo: &Cargo) -> Box<str> {
+    conversation_of(cargo).map(|conversation| Box::from(&**conversation)).unwrap_or_default()
 }

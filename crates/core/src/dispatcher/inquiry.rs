@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::deliver::TOO_MANY;
-use super::health::Pass;
+use super::health::{Pass, RouteId, Scope};
 use super::{AttemptId, Dispatcher, Effect, Notice};
 use crate::budget::Heard;
 use crate::clock::Timestamp;
@@ -112,7 +112,9 @@ impl Dispatcher {
         evidence: &Evidence,
         effects: &mut Vec<Effect>,
     ) {
-        let refused = response.status == TOO_MANY;
+        let scope = self.health.scope_of(RouteId::OTHERS, None, evidence);
+        // A limit of the question's own route says nothing of what messages may do.
+        let refused = response.status == TOO_MANY && scope == Scope::Organization;
         self.quota.heard(now, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
         if refused {
             self.counters.throttled += 1;

@@ -22,6 +22,7 @@ mod inquiry;
 mod intake;
 mod keeping;
 mod letters;
+mod limited;
 mod lines;
 mod load;
 mod loaded;
@@ -209,7 +210,7 @@ impl Dispatcher {
             Event::Drop(ticket, id) => self.drop_letter(ticket, id, effects),
             Event::Drain(ticket, deadline) => self.drain(ticket, deadline),
             Event::Pause(ticket, span) => self.pause(now, ticket, span, effects),
-            Event::Resume(ticket, route) => self.resume(now, ticket, route.as_deref(), effects),
+            Event::Resume(ticket, scope) => self.resume(now, ticket, &scope, effects),
             Event::Found(rows) => self.found(now, rows, effects),
             Event::Opened(opening) => self.opened(now, &opening, effects),
             Event::Kept(slots) => slots.into_iter().for_each(|slot| self.kept(now, slot, effects)),
@@ -327,8 +328,8 @@ impl Dispatcher {
             quota_since: self.quota.since(),
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
-            pause: self.health.hold_closure().or_else(|| self.health.pause_closure(now)),
-            pauses: self.health.hold_closure().into_iter().chain(self.health.pause_closure(now)).collect(),
+            pause: self.health.hold_pause().or_else(|| self.health.messages_pause(now)).map(|pause| pause.closure),
+            pauses: self.health.hold_pause().into_iter().chain(self.health.pauses(now)).collect(),
             outage,
             outage_problem: outage_problem.flatten(),
             refusals: self.health.refused_with().cloned(),

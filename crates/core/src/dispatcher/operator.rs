@@ -7,6 +7,7 @@ use super::timers::Timer;
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
 use crate::message::Ticket;
+use crate::stats::PauseScope;
 
 impl Dispatcher {
     /// Nothing leaves any more, for this long, or until somebody ends it.
@@ -15,14 +16,14 @@ impl Dispatcher {
         effects.push(Effect::Done(ticket));
     }
 
-    /// Ends the operator's pause, and probes at once what else is shut: of the organization, or of the route of this
-    /// name alone.
-    pub(super) fn resume(&mut self, now: Timestamp, ticket: Ticket, route: Option<&str>, effects: &mut Vec<Effect>) {
-        if route.is_none() {
+    /// Ends the operator's pause, and probes at once what else is shut: of the organization, or of one route or
+    /// conversation alone.
+    pub(super) fn resume(&mut self, now: Timestamp, ticket: Ticket, scope: &PauseScope, effects: &mut Vec<Effect>) {
+        if *scope == PauseScope::Organization {
             self.end_hold(now, effects);
             self.auth.retry_now();
         }
-        self.health.probe_now(now, route);
+        self.health.probe_now(now, scope);
         effects.push(Effect::Done(ticket));
     }
 

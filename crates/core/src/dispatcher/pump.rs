@@ -25,6 +25,7 @@ impl Dispatcher {
         self.wire_is_full = false;
         self.inquire(now, effects);
         self.hear_another_witness(now);
+        self.shut_lanes(now, effects);
         let mut has_released = false;
         while self.peek_next() || self.health.has_lines() {
             let is_probe = match self.health.pass(now) {
@@ -49,6 +50,7 @@ impl Dispatcher {
                 Ok(()) => {
                     let Some(load) = self.load(now, candidate) else { unreachable!("the candidate is still there") };
                     self.start(now, load, effects);
+                    self.shut_lanes(now, effects);
                 }
                 Err(NotYet::Until(at)) => return self.look_again(at),
                 Err(NotYet::AtAnswer) => return,
@@ -90,6 +92,8 @@ impl Dispatcher {
             }
             if load.members.is_empty() {
                 self.bound.extend(load.next());
+            } else if let Some(at) = self.load_waits(now, &load) {
+                self.park_load(load, at);
             } else if let Err(at) = self.pay_for_retry(now, load.members[0]) {
                 self.park_load(load, at);
             } else {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Attempt;
-use super::health::{Fingerprint, MessageRefusal, Scope};
+use super::health::{Fingerprint, MessageRefusal, Whom};
 use super::letters::RESPONSE_BYTES_MAX;
 use super::load::Load;
 use super::settle::Told;
@@ -94,12 +94,12 @@ impl Dispatcher {
             (course.last_status, course.refused_at) = (last_status, None);
         }
         let sent = attempt.sent(id, left_at);
-        let scope = self.health.refused(now, sent, &refusal, &mut self.random, effects);
-        if scope == Scope::Everybody {
+        let whom = self.health.refused(now, sent, &refusal, &mut self.random, effects);
+        if whom == Whom::Everybody {
             self.acquit(now, effects);
         }
         let load = attempt.load;
-        if scope == Scope::Everybody || (scope == Scope::Probe && self.others_may_tell(&load)) {
+        if whom == Whom::Everybody || (whom == Whom::Probe && self.others_may_tell(&load)) {
             self.note_suspected(&load, left_at);
             return self.keep_places(now, load, effects);
         }

@@ -6,6 +6,7 @@
 mod body;
 mod headers;
 mod limits;
+mod named;
 mod span;
 mod structured;
 mod usual;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use self::headers::{Windows, retry_after};
 pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
+pub use self::named::{Extent, NamedLimit};
 use self::span::ServerTime;
 pub use self::usual::{RESET_SLACK, USUAL_WINDOWS, WINDOW_MAX, usual_window};
 
@@ -47,17 +49,6 @@ pub enum Unnamed {
     /// The same, but its requests are named; it ends later than the window ends whose length its reset suggests. The
     /// end of a longer one, if that is known, says the same.
     Outlasting(Duration),
-}
-
-/// The limit that a refusal's body names: `{ key, namespace, value }`. It tells for what the refusal holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedLimit {
-    /// As in `client.credentials.token.rate.per.minute`: printable ASCII, at most 128 bytes.
-    pub key: String,
-    /// As in `platform.api`; the same holds for it.
-    pub namespace: Option<String>,
-    /// The limit itself, where it is a whole number above 0.
-    pub value: Option<u64>,
 }
 
 /// What a server said about its limit. Most answers say nothing, and each is handed on several times: so it is small.

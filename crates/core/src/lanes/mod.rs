@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use slab::Slab;
 
 use self::queue::{Links, Queue};
@@ -46,6 +46,8 @@ struct Lane {
     conversation: Option<Arc<str>>,
     queue: Queue,
     outstanding: u32,
+    /// Nothing of it goes for now.
+    is_shut: bool,
     /// How many messages of it are counted as waiting, and as on offer.
     queued: u32,
     offered: u32,
@@ -53,7 +55,7 @@ struct Lane {
 
 impl Lane {
     fn may_go(&self, ordered: bool) -> bool {
-        !ordered || self.outstanding == 0
+        !self.is_shut && (!ordered || self.outstanding == 0)
     }
 }
 
@@ -76,6 +78,8 @@ pub struct Lanes {
     links: Links,
     ready: Ready,
     ordered: bool,
+    /// Conversations of which nothing goes for now, whether or not they have a lane.
+    shut: HashSet<Arc<str>>,
     /// Messages that wait in conversations; conversations of which one may go, and the messages that wait in these.
     queued: usize,
     offering: usize,
@@ -92,6 +96,7 @@ impl Lanes {
             links: Links::default(),
             ready: Ready::default(),
             ordered,
+            shut: HashSet::new(),
             queued: 0,
             offering: 0,
             offered: 0,
@@ -127,7 +132,8 @@ impl Lanes {
     }
 
     fn insert(&mut self, conversation: Option<Arc<str>>) -> LaneId {
-        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, queued: 0, offered: 0 };
+        let is_shut = !self.shut.is_empty() && conversation.as_ref().is_some_and(|name| self.shut.contains(name));
+        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, is_shut, queued: 0, offered: 0 };
         match LaneId::try_from(self.lanes.insert(lane)) {
             Ok(id) => id,
             Err(_) => unreachable!("no outbox holds as many messages"),
@@ -240,6 +246,27 @@ impl Lanes {
         self.refresh(lane, false);
     }
 
+    /// Nothing of a conversation goes until [`Self::open`].
+    pub fn shut(&mut self, conversation: &Arc<str>) {
+        if self.shut.insert(Arc::clone(conversation)) {
+            self.set_shut(conversation, true);
+        }
+    }
+
+    /// It goes again.
+    pub fn open(&mut self, conversation: &str) {
+        if self.shut.remove(conversation) {
+            self.set_shut(conversation, false);
+        }
+    }
+
+    fn set_shut(&mut self, conversation: &str, is_shut: bool) {
+        if let Some(id) = self.find(conversation) {
+            self.lanes[id as usize].is_shut = is_shut;
+            self.refresh(id, false);
+        }
+    }
+
     /// The messages that go next where conversations take turns: the first of each that may send, then the second of
     /// each, and so on; at most `count`.
     pub fn next_in_rounds(&self, count: usize) -> impl Iterator<Item = Slot> {
@@ -340,8 +367,12 @@ impl Lanes {
 
     /// Whether a conversation has messages.
     pub fn has(&self, conversation: &str) -> bool {
+        self.find(conversation).is_some()
+    }
+
+    fn find(&self, conversation: &str) -> Option<LaneId> {
         let named = |id: &LaneId| self.lanes[*id as usize].conversation.as_deref() == Some(conversation);
-        self.by_conversation.find(self.hasher.hash_one(conversation), named).is_some()
+        self.by_conversation.find(self.hasher.hash_one(conversation), named).copied()
     }
 
     /// How many conversations have messages.

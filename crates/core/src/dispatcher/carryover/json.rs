@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::Carryover;
 use crate::budget::Belief;
 use crate::clock::Timestamp;
-use crate::dispatcher::health::{Gate, OperatorHold};
-use crate::evidence::WaitSource;
+use crate::dispatcher::health::{Bequest, Gate, Limit, OperatorHold};
+use crate::evidence::{NamedLimit, WaitSource};
 use crate::stats::Closure;
 
 /// How finely spent slots are kept: this many steps of the widest window, each rounded to its later end.
 const STEPS_PER_WINDOW: i64 = 64;
 /// No window allows more requests, whatever a file says.
 const SPENT_MAX: usize = 1_000_000;
+/// No run tells more routes and conversations apart.
+const LIMITS_MAX: usize = 1_280;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -24,7 +26,10 @@ pub(super) struct Saved {
     spent: Vec<(i64, u32)>,
     under_way: u32,
     belief: Belief,
+    /// The organization's.
     pause: Option<SavedPause>,
+    /// Those of other scopes.
+    pauses: Vec<SavedLimit>,
     /// An operator's.
     hold: Option<SavedHold>,
 }
@@ -37,9 +42,32 @@ struct SavedHold {
     until_ms: Option<i64>,
 }
 
+/// The limit of a route, by its name, or of a conversation.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SavedLimit {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    route: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conversation: Option<Box<str>>,
+    pause: SavedPause,
+}
+
+/// What the server calls it.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedName {
+    key: String,
+    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default)]
+    value: Option<u64>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SavedPause {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<SavedName>,
     source: WaitSource,
     since_ms: i64,
     /// The next probe; `None` when that was due.
@@ -56,7 +84,8 @@ impl Saved {
             spent: steps(&carryover.spent, now),
             under_way: carryover.under_way,
             belief: carryover.belief.clone(),
-            pause: carryover.pause.as_ref().and_then(|gate| SavedPause::of(gate, now)),
+            pause: carryover.pauses.organization.as_ref().and_then(|limit| SavedPause::of(limit, now)),
+            pauses: SavedLimit::all(&carryover.pauses, now),
             hold: carryover.hold.map(|OperatorHold { since, until }| SavedHold {
                 since_ms: -millis(now.since(since)),
                 until_ms: until.map(|until| millis(until.since(now)) - millis(now.since(until))),
@@ -83,20 +112,44 @@ impl Saved {
         let mut spent: Vec<Timestamp> = steps.take(SPENT_MAX).map(|ms| shifted(saved_at, ms)).collect();
         spent.sort_unstable();
         let under_way = self.under_way.min(SPENT_MAX as u32);
-        let pause = self.pause.map(|pause| pause.gate(saved_at, now, max_pause));
+        let limit = |pause: SavedPause| pause.limit(saved_at, now, max_pause);
+        let mut pauses = Bequest { organization: self.pause.map(limit), ..Bequest::default() };
+        for saved in self.pauses.into_iter().take(LIMITS_MAX) {
+            match saved {
+                SavedLimit { route: Some(route), pause, .. } => pauses.routes.push((route, limit(pause))),
+                SavedLimit { conversation: Some(conversation), pause, .. } => {
+                    pauses.conversations.push((conversation.into(), limit(pause)));
+                }
+                SavedLimit { .. } => {}
+            }
+        }
         let hold = self.hold.map(|SavedHold { since_ms, until_ms }| OperatorHold {
             since: shifted(saved_at, since_ms).min(now),
             until: until_ms.map(|ms| shifted(saved_at, ms)),
         });
-        Carryover { spent, under_way, belief: self.belief, pause, hold, until: now }
+        Carryover { spent, under_way, belief: self.belief, pauses, hold, until: now }
+    }
+}
+
+impl SavedLimit {
+    fn all(pauses: &Bequest, now: Timestamp) -> Vec<Self> {
+        let routes = pauses.routes.iter().map(|(name, limit)| (Some(name.clone()), None, limit));
+        let conversations = pauses.conversations.iter().map(|(name, limit)| (None, Some((&**name).into()), limit));
+        let saved = routes.chain(conversations).filter_map(|(route, conversation, limit)| {
+            Some(Self { route, conversation, pause: SavedPause::of(limit, now)? })
+        });
+        saved.collect()
     }
 }
 
 impl SavedPause {
-    fn of(gate: &Gate, now: Timestamp) -> Option<Self> {
+    fn of(limit: &Limit, now: Timestamp) -> Option<Self> {
+        let Limit { gate, name, .. } = limit;
         let (closure, source) = (gate.closure()?, gate.throttled_by()?);
         let until_now = |at: Timestamp| millis(at.since(now)) - millis(now.since(at));
+        let name = name.as_deref().cloned();
         Some(Self {
+            limit: name.map(|NamedLimit { key, namespace, value }| SavedName { key, namespace, value }),
             source,
             since_ms: -millis(now.since(closure.since)),
             until_ms: closure.next_probe.map(until_now),
@@ -105,13 +158,14 @@ impl SavedPause {
         })
     }
 
-    fn gate(self, saved_at: Timestamp, now: Timestamp, max_pause: Duration) -> Gate {
-        let Self { source, since_ms, until_ms, asked_until_ms, strikes } = self;
+    fn limit(self, saved_at: Timestamp, now: Timestamp, max_pause: Duration) -> Limit {
+        let Self { limit, source, since_ms, until_ms, asked_until_ms, strikes } = self;
         let [until, asked_until] = [until_ms, asked_until_ms.or(until_ms)].map(|ms| Some(shifted(saved_at, ms?)));
         let next_probe = until.map(|until| until.min(now.after(max_pause)));
         let closure =
             Closure { reason: source.word(), since: shifted(saved_at, since_ms), until: asked_until, next_probe };
-        Gate::paused(source, closure, saved_at, strikes)
+        let name = limit.map(|SavedName { key, namespace, value }| Box::new(NamedLimit { key, namespace, value }));
+        Limit::of(now, Gate::paused(source, closure, saved_at, strikes), name)
     }
 }
 

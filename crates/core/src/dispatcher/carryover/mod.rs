@@ -9,11 +9,11 @@ mod json;
 use std::time::Duration;
 
 use self::json::Saved;
-use super::health::{Gate, OperatorHold};
+use super::health::{Bequest, OperatorHold};
 use super::{Dispatcher, Effect};
 use crate::budget::{Belief, Quota};
 use crate::clock::Timestamp;
-use crate::stats::Closure;
+use crate::stats::Pause;
 use crate::store::{Change, Opening};
 
 /// For how long it is worth keeping what was learned.
@@ -29,7 +29,7 @@ pub struct Carryover {
     /// Slots of requests that may leave or arrive as long as the engine goes on. None, once it has ended.
     under_way: u32,
     belief: Belief,
-    pause: Option<Gate>,
+    pauses: Bequest,
     /// An operator's; only for the next process.
     hold: Option<OperatorHold>,
     until: Timestamp,
@@ -56,7 +56,7 @@ impl Carryover {
 pub(super) struct Saving {
     at: Option<Timestamp>,
     moves: u64,
-    paused: Option<Closure>,
+    paused: Vec<Pause>,
     held: Option<OperatorHold>,
     is_demanded: bool,
 }
@@ -93,13 +93,13 @@ impl Dispatcher {
     }
 
     fn carry(&self, now: Timestamp, spent: Vec<Timestamp>, under_way: u32) -> Carryover {
-        let pause = self.health.bequest(now);
-        let paused_until = pause.as_ref().and_then(Gate::closure).and_then(|closure| closure.until);
+        let pauses = self.health.bequest(now);
+        let paused_until = pauses.until();
         let belief = self.quota.belief(now);
         let learned_until = (!belief.layers.is_empty()).then(|| now.after(BELIEF_KEPT));
         let free_at = spent.last().map(|last| last.after(self.quota.held_for()));
         let until = [free_at, paused_until, learned_until].into_iter().flatten().max().unwrap_or(now).max(now);
-        Carryover { spent, under_way, belief, pause, hold: None, until }
+        Carryover { spent, under_way, belief, pauses, hold: None, until }
     }
 
     /// Begins where an engine of the same organization and server has ended.
@@ -107,9 +107,7 @@ impl Dispatcher {
         debug_assert!(carryover.under_way == 0, "it has ended");
         self.quota.restore(now, &carryover.belief);
         self.quota.inherit(now, &carryover.spent);
-        if let Some(pause) = carryover.pause {
-            self.health.inherit(pause);
-        }
+        self.health.inherit(now, carryover.pauses);
     }
 
     /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.
@@ -117,7 +115,7 @@ impl Dispatcher {
         if !self.durable {
             return;
         }
-        let paused = self.health.bequest(now).and_then(|gate| gate.closure());
+        let paused = self.health.limits_in_force(now);
         let held = self.health.operator_hold();
         let due = self.saving.at.is_none_or(|at| now.since(at) >= SAVE_EVERY);
         let spent = self.saving.moves != self.attempts.moves() && due;

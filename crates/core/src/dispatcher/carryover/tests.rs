@@ -89,7 +89,8 @@ fn the_next_engine_counts_what_has_left_and_nothing_that_has_not() {
 fn what_may_still_arrive_is_kept_to_its_later_millisecond() {
     let spent = vec![Timestamp::from_micros(1_500), Timestamp::from_micros(64_500)];
     let (belief, until) = (Belief::default(), at_ms(0));
-    let carryover = Carryover { spent, under_way: 0, belief, pause: None, hold: None, until };
+    let pauses = Bequest::default();
+    let carryover = Carryover { spent, under_way: 0, belief, pauses, hold: None, until };
     let json = Saved::of(&carryover, at_ms(64)).to_json();
     let read = Saved::from_json(Some(&json)).carryover(at_ms(64), at_ms(64), Duration::ZERO);
     assert_eq!(read.spent, [at_ms(2), at_ms(65)]);

@@ -1,9 +1,10 @@
 //! A pause by an operator: nothing leaves, whatever the server would take.
 
 use super::Health;
+use super::limit::resumed;
 use crate::clock::Timestamp;
 use crate::dispatcher::{Effect, Notice};
-use crate::stats::Closure;
+use crate::stats::{Closure, Pause, PauseScope};
 
 /// Why, in events and stats.
 const BY_OPERATOR: &str = "operator";
@@ -36,7 +37,7 @@ impl Health {
         effects: &mut Vec<Effect>,
     ) -> Option<OperatorHold> {
         let hold = self.operator_hold.take()?;
-        effects.push(Effect::Notice(Notice::Resumed { paused: now.since(hold.since) }));
+        effects.push(resumed(PauseScope::Organization, None, now.since(hold.since)));
         Some(hold)
     }
 
@@ -45,20 +46,25 @@ impl Health {
     }
 
     /// The same, for who asks.
-    pub(in crate::dispatcher) fn hold_closure(&self) -> Option<Closure> {
+    pub(in crate::dispatcher) fn hold_pause(&self) -> Option<Pause> {
         let OperatorHold { since, until } = self.operator_hold?;
-        Some(Closure { reason: BY_OPERATOR, since, until, next_probe: None })
+        let closure = Closure { reason: BY_OPERATOR, since, until, next_probe: None };
+        Some(Pause { scope: PauseScope::Organization, limit: None, closure })
     }
 
-    /// An operator has a reason to believe that all is well again: what is shut is probed at once. `route` is its name;
-    /// `None` is the organization, and what messages take.
-    pub(in crate::dispatcher) fn probe_now(&mut self, now: Timestamp, route: Option<&str>) {
-        if route.is_none() {
-            self.organization.make_due(now);
-            self.routes.get_mut(super::RouteId::MESSAGES).gate.make_due(now);
-        }
-        for (_, known) in self.routes.iter_mut().filter(|(_, known)| Some(&*known.name) == route) {
-            known.gate.make_due(now);
-        }
+    /// An operator has a reason to believe that all is well again: what is shut is probed at once. The organization's
+    /// is also what messages take.
+    pub(in crate::dispatcher) fn probe_now(&mut self, now: Timestamp, scope: &PauseScope) {
+        let route = match scope {
+            PauseScope::Organization => {
+                self.organization.make_due(now);
+                Some(super::RouteId::MESSAGES)
+            }
+            PauseScope::Route(name) => self.routes.find(name),
+            PauseScope::Conversation(conversation) => return self.conversations.make_due(now, conversation),
+        };
+        let Some(route) = route.map(|route| self.routes.get_mut(route)) else { return };
+        route.gate.make_due(now);
+        route.limit.gate.make_due(now);
     }
 }

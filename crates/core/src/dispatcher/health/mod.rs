@@ -1,26 +1,35 @@
 //! How the server does: the organization's gate, and each route's gate, breaker and retry budget.
 //!
-//! The dispatcher asks what may leave and tells what came of it. An outage of the *organization* is when the way to the
+//! The dispatcher asks what may leave and tells what came of it. A 429 shuts the organization, a route or a
+//! conversation, by whose limit it is. An outage of the *organization* is when the way to the
 //! host fails, or several routes do; one route that fails holds back only what takes it. Both have a single probe at a
 //! time.
 
+mod bequest;
 mod caution;
+mod conversations;
 mod credentials;
 mod failures;
 mod gate;
 mod hold;
+mod limit;
 mod line;
 mod notices;
-mod pauses;
+mod passage;
 mod probes;
 mod refusals;
 mod route;
 mod routes;
+mod scope;
 mod standstill;
+mod throttle;
 
 use std::time::Duration;
 
+pub(super) use self::bequest::Bequest;
 use self::caution::Caution;
+use self::conversations::Conversations;
+pub(super) use self::conversations::LaneNews;
 use self::credentials::TokenEvidence;
 pub(super) use self::credentials::{Blame, Refusal, Subject};
 pub(super) use self::failures::Failure;
@@ -29,17 +38,19 @@ pub(super) use self::gate::Gate;
 pub(super) use self::gate::Pass;
 pub use self::gate::{AttemptId, Cause};
 pub(super) use self::hold::OperatorHold;
+pub(super) use self::limit::Limit;
 pub(super) use self::probes::Prospect;
 pub(super) use self::probes::Rank;
 use self::probes::{Patience, Probed};
 use self::refusals::RefusalRun;
-pub(super) use self::refusals::{Fingerprint, MessageRefusal, Scope};
+pub(super) use self::refusals::{Fingerprint, MessageRefusal, Whom};
 pub(super) use self::routes::RouteId;
 use self::routes::Routes;
+pub(super) use self::scope::Scope;
 use self::standstill::Standstill;
 use super::Effect;
 use crate::clock::Timestamp;
-use crate::lanes::LaneId;
+use crate::evidence::NamedLimit;
 use crate::message::Call;
 use crate::random::Random;
 use crate::retry::{Backoff, Doubling};
@@ -61,10 +72,13 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Health {
     organization: Gate,
+    /// The limit that its pause is about, if the server named one.
+    organization_limit: Option<Box<NamedLimit>>,
     opened_at: Timestamp,
     /// A longer wait that the server asks for is probed, every time that this has passed. A backoff ends here.
     max_pause: Duration,
     routes: Routes,
+    conversations: Conversations,
     failures: FailureRun,
     refusals: RefusalRun,
     /// `None` if what may have arrived is sent again.
@@ -89,9 +103,11 @@ impl Health {
     pub(super) fn new(now: Timestamp, max_pause: Duration, method: &str, path: &str) -> Self {
         Self {
             organization: Gate::new(now),
+            organization_limit: None,
             opened_at: now,
             max_pause,
             routes: Routes::new(now, route::name(method, path)),
+            conversations: Conversations::default(),
             failures: FailureRun::default(),
             refusals: RefusalRun::default(),
             caution: None,
@@ -117,24 +133,6 @@ impl Health {
         self.routes.leave(route);
     }
 
-    /// Whether a request of any route may leave.
-    pub(super) fn pass(&mut self, now: Timestamp) -> Pass {
-        match self.operator_hold {
-            Some(OperatorHold { until: Some(until), .. }) => Pass::Shut(until),
-            Some(_) => Pass::AwaitProbe(None),
-            None => self.organization.pass(now),
-        }
-    }
-
-    /// Whether one of this route may, as far as the route is concerned.
-    pub(super) fn route_pass(&mut self, now: Timestamp, route: RouteId) -> Pass {
-        self.routes.get_mut(route).gate.pass(now)
-    }
-
-    pub(super) fn route_is_open(&self, route: RouteId) -> bool {
-        self.routes.get(route).gate.is_open()
-    }
-
     /// How well this one would probe, the lower the better.
     pub(super) fn rank(&self, prospect: Prospect) -> Rank {
         self.probed.rank(prospect)
@@ -143,11 +141,6 @@ impl Health {
     /// Whether this one has probed last.
     pub(super) fn probed_last(&self, prospect: Prospect) -> bool {
         self.probed.was_last(prospect)
-    }
-
-    /// Whether messages have to wait for a gate.
-    pub(super) fn holds_messages(&self) -> bool {
-        self.operator_hold.is_some() || !self.organization.is_open() || !self.route_is_open(RouteId::MESSAGES)
     }
 
     /// To be called whenever a gate may have moved, or something else that holds all messages back.
@@ -160,59 +153,9 @@ impl Health {
         self.standstill.age(since, at)
     }
 
-    /// Whether a request that was made, and has waited for the disk or a connection since, may still leave.
-    pub(super) fn may_leave(&self, attempt: AttemptId, route: RouteId) -> bool {
-        let lets = |gate: &Gate| gate.is_open() || gate.is_probe(attempt);
-        self.operator_hold.is_none() && lets(&self.organization) && lets(&self.routes.get(route).gate)
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.operator_hold.is_none() && self.organization.is_open()
-    }
-
-    /// Whether nothing at all may leave for now, not even to find out.
-    pub(super) fn is_shut(&self, now: Timestamp) -> bool {
-        self.operator_hold.is_some() || self.organization.is_shut(now)
-    }
-
     /// A retry is paid for by its own route.
     pub(super) fn pay_for_retry(&mut self, now: Timestamp, route: RouteId) -> Result<(), Timestamp> {
         self.routes.get_mut(route).retries.withdraw(now)
-    }
-
-    /// A request of a lane is about to leave: it is a probe of each gate that is due.
-    pub(super) fn departs(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId, lane: LaneId) {
-        let state = self.routes.get_mut(route);
-        if self.organization.is_open() && state.gate.is_open() {
-            return;
-        }
-        for gate in [&mut self.organization, &mut state.gate] {
-            if gate.pass(now) == Pass::Probe {
-                gate.probe(now, attempt);
-            }
-        }
-        self.probed.note(route, lane);
-    }
-
-    /// It leaves. When one more probe may join it, if it is one.
-    pub(super) fn left(&mut self, sent: Sent, is_retry: bool) -> Option<Timestamp> {
-        let Sent { attempt, route, left_at } = sent;
-        let state = self.routes.get_mut(route);
-        if !is_retry {
-            state.retries.deposit();
-        }
-        if self.organization.is_open() && state.gate.is_open() {
-            return None;
-        }
-        let patience = self.patience.get();
-        let gates = [&mut self.organization, &mut state.gate];
-        gates.into_iter().filter_map(|gate| gate.left(left_at, attempt, patience)).min()
-    }
-
-    /// It has not left, was cut, or its answer tells nothing: another one may probe.
-    pub(super) fn lost(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId) {
-        self.organization.probe_lost(now, attempt);
-        self.routes.get_mut(route).gate.probe_lost(now, attempt);
     }
 
     /// The server took the request, or refused it for its own sake. Whether messages may leave again that could not
@@ -226,18 +169,20 @@ impl Health {
             self.caution.iter_mut().for_each(Caution::succeeded);
         }
         let is_probe = self.organization.is_probe(sent.attempt);
+        let ends_limit = self.end_limits(now, sent, effects) && sent.route == RouteId::MESSAGES;
         let route = self.routes.get_mut(sent.route);
         route.breaker.succeeded();
         route.retries.succeeded();
         route.refused_at = None;
         if self.organization.is_open() && route.gate.is_open() {
-            return false;
+            return ends_limit;
         }
         let is_old_news = route.gate.closed_by() == Some(Cause::Refused) && !are_accepted;
         let opens = !is_old_news && route.gate.open(now).is_some() && sent.route == RouteId::MESSAGES;
         if opens {
             self.refused_with = None;
         }
+        let opens = opens || ends_limit;
         if is_probe || self.organization.closed_by() == Some(Cause::Outage) {
             return self.reopen(now, effects) || opens;
         }
@@ -263,9 +208,13 @@ impl Health {
             Failure::Answered { retry_after } => retry_after.unwrap_or_default().min(self.max_pause),
             Failure::Unsent | Failure::Unanswered => Duration::ZERO,
         };
-        if is_probe && matches!(self.organization.closed_by(), Some(Cause::Throttled(_))) {
+        // An answer is an answer, whatever its status: the limit is no longer in force.
+        match failure {
+            Failure::Answered { .. } => drop(self.end_limits(now, sent, effects)),
+            Failure::Unsent | Failure::Unanswered => self.limits_unanswered(now, sent),
+        }
+        if is_probe && self.is_throttled() {
             self.shut_route(now, sent, trips, wait, random);
-            // An answer is an answer, whatever its status: the limit is no longer in force.
             if matches!(failure, Failure::Answered { .. }) {
                 return self.reopen(now, effects);
             }

@@ -1,24 +1,15 @@
 //! What is shut, for listeners and for whoever asks; and what the next engine takes over.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::{Cause, Gate, Health, RouteId};
+use super::bequest::Bequest;
+use super::limit::resumed;
+use super::{Cause, Gate, Health, Limit, RouteId};
 use crate::clock::Timestamp;
 use crate::dispatcher::{Effect, Notice};
-use crate::evidence::WaitSource;
-use crate::stats::{Closure, Outage, Refusals};
+use crate::stats::{Closure, Outage, Pause, PauseScope, Refusals};
 
 impl Health {
-    pub(super) fn tell_pause(
-        source: WaitSource,
-        until: Timestamp,
-        pause: Duration,
-        long: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        effects.push(Effect::Notice(Notice::Throttled { reason: source.word(), until, pause, long }));
-    }
-
     /// Tells of an outage that listeners don't know of. One takes the other's place: they are one wait to them.
     pub(super) fn tell_outage(&mut self, cause: Cause, problem: impl FnOnce() -> String, effects: &mut Vec<Effect>) {
         match self.outage_told.replace(cause) {
@@ -50,7 +41,7 @@ impl Health {
         }
         self.tell_outage_over(effects);
         if matches!(cause, Cause::Throttled(_)) {
-            effects.push(Effect::Notice(Notice::Resumed { paused }));
+            effects.push(resumed(PauseScope::Organization, self.organization_limit.take(), paused));
         }
         cause != Cause::Auth
     }
@@ -61,10 +52,59 @@ impl Health {
         gates.into_iter().find_map(|gate| Some((gate.closed_by()?, gate.closure()?)))
     }
 
+    /// Limits that are in force, the organization's first.
+    pub(in crate::dispatcher) fn pauses(&self, now: Timestamp) -> Vec<Pause> {
+        let routes = self.routes.iter().filter_map(|(_, route)| {
+            let is_shut = !route.limit.gate.is_open();
+            is_shut.then(|| route.limit.pause(now, PauseScope::Route(route.name.clone())))?
+        });
+        let conversations = self
+            .conversations
+            .iter()
+            .filter_map(|(name, limit)| limit.pause(now, PauseScope::Conversation(Arc::clone(name))));
+        self.organization_pause(now).into_iter().chain(routes).chain(conversations).collect()
+    }
+
+    /// The same, whether or not anything is there to be held back: what the next run must know.
+    pub(in crate::dispatcher) fn limits_in_force(&self, now: Timestamp) -> Vec<Pause> {
+        let Bequest { organization, routes, conversations } = self.bequest(now);
+        let pause = |scope, limit: Limit| {
+            let closure = limit.gate.closure()?;
+            Some(Pause { scope, limit: limit.name, closure })
+        };
+        let organization = organization.and_then(|limit| pause(PauseScope::Organization, limit));
+        let routes = routes.into_iter().filter_map(|(name, limit)| pause(PauseScope::Route(name), limit));
+        let conversations =
+            conversations.into_iter().filter_map(|(name, limit)| pause(PauseScope::Conversation(name), limit));
+        organization.into_iter().chain(routes).chain(conversations).collect()
+    }
+
     /// A pause of the organization, while it holds something back.
-    pub(in crate::dispatcher) fn pause_closure(&self, now: Timestamp) -> Option<Closure> {
+    pub(in crate::dispatcher) fn organization_pause(&self, now: Timestamp) -> Option<Pause> {
         self.organization.throttled_by()?;
-        self.organization.closure().filter(|_| self.organization.holds(now))
+        let closure = self.organization.closure().filter(|_| self.organization.holds(now))?;
+        Some(Pause { scope: PauseScope::Organization, limit: self.organization_limit.clone(), closure })
+    }
+
+    /// What of limits keeps all messages from being sent: the organization's, or that of the route that they take.
+    pub(in crate::dispatcher) fn messages_pause(&self, now: Timestamp) -> Option<Pause> {
+        self.organization_pause(now).or_else(|| {
+            let route = self.routes.get(RouteId::MESSAGES);
+            route.limit.pause(now, PauseScope::Route(route.name.clone()))
+        })
+    }
+
+    /// The limits that a message of this conversation waits for besides the organization's.
+    pub(in crate::dispatcher) fn pauses_of(&self, conversation: &Arc<str>) -> Vec<Pause> {
+        let route = self.routes.get(RouteId::MESSAGES);
+        let shut = |limit: &Limit, scope: PauseScope| {
+            let closure = limit.gate.closure()?;
+            Some(Pause { scope, limit: limit.name.clone(), closure })
+        };
+        let of_route = shut(&route.limit, PauseScope::Route(route.name.clone()));
+        let own = self.conversations.get(conversation);
+        let own = own.and_then(|limit| shut(limit, PauseScope::Conversation(Arc::clone(conversation))));
+        of_route.into_iter().chain(own).collect()
     }
 
     /// An outage of what carries messages, or refused credentials.
@@ -95,9 +135,15 @@ impl Health {
         whole.into_iter().chain(routes).collect()
     }
 
-    /// The organization's pause, for whoever sends next. Outages are its own to find.
-    pub(in crate::dispatcher) fn bequest(&self, now: Timestamp) -> Option<Gate> {
-        self.organization.bequest(now)
+    /// The pauses, for whoever sends next. Outages are its own to find.
+    pub(in crate::dispatcher) fn bequest(&self, now: Timestamp) -> Bequest {
+        let routes = self.routes.iter().filter_map(|(_, route)| Some((route.name.clone(), route.limit.bequest(now)?)));
+        let conversations = self.conversations.iter();
+        let conversations =
+            conversations.filter_map(|(name, limit)| Some((Arc::clone(name), limit.bequest(now)?))).collect();
+        let organization = self.organization.bequest(now);
+        let organization = organization.map(|gate| Limit::of(now, gate, self.organization_limit.clone()));
+        Bequest { organization, routes: routes.collect(), conversations }
     }
 
     /// Goes on after a panic: what was sent before the gate last opened still tells nothing new.
@@ -105,8 +151,18 @@ impl Health {
         self.opened_at = other.opened_at;
     }
 
-    pub(in crate::dispatcher) fn inherit(&mut self, gate: Gate) {
-        self.organization = gate;
+    pub(in crate::dispatcher) fn inherit(&mut self, now: Timestamp, bequest: Bequest) {
+        let Bequest { organization, routes, conversations } = bequest;
+        if let Some(Limit { gate, name, .. }) = organization {
+            self.organization = gate;
+            self.organization_limit = name;
+        }
+        for (name, limit) in routes {
+            if let Some(route) = self.routes.know(now, &name) {
+                self.routes.get_mut(route).limit = limit;
+            }
+        }
+        conversations.into_iter().for_each(|(conversation, limit)| self.conversations.put(conversation, limit));
     }
 }
 

@@ -99,9 +99,9 @@ impl RefusalRun {
     }
 }
 
-/// What is known after a refusal.
+/// Whom a refusal concerns, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::dispatcher) enum Scope {
+pub(in crate::dispatcher) enum Whom {
     /// Everybody is refused, so messages wait.
     Everybody,
     /// A probe was refused, and the gate stays shut: nobody else has said anything at that time.
@@ -128,9 +128,10 @@ impl Health {
         refusal: &MessageRefusal,
         random: &mut Random,
         effects: &mut Vec<Effect>,
-    ) -> Scope {
+    ) -> Whom {
         self.patience.learn(now.since(sent.left_at));
         self.refusals.add(&refusal.fingerprint, sent.left_at, &refusal.conversations);
+        self.end_limits(now, sent, effects);
         let is_probe = self.probe_again(now, sent, random);
         let gate = &mut self.routes.get_mut(RouteId::MESSAGES).gate;
         let was_refused = gate.closed_by() == Some(Cause::Refused);
@@ -148,9 +149,9 @@ impl Health {
             self.tell_outage(Cause::Refused, || fingerprint.words(correlation_id.as_deref()), effects);
         }
         match was_refused || self.refusals.is_outage() {
-            true => Scope::Everybody,
-            false if is_probe => Scope::Probe,
-            false => Scope::Unknown,
+            true => Whom::Everybody,
+            false if is_probe => Whom::Probe,
+            false => Whom::Unknown,
         }
     }
 

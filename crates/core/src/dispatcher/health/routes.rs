@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::gate::Gate;
+use super::limit::Limit;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::retry::{Breaker, RetryBudget};
@@ -48,7 +49,10 @@ pub(in crate::dispatcher) type Place = (Slot, u64);
 pub(super) struct Route {
     pub(super) name: Box<str>,
     pub(super) breaker: Breaker,
+    /// Shut while the route fails.
     pub(super) gate: Gate,
+    /// Shut while a limit of the route's own is in force.
+    pub(super) limit: Limit,
     pub(super) retries: RetryBudget,
     /// It refused a fresh token at that time, and has accepted none since.
     pub(super) refused_at: Option<Timestamp>,
@@ -62,7 +66,8 @@ pub(super) struct Route {
 impl Route {
     fn new(now: Timestamp, name: Box<str>, used: u64) -> Self {
         let (breaker, gate, retries) = (Breaker::default(), Gate::new(now), RetryBudget::new(now));
-        Self { name, breaker, gate, retries, refused_at: None, line: VecDeque::new(), calls: 0, used }
+        let limit = Limit::new(now);
+        Self { name, breaker, gate, limit, retries, refused_at: None, line: VecDeque::new(), calls: 0, used }
     }
 }
 
@@ -91,12 +96,21 @@ impl Routes {
 
     /// A call takes the route of this name until [`Self::leave`].
     pub(super) fn join(&mut self, now: Timestamp, name: &str) -> RouteId {
-        let id = self.by_name.get(name).copied().or_else(|| self.add(now, name)).unwrap_or(RouteId::OTHERS);
+        let id = self.know(now, name).unwrap_or(RouteId::OTHERS);
         self.uses += 1;
         let route = &mut self.routes[id.index()];
         route.calls += 1;
         route.used = self.uses;
         id
+    }
+
+    /// The route of this name, if there is room for it; nothing takes it yet.
+    pub(super) fn know(&mut self, now: Timestamp, name: &str) -> Option<RouteId> {
+        self.find(name).or_else(|| self.add(now, name))
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<RouteId> {
+        self.by_name.get(name).copied()
     }
 
     pub(super) fn leave(&mut self, id: RouteId) {
@@ -124,7 +138,8 @@ impl Routes {
             let is_fixed = matches!(*id, RouteId::MESSAGES | RouteId::OTHERS);
             !is_fixed && route.calls == 0
         });
-        unused.min_by_key(|(_, route)| (!route.gate.is_open(), route.used)).map(|(id, _)| id)
+        let is_shut = |route: &Route| !route.gate.is_open() || !route.limit.gate.is_open();
+        unused.min_by_key(|(_, route)| (is_shut(route), route.used)).map(|(id, _)| id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (RouteId, &Route)> {

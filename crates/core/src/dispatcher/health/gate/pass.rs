@@ -14,3 +14,19 @@ pub(in crate::dispatcher) enum Pass {
     /// None before the probe's answer, or this time.
     AwaitProbe(Option<Timestamp>),
 }
+
+impl Pass {
+    /// What both of two gates say.
+    pub(in crate::dispatcher) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Shut(one), Self::Shut(another)) => Self::Shut(one.max(another)),
+            (Self::Shut(at), _) | (_, Self::Shut(at)) => Self::Shut(at),
+            (Self::AwaitProbe(one), Self::AwaitProbe(another)) => {
+                Self::AwaitProbe(one.zip(another).map(|(one, another)| one.max(another)))
+            }
+            (Self::AwaitProbe(at), _) | (_, Self::AwaitProbe(at)) => Self::AwaitProbe(at),
+            (Self::Probe, _) | (_, Self::Probe) => Self::Probe,
+            (Self::Free, Self::Free) => Self::Free,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Pauses that outlive an engine, each with its scope.
+
+use std::sync::Arc;
+
+use super::Limit;
+use crate::clock::Timestamp;
+
+/// What one engine leaves to the next: a limit is the server's, whoever sends.
+#[derive(Clone, Debug, Default)]
+pub(in crate::dispatcher) struct Bequest {
+    pub(in crate::dispatcher) organization: Option<Limit>,
+    /// By the names of their routes.
+    pub(in crate::dispatcher) routes: Vec<(Box<str>, Limit)>,
+    pub(in crate::dispatcher) conversations: Vec<(Arc<str>, Limit)>,
+}
+
+impl Bequest {
+    fn limits(&self) -> impl Iterator<Item = &Limit> {
+        let routes = self.routes.iter().map(|(_, limit)| limit);
+        let conversations = self.conversations.iter().map(|(_, limit)| limit);
+        self.organization.iter().chain(routes).chain(conversations)
+    }
+
+    /// When the last of them is over, as far as that is known.
+    pub(in crate::dispatcher) fn until(&self) -> Option<Timestamp> {
+        self.limits().filter_map(|limit| limit.gate.closure()?.until).max()
+    }
+}

@@ -1,0 +1,138 @@
+//! What may leave, and what becomes of a gate when something does.
+
+use std::sync::Arc;
+
+use super::conversations::LaneNews;
+use super::gate::{AttemptId, Pass};
+use super::hold::OperatorHold;
+use super::limit::resumed;
+use super::{Gate, Health, RouteId, Sent};
+use crate::clock::Timestamp;
+use crate::dispatcher::Effect;
+use crate::lanes::LaneId;
+use crate::stats::PauseScope;
+
+impl Health {
+    /// Whether a request of any route may leave.
+    pub(in crate::dispatcher) fn pass(&mut self, now: Timestamp) -> Pass {
+        match self.operator_hold {
+            Some(OperatorHold { until: Some(until), .. }) => Pass::Shut(until),
+            Some(_) => Pass::AwaitProbe(None),
+            None => self.organization.pass(now),
+        }
+    }
+
+    /// Whether one of this route may, as far as the route is concerned.
+    pub(in crate::dispatcher) fn route_pass(&mut self, now: Timestamp, route: RouteId) -> Pass {
+        let route = self.routes.get_mut(route);
+        route.gate.pass(now).and(route.limit.gate.pass(now))
+    }
+
+    pub(in crate::dispatcher) fn route_is_open(&self, route: RouteId) -> bool {
+        let route = self.routes.get(route);
+        route.gate.is_open() && route.limit.gate.is_open()
+    }
+
+    /// Whether one with a message of this conversation may, as far as that is concerned.
+    pub(in crate::dispatcher) fn conversation_pass(&mut self, now: Timestamp, conversation: &str) -> Pass {
+        self.conversations.pass(now, conversation)
+    }
+
+    /// Whether a conversation waits for a limit of its own.
+    pub(in crate::dispatcher) fn has_limited_conversations(&self) -> bool {
+        !self.conversations.is_empty()
+    }
+
+    /// Which lanes of conversations open and shut, and when to look again; `is_there` says whether a conversation has
+    /// messages.
+    pub(in crate::dispatcher) fn lane_news(
+        &mut self,
+        now: Timestamp,
+        is_there: impl Fn(&str) -> bool,
+        effects: &mut Vec<Effect>,
+    ) -> Vec<LaneNews> {
+        if !self.conversations.has_news(now) {
+            return Vec::new();
+        }
+        let (news, over) = self.conversations.news(now, is_there);
+        for (conversation, mut limit) in over {
+            let opened = limit.open(now);
+            effects.extend(opened.map(|(name, paused)| resumed(PauseScope::Conversation(conversation), name, paused)));
+        }
+        news
+    }
+
+    pub(in crate::dispatcher) fn conversation_due_at(&self) -> Option<Timestamp> {
+        self.conversations.next_due()
+    }
+
+    /// Whether messages have to wait for a gate.
+    pub(in crate::dispatcher) fn holds_messages(&self) -> bool {
+        self.operator_hold.is_some() || !self.organization.is_open() || !self.route_is_open(RouteId::MESSAGES)
+    }
+
+    /// Whether a request that was made, and has waited for the disk or a connection since, may still leave.
+    pub(in crate::dispatcher) fn may_leave<'a>(
+        &self,
+        attempt: AttemptId,
+        route: RouteId,
+        mut conversations: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let lets = |gate: &Gate| gate.is_open() || gate.is_probe(attempt);
+        let route = self.routes.get(route);
+        self.operator_hold.is_none()
+            && [&self.organization, &route.gate, &route.limit.gate].into_iter().all(lets)
+            && (self.conversations.is_empty() || conversations.all(|one| self.conversations.may_leave(attempt, one)))
+    }
+
+    pub(in crate::dispatcher) fn is_open(&self) -> bool {
+        self.operator_hold.is_none() && self.organization.is_open()
+    }
+
+    /// Whether nothing at all may leave for now, not even to find out.
+    pub(in crate::dispatcher) fn is_shut(&self, now: Timestamp) -> bool {
+        self.operator_hold.is_some() || self.organization.is_shut(now)
+    }
+
+    /// A request of a lane is about to leave: it is a probe of each gate that is due.
+    pub(in crate::dispatcher) fn departs(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId, lane: LaneId) {
+        let state = self.routes.get_mut(route);
+        if self.organization.is_open() && state.gate.is_open() && state.limit.gate.is_open() {
+            return;
+        }
+        for gate in [&mut self.organization, &mut state.gate, &mut state.limit.gate] {
+            if gate.pass(now) == Pass::Probe {
+                gate.probe(now, attempt);
+            }
+        }
+        self.probed.note(route, lane);
+    }
+
+    /// It has a message of this conversation.
+    pub(in crate::dispatcher) fn departs_with(&mut self, now: Timestamp, attempt: AttemptId, conversation: &Arc<str>) {
+        self.conversations.departs(now, attempt, conversation);
+    }
+
+    /// It leaves. When one more probe may join it, if it is one.
+    pub(in crate::dispatcher) fn left(&mut self, sent: Sent, is_retry: bool) -> Option<Timestamp> {
+        let Sent { attempt, route, left_at } = sent;
+        let state = self.routes.get_mut(route);
+        if !is_retry {
+            state.retries.deposit();
+        }
+        let patience = self.patience.get();
+        let of_conversation = self.conversations.left(left_at, attempt, patience);
+        let gates = [&mut self.organization, &mut state.gate, &mut state.limit.gate];
+        let more_at = gates.into_iter().filter_map(|gate| gate.left(left_at, attempt, patience));
+        more_at.chain(of_conversation).min()
+    }
+
+    /// It has not left, was cut, or its answer tells nothing: another one may probe.
+    pub(in crate::dispatcher) fn lost(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId) {
+        let route = self.routes.get_mut(route);
+        for gate in [&mut self.organization, &mut route.gate, &mut route.limit.gate] {
+            gate.probe_lost(now, attempt);
+        }
+        self.conversations.lost(now, attempt);
+    }
+}

@@ -1,0 +1,381 @@
+//! Guarantee 4: a 429 stops exactly those that its limit holds for.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
+#![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
+
+mod bench;
+
+use std::time::Duration;
+
+use bench::{Bench, answered, ids, retry_after, status};
+use serde_json::json;
+use spillway_core::dispatcher::{Effect, Hold, Notice};
+use spillway_core::evidence::{Evidence, NamedLimit};
+use spillway_core::retry::Answer;
+use spillway_core::stats::{Pause, PauseScope};
+
+const WORKITEMS: &str = "POST /api/v2/taskmanagement/workitems";
+const MESSAGES: &str = "POST /api/v2/messaging/conversations/{}/messages";
+
+fn named(namespace: &str, key: &str, seconds: u64) -> Answer {
+    let limit = NamedLimit { key: key.to_owned(), namespace: Some(namespace.to_owned()), value: Some(2) };
+    let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+    answered(429, Evidence { retry_after, limit: Some(Box::new(limit)), ..Evidence::default() })
+}
+
+fn of_route(seconds: u64) -> Answer {
+    named("taskmanagement", "workitems.rate.per.minute", seconds)
+}
+
+fn of_conversation(seconds: u64) -> Answer {
+    named("messaging", "messages.per.conversation.rate.per.minute", seconds)
+}
+
+fn of_token(seconds: u64) -> Answer {
+    named("platform.api", "client.credentials.token.rate.per.minute", seconds)
+}
+
+fn call(bench: &mut Bench, path: &str) -> u64 {
+    bench.request_as("POST", |call| call.path = path.into()).0
+}
+
+fn workitem(bench: &mut Bench) -> u64 {
+    call(bench, "/api/v2/taskmanagement/workitems")
+}
+
+/// Answers what leaves; the names of all that did.
+fn serve(bench: &mut Bench, ms: u64, answer: impl Fn(&str) -> Answer) -> Vec<String> {
+    let mut left = Vec::new();
+    for _ in 0..ms {
+        for (attempt, name) in bench.leaving() {
+            let answer = answer(&name);
+            left.push(name);
+            bench.answer(attempt, answer);
+        }
+        bench.wait_ms(1);
+    }
+    left
+}
+
+fn pauses(bench: &Bench) -> Vec<Pause> {
+    bench.dispatcher.snapshot(bench.now).pauses
+}
+
+fn scopes(bench: &Bench) -> Vec<PauseScope> {
+    pauses(bench).into_iter().map(|pause| pause.scope).collect()
+}
+
+fn route(name: &str) -> PauseScope {
+    PauseScope::Route(name.into())
+}
+
+fn conversation(name: &str) -> PauseScope {
+    PauseScope::Conversation(name.into())
+}
+
+/// What is told of pauses.
+fn told(effects: &[Effect]) -> Vec<(&'static str, PauseScope, Option<String>)> {
+    let of = |effect: &Effect| match effect {
+        Effect::Notice(Notice::Throttled { scope, limit, .. }) => Some(("throttled", scope.clone(), limit.clone())),
+        Effect::Notice(Notice::Resumed { scope, limit, .. }) => Some(("resumed", scope.clone(), limit.clone())),
+        _ => None,
+    };
+    let all = effects.iter().filter_map(of);
+    all.map(|(word, scope, limit)| (word, scope, limit.map(|limit| limit.key))).collect()
+}
+
+#[test]
+fn a_named_limit_of_an_endpoint_holds_back_what_takes_it_alone() {
+    let mut bench = Bench::new(json!({}));
+    workitem(&mut bench);
+    let first = bench.leaving();
+    let effects = bench.answer(first[0].0, of_route(30));
+    let key = Some("workitems.rate.per.minute".to_owned());
+    assert_eq!(told(&effects), [("throttled", route(WORKITEMS), key.clone())]);
+    workitem(&mut bench);
+    call(&mut bench, "/api/v2/users");
+    bench.send("m", "c");
+    assert_eq!(serve(&mut bench, 29_999, |_| status(200)).len(), 2, "everything else goes");
+    let snapshot = bench.dispatcher.snapshot(bench.now);
+    assert_eq!(snapshot.pause, None, "messages flow");
+    let [Pause { scope, limit, closure }] = &snapshot.pauses[..] else { panic!("{:?}", snapshot.pauses) };
+    assert_eq!((scope, limit.as_ref().unwrap().value), (&route(WORKITEMS), Some(2)));
+    assert_eq!(closure.reason, "retry-after");
+    bench.wait_ms(1);
+    let probe = bench.leaving();
+    assert_eq!(probe.len(), 1, "one of the two that wait probes");
+    let effects = bench.answer(probe[0].0, status(200));
+    assert_eq!(told(&effects), [("resumed", route(WORKITEMS), key)]);
+    assert_eq!(serve(&mut bench, 10, |_| status(200)).len(), 1, "the other one follows");
+    assert!(pauses(&bench).is_empty() && bench.dispatcher.is_idle());
+}
+
+#[test]
+fn a_named_limit_of_a_conversation_holds_back_its_messages_alone() {
+    for ordering in ["conversation", "none"] {
+        let mut bench = Bench::new(json!({ "ordering": ordering }));
+        bench.send("a1", "a");
+        let first = bench.leaving();
+        let effects = bench.answer(first[0].0, of_conversation(10));
+        assert!(matches!(&told(&effects)[..], [("throttled", PauseScope::Conversation(_), Some(_))]));
+        (2..5).for_each(|index| drop(bench.send(&format!("a{index}"), "a")));
+        (0..20).for_each(|index| drop(bench.send(&format!("b{index}"), "b")));
+        let left = serve(&mut bench, 9_999, |_| status(200));
+        assert_eq!(left.len(), 20, "{ordering}: {left:?}");
+        assert!(left.iter().all(|name| name.starts_with('b')));
+        assert_eq!(scopes(&bench), [conversation("a")]);
+        let explained = bench.dispatcher.explain(bench.now, "a1").unwrap();
+        assert!(matches!(explained.holds[..], [(Hold::ConversationPause, Some(_))]), "{explained:?}");
+        bench.wait_ms(1);
+        let probe = bench.leaving();
+        assert_eq!(ids(&probe), ["a1"], "{ordering}: a single one, in its place");
+        bench.answer(probe[0].0, of_conversation(10));
+        assert!(serve(&mut bench, 9_999, |_| status(200)).is_empty(), "{ordering}: the others wait for the next");
+        bench.wait_ms(1);
+        let left = serve(&mut bench, 100, |_| status(200));
+        assert_eq!(left, ["a1", "a2", "a3", "a4"], "{ordering}");
+        assert!(pauses(&bench).is_empty() && bench.dispatcher.is_idle());
+    }
+}
+
+#[test]
+fn a_limit_of_the_token_holds_back_everything() {
+    for answer in [of_token(10), named("platform.api", "org.app.user.rate.per.minute", 10)] {
+        let mut bench = Bench::new(json!({}));
+        bench.send("m1", "c1");
+        let first = bench.leaving();
+        bench.answer(first[0].0, answer);
+        bench.send("m2", "c2");
+        workitem(&mut bench);
+        assert!(serve(&mut bench, 9_999, |_| status(200)).is_empty());
+        assert_eq!(scopes(&bench), [PauseScope::Organization]);
+        assert_eq!(pauses(&bench)[0].limit.as_ref().unwrap().value, Some(2));
+    }
+}
+
+#[test]
+fn a_limit_of_the_messages_route_lets_calls_go() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("m1", "c1");
+    let first = bench.leaving();
+    bench.answer(first[0].0, named("messaging", "messages.rate.per.minute", 10));
+    bench.send("m2", "c2");
+    workitem(&mut bench);
+    let left = serve(&mut bench, 9_999, |_| status(200));
+    assert_eq!(left, ["/api/v2/taskmanagement/workitems"]);
+    let snapshot = bench.dispatcher.snapshot(bench.now);
+    assert!(snapshot.pause.is_some(), "it is all that messages wait for");
+    assert_eq!(scopes(&bench), [route(MESSAGES)]);
+    let explained = bench.dispatcher.explain(bench.now, "m2").unwrap();
+    assert!(matches!(explained.holds[..], [(Hold::RoutePause, Some(_))]), "{explained:?}");
+    bench.wait_ms(1);
+    let probe = bench.leaving();
+    assert_eq!(ids(&probe), ["m1"]);
+    bench.answer(probe[0].0, status(200));
+    assert_eq!(serve(&mut bench, 100, |_| status(200)), ["m2"]);
+}
+
+#[test]
+fn a_key_that_changes_moves_the_pause() {
+    let mut bench = Bench::new(json!({}));
+    workitem(&mut bench);
+    let first = bench.leaving();
+    bench.answer(first[0].0, of_route(5));
+    bench.wait_ms(5_000);
+    let probe = bench.leaving();
+    bench.answer(probe[0].0, named("taskmanagement", "workitems.rate.per.day", 60));
+    assert_eq!(pauses(&bench)[0].limit.as_ref().unwrap().key, "workitems.rate.per.day");
+    bench.wait_ms(60_000);
+    let probe = bench.leaving();
+    bench.answer(probe[0].0, of_token(10));
+    bench.send("m", "c");
+    assert!(bench.leaving().is_empty(), "now it is everybody's");
+    bench.wait_ms(10_000);
+    let left = serve(&mut bench, 100, |_| status(200));
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(pauses(&bench).is_empty());
+}
+
+#[test]
+fn both_limits_at_the_same_moment_hold_for_as_long_as_each_asks() {
+    let mut bench = Bench::new(json!({}));
+    workitem(&mut bench);
+    bench.send("m", "c");
+    let both = bench.leaving();
+    let of = |name: &str| both.iter().find(|(_, id)| id == name).unwrap().0;
+    bench.answer(of("/api/v2/taskmanagement/workitems"), of_route(30));
+    bench.answer(of("m"), of_token(10));
+    assert_eq!(scopes(&bench), [PauseScope::Organization, route(WORKITEMS)]);
+    assert!(serve(&mut bench, 9_999, |_| status(200)).is_empty());
+    bench.wait_ms(1);
+    assert_eq!(serve(&mut bench, 20_000, |_| status(200)), ["m"], "the limited endpoint doesn't hold the probe");
+    assert_eq!(serve(&mut bench, 100, |_| status(200)), ["/api/v2/taskmanagement/workitems"]);
+}
+
+#[test]
+fn a_limited_endpoint_that_probes_the_organization_leaves_the_probe_to_others() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("first", "c");
+    let first = bench.leaving();
+    bench.answer(first[0].0, of_token(10));
+    bench.handle(spillway_core::dispatcher::Event::Cancel(bench::of(1)));
+    workitem(&mut bench);
+    bench.wait_ms(10_000);
+    let probe = bench.leaving();
+    assert_eq!(ids(&probe), ["/api/v2/taskmanagement/workitems"]);
+    bench.send("m", "other");
+    assert!(bench.leaving().is_empty(), "one probe");
+    bench.answer(probe[0].0, of_route(600));
+    let probe = bench.leaving();
+    assert_eq!(ids(&probe), ["m"]);
+    bench.answer(probe[0].0, status(200));
+    assert_eq!(scopes(&bench), [route(WORKITEMS)]);
+}
+
+#[test]
+fn a_cut_probe_is_followed_by_another() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("a1", "a");
+    let first = bench.leaving();
+    bench.answer(first[0].0, of_conversation(10));
+    let call = workitem(&mut bench);
+    let limited = bench.leaving();
+    bench.answer(limited[0].0, of_route(10));
+    workitem(&mut bench);
+    bench.wait_ms(10_000);
+    let probes = bench.leaving();
+    assert_eq!(probes.len(), 2, "one of each limit");
+    bench.handle(spillway_core::dispatcher::Event::Cancel(bench::of(call)));
+    let next = bench.leaving();
+    assert_eq!(ids(&next), ["/api/v2/taskmanagement/workitems"], "its caller no longer waits for the first");
+    let of_a = probes.iter().find(|(_, id)| id == "a1").unwrap().0;
+    bench.answer(of_a, bench::unanswered());
+    assert_eq!(serve(&mut bench, 60_000, |_| status(200)), ["a1"]);
+}
+
+#[test]
+fn a_limit_without_a_time_is_probed_at_growing_intervals() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("a", "a");
+    let mut left = Vec::new();
+    for ms in 0..60_000_u64 {
+        for (attempt, _) in bench.leaving() {
+            left.push(ms);
+            bench.answer(attempt, of_conversation(0));
+        }
+        bench.wait_ms(1);
+        if ms % 1_000 == 0 {
+            bench.send(&format!("b{ms}"), "b");
+            let others = bench.leaving();
+            others
+                .iter()
+                .filter(|(_, id)| id.starts_with('b'))
+                .for_each(|(attempt, _)| drop(bench.answer(*attempt, status(200))));
+            assert!(others.iter().any(|(_, id)| id.starts_with('b')), "nobody else waits");
+        }
+    }
+    assert!(left.len() > 5 && left.len() < 40, "{left:?}");
+}
+
+#[test]
+fn what_is_limited_elsewhere_is_no_news_for_the_learner() {
+    let mut bench = Bench::new(json!({ "rateLimit": { "learn": true, "start": { "requests": 50, "perMs": 1_000 } } }));
+    bench.send("m0", "c0");
+    serve(&mut bench, 100, |_| status(200));
+    let before = bench.dispatcher.snapshot(bench.now).quota;
+    for index in 1..20 {
+        workitem(&mut bench);
+        bench.send(&format!("m{index}"), "limited");
+        serve(&mut bench, 3_100, |name| if name.starts_with('m') { of_conversation(1) } else { of_route(1) });
+    }
+    assert_eq!(bench.dispatcher.snapshot(bench.now).quota, before);
+}
+
+#[test]
+fn a_pause_goes_on_in_the_next_engine() {
+    let mut bench = Bench::new(json!({}));
+    workitem(&mut bench);
+    bench.send("a1", "a");
+    for (attempt, name) in bench.leaving() {
+        bench.answer(attempt, if name == "a1" { of_conversation(60) } else { of_route(60) });
+    }
+    let mut next = Bench::new(json!({}));
+    next.wait_ms(1_000);
+    next.dispatcher.inherit(next.now, bench.dispatcher.carryover(bench.now));
+    workitem(&mut next);
+    next.send("a1", "a");
+    next.send("b1", "b");
+    assert_eq!(serve(&mut next, 58_999, |_| status(200)), ["b1"]);
+    assert_eq!(scopes(&next), [route(WORKITEMS), conversation("a")]);
+    next.wait_ms(1);
+    assert_eq!(serve(&mut next, 10, |_| status(200)).len(), 2);
+}
+
+#[test]
+fn a_limited_route_stays_so_through_an_outage_of_all() {
+    let mut bench = Bench::new(json!({}));
+    workitem(&mut bench);
+    let first = bench.leaving();
+    bench.answer(first[0].0, of_route(60));
+    (0..10).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+    for (attempt, _) in bench.leaving() {
+        bench.answer(attempt, Answer::Unsent { problem: "refused".to_owned() });
+    }
+    assert_eq!(bench.dispatcher.snapshot(bench.now).outage.map(|closure| closure.reason), Some("breaker"));
+    let left = serve(&mut bench, 59_000, |_| status(200));
+    assert_eq!(left.len(), 10, "{left:?}");
+    assert_eq!(scopes(&bench), [route(WORKITEMS)]);
+    assert_eq!(serve(&mut bench, 1_500, |_| status(200)).len(), 1);
+}
+
+#[test]
+fn more_limited_conversations_than_are_told_apart_do_no_harm() {
+    let mut bench =
+        Bench::new(json!({ "connections": { "max": 1_024 }, "rateLimit": { "requests": 100_000, "perMs": 1_000 } }));
+    for index in 0..2_000 {
+        bench.send(&format!("m{index}"), &format!("c{index}"));
+    }
+    let mut left = 0;
+    for _ in 0..2_000 {
+        for (attempt, _) in bench.leaving() {
+            left += 1;
+            bench.answer(attempt, of_conversation(600));
+        }
+        assert!(pauses(&bench).len() <= 1_024);
+        bench.wait_ms(1);
+        if left >= 2_000 {
+            break;
+        }
+    }
+    bench.wait_ms(600_000);
+    for _ in 0..1_000 {
+        for (attempt, _) in bench.leaving() {
+            bench.answer(attempt, status(200));
+        }
+        bench.wait_ms(1);
+    }
+    assert!(bench.dispatcher.is_idle(), "{} left", bench.dispatcher.unsettled());
+}
+
+#[test]
+fn an_operator_probes_a_limit_at_once() {
+    for scope in [route(WORKITEMS), conversation("a")] {
+        let mut bench = Bench::new(json!({}));
+        workitem(&mut bench);
+        bench.send("a1", "a");
+        for (attempt, name) in bench.leaving() {
+            bench.answer(attempt, if name == "a1" { of_conversation(60) } else { of_route(60) });
+        }
+        bench.handle(spillway_core::dispatcher::Event::Resume(bench::of(99), scope.clone()));
+        assert_eq!(serve(&mut bench, 10, |_| status(200)).len(), 1, "{scope:?}");
+        assert_eq!(pauses(&bench).len(), 1);
+    }
+}
+
+#[test]
+fn a_plain_429_of_a_single_lane_is_the_organizations() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("m", "c");
+    let first = bench.leaving();
+    bench.answer(first[0].0, retry_after(10));
+    assert_eq!(scopes(&bench), [PauseScope::Organization]);
+}
