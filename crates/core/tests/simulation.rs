@@ -19,6 +19,8 @@ mod draw;
 mod ends;
 #[path = "simulation/gate.rs"]
 mod gate;
+#[path = "simulation/gates.rs"]
+mod gates;
 #[path = "simulation/network.rs"]
 mod network;
 #[path = "simulation/parcel.rs"]

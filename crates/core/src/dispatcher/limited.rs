@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Dispatcher;
 use super::attempts::Attempt;
 use super::deliver::TOO_MANY;
 use super::health::{LaneNews, Pass, Scope};
 use super::load::Load;
-use super::{Dispatcher, Effect};
 use crate::batcher::Item;
 use crate::clock::Timestamp;
 use crate::evidence::Evidence;
@@ -65,10 +65,8 @@ impl Dispatcher {
     }
 
     /// Shuts the lanes of conversations that wait for a limit, and opens those whose time is over.
-    pub(super) fn shut_lanes(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let lanes = &self.lanes;
-        let news = self.health.lane_news(now, |conversation| lanes.has(conversation), effects);
-        for one in news {
+    pub(super) fn shut_lanes(&mut self, now: Timestamp) {
+        for one in self.health.lane_news(now) {
             match one {
                 LaneNews::Shut(conversation) => self.lanes.shut(&conversation),
                 LaneNews::Open(conversation) => self.lanes.open(&conversation),

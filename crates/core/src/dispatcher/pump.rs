@@ -25,7 +25,7 @@ impl Dispatcher {
         self.wire_is_full = false;
         self.inquire(now, effects);
         self.hear_another_witness(now);
-        self.shut_lanes(now, effects);
+        self.shut_lanes(now);
         let mut has_released = false;
         while self.peek_next() || self.health.has_lines() {
             let is_probe = match self.health.pass(now) {
@@ -50,7 +50,7 @@ impl Dispatcher {
                 Ok(()) => {
                     let Some(load) = self.load(now, candidate) else { unreachable!("the candidate is still there") };
                     self.start(now, load, effects);
-                    self.shut_lanes(now, effects);
+                    self.shut_lanes(now);
                 }
                 Err(NotYet::Until(at)) => return self.look_again(at),
                 Err(NotYet::AtAnswer) => return,

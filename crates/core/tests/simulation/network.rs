@@ -6,7 +6,7 @@ use spillway_core::shipment::Shipment;
 use spillway_simulator::{Cut, Port, Reply};
 
 use super::ends::Came;
-use super::gate::Outcome;
+use super::gates::{self, Whose};
 use super::violation::{Checked, hold};
 use super::wire::{self, Wired};
 use super::world::{Happening, World};
@@ -23,7 +23,8 @@ impl World {
         } else {
             self.books.sent(self.now_us, attempt, &name)?;
         }
-        self.gate.sent(self.now_us, attempt)?;
+        let passes = self.passes(attempt, &shipment);
+        self.gates.sent(self.now_us, attempt, passes)?;
         self.handle(Event::Left(attempt))?;
         let authorization = self.authorization.clone();
         let flight = self.model.open(&wire::request(&shipment, &authorization));
@@ -38,11 +39,25 @@ impl World {
         Ok(())
     }
 
+    /// The gates of a request: what the dispatcher asks by itself has the organization's alone.
+    fn passes(&self, attempt: AttemptId, shipment: &Shipment) -> Vec<Whose> {
+        let path = shipment.path.split('?').next().unwrap_or_default();
+        let own = match (&shipment.idempotency_key, self.books.conversation_of(attempt)) {
+            (Some(_), conversation) => {
+                let conversation = conversation.map(|name| Whose::Conversation(name.to_owned()));
+                [Some(Whose::Route("messages".to_owned())), conversation]
+            }
+            (None, _) if path == SOUNDING => [None, None],
+            (None, _) => [Some(Whose::Route(format!("{} {path}", shipment.method))), None],
+        };
+        [Whose::Organization].into_iter().chain(own.into_iter().flatten()).collect()
+    }
+
     /// What is on its way can't be called back; a refused connection carries nothing.
     pub(super) fn cut(&mut self, attempt: AttemptId) {
         let Some(wired) = self.wires.remove(&attempt) else { return };
         self.model.close(wired.flight);
-        self.gate.ended(self.now_us, attempt, wired.sent_us, Outcome::Unknown);
+        self.gates.ended(self.now_us, attempt, wired.sent_us, &gates::Came::Unknown);
         self.strays.insert(attempt, (wired.shipment, wired.authorization));
     }
 
@@ -50,10 +65,11 @@ impl World {
         if let Some((shipment, authorization)) = self.strays.remove(&attempt) {
             let reply = self.model.arrive(self.now_us, &wire::request(&shipment, &authorization));
             self.tally.count("arrived after its cut");
-            return self.check_arrival(&reply);
+            return self.check_arrival(&reply, self.plan.quota_is_ours && reply.status == 429);
         }
         let Some(wired) = self.wires.get(&attempt) else { return Ok(()) };
         let mut reply = self.model.arrive(self.now_us, &wire::request(&wired.shipment, &wired.authorization));
+        let is_needless = self.plan.quota_is_ours && reply.status == 429;
         if let Some(scoped) = self.plan.scoped.filter(|_| self.now_us < self.plan.traffic_us) {
             reply = scoped.change(&wired.shipment.path, reply);
         }
@@ -67,7 +83,7 @@ impl World {
         if reply.accepted {
             self.books.accepted_by_server(attempt)?;
         }
-        self.check_arrival(&reply)?;
+        self.check_arrival(&reply, is_needless)?;
         match at_us > timeout_us {
             true => self.later(timeout_us, Happening::TimesOut(attempt)),
             false => self.later(at_us, Happening::Returns(attempt, reply)),
@@ -75,12 +91,11 @@ impl World {
         Ok(())
     }
 
-    fn check_arrival(&mut self, reply: &Reply) -> Checked {
+    fn check_arrival(&mut self, reply: &Reply, is_needless: bool) -> Checked {
         if reply.cut != Cut::Before {
             self.arrivals.arrived(self.now_us)?;
         }
-        let needless = self.plan.quota_is_ours && reply.status == 429;
-        hold(!needless, "3 no 429", || "with the whole quota for us".to_owned())
+        hold(!is_needless, "3 no 429", || "with the whole quota for us".to_owned())
     }
 
     pub(super) fn ended(&mut self, attempt: AttemptId, answer: Answer) -> Checked {
@@ -91,15 +106,15 @@ impl World {
             Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence, .. } => {
                 let came = self.met(attempt, response);
                 let outcome = match came {
-                    Came::Throttled => Outcome::Throttled(evidence.clone()),
-                    Came::Unauthorized => Outcome::Unknown,
-                    Came::Refused if self.books.conversation_of(attempt).is_some() => Outcome::Refused,
-                    _ => Outcome::Answered,
+                    Came::Throttled => gates::Came::Throttled(evidence.clone()),
+                    Came::Unauthorized => gates::Came::Unknown,
+                    Came::Refused if self.books.conversation_of(attempt).is_some() => gates::Came::Refused,
+                    _ => gates::Came::Answered,
                 };
                 (came, outcome)
             }
-            Answer::Unanswered { .. } => (Came::Lost, Outcome::Unknown),
-            Answer::Unsent { .. } => (Came::Unsent, Outcome::Unknown),
+            Answer::Unanswered { .. } => (Came::Lost, gates::Came::Unknown),
+            Answer::Unsent { .. } => (Came::Unsent, gates::Came::Unknown),
         };
         self.tally.count(match came {
             Came::Throttled => "429",
@@ -109,7 +124,7 @@ impl World {
             Came::Accepted | Came::Failed | Came::Unclear | Came::Rejected => "answered",
             Came::Refused => "refused",
         });
-        self.gate.ended(self.now_us, attempt, wired.sent_us, outcome);
+        self.gates.ended(self.now_us, attempt, wired.sent_us, &outcome);
         let ended = self.books.ended(attempt, came);
         self.handle(Event::Answered(attempt, answer))?;
         let are_held = self.dispatcher.holds_messages();

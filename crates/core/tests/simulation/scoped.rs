@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use spillway_core::dispatcher::Effect;
 use spillway_core::error::Error;
 use spillway_core::outcome::DeliveryFailure;
-use spillway_core::stats::Snapshot;
+use spillway_core::stats::{PauseScope, Snapshot};
 use spillway_simulator::{Cut, Reply};
 
 use super::draw::Draw;
@@ -26,19 +26,30 @@ const UNAUTHORIZED: u16 = 401;
 const CONVERSATION: &str = "/api/v2/messaging/conversations/c-1/";
 const CALLS: [&str; 2] = ["/api/v2/users/me", "/api/v2/conversations/messages/agentless"];
 
+/// From this seed on it is a limit that the route or the conversation has for itself, and that its 429s name.
+pub const FIRST_LIMITED_SEED: u64 = 3 << 32;
+const TOO_MANY: u16 = 429;
+/// `Retry-After` of those; 0 is none.
+const WAITS: [u64; 5] = [0, 1, 3, 10, 600];
+
 #[derive(Clone, Copy, Debug)]
 pub struct Scoped {
     path: &'static str,
     status: u16,
+    wait: u64,
 }
 
 impl Scoped {
     pub fn of(seed: u64) -> Option<Self> {
         let mut draw = Draw::stream(seed, 3);
+        if seed >= FIRST_LIMITED_SEED {
+            let path = *draw.pick(&[CONVERSATION, CALLS[0], CALLS[1]]);
+            return Some(Self { path, status: TOO_MANY, wait: *draw.pick(&WAITS) });
+        }
         let status = *draw.pick(&[UNAUTHORIZED, 500, 502, 503, 504]);
         let is_conversation = status == UNAUTHORIZED && draw.percent(60);
         let path = if is_conversation { CONVERSATION } else { *draw.pick(&CALLS) };
-        (FIRST_SEED..weather::FIRST_SEED).contains(&seed).then_some(Self { path, status })
+        (FIRST_SEED..weather::FIRST_SEED).contains(&seed).then_some(Self { path, status, wait: 0 })
     }
 
     fn is_hit(self, path: &str) -> bool {
@@ -56,7 +67,13 @@ impl Scoped {
         if !self.is_hit(path) || reply.cut != Cut::None || reply.status == 429 {
             return reply;
         }
-        Reply { status: self.status, headers: Vec::new(), body: String::new(), accepted: false, ..reply }
+        let (mut headers, mut body) = (Vec::new(), String::new());
+        if self.status == TOO_MANY {
+            let key = if self.path == CONVERSATION { "messages.per.conversation" } else { "calls.per.minute" };
+            body = json!({ "status": TOO_MANY, "limit": { "key": key, "namespace": "own", "value": 1 } }).to_string();
+            headers = vec![("retry-after".into(), self.wait.to_string())];
+        }
+        Reply { status: self.status, headers, body, accepted: false, ..reply }
     }
 }
 
@@ -100,6 +117,11 @@ impl World {
         let Some(scoped) = self.plan.scoped else { return Ok(()) };
         if snapshot.outage.is_none() && !snapshot.outages.is_empty() {
             self.tally.count("route shut alone");
+        }
+        let is_paused = snapshot.pauses.iter().any(|pause| pause.scope == PauseScope::Organization);
+        hold(!is_paused, "4 scope", || format!("{scoped:?} pauses everything: {:?}", snapshot.pauses))?;
+        if !snapshot.pauses.is_empty() {
+            self.tally.count("limited alone");
         }
         let everybodys = snapshot.outages.iter().find(|outage| outage.route.is_none());
         let is_refusal = |reason| reason == "auth" && scoped.status == UNAUTHORIZED;

@@ -35,7 +35,8 @@ pub fn chosen() -> Vec<u64> {
             let scoped = scoped::FIRST_SEED..scoped::FIRST_SEED + fresh.div_ceil(SCOPED_SHARE);
             let weather = weather::FIRST_SEED..weather::FIRST_SEED + fresh.div_ceil(WEATHER_SHARE);
             let weather = weather.filter(|seed| Weather::of(*seed).is_some_and(Weather::is_stood));
-            KEPT.iter().copied().chain(0..fresh).chain(scoped).chain(weather).collect()
+            let limited = scoped::FIRST_LIMITED_SEED..scoped::FIRST_LIMITED_SEED + fresh.div_ceil(SCOPED_SHARE);
+            KEPT.iter().copied().chain(0..fresh).chain(scoped).chain(weather).chain(limited).collect()
         }
     }
 }

@@ -9,7 +9,7 @@ use spillway_core::error::Error;
 pub struct Tally(BTreeMap<&'static str, u64>);
 
 /// Everything that a thousand seeds must have met.
-const EXPECTED: [&str; 26] = [
+const EXPECTED: [&str; 27] = [
     "401",
     "429",
     "429 of a route",
@@ -28,6 +28,7 @@ const EXPECTED: [&str; 26] = [
     "drain gave up",
     "drained",
     "EXPIRED",
+    "limited alone",
     "lost answer",
     "message refused alone",
     "QUEUE_FULL",

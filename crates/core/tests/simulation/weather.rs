@@ -51,7 +51,7 @@ impl Weather {
         let mut draw = Draw::stream(seed, 4);
         let kind = *draw.pick(&[Kind::Mixed, Kind::Mixed, Kind::Mixed, Kind::Systemic, Kind::Page, Kind::Long]);
         let status = *draw.pick(&SYSTEMIC);
-        (seed >= FIRST_SEED).then_some(Self { kind, status })
+        (FIRST_SEED..scoped::FIRST_LIMITED_SEED).contains(&seed).then_some(Self { kind, status })
     }
 
     /// Whether the dispatcher must keep all rules in it today.

@@ -57,7 +57,11 @@ pub fn is_page(reply: &Reply) -> bool {
 
 pub fn evidence(reply: &Reply, now_us: u64) -> Evidence {
     let header = |name: &str| reply.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
-    Evidence::read(header, reply.body.as_bytes(), EPOCH_MS + now_us / 1_000)
+    let mut evidence = Evidence::read(header, reply.body.as_bytes(), EPOCH_MS + now_us / 1_000);
+    if reply.status == 429 {
+        evidence.add_refusal(reply.body.as_bytes());
+    }
+    evidence
 }
 
 pub fn answer(reply: &Reply, now_us: u64) -> Answer {

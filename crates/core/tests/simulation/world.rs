@@ -15,7 +15,7 @@ use spillway_simulator::{Model, Reply};
 use super::arrivals::Arrivals;
 use super::books::Books;
 use super::draw::Draw;
-use super::gate::Gate;
+use super::gates::Gates;
 use super::plan::Plan;
 use super::tally::Tally;
 use super::traffic::{self, Action, Names};
@@ -46,7 +46,7 @@ pub struct World {
     pub(super) dispatcher: Dispatcher,
     pub(super) model: Model,
     pub(super) books: Books,
-    pub(super) gate: Gate,
+    pub(super) gates: Gates,
     pub(super) arrivals: Arrivals,
     agenda: BTreeMap<(u64, u64), Happening>,
     planned: u64,
@@ -79,7 +79,7 @@ impl World {
             ),
             model: Model::new(plan.server.clone(), draw.next()),
             books: Books::new(&plan.settings),
-            gate: Gate::new(plan.settings.retry.max_pause),
+            gates: Gates::new(plan.settings.retry.max_pause),
             arrivals: Arrivals::new(&plan.settings.rates),
             agenda: BTreeMap::new(),
             planned: 0,

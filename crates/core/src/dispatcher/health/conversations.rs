@@ -54,7 +54,7 @@ impl Conversations {
             let first = self.limits.iter().min_by_key(|(_, limit)| ends(limit)).map(|(name, _)| Arc::clone(name));
             first.into_iter().for_each(|first| drop(self.forget(&first)));
         }
-        self.limits.entry(Arc::clone(conversation)).or_insert_with(|| Limit::new(now))
+        self.limits.entry(Arc::clone(conversation)).or_insert_with(|| Limit::unmet(now))
     }
 
     pub(super) fn put(&mut self, conversation: Arc<str>, limit: Limit) {
@@ -147,35 +147,23 @@ impl Conversations {
         self.is_stale || self.next_due.is_some_and(|at| at <= now)
     }
 
-    /// What lanes have to be told; `is_there` says whether a conversation has messages. A limit whose time is over is
-    /// forgotten where nothing could probe it, and given back.
-    pub(super) fn news(
-        &mut self,
-        now: Timestamp,
-        is_there: impl Fn(&str) -> bool,
-    ) -> (Vec<LaneNews>, Vec<(Arc<str>, Limit)>) {
+    /// What lanes have to be told.
+    pub(super) fn news(&mut self, now: Timestamp) -> Vec<LaneNews> {
+        self.is_stale = false;
         self.next_due = None;
         let mut news: Vec<LaneNews> = std::mem::take(&mut self.forgotten).into_iter().map(LaneNews::Open).collect();
-        let mut over = Vec::new();
         for (conversation, limit) in &mut self.limits {
-            match limit.gate.pass(now) {
-                Pass::Probe | Pass::Free if is_there(conversation) => {
-                    news.push(LaneNews::Open(Arc::clone(conversation)))
-                }
-                Pass::Probe | Pass::Free => over.push(Arc::clone(conversation)),
+            let conversation = Arc::clone(conversation);
+            news.push(match limit.gate.pass(now) {
+                Pass::Probe | Pass::Free => LaneNews::Open(conversation),
                 Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => {
                     self.next_due = Some(self.next_due.map_or(at, |earlier| earlier.min(at)));
-                    news.push(LaneNews::Shut(Arc::clone(conversation)));
+                    LaneNews::Shut(conversation)
                 }
-                Pass::AwaitProbe(None) => news.push(LaneNews::Shut(Arc::clone(conversation))),
-            }
+                Pass::AwaitProbe(None) => LaneNews::Shut(conversation),
+            });
         }
-        let forgotten =
-            over.into_iter().filter_map(|conversation| Some((Arc::clone(&conversation), self.forget(&conversation)?)));
-        let forgotten = forgotten.collect();
-        news.extend(std::mem::take(&mut self.forgotten).into_iter().map(LaneNews::Open));
-        self.is_stale = false;
-        (news, forgotten)
+        news
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {

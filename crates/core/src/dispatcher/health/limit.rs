@@ -77,8 +77,9 @@ pub(in crate::dispatcher) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn new(now: Timestamp) -> Self {
-        Self { gate: Gate::new(now), name: None, opened_at: now }
+    /// None is known so far: whatever is refused is news.
+    pub(super) fn unmet(now: Timestamp) -> Self {
+        Self { gate: Gate::new(now), name: None, opened_at: Timestamp::START }
     }
 
     /// One that an earlier run has left.

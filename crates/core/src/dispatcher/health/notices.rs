@@ -139,6 +139,7 @@ impl Health {
     pub(in crate::dispatcher) fn bequest(&self, now: Timestamp) -> Bequest {
         let routes = self.routes.iter().filter_map(|(_, route)| Some((route.name.clone(), route.limit.bequest(now)?)));
         let conversations = self.conversations.iter();
+        let conversations = conversations.filter(|(_, limit)| limit.gate.holds(now));
         let conversations =
             conversations.filter_map(|(name, limit)| Some((Arc::clone(name), limit.bequest(now)?))).collect();
         let organization = self.organization.bequest(now);

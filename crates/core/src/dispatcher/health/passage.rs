@@ -5,12 +5,9 @@ use std::sync::Arc;
 use super::conversations::LaneNews;
 use super::gate::{AttemptId, Pass};
 use super::hold::OperatorHold;
-use super::limit::resumed;
 use super::{Gate, Health, RouteId, Sent};
 use crate::clock::Timestamp;
-use crate::dispatcher::Effect;
 use crate::lanes::LaneId;
-use crate::stats::PauseScope;
 
 impl Health {
     /// Whether a request of any route may leave.
@@ -43,25 +40,12 @@ impl Health {
         !self.conversations.is_empty()
     }
 
-    /// Which lanes of conversations open and shut, and when to look again; `is_there` says whether a conversation has
-    /// messages.
-    pub(in crate::dispatcher) fn lane_news(
-        &mut self,
-        now: Timestamp,
-        is_there: impl Fn(&str) -> bool,
-        effects: &mut Vec<Effect>,
-    ) -> Vec<LaneNews> {
-        if !self.conversations.has_news(now) {
-            return Vec::new();
-        }
-        let (news, over) = self.conversations.news(now, is_there);
-        for (conversation, mut limit) in over {
-            let opened = limit.open(now);
-            effects.extend(opened.map(|(name, paused)| resumed(PauseScope::Conversation(conversation), name, paused)));
-        }
-        news
+    /// Which lanes of conversations open and shut.
+    pub(in crate::dispatcher) fn lane_news(&mut self, now: Timestamp) -> Vec<LaneNews> {
+        if self.conversations.has_news(now) { self.conversations.news(now) } else { Vec::new() }
     }
 
+    /// When the next of them opens.
     pub(in crate::dispatcher) fn conversation_due_at(&self) -> Option<Timestamp> {
         self.conversations.next_due()
     }

@@ -66,7 +66,7 @@ pub(super) struct Route {
 impl Route {
     fn new(now: Timestamp, name: Box<str>, used: u64) -> Self {
         let (breaker, gate, retries) = (Breaker::default(), Gate::new(now), RetryBudget::new(now));
-        let limit = Limit::new(now);
+        let limit = Limit::unmet(now);
         Self { name, breaker, gate, limit, retries, refused_at: None, line: VecDeque::new(), calls: 0, used }
     }
 }
