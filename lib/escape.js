@@ -1,10 +1,10 @@
 'use strict'
 
-// Control characters (C0, DEL, C1), line and paragraph separators, and format characters that reorder or hide what follows
-// (bidi controls, byte order mark, tags): a terminal acts on them, and a reader is misled by them. Joiners stay, since emoji and many
-// scripts need them.
+// Control characters (C0, DEL, C1), line and paragraph separators, and format characters that reorder or hide what follows, or can't be
+// seen at all (bidi controls, zero-width and soft breaks, byte order mark, annotations, tags): a terminal acts on them, and a reader is
+// misled by them: two ids would look the same. Joiners stay, since emoji and many scripts need them.
 const UNSAFE =
-  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
 
 /**
  * The text with everything that a terminal might act on as `\uXXXX`; line feeds and tabs stay. JSON stays the same JSON, since such

@@ -69,6 +69,23 @@ describe('no secret in an error', () => {
     assert.equal(requests.length, 0)
   })
 
+  it('of an address that the ordinary fetch refuses', async (t) => {
+    const fetch = createFetch((await setUp(t)).sender)
+    for (const address of [
+      `http://me:${SECRET}@other.invalid/x`,
+      `HTTP://me:${SECRET}@OTHER.invalid?key=${SECRET}`,
+      `http://me:${SECRET}@[/x`,
+      `http://other.invalid:port/?key=${SECRET}`,
+      `/x?key=${SECRET}`,
+    ]) {
+      for (const input of [address, { url: address, headers: [], method: 'GET' }, ...(URL.canParse?.(address) ? [new URL(address)] : [])]) {
+        const error = await failure(fetch(input))
+        assert.equal(error.name, 'TypeError')
+        assertClean(error)
+      }
+    }
+  })
+
   it("of a header's value that is none", async (t) => {
     const { url, sender } = await setUp(t)
     const fetch = createFetch(sender)

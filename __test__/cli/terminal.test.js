@@ -24,9 +24,11 @@ const HOSTILE = {
   'bidi mark': 'i\u200f\u061c',
   'line separators': 'j\u2028x\u2029',
   'byte order mark': 'k\ufeff',
+  'what is not seen': 'm\u200b\u00ad\u180e\u2060\ufff9',
   tags: 'l\u{e0041}\u{e007f}',
 }
-const UNSAFE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/u
+const UNSAFE =
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/u
 
 function assertSafe({ stdout, stderr }, what) {
   for (const text of [stdout, stderr]) {

@@ -86,6 +86,12 @@ describe('the roots that are trusted', { skip: !HAS_ROOT_FILES }, () => {
     assert.match(outcome.message, /certificate/i)
   })
 
+  it('an empty variable names nothing', async (t) => {
+    const own = await server(t)
+    const env = { SSL_CERT_FILE: '', SSL_CERT_DIR: '', NODE_EXTRA_CA_CERTS: CA_FILE }
+    assert.deepEqual(await send({ options: own }, env), { outcome: { status: 200 }, warnings: [] })
+  })
+
   it('a certificate that cannot be read is a warning, and costs no other', async (t) => {
     const own = await server(t)
     const bundle = file('bundle.pem', `${NOT_A_CERTIFICATE}a comment\n${CA}`)

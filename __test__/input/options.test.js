@@ -264,6 +264,14 @@ describe('credentials that are wrong', () => {
   })
 })
 
+it('credentials without values say so: most often two environment variables are not set', async () => {
+  for (const credentials of [{}, { clientId: undefined, clientSecret: undefined }, { accessToken: undefined }]) {
+    const { message } = await configError(withValue('credentials', credentials))
+    const rule = '{ clientId, clientSecret } or { accessToken }, none of which is undefined'
+    assert.equal(message, `credentials must be ${rule}, got an object`)
+  }
+})
+
 describe('keys that nobody reads', () => {
   it('are refused at every level, with those that are allowed', async () => {
     for (const [path, allowed] of [

@@ -144,6 +144,7 @@ impl fmt::Display for DeliveryFailure {
         match self.reason {
             Reason::Rejected if self.response.is_none() => write!(f, "{what} can't be sent")?,
             Reason::Rejected => write!(f, "the server refused {what}")?,
+            Reason::Exhausted if self.attempts == 1 => write!(f, "{what} failed after 1 attempt")?,
             Reason::Exhausted => write!(f, "{what} failed after {} attempts", self.attempts)?,
             Reason::Ambiguous => write!(f, "{what} was sent but not answered, so its outcome is unknown")?,
             Reason::Expired => write!(f, "{what} expired before it could be sent")?,
@@ -189,6 +190,16 @@ pub struct CallAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attempts_are_counted_in_words_that_fit() {
+        let told = |attempts| {
+            let (reason, id, response, problem) = (Reason::Exhausted, None, None, None);
+            DeliveryFailure { reason, id, response, attempts, ambiguous: false, problem }.to_string()
+        };
+        assert_eq!(told(1), "the request failed after 1 attempt");
+        assert_eq!(told(2), "the request failed after 2 attempts");
+    }
 
     fn is_html_page(body: &str) -> bool {
         Response { body: Bytes::copy_from_slice(body.as_bytes()), ..Response::default() }.is_html_page()

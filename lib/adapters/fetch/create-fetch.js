@@ -32,7 +32,7 @@ function createFetch(sender, options = {}) {
   const { fetch: ordinary = globalThis.fetch } = options
   if (typeof ordinary !== 'function') throw invalid('fetch', 'a function', ordinary)
   return async function fetch(input, init) {
-    if (!isOfApi(sender, input)) return ordinary(input, init)
+    if (!isOfApi(sender, input)) return untouched(ordinary, input, init)
     return call({ sender, ordinary, options: checked }, input, init)
   }
 }
@@ -44,6 +44,26 @@ function isOfApi(sender, input) {
   } catch {
     return false
   }
+}
+
+/** But for an error that repeats an address that it refuses: that may hold a password, and its query a key. */
+async function untouched(ordinary, input, init) {
+  try {
+    return await ordinary(input, init)
+  } catch (error) {
+    throw repeatsAddress(error, String(isRequest(input) ? input.url : input))
+      ? new TypeError('fetch failed: the URL must be absolute and valid, without a user name and a password')
+      : error
+  }
+}
+
+function repeatsAddress(error, address) {
+  if (!(error instanceof TypeError)) return false
+  const written = [address]
+  try {
+    written.push(new URL(address).href)
+  } catch {}
+  return written.some((text) => error.message.includes(text))
 }
 
 async function call(adapter, input, init) {

@@ -157,7 +157,8 @@ impl Roots {
 #[cfg(not(any(windows, target_vendor = "apple")))]
 fn is_named(path: &std::path::Path) -> bool {
     let is_listed = |name| env::var_os(name).is_some_and(|paths| env::split_paths(&paths).any(|named| named == path));
-    path != std::path::Path::new("/dev/null") && (is_listed("SSL_CERT_FILE") || is_listed("SSL_CERT_DIR"))
+    let is_nothing = path.as_os_str().is_empty() || path == std::path::Path::new("/dev/null");
+    !is_nothing && (is_listed("SSL_CERT_FILE") || is_listed("SSL_CERT_DIR"))
 }
 
 /// Roots that can't be read for want of descriptors are there: without them, another trust would be settled.

@@ -345,6 +345,10 @@ fn credentials(root: &Reader<'_>) -> Result<Credentials, Error> {
         (None, Some(_), None) if !callback => {
             return Err(object.refuse_secret("clientId", "given with clientSecret"));
         }
+        // Most often both come from environment variables that are not set.
+        (None, None, None) => {
+            return Err(root.refuse_secret("credentials", format_args!("{rule}, none of which is undefined")));
+        }
         _ => return Err(root.refuse_secret("credentials", rule)),
     };
     object.finish()?;
