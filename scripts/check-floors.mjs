@@ -48,7 +48,7 @@ const MODULES = [
 ]
 
 /** Folders of the core whose modules use each other in no circle. */
-const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'budget', 'budget::learned', 'retry', 'settings', 'store', 'store::file']
+const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'budget', 'budget::learned', 'evidence', 'retry', 'settings', 'store', 'store::file']
 
 /** Every crate that `crate` needs when it is built, on any platform. */
 function dependencies(crate) {

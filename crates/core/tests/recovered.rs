@@ -226,7 +226,7 @@ fn a_message_that_cannot_be_read_is_told_although_nobody_awaits_it() {
                 let text = failure.to_string();
                 assert_eq!(
                     text,
-                    "the store can't read the message, so it was not sent: it stays in the file for a repair"
+                    "the store can't read the message, so it was not sent: it stays in the store for a repair"
                 );
                 told.push(failure.id.clone().unwrap().into_string());
             }

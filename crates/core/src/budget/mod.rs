@@ -42,7 +42,7 @@ enum Kind {
 ///
 /// ```
 /// use std::{num::NonZeroU32, time::Duration};
-/// use spillway_core::{clock::Timestamp, quota::{NotYet, Quota}, settings::Rate};
+/// use spillway_core::{budget::{NotYet, Quota}, clock::Timestamp, settings::Rate};
 ///
 /// let one = NonZeroU32::MIN;
 /// let mut quota = Quota::new(&[Rate { requests: one, per: Duration::from_secs(1), burst: one }], Timestamp::START);

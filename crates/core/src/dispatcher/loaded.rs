@@ -10,7 +10,7 @@ use crate::message::Cargo;
 use crate::outcome::{DeliveryFailure, Reason};
 use crate::store::{Loaded, Record, Unreadable};
 
-const STAYS: &str = "it stays in the file for a repair";
+const STAYS: &str = "it stays in the store for a repair";
 
 impl Dispatcher {
     /// Messages that were asked for are here; or can't be read, and stay in the store for a repair.

@@ -87,6 +87,48 @@ use crate::store::Change;
 const MESSAGE_METHOD: &str = "POST";
 
 /// The state machine of one organization.
+///
+/// ```
+/// use std::sync::Arc;
+/// use spillway_core::clock::Timestamp;
+/// use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
+/// use spillway_core::evidence::Evidence;
+/// use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+/// use spillway_core::{outcome::Response, random::Random, retry::Answer, settings::Settings};
+///
+/// let options = r#"{
+///   "organization": "acme", "region": "us-east-1", "credentials": { "accessToken": "token" },
+///   "route": "messaging", "store": "memory", "rateLimit": { "requests": 300, "perMs": 60000 }
+/// }"#;
+/// let settings = Arc::new(Settings::from_json(options)?);
+/// let (now, mut effects) = (Timestamp::START, Vec::new());
+/// let mut dispatcher = Dispatcher::new(settings, Random::from_seed(1), now);
+///
+/// let parts = Parts { id: "m-1", id_given: true, conversation: "c-1", body: "{}", ..Parts::default() };
+/// let submission = Submission {
+///     ticket: Ticket { handle: 1, number: 1 },
+///     settle: Settle::OnOutcome,
+///     cargo: Cargo::Message(Message::new(parts).expect("the texts fit")),
+///     priority: 0,
+///     expires_at: None,
+///     not_before: None,
+/// };
+/// dispatcher.handle(now, Event::Submit(submission), &mut effects);
+/// dispatcher.poll(now, &mut effects);
+/// assert!(matches!(effects.pop(), Some(Effect::FetchToken)), "nothing leaves without a token");
+///
+/// dispatcher.handle(now, Event::Token(TokenNews::Granted(None)), &mut effects);
+/// dispatcher.poll(now, &mut effects);
+/// let Some(Effect::Send { attempt, .. }) = effects.pop() else { panic!("a request") };
+/// dispatcher.handle(now, Event::Left(attempt), &mut effects);
+///
+/// let response = Response { status: 200, ..Response::default() };
+/// let answer = Answer::Answered { response, evidence: Evidence::default() };
+/// dispatcher.handle(now, Event::Answered(attempt, answer), &mut effects);
+/// assert!(effects.iter().any(|effect| matches!(effect, Effect::Delivered { .. })));
+/// assert!(dispatcher.is_idle());
+/// # Ok::<(), spillway_core::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Dispatcher {
     settings: Arc<Settings>,

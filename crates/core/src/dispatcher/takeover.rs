@@ -26,7 +26,7 @@ impl Dispatcher {
     ///
     /// For a store in memory: another one keeps the messages by itself.
     pub fn take_over(&mut self, now: Timestamp, mut other: Self, effects: &mut Vec<Effect>) -> Vec<Ticket> {
-        debug_assert!(!self.durable, "a file is read again instead");
+        debug_assert!(!self.durable, "a durable store is read again instead");
         self.inherit(now, other.carryover(now));
         self.attempts.continue_after(&other.attempts);
         self.accepted = other.accepted;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::span::{End, ServerTime, WAIT_MAX, count, plain_number, wait};
-use super::{QUOTAS_MAX, Told, Unnamed, structured, usual_window};
+use super::span::{ServerTime, count, plain_number, wait};
+use super::window::Window;
+use super::{QUOTAS_MAX, Told, Unnamed, structured};
 
 /// Names of limit, rest, count and reset in each family of plain headers; none has all of them.
 const FAMILIES: [[Option<&str>; 4]; 4] = [
@@ -20,43 +21,6 @@ const NAMED_WINDOWS: [(&str, &str, u64); 4] = [
     ("x-ratelimit-limit-hour", "x-ratelimit-remaining-hour", 3_600),
     ("x-ratelimit-limit-day", "x-ratelimit-remaining-day", 86_400),
 ];
-
-/// One window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Window {
-    told: Told,
-    /// The time until its end, also where that is too long to tell of a window.
-    wait: Option<Duration>,
-    /// What is counted in it, where the headers say so themselves.
-    used: Option<u64>,
-    /// Its end is rounded.
-    is_rounded: bool,
-}
-
-impl Window {
-    /// A window and its end.
-    pub(super) fn new(told: Told, end: Option<End>) -> Self {
-        let seconds = end.map(|end| end.seconds);
-        // No window is longer than the longest wait: a reset beyond it tells nothing of one.
-        let reset = seconds.filter(|seconds| *seconds <= WAIT_MAX.as_secs_f64()).and_then(wait);
-        let used = told.limit.zip(told.remaining).and_then(|(limit, rest)| limit.checked_sub(rest));
-        let is_rounded = end.is_some_and(|end| end.is_rounded);
-        Self { told: Told { reset, ..told }, wait: seconds.and_then(wait), used, is_rounded }
-    }
-
-    /// The time until it ends; a window ends within its own length at the latest.
-    fn end(&self) -> Option<Duration> {
-        self.wait.or(self.told.per)
-    }
-
-    /// Whether the headers don't tell which limit it is: they name no requests, or it ends later than the window ends
-    /// whose length its reset suggests.
-    fn is_unnamed(&self) -> bool {
-        let Told { limit, reset, per, .. } = self.told;
-        let outlasts = |reset: Duration| !self.is_rounded && reset > usual_window(reset);
-        limit.is_none() || (per.is_none() && reset.is_some_and(outlasts))
-    }
-}
 
 /// The windows of an answer: those of each plain family that the answer has, then the IETF's.
 pub(super) struct Windows {

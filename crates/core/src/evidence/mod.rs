@@ -10,6 +10,7 @@ mod named;
 mod span;
 mod structured;
 mod usual;
+mod window;
 
 use std::time::Duration;
 

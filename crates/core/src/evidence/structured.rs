@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parser};
 
-use super::headers::Window;
 use super::span::{ServerTime, count, wait};
+use super::window::Window;
 use super::{QUOTAS_MAX, Told};
 
 /// A member of a list: its name, or its number in earlier drafts, and its parameters.

@@ -1,22 +1,26 @@
 //! Options: raw JSON in, [`Settings`] out. A `Settings` is always valid; every rule on options stands here and nowhere
 //! else.
 
+mod address;
 mod batch;
+mod credentials;
 mod headers;
+mod rate;
 mod reader;
 pub mod region;
 mod route;
 mod store;
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use reqwest::Url;
 use serde_json::Value;
 
 pub use self::batch::{BatchMode, BatchSettings, Cost, TextUnits};
+pub use self::credentials::Credentials;
 pub use self::headers::Headers;
+use self::rate::RateLimit;
+pub use self::rate::{Learn, Rate};
 use self::reader::Reader;
 pub use self::route::{PRESETS, Route};
 pub use self::store::{Durability, StoreSettings};
@@ -73,56 +77,6 @@ pub struct Settings {
     /// How long the id of a settled message is remembered.
     pub dedupe: Duration,
     trail: Vec<(String, String)>,
-}
-
-/// How access tokens are obtained.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// OAuth client credentials grant.
-    Client {
-        /// Client id.
-        id: String,
-        /// Client secret.
-        secret: String,
-    },
-    /// A token that the caller gave.
-    Token(String),
-    /// A function of the caller's gives a token whenever one is needed.
-    Callback,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client { .. } => "Client(secret)",
-            Self::Token(_) => "Token(secret)",
-            Self::Callback => "Callback",
-        })
-    }
-}
-
-/// A quota: so many requests per window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Requests that may arrive in any rolling window.
-    pub requests: NonZeroU32,
-    /// The window.
-    pub per: Duration,
-    /// Requests that may leave at once.
-    pub burst: NonZeroU32,
-}
-
-/// Where learning a quota begins, and between which rates it stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Learn {
-    /// Believed until something is learned.
-    pub start: Rate,
-    /// Never less than this.
-    pub floor: Rate,
-    /// Never more than this, whatever a server says.
-    pub ceiling: Rate,
-    /// Asks for the organization's limits at the start.
-    pub read_limits: bool,
 }
 
 /// What to do with a message that was sent and not answered.
@@ -212,14 +166,14 @@ impl Settings {
             .text("organization", 256)?
             .ok_or_else(|| root.refuse("organization", "a string: the key of the shared budget"))?
             .to_owned();
-        let (api_url, login_url) = urls(&root)?;
+        let (api_url, login_url) = address::read(&root)?;
         let route = route(&root)?;
-        let RateLimit { rates, learn } = rate_limit(&root)?;
+        let RateLimit { rates, learn } = rate::read(&root)?;
         let mut settings = Self {
             organization,
             api_url,
             login_url,
-            credentials: credentials(&root)?,
+            credentials: credentials::read(&root)?,
             batch: batch::read(&root, &route)?,
             route,
             headers: headers::read(&root)?,
@@ -274,87 +228,6 @@ impl Settings {
     }
 }
 
-fn urls(root: &Reader<'_>) -> Result<(String, String), Error> {
-    let names = || region::REGIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let known = match root.text("region", 64)? {
-        None => None,
-        Some(name) => {
-            let allowed = || format!("one of {}", names());
-            Some(region::urls(name).ok_or_else(|| {
-                // A secret that took the region's place is not repeated.
-                if region::is_plausible(name) {
-                    root.refuse("region", allowed())
-                } else {
-                    root.refuse_secret("region", allowed())
-                }
-            })?)
-        }
-    };
-    let (api, login) = (base_url(root, "apiUrl")?, base_url(root, "loginUrl")?);
-    match (known, api, login) {
-        (Some((region_api, region_login)), api, login) => {
-            Ok((api.unwrap_or(region_api), login.unwrap_or(region_login)))
-        }
-        (None, Some(api), Some(login)) => Ok((api, login)),
-        (None, Some(api), None) => Ok((api.clone(), api)),
-        (None, None, _) => Err(root.refuse("region", format_args!("one of {} (or give apiUrl and loginUrl)", names()))),
-    }
-}
-
-fn base_url(root: &Reader<'_>, key: &'static str) -> Result<Option<String>, Error> {
-    const BYTES_MAX: usize = 2_048;
-    let Some(value) = root.value(key) else { return Ok(None) };
-    // What is no URL may hold a password as well as one: it is not repeated.
-    let refuse = || {
-        let rule = "an http or https URL without credentials, query and fragment, of at most";
-        root.refuse_secret(key, format_args!("{rule} {BYTES_MAX} bytes"))
-    };
-    let text = value.as_str().filter(|text| text.len() <= BYTES_MAX && !text.contains(char::is_control));
-    let url = text.and_then(|text| Url::parse(text).ok()).ok_or_else(refuse)?;
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.host_str().is_some()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if !plain {
-        return Err(refuse());
-    }
-    root.note(key, &url);
-    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
-}
-
-fn credentials(root: &Reader<'_>) -> Result<Credentials, Error> {
-    let rule = "{ clientId, clientSecret } or { accessToken }";
-    // Whatever stands here instead of an object may be the secret itself: it is not repeated.
-    let object = match root.value("credentials") {
-        Some(Value::Object(fields)) if !fields.contains_key("$js") => root.section("credentials")?,
-        _ => return Err(root.refuse_secret("credentials", rule)),
-    };
-    let callback = object.value("accessToken").is_some_and(|value| value.get("$js") == Some(&"function".into()));
-    let token = if callback { None } else { object.secret("accessToken", 16_384)? };
-    let found = match (object.secret("clientId", 256)?, object.secret("clientSecret", 1_024)?, token) {
-        (Some(id), Some(secret), None) if !callback => {
-            Credentials::Client { id: id.to_owned(), secret: secret.to_owned() }
-        }
-        (None, None, Some(token)) => Credentials::Token(token.to_owned()),
-        (None, None, None) if callback => Credentials::Callback,
-        (Some(_), None, None) if !callback => {
-            return Err(object.refuse_secret("clientSecret", "given with clientId"));
-        }
-        (None, Some(_), None) if !callback => {
-            return Err(object.refuse_secret("clientId", "given with clientSecret"));
-        }
-        // Most often both come from environment variables that are not set.
-        (None, None, None) => {
-            return Err(root.refuse_secret("credentials", format_args!("{rule}, none of which is undefined")));
-        }
-        _ => return Err(root.refuse_secret("credentials", rule)),
-    };
-    object.finish()?;
-    Ok(found)
-}
-
 fn route(root: &Reader<'_>) -> Result<Route, Error> {
     let names = PRESETS.iter().map(|(name, ..)| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     let rule = format!("one of {names} or {{ path, textField?, array?, maxTextLength? }}");
@@ -380,80 +253,6 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
         }
         _ => Err(root.refuse("route", rule)),
     }
-}
-
-/// The setting `rateLimit`: rates, or what to learn them by.
-struct RateLimit {
-    rates: Vec<Rate>,
-    learn: Option<Learn>,
-}
-
-fn rate_limit(root: &Reader<'_>) -> Result<RateLimit, Error> {
-    const WINDOWS_MAX: usize = 8;
-    let rule = "\"learn\", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling?, readLimits? }";
-    let known = |rates| Ok(RateLimit { rates, learn: None });
-    match root.value("rateLimit") {
-        Some(Value::String(word)) if word == "learn" => learn(&root.empty("rateLimit")?),
-        Some(one @ Value::Object(_)) if one.get("learn").is_some() => {
-            let object = root.section("rateLimit")?;
-            if object.value("learn") != Some(&Value::Bool(true)) {
-                return Err(object.refuse("learn", "true; leave it out with { requests, perMs }"));
-            }
-            let read = learn(&object)?;
-            object.finish()?;
-            Ok(read)
-        }
-        Some(one @ Value::Object(_)) if one.get("$js").is_none() => known(vec![rate(root.section("rateLimit")?)?]),
-        Some(Value::Array(list)) if (1..=WINDOWS_MAX).contains(&list.len()) => {
-            root.note("rateLimit", format_args!("{} windows", list.len()));
-            let read = |(index, value)| rate(root.element("rateLimit", index, value)?);
-            known(list.iter().enumerate().map(read).collect::<Result<_, _>>()?)
-        }
-        _ => Err(root.refuse("rateLimit", rule)),
-    }
-}
-
-/// The defaults: what Genesys Cloud allows an access token of client credentials (300 requests a minute), one request a
-/// minute, and five times the most that it documents for any endpoint (12,000 a minute).
-fn learn(object: &Reader<'_>) -> Result<RateLimit, Error> {
-    object.note("learn", true);
-    let start = learn_rate(object, "start", 300, 60_000)?;
-    let floor = learn_rate(object, "floor", 1, 60_000)?;
-    let ceiling = learn_rate(object, "ceiling", 1_000, 1_000)?;
-    let per_second = |rate: Rate| f64::from(rate.requests.get()) / rate.per.as_secs_f64();
-    if per_second(floor) > per_second(ceiling) {
-        return Err(object.refuse("floor", "at most the rate of the ceiling"));
-    }
-    if !(per_second(floor)..=per_second(ceiling)).contains(&per_second(start)) {
-        return Err(object.refuse("start", "a rate from the floor to the ceiling"));
-    }
-    let read_limits = object.boolean("readLimits", false)?;
-    Ok(RateLimit { rates: Vec::new(), learn: Some(Learn { start, floor, ceiling, read_limits }) })
-}
-
-fn learn_rate(object: &Reader<'_>, key: &'static str, requests: u64, per_ms: u64) -> Result<Rate, Error> {
-    if object.value(key).is_some() {
-        return rate(object.section(key)?);
-    }
-    object.note(key, format_args!("{requests} per {per_ms} ms"));
-    Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(requests) })
-}
-
-fn rate(object: Reader<'_>) -> Result<Rate, Error> {
-    const REQUESTS_MAX: u64 = 1_000_000;
-    let requests = object.integer_required("requests", 1..=REQUESTS_MAX)?;
-    let per_ms = object.integer_required("perMs", 1..=DAY_MS)?;
-    let burst = object.integer("burst", 1..=requests, requests)?;
-    if burst == requests {
-        // It differs with the requests then, and the requests are what the caller wrote.
-        object.note("burst", "requests");
-    }
-    object.finish()?;
-    Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(burst) })
-}
-
-fn count(number: u64) -> NonZeroU32 {
-    u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
 }
 
 fn retry(root: &Reader<'_>) -> Result<RetrySettings, Error> {

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use rusqlite::{Connection, params};
 
+use super::failure::failure_text;
 use super::file_time::FileTime;
 use super::receipts::{self, Receipt};
-use super::rows::{HEAD, Head, Returned, TAIL, Tail, failure_text};
+use super::rows::{HEAD, Head, Returned, TAIL, Tail};
 use super::times::{Times, integer};
 use super::trouble::Result;
 use super::values::set_meta;

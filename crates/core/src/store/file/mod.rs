@@ -14,6 +14,7 @@ mod companion;
 mod connection;
 mod doubt;
 mod editor;
+mod failure;
 mod file_id;
 mod file_time;
 #[cfg(test)]

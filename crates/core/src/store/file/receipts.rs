@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{NUMBER_MAX, checksum, damage};
-use super::trouble::{Fault, Result};
+use super::rows::{NUMBER_MAX, checksum};
+use super::trouble::{Fault, Result, damage};
 
 /// Receipts of one row: what is lost with it, and read for one of them, has a limit.
 const ROW_MAX: usize = 256;

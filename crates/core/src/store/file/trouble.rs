@@ -319,3 +319,8 @@ mod tests {
         }
     }
 }
+
+/// What can't be read as what it is.
+pub(super) fn damage<E>(_: E) -> Fault {
+    Fault::corrupt("contains rows that cannot be decoded")
+}

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{NUMBER_MAX, checksum, damage};
+use super::rows::{NUMBER_MAX, checksum};
 use super::times::{Times, integer};
-use super::trouble::{Fault, Result};
+use super::trouble::{Fault, Result, damage};
 use crate::store::{Departure, Flight, Record, SEQ_MAX, Seq};
 
 /// Messages of one row, of those that are presumed to be on the wire.

@@ -6,8 +6,9 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::pages::{each, whole};
+use crate::store::file::failure::failure_from;
 use crate::store::file::rows::{
-    HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail, failure_from,
+    HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail,
 };
 use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::{receipts, wire};

@@ -9,11 +9,12 @@ use super::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, Recei
 use crate::json::Body;
 use crate::outcome::Response;
 use crate::store::batch_of;
+use crate::store::file::failure::failure_from;
 use crate::store::file::receipts::{self, Receipt};
+use crate::store::file::rows::prefixed;
 use crate::store::file::rows::{
     HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail,
 };
-use crate::store::file::rows::{failure_from, prefixed};
 use crate::store::file::times::integer;
 use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::wire::{self, Wire};
