@@ -1,5 +1,6 @@
 import type { ConfigError } from './errors.js'
 import type { RetryOptions } from './options.js'
+import type { CustomRoute } from './route.js'
 
 /**
  * How messages are joined into requests. Each message settles on its own, whatever traveled with it.
@@ -19,7 +20,8 @@ export interface BatchOptions {
    *   `messages` or `responses` of an object, by `id`, `messageId` or `requestId`, else by position. A message about which
    *   such a list says nothing certain has an unknown outcome ({@link RetryOptions.ambiguous}).
    * - `'merge'`: texts of one conversation that wait join by a newline into the text field of one body. Never with other
-   *   fields that differ, never with attachments (`content`, `attachments`, `mediaIds`, `messagingTemplate`). The first text
+   *   fields that differ ({@link ignore} names exceptions), never with attachments (`content`, `attachments`, `mediaIds`,
+   *   `messagingTemplate`), never with a blank text. The first text
    *   of an idle conversation leaves at once. Only on a route with a text field that takes no array; else a
    *   {@link ConfigError}.
    */
@@ -44,8 +46,30 @@ export interface BatchOptions {
    * The server handles an array in its order, so that it may hold several messages of one conversation. Default `false`.
    */
   arrayOrdered?: boolean
-  /** What the server counts in a text: UTF-16 code units (default), Unicode code points, or bytes of UTF-8. For merging. */
-  textUnits?: 'utf16' | 'codepoints' | 'bytes'
+  /**
+   * Fields in which merged messages may differ, as paths through the objects of their bodies, such as `'channel.time'`. At most 32, of
+   * at most 256 bytes; not the text field. Default: `['channel.time', 'channel.messageId']` on `open-inbound`, else none.
+   */
+  ignore?: readonly string[]
+  /** Whose values the merged body has in the fields of {@link ignore}: the first message's (default), or the last one's. */
+  keep?: 'first' | 'last'
+  /**
+   * Where the messages go, which decides how long a merged text may be and how it is counted: `'open'` and `'web'` 4,000,
+   * `'facebook'` 2,000, `'instagram'` 1,000, `'sms'` 765 septets of GSM-7 or 335 units of UCS-2. Default: `'open'` with
+   * `open-inbound`, `'sms'`, the shortest, with `conversation` and `agentless`; else it is not known, and 2,000 hold.
+   */
+  channel?: 'open' | 'web' | 'sms' | 'facebook' | 'instagram'
+  /**
+   * The longest text that merging makes, counted in {@link textUnits}. A longer text of a single message is sent as it is. 1 to
+   * 1,000,000. Default: {@link CustomRoute.maxTextLength}, else by {@link channel}.
+   */
+  maxTextLength?: number
+  /**
+   * What the server counts in a text: UTF-16 code units (default), Unicode code points, bytes of UTF-8, or as SMS does (default
+   * with the {@link channel} `'sms'`): septets of GSM-7, where `^{}\[~]|€` and the form feed take two. A text with a character that has no place
+   * in GSM-7 is counted in UTF-16 code units, and may have 67 of them for every 153 septets of `maxTextLength`. For merging.
+   */
+  textUnits?: 'utf16' | 'codepoints' | 'bytes' | 'sms'
   /**
    * What a request costs of the quota:
    * - `'request'` (default): one.

@@ -31,7 +31,7 @@ export interface CustomRoute {
   array?: boolean
   /**
    * The longest text that merging makes, counted in {@link BatchOptions.textUnits}. A longer text of a single message is sent
-   * as it is. 1 to 1,000,000. Default 2,000, which the presets have, too.
+   * as it is. 1 to 1,000,000. {@link BatchOptions.maxTextLength} overrules it. Default: by {@link BatchOptions.channel}.
    */
   maxTextLength?: number
 }

@@ -211,3 +211,56 @@ fn headers_are_named_when_they_are_wrong_and_never_shown() {
     assert_eq!(named, ["genesys-app", "x-a"]);
     assert!(!format!("{settings:?}").contains("hush"));
 }
+
+#[test]
+fn merging_is_bounded_by_the_channel_unless_it_is_said_otherwise() {
+    use spillway_core::settings::TextUnits;
+    let route = json!({ "path": "/x", "textField": "text", "maxTextLength": 50 });
+    for (route, batch, length, units, ignored) in [
+        (json!("messaging"), json!({}), 2_000, TextUnits::Utf16, 0),
+        (json!("open-inbound"), json!({}), 4_000, TextUnits::Utf16, 2),
+        (json!("open-inbound"), json!({ "ignore": [] }), 4_000, TextUnits::Utf16, 0),
+        (json!("agentless"), json!({}), 765, TextUnits::Sms, 0),
+        (json!("conversation"), json!({}), 765, TextUnits::Sms, 0),
+        (json!("conversation"), json!({ "channel": "web" }), 4_000, TextUnits::Utf16, 0),
+        (json!("conversation"), json!({ "channel": "facebook" }), 2_000, TextUnits::Utf16, 0),
+        (json!("conversation"), json!({ "channel": "instagram" }), 1_000, TextUnits::Utf16, 0),
+        (json!("conversation"), json!({ "textUnits": "utf16" }), 335, TextUnits::Utf16, 0),
+        (json!("messaging"), json!({ "channel": "sms" }), 765, TextUnits::Sms, 0),
+        (json!("messaging"), json!({ "textUnits": "sms" }), 765, TextUnits::Sms, 0),
+        (json!("messaging"), json!({ "maxTextLength": 7, "ignore": ["a.b"] }), 7, TextUnits::Utf16, 1),
+        (route.clone(), json!({}), 50, TextUnits::Utf16, 0),
+        (route, json!({ "maxTextLength": 7, "textUnits": "bytes" }), 7, TextUnits::Bytes, 0),
+    ] {
+        let mut with_mode = json!({ "mode": "merge" });
+        with_mode.as_object_mut().unwrap().extend(batch.as_object().unwrap().clone());
+        let patch = json!({ "route": route, "batch": with_mode });
+        let batch = Settings::from_json(&options(patch.clone()).to_string()).unwrap().batch;
+        assert_eq!((batch.text_length_max, batch.text_units, batch.ignore.len()), (length, units, ignored), "{patch}");
+    }
+}
+
+#[test]
+fn what_may_differ_is_a_list_of_paths_without_the_text() {
+    let long = "a".repeat(257);
+    for wrong in [
+        json!("channel.time"),
+        json!([""]),
+        json!(["a..b"]),
+        json!([".a"]),
+        json!([["a"]]),
+        json!([7]),
+        json!([long]),
+        json!({}),
+        json!(vec!["a"; 33]),
+        json!(["a", "text"]),
+    ] {
+        let (field, problem) = refusal(json!({ "batch": { "mode": "merge", "ignore": wrong } }));
+        assert_eq!(field, "batch.ignore", "{wrong}");
+        assert!(problem.starts_with("must be a list "), "{problem}");
+    }
+    for right in [json!(["__proto__", "a.__proto__.b"]), json!(vec!["a"; 32]), json!(["text.a", "a.0", "x y"])] {
+        let patch = json!({ "batch": { "mode": "merge", "ignore": right } });
+        assert!(Settings::from_json(&options(patch).to_string()).is_ok(), "{right}");
+    }
+}

@@ -4,8 +4,10 @@
 
 mod array;
 mod cost;
+mod difference;
 mod items;
 mod key;
+mod length;
 mod limits;
 mod merge;
 mod text;

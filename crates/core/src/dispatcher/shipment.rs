@@ -115,7 +115,7 @@ impl Dispatcher {
 pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: Slot) -> Option<Merge<'a>> {
     let Cargo::Message(message) = &outbox.get(first).cargo else { return None };
     let field = settings.route.text_field()?;
-    Merge::begin(message.body().as_bytes(), field, settings.batch.text_units, settings.route.text_length_max())
+    Merge::begin(message.body().as_bytes(), field, &settings.batch)
 }
 
 fn call_shipment(call: &Call, timeout: Duration) -> Shipment {

@@ -3,6 +3,7 @@
 
 mod address;
 mod batch;
+mod channel;
 mod credentials;
 mod headers;
 mod rate;
@@ -16,7 +17,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use self::batch::{BatchMode, BatchSettings, Cost, TextUnits};
+pub use self::batch::{BatchMode, BatchSettings, Cost, FieldPath, Keep};
+pub use self::channel::{Channel, TextUnits};
 pub use self::credentials::Credentials;
 pub use self::headers::Headers;
 use self::rate::RateLimit;
@@ -229,7 +231,7 @@ impl Settings {
 }
 
 fn route(root: &Reader<'_>) -> Result<Route, Error> {
-    let names = PRESETS.iter().map(|(name, ..)| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    let names = PRESETS.iter().map(|preset| format!("{:?}", preset.name)).collect::<Vec<_>>().join(", ");
     let rule = format!("one of {names} or {{ path, textField?, array?, maxTextLength? }}");
     match root.value("route") {
         Some(Value::String(name)) => {
@@ -243,11 +245,10 @@ fn route(root: &Reader<'_>) -> Result<Route, Error> {
                 .ok_or_else(|| object.refuse("path", "a path such as \"/x/{conversationId}\""))?;
             let route =
                 Route::custom(path, object.text("textField", 128)?).map_err(|rule| object.refuse("path", rule))?;
-            let route = route.with_array(object.boolean("array", false)?).with_text_length_max(object.integer(
-                "maxTextLength",
-                1..=1_000_000,
-                route::TEXT_LENGTH_MAX,
-            )?);
+            let mut route = route.with_array(object.boolean("array", false)?);
+            if object.value("maxTextLength").is_some() {
+                route = route.with_text_length_max(object.integer_required("maxTextLength", route::TEXT_LENGTHS)?);
+            }
             object.finish()?;
             Ok(route)
         }

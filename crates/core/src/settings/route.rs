@@ -1,7 +1,10 @@
 //! Where messages go: the path with its placeholders, and the presets of the API's messaging routes.
 
+use std::ops::RangeInclusive;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::channel::Channel;
 use crate::error::Error;
 use crate::message::{Message, Params};
 
@@ -10,26 +13,76 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 const PLACEHOLDER_CONVERSATION: &str = "conversationId";
 
-/// The longest text of a merged message unless the route says otherwise: web and open messaging take 2,000 or 4,000
-/// characters, by conflicting sources, so the lower one.
-pub(super) const TEXT_LENGTH_MAX: u64 = 2_000;
+/// What a limit on texts may be.
+pub(super) const TEXT_LENGTHS: RangeInclusive<u64> = 1..=1_000_000;
 
 /// The preset whose route takes an array.
 const ARRAY_PRESET: &str = "messaging-array";
 
-/// `(name, path, text field)` of the presets.
-pub const PRESETS: [(&str, &str, Option<&str>); 7] = [
-    ("messaging", "/api/v2/messaging/conversations/{conversationId}/messages", Some("text")),
-    ("messaging-array", "/v2/conversations/messages", Some("text")),
-    ("open-inbound", "/api/v2/conversations/messages/{integrationId}/inbound/open/message", Some("text")),
-    ("open-event", "/api/v2/conversations/messages/{integrationId}/inbound/open/event", None),
-    ("open-receipt", "/api/v2/conversations/messages/{integrationId}/inbound/open/receipt", None),
-    (
-        "conversation",
-        "/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/messages",
-        Some("textBody"),
-    ),
-    ("agentless", "/api/v2/conversations/messages/agentless", Some("textBody")),
+/// A route of the API by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// Its name.
+    pub name: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    text_field: Option<&'static str>,
+    channel: Option<Channel>,
+    varying: &'static [&'static str],
+}
+
+/// The messages of an agent and of a bot go to any channel, so theirs is the one with the shortest texts. By the
+/// provider's rules each open inbound message has a time and an id of its own.
+pub const PRESETS: [Preset; 7] = [
+    Preset {
+        name: "messaging",
+        path: "/api/v2/messaging/conversations/{conversationId}/messages",
+        text_field: Some("text"),
+        channel: None,
+        varying: &[],
+    },
+    Preset {
+        name: "messaging-array",
+        path: "/v2/conversations/messages",
+        text_field: Some("text"),
+        channel: None,
+        varying: &[],
+    },
+    Preset {
+        name: "open-inbound",
+        path: "/api/v2/conversations/messages/{integrationId}/inbound/open/message",
+        text_field: Some("text"),
+        channel: Some(Channel::Open),
+        varying: &["channel.time", "channel.messageId"],
+    },
+    Preset {
+        name: "open-event",
+        path: "/api/v2/conversations/messages/{integrationId}/inbound/open/event",
+        text_field: None,
+        channel: None,
+        varying: &[],
+    },
+    Preset {
+        name: "open-receipt",
+        path: "/api/v2/conversations/messages/{integrationId}/inbound/open/receipt",
+        text_field: None,
+        channel: None,
+        varying: &[],
+    },
+    Preset {
+        name: "conversation",
+        path: "/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/messages",
+        text_field: Some("textBody"),
+        channel: Some(Channel::Sms),
+        varying: &[],
+    },
+    Preset {
+        name: "agentless",
+        path: "/api/v2/conversations/messages/agentless",
+        text_field: Some("textBody"),
+        channel: Some(Channel::Sms),
+        varying: &[],
+    },
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +105,18 @@ pub struct Route {
     pieces: Vec<Piece>,
     text_field: Option<String>,
     array: bool,
-    text_length_max: usize,
+    text_length_max: Option<usize>,
+    channel: Option<Channel>,
+    /// Fields that differ in every message of the preset, as paths.
+    varying: &'static [&'static str],
 }
 
 impl Route {
     /// A preset by its name.
     pub fn preset(name: &str) -> Option<Self> {
-        let (_, path, text_field) = PRESETS.iter().find(|(preset, ..)| *preset == name)?;
-        Self::custom(path, *text_field).ok().map(|route| route.with_array(name == ARRAY_PRESET))
+        let Preset { path, text_field, channel, varying, .. } = *PRESETS.iter().find(|preset| preset.name == name)?;
+        let route = Self::custom(path, text_field).ok()?;
+        Some(Self { array: name == ARRAY_PRESET, channel, varying, ..route })
     }
 
     /// A route of the caller's own.
@@ -71,7 +128,9 @@ impl Route {
             pieces: pieces(path)?,
             text_field: text_field.map(str::to_owned),
             array: false,
-            text_length_max: TEXT_LENGTH_MAX as usize,
+            text_length_max: None,
+            channel: None,
+            varying: &[],
         })
     }
 
@@ -84,7 +143,7 @@ impl Route {
     /// The same route with another limit on texts.
     #[must_use]
     pub fn with_text_length_max(self, length: u64) -> Self {
-        Self { text_length_max: usize::try_from(length).unwrap_or(usize::MAX), ..self }
+        Self { text_length_max: Some(usize::try_from(length).unwrap_or(usize::MAX)), ..self }
     }
 
     /// The path as it was given: `/x/{conversationId}/y`.
@@ -106,9 +165,19 @@ impl Route {
         self.names(PLACEHOLDER_CONVERSATION)
     }
 
-    /// The longest text of a merged message.
-    pub fn text_length_max(&self) -> usize {
+    /// The longest text of a merged message, where the route says it.
+    pub fn text_length_max(&self) -> Option<usize> {
         self.text_length_max
+    }
+
+    /// The channel whose limit on texts holds, where the preset has one.
+    pub fn channel(&self) -> Option<Channel> {
+        self.channel
+    }
+
+    /// Fields that differ in every message, as paths.
+    pub fn varying(&self) -> &'static [&'static str] {
+        self.varying
     }
 
     /// The body's field that holds the text.
@@ -314,7 +383,7 @@ mod tests {
 
     #[test]
     fn every_preset_parses() {
-        for (name, ..) in PRESETS {
+        for Preset { name, .. } in PRESETS {
             assert!(Route::preset(name).is_some(), "{name}");
         }
     }
