@@ -142,10 +142,12 @@ export interface RetryOptions {
    * error other than 501, 503 and 505, or a page of HTML with a 2xx status. A status from 600 to 999 counts as a server error.
    * 421, 425 and 503 refuse a message before it is processed, so it is always sent again.
    * - `'retry'` (default): send it again, with the same id. At least once: the server may get it twice.
-   * - `'fail'`: give it up as a dead letter with `ambiguous: true`. At most once: it may not have arrived. Two such outcomes in a row
-   *   are an outage, and it is probed by `GET /api/v2/date`, which is safe to repeat and needs no permission, before a message is risked:
-   *   any answer but a server error, 408, 429 or a page of HTML will do. It counts as a request of the quota. Two messages are under way
-   *   at first, and one more for each that is delivered.
+   * - `'fail'`: give it up as a dead letter with `ambiguous: true`. At most once: it may not have arrived. Four such outcomes in a
+   *   row are an outage, and it is probed by `GET /api/v2/date`, which is safe to repeat and needs no permission, before a message is risked:
+   *   any answer but a server error, 408, 429 or a page of HTML will do. Where that is answered and the message fails all the same, a GET of
+   *   the messages' own path probes from then on; where that tells nothing either, messages are risked at intervals that double from 20 s
+   *   up to `maxPauseMs`. A probe counts as a request of the quota. Two messages are under way at first, and one more for each that is
+   *   delivered.
    */
   ambiguous?: 'retry' | 'fail'
   /**

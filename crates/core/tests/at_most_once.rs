@@ -127,6 +127,44 @@ fn where_messages_may_be_sent_again_they_probe_themselves() {
 }
 
 #[test]
+fn an_outage_of_the_messages_own_path_is_asked_about_by_that_path() {
+    let arrive = |bench: &mut Bench, now: u64| {
+        if now == 0 {
+            (0..100).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+        }
+    };
+    let is_own = |id: &str| id.starts_with("/api/v2/messaging/");
+    let done = run(fail(), arrive, 10 * 60 * SECOND, |now, path| match path {
+        SOUNDING => status(200),
+        _ if now < 5 * 60 * SECOND => status(502),
+        path if is_own(path) => status(405),
+        _ => status(200),
+    });
+    let lost = done.ends.iter().filter(|end| end.ends_with("DELIVERY_AMBIGUOUS")).count();
+    assert_eq!((done.ends.len(), lost), (100, 5), "four find the outage, and one that the date says nothing about it");
+    let asked = done.left.iter().filter(|(at, id)| is_own(id) && *at < 5 * 60 * SECOND).count();
+    assert!((24..=40).contains(&asked), "asked {asked} times in five minutes");
+}
+
+#[test]
+fn where_no_question_tells_messages_are_risked_ever_more_seldom() {
+    let arrive = |bench: &mut Bench, now: u64| {
+        if now == 0 {
+            (0..100).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+        }
+    };
+    let hour = 3_600 * SECOND;
+    let done = run(fail(), arrive, hour + 600 * SECOND, |now, id| match id.starts_with('/') {
+        true => status(404),
+        false if now < hour => unanswered(),
+        false => status(200),
+    });
+    let lost = done.ends.iter().filter(|end| end.ends_with("DELIVERY_AMBIGUOUS")).count();
+    assert_eq!(done.ends.len(), 100);
+    assert!((20..=30).contains(&lost), "{lost} messages in an hour");
+}
+
+#[test]
 fn what_is_risked_at_once_grows_with_what_is_taken() {
     let mut bench = Bench::new(fail());
     (0..200).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));

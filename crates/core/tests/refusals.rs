@@ -166,6 +166,38 @@ fn slow_traffic_loses_no_more_than_the_first_two() {
 }
 
 #[test]
+fn steady_traffic_loses_nothing_though_nobody_else_waits() {
+    for (name, refusal) in refusals() {
+        let mut bench = Bench::new(json!({}));
+        let mut ends = Vec::new();
+        for index in 0..60 {
+            bench.send(&format!("m{index}"), &format!("c{}", index % 20));
+            let begun = index * 3 * SECOND;
+            ends.extend(
+                run(&mut bench, (begun, begun + 3 * SECOND), |now, _| match now {
+                    30_000..90_000 => refusal.clone(),
+                    _ => status(200),
+                })
+                .ends,
+            );
+        }
+        assert_eq!(ends.iter().filter(|end| end.ends_with("delivered")).count(), 60, "{name}: {ends:?}");
+    }
+}
+
+#[test]
+fn one_that_is_refused_after_others_were_accepted_waits_for_them_for_ten_seconds() {
+    let mut bench = Bench::new(json!({}));
+    bench.send("good", "d");
+    assert_eq!(run(&mut bench, (0, SECOND), |_, _| status(200)).ends, ["1 delivered"]);
+    bench.send("bad", "c");
+    let waits = run(&mut bench, (0, 9 * SECOND), |_, _| status(403));
+    assert_eq!((waits.ends.len(), waits.left.len()), (0, 1));
+    let ends = run(&mut bench, (0, 2 * SECOND), |_, _| status(403)).ends;
+    assert_eq!(ends, ["2 DELIVERY_REJECTED"]);
+}
+
+#[test]
 fn one_that_is_refused_while_others_are_accepted_ends_by_it() {
     for (name, refusal) in refusals() {
         let mut bench = Bench::new(json!({}));

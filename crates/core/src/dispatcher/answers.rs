@@ -10,6 +10,7 @@ use crate::batcher::Item;
 use crate::budget::Heard;
 use crate::clock::Timestamp;
 use crate::evidence::Evidence;
+use crate::message::Cargo;
 use crate::outcome::Reason;
 use crate::retry::{Answer, Verdict, classify};
 
@@ -50,6 +51,12 @@ impl Dispatcher {
         let route = attempt.route;
         let is_failure = matches!(verdict, Verdict::Transient | Verdict::Ambiguous);
         let is_accepted = standing == Verdict::Delivered && !self.carries_call(&attempt.load);
+        if is_accepted
+            && let Some(Cargo::Message(message)) =
+                attempt.load.members.first().map(|slot| &self.outbox.get(*slot).cargo)
+        {
+            self.suspects.note_accepted(now, message.conversation_shared());
+        }
         let told = (is_failure && self.health.has_lines()).then(|| Told::of(&answer));
         self.settle(now, (attempt, left_at), verdict, answer, items, effects);
         if is_accepted {

@@ -3,12 +3,14 @@
 //!
 //! It asks for the date, which reads nothing of the organization. Any answer of the API will do, also that it isn't
 //! permitted or that there is no such path: what counts is that something answers that is neither a failure nor a page
-//! of a gateway.
+//! of a gateway. Where that was answered, and the message that followed failed all the same, it is the messages' own
+//! path that is in trouble: from then on a GET of that path asks.
 
 use std::time::Duration;
 
 use super::{AttemptId, Dispatcher, Effect};
 use crate::clock::Timestamp;
+use crate::message::Cargo;
 
 /// The date of the server: `getDate` in Genesys' SDK (`UtilitiesApi` of 262.0.0), which sends it with the access token.
 const PATH: &str = "/api/v2/date";
@@ -45,9 +47,25 @@ impl Dispatcher {
         if self.sounding.is_some() {
             return;
         }
-        let Some(attempt) = self.make_own_request(now, PATH, TIMEOUT_MAX, effects) else { return };
+        let path = self.sounding_path();
+        let Some(attempt) = self.make_own_request(now, &path, TIMEOUT_MAX, effects) else { return };
         self.sounding = Some(Sounding { attempt, left_at: None });
         self.health.sounds(now, attempt);
+    }
+
+    fn sounding_path(&mut self) -> String {
+        let own = if self.health.sounds_own_path() { self.next_message_path() } else { None };
+        own.unwrap_or_else(|| PATH.to_owned())
+    }
+
+    /// Where the message goes that would be risked, as far as it is in memory.
+    fn next_message_path(&mut self) -> Option<String> {
+        let bound = self.bound.front().and_then(|load| load.members.first()).copied();
+        let slot = bound.or_else(|| self.lanes.peek().map(|(_, slot)| slot))?;
+        match &self.outbox.get(slot).cargo {
+            Cargo::Message(message) if self.outbox.cold(slot).is_none() => self.settings.route.path(message).ok(),
+            Cargo::Message(_) | Cargo::Call(_) => None,
+        }
     }
 
     /// Whether this is its number, and it has not left.

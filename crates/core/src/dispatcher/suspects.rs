@@ -1,8 +1,8 @@
 //! Refused messages of which nobody knows yet whether the refusal is theirs or everybody's.
 //!
 //! They are held until others tell: a message that left later and was accepted convicts them, refusals of the same kind
-//! for other conversations acquit them, and all of them wait. Where no other conversation has anything to send, nobody
-//! could tell, and they end at once.
+//! for other conversations acquit them, and all of them wait. Where no other conversation has anything to send, and
+//! none had a moment ago, nobody could tell, and they end at once.
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;
@@ -25,6 +25,10 @@ use crate::retry::Answer;
 const SUSPECTS_MAX: usize = 256;
 /// For as long others are waited for. By then their requests have answers, or there was no time for any.
 const SUSPECT_WAIT: Duration = Duration::from_secs(30);
+/// A conversation that had a message accepted so long ago may have the next one as soon.
+const RECENT: Duration = Duration::from_secs(10);
+/// As many as can be refused before everybody is, and one more.
+const RECENT_MAX: usize = 3;
 
 /// A refused message or batch that is held.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(super) struct Suspects {
     judged_at: Option<Timestamp>,
     /// When the latest request left whose message was accepted.
     accepted_left_at: Option<Timestamp>,
+    /// The conversations that had messages accepted last, and when; the latest first.
+    recent: Vec<(Arc<str>, Timestamp)>,
 }
 
 impl Suspects {
@@ -57,6 +63,26 @@ impl Suspects {
         let (taken, held) = std::mem::take(&mut self.held).into_iter().partition(ends);
         self.held = held;
         taken
+    }
+
+    /// A message of this conversation was accepted.
+    pub(super) fn note_accepted(&mut self, now: Timestamp, conversation: &Arc<str>) {
+        let is_own = |(name, _): &(Arc<str>, Timestamp)| Arc::ptr_eq(name, conversation) || name == conversation;
+        match self.recent.iter().position(is_own) {
+            Some(index) => {
+                self.recent[index].1 = now;
+                self.recent[..=index].rotate_right(1);
+            }
+            None => {
+                self.recent.truncate(RECENT_MAX - 1);
+                self.recent.insert(0, (Arc::clone(conversation), now));
+            }
+        }
+    }
+
+    /// Conversations that had a message accepted a moment ago.
+    fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Arc<str>> {
+        self.recent.iter().filter(move |(_, at)| now.since(*at) <= RECENT).map(|(name, _)| name)
     }
 
     fn has_accepted_since(&self, left_at: Timestamp) -> bool {
@@ -99,18 +125,18 @@ impl Dispatcher {
             self.acquit(now, effects);
         }
         let load = attempt.load;
-        if whom == Whom::Everybody || (whom == Whom::Probe && self.others_may_tell(&load)) {
+        let wait = self.others_may_tell(now, &load);
+        if whom == Whom::Everybody || (whom == Whom::Probe && wait.is_some()) {
             self.note_suspected(&load, left_at);
             return self.keep_places(now, load, effects);
         }
         self.unspend_attempt(&load.members);
         self.keep_return(&load, effects);
         self.bind(&load);
-        let until = now.after(SUSPECT_WAIT);
         let is_crowded = self.suspects.held.len() >= SUSPECTS_MAX;
-        let is_alone = !self.others_may_tell(&load);
+        let until = now.after(wait.unwrap_or_default());
         self.suspects.held.push(Suspect { load, told, left_at, until });
-        if is_alone {
+        if wait.is_none() {
             self.convict(now, |_| true, effects);
         } else if is_crowded {
             self.convict(now, |suspect| suspect.until == until, effects);
@@ -131,14 +157,22 @@ impl Dispatcher {
         names.collect()
     }
 
-    /// Whether another conversation has messages, of which none was refused since the last success. What waits for the
-    /// refused one, as a part of the same batch, can't tell.
-    fn others_may_tell(&self, refused: &Load) -> bool {
+    /// How long another conversation is waited for of which no message was refused since the last success: it has
+    /// messages, or is likely to have one soon. What waits for the refused one, as a part of the same batch, can't
+    /// tell.
+    /// `None` if there is no such conversation.
+    fn others_may_tell(&self, now: Timestamp, refused: &Load) -> Option<Duration> {
         let held = self.suspects.loads().chain([refused]).flat_map(Load::all);
         let lanes = held.filter_map(|slot| self.lanes.conversation(self.outbox.get(slot).lane));
-        let known = self.health.refused_conversations().iter().filter(|name| self.lanes.has(name));
-        let told: HashSet<&str> = lanes.chain(known).map(|name| &**name).collect();
-        self.lanes.conversations() > told.len()
+        let told: HashSet<&str> = lanes.chain(self.health.refused_conversations()).map(|name| &**name).collect();
+        let waiting = told.iter().filter(|name| self.lanes.has(name)).count();
+        if self.lanes.conversations() > waiting {
+            return Some(SUSPECT_WAIT);
+        }
+        // Others have told about the batch of which a part is left.
+        let is_part = refused.all().count() > refused.members.len();
+        let comes_again = |name: &Arc<str>| !is_part && !told.contains(&**name);
+        self.suspects.recent(now).any(comes_again).then_some(RECENT)
     }
 
     /// A message that left then was accepted: whoever left before, and was refused, was so for its own sake.

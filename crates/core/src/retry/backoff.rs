@@ -53,9 +53,17 @@ impl Doubling {
 
     /// The wait after the `failures`-th failure in a row (1 for the first).
     pub fn wait(&self, failures: u32, random: &mut Random) -> Duration {
+        random.between(self.span(failures), self.longest(failures))
+    }
+
+    /// No wait after the `failures`-th failure in a row is longer.
+    pub fn longest(&self, failures: u32) -> Duration {
+        self.span(failures) + self.span(failures) / 20
+    }
+
+    fn span(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
-        let span = self.base.saturating_mul(1 << doublings).min(self.cap);
-        random.between(span, span + span / 20)
+        self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 }
 
@@ -81,6 +89,7 @@ mod tests {
         for (failures, seconds) in [(0, 1.0), (1, 1.0), (2, 2.0), (4, 8.0), (5, 10.0), (u32::MAX, 10.0)] {
             let wait = doubling.wait(failures, &mut random).as_secs_f64();
             assert!((seconds..=seconds * 1.05).contains(&wait), "{failures}: {wait}");
+            assert!(wait <= doubling.longest(failures).as_secs_f64(), "{failures}: {wait}");
         }
     }
 }

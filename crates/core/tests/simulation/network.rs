@@ -11,14 +11,16 @@ use super::violation::{Checked, hold};
 use super::wire::{self, Wired};
 use super::world::{Happening, World};
 
-/// What probes an outage before a message is risked.
-const SOUNDING: &str = "/api/v2/date";
+/// Whether it probes an outage before a message is risked. Calls have a name in their query.
+fn is_sounding(shipment: &Shipment) -> bool {
+    shipment.method == "GET" && shipment.idempotency_key.is_none() && !shipment.path.contains('?')
+}
 
 impl World {
     pub(super) fn send(&mut self, attempt: AttemptId, shipment: Shipment) -> Checked {
         let name: String = shipment.idempotency_key.as_deref().unwrap_or(&shipment.path).to_owned();
         // What the dispatcher asks by itself is nobody's.
-        if name == SOUNDING {
+        if is_sounding(&shipment) {
             self.tally.count("sounding");
         } else {
             self.books.sent(self.now_us, attempt, &name)?;
@@ -47,7 +49,7 @@ impl World {
                 let conversation = conversation.map(|name| Whose::Conversation(name.to_owned()));
                 [Some(Whose::Route("messages".to_owned())), conversation]
             }
-            (None, _) if path == SOUNDING => [None, None],
+            (None, _) if is_sounding(shipment) => [None, None],
             (None, _) => [Some(Whose::Route(format!("{} {path}", shipment.method))), None],
         };
         [Whose::Organization].into_iter().chain(own.into_iter().flatten()).collect()

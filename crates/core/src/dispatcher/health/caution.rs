@@ -1,5 +1,7 @@
 //! Where nothing may be sent twice: how many messages are risked, and what is asked before one is in an outage.
 
+use std::time::Duration;
+
 use super::{AttemptId, Cause, Health, RouteId};
 use crate::clock::Timestamp;
 
@@ -7,6 +9,9 @@ use crate::clock::Timestamp;
 const UNKNOWN_MAX: u32 = 4;
 /// Messages under way at first, and after an unknown outcome. Each that is taken makes it one more.
 const RISK_MIN: usize = 2;
+/// An answer to what is safe to repeat is worth little where the messages that follow it fail all the same: they are
+/// risked at intervals that double, from this one on.
+const RISK_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caution {
@@ -14,15 +19,17 @@ pub(super) struct Caution {
     risk_max: usize,
     /// The server has answered since the last failure: a message may probe.
     is_clear: bool,
+    /// Messages that were risked after such an answer, and have an unknown outcome, since the last that was taken.
+    deceived: u32,
 }
 
 impl Caution {
     pub(super) fn new() -> Self {
-        Self { unknown: 0, risk_max: RISK_MIN, is_clear: false }
+        Self { unknown: 0, risk_max: RISK_MIN, is_clear: false, deceived: 0 }
     }
 
     pub(super) fn succeeded(&mut self) {
-        self.unknown = 0;
+        (self.unknown, self.deceived) = (0, 0);
         self.risk_max = self.risk_max.saturating_add(1);
     }
 
@@ -33,6 +40,14 @@ impl Caution {
 
     pub(super) fn shut(&mut self) {
         self.is_clear = false;
+    }
+
+    /// How long no message is risked after this failure, at least.
+    pub(super) fn risk_wait(self) -> Duration {
+        match self.deceived.checked_sub(2).filter(|_| self.is_clear) {
+            Some(doublings) => RISK_WAIT.saturating_mul(2 << doublings.min(30)),
+            None => Duration::ZERO,
+        }
     }
 }
 
@@ -47,6 +62,7 @@ impl Health {
         if let Some(caution) = &mut self.caution {
             caution.unknown = caution.unknown.saturating_add(1);
             caution.risk_max = RISK_MIN;
+            caution.deceived = caution.deceived.saturating_add(u32::from(caution.is_clear));
         }
     }
 
@@ -60,6 +76,11 @@ impl Health {
         let gates = [&self.organization, &self.routes.get(RouteId::MESSAGES).gate];
         let fails = gates.into_iter().any(|gate| gate.closed_by() == Some(Cause::Outage));
         fails && self.caution.is_some_and(|caution| !caution.is_clear)
+    }
+
+    /// Whether what everybody may ask has been answered while messages failed: their own path tells more then.
+    pub(in crate::dispatcher) fn sounds_own_path(&self) -> bool {
+        self.caution.is_some_and(|caution| caution.deceived > 0)
     }
 
     /// It probes what is due.

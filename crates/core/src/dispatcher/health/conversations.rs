@@ -97,7 +97,7 @@ impl Conversations {
         let probed = self.probing.get(&attempt)?;
         self.is_stale = true;
         let limits = &mut self.limits;
-        probed.iter().filter_map(|name| limits.get_mut(name)?.gate.left(now, attempt, patience)).min()
+        probed.iter().filter_map(|name| limits.get_mut(name)?.gate.left(now, attempt, patience, Duration::ZERO)).min()
     }
 
     /// A probe told nothing.

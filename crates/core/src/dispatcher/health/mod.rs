@@ -21,6 +21,7 @@ mod refusals;
 mod route;
 mod routes;
 mod scope;
+mod spacing;
 mod standstill;
 mod throttle;
 
@@ -53,11 +54,9 @@ use crate::clock::Timestamp;
 use crate::evidence::NamedLimit;
 use crate::message::Call;
 use crate::random::Random;
-use crate::retry::{Backoff, Doubling};
+use crate::retry::Backoff;
 use crate::stats::Refusals;
 
-/// Between probes during an outage: it is found to be over soon, and six requests per minute harm no server.
-const OUTAGE_BACKOFF: Doubling = Doubling::new(Duration::from_secs(1), Duration::from_secs(10));
 /// Between probes while credentials are refused.
 const AUTH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(60));
 
@@ -204,10 +203,11 @@ impl Health {
         let is_probe = self.organization.is_probe(attempt);
         self.failures.add(route, failure);
         let trips = self.blame_route(sent, failure);
-        let wait = match failure {
-            Failure::Answered { retry_after } => retry_after.unwrap_or_default().min(self.max_pause),
+        let asked = match failure {
+            Failure::Answered { retry_after } => retry_after.unwrap_or_default(),
             Failure::Unsent | Failure::Unanswered => Duration::ZERO,
         };
+        let wait = asked.max(self.caution.map_or(Duration::ZERO, Caution::risk_wait)).min(self.max_pause);
         // An answer is an answer, whatever its status: the limit is no longer in force.
         match failure {
             Failure::Answered { .. } => drop(self.end_limits(now, sent, effects)),
@@ -220,7 +220,7 @@ impl Health {
             }
             self.organization.probe_failed(now, attempt, self.max_pause);
         } else if is_probe || (self.organization.is_open() && self.is_outage(route, trips)) {
-            self.shut_organization(now, wait, random);
+            self.shut_organization(now, sent, wait, random);
             self.tell_outage(Cause::Outage, problem, effects);
         } else if self.shut_route(now, sent, trips, wait, random) && route == RouteId::MESSAGES {
             let cause = self.routes.get(route).gate.closed_by().unwrap_or(Cause::Outage);
@@ -246,8 +246,8 @@ impl Health {
 
     /// Nothing leaves for a while, at least as long as the server asks. What is known of single routes is part of it
     /// now.
-    fn shut_organization(&mut self, now: Timestamp, wait: Duration, random: &mut Random) {
-        let until = now.after(OUTAGE_BACKOFF.wait(self.organization.strikes() + 1, random).max(wait));
+    fn shut_organization(&mut self, now: Timestamp, sent: Sent, wait: Duration, random: &mut Random) {
+        let until = spacing::next_probe(&self.organization, now, sent.left_at, random).max(now.after(wait));
         self.caution.iter_mut().for_each(Caution::shut);
         self.organization.shut(now, until, Cause::Outage);
         self.organization.strike();
@@ -263,7 +263,7 @@ impl Health {
         let shuts = gate.is_probe(sent.attempt) || (trips && gate.is_open());
         if shuts {
             self.caution.iter_mut().for_each(Caution::shut);
-            let until = now.after(OUTAGE_BACKOFF.wait(gate.strikes() + 1, random).max(wait));
+            let until = spacing::next_probe(gate, now, sent.left_at, random).max(now.after(wait));
             // A failure doesn't say that refusals are over.
             let cause = gate.closed_by().filter(|cause| *cause == Cause::Refused).unwrap_or(Cause::Outage);
             gate.shut(now, until, cause);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::conversations::LaneNews;
 use super::gate::{AttemptId, Pass};
 use super::hold::OperatorHold;
-use super::{Gate, Health, RouteId, Sent};
+use super::{Gate, Health, RouteId, Sent, spacing};
 use crate::clock::Timestamp;
 use crate::lanes::LaneId;
 
@@ -107,7 +107,8 @@ impl Health {
         let patience = self.patience.get();
         let of_conversation = self.conversations.left(left_at, attempt, patience);
         let gates = [&mut self.organization, &mut state.gate, &mut state.limit.gate];
-        let more_at = gates.into_iter().filter_map(|gate| gate.left(left_at, attempt, patience));
+        let left = |gate: &mut Gate| gate.left(left_at, attempt, patience, spacing::apart(gate, left_at));
+        let more_at = gates.into_iter().filter_map(left);
         more_at.chain(of_conversation).min()
     }
 

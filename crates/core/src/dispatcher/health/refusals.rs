@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Cause, Health, OUTAGE_BACKOFF, RouteId, Sent};
+use super::{Cause, Health, RouteId, Sent, spacing};
 use crate::clock::Timestamp;
 use crate::dispatcher::Effect;
 use crate::json;
@@ -136,7 +136,7 @@ impl Health {
         let gate = &mut self.routes.get_mut(RouteId::MESSAGES).gate;
         let was_refused = gate.closed_by() == Some(Cause::Refused);
         if !was_refused && self.refusals.is_outage() {
-            let until = now.after(OUTAGE_BACKOFF.wait(gate.strikes() + 1, random));
+            let until = spacing::next_probe(gate, now, sent.left_at, random);
             gate.shut(now, until, Cause::Refused);
             gate.strike();
             let MessageRefusal { fingerprint, correlation_id, .. } = refusal;
@@ -162,7 +162,7 @@ impl Health {
             if gate.is_probe(sent.attempt)
                 && let Some(cause) = gate.closed_by()
             {
-                let until = now.after(OUTAGE_BACKOFF.wait(gate.strikes() + 1, random));
+                let until = spacing::next_probe(gate, now, sent.left_at, random);
                 gate.shut(now, until, cause);
                 gate.strike();
                 is_probe = true;

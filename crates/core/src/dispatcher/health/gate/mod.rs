@@ -193,19 +193,20 @@ impl Gate {
     }
 
     /// A request leaves. If it is the newest probe, one more may join it after `patience`, and the next ones after
-    /// twice as long each: when.
+    /// twice as long each, but none sooner than `apart`: when.
     pub(in crate::dispatcher) fn left(
         &mut self,
         now: Timestamp,
         attempt: AttemptId,
         patience: Duration,
+        apart: Duration,
     ) -> Option<Timestamp> {
         let State::Probing { more_at } = &mut self.state else { return None };
         if self.probes.last() != Some(&attempt) {
             return None;
         }
         let wait = patience.saturating_mul(1 << (self.probes.len() - 1)).min(PATIENCE_MAX.max(patience));
-        *more_at = Some(now.after(wait));
+        *more_at = Some(now.after(wait.max(apart)));
         *more_at
     }
 
@@ -268,6 +269,11 @@ impl Gate {
 
     pub(in crate::dispatcher) fn is_open(&self) -> bool {
         self.state == State::Open
+    }
+
+    /// Since it closed; nothing while it is open.
+    pub(in crate::dispatcher) fn has_lasted(&self, now: Timestamp) -> Duration {
+        if self.is_open() { Duration::ZERO } else { now.since(self.since) }
     }
 
     /// What has closed it.

@@ -9,7 +9,7 @@ fn at(ms: u64) -> Timestamp {
 
 fn probe(gate: &mut Gate, now: Timestamp, attempt: AttemptId) {
     gate.probe(now, attempt);
-    gate.left(now, attempt, PATIENCE);
+    gate.left(now, attempt, PATIENCE, Duration::ZERO);
 }
 
 fn opened(gate: &mut Gate, now: Timestamp) -> u128 {
