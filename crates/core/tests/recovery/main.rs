@@ -1,7 +1,7 @@
-//! The figures of outages: the real dispatcher with steady traffic against the simulator's model on a virtual clock, for
-//! outages of every kind and of three lengths, many seeds each. `cargo test --profile dev-release -p spillway-core --test
-//! recovery -- --nocapture` prints the rows; `SPILLWAY_SEEDS=<count>` runs more seeds of each row, `SPILLWAY_SEED=<seed>`
-//! one alone. `npm run bench:outages` makes the table of them.
+//! The figures of outages: the real dispatcher with steady traffic against the simulator's model on a virtual clock,
+//! for outages of every kind and of three lengths, many seeds each. `cargo test --profile dev-release -p spillway-core
+//! --test recovery -- --nocapture` prints the rows; `SPILLWAY_SEEDS=<count>` runs more seeds of each row,
+//! `SPILLWAY_SEED=<seed>` one alone. `npm run bench:outages` makes the table of them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(clippy::print_stdout, reason = "the rows are what this is for")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]

@@ -14,8 +14,8 @@ use super::world::World;
 const SEEDS: u64 = 9;
 /// From the end of the outage to the full rate.
 const BACK_US_MAX: u64 = 15_000_000;
-/// The median seed of an outage of a minute. With a request per ten seconds, as in longer ones, nobody's median is below
-/// five seconds and a round trip.
+/// The median seed of an outage of a minute. With a request per ten seconds, as in longer ones, nobody's median is
+/// below five seconds and a round trip.
 const BACK_US_MEDIAN: u64 = 5_000_000;
 /// The same where messages are risked at intervals that double up to `retry.maxPauseMs`.
 const DECEIVED_US_MAX: u64 = 180_000_000 + BACK_US_MAX;
