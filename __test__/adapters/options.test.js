@@ -3,6 +3,7 @@
 // The options that all adapters share, for all calls and for one.
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
 const { describe, it } = require('node:test')
 
 const axios = require('axios')
@@ -74,6 +75,21 @@ for (const [name, adapter] of Object.entries(ADAPTERS)) {
       const sender = await openWithToken(t, url)
       assert.ok(timeout(await failure(adapter(sender, url, { deadlineMs: 300 })())))
       assert.ok(timeout(await failure(adapter(sender, url, { deadlineMs: 600_000 })({ deadlineMs: 300 }))))
+    })
+
+    it('deadlineMs bounds what waits for the end of an outage', async (t) => {
+      let isOutage = false
+      const { url } = await echo(t, (_got, response) => {
+        // Whatever probes later is not answered: the call may be next.
+        if (!isOutage) answerJson(response, 500, { status: 500 })
+        return true
+      })
+      const sender = await openWithToken(t, url, { retry: { maxAttempts: 1_000 } })
+      const hasBegun = once(sender, 'outage')
+      for (const path of ['a', 'b', 'c', 'd']) sender.request({ method: 'GET', path: `/${path}` }).catch(() => {})
+      await hasBegun
+      isOutage = true
+      assert.ok(timeout(await failure(adapter(sender, url)({ deadlineMs: 300, retry: false }))))
     })
 
     it('deadlineMs bounds all redirects together', async (t) => {
