@@ -11,6 +11,8 @@ mod arrivals;
 mod books;
 #[path = "simulation/callers.rs"]
 mod callers;
+#[path = "simulation/controls.rs"]
+mod controls;
 #[path = "simulation/draining.rs"]
 mod draining;
 #[path = "simulation/draw.rs"]
@@ -27,6 +29,8 @@ mod network;
 mod parcel;
 #[path = "simulation/plan.rs"]
 mod plan;
+#[path = "simulation/risk.rs"]
+mod risk;
 #[path = "simulation/scoped.rs"]
 mod scoped;
 #[path = "simulation/seeds.rs"]

@@ -99,8 +99,11 @@ impl Books {
         if entry.parcel.is_call {
             return Ok(());
         }
-        let allowed = if ambiguous == Ambiguous::Fail { 1 } else { 1 + entry.lost_answers };
-        hold(entry.accepted_by_server <= allowed, "1 duplicate at the server", || format!("{entry:?}"))
+        let (allowed, rule) = match ambiguous {
+            Ambiguous::Fail => (1, "6 at most once"),
+            Ambiguous::Retry => (1 + entry.lost_answers, "1 duplicate at the server"),
+        };
+        hold(entry.accepted_by_server <= allowed, rule, || format!("{entry:?}"))
     }
 
     /// An attempt ends; call before the dispatcher knows. Its message, for [`Self::check_outcome`].

@@ -25,6 +25,9 @@ impl World {
         } else {
             self.books.sent(self.now_us, attempt, &name)?;
         }
+        if shipment.idempotency_key.is_some() {
+            self.risk.sent()?;
+        }
         let passes = self.passes(attempt, &shipment);
         self.gates.sent(self.now_us, attempt, passes)?;
         self.handle(Event::Left(attempt))?;
@@ -127,8 +130,15 @@ impl World {
             Came::Refused => "refused",
         });
         self.gates.ended(self.now_us, attempt, wired.sent_us, &outcome);
+        match wired.shipment.idempotency_key {
+            Some(_) => self.risk.ended(came),
+            None => self.risk.answered(came),
+        }
+        if self.risk.is_outage() {
+            self.tally.count("four unknown outcomes in a row");
+        }
         let ended = self.books.ended(attempt, came);
-        self.handle(Event::Answered(attempt, answer))?;
+        self.handle(Event::Answered(attempt, (self.lie)(answer)))?;
         let are_held = self.dispatcher.holds_messages();
         ended.map_or(Ok(()), |ended| self.books.check_outcome(ended, are_held))
     }

@@ -9,7 +9,7 @@ use spillway_core::error::Error;
 pub struct Tally(BTreeMap<&'static str, u64>);
 
 /// Everything that a thousand seeds must have met.
-const EXPECTED: [&str; 27] = [
+const EXPECTED: [&str; 29] = [
     "401",
     "429",
     "429 of a route",
@@ -28,6 +28,7 @@ const EXPECTED: [&str; 27] = [
     "drain gave up",
     "drained",
     "EXPIRED",
+    "four unknown outcomes in a row",
     "limited alone",
     "lost answer",
     "message refused alone",
@@ -36,6 +37,7 @@ const EXPECTED: [&str; 27] = [
     "outage by time",
     "route shut alone",
     "server outage",
+    "sounding",
     "unsent",
 ];
 

@@ -33,10 +33,12 @@ pub enum Kind {
     Page,
     /// One outage for two minutes, with the retry settings that everybody has.
     Long,
+    /// Nearly everything that is accepted fails, and what takes no effect is answered.
+    Deceptive,
 }
 
 impl Kind {
-    const STOOD: [Self; 4] = [Self::Mixed, Self::Systemic, Self::Page, Self::Long];
+    const STOOD: [Self; 5] = [Self::Mixed, Self::Systemic, Self::Page, Self::Long, Self::Deceptive];
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ pub struct Weather {
 impl Weather {
     pub fn of(seed: u64) -> Option<Self> {
         let mut draw = Draw::stream(seed, 4);
-        let kind = *draw.pick(&[Kind::Mixed, Kind::Mixed, Kind::Mixed, Kind::Systemic, Kind::Page, Kind::Long]);
+        let kind = *draw.pick(&[Kind::Mixed, Kind::Mixed, Kind::Systemic, Kind::Page, Kind::Long, Kind::Deceptive]);
         let status = *draw.pick(&SYSTEMIC);
         (FIRST_SEED..scoped::FIRST_LIMITED_SEED).contains(&seed).then_some(Self { kind, status })
     }
@@ -82,6 +84,11 @@ impl Weather {
             Kind::Page => {
                 server["outages"] =
                     json!([{ "kind": "html", "fromMs": traffic_us / 4_000, "forMs": traffic_us / 2_000 + 1 }]);
+                (traffic_us, false)
+            }
+            Kind::Deceptive => {
+                let fault = *draw.pick(&["status500After", "status502After", "status504After", "cutAfter"]);
+                server["faults"] = json!({ fault: 0.9 });
                 (traffic_us, false)
             }
             Kind::Long => {

@@ -9,6 +9,7 @@ use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews}
 use spillway_core::message::Ticket;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
+use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
 use spillway_simulator::{Model, Reply};
 
@@ -17,6 +18,7 @@ use super::books::Books;
 use super::draw::Draw;
 use super::gates::Gates;
 use super::plan::Plan;
+use super::risk::Risk;
 use super::tally::Tally;
 use super::traffic::{self, Action, Names};
 use super::violation::{Checked, Violation, broken, hold};
@@ -61,6 +63,9 @@ pub struct World {
     pub(super) ready_since: HashMap<u64, u64>,
     /// Conversations whose messages were refused since the last success, with answers that say nothing about a message.
     pub(super) refused_in_a_row: BTreeSet<String>,
+    pub(super) risk: Risk,
+    /// What the dispatcher is told in place of an answer, where it is broken on purpose.
+    pub(super) lie: fn(Answer) -> Answer,
     pub now_us: u64,
     pub tally: Tally,
     pub trace: Option<VecDeque<String>>,
@@ -68,15 +73,18 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> Self {
+        Self::broken(seed, |_| {}, |answer| answer)
+    }
+
+    /// The dispatcher has other settings than the oracle knows of, and is told other answers.
+    pub fn broken(seed: u64, change: fn(&mut Settings), lie: fn(Answer) -> Answer) -> Self {
         let plan = Plan::of(seed);
         let mut draw = Draw::stream(seed, 2);
+        let mut settings = plan.settings.clone();
+        change(&mut settings);
         let mut world = Self {
             names: Names::default(),
-            dispatcher: Dispatcher::new(
-                Arc::new(plan.settings.clone()),
-                Random::from_seed(draw.next()),
-                Timestamp::START,
-            ),
+            dispatcher: Dispatcher::new(Arc::new(settings), Random::from_seed(draw.next()), Timestamp::START),
             model: Model::new(plan.server.clone(), draw.next()),
             books: Books::new(&plan.settings),
             gates: Gates::new(plan.settings.retry.max_pause),
@@ -91,6 +99,8 @@ impl World {
             effects: Vec::new(),
             ready_since: HashMap::new(),
             refused_in_a_row: BTreeSet::new(),
+            risk: Risk::new(plan.settings.retry.ambiguous),
+            lie,
             now_us: 0,
             tally: Tally::default(),
             trace: None,
