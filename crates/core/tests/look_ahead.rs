@@ -4,14 +4,14 @@
 
 mod bench;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bench::Bench;
 use serde_json::{Value, json};
 use spillway_core::dispatcher::{AttemptId, Effect, Event};
 use spillway_core::lanes::Slot;
 use spillway_core::message::{Message, Parts};
-use spillway_core::store::{Opening, Record, Row, Seq, Unreadable, Waiting};
+use spillway_core::store::{Change, Opening, Record, Row, Seq, Unreadable, Waiting};
 
 const BODY: &str = r#"{"text":"hello"}"#;
 /// Requests that are looked at: the first ones after the restart.
@@ -163,5 +163,72 @@ fn large_bodies_are_loaded_by_their_bytes() {
             }
         }
         assert!(asked >= least && asked * bytes <= AHEAD_BYTES, "{asked} of {bytes} bytes");
+    }
+}
+
+/// Bodies of an earlier run wait for their turn, for the disk, and for a connection, before a server that is slow.
+#[test]
+fn what_is_in_memory_beside_the_wire_is_bounded_by_bytes() {
+    const BYTES: usize = 4_000_000;
+    const BESIDE_MAX: usize = 64 * 1_024 * 1_024;
+    let body = format!("\"{}\"", "x".repeat(BYTES - 2));
+    for (connections, ambiguous) in [(1, "retry"), (4, "retry"), (16, "retry"), (16, "fail")] {
+        let backlog = Backlog { conversations: 200, each: 1, bytes: BYTES as u64 };
+        let mut bench = backlog.opened(json!({
+            "queue": { "maxBytes": 68_719_476_736_u64 }, "connections": { "max": connections }, "retry": { "ambiguous": ambiguous },
+        }));
+        let mut here: BTreeSet<Seq> = BTreeSet::new();
+        let (mut departing, mut on_wire) = (VecDeque::new(), VecDeque::new());
+        let (mut most, mut delivered) = (0, 0);
+        for turn in 0..400 {
+            for effect in bench.poll_waiting() {
+                match effect {
+                    Effect::Load(wanted) => {
+                        let loaded = wanted.into_iter().map(|(slot, seq)| {
+                            here.insert(seq);
+                            let (id, conversation) = (format!("m{seq}"), backlog.conversation(seq));
+                            let parts = Parts {
+                                id: &id,
+                                id_given: true,
+                                conversation: &conversation,
+                                body: &body,
+                                ..Parts::default()
+                            };
+                            let record = Record::new(seq, Message::new(parts).unwrap(), bench.now);
+                            (slot, seq, Ok(Box::new(record)))
+                        });
+                        let loaded = loaded.collect();
+                        bench.handle(Event::Loaded(loaded));
+                    }
+                    Effect::Send { attempt, .. } => departing.push_back(attempt),
+                    Effect::Store(Change::Deliver { seq, .. }) => {
+                        here.remove(&seq);
+                        delivered += 1;
+                    }
+                    _ => {}
+                }
+            }
+            // The disk has written down one of them, and a connection carries it.
+            if on_wire.len() < connections
+                && let Some(attempt) = departing.pop_front()
+            {
+                bench.handle(Event::Left(attempt));
+                on_wire.push_back(attempt);
+            }
+            most = most.max((here.len() - on_wire.len()) * BYTES);
+            if turn % 7 == 6
+                && let Some(attempt) = on_wire.pop_front()
+            {
+                for effect in bench.answer(attempt, bench::status(200)) {
+                    if let Effect::Store(Change::Deliver { seq, .. }) = effect {
+                        here.remove(&seq);
+                        delivered += 1;
+                    }
+                }
+            }
+            bench.wait_ms(20);
+        }
+        assert!(delivered > 40, "{connections}: {delivered}");
+        assert!(most <= BESIDE_MAX, "{connections} connections, {ambiguous}: {most} bytes");
     }
 }

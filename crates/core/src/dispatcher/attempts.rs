@@ -46,6 +46,9 @@ pub(super) struct Attempts {
     in_flight: usize,
     /// Messages and calls in them.
     carried: usize,
+    /// Bytes of the bodies of all, and of those that have left.
+    bytes: usize,
+    bytes_in_flight: usize,
     last: AttemptId,
     /// Counts requests that were made, have left or were called back: what changes with these has changed when it has.
     moves: u64,
@@ -69,6 +72,7 @@ impl Attempts {
     pub(super) fn begin(&mut self, id: AttemptId, attempt: Attempt) {
         debug_assert!(!attempt.load.members.is_empty(), "a request carries something");
         self.carried += attempt.load.members.len();
+        self.bytes += attempt.bytes;
         let before = self.under_way.insert(id, UnderWay { attempt, departure: None });
         debug_assert!(before.is_none(), "a number is given once");
     }
@@ -79,34 +83,41 @@ impl Attempts {
         debug_assert!(under_way.departure.is_none(), "a request leaves once");
         under_way.departure = Some(departure);
         self.in_flight += 1;
+        self.bytes_in_flight += under_way.attempt.bytes;
         self.moves += 1;
         &under_way.attempt
     }
 
     /// Takes one that was answered; `None` if nobody waits for it any more.
     pub(super) fn take_answered(&mut self, id: AttemptId) -> Option<(Attempt, Departure)> {
-        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
+        let (attempt, departure) = self.take(id)?;
         let Some(departure) = departure else { unreachable!("what has not left has no answer") };
-        self.in_flight -= 1;
-        self.carried -= attempt.load.members.len();
         Some((attempt, departure))
     }
 
     /// Takes one that has not left, and never will; `None` if it was called back before.
     pub(super) fn take_withheld(&mut self, id: AttemptId) -> Option<Attempt> {
-        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
+        let (attempt, departure) = self.take(id)?;
         debug_assert!(departure.is_none(), "what has left can't be withheld");
-        self.carried -= attempt.load.members.len();
         self.moves += 1;
         Some(attempt)
     }
 
     /// Takes one that nobody waits for any more, whether or not it has left.
     pub(super) fn take_cut(&mut self, id: AttemptId) -> Option<(Attempt, Option<Departure>)> {
-        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
-        self.in_flight -= usize::from(departure.is_some());
-        self.carried -= attempt.load.members.len();
+        let taken = self.take(id)?;
         self.moves += 1;
+        Some(taken)
+    }
+
+    fn take(&mut self, id: AttemptId) -> Option<(Attempt, Option<Departure>)> {
+        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
+        self.carried -= attempt.load.members.len();
+        self.bytes -= attempt.bytes;
+        if departure.is_some() {
+            self.in_flight -= 1;
+            self.bytes_in_flight -= attempt.bytes;
+        }
         Some((attempt, departure))
     }
 
@@ -150,6 +161,16 @@ impl Attempts {
     /// Messages and calls in requests under way.
     pub(super) fn carried(&self) -> usize {
         self.carried
+    }
+
+    /// Bytes of the bodies of those.
+    pub(super) fn bytes_in_flight(&self) -> usize {
+        self.bytes_in_flight
+    }
+
+    /// Bytes of the bodies of those that are about to leave.
+    pub(super) fn bytes_departing(&self) -> usize {
+        self.bytes - self.bytes_in_flight
     }
 
     /// Rises with each request that is made, leaves or is called back.

@@ -242,7 +242,7 @@ impl Dispatcher {
         } else if self.auth.problem().is_some() {
             holds.push((Hold::Auth, self.auth.next_fetch()));
         }
-        if self.attempts.len() >= self.attempts_max() {
+        if self.has_enough_attempts() {
             holds.push((Hold::Connections, None));
         }
         if self.quota.available(now) == 0 {

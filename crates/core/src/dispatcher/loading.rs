@@ -11,9 +11,10 @@ const AHEAD_MIN: usize = 256;
 /// Where several travel together: the members of this many requests, within a limit.
 const REQUESTS_AHEAD: usize = 4;
 const AHEAD_MAX: usize = 4_096;
-/// Bytes of bodies that are loaded ahead of their turn, beside what is on the wire. The members of the next request are
-/// loaded however large they are.
+/// Bytes of bodies that are in memory beside what is on the wire, with those that are loaded ahead of their turn. The
+/// members of the next request are loaded however large they are, and some small ones however much is here already.
 const AHEAD_BYTES_MAX: usize = 67_108_864;
+const AHEAD_BYTES_MIN: usize = 1_048_576;
 /// Of the messages that are asked for ahead, this part leaves before the next look.
 const LOOKS_PER_AHEAD: usize = 4;
 
@@ -52,10 +53,13 @@ impl Dispatcher {
     fn load_ahead(&mut self, now: Timestamp, turn: Option<Slot>, effects: &mut Vec<Effect>) {
         let count = self.ahead_max();
         self.leaves_to_look = count / LOOKS_PER_AHEAD;
+        let (_, hot_bytes) = self.outbox.hot();
+        let here = hot_bytes.saturating_sub(self.attempts.bytes_in_flight());
+        let room = AHEAD_BYTES_MAX.saturating_sub(here).max(AHEAD_BYTES_MIN);
         let mut bytes = 0;
         let near = self.next_messages(count).take_while(|slot| {
-            bytes += self.outbox.bytes_of(*slot);
-            bytes <= AHEAD_BYTES_MAX
+            bytes += self.outbox.cold(*slot).map_or(0, |cold| cold.bytes as usize);
+            bytes <= room
         });
         let near: Vec<Slot> = turn.into_iter().chain(self.next_request(now)).chain(near).collect();
         let wanted = near.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?)));

@@ -3,6 +3,10 @@
 use super::Dispatcher;
 use crate::clock::Timestamp;
 
+/// Bytes of bodies that wait for the disk or a connection, so that no connection waits for them. With less than one
+/// request for each connection under way, another one begins however large it is.
+const DEPARTING_BYTES_MAX: usize = 16_777_216;
+
 impl Dispatcher {
     /// Whether nothing is left to do: no message, no request.
     pub fn is_idle(&self) -> bool {
@@ -26,6 +30,13 @@ impl Dispatcher {
 
     pub(super) fn attempts_max(&self) -> usize {
         self.settings.attempts_per_connection() * self.settings.connections.max
+    }
+
+    /// Whether as many requests are under way as may be.
+    pub(super) fn has_enough_attempts(&self) -> bool {
+        let attempts = self.attempts.len();
+        let all_carry = attempts >= self.settings.connections.max;
+        attempts >= self.attempts_max() || (all_carry && self.attempts.bytes_departing() >= DEPARTING_BYTES_MAX)
     }
 
     /// Requests under way, and messages that leave as soon as some of these are answered: nothing else holds them.

@@ -34,7 +34,7 @@ impl Dispatcher {
                 Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => return self.look_again(at),
                 Pass::AwaitProbe(None) => return,
             };
-            if self.attempts.len() >= self.attempts_max() {
+            if self.has_enough_attempts() {
                 self.wire_is_full = self.next_is_due(now);
                 return;
             }
