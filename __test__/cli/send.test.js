@@ -1,6 +1,7 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const fs = require('node:fs')
 const { describe, it } = require('node:test')
 
 const { Sender, Simulator } = require('../../index.js')
@@ -175,6 +176,34 @@ describe('spillway send', () => {
     const end = await ended
     assertEnd(end, 130)
     assert.match(end.stderr, /interrupted: 4\d\d messages were not delivered/)
+  })
+
+  it('says what a damaged file has lost, which is no outage: exit code 1', async (t) => {
+    const { write, config, simulator } = await stage(t, { refuse: true })
+    const path = write('outbox.db', '')
+    const options = { ...JSON.parse(fs.readFileSync(config, 'utf8')), store: `file:${path}` }
+    const first = await Sender.open({ ...options, loginUrl: simulator.url, credentials: CREDENTIALS })
+    const body = { text: 'x'.repeat(300) }
+    await Promise.all(Array.from({ length: 60 }, (_, n) => first.enqueue({ id: `old-${n}`, conversationId: `old-${n}`, body })))
+    await first.close({ timeoutMs: 0 })
+    await simulator.set({ refuse: false })
+    const bytes = fs.readFileSync(path)
+    const PAGE = 4_096
+    // A page of a table's rows, somewhere in the middle: all of those are lost.
+    const isLeaf = (page) => bytes[page * PAGE] === 13 && bytes.subarray(page * PAGE, (page + 1) * PAGE).includes('xxxxxxxx')
+    const leaves = Array.from({ length: bytes.length / PAGE }, (_, page) => page).filter(isLeaf)
+    const lost = leaves[leaves.length >> 1] * PAGE
+    fs.writeFileSync(path, bytes.fill(0xaa, lost, lost + PAGE))
+    const damaged = write('damaged.json', options)
+    const end = await run(['send', write('in.jsonl', lines(2)), '--config', damaged], { env: SECRETS })
+    assertEnd(end, 1)
+    const [[unreadable], undelivered, letters] = ['unreadable in the file', 'not delivered', 'dead letters'].map((label) =>
+      row(end.stdout, label),
+    )
+    assert.ok(Number(unreadable) > 0, end.stdout)
+    assert.deepEqual([undelivered, letters], [['0'], ['0']])
+    assert.match(end.stderr, /^store: the damaged file is set aside at /m)
+    assert.doesNotMatch(end.stderr, /is over/)
   })
 
   it('lists dead letters among what an earlier run left: exit code 1', async (t) => {

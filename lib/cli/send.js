@@ -31,8 +31,8 @@ Options:
 Secrets come from the environment: SPILLWAY_CLIENT_ID and SPILLWAY_CLIENT_SECRET, or SPILLWAY_ACCESS_TOKEN.
 
 Exit code: 0 if all was delivered, 1 if a message ended as a dead letter (they are listed, in the order of the input,
-and after them what an earlier run had left in a file store) or wasn't delivered, 2 for a wrong argument, configuration
-or line, 130 after Ctrl-C.
+and after them what an earlier run had left in a file store), wasn't delivered or can't be read from the file, 2 for a
+wrong argument, configuration or line, 130 after Ctrl-C.
 `
 
 const options = { config: { type: 'string' } }
@@ -45,8 +45,13 @@ async function run(values, [source], io) {
   const batch = new Batch(sender)
   const read = () => ({ settled: batch.settled, total: batch.total, ...engineReading(sender.stats()) })
   const progress = new Progress(io.stderr, 'spillway', read)
+  const began = new Set()
   sender.on('outage', ({ open, reason, message }) => {
-    progress.note(open ? `outage (${reason}): ${message}` : `the outage (${reason}) is over${message && `: ${message}`}`)
+    if (open) began.add(reason)
+    // What has no beginning is no outage: rows that the file can't give back, or a damaged file that was replaced.
+    const isOver = !open && began.delete(reason)
+    if (isOver) progress.note(`the outage (${reason}) is over${message && `: ${message}`}`)
+    else progress.note(open ? `outage (${reason}): ${message}` : `${reason}: ${message}`)
   })
   // Without any, each dead letter is one of the input, whose promise tells it.
   if (sender.recovered > 0) sender.on('deadLetter', (letter) => batch.buried(letter))
@@ -132,11 +137,13 @@ class Batch {
 
   summary() {
     const { recovered } = this.#sender
+    const unreadable = this.#sender.stats().store?.unreadable ?? 0
     const earlier = [...this.#earlier.values()]
     const own = [...this.#listed].sort(([a], [b]) => a - b).map(([, letter]) => letter)
     return {
       messages: this.#read,
       ...(recovered > 0 && { recovered }),
+      ...(unreadable > 0 && { unreadable }),
       delivered: this.#delivered,
       failed: this.#failed + earlier.length,
       deadLetters: [...own, ...earlier.filter((letter) => letter !== null)].slice(0, LISTED_MAX),
@@ -221,13 +228,14 @@ function report(summary, stopped, json, io) {
     return EXIT_INTERRUPTED
   }
   if (stopped !== null) throw stopped
-  return summary.failed > 0 || summary.undelivered > 0 ? 1 : 0
+  return summary.failed > 0 || summary.undelivered > 0 || summary.unreadable > 0 ? 1 : 0
 }
 
-function summaryText({ messages, recovered, delivered, failed, deadLetters, duplicates, undelivered, elapsedMs }) {
+function summaryText({ messages, recovered, unreadable, delivered, failed, deadLetters, duplicates, undelivered, elapsedMs }) {
   const text = table([
     ['messages', count(messages)],
     ...(recovered === undefined ? [] : [['from an earlier run', count(recovered)]]),
+    ...(unreadable === undefined ? [] : [['unreadable in the file', count(unreadable)]]),
     ['delivered', count(delivered)],
     ['dead letters', count(failed)],
     ['not delivered', count(undelivered)],

@@ -163,7 +163,7 @@ impl Attempts {
         self.carried
     }
 
-    /// Bytes of the bodies of those.
+    /// Bytes of the bodies of requests that have left.
     pub(super) fn bytes_in_flight(&self) -> usize {
         self.bytes_in_flight
     }
