@@ -1,5 +1,7 @@
 'use strict'
 
+const { isDate } = require('node:util').types
+
 const { describe } = require('./describe.js')
 const { ConfigError } = require('./errors.js')
 const { fitsBytes, isWellFormed } = require('./text.js')
@@ -10,6 +12,9 @@ const PRIORITY_MAX = 100
 const AHEAD_MS_MAX = 30 * 24 * 60 * 60 * 1000
 const ATTEMPTS_MAX = 1_000
 const SCOPE_KEYS = new Set(['route', 'conversationId'])
+const FILTER_KEYS = new Set(['reason', 'status', 'since'])
+/** Why a message is a dead letter. */
+const LETTER_REASONS = ['rejected', 'exhausted', 'expired', 'ambiguous', 'aborted']
 const RETRY_KEYS = new Set(['maxAttempts', 'maxAgeMs'])
 
 /** An argument that is wrong, and the rule that it breaks. */
@@ -107,6 +112,30 @@ function checkResumeScope(value) {
   return { route: checkId('scope.route', route) }
 }
 
+/** Which dead letters are meant, as the core reads it; without a key all. */
+function checkLetterFilter(value) {
+  const { reason, status, since } = checkObject('filter', value, FILTER_KEYS)
+  if (reason !== undefined && !LETTER_REASONS.includes(reason)) {
+    throw invalid('reason', `one of ${LETTER_REASONS.map((word) => `'${word}'`).join(', ')}`, reason)
+  }
+  return {
+    reason,
+    status: status === undefined ? undefined : checkStatus('status', status),
+    sinceMs: since === undefined ? undefined : checkTime('since', since),
+  }
+}
+
+function checkStatus(field, value) {
+  return checkInteger(field, value, 100, 999)
+}
+
+/** A time, as epoch milliseconds. */
+function checkTime(field, value) {
+  const at = isDate(value) ? value.getTime() : value
+  if (typeof at === 'number' && Number.isFinite(at) && at <= Date.now() + AHEAD_MS_MAX) return at
+  throw invalid(field, 'a valid Date or a finite time in epoch milliseconds, at most 30 days ahead', value)
+}
+
 /** A wait; undefined stays so. */
 function checkTimeout(value) {
   if (value === undefined || (typeof value === 'number' && value >= 0 && value <= AHEAD_MS_MAX)) return value
@@ -133,13 +162,18 @@ module.exports = {
   checkForMs,
   checkId,
   checkInteger,
+  checkLetterFilter,
   checkObject,
   checkPauseScope,
   checkPriority,
   checkResumeScope,
   checkRetry,
   checkSignal,
+  checkStatus,
+  checkTime,
   checkTimeout,
   invalid,
+  isObject,
+  LETTER_REASONS,
   refused,
 }

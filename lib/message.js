@@ -1,7 +1,6 @@
 'use strict'
 
-const { isDate } = require('node:util').types
-const { AHEAD_MS_MAX, checkExpiresInMs, checkId, checkObject, checkPriority, invalid, refused } = require('./checks.js')
+const { checkExpiresInMs, checkId, checkObject, checkPriority, checkTime, invalid, refused } = require('./checks.js')
 const { describe } = require('./describe.js')
 const { messageHeadersText } = require('./headers.js')
 const { isPlain } = require('./plain.js')
@@ -36,12 +35,8 @@ function checkMessage(message) {
 }
 
 function epochMs(value) {
-  const at = isDate(value) ? value.getTime() : value
-  if (typeof at !== 'number' || !Number.isFinite(at) || at > Date.now() + AHEAD_MS_MAX) {
-    throw invalid('notBefore', 'a valid Date or a finite time in epoch milliseconds, at most 30 days ahead', value)
-  }
   // Below zero is the frame's sign for "none"; a time before 1970 is as past as 1970 itself.
-  return Math.max(0, at)
+  return Math.max(0, checkTime('notBefore', value))
 }
 
 function paramsText(params) {

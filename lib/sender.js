@@ -6,7 +6,17 @@ const { setImmediate } = require('node:timers')
 
 const { version } = require('../package.json')
 const { keepAbout } = require('./about.js')
-const { checkForMs, checkId, checkObject, checkPauseScope, checkResumeScope, checkSignal, checkTimeout } = require('./checks.js')
+const {
+  checkForMs,
+  checkId,
+  checkLetterFilter,
+  checkObject,
+  checkPauseScope,
+  checkResumeScope,
+  checkSignal,
+  checkTimeout,
+  isObject,
+} = require('./checks.js')
 const { abortReason, Completions } = require('./completions.js')
 const { inContext, outside } = require('./context.js')
 const { Diagnostics } = require('./diagnostics.js')
@@ -170,8 +180,9 @@ class Sender extends EventEmitter {
     }
   }
 
-  async redrive(id) {
-    await this.#ask({ op: 'redrive', id: checkId('id', id) })
+  async redrive(which) {
+    if (isObject(which)) return await this.#ask({ op: 'redriveAll', ...checkLetterFilter(which) })
+    await this.#ask({ op: 'redrive', id: checkId('id', which) })
   }
 
   async drop(id) {

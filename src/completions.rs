@@ -9,7 +9,7 @@ use spillway_core::engine::sink::{Completion, Happening, LettersPage};
 use spillway_core::error::Error;
 use spillway_core::json::Body;
 use spillway_core::message::Cargo;
-use spillway_core::outcome::{CallAnswer, DeadLetter, DeliveryFailure};
+use spillway_core::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Redriven};
 use spillway_core::stats::{Pause, PauseScope};
 
 use crate::errors::{ErrorData, Reading, first_lines, headers_data, headers_with_cookies};
@@ -102,6 +102,10 @@ fn write_row(text: &mut Vec<u8>, completion: &Completion, clock: &Clock) {
         Completion::Answered(ticket, answer) => write_answer(text, *ticket, answer),
         Completion::Failed(ticket, error) => write_error(text, *ticket, error),
         Completion::Done(ticket) => write(text, &(ticket, "ok", ())),
+        Completion::Redriven(ticket, Redriven { redriven, full, unsendable }) => {
+            let counts = json!({ "redriven": redriven, "full": full, "unsendable": unsendable });
+            write(text, &(ticket, "ok", counts));
+        }
         Completion::Closed(ticket, undelivered) => write(text, &(ticket, "ok", json!({ "undelivered": undelivered }))),
         Completion::Ready(ticket, recovered) => write(text, &(ticket, "ok", json!({ "recovered": recovered }))),
         Completion::Explained(ticket, id, explanation) => {

@@ -9,6 +9,7 @@ use spillway_core::engine::sink::{GivenToken, Interest, LettersWanted};
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
 use spillway_core::message::{Call, CallLimits, Cargo, Settle, Submission};
+use spillway_core::outcome::{LetterFilter, Reason};
 use spillway_core::stats::PauseScope;
 
 use crate::frame::span;
@@ -20,6 +21,7 @@ enum Op {
     Explain { ticket: u64, id: Box<str> },
     DeadLetters { ticket: u64, after: u64, until: Option<u64>, limit: usize },
     Redrive { ticket: u64, id: Box<str> },
+    RedriveAll { ticket: u64, reason: Option<String>, status: Option<u16>, since_ms: Option<f64> },
     Drop { ticket: u64, id: Box<str> },
     Pause { ticket: u64, for_ms: Option<f64> },
     Resume { ticket: u64, route: Option<Box<str>>, conversation_id: Option<Box<str>> },
@@ -38,6 +40,10 @@ pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
             handle.letters(ticket, LettersWanted { after, until, limit });
         }
         Op::Redrive { ticket, id } => handle.redrive(ticket, id),
+        Op::RedriveAll { ticket, reason, status, since_ms } => {
+            let since = since_ms.map(|ms| handle.clock().at_epoch_ms(ms));
+            handle.redrive_all(ticket, LetterFilter { reason: reason_of(reason.as_deref())?, status, since });
+        }
         Op::Drop { ticket, id } => handle.drop_letter(ticket, id),
         Op::Pause { ticket, for_ms } => handle.pause(ticket, for_ms.map(span)),
         Op::Resume { ticket, route, conversation_id } => {
@@ -117,6 +123,12 @@ pub(crate) fn read_request(handle: &Handle, ticket: u64, head: &str, body: Optio
         expires_at: head.expires_in_ms.map(ends_in),
         not_before: None,
     })
+}
+
+/// A dead letter's reason by its word, which JavaScript has checked.
+pub(crate) fn reason_of(word: Option<&str>) -> Result<Option<Reason>, Error> {
+    let unknown = || Error::message("reason", "is not a reason of a dead letter".to_owned());
+    word.map(|word| Reason::of_letter(word).ok_or_else(unknown)).transpose()
 }
 
 fn broken(error: serde_json::Error) -> Error {

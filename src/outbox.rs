@@ -8,9 +8,11 @@ use napi_derive::napi;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spillway_core::error::Error;
+use spillway_core::outcome::LetterFilter;
 use spillway_core::store::file::{self, Editor, Reader, Texts};
 
 use crate::errors::thrown;
+use crate::ops::reason_of;
 
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase")]
@@ -44,7 +46,19 @@ enum Op {
         path: PathBuf,
         id: String,
     },
+    #[serde(rename_all = "camelCase")]
     RedriveAll {
+        path: PathBuf,
+        reason: Option<String>,
+        status: Option<u16>,
+        since_ms: Option<i64>,
+    },
+    #[serde(rename_all = "camelCase")]
+    Pause {
+        path: PathBuf,
+        until_ms: Option<i64>,
+    },
+    Resume {
         path: PathBuf,
     },
     Drop {
@@ -85,7 +99,12 @@ fn perform(op: Op) -> std::result::Result<String, Error> {
         Op::Stats { path } => Ok(text(&Reader::open(&path)?.stats()?)),
         Op::Check { path } => Ok(text(&Reader::open(&path)?.check()?)),
         Op::Redrive { path, id } => Ok(text(&json!({ "seq": Editor::open(&path)?.redrive(&id)? }))),
-        Op::RedriveAll { path } => Ok(text(&Editor::open(&path)?.redrive_all()?)),
+        Op::RedriveAll { path, reason, status, since_ms } => {
+            let filter = LetterFilter { reason: reason_of(reason.as_deref())?, status, since: since_ms };
+            Ok(text(&Editor::open(&path)?.redrive_all(filter)?))
+        }
+        Op::Pause { path, until_ms } => Ok(text(&Editor::open(&path)?.pause(until_ms)?)),
+        Op::Resume { path } => Ok(text(&json!({ "resumed": Editor::open(&path)?.resume()? }))),
         Op::Backup { path, target } => Ok(text(&json!({ "bytes": file::backup(&path, &target)? }))),
         Op::MarkSent { path, until_ms } => Ok(text(&Editor::open(&path)?.mark_sent(until_ms)?)),
         Op::SetAside { path } => Ok(text(&file::set_aside(&path)?)),

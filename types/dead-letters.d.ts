@@ -40,3 +40,23 @@ export interface DeadLetterEvent {
   /** Why, as a sentence, without texts and secrets. */
   message: string
 }
+
+/** Which dead letters `redrive` sends again: those for which everything holds that is given. */
+export interface DeadLetterFilter {
+  /** Given up for this reason. */
+  reason?: Exclude<DeadLetterEvent['reason'], 'unreadable'>
+  /** The last attempt was answered with this HTTP status. 100 to 999. */
+  status?: number
+  /** Given up at this time or later: a Date, or epoch milliseconds. */
+  since?: Date | number
+}
+
+/** What became of the dead letters that a filter takes. */
+export interface Redriven {
+  /** Wait again, behind all others. */
+  redriven: number
+  /** Stay dead letters, since the outbox is full. */
+  full: number
+  /** Stay dead letters, since this sender would refuse them: its route has no path for them, or they are larger than `queue.maxBytes`. */
+  unsendable: number
+}

@@ -4,7 +4,7 @@
 import { EventEmitter } from 'node:events'
 
 import type { ApiRequest, ApiResponse } from './calls.js'
-import type { DeadLetter } from './dead-letters.js'
+import type { DeadLetter, DeadLetterFilter, Redriven } from './dead-letters.js'
 import type { AuthError, ClosedError, ConfigError, DeliveryError, ExpiredError, QueueFullError, StoreError } from './errors.js'
 import type { SenderEvents } from './events.js'
 import type { Explanation } from './explanation.js'
@@ -105,6 +105,14 @@ export class Sender extends EventEmitter {
    * there is room, and with a {@link ConfigError} if the route, which was another one then, has no path for it.
    */
   redrive(id: string): Promise<void>
+
+  /**
+   * Sends all dead letters again that the filter takes, oldest first; `{}` takes all that there are at the call. Resolves when each is
+   * accepted or stays a letter, with how many did which. None waits for room: with a full outbox the rest stay dead letters, and the same
+   * call takes them when there is room. Rejects with a {@link StoreError} if the store can't be written: then those that are left stay
+   * dead letters.
+   */
+  redrive(filter: DeadLetterFilter): Promise<Redriven>
 
   /** Forgets a dead letter. Rejects with code `NOT_FOUND` for an id that isn't one. */
   drop(id: string): Promise<void>

@@ -181,12 +181,54 @@ describe('spillway outbox', () => {
     assert.equal((await outbox([file, 'check'])).stderr, '')
   })
 
+  it('redrives what a filter takes', async (t) => {
+    const { file, sender } = await filled(t)
+    await sender.close({ timeoutMs: 0 })
+    const none = { redriven: 0, waiting: 0, damaged: 0 }
+    const redriven = async (...args) => JSON.parse((await outbox([file, 'redrive', ...args, '--json'])).stdout)
+    assert.deepEqual(await redriven('--reason', 'exhausted'), none)
+    assert.deepEqual(await redriven('--status', '403'), none)
+    assert.deepEqual(await redriven('--since', String(Date.now())), none)
+    await outbox([file, 'drop', 'bad-2'])
+    const since = new Date(Date.now() - LATER_MS).toISOString()
+    assert.deepEqual(await redriven('--reason', 'rejected', '--status', '400', '--since', since), { ...none, redriven: 1 })
+    assert.equal((await outbox([file, 'redrive', '--reason', 'rejected'])).stdout, '0 dead letters wait again\n')
+  })
+
+  it('pauses and resumes the next sender', async (t) => {
+    const { file, options, sender, simulator } = await filled(t)
+    await sender.close({ timeoutMs: 0 })
+    const held = async () => row((await outbox([file, 'stats'])).stdout, 'paused by an operator')[0]
+    assert.equal(await held(), 'no')
+    assert.equal((await outbox([file, 'pause'])).stdout, 'the next sender is paused until it is resumed\n')
+    assert.match(await held(), /^since .*, until somebody ends it$/)
+    const next = await Sender.open(options)
+    const sent = next.send(message('new', 'of-new', 9))
+    sent.catch(() => {})
+    assert.deepEqual([next.stats().pause.reason, next.stats().pause.untilMs], ['operator', null])
+    await next.close({ timeoutMs: 0 })
+    assert.equal(simulator.ledger().uniqueIds, 1, 'nothing has left since')
+    const until = new Date(Date.now() + LATER_MS).toISOString()
+    assert.deepEqual(JSON.parse((await outbox([file, 'pause', '--until', until, '--json'])).stdout), { untilMs: Date.parse(until) })
+    assert.match(await held(), /^since .*, until .*\(in \d+ (min|h)\)$/)
+    const hold = JSON.parse((await outbox([file, 'stats', '--json'])).stdout).budget.hold
+    assert.ok(Math.abs(hold.untilMs - Date.parse(until)) < 1_000)
+    assert.equal((await outbox([file, 'resume'])).stdout, 'the next sender is no longer paused\n')
+    assert.deepEqual(JSON.parse((await outbox([file, 'resume', '--json'])).stdout), { resumed: false })
+    assert.equal(await held(), 'no')
+    const last = await open(t, options)
+    assert.equal(last.stats().pause, null)
+  })
+
   it('leaves changes to a running owner, and says who that is', async (t) => {
     const { file } = await filled(t)
     for (const args of [
       ['redrive', 'bad-1'],
       ['redrive', '--all'],
+      ['redrive', '--status', '400'],
       ['drop', 'bad-1'],
+      ['pause'],
+      ['resume'],
     ]) {
       const { stdout, stderr } = await outbox([file, ...args], 1)
       assert.equal(stdout, '')
@@ -279,7 +321,7 @@ describe('spillway outbox', () => {
   })
 
   it('a wrong command line says what is wrong', async () => {
-    const known = 'known are ls, show, stats, dead, redrive, drop, export, check, backup, mark-sent, set-aside, discard'
+    const known = 'known are ls, show, stats, dead, redrive, drop, pause, resume, export, check, backup, mark-sent, set-aside, discard'
     const table = [
       [[], 'the path of the file is missing'],
       [['f'], `what to do is missing; ${known}`],
@@ -292,6 +334,20 @@ describe('spillway outbox', () => {
       [['f', 'redrive'], 'redrive needs the ID of a dead letter, or --all'],
       [['f', 'redrive', 'x', '--all'], 'redrive takes an ID or --all, not both'],
       [['f', 'drop', '--all'], 'drop takes no --all'],
+      [['f', 'drop', '--status', '403'], 'drop takes no --status'],
+      [['f', 'redrive', 'x', '--status', '403'], 'redrive takes an ID or --status, not both'],
+      [['f', 'redrive', '--all', '--since', '1'], 'redrive takes --all or --since, not both'],
+      [['f', 'redrive', '--status', '4'], '--status must be an integer from 100 to 999, got "4"'],
+      [['f', 'redrive', '--reason', 'bad'], '--reason must be one of rejected, exhausted, expired, ambiguous, aborted, got "bad"'],
+      [
+        ['f', 'redrive', '--since', 'today'],
+        '--since must be a time that is over, like 2026-11-29T22:05:00Z, or its milliseconds since 1970, got "today"',
+      ],
+      [
+        ['f', 'pause', '--until', '2020-01-01'],
+        '--until must be a time to come, within 30 days, like 2026-11-29T22:05:00Z, or its milliseconds since 1970, got "2020-01-01"',
+      ],
+      [['f', 'resume', 'x'], 'unexpected argument "x"'],
       [['f', 'stats', '--bodies'], 'stats takes no --bodies'],
       [['f', 'ls', '--body'], "Unknown option '--body'"],
     ]

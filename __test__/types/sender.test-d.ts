@@ -11,6 +11,7 @@ import {
   type Explanation,
   type Message,
   type Receipt,
+  type Redriven,
   type SenderOptions,
   type Stats,
 } from '../../index.js'
@@ -110,7 +111,7 @@ async function members(): Promise<void> {
   expect<Equal<ReturnType<typeof sender.explain>, Promise<Explanation>>>()
   expect<Equal<ReturnType<typeof sender.stats>, Stats>>()
   expect<Equal<ReturnType<typeof sender.metrics> | ReturnType<typeof Sender.metrics>, string>>()
-  expect<Equal<ReturnType<typeof sender.redrive>, Promise<void>>>()
+  expect<Equal<ReturnType<typeof sender.redrive>, Promise<Redriven>>>()
   expect<Equal<ReturnType<typeof sender.drop>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.drain>, Promise<void>>>()
   expect<Equal<ReturnType<typeof sender.close>, Promise<{ undelivered: number }>>>()
@@ -149,8 +150,16 @@ async function members(): Promise<void> {
 
   for await (const letter of sender.deadLetters()) {
     expect<Equal<typeof letter, DeadLetter>>()
-    await sender.redrive(letter.id)
+    const nothing = await sender.redrive(letter.id)
+    expect<Equal<typeof nothing, void>>()
   }
+  const { redriven, full, unsendable } = await sender.redrive({ reason: 'rejected', status: 403, since: new Date() })
+  expect<Equal<typeof redriven | typeof full | typeof unsendable, number>>()
+  await sender.redrive({})
+  // @ts-expect-error it is no dead letter
+  await sender.redrive({ reason: 'unreadable' })
+  // @ts-expect-error no such filter
+  await sender.redrive({ until: 0 })
   await sender.drain({ timeoutMs: 1, signal })
   const { undelivered } = await sender.close({ timeoutMs: 1 })
   expect<Equal<typeof undelivered, number>>()

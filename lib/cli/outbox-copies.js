@@ -4,6 +4,7 @@
 
 const { Printer } = require('./printer.js')
 const { count } = require('./summary.js')
+const { pastTime } = require('./time.js')
 const { UsageError } = require('./usage.js')
 
 function backup(file, { id: target, json }, io) {
@@ -13,20 +14,13 @@ function backup(file, { id: target, json }, io) {
 }
 
 function markSent(file, { until, json }, io) {
-  const outcome = file.markSent(instantOf(until))
+  if (until === undefined) throw new UsageError('mark-sent needs --until TIME')
+  // One to come would take out what nobody can have sent.
+  const outcome = file.markSent(pastTime('until', until))
   const { marked, damaged } = outcome
   io.stdout.write(json ? `${JSON.stringify(outcome)}\n` : `${count(marked)} messages are marked as sent\n`)
   if (damaged > 0) io.stderr.write(`${count(damaged)} are left: they are not as they were written (spillway outbox PATH check)\n`)
   return damaged > 0 ? 1 : 0
-}
-
-/** A time of the past: one to come would take out what nobody can have sent. */
-function instantOf(text, now = Date.now()) {
-  if (text === undefined) throw new UsageError('mark-sent needs --until TIME')
-  const ms = /^\d+$/.test(text) ? Number(text) : /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN
-  if (Number.isSafeInteger(ms) && ms <= now) return ms
-  const rule = 'a time that is over, like 2026-11-29T22:05:00Z, or its milliseconds since 1970'
-  throw new UsageError(`--until must be ${rule}, got ${JSON.stringify(text)}`)
 }
 
 const COLUMNS = [

@@ -41,12 +41,20 @@ class OutboxFile {
     return this.#ask({ op: 'redrive', id })
   }
 
-  redriveAll() {
-    return this.#ask({ op: 'redriveAll' })
+  redriveAll(filter) {
+    return this.#ask({ op: 'redriveAll', ...filter })
   }
 
   drop(id) {
     return this.#ask({ op: 'drop', id })
+  }
+
+  pause(untilMs) {
+    return this.#ask({ op: 'pause', untilMs })
+  }
+
+  resume() {
+    return this.#ask({ op: 'resume' })
   }
 
   backup(target) {

@@ -65,12 +65,19 @@ function statsText({ organization, owner, schema, createdAtMs, closed, files, la
     ['slots spent then', count(budget?.spent ?? 0)],
     ['requests since then', count(budget?.departed ?? 0)],
     ['pause until', pauseText(budget?.pause ?? null)],
+    ['paused by an operator', holdText(budget?.hold ?? null)],
   ])
 }
 
 function pauseText(pause) {
   if (pause === null) return 'none'
   return pause.untilMs === null ? 'a probe was on its way' : at(pause.untilMs)
+}
+
+/** One that is over counts no more. */
+function holdText(hold, now = Date.now()) {
+  if (hold === null || (hold.untilMs !== null && hold.untilMs <= now)) return 'no'
+  return `since ${at(hold.sinceMs)}, ${hold.untilMs === null ? 'until somebody ends it' : `until ${at(hold.untilMs)}`}`
 }
 
 function verdictText({ ok, checked, problems }) {

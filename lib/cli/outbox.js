@@ -4,8 +4,8 @@ const { SpillwayError } = require('../errors.js')
 const { age, bytes, instant, report, statsText, verdictText } = require('./outbox-text.js')
 const { OutboxFile } = require('./outbox-file.js')
 const { Printer } = require('./printer.js')
+const { drop, FILTERS, pause, redrive, resume } = require('./outbox-changes.js')
 const { backup, discard, markSent, setAside } = require('./outbox-copies.js')
-const { count } = require('./summary.js')
 const { UsageError } = require('./usage.js')
 
 const help = `Usage: spillway outbox PATH VERB [--json] [--bodies]
@@ -20,19 +20,26 @@ Looks into the file of a sender with store: 'file:PATH', also while that sender 
   backup TARGET  a copy of it as it is now, in a new file of mode 0600
   set-aside      the damaged files that were set aside beside it, which are kept for 30 days
 
-Changes it; while a sender has it open, its redrive() and drop() do the same:
+Changes it; while a sender has it open, its redrive(), drop(), pause() and resume() do the same:
   redrive ID     makes a message of a dead letter again, behind all others, with no attempt spent
-  redrive --all  the same for all dead letters
+  redrive --all  the same for all dead letters, oldest first
+  redrive [--reason REASON] [--status STATUS] [--since TIME]
+                 the same for those that were given up for this reason, with this status in their last answer, and
+                 at this time or later
   drop ID        forgets a dead letter
+  pause [--until TIME]
+                 holds everything back from the next sender, until then or until resume
+  resume         ends that; a pause that the server asked for is probed by the next sender at once
 
 Changes it; no sender may have it open:
   mark-sent --until TIME  takes the messages that were accepted up to then out of it, as if they were delivered: after a
-                          backup was restored, so that they aren't sent again. TIME is like 2026-11-29T22:05:00Z, or
-                          milliseconds since 1970
+                          backup was restored, so that they aren't sent again
 
 Removes files beside it:
   discard NAME   a file that was set aside
   discard --all  all damaged ones
+
+TIME is like 2026-11-29T22:05:00Z, or milliseconds since 1970.
 
 Options:
   --bodies       show what was to be sent and what was answered, which is hidden otherwise: in ls, show, dead and export
@@ -43,7 +50,14 @@ Options:
 Exit code: 0; 1 if the file can't be used, the id isn't there, or something is wrong or left; 2 for a wrong argument.
 `
 
-const options = { all: { type: 'boolean' }, bodies: { type: 'boolean' }, until: { type: 'string' } }
+const options = {
+  all: { type: 'boolean' },
+  bodies: { type: 'boolean' },
+  reason: { type: 'string' },
+  since: { type: 'string' },
+  status: { type: 'string' },
+  until: { type: 'string' },
+}
 
 /** What each verb takes beside PATH and --json. */
 const VERBS = {
@@ -51,8 +65,10 @@ const VERBS = {
   show: { run: show, id: 'the ID of a message', bodies: true },
   stats: { run: stats },
   dead: { run: dead, bodies: true },
-  redrive: { run: redrive, id: 'the ID of a dead letter', all: true },
+  redrive: { run: redrive, id: 'the ID of a dead letter', all: true, reason: true, status: true, since: true },
   drop: { run: drop, id: 'the ID of a dead letter' },
+  pause: { run: pause, until: true },
+  resume: { run: resume },
   export: { run: exportAll, bodies: true },
   check: { run: check },
   backup: { run: backup, id: 'the TARGET, a new file' },
@@ -69,16 +85,21 @@ async function run(values, [path, name, id], io) {
   const verb = VERBS[name]
   checkArguments(name, verb, values, id)
   const file = new OutboxFile(plainPath(path), { bodies: values.bodies === true })
-  return verb.run(file, { id, all: values.all === true, until: values.until, json: values.json === true }, io)
+  const { reason, since, status, until } = values
+  const given = { id, all: values.all === true, reason, since, status, until }
+  return verb.run(file, { ...given, json: values.json === true }, io)
 }
 
 function checkArguments(name, verb, values, id) {
-  for (const option of ['all', 'bodies', 'until']) {
-    if (values[option] && !verb[option]) throw new UsageError(`${name} takes no --${option}`)
+  for (const option of Object.keys(options)) {
+    if (values[option] !== undefined && !verb[option]) throw new UsageError(`${name} takes no --${option}`)
   }
   if (!verb.id && id !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(id)}`)
-  if (values.all && id !== undefined) throw new UsageError(`${name} takes an ID or --all, not both`)
-  if (verb.id && id === undefined && !values.all) {
+  const [filter] = FILTERS.filter((option) => values[option] !== undefined)
+  const many = values.all ? 'all' : filter
+  if (many !== undefined && id !== undefined) throw new UsageError(`${name} takes an ID or --${many}, not both`)
+  if (values.all && filter !== undefined) throw new UsageError(`${name} takes --all or --${filter}, not both`)
+  if (verb.id && id === undefined && many === undefined) {
     throw new UsageError(`${name} needs ${verb.id}${verb.all ? ', or --all' : ''}`)
   }
 }
@@ -161,28 +182,6 @@ function check(file, { json }, io) {
   const verdict = file.check()
   io.stdout.write(json ? `${JSON.stringify(verdict)}\n` : verdictText(verdict))
   return verdict.ok ? 0 : 1
-}
-
-function redrive(file, { id, all, json }, io) {
-  if (all) return redriveAll(file, json, io)
-  const { seq } = file.redrive(id)
-  io.stdout.write(json ? `${JSON.stringify({ id, seq })}\n` : `${JSON.stringify(id)} waits again, as number ${seq}\n`)
-  return 0
-}
-
-function redriveAll(file, json, io) {
-  const outcome = file.redriveAll()
-  const { redriven, waiting, damaged } = outcome
-  io.stdout.write(json ? `${JSON.stringify(outcome)}\n` : `${count(redriven)} dead letters wait again\n`)
-  if (waiting > 0) io.stderr.write(`${count(waiting)} are left: messages with their ids wait\n`)
-  if (damaged > 0) io.stderr.write(`${count(damaged)} are left: they are not as they were written (spillway outbox PATH check)\n`)
-  return waiting + damaged > 0 ? 1 : 0
-}
-
-function drop(file, { id, json }, io) {
-  file.drop(id)
-  io.stdout.write(json ? `${JSON.stringify({ id })}\n` : `${JSON.stringify(id)} is dropped\n`)
-  return 0
 }
 
 module.exports = { help, options, positionalsMax: 3, run }

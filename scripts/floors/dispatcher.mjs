@@ -11,6 +11,7 @@ const FILES = [
   'loaded',
   'ownership',
   'withdraw',
+  'sweep',
   'intake',
   'keeping',
   'carryover',

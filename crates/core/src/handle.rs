@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::Event;
 use crate::engine::Command;
 use crate::engine::registry::{self, Published};
@@ -13,6 +13,7 @@ use crate::engine::sink::{GivenToken, Interest, LettersWanted, Sink};
 use crate::error::Error;
 use crate::lock::lock;
 use crate::message::{Submission, Ticket};
+use crate::outcome::LetterFilter;
 use crate::settings::Settings;
 use crate::stats::{Latencies, PauseScope, Snapshot};
 
@@ -75,6 +76,11 @@ impl Handle {
     /// Sends a dead letter again.
     pub fn redrive(&self, number: u64, id: Box<str>) {
         self.command(Command::Event(Event::Redrive(self.ticket(number), id)));
+    }
+
+    /// Sends all dead letters again that the filter takes.
+    pub fn redrive_all(&self, number: u64, filter: LetterFilter<Timestamp>) {
+        self.command(Command::Event(Event::RedriveAll(self.ticket(number), filter)));
     }
 
     /// Forgets a dead letter.

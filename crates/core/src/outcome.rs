@@ -119,6 +119,54 @@ impl Reason {
             Self::Unreadable => "unreadable",
         }
     }
+
+    /// The one that a dead letter's word stands for.
+    pub fn of_letter(word: &str) -> Option<Self> {
+        let all =
+            [Self::Rejected, Self::Exhausted, Self::Ambiguous, Self::Expired, Self::Aborted, Self::ResponseTooLarge];
+        all.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
+/// What became of the dead letters that a call wanted to be sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// Messages again.
+    pub redriven: u64,
+    /// Left as letters, since the outbox has no room for them.
+    pub full: u64,
+    /// Left as letters, since this sender would refuse them: its route has no path for them, or they are larger than
+    /// its outbox.
+    pub unsendable: u64,
+}
+
+/// Which dead letters are meant: those for which everything holds that is given. `T` is the time by which it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterFilter<T> {
+    /// Given up for this reason.
+    pub reason: Option<Reason>,
+    /// The last attempt was answered with this status.
+    pub status: Option<u16>,
+    /// Given up at this time or later.
+    pub since: Option<T>,
+}
+
+impl<T: PartialOrd> LetterFilter<T> {
+    /// Takes every letter.
+    pub const ALL: Self = Self { reason: None, status: None, since: None };
+
+    /// Whether it takes every letter.
+    pub fn takes_all(&self) -> bool {
+        self.reason.is_none() && self.status.is_none() && self.since.is_none()
+    }
+
+    /// Whether it takes one that was given up in this way at that time.
+    pub fn takes(&self, failure: &DeliveryFailure, at: T) -> bool {
+        let status = failure.response.as_ref().map(|response| response.status);
+        self.reason.is_none_or(|reason| reason == failure.reason)
+            && self.status.is_none_or(|wanted| status == Some(wanted))
+            && self.since.as_ref().is_none_or(|since| at >= *since)
+    }
 }
 
 /// An end without a receipt.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::evidence::NamedLimit;
 use crate::lanes::Slot;
 use crate::message::Ticket;
-use crate::outcome::{CallAnswer, DeliveryFailure, Receipt};
+use crate::outcome::{CallAnswer, DeliveryFailure, Receipt, Redriven};
 use crate::shipment::Shipment;
 use crate::stats::PauseScope;
 use crate::store::{Change, Seq};
@@ -50,6 +50,8 @@ pub enum Effect {
     Failed(Ticket, Error),
     /// An operation without a value is done.
     Done(Ticket),
+    /// A call for many dead letters has sent again what it could.
+    Redriven(Ticket, Redriven),
     /// A drain ended; with how many messages left, when its time was up.
     Drained(Ticket, Option<usize>),
     /// Send this; [`super::Event::Left`] says when it leaves. Before that, [`super::Dispatcher::may_leave`] says

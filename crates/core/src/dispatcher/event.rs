@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Submission, Ticket};
+use crate::outcome::LetterFilter;
 use crate::retry::Answer;
 use crate::stats::PauseScope;
 use crate::store::{Loaded, Opening, Row, Salvage};
@@ -37,6 +38,8 @@ pub enum Event {
     Resume(Ticket, PauseScope),
     /// A dead letter is to be sent again.
     Redrive(Ticket, Box<str>),
+    /// All dead letters that the filter takes are to be sent again.
+    RedriveAll(Ticket, LetterFilter<Timestamp>),
     /// A dead letter is to be forgotten.
     Drop(Ticket, Box<str>),
     /// The store found this of an earlier run.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::drains::Epoch;
 use super::outbox::{Course, Entry, Promise, State};
+use super::redrives::Fate;
 use super::timers::Timer;
 use super::waiting::Waiting;
 use super::{Dispatcher, Effect};
@@ -12,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Message, Settle, Submission, Ticket};
-use crate::outcome::{Reason, Receipt, Response};
+use crate::outcome::{DeadLetter, Reason, Receipt, Response};
 use crate::settings::{BatchMode, WhenFull};
 
 /// Promises that may wait for one message, since its id was sent again.
@@ -30,7 +31,7 @@ impl Dispatcher {
         let bytes = submission.cargo.len();
         let epoch = self.drains.enter();
         if self.waiting.is_empty() && self.has_room(bytes) {
-            self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: false }, effects);
+            self.admit(now, submission, Origin { submitted_at: now, epoch, letter: None }, effects);
         } else if self.settings.queue.when_full == WhenFull::Wait && self.waiting.has_room(bytes) {
             let until = submission.waits_until();
             let number = self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: false });
@@ -56,7 +57,7 @@ impl Dispatcher {
             } else if self.answer_duplicate(now, &submission, effects) {
                 self.drains.leave(epoch);
             } else {
-                self.admit(now, submission, Origin { submitted_at, epoch, redriven: false }, effects);
+                self.admit(now, submission, Origin { submitted_at, epoch, letter: None }, effects);
             }
         }
     }
@@ -191,10 +192,16 @@ impl Dispatcher {
         if let Cargo::Call(call) = &entry.cargo {
             entry.route = self.health.join(now, call);
         }
-        let (waiter, not_before) = (Some(Promise { ticket, settle }), not_before.filter(|at| *at > now));
+        let is_swept = origin.letter.as_ref().is_some_and(|letter| letter.sweep.is_some());
+        let waiter = (!is_swept).then_some(Promise { ticket, settle });
+        let not_before = not_before.filter(|at| *at > now);
         let course = Course { waiter, expires_at, not_before, ..Course::NONE };
         let slot = self.outbox.insert(entry, course);
-        match self.insertion(slot, origin.redriven) {
+        let insertion = self.insertion(slot, origin.letter.is_some());
+        if let Some(FormerLetter { number, letter, sweep }) = origin.letter {
+            self.redrives.returns(slot, number, letter, sweep);
+        }
+        match insertion {
             Some(change) => effects.push(Effect::Store(change)),
             None => self.kept(now, slot, effects),
         }
@@ -207,22 +214,12 @@ impl Dispatcher {
             effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
             return;
         };
-        let path = match &letter.cargo {
-            Cargo::Message(message) => self.settings.route.check_path(message),
-            Cargo::Call(_) => Ok(()),
-        };
+        let path = self.check_path(letter);
         if let Some(problem) = self.store_problem.clone().or(path.err()) {
             effects.push(Effect::Failed(ticket, problem));
             return;
         }
-        let submission = Submission {
-            ticket,
-            settle: Settle::OnAcceptance,
-            cargo: letter.cargo.clone(),
-            priority: letter.priority,
-            expires_at: None,
-            not_before: None,
-        };
+        let submission = anew(letter, ticket);
         let bytes = submission.cargo.len();
         // With smaller limits than those that it was accepted under there is never room.
         let may_wait = self.settings.queue.when_full == WhenFull::Wait && bytes <= self.settings.queue.max_bytes;
@@ -252,8 +249,51 @@ impl Dispatcher {
             // It may be that nothing else was left.
             return self.tell_if_empty(effects);
         }
-        self.letters.take(id);
-        self.admit(now, submission, Origin { submitted_at: now, epoch, redriven: true }, effects);
+        self.readmit(now, submission, None, epoch, effects);
+    }
+
+    /// The same for one of many: it doesn't wait for room, nor overtakes who does.
+    pub(super) fn redrive_numbered(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        sweep: Ticket,
+        effects: &mut Vec<Effect>,
+    ) -> Fate {
+        let Some(letter) = self.letters.numbered(number) else { return Fate::Unsendable };
+        let bytes = letter.cargo.len();
+        if self.check_path(letter).is_err() || bytes > self.settings.queue.max_bytes {
+            return Fate::Unsendable;
+        }
+        if !self.waiting.is_empty() || !self.has_room(bytes) {
+            return Fate::Full;
+        }
+        let submission = anew(letter, sweep);
+        let epoch = self.drains.enter();
+        self.readmit(now, submission, Some(sweep), epoch, effects);
+        Fate::Returns
+    }
+
+    fn readmit(
+        &mut self,
+        now: Timestamp,
+        submission: Submission,
+        sweep: Option<Ticket>,
+        epoch: Epoch,
+        effects: &mut Vec<Effect>,
+    ) {
+        let taken = self.letters.take_numbered(submission.cargo.id().unwrap_or_default());
+        let letter = taken.map(|(number, letter)| FormerLetter { number, letter, sweep });
+        debug_assert!(letter.is_some(), "it was found just now");
+        self.admit(now, submission, Origin { submitted_at: now, epoch, letter }, effects);
+    }
+
+    /// The route may have been another one when it was accepted.
+    fn check_path(&self, letter: &DeadLetter) -> Result<(), Error> {
+        match &letter.cargo {
+            Cargo::Message(message) => self.settings.route.check_path(message),
+            Cargo::Call(_) => Ok(()),
+        }
     }
 }
 
@@ -262,8 +302,27 @@ struct Origin {
     submitted_at: Timestamp,
     /// Of the drains that wait for it.
     epoch: Epoch,
-    /// It was a dead letter.
-    redriven: bool,
+    /// What it was, if that is a dead letter.
+    letter: Option<FormerLetter>,
+}
+
+struct FormerLetter {
+    number: u64,
+    letter: DeadLetter,
+    /// The call that has this one sent again with others.
+    sweep: Option<Ticket>,
+}
+
+/// Same id, attempts from zero, no expiry.
+fn anew(letter: &DeadLetter, ticket: Ticket) -> Submission {
+    Submission {
+        ticket,
+        settle: Settle::OnAcceptance,
+        cargo: letter.cargo.clone(),
+        priority: letter.priority,
+        expires_at: None,
+        not_before: None,
+    }
 }
 
 fn remembered(message: &Message, status: u16, attempts: u32) -> Receipt {

@@ -53,6 +53,7 @@ impl Dispatcher {
 
     /// The message is accepted: its lane has it, and its promise is kept.
     pub(super) fn kept(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+        self.redrives.kept(slot);
         let entry = self.outbox.get_mut(slot);
         let lane = match &mut entry.cargo {
             Cargo::Message(message) => {
@@ -122,11 +123,15 @@ impl Dispatcher {
         }
     }
 
-    /// The store did not take it, so it was never accepted.
+    /// The store did not take it, so it was never accepted. A dead letter stays one.
     pub(super) fn refused(&mut self, slot: Slot, error: &Error, effects: &mut Vec<Effect>) {
         let Removed { course, followers, .. } = self.remove(slot);
         let tickets = course.waiter.iter().chain(&followers).map(|promise| promise.ticket);
         effects.extend(tickets.map(|ticket| Effect::Failed(ticket, error.clone())));
+        if let Some((number, letter, sweep)) = self.redrives.refused(slot) {
+            self.letters.put_back(number, letter);
+            effects.extend(sweep.map(|ticket| Effect::Failed(ticket, error.clone())));
+        }
         self.tell_if_empty(effects);
     }
 

@@ -37,9 +37,28 @@ impl Letters {
     }
 
     pub(super) fn take(&mut self, id: &str) -> Option<DeadLetter> {
-        let letter = self.by_id.remove(id).and_then(|number| self.letters.remove(&number))?;
+        self.take_numbered(id).map(|(_, letter)| letter)
+    }
+
+    /// The same, with its number.
+    pub(super) fn take_numbered(&mut self, id: &str) -> Option<(u64, DeadLetter)> {
+        let number = self.by_id.remove(id)?;
+        let letter = self.letters.remove(&number)?;
         self.bytes -= size(&letter);
-        Some(letter)
+        Some((number, letter))
+    }
+
+    /// One that was taken is there again, in its place.
+    pub(super) fn put_back(&mut self, number: u64, letter: DeadLetter) {
+        let Some(id) = letter.cargo.id() else { return };
+        let earlier = self.by_id.insert(id.into(), number);
+        debug_assert!(earlier.is_none(), "its id was in the outbox meanwhile");
+        self.bytes += size(&letter);
+        self.letters.insert(number, letter);
+    }
+
+    pub(super) fn numbered(&self, number: u64) -> Option<&DeadLetter> {
+        self.letters.get(&number)
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&DeadLetter> {

@@ -37,10 +37,12 @@ mod progress;
 mod pump;
 
 mod recovery;
+mod redrives;
 mod settle;
 mod shipment;
 mod sounding;
 mod suspects;
+mod sweep;
 mod takeover;
 mod timers;
 mod waiting;
@@ -68,6 +70,7 @@ use self::letters::Letters;
 use self::load::Load;
 use self::outbox::{Outbox, Promise};
 use self::recovery::Batches;
+use self::redrives::Redrives;
 use self::sounding::Sounding;
 use self::suspects::Suspects;
 use self::timers::{Timer, Timers};
@@ -144,6 +147,7 @@ pub struct Dispatcher {
     auth: Auth,
     recent: Recent,
     letters: Letters,
+    redrives: Redrives,
     drains: Drains,
     batch_limits: Limits,
     cost: CostMeter,
@@ -205,6 +209,7 @@ impl Dispatcher {
             followers: HashMap::new(),
             timers: Timers::default(),
             letters: Letters::default(),
+            redrives: Redrives::default(),
             batch_limits: Limits::new(&settings.batch),
             cost: CostMeter::new(settings.batch.cost),
             inquiry: if settings.learn.is_some_and(|learn| learn.read_limits) { Inquiry::Due } else { Inquiry::Over },
@@ -250,6 +255,7 @@ impl Dispatcher {
             Event::Withheld(attempt) => self.withheld(now, attempt, effects),
             Event::Token(news) => self.token(now, news, effects),
             Event::Redrive(ticket, id) => self.redrive(now, ticket, id, effects),
+            Event::RedriveAll(ticket, filter) => self.begin_sweep(ticket, filter, effects),
             Event::Drop(ticket, id) => self.drop_letter(ticket, id, effects),
             Event::Drain(ticket, deadline) => self.drain(ticket, deadline),
             Event::Pause(ticket, span) => self.pause(now, ticket, span, effects),
@@ -276,7 +282,9 @@ impl Dispatcher {
             self.fire(now, timer, effects);
         }
         self.admit_waiting(now, effects);
+        self.sweep(now, effects);
         self.pump(now, effects);
+        self.look_for_sweep(now);
         self.save(now, effects);
         self.finish_drains(effects);
         self.audit();

@@ -28,6 +28,8 @@ impl Dispatcher {
             self.drains.leave(waiting.epoch);
             effects.push(Effect::Failed(waiting.submission.ticket, error.clone()));
         }
+        let failed = self.redrives.fail_all(&error).into_iter();
+        effects.extend(failed.map(|(ticket, error)| Effect::Failed(ticket, error)));
         let is_on_wire = |slot: &Slot| {
             self.outbox.cold(*slot).is_none()
                 && matches!(self.outbox.get(*slot).state(), State::Departing | State::InFlight)

@@ -38,6 +38,7 @@ impl Dispatcher {
             self.hold(hold, effects);
         }
         self.letters = std::mem::take(&mut other.letters);
+        self.redrives = std::mem::take(&mut other.redrives);
         std::mem::swap(&mut self.recent, &mut other.recent);
         let known = other.known_to_server();
         let mut followers = std::mem::take(&mut other.followers);
@@ -136,6 +137,7 @@ impl Dispatcher {
     /// The tickets of all who wait for a message or request.
     fn awaited(&self) -> Vec<Ticket> {
         let followers = self.followers.values().flatten().map(|promise| promise.ticket);
-        self.outbox.tickets().chain(followers).chain(self.waiting.tickets()).collect()
+        let waiting = self.waiting.tickets().chain(self.redrives.tickets());
+        self.outbox.tickets().chain(followers).chain(waiting).collect()
     }
 }

@@ -69,6 +69,9 @@ impl Engine {
             }
             Effect::Failed(ticket, error) => self.complete(ticket.handle, Completion::Failed(ticket.number, error)),
             Effect::Done(ticket) => self.complete(ticket.handle, Completion::Done(ticket.number)),
+            Effect::Redriven(ticket, outcome) => {
+                self.complete(ticket.handle, Completion::Redriven(ticket.number, outcome));
+            }
             Effect::Drained(ticket, left) => self.drained(ticket, left),
             Effect::Send { attempt, .. } if !self.dispatcher.may_leave(attempt) => {
                 self.handle(Event::Withheld(attempt));

@@ -9,7 +9,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{Explanation, Notice};
 use crate::error::Error;
 use crate::http::TokenAnswer;
-use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Receipt};
+use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Receipt, Redriven};
 use crate::shipment::Shipment;
 
 /// One thing to tell a handle.
@@ -32,6 +32,8 @@ pub enum Completion {
     Failed(u64, Error),
     /// An operation without a value.
     Done(u64),
+    /// A `redrive` of many, with what became of them.
+    Redriven(u64, Redriven),
     /// A `close`, with what is left.
     Closed(u64, usize),
     /// The engine can take messages; with how many of an earlier run go on.

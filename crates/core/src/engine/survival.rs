@@ -76,7 +76,13 @@ impl Engine {
     pub(super) fn note(&mut self, command: &Command) {
         let ticket = match command {
             Command::Submit(submissions) => submissions.last().map(|submission| submission.ticket),
-            Command::Event(Event::Redrive(ticket, _) | Event::Drop(ticket, _))
+            Command::Event(
+                Event::Redrive(ticket, _)
+                | Event::RedriveAll(ticket, _)
+                | Event::Drop(ticket, _)
+                | Event::Pause(ticket, _)
+                | Event::Resume(ticket, _),
+            )
             | Command::Explain(ticket, _)
             | Command::Letters(ticket, _)
             | Command::Drain(ticket, _)
@@ -103,6 +109,7 @@ fn is_told(effect: &Effect) -> bool {
         | Effect::CallAnswered(..)
         | Effect::Failed(..)
         | Effect::Done(_)
+        | Effect::Redriven(..)
         | Effect::Drained(..)
         | Effect::Notice(_) => true,
         Effect::Send { .. } | Effect::Cut(_) | Effect::Store(_) | Effect::Load(_) | Effect::FetchToken => false,

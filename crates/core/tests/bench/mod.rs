@@ -184,6 +184,10 @@ pub fn settled(effects: &[Effect]) -> Vec<String> {
         Effect::CallAnswered(ticket, answer) => Some(format!("{} answered {}", ticket.number, answer.response.status)),
         Effect::Failed(ticket, error) => Some(format!("{} {}", ticket.number, error.code())),
         Effect::Done(ticket) => Some(format!("{} done", ticket.number)),
+        Effect::Redriven(ticket, outcome) => Some(format!(
+            "{} redriven {} full {} unsendable {}",
+            ticket.number, outcome.redriven, outcome.full, outcome.unsendable
+        )),
         Effect::Drained(ticket, left) => Some(format!("{} drained {left:?}", ticket.number)),
         Effect::Send { .. } | Effect::Cut(_) | Effect::FetchToken | Effect::Notice(_) => None,
         // With a store, callers hear of nothing before it is kept.

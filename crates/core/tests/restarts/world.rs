@@ -402,7 +402,7 @@ impl World {
                 self.books.acknowledged.insert(receipt.id.to_string());
                 self.books.told_delivered.insert(receipt.id.into());
             }
-            Effect::Failed(ticket, _) | Effect::Done(ticket) => self.settled(ticket),
+            Effect::Failed(ticket, _) | Effect::Done(ticket) | Effect::Redriven(ticket, _) => self.settled(ticket),
             Effect::Buried { waiter, failure, .. } => {
                 waiter.into_iter().for_each(|ticket| self.settled(ticket));
                 self.books.acknowledged.extend(failure.id.map(String::from));

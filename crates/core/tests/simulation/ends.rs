@@ -57,7 +57,7 @@ impl Books {
             Effect::Buried { waiter, failure, .. } => self.buried(waiter.map(|ticket| ticket.number), failure),
             Effect::CallAnswered(ticket, _) => self.call_ended(ticket.number, None),
             Effect::Failed(ticket, error) => self.failed(now_us, ticket.number, error),
-            Effect::Done(ticket) => self.tickets.settle(ticket.number),
+            Effect::Done(ticket) | Effect::Redriven(ticket, _) => self.tickets.settle(ticket.number),
             Effect::Drained(ticket, left) => {
                 self.draining.ended(now_us, ticket.number, *left)?;
                 self.tickets.settle(ticket.number)

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 use spillway_core::error::{Error, Trouble};
+use spillway_core::outcome::{LetterFilter, Reason};
 use spillway_core::store::file::{Editor, Found, Pause, Reader, Redriven, State, Texts};
 use spillway_core::store::{Change, Departure, Flight};
 
@@ -295,7 +296,7 @@ fn all_are_redriven_but_those_whose_id_waits() {
     assert_eq!(trouble(&error), Trouble::Mismatch);
     assert!(error.to_string().contains("has a message with the id \"m-17\" that waits"), "{error}");
     assert_eq!(trouble(&editor.redrive("m-18").err().unwrap()), Trouble::Corrupt);
-    assert_eq!(editor.redrive_all().unwrap(), Redriven { redriven: 2_498, waiting: 1, damaged: 1 });
+    assert_eq!(editor.redrive_all(LetterFilter::ALL).unwrap(), Redriven { redriven: 2_498, waiting: 1, damaged: 1 });
     drop(editor);
     let mut left = Reader::open(&path).unwrap().letters(0, Texts::Hidden).unwrap().rows;
     assert_eq!(left.len(), 2);
@@ -303,6 +304,96 @@ fn all_are_redriven_but_those_whose_id_waits() {
     let page = Reader::open(&path).unwrap().messages(3_001, Texts::Hidden).unwrap();
     let first: Vec<_> = page.rows.iter().take(2).map(|row| (row.seq, &*row.envelope.as_ref().unwrap().id)).collect();
     assert_eq!(first, [(3_002, "m-1"), (3_003, "m-2")], "oldest first, behind all others");
+}
+
+#[test]
+fn a_filter_takes_those_for_which_everything_holds() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    rig.store.apply(inserts(1..=4, at));
+    rig.store.apply((1..=3).map(|seq| bury(seq, at)).collect());
+    let exhausted = match bury(4, at) {
+        Change::Bury { seq, mut failure, at } => {
+            failure.reason = Reason::Exhausted;
+            failure.response = None;
+            Change::Bury { seq, failure, at }
+        }
+        other => other,
+    };
+    rig.store.apply(vec![exhausted]);
+    rig.settled(8);
+    rig.close();
+    let rows = Reader::open(&path).unwrap().letters(0, Texts::Hidden).unwrap().rows;
+    let status = rows[0].status;
+    assert!(status.is_some());
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("UPDATE letters SET at_ms = at_ms - 60000 WHERE number = 1; UPDATE letters SET failure = 'x' WHERE number = 3")
+        .unwrap();
+    let since = Some(rows[1].at_ms - 30_000);
+    let by = |reason, status, since| LetterFilter { reason, status, since };
+    let mut editor = Editor::open(&path).unwrap();
+    let none = Redriven { redriven: 0, waiting: 0, damaged: 1 };
+    assert_eq!(
+        editor.redrive_all(by(Some(Reason::Expired), None, None)).unwrap(),
+        none,
+        "nobody can tell of the third"
+    );
+    assert_eq!(editor.redrive_all(by(Some(Reason::Exhausted), status, None)).unwrap(), none);
+    let one = Redriven { redriven: 1, ..none };
+    assert_eq!(editor.redrive_all(by(Some(Reason::Rejected), status, since)).unwrap(), one);
+    drop(editor);
+    let left: Vec<u64> =
+        Reader::open(&path).unwrap().letters(0, Texts::Hidden).unwrap().rows.iter().map(|row| row.number).collect();
+    assert_eq!(left, [1, 3, 4]);
+}
+
+#[test]
+fn an_operators_pause_is_in_the_file_and_leaves_the_rest_of_the_budget_as_it_is() {
+    let (_directory, path) = place();
+    mixed(&path).close();
+    let budget = || Reader::open(&path).unwrap().stats().unwrap().budget.unwrap();
+    let before = budget();
+    assert_eq!(before.hold, None);
+    let mut editor = Editor::open(&path).unwrap();
+    assert!(!editor.resume().unwrap(), "there is none to end");
+    editor.pause(None).unwrap();
+    drop(editor);
+    let begun = budget().hold.unwrap();
+    assert_eq!(begun.until_ms, None);
+    assert!(begun.since_ms >= before.saved_at_ms.unwrap());
+    let mut editor = Editor::open(&path).unwrap();
+    editor.pause(Some(begun.since_ms + 3_600_000)).unwrap();
+    drop(editor);
+    let held = budget();
+    let hold = held.hold.clone().unwrap();
+    assert_eq!(hold.since_ms, begun.since_ms, "it is the same one, with another end");
+    assert!(hold.until_ms.unwrap().abs_diff(begun.since_ms + 3_600_000) < 1_000, "{hold:?}");
+    assert_eq!((held.saved_at_ms, held.spent, held.departed), (before.saved_at_ms, before.spent, before.departed));
+    assert_eq!(held.pause, before.pause, "its probe is due, and it is as long as it was");
+    let rig = Rig::open(&path);
+    let opened = rig.opening.budget.clone().unwrap();
+    assert!(
+        opened.contains(r#""spent":[[-5, 2], [1_000, 1]]"#.replace(", ", ",").replace('_', "").as_str()),
+        "{opened}"
+    );
+    rig.close();
+    let mut editor = Editor::open(&path).unwrap();
+    assert!(editor.resume().unwrap() && !editor.resume().unwrap());
+    drop(editor);
+    assert_eq!(budget().hold, None);
+    assert!(Reader::open(&path).unwrap().check().unwrap().ok);
+}
+
+#[test]
+fn a_file_that_has_no_budget_yet_can_be_paused() {
+    let (_directory, path) = place();
+    Rig::open(&path).close();
+    Editor::open(&path).unwrap().pause(None).unwrap();
+    let hold = Reader::open(&path).unwrap().stats().unwrap().budget.unwrap().hold;
+    assert!(hold.is_some_and(|hold| hold.until_ms.is_none()));
+    assert!(Editor::open(&path).unwrap().resume().unwrap());
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Changes to a file that no engine has open: dead letters sent again, or forgotten. It is the owner meanwhile, so that
-//! a sender neither runs beside it nor starts.
+//! Changes to a file that no engine has open: dead letters sent again, or forgotten; an operator's pause. It is the
+//! owner meanwhile, so that a sender neither runs alongside it nor starts.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::apply::insert_message;
 use super::connection;
+use super::failure::failure_from;
 use super::file_time::FileTime;
+use super::hold;
 use super::lock::OwnerLock;
 use super::options::Options;
 use super::origin;
@@ -26,13 +28,15 @@ use super::values::set_meta;
 use super::writer::in_transaction;
 use crate::clock::Clock;
 use crate::error::{Error, Trouble};
+use crate::outcome::LetterFilter;
 use crate::store::Pulse;
 
 /// Letters, or messages, of one transaction.
 const LETTERS_PER_COMMIT: usize = 1_000;
 const MESSAGES_PER_COMMIT: usize = 1_000;
 
-const LOCKED_ADVICE: &str = "use sender.redrive() and sender.drop() in the process that has it open, or close it first";
+const LOCKED_ADVICE: &str = "use the methods of the sender in the process that has it open (sender.redrive(), drop(), pause(), resume()), or \
+     close it first";
 
 /// Edits the file of a store. A running owner is [`Trouble::Locked`], an id without a dead letter [`Error::NotFound`].
 #[derive(Debug)]
@@ -43,7 +47,7 @@ pub struct Editor {
     _lock: OwnerLock,
 }
 
-/// What became of all dead letters.
+/// What became of dead letters that were to be sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Redriven {
@@ -101,9 +105,25 @@ impl Editor {
         })
     }
 
-    /// The same for all dead letters, oldest first. Those that can't be are left and counted.
-    pub fn redrive_all(&mut self) -> std::result::Result<Redriven, Error> {
-        self.revive_all().map_err(|fault| self.told(&fault))
+    /// The same for all dead letters that the filter takes, oldest first; its time is in milliseconds since the Unix
+    /// epoch. Those that can't be sent again are left and counted.
+    pub fn redrive_all(&mut self, filter: LetterFilter<i64>) -> std::result::Result<Redriven, Error> {
+        let filter = LetterFilter { since: filter.since.map(|ms| self.time.of_wall(ms)), ..filter };
+        self.revive_all(filter).map_err(|fault| self.told(&fault))
+    }
+
+    /// Holds everything back from the next sender, until a time in milliseconds since the Unix epoch, or until somebody
+    /// ends it: as `sender.pause()` does.
+    pub fn pause(&mut self, until_ms: Option<i64>) -> std::result::Result<(), Error> {
+        let (now_ms, until_ms) = (self.time.times().now_ms(), until_ms.map(|ms| self.time.of_wall(ms)));
+        in_transaction(&self.db, || hold::begin(&self.db, now_ms, until_ms)).map_err(|fault| self.told(&fault))
+    }
+
+    /// Ends that, and has the next sender probe at once a pause that the server asked for. Whether there was one to
+    /// end.
+    pub fn resume(&mut self) -> std::result::Result<bool, Error> {
+        let now_ms = self.time.times().now_ms();
+        in_transaction(&self.db, || hold::end(&self.db, now_ms)).map_err(|fault| self.told(&fault))
     }
 
     /// Forgets the dead letter with this id.
@@ -201,9 +221,10 @@ impl Editor {
         Ok(integer(recover::last_seq(&self.db)?).saturating_add(1))
     }
 
-    fn revive_all(&self) -> Result<Redriven> {
-        let (letters, mut waiting) = self.inventory()?;
-        let mut outcome = Redriven::default();
+    fn revive_all(&self, filter: LetterFilter<i64>) -> Result<Redriven> {
+        let (letters, damaged) = self.letters_of(filter)?;
+        let mut waiting = self.waiting_of(&letters)?;
+        let mut outcome = Redriven { damaged, ..Redriven::default() };
         let mut seq = self.next_seq()?;
         for some in letters.chunks(LETTERS_PER_COMMIT) {
             let (mut next, mut counts) = (seq, outcome);
@@ -229,13 +250,31 @@ impl Editor {
         Ok(outcome)
     }
 
-    /// All letters, and the ids of those of which a message waits. One pass over the messages for all: they have no
-    /// index on ids. Letters are bounded, messages aren't.
+    /// The letters that the filter takes, and how many are damaged so that nobody can tell.
     #[allow(clippy::type_complexity, reason = "both are used in one place, and at once")]
-    fn inventory(&self) -> Result<(Vec<(i64, Box<str>)>, HashSet<Box<str>>)> {
-        let mut statement = self.db.prepare("SELECT number, id FROM letters ORDER BY number")?;
-        let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let letters: Vec<(i64, Box<str>)> = found.collect::<rusqlite::Result<_>>()?;
+    fn letters_of(&self, filter: LetterFilter<i64>) -> Result<(Vec<(i64, Box<str>)>, u64)> {
+        let (mut letters, mut damaged) = (Vec::new(), 0);
+        let mut statement = self.db.prepare("SELECT number, id, at_ms, failure FROM letters ORDER BY number")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (number, id): (i64, Box<str>) = (row.get(0)?, row.get(1)?);
+            let failure = match row.get_ref(3)?.as_str() {
+                _ if filter.takes_all() => None,
+                Ok(text) => failure_from(text, None, &id).ok(),
+                Err(_) => None,
+            };
+            match failure {
+                Some(failure) if !filter.takes(&failure, row.get(2)?) => {}
+                None if !filter.takes_all() => damaged += 1,
+                _ => letters.push((number, id)),
+            }
+        }
+        Ok((letters, damaged))
+    }
+
+    /// The ids of those of which a message waits. One pass over the messages for all: they have no index on ids.
+    /// Letters are bounded, messages aren't.
+    fn waiting_of(&self, letters: &[(i64, Box<str>)]) -> Result<HashSet<Box<str>>> {
         let dead: HashSet<&str> = letters.iter().map(|(_, id)| &**id).collect();
         let mut waiting = HashSet::new();
         let mut statement = self.db.prepare("SELECT id FROM messages")?;
@@ -246,7 +285,7 @@ impl Editor {
                 waiting.insert(id.into_boxed_str());
             }
         }
-        Ok((letters, waiting))
+        Ok(waiting)
     }
 
     /// The letter goes, and the message `seq` comes: within a transaction.

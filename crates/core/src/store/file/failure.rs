@@ -50,7 +50,7 @@ pub(super) fn failure_from(text: &str, body: Option<&[u8]>, id: &str) -> Result<
         ..Response::default()
     });
     let reason =
-        reason_from(&text.reason).ok_or_else(|| Fault::corrupt("holds a dead letter without a known reason"))?;
+        Reason::of_letter(&text.reason).ok_or_else(|| Fault::corrupt("holds a dead letter without a known reason"))?;
     Ok(DeliveryFailure {
         reason,
         id: Some(id.into()),
@@ -59,10 +59,4 @@ pub(super) fn failure_from(text: &str, body: Option<&[u8]>, id: &str) -> Result<
         ambiguous: text.ambiguous,
         problem: text.problem,
     })
-}
-
-fn reason_from(word: &str) -> Option<Reason> {
-    [Reason::Rejected, Reason::Exhausted, Reason::Ambiguous, Reason::Expired, Reason::Aborted, Reason::ResponseTooLarge]
-        .into_iter()
-        .find(|reason| reason.word() == word)
 }

@@ -22,6 +22,7 @@ mod file_time;
 mod fuzz;
 mod headroom;
 mod heal;
+mod hold;
 mod holder;
 mod identity;
 mod inbox;

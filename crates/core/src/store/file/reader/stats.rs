@@ -11,7 +11,7 @@ use super::pages::{each, whole, wire_of};
 use crate::store::file::log;
 use crate::store::file::trouble::Result;
 use crate::store::file::values::meta;
-use crate::store::file::{lock, recover, schema};
+use crate::store::file::{hold, lock, recover, schema};
 
 /// A file in numbers. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Debug, Serialize)]
@@ -115,6 +115,8 @@ pub struct Budget {
     pub departed: u64,
     /// The pause that was in force.
     pub pause: Option<Pause>,
+    /// An operator's pause.
+    pub hold: Option<Pause>,
 }
 
 /// A time in which nothing is sent.
@@ -123,7 +125,7 @@ pub struct Budget {
 pub struct Pause {
     /// When it began.
     pub since_ms: i64,
-    /// When it ends, or ended; none while a probe was out.
+    /// When it ends, or ended; none while a probe was out, and of an operator's that has no end.
     pub until_ms: Option<i64>,
 }
 
@@ -243,7 +245,7 @@ struct SavedPause {
 fn budget(db: &Connection) -> Result<Option<Budget>> {
     let departed = wire_of(db)?.departed_ms.len() as u64;
     let Some(text) = meta::<String>(db, "budget")? else {
-        let none = Budget { saved_at_ms: None, spent: 0, departed, pause: None };
+        let none = Budget { saved_at_ms: None, spent: 0, departed, pause: None, hold: None };
         return Ok((departed > 0).then_some(none));
     };
     let saved_at_ms: Option<i64> = meta(db, "budget_ms")?;
@@ -258,5 +260,6 @@ fn budget(db: &Connection) -> Result<Option<Budget>> {
             since_ms: at(pause.since_ms),
             until_ms: pause.asked_until_ms.or(pause.until_ms).map(at),
         }),
+        hold: hold::read(db)?.map(|hold| Pause { since_ms: hold.since_ms, until_ms: hold.until_ms }),
     }))
 }
