@@ -140,7 +140,8 @@ export interface RetryOptions {
   /**
    * What to do with a message that the server may have processed: it was sent and not answered, or the answer was 408, a server
    * error other than 501, 503 and 505, or a page of HTML with a 2xx status. A status from 600 to 999 counts as a server error.
-   * 421, 425 and 503 refuse a message before it is processed, so it is always sent again.
+   * 421, 425 and 503 refuse a message before it is processed, so it is always sent again; after a first 421 or 425 at once, on another
+   * connection.
    * - `'retry'` (default): send it again, with the same id. At least once: the server may get it twice.
    * - `'fail'`: give it up as a dead letter with `ambiguous: true`. At most once: it may not have arrived. Four such outcomes in a
    *   row are an outage, and it is probed by `GET /api/v2/date`, which is safe to repeat and needs no permission, before a message is risked:
@@ -150,6 +151,16 @@ export interface RetryOptions {
    *   delivered.
    */
   ambiguous?: 'retry' | 'fail'
+  /**
+   * Statuses to retry in addition to those that always are (408, 421, 425, all from 500 on but 501 and 505): up to 300 of those from 300
+   * to 599. 401 and 429 have rules of their own and are refused here; those that are retried anyway change nothing. Default: none.
+   *
+   * It holds for messages, for the items of a 207, for `request()` and for the adapters. Such an answer counts as a failure like a 500:
+   * the server may have processed the request, so with `ambiguous: 'fail'` a message becomes a dead letter, a call goes by its
+   * method or its `idempotent` flag, and ten in a row are an outage. An array or a merge that is answered with 400 or 413 is
+   * split first, and the message at fault is retried by itself.
+   */
+  statuses?: readonly number[]
   /**
    * How often a longer wait that the server asks for is checked: messages keep waiting, but every `maxPauseMs` a single request
    * probes whether the limit is still in force, and its success ends the pause. The `throttled` event marks such a wait as `long`.

@@ -429,3 +429,32 @@ test('what is sent: path, headers and body', async (t) => {
   assert.match(headers['user-agent'], /^spillway\/\d/)
   assert.equal(headers['accept-encoding'], undefined)
 })
+
+test('retry.statuses: a status that is added is retried, for messages, calls and items of a list', async (t) => {
+  const answers = [404, 404]
+  const { url } = await serve(t, (request, response) => {
+    request.resume()
+    answerJson(response, answers.shift() ?? 200, {})
+  })
+  const sender = await open(t, url, { credentials: { accessToken: 'token' }, retry: { statuses: [404] } })
+  const { attempts } = await sender.send(message('m'))
+  assert.equal(attempts, 3)
+  answers.push(404)
+  assert.equal((await sender.request({ method: 'GET', path: '/x' })).status, 200)
+  assert.deepEqual([sender.stats().counters.requests, answers.length], [5, 0])
+})
+
+test("retry.statuses with ambiguous: 'fail': the message may have been processed, so it is sent once", async (t) => {
+  let arrivals = 0
+  const { url } = await serve(t, (request, response) => {
+    request.resume()
+    arrivals++
+    answerJson(response, arrivals === 3 ? 200 : 409, {})
+  })
+  const options = { credentials: { accessToken: 'token' }, retry: { statuses: [409], ambiguous: 'fail' } }
+  const sender = await open(t, url, options)
+  const { code, status, ambiguous } = await failure(sender.send(message('m')))
+  assert.deepEqual([code, status, ambiguous, arrivals], ['DELIVERY_AMBIGUOUS', 409, true, 1])
+  assert.equal((await sender.request({ method: 'GET', path: '/x' })).status, 200)
+  assert.equal(arrivals, 3, 'a GET is safe to repeat')
+})

@@ -140,6 +140,7 @@ const TABLE = [
   integer('retry.maxAgeMs', 0, 2_592_000_000),
   choice('retry.ambiguous', ['retry', 'fail']),
   integer('retry.maxPauseMs', 1_000, 86_400_000),
+  { path: 'retry.statuses', allowed: 'a list of at most 300', bad: [404, '404', {}, true, () => {}, Array(301).fill(404)] },
   choice('ordering', ['conversation', 'none']),
   { path: 'queue', allowed: 'an object', bad: NO_SECTIONS },
   integer('queue.maxMessages', 1, 10_000_000),
@@ -165,6 +166,14 @@ describe('an option that is wrong in type or range', () => {
       }
     })
   }
+
+  it('is named with its index among statuses', async () => {
+    for (const status of [200, 299, 401, 429, 600, '404', 404.5, NaN, null]) {
+      const error = await configError(withValue('retry.statuses', [404, status]))
+      assert.deepEqual([error.code, error.field], ['CONFIG_INVALID', 'retry.statuses[1]'])
+      assert.ok(error.message.includes('must be an integer from 300 to 599 other than 401 and 429, got '), error.message)
+    }
+  })
 
   it('is named with its index in a list', async () => {
     const fine = { requests: 5, perMs: 1_000 }

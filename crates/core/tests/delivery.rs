@@ -484,3 +484,132 @@ fn what_expires_or_is_aborted_between_attempts_has_the_status_of_the_last() {
     bench.wait_ms(60);
     assert_eq!(buried(&bench.answer(leaving[0].0, status(502))), [("expired", Some(502), 1)], "on the wire");
 }
+
+#[test]
+fn another_connection_is_tried_at_once_and_once() {
+    for code in [421, 425] {
+        for ambiguous in ["retry", "fail"] {
+            let mut bench = Bench::new(json!({ "retry": { "ambiguous": ambiguous } }));
+            bench.send("a", "c");
+            bench.call("POST");
+            let first = bench.leaving();
+            first.iter().for_each(|(attempt, _)| drop(bench.answer(*attempt, status(code))));
+            let second = bench.leaving();
+            let sorted = |mut sends: Vec<String>| {
+                sends.sort();
+                sends
+            };
+            let names = |sends: &[(_, String)]| sorted(sends.iter().map(|(_, id)| id.clone()).collect());
+            assert_eq!(names(&second), names(&first), "{code}: at once");
+            second.iter().for_each(|(attempt, _)| drop(bench.answer(*attempt, status(code))));
+            assert!(bench.leaving().is_empty(), "{code}: then after a backoff");
+            let attempts = bench.dispatcher.explain(bench.now, "a").unwrap().attempts;
+            assert_eq!(attempts, 2, "{code}");
+        }
+    }
+}
+
+#[test]
+fn a_misdirected_batch_is_repeated_at_once_too() {
+    let batch = json!({ "mode": "array", "maxMessages": 2, "lingerMs": 0 });
+    let mut bench = Bench::new(json!({ "route": "messaging-array", "batch": batch }));
+    ["a", "b"].iter().for_each(|id| drop(bench.send(id, id)));
+    let first = bench.leaving();
+    bench.answer(first[0].0, status(421));
+    let second = bench.leaving();
+    assert_eq!(second.len(), 1);
+    assert_eq!(settled(&bench.answer(second[0].0, status(200))).len(), 2);
+}
+
+fn retried(statuses: &[u16], ambiguous: &str) -> serde_json::Value {
+    json!({ "retry": { "statuses": statuses, "ambiguous": ambiguous } })
+}
+
+#[test]
+fn statuses_that_are_added_count_as_unknown_outcomes() {
+    for code in [301, 403, 404, 409, 423, 499, 501, 505] {
+        assert_eq!(outcome(retried(&[code], "retry"), status(code)), (vec![], false, Some(1)), "{code}, retry");
+        let ended = vec!["1 DELIVERY_AMBIGUOUS".to_owned()];
+        assert_eq!(outcome(retried(&[code], "fail"), status(code)), (ended, true, Some(1)), "{code}, fail");
+        let rejected = vec!["1 DELIVERY_REJECTED".to_owned()];
+        assert_eq!(outcome(retried(&[422], "retry"), status(code)), (rejected, true, Some(1)), "{code}, not added");
+    }
+    for code in [408, 421, 425, 500, 503] {
+        for ambiguous in ["retry", "fail"] {
+            let plain = outcome(json!({ "retry": { "ambiguous": ambiguous } }), status(code));
+            assert_eq!(outcome(retried(&[code], ambiguous), status(code)), plain, "{code} is retried anyway");
+        }
+    }
+}
+
+#[test]
+fn a_call_with_an_added_status_goes_by_its_method() {
+    for (method, idempotent, ambiguous, repeated) in [
+        ("GET", None, "fail", true),
+        ("POST", None, "fail", false),
+        ("POST", Some(true), "fail", true),
+        ("POST", None, "retry", true),
+        ("PATCH", Some(false), "retry", false),
+    ] {
+        for (raw, end) in [(false, "1 DELIVERY_AMBIGUOUS"), (true, "1 answered 409")] {
+            let mut bench = Bench::new(retried(&[409], ambiguous));
+            bench.request_as(method, |call| (call.idempotent, call.raw) = (idempotent, raw));
+            let first = bench.leaving();
+            let settled = settled(&bench.answer(first[0].0, status(409)));
+            let ended: &[&str] = if repeated { &[] } else { &[end] };
+            assert_eq!(settled, ended, "{method}, {idempotent:?}, {ambiguous}, raw {raw}");
+        }
+    }
+}
+
+fn array(mut patch: serde_json::Value, ids: &[&str]) -> (Bench, spillway_core::dispatcher::AttemptId) {
+    patch["route"] = json!("messaging-array");
+    patch["batch"] = json!({ "mode": "array", "maxMessages": ids.len(), "lingerMs": 0 });
+    let mut bench = Bench::new(patch);
+    ids.iter().for_each(|id| drop(bench.send(id, id)));
+    let attempt = bench.leaving()[0].0;
+    (bench, attempt)
+}
+
+#[test]
+fn items_of_a_list_follow_the_added_statuses() {
+    let list = || {
+        let body = r#"[{"id":"a","status":200},{"id":"b","status":404}]"#.into();
+        Answer::Answered {
+            response: Response { status: 207, body, ..Response::default() },
+            evidence: Evidence::default(),
+        }
+    };
+    for (statuses, ambiguous, ends) in [
+        (vec![404], "retry", vec!["1 delivered"]),
+        (vec![404], "fail", vec!["1 delivered", "2 DELIVERY_AMBIGUOUS"]),
+        (vec![409], "retry", vec!["1 delivered", "2 DELIVERY_REJECTED"]),
+    ] {
+        let (mut bench, attempt) = array(retried(&statuses, ambiguous), &["a", "b"]);
+        assert_eq!(settled(&bench.answer(attempt, list())), ends, "{statuses:?}, {ambiguous}");
+    }
+}
+
+#[test]
+fn a_batch_is_parted_before_an_added_status_counts() {
+    for code in [400, 413] {
+        let (mut bench, attempt) = array(retried(&[code], "retry"), &["a", "b"]);
+        assert!(settled(&bench.answer(attempt, status(code))).is_empty());
+        let half = bench.leaving();
+        assert_eq!(half.len(), 1, "{code}: half of it");
+        assert!(settled(&bench.answer(half[0].0, status(code))).is_empty(), "{code}: it is retried by itself");
+        bench.wait_ms(60_000);
+        let again = bench.leaving();
+        assert_eq!(settled(&bench.answer(again[0].0, status(200))), ["1 delivered"], "{code}");
+    }
+}
+
+#[test]
+fn an_added_status_is_no_refusal_of_everybody() {
+    let mut bench = Bench::new(retried(&[404], "retry"));
+    (0..5).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+    let leaving = bench.leaving();
+    let effects: Vec<Effect> = leaving.iter().flat_map(|(attempt, _)| bench.answer(*attempt, status(404))).collect();
+    assert!(settled(&effects).is_empty());
+    assert_eq!(bench.dispatcher.snapshot(bench.now).outage, None, "five failures are none");
+}

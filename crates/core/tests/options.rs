@@ -87,6 +87,28 @@ fn words() {
 }
 
 #[test]
+fn statuses() {
+    for value in [json!([]), json!([300, 404, 409, 423, 503, 599]), json!([404, 404]), json!(null)] {
+        let text = options(patch("retry.statuses", &value)).to_string();
+        assert!(Settings::from_json(&text).is_ok(), "{value}: {:?}", Settings::from_json(&text));
+    }
+    for wrong in [json!(200), json!(299), json!(401), json!(429), json!(600), json!("404"), json!(404.5), json!(null)] {
+        let (field, problem) = refusal(patch("retry.statuses", &json!([404, wrong])));
+        assert_eq!(field, "retry.statuses[1]");
+        assert_eq!(problem, format!("must be an integer from 300 to 599 other than 401 and 429, got {wrong}"));
+    }
+    for wrong in [json!(404), json!("404"), json!({}), json!(vec![404; 301])] {
+        let (field, problem) = refusal(patch("retry.statuses", &wrong));
+        assert_eq!(field, "retry.statuses");
+        assert!(problem.starts_with("must be a list of at most 300"), "{problem}");
+    }
+    let of = |value| Settings::from_json(&options(patch("retry.statuses", &value)).to_string()).unwrap();
+    assert_eq!(of(json!([404, 409])).difference(&of(json!([409, 404, 404]))), None, "a set has no order");
+    let (name, own, other) = of(json!([404])).difference(&of(json!([409]))).unwrap();
+    assert_eq!((&*name, &*own, &*other), ("retry.statuses", "\"404\"", "\"409\""));
+}
+
+#[test]
 fn sections_and_unknown_keys() {
     for section in ["retry", "queue", "connections", "batch"] {
         for value in [json!(1), json!("x"), json!([]), json!(true)] {

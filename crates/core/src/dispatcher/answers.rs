@@ -21,7 +21,7 @@ impl Dispatcher {
         }
         let Some((attempt, departure)) = self.attempts.take_answered(id) else { return };
         let left_at = departure.at;
-        let verdict = match classify(&answer) {
+        let verdict = match self.verdict(&answer, attempt.load.members.len()) {
             // Somebody else answered: whether the API has taken the message is unknown. A call gets what came.
             Verdict::Delivered if answer.is_html_page() && !self.carries_call(&attempt.load) => Verdict::Ambiguous,
             verdict => verdict,

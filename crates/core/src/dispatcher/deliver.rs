@@ -11,7 +11,7 @@ use crate::batcher::{Item, read_items};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::outcome::{Reason, Response};
-use crate::retry::{Answer, Verdict, classify};
+use crate::retry::{Answer, Verdict};
 
 const MULTI_STATUS: u16 = 207;
 /// The limit's, be it of a whole array or of a message of it.
@@ -82,7 +82,7 @@ impl Dispatcher {
         };
         let response = Response { status, body, ..whole };
         let told = Told { response: Some(response.clone()), retry_after, ..Told::default() };
-        match classify(&Answer::Answered { response: response.clone(), evidence: Default::default() }) {
+        match self.verdict(&Answer::Answered { response: response.clone(), evidence: Default::default() }, 1) {
             Verdict::Delivered => self.succeed(now, slot, trip, response, effects),
             Verdict::Transient => self.retry(now, alone, &told, effects),
             Verdict::Ambiguous => self.repeat_or_end(now, alone, &told, effects),

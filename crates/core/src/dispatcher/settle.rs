@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::Cargo;
 use crate::outcome::{Reason, Response};
-use crate::retry::{Answer, Backoff};
+use crate::retry::{Answer, Backoff, Verdict, classify};
 use crate::settings::Ambiguous;
 
 /// Between attempts of a message.
@@ -20,6 +20,9 @@ const RETRY_BACKOFF: Backoff = Backoff::new(Duration::ZERO, Duration::from_milli
 /// The statuses that say that a batch was too large, or one of its messages wrong.
 const TOO_LARGE: u16 = 413;
 const BAD_REQUEST: u16 = 400;
+/// The statuses that say that another connection may do.
+const MISDIRECTED: u16 = 421;
+const TOO_EARLY: u16 = 425;
 /// The status of a request whose idempotency key is in use (`draft-ietf-httpapi-idempotency-key-header`).
 const CONFLICT: u16 = 409;
 
@@ -48,6 +51,11 @@ impl Told {
         self.response.as_ref().is_some_and(|response| response.status == CONFLICT)
     }
 
+    /// Another connection may do.
+    fn is_about_connection(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| matches!(response.status, MISDIRECTED | TOO_EARLY))
+    }
+
     /// Only a part of the answer's body has come.
     pub(super) fn is_cut_short(&self) -> bool {
         self.response.as_ref().is_some_and(|response| response.truncated)
@@ -60,6 +68,17 @@ impl Told {
 }
 
 impl Dispatcher {
+    /// What an answer means to so many messages, by the delivery table and the statuses that the settings add: whether
+    /// such a request was processed is as unknown as with those of the table. A batch that may have been refused for
+    /// one of its messages is parted first.
+    pub(super) fn verdict(&self, answer: &Answer, members: usize) -> Verdict {
+        match (classify(answer), answer.status()) {
+            (Verdict::Rejected, Some(TOO_LARGE | BAD_REQUEST)) if members > 1 => Verdict::Rejected,
+            (Verdict::Rejected, Some(status)) if self.settings.retry.statuses.has(status) => Verdict::Ambiguous,
+            (verdict, _) => verdict,
+        }
+    }
+
     pub(super) fn carries_call(&self, load: &Load) -> bool {
         load.members.iter().any(|slot| matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)))
     }
@@ -140,7 +159,11 @@ impl Dispatcher {
     pub(super) fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
         let attempts = self.outbox.course(load.members[0]).attempts;
         let asked = told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause);
-        let at = now.after(RETRY_BACKOFF.wait(attempts, &mut self.random).max(asked));
+        let backoff = match self.note_misdirected(&load, told) {
+            true => Duration::ZERO,
+            false => RETRY_BACKOFF.wait(attempts, &mut self.random),
+        };
+        let at = now.after(backoff.max(asked));
         let last_status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));
         for slot in &load.members {
             self.outbox.course_mut(*slot).last_status = last_status;
@@ -163,6 +186,18 @@ impl Dispatcher {
             load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
             self.fail_unauthorized(&load.members, effects);
         }
+    }
+
+    /// Whether another connection may do, and has not been tried: from now on it has, for each of these messages.
+    fn note_misdirected(&mut self, load: &Load, told: &Told) -> bool {
+        if !told.is_about_connection() {
+            return false;
+        }
+        let mut is_first_time = true;
+        for slot in &load.members {
+            is_first_time &= !std::mem::replace(&mut self.outbox.course_mut(*slot).misdirected, true);
+        }
+        is_first_time
     }
 
     /// Ends a message that may not be tried again at `next`. Whether it did.

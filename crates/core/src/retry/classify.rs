@@ -54,6 +54,14 @@ pub enum Verdict {
 }
 
 impl Answer {
+    /// The status, if there is one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { response, .. } | Self::TooLarge { response, .. } => Some(response.status),
+            Self::Unsent { .. } | Self::Unanswered { .. } => None,
+        }
+    }
+
     /// Whether a page of HTML came.
     pub fn is_html_page(&self) -> bool {
         match self {
@@ -64,10 +72,7 @@ impl Answer {
 
     /// Whether the status is a server error.
     pub fn is_server_error(&self) -> bool {
-        match self {
-            Self::Answered { response, .. } | Self::TooLarge { response, .. } => response.status >= 500,
-            Self::Unsent { .. } | Self::Unanswered { .. } => false,
-        }
+        self.status().is_some_and(|status| status >= 500)
     }
 
     /// The wait that `Retry-After` asks for.

@@ -10,6 +10,7 @@ mod rate;
 mod reader;
 pub mod region;
 mod route;
+mod statuses;
 mod store;
 
 use std::num::NonZeroU32;
@@ -25,6 +26,7 @@ use self::rate::RateLimit;
 pub use self::rate::{Learn, Rate};
 use self::reader::Reader;
 pub use self::route::{PRESETS, Route};
+pub use self::statuses::Statuses;
 pub use self::store::{Durability, StoreSettings};
 use crate::error::Error;
 use crate::message::CallLimits;
@@ -99,6 +101,8 @@ pub struct RetrySettings {
     pub max_age: Duration,
     /// Unknown outcomes.
     pub ambiguous: Ambiguous,
+    /// Refusals that are taken for unknown outcomes.
+    pub statuses: Statuses,
     /// Longer pauses are told as `long`, and our own backoff stays below it.
     pub max_pause: Duration,
 }
@@ -265,6 +269,7 @@ fn retry(root: &Reader<'_>) -> Result<RetrySettings, Error> {
         max_attempts: u32::try_from(object.integer("maxAttempts", 1..=1_000, MAX_ATTEMPTS)?).unwrap_or(u32::MAX),
         max_age: Duration::from_millis(object.integer("maxAgeMs", 0..=30 * DAY_MS, MAX_AGE_MS)?),
         ambiguous: object.choice("ambiguous", &[("retry", Ambiguous::Retry), ("fail", Ambiguous::Fail)])?,
+        statuses: statuses::read(&object, "statuses")?,
         max_pause: Duration::from_millis(object.integer("maxPauseMs", 1_000..=DAY_MS, MAX_PAUSE_MS)?),
     };
     object.finish()?;

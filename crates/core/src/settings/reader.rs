@@ -61,6 +61,11 @@ impl<'a> Reader<'a> {
         Error::config(self.name(key), format!("must be {allowed}, got {given}"))
     }
 
+    /// The same of a value in a list.
+    pub(super) fn refuse_element(&self, key: &str, index: usize, value: &Value, allowed: impl Display) -> Error {
+        Error::config(format!("{}[{index}]", self.name(key)), format!("must be {allowed}, got {}", show(value)))
+    }
+
     /// Like [`Self::refuse`], for values that must not be repeated.
     pub(super) fn refuse_secret(&self, key: &str, allowed: impl Display) -> Error {
         let kind = self.fields.get(key).map_or_else(|| "nothing".to_owned(), kind_of);
@@ -102,6 +107,15 @@ impl<'a> Reader<'a> {
         .ok_or_else(|| self.refuse(key, list()))?;
         self.note(key, word);
         Ok(*choice)
+    }
+
+    /// A list of so many values at most; an absent one is empty.
+    pub(super) fn list(&self, key: &'static str, length_max: usize) -> Result<&'a [Value], Error> {
+        match self.value(key) {
+            None => Ok(&[]),
+            Some(Value::Array(list)) if list.len() <= length_max => Ok(list),
+            Some(_) => Err(self.refuse(key, format_args!("a list of at most {length_max}"))),
+        }
     }
 
     /// True or false.

@@ -32,6 +32,8 @@ pub(in crate::dispatcher) struct Course {
     pub(in crate::dispatcher) refused_at: Option<Timestamp>,
     /// When the last request left that was refused in an outage of refusals.
     pub(in crate::dispatcher) suspected_at: Option<Timestamp>,
+    /// It was repeated at once, since another connection might do.
+    pub(in crate::dispatcher) misdirected: bool,
     /// The retry budget has paid for the next attempt.
     pub(in crate::dispatcher) retry_paid: bool,
     /// Some attempt was sent and not answered.
@@ -52,6 +54,7 @@ impl Course {
         last_status: None,
         refused_at: None,
         suspected_at: None,
+        misdirected: false,
         retry_paid: false,
         ambiguous: false,
         withdrawn: false,
