@@ -39,6 +39,7 @@ const MODULES = [
   'message',
   'shipment',
   'evidence',
+  'joins',
   'json',
   'text',
   'lock',

@@ -277,7 +277,7 @@ fn explanation_data(id: &str, explanation: &Explanation, clock: &Clock) -> Value
 }
 
 fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation, clock: &Clock) -> Value {
-    let Explanation { next_probe, problem, .. } = explanation;
+    let Explanation { next_probe, problem, apart, .. } = explanation;
     let caused = |what: &str| problem.as_ref().map_or(what.to_owned(), |problem| format!("{what}: {problem}"));
     let (kind, detail) = match hold {
         Hold::Lane(1) => ("lane", "1 message of its conversation goes first".to_owned()),
@@ -290,6 +290,10 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
         Hold::Retry => ("retry", "its last attempt failed".to_owned()),
         Hold::NotBefore => ("notBefore", "it is scheduled for later (notBefore)".to_owned()),
         Hold::Company => ("batch", "it waits for its batch to fill".to_owned()),
+        Hold::Apart => {
+            let field = apart.as_deref().unwrap_or("a field");
+            ("batch", format!("nothing has merged so far: messages differ in {field}"))
+        }
         Hold::Auth => ("auth", caused("there is no valid access token")),
         Hold::Outage => ("outage", caused("the server is failing: the circuit breaker is open")),
         Hold::Refused => ("outage", caused("the server refuses all messages in the same way")),

@@ -86,6 +86,10 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
                 "nextProbeMs": closure.next_probe.map(|at| clock.epoch_ms(at)),
             })
         }).collect::<Vec<_>>(),
+        "merging": snapshot.joins.as_ref().map(|joins| {
+            let field = |(field, times): &(Box<str>, u64)| json!({ "field": field, "times": times });
+            json!({ "joined": joins.joined, "prevented": joins.prevented.iter().map(field).collect::<Vec<_>>() })
+        }),
         "store": snapshot.store.as_ref().map(|store| {
             let StoreStanding { recovered, unreadable, unreadable_pages, set_aside, problem } = store;
             let problem = problem.as_ref().map(|error| json!({ "code": error.code(), "message": error.to_string() }));

@@ -23,7 +23,8 @@ export interface ExplanationReason {
    * - `pause`: the server said 429, to the organization, to the route that messages take, or to its conversation; or an operator holds everything back
    * - `retry`: it failed, and waits for its next attempt
    * - `notBefore`: its time hasn't come
-   * - `batch`: it waits up to `batch.lingerMs` for others to fill an array
+   * - `batch`: it waits up to `batch.lingerMs` for others to fill an array; or merging is on, nothing has ever merged, and it goes after
+   *   the messages before it instead of with them: `detail` names the field that differs most often
    * - `auth`: there is no access token: it is being fetched, can't be had, or the credentials were refused; `detail` says what went wrong
    * - `outage`: too many requests of its route or of the organization failed; the circuit breaker is open
    * - `connections`: all connections are busy

@@ -1,3 +1,5 @@
+import type { BatchOptions } from './batch.js'
+
 /** A reading of the organization's engine: of all senders that share it. */
 export interface Stats {
   organization: string
@@ -73,6 +75,16 @@ export interface Stats {
    * only the requests that take it; empty when nothing fails. Up to 256 routes are told apart.
    */
   outages: OutageState[]
+  /** How texts merge, since the engine's start; null unless `batch.mode` is `'merge'`. */
+  merging: null | {
+    /** Messages that joined another one's request. */
+    joined: number
+    /**
+     * Fields that kept a message from joining the one before it, and how often: `body.` and the path as {@link BatchOptions.ignore} takes
+     * it, `params` or `headers`. Of up to 16 fields; a name that may be a text is shown as `…`.
+     */
+    prevented: { field: string; times: number }[]
+  }
   /** How the file store stands; null with `store: 'memory'`. */
   store: null | {
     /** Messages of an earlier run that this one continues with. */

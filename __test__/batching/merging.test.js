@@ -57,6 +57,36 @@ test('what differs beside the ignored fields still keeps messages apart', async 
   assert.deepEqual(await merged(t, options, inbound(0), [inbound(1), timeless]), [{ ...inbound(1), text: 't1\nt2' }])
 })
 
+test('stats and explain name the field that prevents merging', async (t) => {
+  const { url, arrivals } = await takeBatches(t, (_, n) => (n === 2 ? { delayMs: 60_000 } : {}))
+  const sender = await openMerge(t, url)
+  assert.deepEqual(sender.stats().merging, { joined: 0, prevented: [] })
+  const bodies = [1, 2, 3, 4].map((n) => ({ text: `t${n}`, meta: { seq: n, 'my secret': n } }))
+  const sent = bodies.map((body, n) => sender.send({ id: `m${n}`, conversationId: 'c', body, notBefore: Date.now() + 20 }).catch(() => {}))
+  await until(() => arrivals.length === 3)
+  const { joined, prevented } = sender.stats().merging
+  assert.equal(joined, 0)
+  assert.deepEqual(
+    prevented.map(({ field }) => field),
+    ['body.meta.…'],
+  )
+  assert.ok(prevented[0].times >= 1)
+  const reasons = (await sender.explain('m3')).reasons.filter(({ kind }) => kind === 'batch')
+  assert.deepEqual(reasons, [{ kind: 'batch', detail: 'nothing has merged so far: messages differ in body.meta.…' }])
+  await sender.close({ timeoutMs: 0 })
+  await Promise.all(sent)
+
+  const named = await openMerge(t, url, { batch: { ignore: ['meta.my secret'] } })
+  const rest = sendAll(named, [
+    { id: 'a', conversationId: 'd', body: bodies[0] },
+    { id: 'b', conversationId: 'd', body: bodies[1] },
+  ])
+  await rest
+  assert.deepEqual(named.stats().merging, { joined: 0, prevented: [{ field: 'body.meta.seq', times: 1 }] })
+  const plain = await openMerge(t, url, { batch: { mode: 'none' } })
+  assert.equal(plain.stats().merging, null)
+})
+
 test('blank texts travel alone', async (t) => {
   const texts = ['a', 'b', '', 'c', ' \n\t\u00a0\u2003', 'd', 'e']
   const bodies = await merged(

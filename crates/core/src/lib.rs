@@ -14,6 +14,7 @@ pub mod error;
 pub mod evidence;
 pub mod handle;
 pub mod http;
+pub mod joins;
 pub mod json;
 pub mod lanes;
 mod lock;

@@ -9,6 +9,7 @@ use crate::budget::Believed;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::evidence::NamedLimit;
+use crate::joins::Joins;
 
 /// What happened since the engine's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,6 +161,8 @@ pub struct Snapshot {
     pub refusals: Option<Refusals>,
     /// The same with its scope, and routes of calls that are out.
     pub outages: Vec<Outage>,
+    /// How texts merge, if they are to.
+    pub joins: Option<Joins>,
     /// The store, if there is one beside memory.
     pub store: Option<StoreStanding>,
 }

@@ -11,6 +11,10 @@ use crate::settings::FieldPath;
 
 /// Deeper values are compared as they are written.
 const DEPTH_MAX: usize = 64;
+/// A path as it is told: so many names, each so long.
+const NAMES_SHOWN_MAX: usize = 8;
+const NAME_BYTES_MAX: usize = 64;
+
 /// The path of the first field in which two JSON texts differ: its names in order, none if they differ as a whole.
 /// `None` if they say the same, whatever the order of their fields.
 pub(super) fn difference(one: &[u8], other: &[u8], ignored: &[FieldPath]) -> Option<Vec<String>> {
@@ -23,6 +27,17 @@ pub(super) fn difference(one: &[u8], other: &[u8], ignored: &[FieldPath]) -> Opt
         }
         _ => Some(Vec::new()),
     }
+}
+
+/// A path as it may be told. What is no plain name may be a text of the caller's.
+pub(super) fn shown(path: &[String]) -> Box<str> {
+    let is_plain = |name: &str| {
+        name.len() <= NAME_BYTES_MAX
+            && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-$:".contains(&byte))
+    };
+    let names = path.iter().take(NAMES_SHOWN_MAX).map(|name| if is_plain(name) { name } else { "…" });
+    names.collect::<Vec<_>>().join(".").into()
 }
 
 struct Comparison<'i> {
@@ -157,6 +172,19 @@ mod tests {
         ] {
             assert_eq!(told(one, other, ignored).as_deref(), field, "{one} and {other}, without {ignored:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_text_is_not_told() {
+        let long = "x".repeat(65);
+        for (name, told) in
+            [("time", "a.time"), ("_x-1:$", "a._x-1:$"), ("+49 170", "a.…"), ("17", "a.…"), ("é", "a.…")]
+                .into_iter()
+                .chain([(long.as_str(), "a.…"), ("", "a.…")])
+        {
+            assert_eq!(&*shown(&["a".to_owned(), name.to_owned()]), told);
+        }
+        assert_eq!(&*shown(&vec!["a".to_owned(); 64]), "a.a.a.a.a.a.a.a");
     }
 
     #[test]

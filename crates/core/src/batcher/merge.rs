@@ -6,9 +6,9 @@
 
 use std::borrow::Cow;
 
-use super::difference::difference;
+use super::difference::{difference, shown};
 use super::length::TextLength;
-use super::text::find_text;
+use super::text::{find_text, obstacle};
 use crate::settings::{BatchSettings, Keep};
 
 /// A newline, as JSON writes it.
@@ -83,6 +83,17 @@ impl<'a> Merge<'a> {
         self.length = length;
         self.merged += 1;
         true
+    }
+
+    /// The field of another body because of which it can't join, as a path; none if nothing but its size does that.
+    pub fn obstacle(&self, body: &[u8]) -> Option<Box<str>> {
+        let place = match find_text(body, self.field) {
+            Some(place) if length_of(&body[place.clone()], self.settings).is_some() => place,
+            _ => return Some(obstacle(body, self.field).into()),
+        };
+        let one = [&self.head[..self.text_at], &self.tail[..]].concat();
+        let other = [&body[..place.start], &body[place.end..]].concat();
+        difference(&one, &other, &self.settings.ignore).map(|path| shown(&path))
     }
 
     /// Bytes of the merged body, serialized.
@@ -223,6 +234,22 @@ mod tests {
         }
         for body in [r#"{"text":"a","content":[]}"#, r#"{"mediaIds":null,"text":"a"}"#] {
             assert!(Merge::begin(body.as_bytes(), "text", &settings).is_some(), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_field_that_keeps_bodies_apart_is_named() {
+        let settings = settings(TextUnits::Utf16, 5);
+        let merge = Merge::begin(br#"{"text":"a","channel":{"time":1}}"#, "text", &settings).unwrap();
+        for (body, field) in [
+            (r#"{"text":"b","channel":{"time":2}}"#, Some("channel.time")),
+            (r#"{"text":"b","channel":{"time":1},"content":[{}]}"#, Some("content")),
+            (r#"{"text":" ","channel":{"time":1}}"#, Some("text")),
+            (r#"{"channel":{"time":1}}"#, Some("text")),
+            (r#"{"text":"b","channel":{"time":1}}"#, None),
+            (r#"{"text":"much too long","channel":{"time":1}}"#, None),
+        ] {
+            assert_eq!(merge.obstacle(body.as_bytes()).as_deref(), field, "{body}");
         }
     }
 

@@ -6,6 +6,8 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::json;
+
 /// Fields that hold attachments on the routes of the API: a message that has one travels alone.
 const ATTACHMENTS: [&str; 4] = ["content", "attachments", "mediaIds", "messagingTemplate"];
 /// What a field may hold that has no attachment after all.
@@ -19,6 +21,14 @@ pub(super) fn find_text(body: &[u8], field: &str) -> Option<Range<usize>> {
     let inside = text.strip_prefix('"')?.strip_suffix('"')?;
     let start = inside.as_ptr() as usize - body.as_ptr() as usize;
     Some(start..start + inside.len())
+}
+
+/// The field because of which a body has no text to join: that of an attachment, else that of the text.
+pub(super) fn obstacle<'f>(body: &[u8], field: &'f str) -> &'f str {
+    let text = json::text_of(body);
+    let attachments = json::raw(&text).and_then(|body| json::fields(body, ATTACHMENTS)).unwrap_or_default();
+    let is_there = |value: &Option<&RawValue>| value.is_some_and(|value| !EMPTY.contains(&value.get()));
+    attachments.iter().position(is_there).map_or(field, |at| ATTACHMENTS[at])
 }
 
 /// What a key stands for.

@@ -44,6 +44,8 @@ pub enum Hold {
     NotBefore,
     /// Others may come to share its request.
     Company,
+    /// It goes by itself: merging is on, and nothing has ever merged.
+    Apart,
     /// There is no access token, or the credentials are refused.
     Auth,
     /// The server is down.
@@ -75,6 +77,8 @@ pub struct Explanation {
     pub next_probe: Option<Timestamp>,
     /// What went wrong, if there is an outage or no token can be had.
     pub problem: Option<Box<str>>,
+    /// The field that keeps messages from merging, while none ever has.
+    pub apart: Option<Box<str>>,
     /// When it is expected to leave; none when nothing tells.
     pub expected_at: Option<Timestamp>,
     /// Attempts made.
@@ -100,6 +104,7 @@ impl Dispatcher {
                 ahead,
                 next_probe: self.next_probe(),
                 problem: self.problem(),
+                apart: self.apart(),
                 expected_at,
                 attempts: 0,
             });
@@ -112,6 +117,7 @@ impl Dispatcher {
             ahead: 0,
             next_probe: None,
             problem: None,
+            apart: None,
             expected_at: None,
             attempts: letter.failure.attempts,
         })
@@ -121,9 +127,7 @@ impl Dispatcher {
         let ahead_in_lane = self.lanes.ahead(cold.lane, slot);
         let ahead = self.lanes.turns_before(cold.lane, ahead_in_lane);
         let mut holds = Vec::new();
-        if ahead_in_lane > 0 {
-            holds.push((Hold::Lane(ahead_in_lane), None));
-        }
+        self.hold_in_lane(ahead_in_lane, &mut holds);
         self.hold_all(now, &mut holds);
         let conversation = self.lanes.conversation(cold.lane);
         let pauses = self.pauses_on(now, conversation, &mut holds);
@@ -134,6 +138,7 @@ impl Dispatcher {
             pauses,
             next_probe: self.next_probe(),
             problem: self.problem(),
+            apart: self.apart(),
             expected_at,
             ahead,
             holds,
@@ -167,6 +172,7 @@ impl Dispatcher {
             whereabouts: if in_flight { Whereabouts::InFlight } else { Whereabouts::Queued },
             next_probe: self.next_probe(),
             problem: self.problem(),
+            apart: self.apart(),
             expected_at,
             ahead,
             holds,
@@ -190,11 +196,17 @@ impl Dispatcher {
                 holds.extend(course.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
             }
         }
-        if ahead_in_lane > 0 {
-            holds.push((Hold::Lane(ahead_in_lane), None));
-        }
+        self.hold_in_lane(ahead_in_lane, &mut holds);
         self.hold_all(now, &mut holds);
         holds
+    }
+
+    /// Those before it in its lane, and why it can't go with them.
+    fn hold_in_lane(&self, ahead: usize, holds: &mut Vec<(Hold, Option<Timestamp>)>) {
+        if ahead > 0 {
+            holds.push((Hold::Lane(ahead), None));
+            holds.extend(self.joins.obstacle().map(|_| (Hold::Apart, None)));
+        }
     }
 
     fn next_probe(&self) -> Option<Timestamp> {
@@ -202,6 +214,10 @@ impl Dispatcher {
             Some((_, closure)) => closure.next_probe,
             None => self.auth.next_fetch(),
         }
+    }
+
+    fn apart(&self) -> Option<Box<str>> {
+        self.joins.obstacle().map(Into::into)
     }
 
     fn problem(&self) -> Option<Box<str>> {

@@ -179,18 +179,31 @@ impl Dispatcher {
         // Most lanes hold a single message: nothing to read then.
         let merge = self.lanes.head_of(lane).and_then(|_| begin_merge(&self.settings, &self.outbox, first));
         let Some(mut merge) = merge else { return Load::of(members) };
+        let mut apart = None;
         let paid = self.outbox.course(first).retry_paid;
         while members.len() < limit {
             let Some(slot) = self.hot_head_of(lane) else { break };
             let (leader, next) = (self.outbox.get(first), self.outbox.get(slot));
             let (Cargo::Message(leader), Cargo::Message(message)) = (&leader.cargo, &next.cargo) else { break };
-            let alike = self.same_head(leader, message) && !self.is_early(now, slot, paid);
-            if !alike || !merge.add(message.body().as_bytes(), self.batch_limits.bytes()) {
+            if self.is_early(now, slot, paid) {
+                break;
+            }
+            let body = message.body().as_bytes();
+            if !self.same_head(leader, message) {
+                apart = Some(if leader.has_headers_of(message) { "params" } else { "headers" }.to_owned());
+                break;
+            }
+            if !merge.add(body, self.batch_limits.bytes()) {
+                apart = merge.obstacle(body).map(|field| format!("body.{field}"));
                 break;
             }
             let taken = self.lanes.take_from(lane, &self.outbox);
             debug_assert_eq!(taken, Some(slot), "it was looked at just now");
             members.push(slot);
+        }
+        self.joins.joined += (members.len() - 1) as u64;
+        if let Some(field) = apart {
+            self.joins.prevent(&field);
         }
         if members.len() == 1 { Load::of(members) } else { Load::of(members).with_body(merge.into_body()) }
     }

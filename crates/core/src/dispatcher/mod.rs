@@ -79,11 +79,12 @@ use crate::batcher::{CostMeter, Limits};
 use crate::budget::Quota;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::joins::Joins;
 use crate::lanes::{Lanes, Slot};
 use crate::message::Ticket;
 use crate::outcome::DeadLetter;
 use crate::random::Random;
-use crate::settings::{Ambiguous, Ordering, Settings};
+use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
 use crate::stats::{Counters, Depth, Snapshot, StoreStanding};
 use crate::store::Change;
 
@@ -163,6 +164,7 @@ pub struct Dispatcher {
     accepted: u64,
     /// Since when an array waits half empty for answers that are due.
     half_empty_since: Option<Timestamp>,
+    joins: Joins,
     /// When the budget or the token allows the next start; what else may start is decided by events.
     start_at: Option<Timestamp>,
     /// The last look at the lanes ended since as many requests are under way as may be, with something left that could
@@ -221,6 +223,7 @@ impl Dispatcher {
             attempts: Attempts::default(),
             accepted: 0,
             half_empty_since: None,
+            joins: Joins::default(),
             start_at: None,
             wire_is_full: false,
             counters: Counters::default(),
@@ -385,6 +388,7 @@ impl Dispatcher {
             outage_problem: outage_problem.flatten(),
             refusals: self.health.refused_with().cloned(),
             outages: self.outages(),
+            joins: (self.settings.batch.mode == BatchMode::Merge).then(|| self.joins.clone()),
             store: self.durable.then(|| StoreStanding {
                 recovered: self.recovered,
                 unreadable: self.unreadable,
