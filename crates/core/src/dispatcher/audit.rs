@@ -16,14 +16,14 @@ impl Dispatcher {
                 & (tally.under_way as usize == self.attempts.carried());
             let is_bound = tally.bound == 0 || tally.bound as usize == self.bound_in_batches();
             if !is_whole || !is_bound {
-                self.panic_unaccounted();
+                self.end_unaccounted();
             }
         }
     }
 
     #[cold]
-    fn panic_unaccounted(&self) -> ! {
-        panic!(
+    fn end_unaccounted(&self) -> ! {
+        unreachable!(
             "messages are lost or held twice: {:?} of {}; {} wait in lanes, {} for a time, {} in batches, {} are under way",
             self.outbox.tally(),
             self.outbox.len(),

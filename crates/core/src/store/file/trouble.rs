@@ -289,6 +289,11 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// What can't be read as what it is.
+pub(super) fn damage<E>(_: E) -> Fault {
+    Fault::corrupt("contains rows that cannot be decoded")
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
@@ -318,9 +323,4 @@ mod tests {
             assert!(Fault::from(failure).what().contains(shown), "{code}");
         }
     }
-}
-
-/// What can't be read as what it is.
-pub(super) fn damage<E>(_: E) -> Fault {
-    Fault::corrupt("contains rows that cannot be decoded")
 }
