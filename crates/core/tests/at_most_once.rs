@@ -5,9 +5,11 @@
 mod bench;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use bench::{Bench, settled, status, unanswered};
+use bench::{Bench, answered, settled, status, unanswered};
 use serde_json::{Value, json};
+use spillway_core::evidence::{Evidence, NamedLimit};
 use spillway_core::retry::Answer;
 
 const SECOND: u64 = 1_000;
@@ -185,4 +187,26 @@ fn calls_wait_for_no_message() {
         bench.call("GET");
     });
     assert_eq!(bench.leaving().len(), 2 + 5);
+}
+
+/// Only what stands in front of the API knows nothing of its limits.
+#[test]
+fn a_limit_of_the_path_that_is_asked_is_an_answer_and_pauses_nobody() {
+    let limit = NamedLimit { key: "dates.per.minute".to_owned(), namespace: Some("dates".to_owned()), value: Some(1) };
+    let retry_after = Some(Duration::from_secs(30));
+    let limited = answered(429, Evidence { retry_after, limit: Some(Box::new(limit)), ..Evidence::default() });
+    let arrive = |bench: &mut Bench, now: u64| {
+        if now == 0 {
+            (0..50).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+        }
+    };
+    let done = run(fail(), arrive, 60 * SECOND, |now, path| match path {
+        SOUNDING if now >= 20 * SECOND => limited.clone(),
+        _ if now < 20 * SECOND => status(502),
+        _ => status(200),
+    });
+    assert_eq!(done.ends.len(), 50);
+    let (asked_at, _) = done.left.iter().find(|(at, id)| id == SOUNDING && *at >= 20 * SECOND).unwrap();
+    let (last_at, _) = done.left.last().unwrap();
+    assert!(*last_at < asked_at + 10 * SECOND, "asked at {asked_at}, done at {last_at}");
 }

@@ -83,8 +83,11 @@ impl Dispatcher {
             _ => Vec::new(),
         };
         self.read_quota(now, (1, left_at), (verdict, &limits), answer, effects);
+        // A limit of its own path is an answer of the API, and holds for no message.
+        let is_answer = limits.iter().any(|(scope, _)| *scope != Scope::Organization);
         let sent = Sent { attempt: id, route: RouteId::MESSAGES, left_at };
         match verdict {
+            Verdict::Throttled if is_answer => self.health.note_sounded(now, id),
             Verdict::Throttled | Verdict::Transient | Verdict::Ambiguous => {
                 self.move_gates(now, sent, (verdict, &limits), answer, effects);
             }

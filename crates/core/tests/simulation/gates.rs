@@ -50,7 +50,7 @@ impl Gates {
     pub fn ended(&mut self, now_us: u64, attempt: AttemptId, sent_us: u64, came: &Came) {
         let passed = self.under_way.remove(&attempt).unwrap_or_default();
         let limited = match came {
-            Came::Throttled(evidence) => Some(scope(evidence, &passed)),
+            Came::Throttled(evidence) => scope(evidence, &passed),
             Came::Answered | Came::Refused | Came::Unknown => None,
         };
         if let Some(whose) = &limited {
@@ -72,13 +72,11 @@ impl Gates {
     }
 }
 
-/// By what the body names, and nothing else.
-fn scope(evidence: &Evidence, passed: &[Whose]) -> Whose {
+/// By what the body names, and nothing else; `None` for a limit of what only the dispatcher asks by itself.
+fn scope(evidence: &Evidence, passed: &[Whose]) -> Option<Whose> {
     let find = |is: fn(&Whose) -> bool| passed.iter().find(|whose| is(whose)).cloned();
-    let named = evidence.limit.as_ref().and_then(|limit| match limit.key.as_str() {
-        key if key.contains("conversation") => find(|whose| matches!(whose, Whose::Conversation(_))),
-        _ => None,
-    });
-    let of_route = || evidence.limit.as_ref().and_then(|_| find(|whose| matches!(whose, Whose::Route(_))));
-    named.or_else(of_route).unwrap_or(Whose::Organization)
+    let Some(limit) = &evidence.limit else { return Some(Whose::Organization) };
+    let of_conversation = || find(|whose| matches!(whose, Whose::Conversation(_)));
+    let named = if limit.key.contains("conversation") { of_conversation() } else { None };
+    named.or_else(|| find(|whose| matches!(whose, Whose::Route(_))))
 }
