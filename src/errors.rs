@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use spillway_core::error::Error;
 use spillway_core::json::Body;
-use spillway_core::outcome::{DeliveryFailure, Response};
+use spillway_core::outcome::{DeliveryFailure, Reason, Response};
 
 use crate::json::write;
 use crate::receipt::body_of;
@@ -56,13 +56,17 @@ fn fields(error: &Error) -> Value {
 }
 
 fn failure_data(failure: &DeliveryFailure) -> Value {
-    json!({
+    let mut data = json!({
         "reason": failure.reason.word(),
         "status": failure.response.as_ref().map(|response| response.status),
         "attempts": failure.attempts,
         "messageId": failure.id,
         "ambiguous": failure.ambiguous,
-    })
+    });
+    if let Reason::Throttled { retry_after } = failure.reason {
+        data["retryAfterMs"] = json!(retry_after.as_secs_f64() * 1_000.0);
+    }
+    data
 }
 
 /// The one header whose lines can't be joined: a cookie may have commas in it.

@@ -38,11 +38,14 @@ export class ExpiredError extends SpillwayError {
 export class DeliveryError extends SpillwayError {
   /**
    * `DELIVERY_REJECTED`, `DELIVERY_EXHAUSTED`, `DELIVERY_AMBIGUOUS`, `DELIVERY_ABORTED`; of a `request()` also
-   * `DELIVERY_RESPONSE_TOO_LARGE` and `DELIVERY_TIMEOUT` (its `deadlineMs` has passed).
+   * `DELIVERY_RESPONSE_TOO_LARGE`, `DELIVERY_TIMEOUT` (its `deadlineMs` has passed) and `DELIVERY_THROTTLED` (a limit of its route or of the
+   * organization is in force for longer than `retry.maxPauseMs`, its `timeoutMs`, `expiresInMs` or `deadlineMs`: it rejects at once).
    */
   readonly code: string
-  /** As in the dead letter; of a `request()` also `response-too-large` and `timeout`. */
-  readonly reason: DeadLetterEvent['reason'] | 'response-too-large' | 'timeout'
+  /** As in the dead letter; of a `request()` also `response-too-large`, `timeout` and `throttled`. */
+  readonly reason: DeadLetterEvent['reason'] | 'response-too-large' | 'timeout' | 'throttled'
+  /** With `DELIVERY_THROTTLED`: for how long the limit is in force, in milliseconds. */
+  readonly retryAfterMs?: number
   /** The HTTP status of the last attempt, if that was answered. */
   readonly status: number | null
   /** The body of that answer; null after an abort. Not enumerable: it may echo the message's text, which doesn't belong in a log. */

@@ -9,7 +9,7 @@ const { join } = require('node:path')
 const { test } = require('node:test')
 
 const { Sender } = require('../../index.js')
-const { event, message, open, optionsFor, simulate } = require('./support.js')
+const { answerJson, event, failure, ignore, message, open, optionsFor, serve, simulate } = require('./support.js')
 
 const WORKITEMS = '/api/v2/taskmanagement/workitems'
 const ROUTE = `POST ${WORKITEMS}`
@@ -17,7 +17,6 @@ const MINUTE = { requests: 1, perMs: 60_000 }
 const NAMED = { limitKey: 'workitems.rate.per.minute', namespace: 'taskmanagement' }
 
 const workitem = (sender) => sender.request({ method: 'POST', path: WORKITEMS, body: {} })
-const ignore = (promise) => promise.catch(() => {})
 
 async function limited(t, sender) {
   const throttled = event(sender, 'throttled')
@@ -80,4 +79,25 @@ test('the pause of a route is in the file', async (t) => {
   const [{ scope, route, key, value }] = second.stats().pauses
   assert.deepEqual([scope, route, key, value], ['route', ROUTE, NAMED.limitKey, 1])
   await second.send(message('m'))
+})
+
+test('a call that would wait for too long is told at once', async (t) => {
+  const { url } = await serve(t, (request, response) => {
+    request.resume()
+    if (request.url === WORKITEMS)
+      answerJson(response, 429, { limit: { key: NAMED.limitKey, namespace: NAMED.namespace, value: 1 } }, { 'retry-after': '30000' })
+    else answerJson(response, 200, {})
+  })
+  const sender = await open(t, url, { credentials: { accessToken: 'token' } })
+  await sender.send(message('m1'))
+  const throttled = event(sender, 'throttled')
+  const refused = await failure(workitem(sender))
+  assert.deepEqual([refused.name, refused.code, refused.status], ['DeliveryError', 'DELIVERY_THROTTLED', 429])
+  assert.ok(refused.retryAfterMs > 29_000_000, `${refused.retryAfterMs}`)
+  assert.equal((await failure(workitem(sender))).code, 'DELIVERY_THROTTLED')
+  const { scope, route, long } = await throttled
+  assert.deepEqual([scope, route, long], ['route', ROUTE, true])
+  for (const id of ['m2', 'm3', 'm4']) assert.equal((await sender.send(message(id))).attempts, 1)
+  const { pause, pauses } = sender.stats()
+  assert.deepEqual([pause, pauses.map((one) => one.route)], [null, [ROUTE]])
 })

@@ -34,6 +34,7 @@ const FILES = [
   'flights',
   'parking',
   'limited',
+  'impatient',
   'ends',
   'progress',
   'audit',

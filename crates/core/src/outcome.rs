@@ -87,6 +87,11 @@ pub enum Reason {
     ResponseTooLarge,
     /// The deadline of the whole call has passed.
     TimedOut,
+    /// A limit is in force for longer than the caller would wait.
+    Throttled {
+        /// For how long.
+        retry_after: Duration,
+    },
     /// The store can't read it any more.
     Unreadable,
 }
@@ -102,6 +107,7 @@ impl Reason {
             Self::Aborted => "DELIVERY_ABORTED",
             Self::ResponseTooLarge => "DELIVERY_RESPONSE_TOO_LARGE",
             Self::TimedOut => "DELIVERY_TIMEOUT",
+            Self::Throttled { .. } => "DELIVERY_THROTTLED",
             Self::Unreadable => "STORE_CORRUPT",
         }
     }
@@ -116,6 +122,7 @@ impl Reason {
             Self::Aborted => "aborted",
             Self::ResponseTooLarge => "response-too-large",
             Self::TimedOut => "timeout",
+            Self::Throttled { .. } => "throttled",
             Self::Unreadable => "unreadable",
         }
     }
@@ -199,6 +206,10 @@ impl fmt::Display for DeliveryFailure {
             Reason::Aborted => write!(f, "{what} was withdrawn by its caller")?,
             Reason::ResponseTooLarge => write!(f, "the response to {what} is larger than allowed")?,
             Reason::TimedOut => write!(f, "{what} was not answered within its deadlineMs")?,
+            Reason::Throttled { retry_after } => {
+                let seconds = retry_after.as_secs_f64().ceil();
+                write!(f, "{what} was not sent: a limit is in force for {seconds} more seconds")?;
+            }
             Reason::Unreadable => write!(f, "the store can't read {what}, so it was not sent")?,
         }
         if let Some(response) = &self.response {

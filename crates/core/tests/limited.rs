@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use bench::{Bench, answered, ids, retry_after, status};
 use serde_json::json;
-use spillway_core::dispatcher::{Effect, Hold, Notice};
+use spillway_core::clock::Timestamp;
+use spillway_core::dispatcher::{Effect, Event, Hold, Notice};
 use spillway_core::evidence::{Evidence, NamedLimit};
+use spillway_core::message::{Call, CallLimits, Cargo, Submission};
 use spillway_core::retry::Answer;
 use spillway_core::stats::{Pause, PauseScope};
 
@@ -217,7 +219,7 @@ fn a_limited_endpoint_that_probes_the_organization_leaves_the_probe_to_others() 
     bench.send("first", "c");
     let first = bench.leaving();
     bench.answer(first[0].0, of_token(10));
-    bench.handle(spillway_core::dispatcher::Event::Cancel(bench::of(1)));
+    bench.handle(Event::Cancel(bench::of(1)));
     workitem(&mut bench);
     bench.wait_ms(10_000);
     let probe = bench.leaving();
@@ -244,7 +246,7 @@ fn a_cut_probe_is_followed_by_another() {
     bench.wait_ms(10_000);
     let probes = bench.leaving();
     assert_eq!(probes.len(), 2, "one of each limit");
-    bench.handle(spillway_core::dispatcher::Event::Cancel(bench::of(call)));
+    bench.handle(Event::Cancel(bench::of(call)));
     let next = bench.leaving();
     assert_eq!(ids(&next), ["/api/v2/taskmanagement/workitems"], "its caller no longer waits for the first");
     let of_a = probes.iter().find(|(_, id)| id == "a1").unwrap().0;
@@ -365,7 +367,7 @@ fn an_operator_probes_a_limit_at_once() {
         for (attempt, name) in bench.leaving() {
             bench.answer(attempt, if name == "a1" { of_conversation(60) } else { of_route(60) });
         }
-        bench.handle(spillway_core::dispatcher::Event::Resume(bench::of(99), scope.clone()));
+        bench.handle(Event::Resume(bench::of(99), scope.clone()));
         assert_eq!(serve(&mut bench, 10, |_| status(200)).len(), 1, "{scope:?}");
         assert_eq!(pauses(&bench).len(), 1);
     }
@@ -378,4 +380,112 @@ fn a_plain_429_of_a_single_lane_is_the_organizations() {
     let first = bench.leaving();
     bench.answer(first[0].0, retry_after(10));
     assert_eq!(scopes(&bench), [PauseScope::Organization]);
+}
+
+/// 20 messages a second beside something that is limited to 2 per 10 s: when each message left after it came.
+fn beside(limited: impl Fn(&mut Bench, u64), is_limited: impl Fn(&str) -> bool, rate: serde_json::Value) -> Vec<u64> {
+    let mut bench = Bench::new(json!({ "rateLimit": rate }));
+    let (mut window, mut used, mut waits) = (0, 0, Vec::new());
+    for ms in 0..200_000_u64 {
+        if ms % 50 == 0 {
+            bench.send(&format!("m{ms}"), &format!("c{}", ms / 50 % 30));
+        }
+        limited(&mut bench, ms);
+        for (attempt, name) in bench.leaving() {
+            let answer = if !is_limited(&name) {
+                waits.extend(name.strip_prefix('m').map(|born| ms - born.parse::<u64>().unwrap()));
+                status(200)
+            } else {
+                if ms / 10_000 != window {
+                    (window, used) = (ms / 10_000, 0);
+                }
+                used += 1;
+                let seconds = (10_000 - ms % 10_000).div_ceil(1_000);
+                if used <= 2 {
+                    status(200)
+                } else if name.starts_with("busy") {
+                    of_conversation(seconds)
+                } else {
+                    of_route(seconds)
+                }
+            };
+            bench.answer(attempt, answer);
+        }
+        bench.wait_ms(1);
+    }
+    waits.sort_unstable();
+    waits
+}
+
+#[test]
+fn messages_flow_beside_what_is_limited() {
+    let known = json!({ "requests": 1_000, "perMs": 1_000 });
+    let learned = json!({ "learn": true, "start": { "requests": 100, "perMs": 1_000 } });
+    for rate in [known, learned] {
+        let alone = beside(|_, _| {}, |_| false, rate.clone()).len();
+        let poll = |bench: &mut Bench, ms: u64| {
+            if ms % 1_000 == 0 {
+                workitem(bench);
+            }
+        };
+        let busy = |bench: &mut Bench, ms: u64| {
+            if ms % 500 == 0 {
+                bench.send(&format!("busy{ms}"), "busy");
+            }
+        };
+        let of_endpoint = beside(poll, |name| name.contains("workitems"), rate.clone());
+        let of_conversation = beside(busy, |name| name.starts_with("busy"), rate.clone());
+        for (what, waits) in [("endpoint", of_endpoint), ("conversation", of_conversation)] {
+            assert!(waits.len() * 100 >= alone * 97, "{what}, {rate}: {} of {alone}", waits.len());
+            let p99 = waits[waits.len() * 99 / 100];
+            assert!(p99 <= 1_000, "{what}, {rate}: p99 {p99} ms");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_would_wait_for_too_long_is_told_at_once() {
+    type Change = fn(&mut Submission);
+    let timeout: Change = |submission| match &mut submission.cargo {
+        Cargo::Call(call) => call.timeout = Some(Duration::from_secs(5)),
+        Cargo::Message(_) => {}
+    };
+    let expires: Change = |submission| {
+        submission.expires_at = Some(Timestamp::from_micros(5_000_000));
+    };
+    let patient: Change = |_| {};
+    for (seconds, change, is_too_long) in
+        [(30, patient, false), (181, patient, true), (30, timeout, true), (30, expires, true), (3, timeout, false)]
+    {
+        let mut bench = Bench::new(json!({}));
+        let call_with = |bench: &mut Bench| {
+            bench.submit("", "", |submission| {
+                submission.cargo = Cargo::Call(Box::new(Call {
+                    method: "POST".into(),
+                    path: "/api/v2/taskmanagement/workitems".into(),
+                    headers: Vec::new(),
+                    body: None,
+                    timeout: None,
+                    response_bytes_max: 1_024,
+                    raw: false,
+                    idempotent: None,
+                    limits: CallLimits::default(),
+                }));
+                change(submission);
+            })
+        };
+        let (waiting, _) = call_with(&mut bench);
+        bench.send("m", "c");
+        let all = bench.leaving();
+        let of_calls: Vec<_> = all.iter().filter(|(_, name)| name != "m").collect();
+        let mut effects = Vec::new();
+        for (attempt, _) in of_calls {
+            effects.extend(bench.answer(*attempt, of_route(seconds)));
+        }
+        let refused = format!("{waiting} DELIVERY_THROTTLED");
+        assert_eq!(bench::settled(&effects).contains(&refused), is_too_long, "{seconds} s: {effects:?}");
+        let (late, effects) = call_with(&mut bench);
+        let refused = format!("{late} DELIVERY_THROTTLED");
+        assert_eq!(bench::settled(&effects).contains(&refused), is_too_long, "{seconds} s, later");
+    }
 }

@@ -1,5 +1,7 @@
 //! What an answer tells about the organization: the gate, the token, the credentials.
 
+use std::num::NonZeroU16;
+
 use super::attempts::{Attempt, Departure};
 use super::deliver::TOO_MANY;
 use super::health::{Blame, Failure, Refusal, RouteId, Scope, Sent};
@@ -249,7 +251,15 @@ impl Dispatcher {
                 self.repeat_or_end(now, attempt.load, &Told { problem, ..told }, effects);
             }
             Verdict::Delivered => self.deliver(now, (attempt, left_at), told, items, effects),
-            Verdict::Throttled => self.keep_places(now, attempt.load, effects),
+            Verdict::Throttled => {
+                let call = attempt.load.members.first().copied().filter(|_| self.carries_call(&attempt.load));
+                self.keep_places(now, attempt.load, effects);
+                if let Some(slot) = call.filter(|slot| self.outbox.has(*slot)) {
+                    let status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));
+                    self.outbox.course_mut(slot).last_status = status;
+                }
+                self.end_impatient(now, effects);
+            }
             Verdict::Unauthorized => unreachable!("a 401 is looked at before"),
             Verdict::Ambiguous => {
                 let problem = told.is_processed().then(|| PAGE.to_owned());

@@ -25,6 +25,10 @@ impl Dispatcher {
             effects.push(Effect::Failed(submission.ticket, error));
             return;
         }
+        if let Some(error) = self.throttled_out(now, &submission) {
+            effects.push(Effect::Failed(submission.ticket, error));
+            return;
+        }
         if self.answer_duplicate(now, &submission, effects) {
             return;
         }

@@ -19,6 +19,7 @@ mod explain;
 mod flights;
 mod gather;
 mod health;
+mod impatient;
 mod inquiry;
 mod intake;
 mod keeping;

@@ -190,6 +190,11 @@ impl Lanes {
         self.ready.peek_request()
     }
 
+    /// Ready lanes of requests.
+    pub fn ready_requests(&self) -> impl Iterator<Item = LaneId> {
+        self.ready.requests()
+    }
+
     /// Ready lanes in their order, of equal priority in turn.
     pub fn next_ready(&self) -> impl Iterator<Item = LaneId> {
         self.ready.iter()

@@ -102,6 +102,12 @@ impl Ready {
         entries.filter(|(lane, stamp)| self.stands[*lane as usize].stamp == *stamp).map(|(lane, _)| *lane)
     }
 
+    /// All ready lanes of requests.
+    pub(super) fn requests(&self) -> impl Iterator<Item = LaneId> {
+        let entries = self.requests.values().flatten();
+        entries.filter(|(lane, stamp)| self.stands[*lane as usize].stamp == *stamp).map(|(lane, _)| *lane)
+    }
+
     /// The first lane of a request.
     pub(super) fn peek_request(&mut self) -> Option<LaneId> {
         let (stands, entries) = (&self.stands, &mut self.request_entries);

@@ -171,7 +171,11 @@ impl World {
                     Reason::Ambiguous => self.plan.ambiguous_fails && known.unknown > 0,
                     Reason::Aborted => known.aborted,
                     Reason::Expired => known.expires,
-                    Reason::Exhausted | Reason::ResponseTooLarge | Reason::TimedOut | Reason::Unreadable => false,
+                    Reason::Exhausted
+                    | Reason::ResponseTooLarge
+                    | Reason::TimedOut
+                    | Reason::Throttled { .. }
+                    | Reason::Unreadable => false,
                 };
                 assert!(excused, "{id} is a dead letter: {:?} {:?}", failure.reason, failure.response);
                 self.books.ended(&id, Err(failure.reason));

@@ -24,6 +24,11 @@ impl Health {
         lines
     }
 
+    /// All that waits in lines.
+    pub(in crate::dispatcher) fn in_lines(&self) -> impl Iterator<Item = Place> {
+        self.lines.iter().flat_map(|route| self.routes.get(*route).line.iter().copied())
+    }
+
     pub(in crate::dispatcher) fn has_lines(&self) -> bool {
         !self.lines.is_empty()
     }

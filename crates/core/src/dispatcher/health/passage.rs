@@ -8,6 +8,7 @@ use super::hold::OperatorHold;
 use super::{Gate, Health, RouteId, Sent, spacing};
 use crate::clock::Timestamp;
 use crate::lanes::LaneId;
+use crate::message::Call;
 
 impl Health {
     /// Whether a request of any route may leave.
@@ -28,6 +29,15 @@ impl Health {
     pub(in crate::dispatcher) fn route_is_open(&self, route: RouteId) -> bool {
         let route = self.routes.get(route);
         route.gate.is_open() && route.limit.gate.is_open()
+    }
+
+    /// Until when a limit keeps this call from being sent, the organization's or that of its route; none where a
+    /// request may find out whether it is over.
+    pub(in crate::dispatcher) fn limited_until(&self, now: Timestamp, call: &Call) -> Option<Timestamp> {
+        let route = self.routes.find(&super::route::name(&call.method, &call.path));
+        let of_route = route.map(|route| &self.routes.get(route).limit.gate);
+        let shut = of_route.into_iter().chain([&self.organization]).filter(|gate| gate.is_shut(now));
+        shut.filter(|gate| gate.throttled_by().is_some()).filter_map(|gate| gate.closure()?.until).max()
     }
 
     /// Whether one with a message of this conversation may, as far as that is concerned.

@@ -1,0 +1,50 @@
+//! Calls that would wait for a limit for longer than their callers do: they are told at once, and when to come again.
+
+use std::time::Duration;
+
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::lanes::Slot;
+use crate::message::{Call, Cargo, Submission};
+use crate::outcome::Reason;
+
+impl Dispatcher {
+    /// Why a call isn't taken: a limit is in force for longer than it may wait.
+    pub(super) fn throttled_out(&self, now: Timestamp, submission: &Submission) -> Option<Error> {
+        let Cargo::Call(call) = &submission.cargo else { return None };
+        let retry_after = self.too_long(now, call, submission.expires_at)?;
+        let failure = Self::failure(&submission.cargo, Reason::Throttled { retry_after });
+        Some(Error::Delivery(Box::new(failure)))
+    }
+
+    /// A pause has begun, or become longer: calls that wait, and would for too long, end.
+    pub(super) fn end_impatient(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let heads = self.lanes.ready_requests().filter_map(|lane| self.lanes.head_of(lane));
+        let waiting: Vec<Slot> = heads.chain(self.health.in_lines().map(|(slot, _)| slot)).collect();
+        for slot in waiting {
+            if self.outbox.has(slot) && self.outbox.cold(slot).is_none() {
+                self.end_if_impatient(now, slot, effects);
+            }
+        }
+    }
+
+    /// Ends a call that would wait for too long. Whether it did.
+    pub(super) fn end_if_impatient(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        let Cargo::Call(call) = &self.outbox.get(slot).cargo else { return false };
+        let Some(retry_after) = self.too_long(now, call, self.outbox.course(slot).expires_at) else { return false };
+        self.bury(now, slot, Reason::Throttled { retry_after }, self.last_answer(slot), None, effects);
+        true
+    }
+
+    /// For how long a limit is in force, if that is longer than `maxPauseMs`, the call's own time-out, or its end.
+    fn too_long(&self, now: Timestamp, call: &Call, expires_at: Option<Timestamp>) -> Option<Duration> {
+        let until = self.health.limited_until(now, call)?;
+        let wait = until.since(now);
+        let ends = [expires_at, call.limits.deadline].into_iter().flatten();
+        let is_late = ends.min().is_some_and(|end| until > end);
+        let longest =
+            call.timeout.map_or(self.settings.retry.max_pause, |timeout| timeout.min(self.settings.retry.max_pause));
+        (is_late || wait > longest).then_some(wait)
+    }
+}
