@@ -39,7 +39,7 @@ export class DeliveryError extends SpillwayError {
   /**
    * `DELIVERY_REJECTED`, `DELIVERY_EXHAUSTED`, `DELIVERY_AMBIGUOUS`, `DELIVERY_ABORTED`; of a `request()` also
    * `DELIVERY_RESPONSE_TOO_LARGE`, `DELIVERY_TIMEOUT` (its `deadlineMs` has passed) and `DELIVERY_THROTTLED` (a limit of its route or of the
-   * organization is in force for longer than `retry.maxPauseMs`, its `timeoutMs`, `expiresInMs` or `deadlineMs`: it rejects at once).
+   * organization is in force for longer than `retry.maxPauseMs`, its `timeoutMs` or its `expiresInMs`: it rejects at once).
    */
   readonly code: string
   /** As in the dead letter; of a `request()` also `response-too-large`, `timeout` and `throttled`. */

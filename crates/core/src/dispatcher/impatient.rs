@@ -37,12 +37,12 @@ impl Dispatcher {
         true
     }
 
-    /// For how long a limit is in force, if that is longer than `maxPauseMs`, the call's own time-out, or its end.
+    /// For how long a limit is in force, if that is longer than `maxPauseMs`, the call's own time-out, or until it
+    /// expires.
     fn too_long(&self, now: Timestamp, call: &Call, expires_at: Option<Timestamp>) -> Option<Duration> {
         let until = self.health.limited_until(now, call)?;
         let wait = until.since(now);
-        let ends = [expires_at, call.limits.deadline].into_iter().flatten();
-        let is_late = ends.min().is_some_and(|end| until > end);
+        let is_late = expires_at.is_some_and(|end| until > end);
         let longest =
             call.timeout.map_or(self.settings.retry.max_pause, |timeout| timeout.min(self.settings.retry.max_pause));
         (is_late || wait > longest).then_some(wait)

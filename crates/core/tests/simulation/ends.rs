@@ -228,6 +228,13 @@ impl Books {
     }
 
     fn failed(&mut self, now_us: u64, ticket: u64, error: &Error) -> Checked {
+        // A call that a limit would hold back for too long doesn't come in at all.
+        let is_throttled = error.code() == "DELIVERY_THROTTLED";
+        if let Some(index) = self.waiting.iter().position(|parcel| is_throttled && parcel.ticket == ticket) {
+            let born = self.waiting.remove(index).map_or(0, |parcel| parcel.born);
+            self.draining.leave(born);
+            return self.tickets.settle(ticket);
+        }
         self.reach(now_us, ticket)?;
         let seq = self.by_ticket.get(&ticket).copied();
         let entry = seq.and_then(|seq| self.open.get_mut(&seq));
