@@ -29,6 +29,8 @@ const SUSPECT_WAIT: Duration = Duration::from_secs(30);
 const RECENT: Duration = Duration::from_secs(10);
 /// As many as can be refused before everybody is, and one more.
 const RECENT_MAX: usize = 3;
+/// As many that are no older are recent enough: each message of a busy queue would else be noted.
+const RENEWED_AFTER: Duration = Duration::from_secs(1);
 
 /// A refused message or batch that is held.
 #[derive(Debug)]
@@ -67,6 +69,9 @@ impl Suspects {
 
     /// A message of this conversation was accepted.
     pub(super) fn note_accepted(&mut self, now: Timestamp, conversation: &Arc<str>) {
+        if self.recent.len() >= RECENT_MAX && self.recent.iter().all(|(_, at)| now.since(*at) < RENEWED_AFTER) {
+            return;
+        }
         let is_own = |(name, _): &(Arc<str>, Timestamp)| Arc::ptr_eq(name, conversation) || name == conversation;
         match self.recent.iter().position(is_own) {
             Some(index) => {

@@ -130,6 +130,9 @@ impl Conversations {
     }
 
     fn take_probed(&mut self, attempt: AttemptId) -> Vec<Arc<str>> {
+        if self.probing.is_empty() {
+            return Vec::new();
+        }
         let Some(probed) = self.probing.remove(&attempt) else { return Vec::new() };
         self.is_stale = true;
         probed

@@ -116,9 +116,10 @@ impl Health {
         }
         let patience = self.patience.get();
         let of_conversation = self.conversations.left(left_at, attempt, patience);
-        let gates = [&mut self.organization, &mut state.gate, &mut state.limit.gate];
+        let gates = [&mut self.organization, &mut state.gate, &mut state.limit.gate].into_iter();
+        let shut = gates.filter(|gate| !gate.is_open());
         let left = |gate: &mut Gate| gate.left(left_at, attempt, patience, spacing::apart(gate, left_at));
-        let more_at = gates.into_iter().filter_map(left);
+        let more_at = shut.filter_map(left);
         more_at.chain(of_conversation).min()
     }
 
