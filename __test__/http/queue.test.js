@@ -635,6 +635,7 @@ test('stats: all fields, and what they say', async (t) => {
       pauses: [],
       outage: null,
       outages: [],
+      merging: null,
       store: null,
       latencies: { queuedMs: none, requestMs: none, totalMs: none },
     },

@@ -171,7 +171,7 @@ test('outages are told', async () => {
   assert.equal(code, 130)
   assert.match(stderr, /outage \(breaker\): too many 503\n/)
   assert.match(stderr, /the outage \(breaker\) is over\n/)
-  assert.match(stderr, /the outage \(store\) is over: the damaged file is set aside at a\.db\.corrupt-1\n/)
+  assert.match(stderr, /\nstore: the damaged file is set aside at a\.db\.corrupt-1\n/)
 })
 
 /** With three messages of an earlier run; one of them, and one of the input, are told as dead letters besides. */
