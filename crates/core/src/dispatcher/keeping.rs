@@ -163,7 +163,7 @@ impl Dispatcher {
         self.unreadable_pages += unreadable_parts;
         let path = set_aside.clone()?;
         let mut problem =
-            format!("the damaged store is set aside at {path}, and {unreadable} rows of it could not be read");
+            format!("the damaged file is set aside at {path}, and {unreadable} rows of it could not be read");
         if *unreadable_parts > 0 {
             problem += &format!(
                 "; {unreadable_parts} pages of it could not be read at all, and how many rows they had is unknown"
