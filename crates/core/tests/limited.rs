@@ -424,12 +424,12 @@ fn messages_flow_beside_what_is_limited() {
     for rate in [known, learned] {
         let alone = beside(|_, _| {}, |_| false, rate.clone()).len();
         let poll = |bench: &mut Bench, ms: u64| {
-            if ms % 1_000 == 0 {
+            if ms.is_multiple_of(1_000) {
                 workitem(bench);
             }
         };
         let busy = |bench: &mut Bench, ms: u64| {
-            if ms % 500 == 0 {
+            if ms.is_multiple_of(500) {
                 bench.send(&format!("busy{ms}"), "busy");
             }
         };
