@@ -59,7 +59,7 @@ test('the limit of a conversation stops that conversation, which an operator can
     reasons.map((reason) => [reason.kind, reason.scope, reason.conversationId, reason.key]),
     [['pause', 'conversation', 'a', limitKey]],
   )
-  simulator.set({ routes: null })
+  await simulator.set({ routes: null })
   const resumed = event(sender, 'resumed')
   await sender.resume({ scope: { conversationId: 'a' } })
   assert.equal((await second).attempts, 1)

@@ -43,9 +43,12 @@ for (const signal of ['SIGKILL', 'SIGTERM']) {
 
   test(`${signal}: everybody is refused, and nothing is lost`, async (t) => {
     const { simulator, options } = await holdUntil(t, signal)
-    await simulator.set({ outages: [{ kind: 'status', status: 403 }] })
+    // Two conversations alone could not tell: nothing leaves before the others are there, for want of a token.
+    const everybody = { kind: 'status', status: 403 }
+    await simulator.set({ outages: [everybody, { kind: 'status', status: 503, target: 'login' }] })
     const sender = await open(t, options)
     for (const other of OTHERS) await sender.enqueue(other)
+    await simulator.set({ outages: [everybody] })
     await until(() => sender.stats().outage?.reason === 'refused')
     assert.deepEqual([sender.stats().queue.messages, sender.stats().queue.deadLetters], [5, 0])
     await simulator.set({ outages: null })
