@@ -1,6 +1,6 @@
 'use strict'
 
-// Async contexts: a callback runs in that of its registration, whoever opened the sender, sends, or is answered.
+// Async contexts: a callback runs in the context in which it was registered, not in that of whoever opened the sender or sends.
 
 const assert = require('node:assert/strict')
 const { AsyncLocalStorage } = require('node:async_hooks')

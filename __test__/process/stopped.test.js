@@ -62,7 +62,7 @@ const ANSWERS = {
   },
 }
 
-/** A server that stops whoever sends a request, or asks for a token, and answers it in one of these ways. */
+/** A server that stops the process that sends a request or asks for a token, and answers in one of these ways. */
 async function serve(t, { answer = 'while it is stopped', at = 'api', text = '', tls = false }) {
   let child
   const requests = { api: 0, login: 0 }

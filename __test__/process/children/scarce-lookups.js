@@ -1,5 +1,5 @@
 'use strict'
-// Sends a message to a host with a name while this process may start no more threads, and lets go of them once that has failed.
+// Sends a message to a host name while this process may start no more threads, so that the lookup fails; then lifts the limit.
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 

@@ -1,5 +1,6 @@
 'use strict'
-// Opens a file on a disk that takes nothing (`mode`), then goes on while that comes and goes, and tells what it saw; at last it is damaged.
+// Opens a file on a disk that is full in the way of `mode`, goes on while the disk fills up and empties, and reports what it saw. At the
+// end the file is damaged while the disk is full.
 const fs = require('node:fs')
 const { dirname } = require('node:path')
 

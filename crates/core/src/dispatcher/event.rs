@@ -34,7 +34,7 @@ pub enum Event {
     Token(TokenNews),
     /// An operator holds everything back, for this long or until somebody ends it.
     Pause(Ticket, Option<Duration>),
-    /// An operator ends that, and has probed at once what is shut in this scope.
+    /// An operator ends the pause: whatever is shut in this scope is probed at once.
     Resume(Ticket, PauseScope),
     /// A dead letter is to be sent again.
     Redrive(Ticket, Box<str>),

@@ -1,4 +1,4 @@
-//! Calls that would wait for a limit for longer than their callers do: they are told at once, and when to come again.
+//! Calls that would wait for a limit for longer than their callers do. They end at once, and say when to try again.
 
 use std::time::Duration;
 

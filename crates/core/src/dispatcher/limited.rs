@@ -1,4 +1,4 @@
-//! What waits for a limit of its route or conversation while everything else goes.
+//! Messages and calls that wait for a limit of their route or conversation while everything else is sent.
 
 use std::sync::Arc;
 use std::time::Duration;

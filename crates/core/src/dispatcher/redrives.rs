@@ -12,7 +12,7 @@ use crate::outcome::{DeadLetter, LetterFilter, Redriven};
 /// Letters of one call that the store has not answered for yet, at most: what callers send meanwhile waits behind them.
 const UNKEPT_MAX: usize = 1_024;
 
-/// A letter that is a message again as soon as the store keeps it, and stays a letter if the store refuses it.
+/// A letter that becomes a message again when the store keeps it, and stays a letter if the store refuses it.
 #[derive(Debug)]
 struct Returning {
     number: u64,
@@ -46,7 +46,7 @@ pub(super) struct Span {
 /// What became of a letter that a filter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It waits for the store, if there is one, and is a message then.
+    /// It waits for the store, if there is one, and becomes a message once it is stored.
     Returns,
     /// The outbox is full.
     Full,

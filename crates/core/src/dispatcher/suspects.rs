@@ -25,11 +25,11 @@ use crate::retry::Answer;
 const SUSPECTS_MAX: usize = 256;
 /// For as long others are waited for. By then their requests have answers, or there was no time for any.
 const SUSPECT_WAIT: Duration = Duration::from_secs(30);
-/// A conversation that had a message accepted so long ago may have the next one as soon.
+/// A conversation that had a message accepted within this time is likely to have another one soon.
 const RECENT: Duration = Duration::from_secs(10);
-/// As many as can be refused before everybody is, and one more.
+/// As many conversations as are refused before it is taken for an outage, and one more.
 const RECENT_MAX: usize = 3;
-/// As many that are no older are recent enough: each message of a busy queue would else be noted.
+/// While all of them are younger than this, no new one is noted: it would cost a busy queue something per message.
 const RENEWED_AFTER: Duration = Duration::from_secs(1);
 
 /// A refused message or batch that is held.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::message::Ticket;
 use crate::outcome::LetterFilter;
 
-/// Letters that are sent again at a turn, and letters that are looked at, at most.
+/// The most letters that are sent again in a turn, and the most that are looked at.
 const LETTERS_PER_TURN: usize = 256;
 const LOOKS_PER_TURN: usize = 4_096;
 /// Between turns, so that others have theirs.

@@ -2,13 +2,13 @@
 
 /// Where the limits of the platform are; those of other namespaces hold for single services.
 const PLATFORM: &str = "platform.api";
-/// Words in the keys of limits that everything shares which shows the same token, or is of the same organization.
+/// Words in the keys of limits that all requests with the same token, or of the same organization, share.
 const SHARED: [&str; 3] = ["token", "org", "organization"];
 /// Words in the keys of limits that each conversation has for itself.
 const OF_A_CONVERSATION: [&str; 6] =
     ["conversation", "conversations", "communication", "session", "participant", "thread"];
 
-/// The limit that a refusal's body names: `{ key, namespace, value }`. It tells for what the refusal holds.
+/// The limit that a refusal's body names: `{ key, namespace, value }`. It says what the refusal applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedLimit {
     /// As in `client.credentials.token.rate.per.minute`: printable ASCII, at most 128 bytes.

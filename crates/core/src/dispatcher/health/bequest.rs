@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Limit;
 use crate::clock::Timestamp;
 
-/// What one engine leaves to the next: a limit is the server's, whoever sends.
+/// What one engine leaves to the next: a limit is the server's, no matter which engine sends.
 #[derive(Clone, Debug, Default)]
 pub(in crate::dispatcher) struct Bequest {
     pub(in crate::dispatcher) organization: Option<Limit>,

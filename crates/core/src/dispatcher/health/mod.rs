@@ -208,7 +208,7 @@ impl Health {
             Failure::Unsent | Failure::Unanswered => Duration::ZERO,
         };
         let wait = asked.max(self.caution.map_or(Duration::ZERO, Caution::risk_wait)).min(self.max_pause);
-        // An answer is an answer, whatever its status: the limit is no longer in force.
+        // Whatever its status, an answer that is no 429 shows that the limit is no longer in force.
         match failure {
             Failure::Answered { .. } => drop(self.end_limits(now, sent, effects)),
             Failure::Unsent | Failure::Unanswered => self.limits_unanswered(now, sent),

@@ -86,7 +86,7 @@ impl Health {
         Some(Pause { scope: PauseScope::Organization, limit: self.organization_limit.clone(), closure })
     }
 
-    /// What of limits keeps all messages from being sent: the organization's, or that of the route that they take.
+    /// The limits that keep all messages from being sent: the organization's, and that of the route that they take.
     pub(in crate::dispatcher) fn messages_pause(&self, now: Timestamp) -> Option<Pause> {
         self.organization_pause(now).or_else(|| {
             let route = self.routes.get(RouteId::MESSAGES);
@@ -135,7 +135,7 @@ impl Health {
         whole.into_iter().chain(routes).collect()
     }
 
-    /// The pauses, for whoever sends next. Outages are its own to find.
+    /// The pauses, for the engine that sends next. It finds outages by itself.
     pub(in crate::dispatcher) fn bequest(&self, now: Timestamp) -> Bequest {
         let routes = self.routes.iter().filter_map(|(_, route)| Some((route.name.clone(), route.limit.bequest(now)?)));
         let conversations = self.conversations.iter();

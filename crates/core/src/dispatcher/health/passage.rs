@@ -20,7 +20,7 @@ impl Health {
         }
     }
 
-    /// Whether one of this route may, as far as the route is concerned.
+    /// Whether a request of this route may leave, as far as the route is concerned.
     pub(in crate::dispatcher) fn route_pass(&mut self, now: Timestamp, route: RouteId) -> Pass {
         let route = self.routes.get_mut(route);
         route.gate.pass(now).and(route.limit.gate.pass(now))
@@ -40,7 +40,7 @@ impl Health {
         shut.filter(|gate| gate.throttled_by().is_some()).filter_map(|gate| gate.closure()?.until).max()
     }
 
-    /// Whether one with a message of this conversation may, as far as that is concerned.
+    /// Whether a request with a message of this conversation may leave, as far as the conversation is concerned.
     pub(in crate::dispatcher) fn conversation_pass(&mut self, now: Timestamp, conversation: &str) -> Pass {
         self.conversations.pass(now, conversation)
     }
@@ -123,7 +123,7 @@ impl Health {
         more_at.chain(of_conversation).min()
     }
 
-    /// It has not left, was cut, or its answer tells nothing: another one may probe.
+    /// It has not left, was cut, or its answer says nothing about the limit: another request may probe.
     pub(in crate::dispatcher) fn lost(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId) {
         let route = self.routes.get_mut(route);
         for gate in [&mut self.organization, &mut route.gate, &mut route.limit.gate] {

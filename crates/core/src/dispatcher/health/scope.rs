@@ -17,7 +17,7 @@ pub(in crate::dispatcher) enum Scope {
 }
 
 impl Scope {
-    /// The scope of a limit by its name. `conversation` is that of the refused messages, if they are of one.
+    /// The scope of a limit, by its name. `conversation`: that of the refused messages, if they all belong to one.
     pub(super) fn named(limit: &NamedLimit, route: RouteId, conversation: Option<Arc<str>>) -> Self {
         match (limit.extent(), conversation) {
             (Extent::Organization, _) => Self::Organization,

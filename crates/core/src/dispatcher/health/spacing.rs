@@ -23,7 +23,7 @@ pub(super) fn next_probe(gate: &Gate, now: Timestamp, left_at: Timestamp, random
     left_at.after(backoff(gate, now).wait(gate.strikes() + 1, random)).max(now)
 }
 
-/// No probe of an outage joins a slow one sooner than it would follow one that has failed.
+/// The least time between a slow probe and the one that joins it: that after a probe that has failed.
 pub(super) fn apart(gate: &Gate, now: Timestamp) -> Duration {
     let is_outage = gate.throttled_by().is_none() && gate.strikes() > 0;
     if is_outage { backoff(gate, now).longest(gate.strikes()) } else { Duration::ZERO }

@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::stats::PauseScope;
 
 impl Health {
-    /// For what a 429 holds. `conversation` is that of the refused messages, if they are of one.
+    /// What a 429 applies to. `conversation`: that of the refused messages, if they all belong to one.
     pub(in crate::dispatcher) fn scope_of(
         &self,
         route: RouteId,
