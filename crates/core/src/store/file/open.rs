@@ -57,7 +57,6 @@ fn open_locked(
     *is_made = connection::create(path)?;
     let (db, time, mut opening) = rescue::read(path, options, clock, news)?;
     opening.salvage.set_aside = opening.salvage.set_aside.or_else(|| finished.as_deref().map(name_of));
-    time.save(&db)?;
     let opened = Opened::of(db, path)?;
     // What was read is as it is known from here on, unless another owner has begun since.
     lock.check()?;

@@ -84,6 +84,7 @@ impl Reading<'_> {
         // Damage to what only writing looks at is found here.
         connection::begin_writing(&db)?;
         opening.token = opened::begin(&db)?;
+        time.save(&db)?;
         Ok((db, time, opening))
     }
 }
