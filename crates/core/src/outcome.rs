@@ -235,6 +235,13 @@ pub struct DeadLetter {
     pub at: crate::clock::Timestamp,
 }
 
+impl DeadLetter {
+    /// Bytes of its body, and of the answer that it keeps.
+    pub fn bytes(&self) -> usize {
+        self.cargo.len() + self.failure.response.as_ref().map_or(0, |response| response.body.len())
+    }
+}
+
 /// The answer to a `request()`.
 #[derive(Clone, Debug)]
 pub struct CallAnswer {

@@ -28,7 +28,7 @@ impl Dispatcher {
     pub(super) fn refuse_credentials(&mut self, now: Timestamp, problem: String, effects: &mut Vec<Effect>) {
         let until = self.health.refuse_credentials(now, problem, &mut self.random, effects);
         self.auth.refused(until);
-        let cold = self.followers.keys().copied().filter(|slot| self.outbox.cold(*slot).is_some());
+        let cold = self.followers.slots().filter(|slot| self.outbox.cold(*slot).is_some());
         let slots: Vec<Slot> = self.outbox.hot_slots().chain(cold).collect();
         self.fail_unauthorized(&slots, effects);
     }
@@ -71,7 +71,7 @@ impl Dispatcher {
         for slot in slots {
             let Some(error) = self.auth_error(*slot) else { continue };
             let waiter = self.outbox.forget_waiter(*slot);
-            let followers = self.followers.remove(slot).unwrap_or_default();
+            let followers = self.followers.take(*slot);
             for ticket in waiter.into_iter().chain(followers.into_iter().map(|promise| promise.ticket)) {
                 effects.push(Effect::Failed(ticket, error.clone()));
             }

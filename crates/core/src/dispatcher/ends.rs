@@ -137,7 +137,7 @@ impl Dispatcher {
         let (entry, course) = self.outbox.remove(slot);
         match entry.state() {
             State::Storing => {}
-            State::Queued => self.lanes.remove(entry.lane, slot, &self.outbox),
+            State::Queued => self.lanes.remove(entry.lane, slot, entry.seq, &self.outbox),
             State::Parked(_) => {
                 course.parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
                 self.lanes.settle(entry.lane);
@@ -154,7 +154,7 @@ impl Dispatcher {
         if matches!(entry.cargo, Cargo::Call(_)) {
             self.health.leave(entry.route);
         }
-        Removed { entry, course, followers: self.followers.remove(&slot).unwrap_or_default() }
+        Removed { entry, course, followers: self.followers.take(slot) }
     }
 
     pub(super) fn tell_if_empty(&self, effects: &mut Vec<Effect>) {

@@ -16,9 +16,6 @@ use crate::message::{Cargo, Message, Settle, Submission, Ticket};
 use crate::outcome::{DeadLetter, Reason, Receipt, Response};
 use crate::settings::{BatchMode, WhenFull};
 
-/// Promises that may wait for one message, since its id was sent again.
-const FOLLOWERS_MAX: usize = 1_000;
-
 impl Dispatcher {
     pub(super) fn submit(&mut self, now: Timestamp, submission: Submission, effects: &mut Vec<Effect>) {
         if let Err(error) = self.check(&submission) {
@@ -178,12 +175,8 @@ impl Dispatcher {
             self.outbox.set_waiter(slot, promise);
             return None;
         }
-        let followers = self.followers.entry(slot).or_default();
-        if followers.len() >= FOLLOWERS_MAX {
-            return Some(Effect::Failed(promise.ticket, self.full()));
-        }
-        followers.push(promise);
-        None
+        let had_room = self.followers.add(slot, promise);
+        (!had_room).then(|| Effect::Failed(promise.ticket, self.full()))
     }
 
     /// Takes it into the outbox. It is accepted once the store keeps it; at once, where there is none.

@@ -92,7 +92,7 @@ impl Dispatcher {
 
     fn tell_accepted(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
         let waits = self.outbox.course(slot).waiter.is_some_and(|promise| promise.settle == Settle::OnAcceptance);
-        if !waits && !self.followers.contains_key(&slot) {
+        if !waits && !self.followers.has(slot) {
             return;
         }
         let Some(id) = self.outbox.get(slot).cargo.id().map(Box::<str>::from) else { return };
@@ -100,18 +100,8 @@ impl Dispatcher {
         if waits && let Some(ticket) = self.outbox.forget_waiter(slot) {
             told(ticket, false);
         }
-        if let Some(followers) = self.followers.get_mut(&slot) {
-            followers.retain(|follower| {
-                let waits_on = follower.settle == Settle::OnOutcome;
-                if !waits_on {
-                    told(follower.ticket, true);
-                }
-                waits_on
-            });
-            if followers.is_empty() {
-                self.followers.remove(&slot);
-            }
-        }
+        let satisfied = self.followers.take_if(slot, |follower| follower.settle == Settle::OnAcceptance);
+        satisfied.into_iter().for_each(|follower| told(follower.ticket, true));
     }
 
     /// Beyond the window the newest cool: their turn comes last.

@@ -24,7 +24,7 @@ impl Letters {
         let id = id_of(&letter);
         self.next += 1;
         self.by_id.insert(id.into(), self.next);
-        self.bytes += size(&letter);
+        self.bytes += letter.bytes();
         self.letters.insert(self.next, letter);
         let mut dropped = Vec::new();
         while self.letters.len() > LETTERS_MAX || (self.bytes > LETTER_BYTES_MAX && self.letters.len() > 1) {
@@ -44,7 +44,7 @@ impl Letters {
     pub(super) fn take_numbered(&mut self, id: &str) -> Option<(u64, DeadLetter)> {
         let number = self.by_id.remove(id)?;
         let letter = self.letters.remove(&number)?;
-        self.bytes -= size(&letter);
+        self.bytes -= letter.bytes();
         Some((number, letter))
     }
 
@@ -53,7 +53,7 @@ impl Letters {
         let Some(id) = letter.cargo.id() else { return };
         let earlier = self.by_id.insert(id.into(), number);
         debug_assert!(earlier.is_none(), "its id was in the outbox meanwhile");
-        self.bytes += size(&letter);
+        self.bytes += letter.bytes();
         self.letters.insert(number, letter);
     }
 
@@ -86,8 +86,4 @@ fn id_of(letter: &DeadLetter) -> &str {
         Some(id) => id,
         None => unreachable!("a dead letter is a message, which has an id"),
     }
-}
-
-fn size(letter: &DeadLetter) -> usize {
-    letter.cargo.len() + letter.failure.response.as_ref().map_or(0, |response| response.body.len())
 }

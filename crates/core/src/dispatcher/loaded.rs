@@ -61,10 +61,10 @@ impl Dispatcher {
     fn give_up_unreadable(&mut self, slot: Slot, cold: &Cold, id: Option<Box<str>>, effects: &mut Vec<Effect>) {
         let conversation = self.lanes.conversation(cold.lane).map_or_else(Box::default, |name| Box::from(&**name));
         self.outbox.remove_cold(slot);
-        self.lanes.remove(cold.lane, slot, &self.outbox);
+        self.lanes.remove(cold.lane, slot, cold.seq, &self.outbox);
         self.timers.forget(slot);
         self.drains.leave(cold.epoch);
-        for follower in self.followers.remove(&slot).unwrap_or_default() {
+        for follower in self.followers.take(slot) {
             let problem = format!("the store can't read this message: {STAYS}");
             effects.push(Effect::Failed(follower.ticket, Error::Store { trouble: Trouble::Corrupt, problem }));
         }

@@ -17,6 +17,7 @@ mod ends;
 mod event;
 mod explain;
 mod flights;
+mod followers;
 mod gather;
 mod health;
 mod impatient;
@@ -63,13 +64,14 @@ use self::duplicates::Recent;
 pub use self::effect::{Effect, Notice};
 pub use self::event::{Event, TokenNews};
 pub use self::explain::{Explanation, Hold, Whereabouts};
+use self::followers::Followers;
 use self::health::Health;
 pub use self::health::{AttemptId, Cause};
 use self::inquiry::Inquiry;
 use self::keeping::Window;
 use self::letters::Letters;
 use self::load::Load;
-use self::outbox::{Outbox, Promise};
+use self::outbox::Outbox;
 use self::recovery::Batches;
 use self::redrives::Redrives;
 use self::sounding::Sounding;
@@ -88,6 +90,10 @@ use crate::random::Random;
 use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
 use crate::stats::{Counters, Depth, Snapshot, StoreStanding};
 use crate::store::Change;
+
+/// So much falls due in one turn, which takes a few milliseconds: a million messages may expire at one moment, and other
+/// organizations have their turns between.
+const DUE_PER_TURN: usize = 256;
 
 /// Messages are posted.
 const MESSAGE_METHOD: &str = "POST";
@@ -142,7 +148,7 @@ pub struct Dispatcher {
     outbox: Outbox,
     lanes: Lanes,
     waiting: WaitingRoom,
-    followers: HashMap<Slot, Vec<Promise>>,
+    followers: Followers,
     timers: Timers,
     quota: Quota,
     health: Health,
@@ -209,7 +215,7 @@ impl Dispatcher {
             drains: Drains::new(),
             outbox: Outbox::default(),
             waiting: WaitingRoom::default(),
-            followers: HashMap::new(),
+            followers: Followers::default(),
             timers: Timers::default(),
             letters: Letters::default(),
             redrives: Redrives::default(),
@@ -282,16 +288,26 @@ impl Dispatcher {
         if self.disowned.is_some() {
             return self.turn_away(effects);
         }
-        while let Some(timer) = self.timers.pop_due(now) {
+        for _ in 0..DUE_PER_TURN {
+            let Some(timer) = self.timers.pop_due(now) else { break };
             self.fire(now, timer, effects);
         }
-        self.admit_waiting(now, effects);
-        self.sweep(now, effects);
-        self.pump(now, effects);
-        self.look_for_sweep(now);
+        // Nothing starts while there is more: what has expired must not leave, and what was parked leaves in order.
+        if !self.has_overdue(now) {
+            self.admit_waiting(now, effects);
+            self.sweep(now, effects);
+            self.pump(now, effects);
+            self.look_for_sweep(now);
+        }
         self.save(now, effects);
         self.finish_drains(effects);
         self.audit();
+    }
+
+    /// Whether the last [`Self::poll`] has left something for the next one, which is to come at once, but after the
+    /// turns of others.
+    pub fn has_overdue(&self, now: Timestamp) -> bool {
+        self.timers.next().is_some_and(|at| at <= now)
     }
 
     /// When [`Self::poll`] has something to do again, if no event comes before.

@@ -36,13 +36,13 @@ impl Dispatcher {
         };
         let is_call =
             |slot: &Slot| self.outbox.cold(*slot).is_none() && matches!(self.outbox.get(*slot).cargo, Cargo::Call(_));
-        let awaited = self.outbox.awaited().into_iter().chain(self.followers.keys().copied());
+        let awaited = self.outbox.awaited().into_iter().chain(self.followers.slots());
         let mut slots: Vec<(Slot, bool)> = awaited.map(|slot| (slot, is_call(&slot))).collect();
         slots.retain(|(slot, is_call)| !(*is_call && is_on_wire(slot)));
         slots.sort_unstable();
         slots.dedup();
         for (slot, is_call) in slots {
-            let followers = self.followers.remove(&slot).unwrap_or_default().into_iter().map(|promise| promise.ticket);
+            let followers = self.followers.take(slot).into_iter().map(|promise| promise.ticket);
             let waiter = self.outbox.forget_waiter(slot);
             effects.extend(waiter.into_iter().chain(followers).map(|ticket| Effect::Failed(ticket, error.clone())));
             if is_call {

@@ -48,7 +48,7 @@ impl Dispatcher {
         std::mem::forget(other);
         entries.sort_unstable_by_key(|(_, entry, _)| entry.seq);
         for (slot, entry, course) in entries {
-            let followers = followers.remove(&slot).unwrap_or_default();
+            let followers = followers.take(slot);
             self.take_over_one(now, (entry, course), &known, (slot, followers), effects);
         }
         self.put_batches_together();
@@ -103,9 +103,7 @@ impl Dispatcher {
         if let Some(promise) = waiter {
             self.outbox.set_waiter(slot, promise);
         }
-        if !followers.is_empty() {
-            self.followers.insert(slot, followers);
-        }
+        self.followers.put(slot, followers);
         // Bound to others, or to be buried as unanswered, it ends with these.
         if withdrawn && batch.is_none() && !self.unanswered.contains(&slot) {
             self.bury(now, slot, Reason::Aborted, None, None, effects);
@@ -136,8 +134,7 @@ impl Dispatcher {
 
     /// The tickets of all who wait for a message or request.
     fn awaited(&self) -> Vec<Ticket> {
-        let followers = self.followers.values().flatten().map(|promise| promise.ticket);
         let waiting = self.waiting.tickets().chain(self.redrives.tickets());
-        self.outbox.tickets().chain(followers).chain(waiting).collect()
+        self.outbox.tickets().chain(self.followers.tickets()).chain(waiting).collect()
     }
 }

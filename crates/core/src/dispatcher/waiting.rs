@@ -1,6 +1,9 @@
 //! The waiting room before a full outbox, with `whenFull: 'wait'`: first come, first served.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::drains::Epoch;
 use crate::clock::Timestamp;
@@ -23,6 +26,9 @@ pub(super) struct Waiting {
 pub(super) struct WaitingRoom {
     line: BTreeMap<u64, Waiting>,
     by_ticket: HashMap<Ticket, u64>,
+    /// The numbers of those with an id, found by it.
+    by_id: HashTable<u64>,
+    hasher: DefaultHashBuilder,
     next: u64,
     bytes: usize,
 }
@@ -38,7 +44,12 @@ impl WaitingRoom {
         self.next += 1;
         self.bytes += waiting.submission.cargo.len();
         self.by_ticket.insert(waiting.submission.ticket, self.next);
+        let hash = self.hash(&waiting);
         self.line.insert(self.next, waiting);
+        if let Some(hash) = hash {
+            let (line, hasher) = (&self.line, &self.hasher);
+            self.by_id.insert_unique(hash, self.next, |number| hasher.hash_one(line[number].submission.cargo.id()));
+        }
         self.next
     }
 
@@ -50,16 +61,33 @@ impl WaitingRoom {
         let waiting = self.line.remove(&number)?;
         self.bytes -= waiting.submission.cargo.len();
         self.by_ticket.remove(&waiting.submission.ticket);
+        if let Some(hash) = self.hash(&waiting) {
+            match self.by_id.find_entry(hash, |other| *other == number) {
+                Ok(found) => drop(found.remove()),
+                Err(_) => unreachable!("it is found by its id for as long as it waits"),
+            }
+        }
         Some(waiting)
+    }
+
+    fn hash(&self, waiting: &Waiting) -> Option<u64> {
+        let id = waiting.submission.cargo.id();
+        id.is_some().then(|| self.hasher.hash_one(id))
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<u64> {
         self.by_ticket.get(&ticket).copied()
     }
 
-    /// The place in the line of the message with this id, from 0.
+    /// The place in the line of a message with this id, from 0. Where some have left the line from its middle, it is as
+    /// if these had stood at even distances: to count a million others would take too long.
     pub(super) fn position(&self, id: &str) -> Option<(usize, &Waiting)> {
-        self.line.values().enumerate().find(|(_, waiting)| waiting.submission.cargo.id() == Some(id))
+        let named = |number: &u64| self.line[number].submission.cargo.id() == Some(id);
+        let number = *self.by_id.find(self.hasher.hash_one(Some(id)), named)?;
+        let (first, _) = self.line.first_key_value()?;
+        let (last, _) = self.line.last_key_value()?;
+        let place = u128::from(number - first) * self.line.len() as u128 / u128::from(last - first + 1);
+        Some((place as usize, &self.line[&number]))
     }
 
     /// All that wait, the first first.
@@ -77,5 +105,40 @@ impl WaitingRoom {
 
     pub(super) fn is_empty(&self) -> bool {
         self.line.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Cargo, Message, Parts, Settle};
+
+    fn waiting(number: u64) -> Waiting {
+        let id = format!("m{number}");
+        let parts = Parts { id: &id, id_given: true, conversation: "c", body: "{}", ..Parts::default() };
+        let cargo = Cargo::Message(Message::new(parts).unwrap());
+        let ticket = Ticket { handle: 1, number };
+        let settle = Settle::OnOutcome;
+        let submission = Submission { ticket, settle, cargo, priority: 0, expires_at: None, not_before: None };
+        Waiting { submission, submitted_at: Timestamp::START, epoch: Epoch::default(), redriven: false }
+    }
+
+    fn place(room: &WaitingRoom, number: u64) -> Option<usize> {
+        room.position(&format!("m{number}")).map(|(place, _)| place)
+    }
+
+    #[test]
+    fn a_place_is_exact_while_nobody_leaves_from_the_middle_and_in_order_afterwards() {
+        let mut room = WaitingRoom::default();
+        let numbers: Vec<u64> = (0..1_000).map(|number| room.push(waiting(number))).collect();
+        assert!((0..1_000).all(|number| place(&room, number) == Some(number as usize)));
+        numbers[..100].iter().for_each(|number| drop(room.remove(*number)));
+        assert_eq!(place(&room, 99), None);
+        assert!((100..1_000).all(|number| place(&room, number) == Some(number as usize - 100)));
+        numbers[100..].iter().step_by(2).for_each(|number| drop(room.remove(*number)));
+        let left: Vec<usize> = (100..1_000).filter_map(|number| place(&room, number)).collect();
+        assert_eq!(left.len(), 450);
+        assert!(left.iter().enumerate().all(|(exact, place)| place.abs_diff(exact) <= 1), "{left:?}");
+        assert_eq!(room.by_id.len(), room.len());
     }
 }

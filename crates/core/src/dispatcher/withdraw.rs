@@ -1,6 +1,6 @@
 //! The way back: what its caller no longer wants, and what time takes.
 
-use super::outbox::{Promise, State};
+use super::outbox::State;
 use super::timers::Timer;
 use super::{Dispatcher, Effect};
 use crate::clock::{Timestamp, grace};
@@ -18,7 +18,7 @@ impl Dispatcher {
             }
         } else if let Some(slot) = self.outbox.by_ticket(ticket) {
             self.outbox.forget_waiter(slot);
-            match self.first_follower(slot) {
+            match self.followers.take_first(slot) {
                 Some(heir) => self.outbox.set_waiter(slot, heir),
                 None => self.withdraw(now, slot, effects),
             }
@@ -27,21 +27,8 @@ impl Dispatcher {
                 self.timers.clear(at, Timer::Drain(ticket));
             }
         } else {
-            self.followers.retain(|_, followers| {
-                followers.retain(|other| other.ticket != ticket);
-                !followers.is_empty()
-            });
+            self.followers.forget(ticket);
         }
-    }
-
-    /// Takes the promise that has followed the message for longest.
-    fn first_follower(&mut self, slot: Slot) -> Option<Promise> {
-        let followers = self.followers.get_mut(&slot)?;
-        let first = followers.remove(0);
-        if followers.is_empty() {
-            self.followers.remove(&slot);
-        }
-        Some(first)
     }
 
     fn withdraw(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {

@@ -53,6 +53,9 @@ use crate::store::News;
 
 /// Commands that are taken in before the dispatcher looks at the lanes.
 const COMMANDS_PER_TURN: usize = 256;
+/// Bodies and answers of a page of dead letters take no more, unless one alone does: a page is written in one turn of
+/// this thread, and read in one of JavaScript's.
+const LETTERS_PAGE_BYTES: usize = 1_048_576;
 /// How long the caller's `accessToken` function may take.
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -230,6 +233,9 @@ impl Engine {
         while !self.retire_if_unused() {
             self.take_in().await;
             self.finish_turn();
+            if self.dispatcher.has_overdue(self.clock.now()) {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -366,10 +372,16 @@ impl Engine {
     fn letters(&mut self, ticket: Ticket, wanted: LettersWanted) {
         let LettersWanted { after, until, limit } = wanted;
         let until = until.unwrap_or_else(|| self.dispatcher.newest_letter());
-        let there_then = self.dispatcher.letters(after).take_while(|(number, _)| *number <= until);
-        let mut letters: Vec<_> = there_then.take(limit + 1).map(|(number, letter)| (number, letter.clone())).collect();
-        let more = letters.len() > limit;
-        letters.truncate(limit);
+        let mut there_then = self.dispatcher.letters(after).take_while(|(number, _)| *number <= until).peekable();
+        let (mut letters, mut bytes) = (Vec::new(), 0);
+        while let Some((number, letter)) = there_then.next_if(|(_, letter)| {
+            bytes += letter.bytes();
+            letters.is_empty() || (letters.len() < limit && bytes <= LETTERS_PAGE_BYTES)
+        }) {
+            letters.push((number, letter.clone()));
+        }
+        let more = there_then.next().is_some();
+        drop(there_then);
         self.complete(ticket.handle, Completion::Letters(ticket.number, LettersPage { letters, until, more }));
     }
 

@@ -73,9 +73,11 @@ impl Queue {
     }
 
     /// Puts a message that was handed out back to its place by seq: the head, unless others are handed out at the same
-    /// time.
-    pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item, numbers: &impl Numbers) {
-        let (mut before, mut after) = (NIL, self.head);
+    /// time. It is looked for behind `elder`, or from the head on.
+    pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item, elder: Option<Slot>, numbers: &impl Numbers) {
+        debug_assert!(elder.is_none_or(|elder| numbers.seq(elder) < item.seq), "its place is behind its elders");
+        let mut before = elder.unwrap_or(NIL);
+        let mut after = elder.map_or(self.head, |elder| links.links[elder as usize].after);
         while after != NIL && numbers.seq(after) < item.seq {
             (before, after) = (after, links.links[after as usize].after);
         }

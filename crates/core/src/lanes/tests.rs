@@ -98,7 +98,7 @@ fn removing_messages_leaves_the_rest_in_order() {
     let lane = lanes.of_conversation(&"c".into());
     (0..5).for_each(|slot| lanes.push(lane, item(slot, 0)));
     for slot in [0, 2, 4] {
-        lanes.remove(lane, slot, &BySlot);
+        lanes.remove(lane, slot, u64::from(slot), &BySlot);
     }
     assert_eq!(drain(&mut lanes), [1, 3]);
 }
@@ -121,7 +121,7 @@ fn what_is_on_offer_is_counted() {
         assert_eq!(lanes.ready(), ready[1]);
         lanes.put_back(a, item(0, 0), &BySlot);
         assert_eq!((lanes.offering(), lanes.offered()), (2, 4));
-        (0..3).for_each(|slot| lanes.remove(a, slot, &BySlot));
+        (0..3).for_each(|slot| lanes.remove(a, slot, u64::from(slot), &BySlot));
         assert_eq!((lanes.offering(), lanes.offered()), (1, 1));
     }
 }
@@ -168,4 +168,39 @@ fn turns_of_lower_priorities_are_foreseen() {
     let next: Vec<Slot> = lanes.next_in_rounds(25).collect();
     assert!(next.iter().any(|slot| slot % 2 == 1));
     assert_eq!(next, drain(&mut lanes)[..25]);
+}
+
+/// Counts how often somebody asks for a number.
+#[derive(Default)]
+struct Counted(std::cell::Cell<usize>);
+
+impl Numbers for Counted {
+    fn seq(&self, slot: Slot) -> u64 {
+        self.0.set(self.0.get() + 1);
+        slot.into()
+    }
+}
+
+#[test]
+fn many_of_one_lane_come_back_in_any_order_without_a_walk_past_all_that_wait() {
+    const MESSAGES: Slot = 20_000;
+    // A prime that is no divisor of their number visits each once.
+    let shuffled: Vec<Slot> = (0..MESSAGES).map(|index| index * 7_919 % MESSAGES).collect();
+    for order in [shuffled, (0..MESSAGES).collect(), (0..MESSAGES).rev().collect()] {
+        let mut lanes = Lanes::new(false);
+        let lane = lanes.of_conversation(&"c".into());
+        // Twice as many as come back: the rest was never handed out.
+        (0..2 * MESSAGES).for_each(|slot| lanes.push(lane, item(slot, 0)));
+        for slot in 0..MESSAGES {
+            assert_eq!(lanes.take(&BySlot), Some((lane, slot)));
+        }
+        let counted = Counted::default();
+        for slot in order {
+            lanes.put_back(lane, item(slot, 0), &counted);
+        }
+        assert!(counted.0.get() < 8 * MESSAGES as usize, "{} looks", counted.0.get());
+        lanes.remove(lane, MESSAGES / 2, u64::from(MESSAGES / 2), &BySlot);
+        let left: Vec<Slot> = (0..2 * MESSAGES).filter(|slot| *slot != MESSAGES / 2).collect();
+        assert_eq!(drain(&mut lanes), left);
+    }
 }

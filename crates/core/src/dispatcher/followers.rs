@@ -1,0 +1,145 @@
+//! Promises that wait for a message which somebody else's promise has brought: one list for each message, found by
+//! message and by ticket.
+
+use hashbrown::HashMap;
+
+use super::outbox::Promise;
+use crate::lanes::Slot;
+use crate::message::Ticket;
+
+/// Promises that may wait for one message, since its id was sent again.
+pub(super) const FOLLOWERS_MAX: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Followers {
+    /// Oldest first; no list is empty.
+    of: HashMap<Slot, Vec<Promise>>,
+    /// Which message a ticket follows. Without it, each of many that leave at once would look through all lists.
+    followed: HashMap<Ticket, Slot>,
+}
+
+impl Followers {
+    /// Whether there was room for it.
+    pub(super) fn add(&mut self, slot: Slot, promise: Promise) -> bool {
+        let list = self.of.entry(slot).or_default();
+        let has_room = list.len() < FOLLOWERS_MAX;
+        if has_room {
+            list.push(promise);
+            let before = self.followed.insert(promise.ticket, slot);
+            debug_assert!(before.is_none(), "a ticket follows one message");
+        }
+        has_room
+    }
+
+    /// All that follow a message, which has none from then on.
+    pub(super) fn take(&mut self, slot: Slot) -> Vec<Promise> {
+        if self.of.is_empty() {
+            return Vec::new();
+        }
+        let list = self.of.remove(&slot).unwrap_or_default();
+        for promise in &list {
+            self.followed.remove(&promise.ticket);
+        }
+        list
+    }
+
+    /// Takes out those that the predicate chooses, in their order.
+    pub(super) fn take_if(&mut self, slot: Slot, is_chosen: impl Fn(&Promise) -> bool) -> Vec<Promise> {
+        let (chosen, left) = self.take(slot).into_iter().partition(is_chosen);
+        self.put(slot, left);
+        chosen
+    }
+
+    /// Takes out the one that has followed for longest.
+    pub(super) fn take_first(&mut self, slot: Slot) -> Option<Promise> {
+        let first = self.of.get_mut(&slot)?.remove(0);
+        self.followed.remove(&first.ticket);
+        self.drop_if_empty(slot);
+        Some(first)
+    }
+
+    /// The caller with this ticket no longer waits.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
+        let Some(slot) = self.followed.remove(&ticket) else { return };
+        let Some(list) = self.of.get_mut(&slot) else { unreachable!("a ticket is in the list that it is found by") };
+        list.retain(|promise| promise.ticket != ticket);
+        self.drop_if_empty(slot);
+    }
+
+    /// Those of an earlier dispatcher that followed a message with another slot.
+    pub(super) fn put(&mut self, slot: Slot, list: Vec<Promise>) {
+        debug_assert!(!self.of.contains_key(&slot), "nobody else follows it");
+        if !list.is_empty() {
+            self.followed.extend(list.iter().map(|promise| (promise.ticket, slot)));
+            self.of.insert(slot, list);
+        }
+    }
+
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.of.contains_key(&slot)
+    }
+
+    /// The messages that are followed.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.of.keys().copied()
+    }
+
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.followed.keys().copied()
+    }
+
+    fn drop_if_empty(&mut self, slot: Slot) {
+        if self.of.get(&slot).is_some_and(Vec::is_empty) {
+            self.of.remove(&slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Settle;
+
+    fn promise(number: u64) -> Promise {
+        Promise { ticket: Ticket { handle: 1, number }, settle: Settle::OnOutcome }
+    }
+
+    fn numbers(list: &[Promise]) -> Vec<u64> {
+        list.iter().map(|promise| promise.ticket.number).collect()
+    }
+
+    fn assert_consistent(followers: &Followers) {
+        let listed = followers.of.iter().flat_map(|(slot, list)| list.iter().map(|promise| (promise.ticket, *slot)));
+        assert_eq!(listed.collect::<HashMap<_, _>>(), followers.followed);
+        assert!(followers.of.values().all(|list| !list.is_empty()));
+    }
+
+    #[test]
+    fn a_ticket_that_leaves_is_in_no_list_and_the_others_keep_their_order() {
+        let mut followers = Followers::default();
+        for number in 1..=6 {
+            assert!(followers.add((number % 2) as Slot, promise(number)));
+        }
+        followers.forget(promise(3).ticket);
+        followers.forget(promise(3).ticket);
+        assert_consistent(&followers);
+        assert_eq!(followers.take_first(0).map(|first| first.ticket.number), Some(2));
+        assert_eq!(numbers(&followers.take(1)), [1, 5]);
+        assert_consistent(&followers);
+        followers.forget(promise(4).ticket);
+        followers.forget(promise(6).ticket);
+        assert!(!followers.has(0) && followers.tickets().next().is_none());
+        assert_consistent(&followers);
+    }
+
+    #[test]
+    fn a_list_has_a_limit_and_gives_away_those_that_are_chosen() {
+        let mut followers = Followers::default();
+        let all = (0..=FOLLOWERS_MAX as u64).map(|number| followers.add(7, promise(number)));
+        assert_eq!(all.filter(|had_room| *had_room).count(), FOLLOWERS_MAX);
+        assert_eq!(numbers(&followers.take_if(7, |promise| promise.ticket.number % 400 == 0)), [0, 400, 800]);
+        assert_consistent(&followers);
+        assert_eq!(followers.take(7).len(), FOLLOWERS_MAX - 3);
+        assert_consistent(&followers);
+    }
+}
