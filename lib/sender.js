@@ -21,6 +21,7 @@ const { abortReason, Completions } = require('./completions.js')
 const { inContext, outside } = require('./context.js')
 const { Diagnostics } = require('./diagnostics.js')
 const { asyncDispose } = require('./dispose.js')
+const { each, surface } = require('./each.js')
 const { ClosedError, errorFromThrown, SpillwayError } = require('./errors.js')
 const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
@@ -33,6 +34,7 @@ const { checkRequest } = require('./request.js')
 const { NO_TICKET, settle, settleAccepted } = require('./rows.js')
 const { tokenFrom } = require('./token.js')
 const { nodeRoots, warnOfRoots } = require('./trust.js')
+const { wakerOf } = require('./waker.js')
 
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
 const DEAD_LETTERS_PAGE = 100
@@ -87,23 +89,25 @@ class Sender extends EventEmitter {
 
   static async open(options) {
     const { settings, accessToken } = parseOptions(options)
-    const { NativeSender } = native()
-    // The native half keeps this function, and so what it refers to: an open sender lives as long as its engine may have
-    // something to tell it. A closed one leaves its seat, or it would never be collected.
-    const seat = { sender: null }
-    // It calls back in the context in which this function is made.
-    const begin = () => NativeSender.open(settings, () => seat.sender?.#wake(), nodeRoots, warnOfRoots)
+    const { NativeSender, NativeWaker } = native()
+    let sender
+    let seat
     let handle
     try {
-      handle = outside(begin)
+      const waker = wakerOf(NativeWaker)
+      // An open sender lives as long as its engine may have something to tell it. A closed one leaves its seat, or it
+      // would never be collected.
+      const number = waker.add(() => sender?.#wake())
+      seat = { leave: () => waker.remove(number) }
+      handle = NativeSender.open(settings, waker.native, number, nodeRoots, warnOfRoots)
     } catch (thrown) {
+      seat?.leave()
       throw errorFromThrown(thrown)
     }
     const give = accessToken === null ? null : inContext(accessToken)
-    const sender = outside(() => new Sender(OPEN, handle, seat, give, options.organization))
+    sender = outside(() => new Sender(OPEN, handle, seat, give, options.organization))
     sender.#baseUrls = baseUrls(options)
     keepAbout(sender, options)
-    seat.sender = sender
     if (String(options.store).startsWith('file:')) await sender.#awaitStore()
     return sender
   }
@@ -298,7 +302,7 @@ class Sender extends EventEmitter {
     this.#completions.failAll(reason)
     this.#completions.end()
     this.#diagnostics.end()
-    this.#seat.sender = null
+    this.#seat.leave()
     // A closed sender that somebody keeps must not keep answers with it.
     this.#native.discard()
   }
@@ -487,25 +491,6 @@ class Sender extends EventEmitter {
 /** Whether it is a listener for an event of the core's. What is no function is left for EventEmitter to refuse. */
 function isOwn(name, listener) {
   return EVENTS.includes(name) && typeof listener === 'function'
-}
-
-/** One that throws, as an event does whose listener throws, must not keep those behind it from being heard. */
-function each(things, hear) {
-  let at = 0
-  while (at < things.length) {
-    try {
-      while (at < things.length) hear(things[at++])
-    } catch (error) {
-      surface(error)
-    }
-  }
-}
-
-/** An error that nobody can be given is an uncaught exception, and interrupts nothing. */
-function surface(error) {
-  process.nextTick(() => {
-    throw error
-  })
 }
 
 /** An error as the core would report it, for promises that settle with data. */

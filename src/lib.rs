@@ -14,6 +14,7 @@ mod receipt;
 mod sender;
 mod simulator;
 mod stats;
+mod waker;
 
 #[cfg(test)]
 #[path = "../crates/core/tests/fuzz/harness.rs"]

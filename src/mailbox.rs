@@ -1,18 +1,14 @@
 //! Completions on their way to JavaScript: many lie here together, and one wake fetches them.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use napi::Status;
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use spillway_core::clock::Clock;
 use spillway_core::engine::sink::{Completion, Happening, Sink};
 
 use crate::completions::{Rows, rows};
-
-/// Weak: it doesn't keep the event loop alive. JavaScript does that with a timer while something is awaited.
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+use crate::waker::Bell;
 
 /// How many are written at a time. JavaScript waits for the lock while an array is appended, never while one is
 /// written.
@@ -43,12 +39,14 @@ struct Array {
 
 pub(crate) struct Mailbox {
     arrays: Mutex<Arrays>,
-    wake: Wake,
+    bell: Arc<Bell>,
+    /// With which it rings.
+    number: u32,
 }
 
 impl Mailbox {
-    pub(crate) fn new(wake: Wake) -> Self {
-        Self { arrays: Mutex::default(), wake }
+    pub(crate) fn new(bell: Arc<Bell>, number: u32) -> Self {
+        Self { arrays: Mutex::default(), bell, number }
     }
 
     /// The next array, as JSON. When there are more, its last row says so.
@@ -87,8 +85,7 @@ impl Sink for Mailbox {
                 let (rows, left) = rows(some, clock);
                 some = left;
                 if self.put(rows) {
-                    // An environment that is closing takes no calls; nobody waits there any more.
-                    self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                    self.bell.ring(self.number);
                 }
             }
         }

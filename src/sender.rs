@@ -14,6 +14,7 @@ use spillway_core::settings::Settings;
 
 use crate::errors::thrown;
 use crate::mailbox::Mailbox;
+use crate::waker::NativeWaker;
 use crate::{frame, ops, stats};
 
 /// A sender's native half.
@@ -26,12 +27,13 @@ pub struct NativeSender {
 
 #[napi]
 impl NativeSender {
-    /// Joins or starts the organization's engine. The first one of the process that needs TLS asks for Node.js's roots
+    /// Joins or starts the organization's engine; what comes of it wakes JavaScript with this number. The first one of the process that needs TLS asks for Node.js's roots
     /// (PEM), and warns of those that can't be read.
     #[napi(catch_unwind)]
     pub fn open(
         settings: String,
-        wake: Function<'_, (), ()>,
+        waker: &NativeWaker,
+        number: u32,
         roots: Function<'_, (), String>,
         warn: Function<'_, String, ()>,
     ) -> Result<Self> {
@@ -41,8 +43,7 @@ impl NativeSender {
                 warn.call(warning)?;
             }
         }
-        let wake = wake.build_threadsafe_function().weak::<true>().build()?;
-        let mailbox = Arc::new(Mailbox::new(wake));
+        let mailbox = Arc::new(Mailbox::new(waker.bell(), number));
         let sink: Arc<dyn Sink> = mailbox.clone();
         let handle = Handle::open(settings, sink).map_err(|error| thrown(&error))?;
         Ok(Self { handle, mailbox, random: Random::from_entropy() })

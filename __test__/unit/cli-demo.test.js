@@ -11,7 +11,7 @@ const { quantile, table } = require('../../lib/cli/summary.js')
 const { Output } = require('../../lib/cli/output.js')
 const { Progress } = require('../../lib/cli/progress.js')
 const { cli, scratch, until } = require('./cli-io.js')
-const { FakeSender } = require('./fake-binding.js')
+const { FakeSender, FakeWaker } = require('./fake-binding.js')
 
 let server
 
@@ -83,8 +83,8 @@ class DeliveringSender extends FakeSender {
   static losing = new Set()
   static holding = false
 
-  static open(settings, wake) {
-    const sender = new DeliveringSender(settings, wake)
+  static open(settings, ...wakes) {
+    const sender = new DeliveringSender(settings, ...wakes)
     FakeSender.opened.push(sender)
     return sender
   }
@@ -118,7 +118,7 @@ const rows = [
 const peak = rows.map((row) => JSON.stringify(row)).join('\n')
 
 beforeEach(() => {
-  use({ NativeSender: DeliveringSender, NativeSimulator: FakeSimulator })
+  use({ NativeWaker: FakeWaker, NativeSender: DeliveringSender, NativeSimulator: FakeSimulator })
   DeliveringSender.losing = new Set()
   DeliveringSender.holding = false
   FakeSimulator.respond = () => 202

@@ -6,7 +6,7 @@ const { Readable } = require('node:stream')
 
 const { use } = require('../../lib/load.js')
 const { cli, scratch, until } = require('./cli-io.js')
-const { FakeSender } = require('./fake-binding.js')
+const { FakeSender, FakeWaker } = require('./fake-binding.js')
 
 const STATS = {
   counters: { duplicates: 0 },
@@ -18,8 +18,8 @@ const STATS = {
 
 /** Delivers what it gets, the newest first; a body with `end` says otherwise. */
 class DeliveringSender extends FakeSender {
-  static open(settings, wake) {
-    const sender = new DeliveringSender(settings, wake)
+  static open(settings, ...wakes) {
+    const sender = new DeliveringSender(settings, ...wakes)
     FakeSender.opened.push(sender)
     return sender
   }
@@ -58,7 +58,7 @@ const core = () => FakeSender.opened.at(-1)
 
 const config = scratch({ after })('spillway.json', { organization: 'acme', store: 'memory' })
 
-beforeEach(() => use({ NativeSender: DeliveringSender }))
+beforeEach(() => use({ NativeWaker: FakeWaker, NativeSender: DeliveringSender }))
 
 test('messages of standard input and of a file are sent, the secret comes from the environment', async (t) => {
   const stdin = line('a') + line('b')
@@ -176,8 +176,8 @@ test('outages are told', async () => {
 
 /** With three messages of an earlier run; one of them, and one of the input, are told as dead letters besides. */
 class RecoveringSender extends DeliveringSender {
-  static open(settings, wake) {
-    const sender = new RecoveringSender(settings, wake)
+  static open(settings, ...wakes) {
+    const sender = new RecoveringSender(settings, ...wakes)
     FakeSender.opened.push(sender)
     sender.answers.ready = () => ['ok', { recovered: 3 }]
     return sender
@@ -197,7 +197,7 @@ class RecoveringSender extends DeliveringSender {
 }
 
 test('dead letters of an earlier run are listed behind those of the input, each once, and fail the command', async (t) => {
-  use({ NativeSender: RecoveringSender })
+  use({ NativeWaker: FakeWaker, NativeSender: RecoveringSender })
   const file = scratch(t)('spillway.json', { organization: 'acme', store: 'file:outbox.db' })
   const rejected = { code: 'DELIVERY_REJECTED', status: 400 }
   const stdin = new Readable({ read() {} })

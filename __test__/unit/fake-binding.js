@@ -33,14 +33,32 @@ function readFrame(bytes) {
   return messages
 }
 
+/** A NativeWaker that tests ring. */
+class FakeWaker {
+  #numbers = []
+
+  constructor(wake) {
+    this.wake = wake
+  }
+
+  ring(number) {
+    this.#numbers.push(number)
+    this.wake()
+  }
+
+  take() {
+    return this.#numbers.splice(0)
+  }
+}
+
 /** A NativeSender that records what crosses; the test says what comes back. */
 class FakeSender {
   static opened = []
   static refusal = null
 
-  static open(settings, wake) {
+  static open(settings, waker, number) {
     if (FakeSender.refusal !== null) throw new Error(FakeSender.refusal)
-    const sender = new FakeSender(settings, wake)
+    const sender = new FakeSender(settings, waker, number)
     FakeSender.opened.push(sender)
     return sender
   }
@@ -54,9 +72,9 @@ class FakeSender {
   answers = {}
   submitError = null
 
-  constructor(settings, wake) {
+  constructor(settings, waker, number) {
     this.settings = JSON.parse(settings)
-    this.wake = wake
+    this.wake = () => waker.ring(number)
   }
 
   get messages() {
@@ -108,4 +126,4 @@ class FakeSender {
   }
 }
 
-module.exports = { FakeSender, readFrame }
+module.exports = { FakeSender, FakeWaker, readFrame }

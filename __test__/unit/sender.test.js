@@ -10,7 +10,7 @@ const { setImmediate: nextTurn } = require('node:timers/promises')
 const { use } = require('../../lib/load.js')
 const { asyncDispose } = require('../../lib/dispose.js')
 const { Sender } = require('../../lib/sender.js')
-const { FakeSender } = require('./fake-binding.js')
+const { FakeSender, FakeWaker } = require('./fake-binding.js')
 
 const message = { conversationId: 'c', body: { text: 'hi' } }
 
@@ -23,7 +23,7 @@ async function open(options = { organization: 'acme' }) {
 }
 
 beforeEach(async () => {
-  use({ NativeSender: FakeSender })
+  use({ NativeWaker: FakeWaker, NativeSender: FakeSender })
   ;[sender, core] = await open()
   core.answers.close = () => ['ok', { undelivered: 0 }]
 })
@@ -634,8 +634,8 @@ test("stats are the core's", () => {
 function run(code) {
   const prelude = `
     const { use } = require('./lib/load.js')
-    const { FakeSender } = require('./__test__/unit/fake-binding.js')
-    use({ NativeSender: FakeSender })
+    const { FakeSender, FakeWaker } = require('./__test__/unit/fake-binding.js')
+    use({ NativeWaker: FakeWaker, NativeSender: FakeSender })
     const { Sender } = require('./index.js')
     const message = { conversationId: 'c', body: 1 }
     const alive = () => { console.log('alive'); core.complete([core.messages[0].ticket, 'ok', 'receipt']) }
