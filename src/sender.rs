@@ -27,8 +27,8 @@ pub struct NativeSender {
 
 #[napi]
 impl NativeSender {
-    /// Joins or starts the organization's engine; what comes of it wakes JavaScript with this number. The first one of the process that needs TLS asks for Node.js's roots
-    /// (PEM), and warns of those that can't be read.
+    /// Joins or starts the organization's engine; what comes of it wakes JavaScript with this number. The first one of
+    /// the process that needs TLS asks for Node.js's roots (PEM), and warns of those that can't be read.
     #[napi(catch_unwind)]
     pub fn open(
         settings: String,

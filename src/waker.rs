@@ -1,5 +1,6 @@
-//! One wake for all senders of an environment. Each thread-safe function has a handle in the event loop, and libuv looks
-//! at all of them whenever one is called: with one for each sender, a message would cost more the more senders are open.
+//! One wake for all senders of an environment. Each thread-safe function has a handle in the event loop, and libuv
+//! looks at all of them whenever one is called: with one for each sender, a message would cost more the more senders
+//! are open.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

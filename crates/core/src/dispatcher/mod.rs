@@ -91,8 +91,8 @@ use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
 use crate::stats::{Counters, Depth, Snapshot, StoreStanding};
 use crate::store::Change;
 
-/// So much falls due in one turn, which takes a few milliseconds: a million messages may expire at one moment, and other
-/// organizations have their turns between.
+/// So much falls due in one turn, which takes a few milliseconds: a million messages may expire at one moment, and
+/// other organizations have their turns between.
 const DUE_PER_TURN: usize = 256;
 
 /// Messages are posted.

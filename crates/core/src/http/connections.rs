@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::room::{IdlePool, Place, ROOM, Room};
 use super::stream::{HEAD_BYTES_MAX, HEADERS_MAX, HeadAllowance, Stream};
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
@@ -43,10 +44,14 @@ pub(super) struct Connection {
     pub(super) requests: SendRequest<Full<Bytes>>,
     pub(super) head: HeadAllowance,
     task: AbortHandle,
+    /// None for one that was made after whoever wanted it had gone.
+    _place: Option<Place>,
 }
 
 struct Idle {
     connection: Connection,
+    /// Counts up over all pools of the room: each has a clock of its own.
+    turn: u64,
     since: Timestamp,
     until: Timestamp,
     is_new: bool,
@@ -76,18 +81,61 @@ struct Pool {
     idle: VecDeque<Idle>,
     /// The next requests, this many, get new connections in spite of idle ones.
     new_due: usize,
+    /// For the connections that are being made.
+    places: Vec<Place>,
+}
+
+impl IdlePool for Mutex<Pool> {
+    fn oldest(&self) -> Option<u64> {
+        lock(self).idle.front().map(|idle| idle.turn)
+    }
+
+    fn end_oldest(&self) -> bool {
+        lock(self).idle.pop_front().is_some()
+    }
+
+    fn end_all(&self) {
+        lock(self).idle.clear();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("idle", &self.idle.len()).finish_non_exhaustive()
+    }
 }
 
 /// The idle connections of a client.
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Arc<Mutex<Pool>>,
+    room: Arc<Room>,
     clock: Clock,
 }
 
 impl Connections {
+    /// In the room of the process.
     pub(super) fn new() -> Self {
-        Self { pool: Arc::default(), clock: Clock::start() }
+        Self::of(Arc::clone(&ROOM))
+    }
+
+    fn of(room: Arc<Room>) -> Self {
+        let pool: Arc<Mutex<Pool>> = Arc::default();
+        room.join(&pool);
+        Self { pool, room, clock: Clock::start() }
+    }
+
+    /// Takes a place for a connection that is to be made, as soon as there is one.
+    pub(super) async fn reserve(&self) -> Reserved<'_> {
+        let place = self.room.place().await;
+        lock(&self.pool).places.push(place);
+        Reserved(self)
+    }
+
+    /// A connection could not be made for want of files that the process may open: idle ones, of any organization,
+    /// give way to the next try.
+    pub(super) fn make_way(&self) {
+        self.room.end_idle();
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -119,9 +167,9 @@ impl Connections {
 
     /// The answer was read to its end, and the connection may be idle for this long. If the answer came before all of
     /// its request was sent, hyper would go on sending the rest, and no other request could have the connection
-    /// meanwhile: it is cut.
+    /// meanwhile: it is cut. So it is while another connection waits for its place.
     pub(super) fn give_back(&self, connection: Connection, idle_max: Duration) {
-        if connection.requests.is_ready() {
+        if connection.requests.is_ready() && !self.room.is_wanted() {
             self.put(connection, idle_max, false);
         } else {
             connection.task.abort();
@@ -147,9 +195,26 @@ impl Connections {
     fn put(&self, connection: Connection, idle_max: Duration, is_new: bool) {
         let now = self.clock.now();
         if !connection.requests.is_closed() && !idle_max.is_zero() {
-            let idle = Idle { connection, since: now, until: now.after(idle_max.min(IDLE_MAX)), is_new };
+            let (turn, until) = (self.room.turn(), now.after(idle_max.min(IDLE_MAX)));
+            let idle = Idle { connection, turn, since: now, until, is_new };
             lock(&self.pool).idle.push_back(idle);
         }
+    }
+}
+
+/// A place that is kept for a connection while that is being made.
+pub(super) struct Reserved<'a>(&'a Connections);
+
+impl Reserved<'_> {
+    /// The connection was made, and has it.
+    pub(super) fn taken(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        drop(lock(&self.0.pool).places.pop());
     }
 }
 
@@ -219,7 +284,8 @@ where
             let handshake = Builder::new().max_headers(HEADERS_MAX).max_header_size(HEAD_BYTES_MAX).handshake(stream);
             let (requests, exchange) = handshake.await?;
             let task = tokio::spawn(exchange).abort_handle();
-            connections.put(Connection { requests, head, task }, IDLE_MAX, true);
+            let place = lock(&connections.pool).places.pop();
+            connections.put(Connection { requests, head, task, _place: place }, IDLE_MAX, true);
             Err(Failure::from(TakenOver))
         })
     }
@@ -368,5 +434,41 @@ mod tests {
         connections.distrust(&failed, Fate::Ended);
         let made = made(&connections).await;
         assert!(made.is_new);
+    }
+
+    /// Makes a connection in a place of the room, and takes it.
+    async fn made_in(connections: &Connections) -> Taken {
+        let reserved = connections.reserve().await;
+        let taken = made(connections).await;
+        reserved.taken();
+        taken
+    }
+
+    #[tokio::test]
+    async fn in_a_full_room_the_one_that_was_idle_for_longest_makes_way_whosever_it_is() {
+        let room = Room::new(3);
+        let [one, other] = [Connections::of(Arc::clone(&room)), Connections::of(Arc::clone(&room))];
+        let [first, second, third] = [made_in(&one).await, made_in(&other).await, made_in(&one).await];
+        other.give_back(second.connection, IDLE_MAX);
+        one.give_back(first.connection, IDLE_MAX);
+        let fourth = made_in(&other).await;
+        assert_eq!([&one, &other].map(|pool| lock(&pool.pool).idle.len()), [1, 0]);
+
+        // With nothing idle, the next to come back makes way, and is not kept.
+        let _fifth = made_in(&other).await;
+        assert_eq!(lock(&one.pool).idle.len(), 0);
+        let (made, ()) = tokio::join!(made_in(&one), async {
+            while !room.is_wanted() {
+                tokio::task::yield_now().await;
+            }
+            one.give_back(third.connection, IDLE_MAX);
+        });
+        assert!(made.is_new);
+
+        // A place whose connection was never made is free again.
+        drop(fourth);
+        drop(one.reserve().await);
+        drop(one.reserve().await);
+        assert!(lock(&one.pool).places.is_empty());
     }
 }

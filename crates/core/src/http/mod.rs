@@ -10,6 +10,7 @@ mod names;
 mod oauth;
 mod quote;
 mod request;
+mod room;
 mod stream;
 pub mod tls;
 
@@ -34,6 +35,7 @@ use crate::error::Error;
 use crate::retry::Answer;
 use crate::settings::Settings;
 use crate::shipment::Shipment;
+use crate::shortage::Shortage;
 
 /// The HTTP client of an engine.
 #[derive(Debug)]
@@ -155,10 +157,22 @@ impl Client {
                 }
             }
             // Seldom, and large.
-            let made = Box::pin(self.connector.get(self.origin.url().clone()).send()).await;
-            match made {
+            let made = Box::pin(async {
+                let reserved = self.connections.reserve().await;
+                let made = self.connector.get(self.origin.url().clone()).send().await;
+                if made.as_ref().is_err_and(is_taken) {
+                    reserved.taken();
+                }
+                made
+            });
+            match made.await {
                 Err(error) if is_taken(&error) => {}
-                Err(error) => return Err(Answer::Unsent { problem: chain(error) }),
+                Err(error) => {
+                    if is_for_want_of_descriptors(&error) {
+                        self.connections.make_way();
+                    }
+                    return Err(Answer::Unsent { problem: chain(error) });
+                }
                 Ok(_) => return Err(Answer::Unsent { problem: "the connection was not taken over".to_owned() }),
             }
         }
@@ -222,6 +236,12 @@ fn late(timeout: Duration, is_handed_over: bool) -> Answer {
     }
 }
 
+/// Whether no file could be opened for the connection, by the limit of the process or the system.
+fn is_for_want_of_descriptors(error: &reqwest::Error) -> bool {
+    let mut shortages = with_causes(error).filter_map(|cause| Shortage::of(cause.downcast_ref()?));
+    shortages.any(|shortage| matches!(shortage, Shortage::ProcessDescriptors | Shortage::SystemDescriptors))
+}
+
 /// An error and its causes, without the URL: the path holds ids of the caller's.
 fn chain(error: reqwest::Error) -> String {
     causes(&error.without_url())
@@ -236,8 +256,13 @@ fn sending(error: &hyper::Error) -> String {
 }
 
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    let mut texts: Vec<String> = with_causes(error).map(ToString::to_string).collect();
     texts.dedup();
     texts.join(": ").chars().take(512).collect()
+}
+
+fn with_causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }

@@ -1,6 +1,6 @@
 //! Messages that went to a place inside their lane, rather than to its end: those that came back from a time of their
-//! own. A lane without order may have any number of them, and a walk from its head to the place of each would take longer the
-//! more there are.
+//! own. A lane without order may have any number of them, and a walk from its head to the place of each would take
+//! longer the more there are.
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,179 @@
+//! How many connections the process may have at a time, over all organizations: a part of the files that it may open.
+//! Beyond it, idle connections of any organization make room; where there are none, whoever wants one waits in turn.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::lock::lock;
+
+/// Of the files that the process may open, connections take this part: the rest is for outboxes, and for what else the
+/// process does.
+const PART_OF_DESCRIPTORS: usize = 2;
+const CONNECTIONS_MIN: usize = 16;
+const CONNECTIONS_MAX: usize = 65_536;
+
+/// The room of this process.
+pub(super) static ROOM: LazyLock<Arc<Room>> = LazyLock::new(|| Room::new(places()));
+
+/// The idle connections of one client.
+pub(super) trait IdlePool: fmt::Debug + Send + Sync {
+    /// The turn of the one that has been idle for longest.
+    fn oldest(&self) -> Option<u64>;
+
+    /// Ends the one that has been idle for longest. Whether there was one.
+    fn end_oldest(&self) -> bool;
+
+    /// Ends all.
+    fn end_all(&self);
+}
+
+/// Room for so many connections.
+#[derive(Debug)]
+pub(super) struct Room {
+    places: Arc<Semaphore>,
+    /// How many wait for a place.
+    waiting: AtomicUsize,
+    /// Connections that became idle, ever.
+    turns: AtomicU64,
+    /// Whose idle connections can make room.
+    pools: Mutex<Vec<Weak<dyn IdlePool>>>,
+}
+
+/// A connection's place, which is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Room {
+    pub(super) fn new(places: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(places)),
+            waiting: AtomicUsize::default(),
+            turns: AtomicU64::default(),
+            pools: Mutex::default(),
+        })
+    }
+
+    /// From now on idle connections of this pool make room for others.
+    pub(super) fn join(&self, pool: &Arc<impl IdlePool + 'static>) {
+        let mut pools = lock(&self.pools);
+        pools.retain(|pool| pool.strong_count() > 0);
+        let pool: Weak<_> = Arc::downgrade(pool);
+        pools.push(pool);
+    }
+
+    /// A place for one more connection, as soon as there is one.
+    pub(super) async fn place(&self) -> Place {
+        loop {
+            if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+                return Place { _permit: permit };
+            }
+            if !self.end_oldest_idle() {
+                break;
+            }
+        }
+        let _waiting = Waiting::begin(&self.waiting);
+        match Arc::clone(&self.places).acquire_owned().await {
+            Ok(permit) => Place { _permit: permit },
+            Err(_) => unreachable!("the room is never closed"),
+        }
+    }
+
+    /// A number for a connection that becomes idle, higher than those of all that did before.
+    pub(super) fn turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether somebody waits for a place: no connection is to be kept for later then.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Ends all idle connections of the process, since something else has taken the files that it may open.
+    pub(super) fn end_idle(&self) {
+        for pool in self.pools() {
+            pool.end_all();
+        }
+    }
+
+    fn end_oldest_idle(&self) -> bool {
+        let pools = self.pools();
+        let oldest = pools.iter().filter_map(|pool| Some((pool.oldest()?, pool))).min_by_key(|(turn, _)| *turn);
+        oldest.is_some_and(|(_, pool)| pool.end_oldest())
+    }
+
+    fn pools(&self) -> Vec<Arc<dyn IdlePool>> {
+        lock(&self.pools).iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// Counts as waiting for as long as it is there: whoever waits may be cut.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(unix)]
+fn places() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    places_of(limit.and_then(|limit| usize::try_from(limit).ok()))
+}
+
+#[cfg(not(unix))]
+fn places() -> usize {
+    places_of(None)
+}
+
+fn places_of(descriptors: Option<usize>) -> usize {
+    descriptors.map_or(CONNECTIONS_MAX, |all| (all / PART_OF_DESCRIPTORS).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_take_half_of_the_files_within_bounds() {
+        for (descriptors, places) in [(Some(1_024), 512), (Some(20), 16), (Some(usize::MAX), 65_536), (None, 65_536)] {
+            assert_eq!(places_of(descriptors), places);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_gets_the_next_one_in_turn() {
+        let room = Room::new(1);
+        let place = room.place().await;
+        assert!(!room.is_wanted());
+        let mut first = Box::pin(room.place());
+        let mut second = Box::pin(room.place());
+        assert!(futures_pending(&mut first).await && futures_pending(&mut second).await);
+        assert!(room.is_wanted());
+        drop(place);
+        assert!(futures_pending(&mut second).await, "the first one waits for longer");
+        let place = first.await;
+        // Whoever is cut while waiting waits no more.
+        drop(second);
+        assert!(!room.is_wanted());
+        drop(place);
+        let _place = room.place().await;
+    }
+
+    async fn futures_pending<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
+        let mut future = std::pin::Pin::new(future);
+        std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_pending())).await
+    }
+}
