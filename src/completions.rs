@@ -10,7 +10,7 @@ use spillway_core::error::Error;
 use spillway_core::json::Body;
 use spillway_core::message::Cargo;
 use spillway_core::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Redriven};
-use spillway_core::stats::{Pause, PauseScope};
+use spillway_core::stats::{ENDED, Pause, PauseScope};
 
 use crate::errors::{ErrorData, Reading, first_lines, headers_data, headers_with_cookies};
 use crate::json::{write, write_text};
@@ -286,6 +286,9 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
         Hold::Pause => ("pause", "the organization pauses after a 429".to_owned()),
         Hold::RoutePause => ("pause", "the route that messages take pauses after a 429".to_owned()),
         Hold::ConversationPause => ("pause", "its conversation pauses after a 429".to_owned()),
+        Hold::Ended => {
+            ("pause", "the server says that its conversation is over: its messages are tried one at a time".to_owned())
+        }
         Hold::Operator => ("pause", "an operator paused the organization: sender.resume() ends it".to_owned()),
         Hold::Retry => ("retry", "its last attempt failed".to_owned()),
         Hold::NotBefore => ("notBefore", "it is scheduled for later (notBefore)".to_owned()),
@@ -305,12 +308,14 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
     if let Some(until) = until {
         data["untilMs"] = clock.epoch_ms(until).into();
     }
-    let of_hold = |scope: &PauseScope| match scope {
+    // A conversation may wait for a limit and be over at the same time.
+    let of_hold = |Pause { scope, closure, .. }: &Pause| match scope {
         PauseScope::Organization => hold == Hold::Pause,
         PauseScope::Route(_) => hold == Hold::RoutePause,
+        PauseScope::Conversation(_) if closure.reason == ENDED => hold == Hold::Ended,
         PauseScope::Conversation(_) => hold == Hold::ConversationPause,
     };
-    if let Some(Pause { scope, limit, closure }) = explanation.pauses.iter().find(|pause| of_hold(&pause.scope)) {
+    if let Some(Pause { scope, limit, closure }) = explanation.pauses.iter().find(|pause| of_hold(pause)) {
         if let (Value::Object(data), Value::Object(scope)) = (&mut data, scope_data(scope, limit.as_deref())) {
             data.extend(scope);
         }

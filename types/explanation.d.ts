@@ -20,7 +20,8 @@ export interface ExplanationReason {
   /**
    * - `lane`: messages of its conversation go first
    * - `budget`: the quota is spent for now
-   * - `pause`: the server said 429, to the organization, to the route that messages take, or to its conversation; or an operator holds everything back
+   * - `pause`: the server said 429, to the organization, to the route that messages take, or to its conversation; or an operator holds everything back; or its
+   *   conversation is over, and waits for its turn
    * - `retry`: it failed, and waits for its next attempt
    * - `notBefore`: its time hasn't come
    * - `batch`: it waits up to `batch.lingerMs` for others to fill an array; or merging is on, nothing has ever merged, and it goes after

@@ -126,8 +126,13 @@ export interface AccessTokenCredentials {
  * Some refusals may be everybody's: 3xx, 403, 404, 405, 407, 415, 501, 505, and a page of HTML with another 4xx status. Given to
  * messages of three conversations in a row, with the same status and error code and no success in between, they are an outage
  * `refused`: messages wait, those that were refused included, and one at a time probes. A message that is refused in this way is held
- * for up to 30 s until others tell: it ends as a dead letter when a message that left later is accepted. It ends at once where no other
- * conversation has anything to send.
+ * for up to 30 s until others tell: it ends as a dead letter when a message that left later is accepted. Where nobody tells, since no
+ * other conversation has anything to send or those that have are refused as well, it is tried again after 1 s, doubling up to 2 minutes,
+ * within `maxAttempts` and `maxAgeMs`: with the defaults for six minutes. `maxAttempts: 1` ends it at once.
+ *
+ * A 404 or 410 that says that the conversation is over is no such refusal, and ends its message at once: its error code or message
+ * speaks of a conversation, or it quotes the conversation's id. On a route whose path has the id, a 404 with any error code and a 410
+ * say so of a conversation that is alone. See `endedConversation`.
  */
 export interface RetryOptions {
   /** Attempts of a message, the first included. 1 to 1,000. Default 10. */
@@ -161,6 +166,19 @@ export interface RetryOptions {
    * split first, and the message at fault is retried by itself.
    */
   statuses?: readonly number[]
+  /**
+   * What becomes of the messages that wait in a conversation when the server says of it, with a 404 or 410, that it is over.
+   * - `'each'` (default): each is tried, and is a dead letter by its own answer; but after the second such refusal in a row the conversation
+   *   takes turns with all others that are over: together they get one of 20 requests of the quota, or every second while nobody else
+   *   waits, and at least one per 10 s. A success ends that.
+   * - `'bury'`: the messages that were accepted by then are dead letters at once, without being sent: `rejected`, with the status and the
+   *   body of that answer, and `attempts: 0`. What is on the wire has its own answer, and what waits for a time of its own (`notBefore`, a
+   *   retry) outside its conversation's queue is tried then. A message that is accepted later is tried.
+   *
+   * `redrive({ status: 404 })` sends them again. `stats().pauses` lists conversations that wait for their turn, with the reason `ended`,
+   * and `resume({ scope: { conversationId } })` has one go like all others. Up to 1,024 such conversations are told apart.
+   */
+  endedConversation?: 'each' | 'bury'
   /**
    * How often a longer wait that the server asks for is checked: messages keep waiting, but every `maxPauseMs` a single request
    * probes whether the limit is still in force, and its success ends the pause. The `throttled` event marks such a wait as `long`.

@@ -1,4 +1,5 @@
 import type { BatchOptions } from './batch.js'
+import type { RetryOptions } from './options.js'
 
 /** A reading of the organization's engine: of all senders that share it. */
 export interface Stats {
@@ -182,7 +183,11 @@ export interface PauseScope {
 
 /** A pause, in {@link Stats}. Times in epoch milliseconds. */
 export interface PauseState extends PauseScope {
-  reason: PauseReason
+  /**
+   * With `ended` it is a conversation of which the server says that it is over: its messages take turns with those of other such
+   * conversations (see {@link RetryOptions.endedConversation}), and `nextProbeMs` is when the next of them has its turn.
+   */
+  reason: PauseReason | 'ended'
   sinceMs: number
   /** The end of the wait that the server asked for; null while a probe is out and that end has passed or is unknown. */
   untilMs: number | null

@@ -13,7 +13,7 @@ const credentials = { accessToken: 'token' }
 /** A sender whose messages all become dead letters, with so many of them: `l0`, `l1` and so on. */
 async function withLetters(t, count) {
   const { url } = await serve(t, (request, response) => answerJson(response, 404, {}))
-  const sender = await open(t, url, { credentials })
+  const sender = await open(t, url, { credentials, retry: { maxAttempts: 1 } })
   for (let n = 0; n < count; n++) ignore(sender.send({ id: `l${n}`, conversationId: 'c', body: n }))
   await until(() => sender.stats().queue.deadLetters === count)
   return sender

@@ -139,6 +139,7 @@ const TABLE = [
   integer('retry.maxAttempts', 1, 1_000),
   integer('retry.maxAgeMs', 0, 2_592_000_000),
   choice('retry.ambiguous', ['retry', 'fail']),
+  choice('retry.endedConversation', ['each', 'bury']),
   integer('retry.maxPauseMs', 1_000, 86_400_000),
   { path: 'retry.statuses', allowed: 'a list of at most 300', bad: [404, '404', {}, true, () => {}, Array(301).fill(404)] },
   choice('ordering', ['conversation', 'none']),

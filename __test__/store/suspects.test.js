@@ -61,7 +61,7 @@ for (const signal of ['SIGKILL', 'SIGTERM']) {
   test(`${signal}: the refusal was its own, and it alone is a dead letter, once`, async (t) => {
     const { simulator, options } = await holdUntil(t, signal)
     await simulator.set({ outages: [refuses] })
-    const sender = await open(t, options)
+    const sender = await open(t, { ...options, retry: { maxAttempts: 1 } })
     await until(() => sender.stats().queue.messages === 0)
     const letters = []
     for await (const letter of sender.deadLetters()) letters.push([letter.id, letter.reason, letter.status])

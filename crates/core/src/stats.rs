@@ -71,6 +71,9 @@ impl Closure {
     }
 }
 
+/// The reason of a [`Closure`] of a conversation that is over.
+pub const ENDED: &str = "ended";
+
 /// For what a pause holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PauseScope {

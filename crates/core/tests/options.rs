@@ -76,6 +76,7 @@ fn words() {
     for (field, allowed) in [
         ("ordering", "\"conversation\" or \"none\""),
         ("retry.ambiguous", "\"retry\" or \"fail\""),
+        ("retry.endedConversation", "\"each\" or \"bury\""),
         ("queue.whenFull", "\"wait\" or \"reject\""),
         ("batch.mode", "\"none\" or \"array\" or \"merge\""),
     ] {

@@ -52,7 +52,10 @@ impl Dispatcher {
         let responses = std::iter::repeat_n(response, load.members.len());
         for ((index, slot), response) in load.members.iter().enumerate().zip(responses) {
             match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
-                None => self.succeed(now, *slot, trip, response, effects),
+                None => {
+                    self.conversation_lives(*slot);
+                    self.succeed(now, *slot, trip, response, effects);
+                }
                 Some(Some(item)) if item.status == TOO_MANY => throttled.push(*slot),
                 Some(item) => self.deliver_item(now, *slot, trip, item, (response, retry_after), effects),
             }
@@ -83,7 +86,10 @@ impl Dispatcher {
         let response = Response { status, body, ..whole };
         let told = Told { response: Some(response.clone()), retry_after, ..Told::default() };
         match self.verdict(&Answer::Answered { response: response.clone(), evidence: Default::default() }, 1) {
-            Verdict::Delivered => self.succeed(now, slot, trip, response, effects),
+            Verdict::Delivered => {
+                self.conversation_lives(slot);
+                self.succeed(now, slot, trip, response, effects);
+            }
             Verdict::Transient => self.retry(now, alone, &told, effects),
             Verdict::Ambiguous => self.repeat_or_end(now, alone, &told, effects),
             // The request was authorized, so it is this message that isn't; what was throttled doesn't come here.

@@ -25,6 +25,7 @@ impl Dispatcher {
         let attempt = self.attempts.number();
         self.health.departs(now, attempt, route, lane);
         self.tell_departure(now, attempt, &load);
+        self.spend_turns(&load);
         self.attempts.begin(attempt, Attempt { load, route, cost, bytes });
         effects.push(Effect::Send { attempt, shipment });
     }

@@ -36,6 +36,8 @@ pub enum Hold {
     RoutePause,
     /// Its conversation does.
     ConversationPause,
+    /// The server says that its conversation is over.
+    Ended,
     /// An operator holds everything back.
     Operator,
     /// Its last attempt failed.
@@ -186,7 +188,7 @@ impl Dispatcher {
         match self.outbox.get(slot).state() {
             State::Parked(Parking::Retry | Parking::Line) => holds.push((Hold::Retry, course.parked_until)),
             State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, course.parked_until)),
-            State::Bound => holds.push((Hold::Retry, None)),
+            State::Bound => holds.push((Hold::Retry, self.suspects.until(slot))),
             State::Storing => holds.push((Hold::Store, None)),
             State::Departing if self.attempts.in_flight() < self.settings.connections.max => {
                 holds.push((Hold::Store, None))
@@ -283,7 +285,9 @@ impl Dispatcher {
             };
             holds.push((hold, closure.until));
         }
-        self.health.organization_pause(now).into_iter().chain(own).collect()
+        let ended = self.ended_pause_of(conversation);
+        holds.extend(ended.as_ref().map(|pause| (Hold::Ended, pause.closure.next_probe)));
+        self.health.organization_pause(now).into_iter().chain(own).chain(ended).collect()
     }
 
     /// When a message with `ahead` others before it leaves, if nothing leaves before the times of its `holds`. Where

@@ -11,6 +11,7 @@ use super::load::Load;
 use crate::batcher::Item;
 use crate::clock::Timestamp;
 use crate::evidence::Evidence;
+use crate::lanes::Bar;
 use crate::message::Cargo;
 use crate::retry::{Answer, Verdict};
 
@@ -68,8 +69,8 @@ impl Dispatcher {
     pub(super) fn shut_lanes(&mut self, now: Timestamp) {
         for one in self.health.lane_news(now) {
             match one {
-                LaneNews::Shut(conversation) => self.lanes.shut(&conversation),
-                LaneNews::Open(conversation) => self.lanes.open(&conversation),
+                LaneNews::Shut(conversation) => self.lanes.shut(&conversation, Bar::Limit),
+                LaneNews::Open(conversation) => self.lanes.open(&conversation, Bar::Limit),
             }
         }
         self.health.conversation_due_at().into_iter().for_each(|at| self.look_again(at));

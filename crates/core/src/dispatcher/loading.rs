@@ -102,6 +102,21 @@ impl Dispatcher {
         effects.extend(self.begin_load(slot).map(|seq| Effect::Load(vec![(slot, seq)])));
     }
 
+    /// Asks for the first of these, at least one, as far as their bodies stay within `bytes_max`.
+    pub(super) fn load_within(&mut self, bytes_max: usize, slots: Vec<Slot>, effects: &mut Vec<Effect>) {
+        let mut bytes = 0;
+        let near = slots.into_iter().enumerate().take_while(|(place, slot)| {
+            bytes += self.outbox.bytes_of(*slot);
+            *place == 0 || bytes <= bytes_max
+        });
+        let near: Vec<Slot> = near.map(|(_, slot)| slot).collect();
+        let wanted: Vec<(Slot, Seq)> =
+            near.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?))).collect();
+        if !wanted.is_empty() {
+            effects.push(Effect::Load(wanted));
+        }
+    }
+
     fn begin_load(&mut self, slot: Slot) -> Option<Seq> {
         let seq = self.outbox.cold(slot)?.seq;
         self.outbox.begin_load(slot).then_some(seq)

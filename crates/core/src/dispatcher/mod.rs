@@ -6,6 +6,7 @@ mod answers;
 mod attempts;
 mod audit;
 mod auth;
+mod burial;
 mod carryover;
 mod credentials;
 mod deliver;
@@ -13,6 +14,8 @@ mod departures;
 mod drains;
 mod duplicates;
 mod effect;
+mod ended;
+mod endings;
 mod ends;
 mod event;
 mod explain;
@@ -62,6 +65,7 @@ use self::carryover::Saving;
 use self::drains::Drains;
 use self::duplicates::Recent;
 pub use self::effect::{Effect, Notice};
+use self::endings::Endings;
 pub use self::event::{Event, TokenNews};
 pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::followers::Followers;
@@ -88,7 +92,7 @@ use crate::message::Ticket;
 use crate::outcome::DeadLetter;
 use crate::random::Random;
 use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
-use crate::stats::{Counters, Depth, Snapshot, StoreStanding};
+use crate::stats::{Counters, Depth, Pause, Snapshot, StoreStanding};
 use crate::store::Change;
 
 /// So much falls due in one turn, which takes a few milliseconds: a million messages may expire at one moment, and
@@ -166,6 +170,7 @@ pub struct Dispatcher {
     parked: HashMap<u64, Load>,
     parkings: u64,
     suspects: Suspects,
+    endings: Endings,
     sounding: Option<Sounding>,
     attempts: Attempts,
     accepted: u64,
@@ -226,6 +231,7 @@ impl Dispatcher {
             parked: HashMap::new(),
             parkings: 0,
             suspects: Suspects::default(),
+            endings: Endings::default(),
             sounding: None,
             attempts: Attempts::default(),
             accepted: 0,
@@ -294,10 +300,12 @@ impl Dispatcher {
         }
         // Nothing starts while there is more: what has expired must not leave, and what was parked leaves in order.
         if !self.has_overdue(now) {
+            self.bury_some(now, effects);
             self.admit_waiting(now, effects);
             self.sweep(now, effects);
             self.pump(now, effects);
             self.look_for_sweep(now);
+            self.look_for_burial(now);
         }
         self.save(now, effects);
         self.finish_drains(effects);
@@ -381,6 +389,12 @@ impl Dispatcher {
         self.letters.newest()
     }
 
+    /// All that are in force, an operator's first; last those of conversations that are over.
+    fn pauses(&self, now: Timestamp) -> Vec<Pause> {
+        let shut = self.health.hold_pause().into_iter().chain(self.health.pauses(now));
+        shut.chain(self.ended_pauses()).collect()
+    }
+
     /// Numbers for `stats()`.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let (outage, outage_problem) = self.outage().unzip();
@@ -400,7 +414,7 @@ impl Dispatcher {
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
             pause: self.health.hold_pause().or_else(|| self.health.messages_pause(now)).map(|pause| pause.closure),
-            pauses: self.health.hold_pause().into_iter().chain(self.health.pauses(now)).collect(),
+            pauses: self.pauses(now),
             outage,
             outage_problem: outage_problem.flatten(),
             refusals: self.health.refused_with().cloned(),

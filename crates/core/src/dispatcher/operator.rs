@@ -23,6 +23,9 @@ impl Dispatcher {
             self.end_hold(now, effects);
             self.auth.retry_now();
         }
+        if let PauseScope::Conversation(conversation) = scope {
+            self.try_conversation_again(conversation);
+        }
         self.health.probe_now(now, scope);
         effects.push(Effect::Done(ticket));
     }

@@ -26,6 +26,7 @@ impl Dispatcher {
         self.inquire(now, effects);
         self.hear_another_witness(now);
         self.shut_lanes(now);
+        self.give_turn(now);
         let mut has_released = false;
         while self.peek_next() || self.health.has_lines() {
             let is_probe = match self.health.pass(now) {

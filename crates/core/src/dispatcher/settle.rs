@@ -234,6 +234,9 @@ impl Dispatcher {
     pub(super) fn reject(&mut self, now: Timestamp, attempt: Attempt, told: &Told, effects: &mut Vec<Effect>) {
         let Attempt { load, bytes, .. } = attempt;
         let status = told.response.as_ref().map_or(0, |response| response.status);
+        if load.members.len() > 1 && self.settings.route.is_array() && !self.ended_by(&load, told).is_empty() {
+            return self.halve(load, true, effects);
+        }
         if load.members.len() < 2 || !matches!(status, TOO_LARGE | BAD_REQUEST) {
             let load = if status == BAD_REQUEST { load.reunite() } else { load };
             return self.end(now, load, Reason::Rejected, told, effects);
@@ -256,9 +259,11 @@ impl Dispatcher {
     }
 
     pub(super) fn end(&mut self, now: Timestamp, load: Load, reason: Reason, told: &Told, effects: &mut Vec<Effect>) {
+        let ended = if reason == Reason::Rejected { self.ended_by(&load, told) } else { Vec::new() };
         for slot in &load.members {
             self.bury(now, *slot, reason, told.response.clone(), told.problem.clone(), effects);
         }
         self.bind_next(load);
+        ended.iter().for_each(|conversation| self.conversation_ended(now, conversation, told));
     }
 }

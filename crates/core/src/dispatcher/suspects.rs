@@ -1,8 +1,10 @@
 //! Refused messages of which nobody knows yet whether the refusal is theirs or everybody's.
 //!
 //! They are held until others tell: a message that left later and was accepted convicts them, refusals of the same kind
-//! for other conversations acquit them, and all of them wait. Where no other conversation has anything to send, and
-//! none had a moment ago, nobody could tell, and they end at once.
+//! for other conversations acquit them, and all of them wait. Where nobody tells, since no other conversation has
+//! anything to send or all that have are refused as well, they are tried again, at growing intervals and as often as
+//! the settings allow: a gateway that is set up wrongly for minutes refuses a conversation that is alone, too. Only
+//! what the answer says of the conversation itself ends at once then.
 
 use std::collections::HashSet;
 use std::num::NonZeroU16;
@@ -13,18 +15,22 @@ use super::attempts::Attempt;
 use super::health::{Fingerprint, MessageRefusal, Whom};
 use super::letters::RESPONSE_BYTES_MAX;
 use super::load::Load;
+use super::outbox::Parking;
 use super::settle::Told;
 use super::timers::Timer;
 use super::{AttemptId, Dispatcher, Effect};
 use crate::clock::Timestamp;
+use crate::lanes::Slot;
 use crate::message::Cargo;
 use crate::outcome::{Reason, Response};
-use crate::retry::Answer;
+use crate::retry::{Answer, Doubling};
 
-/// Requests whose messages are held, at most: a further one ends at once.
+/// Requests whose messages are held, at most: those of a further one are tried again without.
 const SUSPECTS_MAX: usize = 256;
 /// For as long others are waited for. By then their requests have answers, or there was no time for any.
 const SUSPECT_WAIT: Duration = Duration::from_secs(30);
+/// Between attempts of those that nobody else tells about: ten of them take six minutes.
+const ALONE_BACKOFF: Doubling = Doubling::new(Duration::from_secs(1), Duration::from_secs(120));
 /// A conversation that had a message accepted within this time is likely to have another one soon.
 const RECENT: Duration = Duration::from_secs(10);
 /// As many conversations as are refused before it is taken for an outage, and one more.
@@ -39,6 +45,11 @@ struct Suspect {
     told: Told,
     left_at: Timestamp,
     until: Timestamp,
+    /// The answer says that it is the conversation that is over.
+    is_about_conversation: bool,
+    /// Others were refused in the same way, or there were none: the first success after that tells nothing of it, but
+    /// that it is worth another attempt.
+    is_open: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,10 +72,15 @@ impl Suspects {
         self.held.iter_mut().map(|suspect| &mut suspect.load)
     }
 
-    fn take(&mut self, ends: impl Fn(&Suspect) -> bool) -> Vec<Suspect> {
-        let (taken, held) = std::mem::take(&mut self.held).into_iter().partition(ends);
-        self.held = held;
-        taken
+    /// When a message is tried again that is held, if nobody tells before.
+    pub(super) fn until(&self, slot: Slot) -> Option<Timestamp> {
+        self.held.iter().find(|suspect| suspect.load.all().any(|held| held == slot)).map(|suspect| suspect.until)
+    }
+
+    /// Takes those out of which that holds, by their places and what is known of them.
+    fn take(&mut self, ends: impl Fn(usize, &Suspect) -> bool) -> Vec<Suspect> {
+        let mut place = 0..;
+        self.held.extract_if(.., |suspect| ends(place.next().unwrap_or_default(), suspect)).collect()
     }
 
     /// A message of this conversation was accepted.
@@ -99,7 +115,7 @@ impl Dispatcher {
     /// What the refusal of a message has in common with others, if it may be everybody's.
     pub(super) fn fingerprint(&self, load: &Load, answer: &Answer) -> Option<Fingerprint> {
         let (Answer::Answered { response, .. } | Answer::TooLarge { response, .. }) = answer else { return None };
-        Fingerprint::of(response).filter(|_| !self.carries_call(load))
+        Fingerprint::of(response).filter(|_| !self.carries_call(load) && !self.names_conversation_of(load, response))
     }
 
     /// Messages were refused, perhaps for everybody's sake. That is no attempt of theirs then.
@@ -130,24 +146,79 @@ impl Dispatcher {
             self.acquit(now, effects);
         }
         let load = attempt.load;
+        let is_shared = self.are_others_refused(&load);
         let wait = self.others_may_tell(now, &load);
         if whom == Whom::Everybody || (whom == Whom::Probe && wait.is_some()) {
             self.note_suspected(&load, left_at);
             return self.keep_places(now, load, effects);
         }
+        let is_about_conversation = !self.ended_by(&load, &told).is_empty();
+        let alone_until = now.after(ALONE_BACKOFF.wait(self.attempts_of(&load), &mut self.random));
+        let until = wait.map_or(alone_until, |wait| now.after(wait));
+        // Its parts are witnesses of their own.
+        let is_divisible = self.settings.route.is_array() && load.members.len() > 1;
+        let is_told = self.is_told_part(now, &load);
+        let is_last = wait.is_none() && (is_divisible || is_told || !self.may_try_again(&load, until));
         self.unspend_attempt(&load.members);
         self.keep_return(&load, effects);
         self.bind(&load);
-        let is_crowded = self.suspects.held.len() >= SUSPECTS_MAX;
-        let until = now.after(wait.unwrap_or_default());
-        self.suspects.held.push(Suspect { load, told, left_at, until });
+        if is_shared {
+            self.suspects.held.iter_mut().for_each(|suspect| suspect.is_open = true);
+        }
+        if self.suspects.held.len() >= SUSPECTS_MAX && !is_last {
+            self.spend_attempt(&load);
+            return self.try_later(load, alone_until);
+        }
+        let suspect =
+            Suspect { load, told, left_at, until, is_about_conversation, is_open: is_shared || wait.is_none() };
+        self.suspects.held.push(suspect);
         if wait.is_none() {
-            self.convict(now, |_| true, effects);
-        } else if is_crowded {
-            self.convict(now, |suspect| suspect.until == until, effects);
+            let newest = self.suspects.held.len() - 1;
+            self.convict(now, |place, suspect| suspect.is_about_conversation || (is_last && place == newest), effects);
         } else {
             self.set_judge_timer();
         }
+    }
+
+    /// Whether other conversations were refused in the same way since the last success.
+    fn are_others_refused(&self, load: &Load) -> bool {
+        let is_of_load = |name: &Arc<str>| self.conversations_of(load).any(|own| own == name);
+        self.health.refused_conversations().iter().any(|name| !is_of_load(name))
+    }
+
+    /// Whether others have told about the batch of which a part is left: one of its messages was refused for its own
+    /// sake, while theirs were accepted.
+    fn is_told_part(&self, now: Timestamp, load: &Load) -> bool {
+        let has_told = self.suspects.accepted_left_at.is_some_and(|accepted| now.since(accepted) <= SUSPECT_WAIT);
+        has_told && load.following() > 0
+    }
+
+    fn attempts_of(&self, load: &Load) -> u32 {
+        load.members.iter().map(|slot| self.outbox.course(*slot).attempts).max().unwrap_or_default()
+    }
+
+    /// Whether all of its messages may be tried once more at that time, this attempt counted.
+    fn may_try_again(&self, load: &Load, at: Timestamp) -> bool {
+        let limits = self.settings.retry;
+        load.members.iter().all(|slot| {
+            let course = self.outbox.course(*slot);
+            let age = course.first_attempt_at.map_or(Duration::ZERO, |since| self.health.age(since, at));
+            course.attempts < limits.max_attempts && age <= limits.max_age
+        })
+    }
+
+    fn spend_attempt(&mut self, load: &Load) {
+        for slot in &load.members {
+            self.outbox.course_mut(*slot).attempts += 1;
+        }
+    }
+
+    /// Each goes by its lane again, or its batch as it is, at that time.
+    fn try_later(&mut self, load: Load, at: Timestamp) {
+        if load.is_bound() {
+            return self.park_load(load, at);
+        }
+        load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
     }
 
     /// The conversations that are evidence. One that was refused in an outage that is over is none: a success came in
@@ -184,35 +255,59 @@ impl Dispatcher {
     pub(super) fn accepted(&mut self, now: Timestamp, left_at: Timestamp, effects: &mut Vec<Effect>) {
         self.suspects.accepted_left_at = self.suspects.accepted_left_at.max(Some(left_at));
         if !self.suspects.held.is_empty() {
-            self.convict(now, |suspect| suspect.left_at <= left_at, effects);
+            self.convict(now, |_, suspect| suspect.left_at <= left_at && !suspect.is_open, effects);
+            // From now on they are no evidence of an outage: a success came in between.
+            for suspect in self.suspects.take(|_, suspect| suspect.left_at <= left_at).into_iter().rev() {
+                self.note_suspected(&suspect.load, suspect.left_at);
+                self.try_again(now, suspect, effects);
+            }
+            self.set_judge_timer();
         }
     }
 
     /// Nobody has told for too long.
     pub(super) fn judge_overdue(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.suspects.judged_at = None;
-        self.convict(now, |suspect| suspect.until <= now, effects);
-    }
-
-    fn convict(&mut self, now: Timestamp, is_guilty: impl Fn(&Suspect) -> bool, effects: &mut Vec<Effect>) {
-        for Suspect { load, told, .. } in self.suspects.take(is_guilty) {
-            for slot in &load.members {
-                self.outbox.course_mut(*slot).attempts += 1;
-            }
-            if load.members.len() > 1 && self.settings.route.is_array() {
-                self.halve(load, true, effects);
-            } else if self.settings.route.is_array() {
-                self.end(now, load.reunite(), Reason::Rejected, &told, effects);
-            } else {
-                self.end(now, load, Reason::Rejected, &told, effects);
-            }
+        self.convict(now, |_, suspect| suspect.until <= now && suspect.is_about_conversation, effects);
+        for suspect in self.suspects.take(|_, suspect| suspect.until <= now).into_iter().rev() {
+            self.try_again(now, suspect, effects);
         }
         self.set_judge_timer();
     }
 
+    /// Whether the refusal is everybody's is open still: its attempt counts, and another one follows if there may be
+    /// one.
+    fn try_again(&mut self, now: Timestamp, suspect: Suspect, effects: &mut Vec<Effect>) {
+        self.spend_attempt(&suspect.load);
+        if self.may_try_again(&suspect.load, now) {
+            self.put_back(now, suspect.load, effects);
+        } else {
+            self.reject_for_good(now, suspect, effects);
+        }
+    }
+
+    fn convict(&mut self, now: Timestamp, is_guilty: impl Fn(usize, &Suspect) -> bool, effects: &mut Vec<Effect>) {
+        for suspect in self.suspects.take(is_guilty) {
+            self.spend_attempt(&suspect.load);
+            self.reject_for_good(now, suspect, effects);
+        }
+        self.set_judge_timer();
+    }
+
+    fn reject_for_good(&mut self, now: Timestamp, suspect: Suspect, effects: &mut Vec<Effect>) {
+        let Suspect { load, told, .. } = suspect;
+        if load.members.len() > 1 && self.settings.route.is_array() {
+            self.halve(load, true, effects);
+        } else if self.settings.route.is_array() {
+            self.end(now, load.reunite(), Reason::Rejected, &told, effects);
+        } else {
+            self.end(now, load, Reason::Rejected, &told, effects);
+        }
+    }
+
     /// Everybody is refused: they wait with the others.
     fn acquit(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        for Suspect { load, left_at, .. } in self.suspects.take(|_| true).into_iter().rev() {
+        for Suspect { load, left_at, .. } in self.suspects.take(|_, _| true).into_iter().rev() {
             self.note_suspected(&load, left_at);
             self.put_back(now, load, effects);
         }

@@ -28,6 +28,15 @@ pub type Slot = u32;
 /// A lane's place among the lanes.
 pub type LaneId = u32;
 
+/// Why nothing of a conversation goes. Both may hold at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// A limit of its own.
+    Limit,
+    /// The server says that it is over.
+    Ended,
+}
+
 /// What a lane needs to know of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -84,8 +93,8 @@ pub struct Lanes {
     returned: Returned,
     ready: Ready,
     ordered: bool,
-    /// Conversations of which nothing goes for now, whether or not they have a lane.
-    shut: HashSet<Arc<str>>,
+    /// Conversations of which nothing goes for now, whether or not they have a lane; those of each bar apart.
+    shut: [HashSet<Arc<str>>; 2],
     /// Messages that wait in conversations; conversations of which one may go, and the messages that wait in these.
     queued: usize,
     offering: usize,
@@ -103,7 +112,7 @@ impl Lanes {
             returned: Returned::default(),
             ready: Ready::default(),
             ordered,
-            shut: HashSet::new(),
+            shut: [HashSet::new(), HashSet::new()],
             queued: 0,
             offering: 0,
             offered: 0,
@@ -139,7 +148,7 @@ impl Lanes {
     }
 
     fn insert(&mut self, conversation: Option<Arc<str>>) -> LaneId {
-        let is_shut = !self.shut.is_empty() && conversation.as_ref().is_some_and(|name| self.shut.contains(name));
+        let is_shut = conversation.as_ref().is_some_and(|name| self.is_barred(name));
         let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, is_shut, queued: 0, offered: 0 };
         match LaneId::try_from(self.lanes.insert(lane)) {
             Ok(id) => id,
@@ -267,18 +276,22 @@ impl Lanes {
         self.refresh(lane, false);
     }
 
-    /// Nothing of a conversation goes until [`Self::open`].
-    pub fn shut(&mut self, conversation: &Arc<str>) {
-        if self.shut.insert(Arc::clone(conversation)) {
+    /// Nothing of a conversation goes until [`Self::open`] takes this bar away.
+    pub fn shut(&mut self, conversation: &Arc<str>, bar: Bar) {
+        if self.shut[bar as usize].insert(Arc::clone(conversation)) {
             self.set_shut(conversation, true);
         }
     }
 
-    /// It goes again.
-    pub fn open(&mut self, conversation: &str) {
-        if self.shut.remove(conversation) {
-            self.set_shut(conversation, false);
+    /// It goes again, unless the other bar holds it.
+    pub fn open(&mut self, conversation: &str, bar: Bar) {
+        if self.shut[bar as usize].remove(conversation) {
+            self.set_shut(conversation, self.is_barred(conversation));
         }
+    }
+
+    fn is_barred(&self, conversation: &str) -> bool {
+        self.shut.iter().any(|names| !names.is_empty() && names.contains(conversation))
     }
 
     fn set_shut(&mut self, conversation: &str, is_shut: bool) {
@@ -398,6 +411,17 @@ impl Lanes {
     fn find(&self, conversation: &str) -> Option<LaneId> {
         let named = |id: &LaneId| self.lanes[*id as usize].conversation.as_deref() == Some(conversation);
         self.by_conversation.find(self.hasher.hash_one(conversation), named).copied()
+    }
+
+    /// How many messages of a conversation wait in its lane.
+    pub fn queued_of(&self, conversation: &str) -> usize {
+        self.find(conversation).map_or(0, |id| self.lanes[id as usize].queue.len() as usize)
+    }
+
+    /// The messages that wait in the lane of a conversation.
+    pub fn waiting_of(&self, conversation: &str) -> impl Iterator<Item = Slot> {
+        let lane = self.find(conversation).map(|id| &self.lanes[id as usize]);
+        lane.into_iter().flat_map(|lane| lane.queue.iter(&self.links))
     }
 
     /// How many conversations have messages.

@@ -204,3 +204,20 @@ fn many_of_one_lane_come_back_in_any_order_without_a_walk_past_all_that_wait() {
         assert_eq!(drain(&mut lanes), left);
     }
 }
+
+#[test]
+fn a_lane_with_two_bars_opens_when_both_are_gone() {
+    let mut lanes = Lanes::new(true);
+    let name: Arc<str> = "barred".into();
+    lanes.shut(&name, Bar::Limit);
+    let lane = lanes.of_conversation(&name);
+    lanes.push(lane, item(0, 0));
+    lanes.shut(&name, Bar::Ended);
+    lanes.open(&name, Bar::Limit);
+    assert!(lanes.peek().is_none());
+    lanes.shut(&name, Bar::Limit);
+    lanes.open(&name, Bar::Ended);
+    assert!(lanes.peek().is_none());
+    lanes.open(&name, Bar::Limit);
+    assert_eq!(lanes.peek(), Some((lane, 0)));
+}

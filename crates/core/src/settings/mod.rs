@@ -92,6 +92,15 @@ pub enum Ambiguous {
     Fail,
 }
 
+/// What to do with the messages that wait in a conversation of which the server says that it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedConversation {
+    /// Try each, a few at a time.
+    Each,
+    /// Give them up without asking again.
+    Bury,
+}
+
 /// Limits of retrying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetrySettings {
@@ -103,6 +112,8 @@ pub struct RetrySettings {
     pub ambiguous: Ambiguous,
     /// Refusals that are taken for unknown outcomes.
     pub statuses: Statuses,
+    /// Conversations that are over.
+    pub ended_conversation: EndedConversation,
     /// Longer pauses are told as `long`, and our own backoff stays below it.
     pub max_pause: Duration,
 }
@@ -270,6 +281,8 @@ fn retry(root: &Reader<'_>) -> Result<RetrySettings, Error> {
         max_age: Duration::from_millis(object.integer("maxAgeMs", 0..=30 * DAY_MS, MAX_AGE_MS)?),
         ambiguous: object.choice("ambiguous", &[("retry", Ambiguous::Retry), ("fail", Ambiguous::Fail)])?,
         statuses: statuses::read(&object, "statuses")?,
+        ended_conversation: object
+            .choice("endedConversation", &[("each", EndedConversation::Each), ("bury", EndedConversation::Bury)])?,
         max_pause: Duration::from_millis(object.integer("maxPauseMs", 1_000..=DAY_MS, MAX_PAUSE_MS)?),
     };
     object.finish()?;

@@ -137,7 +137,7 @@ impl Books {
             accepted_by_server: 0,
             lost_answers: 0,
             is_server_at_fault: false,
-            is_refused: false,
+            refusals: 0,
         };
         self.open.insert(seq, entry);
     }

@@ -113,7 +113,7 @@ impl Books {
         entry.in_flight = false;
         // A call is told what the server says.
         let came = if came == Came::Refused && entry.parcel.is_call { Came::Rejected } else { came };
-        entry.is_refused = came == Came::Refused;
+        entry.refusals += u32::from(came == Came::Refused);
         let is_at_fault = matches!(came, Came::Failed | Came::Unclear | Came::Lost | Came::Unsent);
         entry.is_server_at_fault = is_at_fault && !entry.parcel.is_call;
         match came {
@@ -187,9 +187,9 @@ impl Books {
         if entry.parcel.id_given {
             self.recent.insert(entry.parcel.name.clone(), now_us);
         }
-        let told = (receipt.attempts, &*receipt.conversation, receipt.duplicate);
-        let own = (entry.attempts, &*entry.parcel.conversation, false);
-        hold(told == own, "1 receipt", || format!("{told:?}, not {own:?}"))?;
+        let told = (entry.counts(receipt.attempts, 0), &*receipt.conversation, receipt.duplicate);
+        let own = (true, &*entry.parcel.conversation, false);
+        hold(told == own, "1 receipt", || format!("{told:?} with {} attempts, of {entry:?}", receipt.attempts))?;
         hold(entry.accepted_by_server > 0, "1 receipt", || format!("the server has no {entry:?}"))
     }
 
@@ -203,13 +203,12 @@ impl Books {
 
     fn check_failure(&self, entry: &Entry, failure: &DeliveryFailure) -> Checked {
         // A 401 is no attempt, unless it is the request's own end.
-        // Nor is a refusal that may be everybody's.
-        let is_refusal = entry.is_refused && failure.reason == Reason::Rejected;
-        let attempts = entry.attempts + u32::from(is_unauthorized(failure) || is_refusal);
+        let own_end = u32::from(is_unauthorized(failure));
+        let is_counted = entry.counts(failure.attempts, own_end);
         // What ends with the answer, since its time is over, may have come while messages are held back.
         let is_over = matches!(failure.reason, Reason::Expired | Reason::Aborted);
-        let may_be_free = entry.is_server_at_fault && is_over && failure.attempts + 1 == attempts;
-        hold(failure.attempts == attempts || may_be_free, "1 dead letter", || format!("{failure:?} of {entry:?}"))?;
+        let may_be_free = entry.is_server_at_fault && is_over && entry.counts(failure.attempts + 1, own_end);
+        hold(is_counted || may_be_free, "1 dead letter", || format!("{failure:?} of {entry:?}"))?;
         let withdrawn = entry.withdrawn || failure.reason != Reason::Aborted;
         hold(withdrawn, "1 dead letter", || format!("nobody withdrew {entry:?}"))?;
         let doubt = entry.lost_answers > 0;

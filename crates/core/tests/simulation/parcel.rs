@@ -32,6 +32,14 @@ pub struct Entry {
     pub lost_answers: u32,
     /// The server, or the way to it, failed at its last attempt: while messages are held back that spends none.
     pub is_server_at_fault: bool,
-    /// Its last answer was a refusal that may be everybody's.
-    pub is_refused: bool,
+    /// Refusals that may be everybody's: each is an attempt, or none if everybody was refused at that time.
+    pub refusals: u32,
+}
+
+impl Entry {
+    /// Whether so many attempts may have been made, `more` than are on the books.
+    pub fn counts(&self, attempts: u32, more: u32) -> bool {
+        let least = self.attempts + more;
+        (least..=least + self.refusals).contains(&attempts)
+    }
 }

@@ -77,6 +77,8 @@ impl Weather {
                 (traffic_us, false)
             }
             Kind::Systemic => {
+                // Whatever is made of one conversation's end, it is none of everybody's.
+                options["retry"]["endedConversation"] = json!(if seed.is_multiple_of(2) { "each" } else { "bury" });
                 server["outages"] = json!([{ "kind": "status", "status": self.status, "fromMs": traffic_us / 4_000,
                     "forMs": traffic_us / 2_000 + 1 }]);
                 (traffic_us, false)

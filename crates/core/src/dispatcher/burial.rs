@@ -1,0 +1,48 @@
+//! What waits in a conversation that is over is given up without asking the server again, if the settings say so: a few
+//! messages at each turn, so that neither the engine thread nor the store keeps others waiting.
+
+use std::time::Duration;
+
+use super::endings::Burial;
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::lanes::{Bar, Numbers, Slot};
+use crate::outcome::Reason;
+
+/// The most messages that are given up in a turn, and bytes that are loaded for it.
+const MESSAGES_PER_TURN: usize = 256;
+const BYTES_PER_TURN: usize = 1_048_576;
+/// Between turns, so that others have theirs.
+const TURN_WAIT: Duration = Duration::from_millis(1);
+/// What a dead letter says that was not sent.
+const NOT_SENT: &str = "the server said of an earlier message that the conversation is over, so this one was not sent";
+
+impl Dispatcher {
+    /// The next messages of the first of these conversations. Those that are in the store alone are loaded first.
+    pub(super) fn bury_some(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.store_problem.is_some() {
+            return;
+        }
+        let Some(Burial { conversation, up_to, told }) = self.endings.next_burial() else { return };
+        let there_then = self.lanes.waiting_of(&conversation).filter(|slot| self.outbox.seq(*slot) <= up_to);
+        let slots: Vec<Slot> = there_then.take(MESSAGES_PER_TURN).collect();
+        if slots.is_empty() {
+            self.endings.end_burial();
+            return self.lanes.open(&conversation, Bar::Ended);
+        }
+        let (cold, hot): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| self.outbox.cold(*slot).is_some());
+        for slot in hot {
+            let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
+            self.bury(now, slot, reason, told.response.clone(), Some(NOT_SENT.to_owned()), effects);
+        }
+        self.load_within(BYTES_PER_TURN, cold, effects);
+        self.endings.put_burial_last();
+    }
+
+    /// To be called when all is done that a turn has to do.
+    pub(super) fn look_for_burial(&mut self, now: Timestamp) {
+        if self.endings.has_burials() && self.store_problem.is_none() {
+            self.look_again(now.after(TURN_WAIT));
+        }
+    }
+}

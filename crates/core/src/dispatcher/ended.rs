@@ -1,0 +1,165 @@
+//! Conversations of which the server says that they are over, with messages that wait in them. They must not spend
+//! everybody's budget message by message: either the first answer ends them all, or they go one at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Dispatcher;
+use super::endings::{Burial, Turn};
+use super::load::Load;
+use super::outbox::State;
+use super::settle::Told;
+use crate::clock::Timestamp;
+use crate::lanes::{Bar, Slot};
+use crate::message::Cargo;
+use crate::outcome::Response;
+use crate::retry::{Ended, says_ended};
+use crate::settings::EndedConversation;
+use crate::stats::{Closure, ENDED, Pause, PauseScope};
+
+/// All of these conversations together get one of so many requests: few where others wait for the budget.
+const SHARE_BESIDE_OTHERS: u32 = 20;
+const SHARE_ALONE: u32 = 2;
+/// Between two of their requests, at least and at most.
+const TURN_WAIT_MIN: Duration = Duration::from_millis(10);
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+
+impl Dispatcher {
+    /// Those conversations of a refused load of which the answer says that they are over.
+    pub(super) fn ended_by(&self, load: &Load, told: &Told) -> Vec<Arc<str>> {
+        let Some(response) = &told.response else { return Vec::new() };
+        let is_in_path = self.settings.route.names_conversation();
+        let mut ended: Vec<Arc<str>> = Vec::new();
+        for conversation in self.conversations_of(load) {
+            if !ended.contains(conversation) && says_ended(response, conversation, is_in_path).is_some() {
+                ended.push(Arc::clone(conversation));
+            }
+        }
+        ended
+    }
+
+    /// Whether a refusal names a conversation of this load, so that it is nobody else's.
+    pub(super) fn names_conversation_of(&self, load: &Load, response: &Response) -> bool {
+        let is_in_path = self.settings.route.names_conversation();
+        let is_named = |name: &Arc<str>| says_ended(response, name, is_in_path) == Some(Ended::Named);
+        self.conversations_of(load).any(is_named)
+    }
+
+    /// A message was given up, since the server says that its conversation is over.
+    pub(super) fn conversation_ended(&mut self, now: Timestamp, conversation: &Arc<str>, told: &Told) {
+        // What is left of a batch goes by the lane from now on, which knows what became of its conversation.
+        self.return_to_lane(conversation);
+        match self.settings.retry.ended_conversation {
+            EndedConversation::Bury => {
+                let burial =
+                    Burial { conversation: Arc::clone(conversation), up_to: self.accepted, told: told.clone() };
+                self.endings.begin_burial(burial);
+                self.lanes.shut(conversation, Bar::Ended);
+            }
+            EndedConversation::Each => {
+                let forgotten = self.endings.note(now, conversation);
+                forgotten.into_iter().for_each(|name| self.lanes.open(&name, Bar::Ended));
+                if self.endings.line_up(conversation) {
+                    self.lanes.shut(conversation, Bar::Ended);
+                    let next = now.after(self.turn_wait(conversation));
+                    self.endings.put_off(now, next);
+                }
+            }
+        }
+    }
+
+    /// Takes the messages of a conversation out of batches that wait, except those that the server may know as a part
+    /// of their batch.
+    fn return_to_lane(&mut self, conversation: &Arc<str>) {
+        let waiting = self.bound.iter().chain(self.parked.values());
+        let bound: Vec<Slot> = waiting.flat_map(Load::all).filter(|slot| self.is_of(*slot, conversation)).collect();
+        for slot in bound.into_iter().rev() {
+            debug_assert!(self.outbox.get(slot).state() == State::Bound, "it waits in a batch");
+            let mut loads = self.bound.iter_mut().chain(self.parked.values_mut());
+            if loads.any(|load| load.remove(slot)) {
+                self.unpark(slot);
+            }
+        }
+    }
+
+    fn is_of(&self, slot: Slot, conversation: &Arc<str>) -> bool {
+        matches!(&self.outbox.get(slot).cargo, Cargo::Message(message) if message.conversation_shared() == conversation)
+    }
+
+    /// The server took this message: its conversation is there.
+    pub(super) fn conversation_lives(&mut self, slot: Slot) {
+        if self.endings.is_empty() {
+            return;
+        }
+        if let Cargo::Message(message) = &self.outbox.get(slot).cargo {
+            let conversation = Arc::clone(message.conversation_shared());
+            self.try_conversation_again(&conversation);
+        }
+    }
+
+    /// Its messages go like all others.
+    pub(super) fn try_conversation_again(&mut self, conversation: &str) {
+        self.endings.forget(conversation);
+        self.lanes.open(conversation, Bar::Ended);
+    }
+
+    /// Lets the next of these conversations send one request, if it is time for it.
+    pub(super) fn give_turn(&mut self, now: Timestamp) {
+        if self.endings.is_empty() {
+            return;
+        }
+        let lanes = &self.lanes;
+        let has_messages = |name: &str| lanes.queued_of(name) > 0;
+        let idle = self.endings.take_idle(now, has_messages);
+        let turn = self.endings.next(now, has_messages);
+        idle.iter().for_each(|name| self.lanes.open(name, Bar::Ended));
+        match turn {
+            Some(Turn::At(at)) => self.look_again(at),
+            Some(Turn::Now(conversation)) => {
+                self.endings.set_next_turn(now.after(self.turn_wait(&conversation)));
+                self.lanes.open(&conversation, Bar::Ended);
+            }
+            None => {}
+        }
+    }
+
+    /// So long that these conversations together spend a small share of the budget.
+    fn turn_wait(&self, next: &str) -> Duration {
+        let of_next = if self.endings.waits(next).is_some() { 0 } else { self.lanes.queued_of(next) };
+        let of_ended: usize = self.endings.waiting().map(|(name, ..)| self.lanes.queued_of(name)).sum();
+        let others_wait = self.lanes.queued() > of_ended + of_next;
+        let share = if others_wait { SHARE_BESIDE_OTHERS } else { SHARE_ALONE };
+        let believed = self.quota.believed();
+        let per_request = believed.iter().map(|limit| limit.per / limit.share.unwrap_or(limit.requests).max(1)).max();
+        per_request.unwrap_or_default().saturating_mul(share).clamp(TURN_WAIT_MIN, TURN_WAIT_MAX)
+    }
+
+    /// A request of these conversations is made: they wait for their next turn.
+    pub(super) fn spend_turns(&mut self, load: &Load) {
+        if self.endings.is_empty() {
+            return;
+        }
+        let conversations: Vec<Arc<str>> = self.conversations_of(load).cloned().collect();
+        for conversation in conversations {
+            if self.endings.line_up(&conversation) {
+                self.lanes.shut(&conversation, Bar::Ended);
+            }
+        }
+    }
+
+    /// Those that wait, for who asks.
+    pub(super) fn ended_pauses(&self) -> impl Iterator<Item = Pause> {
+        let waiting = self.endings.waiting().filter(|(name, ..)| self.lanes.queued_of(name) > 0);
+        waiting.map(|(name, since, next)| ended_pause(name, since, next))
+    }
+
+    pub(super) fn ended_pause_of(&self, conversation: &Arc<str>) -> Option<Pause> {
+        let (since, next) = self.endings.waits(conversation)?;
+        Some(ended_pause(conversation, since, next))
+    }
+}
+
+fn ended_pause(conversation: &Arc<str>, since: Timestamp, next_probe: Option<Timestamp>) -> Pause {
+    let closure = Closure { reason: ENDED, since, until: None, next_probe };
+    Pause { scope: PauseScope::Conversation(Arc::clone(conversation)), limit: None, closure }
+}

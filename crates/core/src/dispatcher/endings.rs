@@ -1,0 +1,165 @@
+//! Conversations of which the server says that they are over: which of them take turns, and whose messages are to be
+//! given up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::settle::Told;
+use crate::clock::Timestamp;
+
+/// Conversations that are told apart at a time. The one that was refused least recently gives its place away.
+const ENDED_MAX: usize = 1_024;
+/// So many refusals in a row of one conversation, and its messages wait for their turn.
+const REFUSALS_MIN: u32 = 2;
+/// A conversation without messages is no longer waited for after this time.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+/// A conversation that the server refused last.
+#[derive(Debug)]
+struct Ending {
+    refusals: u32,
+    since: Timestamp,
+    at: Timestamp,
+    waits: bool,
+}
+
+/// A conversation whose messages are to be given up, as far as they were accepted by then.
+#[derive(Clone, Debug)]
+pub(super) struct Burial {
+    pub(super) conversation: Arc<str>,
+    /// The highest number that there was when the answer came. What is accepted later may find another conversation.
+    pub(super) up_to: u64,
+    pub(super) told: Told,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Endings {
+    endings: HashMap<Arc<str>, Ending>,
+    /// Conversations that wait for their turn, each shut.
+    turns: VecDeque<Arc<str>>,
+    next_turn: Option<Timestamp>,
+    burials: VecDeque<Burial>,
+}
+
+impl Endings {
+    pub(super) fn is_empty(&self) -> bool {
+        self.endings.is_empty() && self.burials.is_empty()
+    }
+
+    /// The server said so once more. A conversation that is forgotten for it.
+    pub(super) fn note(&mut self, now: Timestamp, conversation: &Arc<str>) -> Option<Arc<str>> {
+        let mut forgotten = None;
+        if self.endings.len() >= ENDED_MAX && !self.endings.contains_key(conversation) {
+            forgotten = self.endings.iter().min_by_key(|(_, ending)| ending.at).map(|(name, _)| Arc::clone(name));
+            forgotten.iter().for_each(|name| self.forget(name));
+        }
+        let new = Ending { refusals: 0, since: now, at: now, waits: false };
+        let ending = self.endings.entry(Arc::clone(conversation)).or_insert(new);
+        ending.refusals = ending.refusals.saturating_add(1);
+        ending.at = now;
+        forgotten
+    }
+
+    /// It waits for its turn from now on, if it has been refused often enough. Whether it does.
+    pub(super) fn line_up(&mut self, conversation: &Arc<str>) -> bool {
+        let Some(ending) = self.endings.get_mut(conversation).filter(|ending| ending.refusals >= REFUSALS_MIN) else {
+            return false;
+        };
+        if !std::mem::replace(&mut ending.waits, true) {
+            self.turns.push_back(Arc::clone(conversation));
+        }
+        true
+    }
+
+    /// It is there after all, or an operator believes so.
+    pub(super) fn forget(&mut self, conversation: &str) {
+        self.burials.retain(|burial| *burial.conversation != *conversation);
+        if self.endings.remove(conversation).is_some_and(|ending| ending.waits) {
+            self.turns.retain(|other| **other != *conversation);
+        }
+    }
+
+    /// Takes those out that have nothing to send and were not refused for a while.
+    pub(super) fn take_idle(&mut self, now: Timestamp, has_messages: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let mut idle = Vec::new();
+        self.turns.retain(|name| {
+            let Some(ending) = self.endings.get_mut(name) else { unreachable!("whatever waits has been refused") };
+            ending.waits = now.since(ending.at) < IDLE_MAX || has_messages(name);
+            if !ending.waits {
+                idle.push(Arc::clone(name));
+            }
+            ending.waits
+        });
+        idle
+    }
+
+    /// The first of those that have messages: when its turn is, or that it is now, and from then on no longer waits.
+    pub(super) fn next(&mut self, now: Timestamp, has_messages: impl Fn(&str) -> bool) -> Option<Turn> {
+        let place = self.turns.iter().position(|name| has_messages(name))?;
+        if let Some(at) = self.next_turn.filter(|at| *at > now) {
+            return Some(Turn::At(at));
+        }
+        let name = self.turns.remove(place)?;
+        if let Some(ending) = self.endings.get_mut(&name) {
+            ending.waits = false;
+        }
+        Some(Turn::Now(name))
+    }
+
+    /// No other has its turn before.
+    pub(super) fn set_next_turn(&mut self, at: Timestamp) {
+        self.next_turn = Some(at);
+    }
+
+    /// The next turn is then, unless it is later already.
+    pub(super) fn put_off(&mut self, now: Timestamp, at: Timestamp) {
+        if self.next_turn.is_none_or(|next| next <= now) {
+            self.next_turn = Some(at);
+        }
+    }
+
+    /// Those that wait, since when, and when the next of them has its turn.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp, Option<Timestamp>)> {
+        self.turns.iter().filter_map(|name| Some((name, self.endings.get(name)?.since, self.next_turn)))
+    }
+
+    /// The same of one.
+    pub(super) fn waits(&self, conversation: &str) -> Option<(Timestamp, Option<Timestamp>)> {
+        let ending = self.endings.get(conversation).filter(|ending| ending.waits)?;
+        Some((ending.since, self.next_turn))
+    }
+
+    pub(super) fn begin_burial(&mut self, burial: Burial) {
+        self.burials.retain(|other| other.conversation != burial.conversation);
+        self.burials.push_back(burial);
+    }
+
+    pub(super) fn next_burial(&self) -> Option<Burial> {
+        self.burials.front().cloned()
+    }
+
+    pub(super) fn end_burial(&mut self) -> Option<Burial> {
+        self.burials.pop_front()
+    }
+
+    /// Another one has its turn meanwhile.
+    pub(super) fn put_burial_last(&mut self) {
+        if self.burials.len() > 1 {
+            self.burials.rotate_left(1);
+        }
+    }
+
+    pub(super) fn has_burials(&self) -> bool {
+        !self.burials.is_empty()
+    }
+}
+
+/// When a conversation may send one request.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Now(Arc<str>),
+    At(Timestamp),
+}
