@@ -68,8 +68,8 @@ export interface SimulatorConfig {
 }
 
 export interface SimulatorQuota extends RateWindow {
-  /** Default `fixed-window`. */
-  algorithm?: 'fixed-window' | 'sliding-log' | 'token-bucket'
+  /** Default `fixed-window`, whose windows are aligned to the server's start; those of `opened-window` open with their first request. */
+  algorithm?: 'fixed-window' | 'opened-window' | 'sliding-log' | 'token-bucket'
   /** How the body of a 429 and the limits API name this limit. Default not at all. */
   limitKey?: string
   /** The namespace of `limitKey`. Default `platform.api`. */

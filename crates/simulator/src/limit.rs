@@ -1,6 +1,7 @@
 //! Quotas without a clock: `now_us` goes in, what is left comes out.
 
 mod fixed_window;
+mod opened_window;
 mod sliding_log;
 #[cfg(test)]
 mod tests;
@@ -8,6 +9,7 @@ mod token_bucket;
 
 use crate::config::{Algorithm, Quota};
 use fixed_window::FixedWindow;
+use opened_window::OpenedWindow;
 use sliding_log::SlidingLog;
 use token_bucket::TokenBucket;
 
@@ -20,7 +22,7 @@ pub struct Standing {
     pub per_us: u64,
     /// How many requests would pass now.
     pub remaining: u64,
-    /// Microseconds until more is to be spent (fixed window, sliding log) or all is (token bucket).
+    /// Microseconds until more is to be spent (windows, sliding log) or all is (token bucket).
     pub reset_us: u64,
     /// Microseconds until a request would pass; 0 when one would now.
     pub wait_us: u64,
@@ -37,6 +39,7 @@ struct Rate {
 #[derive(Debug)]
 enum Counter {
     FixedWindow(FixedWindow),
+    OpenedWindow(OpenedWindow),
     SlidingLog(SlidingLog),
     TokenBucket(TokenBucket),
 }
@@ -46,6 +49,7 @@ impl Counter {
         let rate = Rate { requests: quota.requests, per_us: quota.per_us };
         match quota.algorithm {
             Algorithm::FixedWindow => Self::FixedWindow(FixedWindow::new(rate)),
+            Algorithm::OpenedWindow => Self::OpenedWindow(OpenedWindow::new(rate)),
             Algorithm::SlidingLog => Self::SlidingLog(SlidingLog::new(rate)),
             Algorithm::TokenBucket => Self::TokenBucket(TokenBucket::new(rate)),
         }
@@ -54,6 +58,7 @@ impl Counter {
     fn standing(&mut self, now_us: u64) -> Standing {
         match self {
             Self::FixedWindow(counter) => counter.standing(now_us),
+            Self::OpenedWindow(counter) => counter.standing(now_us),
             Self::SlidingLog(counter) => counter.standing(now_us),
             Self::TokenBucket(counter) => counter.standing(now_us),
         }
@@ -62,6 +67,7 @@ impl Counter {
     fn spend(&mut self, now_us: u64) {
         match self {
             Self::FixedWindow(counter) => counter.spend(),
+            Self::OpenedWindow(counter) => counter.spend(now_us),
             Self::SlidingLog(counter) => counter.spend(now_us),
             Self::TokenBucket(counter) => counter.spend(),
         }

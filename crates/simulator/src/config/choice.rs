@@ -8,6 +8,8 @@ use serde::Deserialize;
 pub enum Algorithm {
     /// Windows of `perMs`, aligned to the server's start; each has the whole quota.
     FixedWindow,
+    /// Windows of `perMs`, each opened by the first request after the one before has ended; each has the whole quota.
+    OpenedWindow,
     /// Never more than `requests` in any rolling `perMs`.
     SlidingLog,
     /// A bucket of `requests` tokens that refills evenly over `perMs`.

@@ -80,7 +80,7 @@ fn errors_name_field_value_and_what_is_allowed() {
         (
             r#"{"tokenQuota":{"requests":1,"perMs":1,"algorithm":"leaky"}}"#,
             "tokenQuota.algorithm",
-            r#"tokenQuota.algorithm must be one of 'fixed-window', 'sliding-log', 'token-bucket', got "leaky""#,
+            r#"tokenQuota.algorithm must be one of 'fixed-window', 'opened-window', 'sliding-log', 'token-bucket', got "leaky""#,
         ),
         (r#"{"resetFormat":5}"#, "resetFormat", "resetFormat must be 'seconds' or 'unix', got 5"),
         (r#"{"headers":{"x":null}}"#, "headers", HEADERS),

@@ -17,7 +17,12 @@ fn each_algorithm_around_the_edge_of_a_window() {
     // 1 request at 0 ms, 29 at 900, 90 at 1005, with 30 a second: where algorithms differ most.
     let times: Vec<u64> =
         [(0, 1), (900_000, 29), (1_005_000, 90)].iter().flat_map(|(at, count)| vec![*at; *count]).collect();
-    let cases = [(Algorithm::FixedWindow, 60), (Algorithm::SlidingLog, 31), (Algorithm::TokenBucket, 34)];
+    let cases = [
+        (Algorithm::FixedWindow, 60),
+        (Algorithm::OpenedWindow, 60),
+        (Algorithm::SlidingLog, 31),
+        (Algorithm::TokenBucket, 34),
+    ];
     for (algorithm, count) in cases {
         assert_eq!(passed(&[quota(30, 1_000_000, algorithm)], &times).len(), count, "{algorithm:?}");
     }
@@ -31,6 +36,10 @@ fn standings() {
         (Algorithm::FixedWindow, 3, 300, 1, 700, 0),
         (Algorithm::FixedWindow, 9, 300, 0, 700, 700),
         (Algorithm::FixedWindow, 9, 1_000, 4, 1_000, 0),
+        (Algorithm::OpenedWindow, 0, 300, 4, 1_000, 0),
+        (Algorithm::OpenedWindow, 3, 300, 1, 700, 0),
+        (Algorithm::OpenedWindow, 9, 300, 0, 700, 700),
+        (Algorithm::OpenedWindow, 9, 1_000, 4, 1_000, 0),
         (Algorithm::SlidingLog, 0, 300, 4, 1_000, 0),
         (Algorithm::SlidingLog, 4, 300, 0, 700, 700),
         (Algorithm::SlidingLog, 4, 999, 0, 1, 1),
@@ -52,6 +61,14 @@ fn standings() {
         let expected = Standing { requests: 4, per_us: 1_000, remaining, reset_us, wait_us };
         assert_eq!(counter.standing(now_us), expected, "{algorithm:?}, {spent} spent, at {now_us}");
     }
+}
+
+#[test]
+fn a_window_opens_with_its_first_request() {
+    // Two a millisecond: an aligned window would begin at 1,000.
+    let times = [300, 1_200, 1_250, 1_300, 1_700, 2_600, 2_650, 2_700];
+    let all = passed(&[quota(2, 1_000, Algorithm::OpenedWindow)], &times);
+    assert_eq!(all, [300, 1_200, 1_300, 1_700, 2_600, 2_650]);
 }
 
 #[test]
@@ -130,7 +147,7 @@ proptest! {
     #[test]
     fn who_waits_as_told_passes_and_not_earlier(
         requests in 1_u64..20, per_us in 1_u64..2_000, algorithm in prop::sample::select(vec![
-            Algorithm::FixedWindow, Algorithm::SlidingLog, Algorithm::TokenBucket,
+            Algorithm::FixedWindow, Algorithm::OpenedWindow, Algorithm::SlidingLog, Algorithm::TokenBucket,
         ]), times in arrivals(),
     ) {
         let quotas = [quota(requests, per_us, algorithm), quota(requests * 2, per_us * 3, Algorithm::SlidingLog)];
