@@ -39,7 +39,8 @@ impl Rig {
 
     fn stored(store: &str, rate_limit: Value) -> Self {
         let settings = json!({
-            "organization": "inquiry", "apiUrl": "http://127.0.0.1:1", "credentials": { "accessToken": "token" },
+            "organization": "inquiry", "apiUrl": "http://127.0.0.1:1", "loginUrl": "http://127.0.0.1:1",
+            "credentials": { "clientId": "client", "clientSecret": "secret" },
             "route": "messaging", "store": store, "rateLimit": rate_limit, "ordering": "none",
         });
         let settings = Settings::from_json(&settings.to_string()).unwrap();
@@ -208,6 +209,24 @@ fn it_is_not_asked_unless_wanted_nor_when_more_is_known() {
     next.dispatcher.inherit(at_ms(30), carryover);
     assert_eq!(next.sent(at_ms(30)).len(), 0);
     assert_eq!(next.windows(), [(7, 1, Why::Limits), (120, 60, Why::Limits)]);
+}
+
+#[test]
+fn it_is_wanted_by_default_where_a_region_is_given() {
+    let region = "\"region\":\"us-east-1\"";
+    let urls = "\"apiUrl\":\"http://127.0.0.1:1\",\"loginUrl\":\"http://127.0.0.1:1\"";
+    for (address, rate_limit, wanted) in [
+        (region, "\"learn\"", true),
+        (region, "{\"learn\":true}", true),
+        (region, "{\"learn\":true,\"readLimits\":false}", false),
+        (urls, "{\"learn\":true}", false),
+    ] {
+        let text = format!(
+            r#"{{"organization":"a",{address},"credentials":{{"accessToken":"t"}},"route":"messaging","store":"memory","rateLimit":{rate_limit}}}"#
+        );
+        let learn = Settings::from_json(&text).unwrap().learn.unwrap();
+        assert_eq!(learn.read_limits, wanted, "{text}");
+    }
 }
 
 #[test]

@@ -11,9 +11,10 @@ use super::health::{Pass, RouteId, Scope};
 use super::{AttemptId, Dispatcher, Effect, Notice};
 use crate::budget::Heard;
 use crate::clock::Timestamp;
-use crate::evidence::{Evidence, LIMITS_PATH, read_limits};
+use crate::evidence::{Evidence, Grant, LIMITS_PATH, read_limits};
 use crate::outcome::Response;
 use crate::retry::Answer;
+use crate::settings::Credentials;
 
 /// The first message waits for it no longer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
@@ -122,7 +123,11 @@ impl Dispatcher {
             self.health.pause(now, is_news, evidence, &mut self.random, effects);
         }
         if response.status == OK && !response.truncated {
-            self.quota.told_limits(now, &read_limits(&response.body));
+            let grant = match self.settings.credentials {
+                Credentials::Client { .. } => Grant::Client,
+                Credentials::Token(_) | Credentials::Callback => Grant::User,
+            };
+            self.quota.told_limits(now, &read_limits(&response.body, grant));
         }
     }
 

@@ -13,10 +13,12 @@ use crate::json;
 
 /// Where they are asked for.
 pub const LIMITS_PATH: &str = "/api/v2/organizations/limits/namespaces/platform.api";
-/// The limits of a token, the closest first: the others of the list are other kinds of tokens' then.
-const TOKEN_KEYS: [&str; 2] = ["client.credentials.token", "token"];
-/// Limits that hold besides.
-const ORGANIZATION_KEYS: [&str; 2] = ["org.app.user", "org.requests"];
+/// The limits of a token that client credentials got, the closest first; the others are other kinds of tokens' then.
+const CLIENT_KEYS: [&str; 2] = ["client.credentials.token", "token"];
+/// And of one that was given, which is a user's.
+const USER_KEYS: [&str; 2] = ["org.app.user", "token"];
+/// The limit that holds besides.
+const ORGANIZATION_KEY: &str = "org.requests";
 const WINDOWS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)];
 /// Of so many entities the limits are read.
 const ENTITIES_MAX: usize = 1_000;
@@ -24,8 +26,17 @@ const ENTITIES_MAX: usize = 1_000;
 /// So many requests in a window.
 pub type RequestLimit = (NonZeroU32, Duration);
 
+/// Whose token it is that requests carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Client credentials got it.
+    Client,
+    /// The caller gave it.
+    User,
+}
+
 /// The limits that hold for our requests, one of each window, the shortest first; none of a body that isn't theirs.
-pub fn read_limits(body: &[u8]) -> Vec<RequestLimit> {
+pub fn read_limits(body: &[u8], grant: Grant) -> Vec<RequestLimit> {
     let text = json::text_of(body);
     let entities = json::raw(&text).and_then(|answer| json::fields(answer, ["entities"])).and_then(|[list]| list);
     let entities = entities.and_then(json::values).unwrap_or_default();
@@ -34,8 +45,12 @@ pub fn read_limits(body: &[u8]) -> Vec<RequestLimit> {
     let value = |key: &str| values.get(key).copied();
     let least = |(word, seconds): (&str, u64)| {
         let of = |prefix: &&str| value(&format!("{prefix}.rate.per.{word}"));
-        let token = TOKEN_KEYS.iter().find_map(of);
-        let least = token.into_iter().chain(ORGANIZATION_KEYS.iter().filter_map(of)).min()?;
+        let keys = match grant {
+            Grant::Client => CLIENT_KEYS,
+            Grant::User => USER_KEYS,
+        };
+        let token = keys.iter().find_map(of);
+        let least = token.into_iter().chain(of(&ORGANIZATION_KEY)).min()?;
         Some((least, Duration::from_secs(seconds)))
     };
     WINDOWS.into_iter().filter_map(least).collect()
@@ -59,11 +74,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(entities: &[(&str, &str)]) -> Vec<(u32, u64)> {
+        read_for(Grant::Client, entities)
+    }
+
+    fn read_for(grant: Grant, entities: &[(&str, &str)]) -> Vec<(u32, u64)> {
         let entity =
             |(key, value): &(&str, &str)| format!(r#"{{"key":"{key}","namespace":"platform.api","value":{value}}}"#);
         let list: Vec<String> = entities.iter().map(entity).collect();
         let body = format!(r#"{{"entities":[{}]}}"#, list.join(","));
-        read_limits(body.as_bytes()).into_iter().map(|(requests, per)| (requests.get(), per.as_secs())).collect()
+        read_limits(body.as_bytes(), grant).into_iter().map(|(requests, per)| (requests.get(), per.as_secs())).collect()
     }
 
     #[test]
@@ -81,7 +100,21 @@ mod tests {
         assert_eq!(read(&[("org.requests.rate.per.minute", "600"), ("token.rate.per.minute", "700")]), [(600, 60)]);
         assert_eq!(read(&[("token.rate.per.day", "50000")]), [(50_000, 86_400)]);
         let marked = "\u{feff}{\"entities\":[{\"key\":\"token.rate.per.day\",\"value\":7}]}";
-        assert_eq!(read_limits(marked.as_bytes()).len(), 1, "a byte order mark");
+        assert_eq!(read_limits(marked.as_bytes(), Grant::Client).len(), 1, "a byte order mark");
+    }
+
+    #[test]
+    fn a_users_token_has_the_users_limit() {
+        let all = [
+            ("client.credentials.token.rate.per.minute", "300"),
+            ("token.rate.per.minute", "280"),
+            ("org.app.user.rate.per.minute", "3000"),
+        ];
+        assert_eq!((read_for(Grant::User, &all), read_for(Grant::Client, &all)), (vec![(3_000, 60)], vec![(300, 60)]));
+        assert_eq!(read_for(Grant::User, &all[..2]), [(280, 60)]);
+        // The user's limit is none of ours; and where a key is absent, nothing is believed.
+        assert_eq!(read_for(Grant::Client, &all[2..]), []);
+        assert_eq!(read_for(Grant::User, &all[..1]), []);
     }
 
     #[test]
@@ -90,7 +123,7 @@ mod tests {
             assert_eq!(read(&[("token.rate.per.minute", value)]), [], "{value}");
         }
         for body in ["", "[]", "{}", "null", r#"{"entities":7}"#, r#"{"entities":[7,null,[],"x"]}"#, "<html>"] {
-            assert_eq!(read_limits(body.as_bytes()), [], "{body}");
+            assert_eq!(read_limits(body.as_bytes(), Grant::Client), [], "{body}");
         }
     }
 
@@ -101,14 +134,14 @@ mod tests {
             let body = format!(
                 r#"{{"x":{hostile},"entities":[{hostile},{{"key":"token.rate.per.minute","y":{hostile},"value":300}}]}}"#
             );
-            assert_eq!(read_limits(body.as_bytes()).len(), 1, "{body:.80}");
+            assert_eq!(read_limits(body.as_bytes(), Grant::Client).len(), 1, "{body:.80}");
         }
     }
 
     proptest! {
         #[test]
         fn arbitrary_bodies_do_no_harm(body in proptest::collection::vec(any::<u8>(), 0..400)) {
-            prop_assert!(read_limits(&body).len() <= WINDOWS.len());
+            prop_assert!(read_limits(&body, Grant::Client).len() <= WINDOWS.len());
         }
     }
 }

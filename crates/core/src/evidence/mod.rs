@@ -15,7 +15,7 @@ mod window;
 use std::time::Duration;
 
 use self::headers::{Windows, retry_after};
-pub use self::limits::{LIMITS_PATH, RequestLimit, read_limits};
+pub use self::limits::{Grant, LIMITS_PATH, RequestLimit, read_limits};
 pub use self::named::{Extent, NamedLimit};
 use self::span::ServerTime;
 pub use self::usual::{RESET_SLACK, USUAL_WINDOWS, WINDOW_MAX, usual_window};
@@ -475,6 +475,7 @@ mod tests {
             (&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "42")], Some(58)),
             (&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "142")], None),
             (&[("x-ratelimit-limit", "100")], None),
+            (&[("x-rate-limit-limit", "100"), ("x-rate-limit-remaining", "42")], Some(58)),
             (&[("ratelimit-limit", "100"), ("ratelimit-remaining", "42")], Some(58)),
             (&[("ratelimit-policy", "\"default\";q=100;w=1"), ("ratelimit", "\"default\";r=42;t=1")], Some(58)),
             (&[("ratelimit-policy", "\"a\";q=100, \"b\";q=9"), ("ratelimit", "\"a\";r=42;t=1")], None),
@@ -505,6 +506,8 @@ mod tests {
             per: per.map(Duration::from_secs),
         };
         let one = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "42"), ("x-ratelimit-reset", "1")];
+        let hyphened =
+            [("x-rate-limit-limit", "100"), ("x-rate-limit-remaining", "42"), ("x-rate-limit-reset", "1767225605")];
         let unix = [("x-ratelimit-limit", "100"), ("x-ratelimit-reset", "1767225605")];
         let unix_ms = [("x-ratelimit-limit", "100"), ("x-ratelimit-reset", "1767225605000")];
         let absurd = ["1728000", "99999999999999", "inf", "1767225600000000"]
@@ -514,6 +517,7 @@ mod tests {
         let older = [("ratelimit-policy", "100;w=60"), ("ratelimit", "limit=100, remaining=50, reset=5")];
         for (headers, quotas) in [
             (&one[..], vec![told(100, Some(42), Some(1), None)]),
+            (&hyphened, vec![told(100, Some(42), Some(5), None)]),
             (&unix, vec![told(100, None, Some(5), None)]),
             (&unix_ms, vec![told(100, None, Some(5), None)]),
             (&absurd[0], vec![told(100, None, None, None)]),

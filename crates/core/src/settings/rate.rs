@@ -43,14 +43,16 @@ pub(super) fn read(root: &Reader<'_>) -> Result<RateLimit, Error> {
     const WINDOWS_MAX: usize = 8;
     let rule = "\"learn\", { requests, perMs }, a list of 1 to 8 of them, or { learn: true, start?, floor?, ceiling?, readLimits? }";
     let known = |rates| Ok(RateLimit { rates, learn: None });
+    // Where Genesys Cloud is, there are its limits; what else answers may not know the path.
+    let in_region = root.value("region").is_some();
     match root.value("rateLimit") {
-        Some(Value::String(word)) if word == "learn" => learn(&root.empty("rateLimit")?),
+        Some(Value::String(word)) if word == "learn" => learn(&root.empty("rateLimit")?, in_region),
         Some(one @ Value::Object(_)) if one.get("learn").is_some() => {
             let object = root.section("rateLimit")?;
             if object.value("learn") != Some(&Value::Bool(true)) {
                 return Err(object.refuse("learn", "true; leave it out with { requests, perMs }"));
             }
-            let read = learn(&object)?;
+            let read = learn(&object, in_region)?;
             object.finish()?;
             Ok(read)
         }
@@ -66,7 +68,7 @@ pub(super) fn read(root: &Reader<'_>) -> Result<RateLimit, Error> {
 
 /// The defaults: what Genesys Cloud allows an access token of client credentials (300 requests a minute), one request a
 /// minute, and five times the most that it documents for any endpoint (12,000 a minute).
-fn learn(object: &Reader<'_>) -> Result<RateLimit, Error> {
+fn learn(object: &Reader<'_>, in_region: bool) -> Result<RateLimit, Error> {
     object.note("learn", true);
     let start = learn_rate(object, "start", 300, 60_000)?;
     let floor = learn_rate(object, "floor", 1, 60_000)?;
@@ -78,7 +80,7 @@ fn learn(object: &Reader<'_>) -> Result<RateLimit, Error> {
     if !(per_second(floor)..=per_second(ceiling)).contains(&per_second(start)) {
         return Err(object.refuse("start", "a rate from the floor to the ceiling"));
     }
-    let read_limits = object.boolean("readLimits", false)?;
+    let read_limits = object.boolean("readLimits", in_region)?;
     Ok(RateLimit { rates: Vec::new(), learn: Some(Learn { start, floor, ceiling, read_limits }) })
 }
 
