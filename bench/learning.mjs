@@ -21,6 +21,10 @@ const ORDER = [
   'learn, headers, 60 s, 20-200 ms',
   'learn, no headers, 1 s, 20-30 ms',
   'learn, no headers, 1 s, 20-200 ms',
+  'learn, no reset header',
+  'learn, Retry-After',
+  'learn, limit named',
+  'learn, readLimits',
 ]
 
 const percent = (share) => `${(100 * share).toFixed(3)} %`
@@ -67,8 +71,8 @@ publish('learning', {
     {
       heading: `${seeds} seeds a row`,
       body: [
-        'Goodput is what was delivered of what the quota in force allows; at least half an hour of virtual time each, after 3 windows with',
-        'headers and 30 without, and from 5 or 20 windows after each change on. 429s are counted after the warm-up, those that a change costs included. The bars hold',
+        'Goodput is what was delivered of what the quota in force allows; at least a quarter of an hour of virtual time each, after 3 windows with',
+        'headers or where `Retry-After` says how long windows last, and 30 without, and from 5 or 20 windows after each change on. 429s are counted after the warm-up, those that a change costs included. The bars hold',
         'for the median.',
         '',
         table(rows.map(lineOf), [

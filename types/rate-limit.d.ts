@@ -18,10 +18,11 @@ export interface LearnOptions {
   ceiling?: RateLimit
   /**
    * Asks for the organization's limits at the start (`GET /api/v2/organizations/limits/namespaces/platform.api`), and believes
-   * them until headers or refusals say otherwise: `stats().quota.windows[].why` is `limits` until then. One request of the budget,
+   * them until headers or refusals say otherwise: `stats().quota.windows[].why` is `limits` until then. With client credentials the limits are those of
+   * their tokens (`client.credentials.token.rate…`, else `token.rate…`), with an `accessToken` the user's (`org.app.user.rate…`, else `token.rate…`). One request of the budget,
    * before the first message, which waits for it for at most two seconds. A token without the right, a gateway without the
    * route, no answer: `start` holds. Not asked when an earlier run, or engine, has learned something.
-   * @default false
+   * @default true where `region` is given, else false
    */
   readLimits?: boolean
 }
@@ -32,6 +33,10 @@ export interface RateLimit {
   requests: number
   /** The window in milliseconds. 1 to 86,400,000 (a day). */
   perMs: number
-  /** Requests that may leave at once; fewer spread them more evenly. 1 to `requests`. Default `requests`. */
+  /**
+   * Requests that may leave at once; fewer spread them more evenly. 1 to `requests`. Default `requests`. Of a window of 10 s or more the
+   * second half is spread in any case: it is left to conversations that have sent nothing within a window, so that they needn't wait for
+   * the next. Nothing is lost by that.
+   */
   burst?: number
 }

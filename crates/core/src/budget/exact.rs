@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::NotYet;
 use super::pacer::Pacer;
+use super::reserve::{self, Turn};
 use super::slots::Slots;
 use crate::clock::Timestamp;
 use crate::settings::Rate;
@@ -32,6 +33,10 @@ impl Window {
     pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
         self.slots.check(now, cost, self.limit())?;
         self.pacer.check(now, cost).map_err(NotYet::Until)
+    }
+
+    pub(super) fn turn(&self, now: Timestamp, last: Option<Timestamp>) -> Turn {
+        reserve::turn(now, last, &self.slots, self.limit(), self.rate.per)
     }
 
     pub(super) fn take(&mut self, cost: u32) {

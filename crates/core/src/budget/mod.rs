@@ -7,6 +7,7 @@ mod belief;
 mod exact;
 mod learned;
 mod pacer;
+mod reserve;
 mod slots;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use self::belief::{Belief, Believed, BelievedLayer, Why};
 use self::exact::{GUARD, Window};
 pub use self::learned::Heard;
 use self::learned::Learner;
+pub use self::reserve::Turn;
 use crate::clock::Timestamp;
 use crate::evidence::RequestLimit;
 use crate::settings::{Learn, Rate};
@@ -55,17 +57,23 @@ enum Kind {
 pub struct Quota {
     kind: Kind,
     started_at: Timestamp,
+    /// When the newest slots were taken.
+    taken_at: Option<Timestamp>,
 }
 
 impl Quota {
     /// A full budget.
     pub fn new(rates: &[Rate], now: Timestamp) -> Self {
-        Self { kind: Kind::Known(rates.iter().map(|rate| Window::new(*rate, now)).collect()), started_at: now }
+        Self {
+            kind: Kind::Known(rates.iter().map(|rate| Window::new(*rate, now)).collect()),
+            started_at: now,
+            taken_at: None,
+        }
     }
 
     /// A budget that is to be learned.
     pub fn learning(learn: Learn, now: Timestamp) -> Self {
-        Self { kind: Kind::Learned(Box::new(Learner::new(learn, now))), started_at: now }
+        Self { kind: Kind::Learned(Box::new(Learner::new(learn, now))), started_at: now, taken_at: None }
     }
 
     /// Whether `cost` slots are free in every window.
@@ -91,9 +99,28 @@ impl Quota {
         }
     }
 
+    /// Whose turn it is, if slots are free: half of a long window's is spread, except for those who come late.
+    pub fn turn(&self, now: Timestamp) -> Turn {
+        let last = self.taken_at;
+        match &self.kind {
+            Kind::Known(windows) => windows.iter().map(|window| window.turn(now, last)).fold(Turn::All, Turn::and),
+            Kind::Learned(learner) => learner.turn(now, last),
+        }
+    }
+
+    /// Who has sent within this time doesn't come late; none where nobody is kept waiting for who does.
+    pub fn turn_memory(&self) -> Option<Duration> {
+        let longest = match &self.kind {
+            Kind::Known(windows) => widest(windows).map_or(Duration::ZERO, |window| window.rate().per),
+            Kind::Learned(learner) => learner.longest(),
+        };
+        reserve::memory(longest)
+    }
+
     /// Takes slots that [`Self::check`] found free, for a request that is about to leave: nobody else gets them
     /// meanwhile.
     pub fn reserve(&mut self, now: Timestamp, cost: u32) {
+        self.taken_at = Some(now);
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.take(cost)),
             Kind::Learned(learner) => learner.reserve(now, cost),

@@ -10,6 +10,8 @@ use crate::clock::Timestamp;
 const READINGS_PER_WINDOW: u32 = 100;
 const READING_GRAIN_MIN: Duration = Duration::from_millis(20);
 const READING_GRAIN_MAX: Duration = Duration::from_secs(10);
+/// Of the slots that come back, so many are looked at to spread what is free.
+const LOOKS_MAX: usize = 64;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slots {
@@ -74,6 +76,19 @@ impl Slots {
     pub(super) fn next_reading(&self, now: Timestamp, per: Duration) -> Option<Timestamp> {
         let grain = (per / READINGS_PER_WINDOW).clamp(READING_GRAIN_MIN, READING_GRAIN_MAX);
         self.cooling.get(self.cooled(now)).map(|free| (*free).max(now.after(grain)))
+    }
+
+    /// How long after `last` the next of `free` slots is taken, if they and what comes back are spread evenly, so that
+    /// one is always left until a window from now.
+    pub(super) fn even_gap(&self, now: Timestamp, last: Timestamp, free: u32, per: Duration) -> Duration {
+        let spent = self.cooled(now);
+        let back = self.cooling.len() - spent;
+        let gap = |until: Timestamp, count: usize| until.since(last).div_f64(f64::from(free) + count as f64 + 1.0);
+        // Those between two that are looked at hardly differ from them.
+        let looked_at = (0..back).step_by(back.div_ceil(LOOKS_MAX).max(1));
+        let gaps = looked_at.filter_map(|index| Some(gap(*self.cooling.get(spent + index)?, index)));
+        // What is on the wire comes back after all of that.
+        gaps.max().unwrap_or_default().max(gap(now.after(per), back))
     }
 
     /// The last moment within `span` of `at` at which a slot is free again.

@@ -6,6 +6,7 @@ use super::load::Load;
 use super::outbox::State;
 use super::{AttemptId, Dispatcher, Effect};
 use crate::clock::Timestamp;
+use crate::message::Cargo;
 
 impl Dispatcher {
     /// Makes the request of a load, and takes slots for it. It counts from when it leaves.
@@ -13,6 +14,7 @@ impl Dispatcher {
         let cost = self.cost.of(load.members.len()).min(self.quota.cost_max());
         self.quota.reserve(now, cost);
         self.half_empty_since = None;
+        self.note_senders(now, &load);
         self.keep_departure(now, &load, effects);
         for slot in &load.members {
             self.outbox.set_state(*slot, State::Departing);
@@ -28,6 +30,16 @@ impl Dispatcher {
         self.spend_turns(&load);
         self.attempts.begin(attempt, Attempt { load, route, cost, bytes });
         effects.push(Effect::Send { attempt, shipment });
+    }
+
+    /// These have sent now, and come late no more.
+    fn note_senders(&mut self, now: Timestamp, load: &Load) {
+        let Some(memory) = self.quota.turn_memory() else { return };
+        for slot in &load.members {
+            if let Cargo::Message(message) = &self.outbox.get(*slot).cargo {
+                self.lately.sends(now, message.conversation(), memory);
+            }
+        }
     }
 
     /// Whether an attempt that has not left may do so now: not while the gate is shut, unless it is the probe, nor if

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Dispatcher;
 use super::health::Cause;
 use super::outbox::{Cold, Parking, State};
+use crate::budget::Turn;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::Cargo;
@@ -265,6 +266,8 @@ impl Dispatcher {
         }
         if self.quota.available(now) == 0 {
             holds.push((Hold::Budget, self.quota.next_free(now)));
+        } else if let Turn::LateUntil(at) = self.quota.turn(now) {
+            holds.push((Hold::Budget, Some(at)));
         }
     }
 

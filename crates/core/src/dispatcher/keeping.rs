@@ -55,18 +55,24 @@ impl Dispatcher {
     pub(super) fn kept(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
         self.redrives.kept(slot);
         let entry = self.outbox.get_mut(slot);
-        let lane = match &mut entry.cargo {
+        let (lane, is_late) = match &mut entry.cargo {
             Cargo::Message(message) => {
                 self.counters.accepted += 1;
-                self.lanes.join(message)
+                let memory = self.quota.turn_memory();
+                let is_late = memory.is_some_and(|memory| self.lately.is_late(now, message.conversation(), memory));
+                (self.lanes.join(message), is_late)
             }
-            Cargo::Call(_) => self.lanes.of_request(),
+            Cargo::Call(_) => (self.lanes.of_request(), false),
         };
         entry.lane = lane;
         let item = entry.item(slot);
         self.outbox.set_state(slot, State::Queued);
         let Course { expires_at, withdrawn, .. } = *self.outbox.course(slot);
-        self.lanes.push(lane, item);
+        if is_late {
+            self.lanes.push_late(lane, item);
+        } else {
+            self.lanes.push(lane, item);
+        }
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
         }

@@ -27,6 +27,7 @@ mod impatient;
 mod inquiry;
 mod intake;
 mod keeping;
+mod lately;
 mod letters;
 mod limited;
 mod lines;
@@ -73,6 +74,7 @@ use self::health::Health;
 pub use self::health::{AttemptId, Cause};
 use self::inquiry::Inquiry;
 use self::keeping::Window;
+use self::lately::Lately;
 use self::letters::Letters;
 use self::load::Load;
 use self::outbox::Outbox;
@@ -155,6 +157,9 @@ pub struct Dispatcher {
     followers: Followers,
     timers: Timers,
     quota: Quota,
+    lately: Lately,
+    /// The last message of the reserve was a latecomer's.
+    late_went: bool,
     health: Health,
     auth: Auth,
     recent: Recent,
@@ -215,6 +220,8 @@ impl Dispatcher {
                 None => Quota::new(&settings.rates, now),
             },
             health: Health::new(now, settings.retry.max_pause, MESSAGE_METHOD, &settings.route.template()),
+            lately: Lately::default(),
+            late_went: false,
             auth: Auth::new(),
             recent: Recent::new(settings.dedupe),
             drains: Drains::new(),

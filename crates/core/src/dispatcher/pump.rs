@@ -3,9 +3,10 @@
 use super::health::{Pass, RouteId};
 use super::load::Load;
 use super::{Dispatcher, Effect};
-use crate::budget::NotYet;
+use crate::budget::{NotYet, Turn};
 use crate::clock::Timestamp;
 use crate::lanes::LaneId;
+use crate::settings::BatchMode;
 
 /// What goes next.
 #[derive(Clone, Copy)]
@@ -49,6 +50,10 @@ impl Dispatcher {
             }
             match self.quota.check(now, self.least_cost(candidate)) {
                 Ok(()) => {
+                    let candidate = match self.in_turn(now, candidate, is_probe) {
+                        Ok(candidate) => candidate,
+                        Err(at) => return self.look_again(at),
+                    };
                     let Some(load) = self.load(now, candidate) else { unreachable!("the candidate is still there") };
                     self.start(now, load, effects);
                     self.shut_lanes(now);
@@ -57,6 +62,40 @@ impl Dispatcher {
                 Err(NotYet::AtAnswer) => return,
             }
         }
+    }
+
+    /// Who goes of the reserve: latecomers, and in between, evenly, those whose turn it is. Or until when nobody does.
+    fn in_turn(&mut self, now: Timestamp, candidate: Candidate, is_probe: bool) -> Result<Candidate, Timestamp> {
+        let turn = self.quota.turn(now);
+        if is_probe || turn == Turn::All {
+            return Ok(candidate);
+        }
+        let late = self.latecomer(now, candidate);
+        // Where both may go they take turns: however many come late, nobody waits for ever.
+        let goes_first = !self.late_went || matches!(turn, Turn::LateUntil(_));
+        if let Some(late) = late.filter(|_| goes_first) {
+            self.late_went = true;
+            return Ok(late);
+        }
+        if let Turn::LateUntil(at) = turn {
+            return Err(at);
+        }
+        self.late_went = false;
+        Ok(candidate)
+    }
+
+    /// The candidate itself, if it comes late, or one that does and may go in its place.
+    fn latecomer(&mut self, now: Timestamp, candidate: Candidate) -> Option<Candidate> {
+        let Candidate::Turn = candidate else { return None };
+        let late = self.lanes.peek_late()?;
+        if self.lanes.peek().is_some_and(|(lane, _)| self.lanes.is_late(lane))
+            || self.settings.batch.mode == BatchMode::Array
+        {
+            return Some(candidate);
+        }
+        let slot = self.lanes.head_of(late)?;
+        let may_go = self.outbox.cold(slot).is_none() && !self.is_early(now, slot, false);
+        may_go.then_some(Candidate::Lane(late))
     }
 
     pub(super) fn peek_next(&mut self) -> bool {

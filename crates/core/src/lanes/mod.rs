@@ -16,7 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use slab::Slab;
 
 use self::queue::{Links, Queue};
-use self::ready::Ready;
+use self::ready::{Kind, Ready};
 use self::returned::Returned;
 use crate::message::{Message, Priority};
 
@@ -62,6 +62,8 @@ struct Lane {
     outstanding: u32,
     /// Nothing of it goes for now.
     is_shut: bool,
+    /// It has just become busy, and nothing of it has been handed out since.
+    is_late: bool,
     /// How many messages of it are counted as waiting, and as on offer.
     queued: u32,
     offered: u32,
@@ -149,7 +151,15 @@ impl Lanes {
 
     fn insert(&mut self, conversation: Option<Arc<str>>) -> LaneId {
         let is_shut = conversation.as_ref().is_some_and(|name| self.is_barred(name));
-        let lane = Lane { conversation, queue: Queue::default(), outstanding: 0, is_shut, queued: 0, offered: 0 };
+        let lane = Lane {
+            conversation,
+            queue: Queue::default(),
+            outstanding: 0,
+            is_shut,
+            is_late: false,
+            queued: 0,
+            offered: 0,
+        };
         match LaneId::try_from(self.lanes.insert(lane)) {
             Ok(id) => id,
             Err(_) => unreachable!("no outbox holds as many messages"),
@@ -160,6 +170,14 @@ impl Lanes {
     pub fn push(&mut self, lane: LaneId, item: Item) {
         self.lanes[lane as usize].queue.push_back(&mut self.links, item);
         self.refresh(lane, false);
+    }
+
+    /// Appends a message of a conversation that has not sent lately: if it is the first, [`Self::peek_late`] shows the
+    /// lane until it is handed out.
+    pub fn push_late(&mut self, lane: LaneId, item: Item) {
+        let state = &mut self.lanes[lane as usize];
+        state.is_late |= state.outstanding == 0 && state.queue.len() == 0;
+        self.push(lane, item);
     }
 
     /// Puts a message to its place by its number: mostly the end.
@@ -186,6 +204,18 @@ impl Lanes {
         Some((lane, slot))
     }
 
+    /// The first lane that has just become busy, unless the one whose turn it is has a higher priority.
+    pub fn peek_late(&mut self) -> Option<LaneId> {
+        let (late, priority) = self.ready.peek_late()?;
+        let turn = self.ready.peek()?;
+        (self.ready.priority(turn) <= Some(priority)).then_some(late)
+    }
+
+    /// Whether the lane has just become busy.
+    pub fn is_late(&self, lane: LaneId) -> bool {
+        self.lanes[lane as usize].is_late
+    }
+
     /// The head of a lane, whether or not it is the lane's turn.
     pub fn head_of(&self, lane: LaneId) -> Option<Slot> {
         self.lanes[lane as usize].queue.head()
@@ -195,7 +225,8 @@ impl Lanes {
     pub fn take_from(&mut self, lane: LaneId, numbers: &impl Numbers) -> Option<Slot> {
         let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links, numbers)?;
         self.returned.remove(lane, numbers.seq(slot));
-        self.lanes[lane as usize].outstanding += 1;
+        let state = &mut self.lanes[lane as usize];
+        (state.outstanding, state.is_late) = (state.outstanding + 1, false);
         self.refresh(lane, false);
         Some(slot)
     }
@@ -345,7 +376,12 @@ impl Lanes {
         let lane = &self.lanes[id as usize];
         match lane.queue.priority() {
             Some(priority) if lane.may_go(self.ordered) => {
-                self.ready.set(id, priority, in_front, lane.conversation.is_none())
+                let kind = match lane.conversation {
+                    None => Kind::Request,
+                    Some(_) if lane.is_late => Kind::Late,
+                    Some(_) => Kind::Usual,
+                };
+                self.ready.set(id, priority, in_front, kind)
             }
             Some(_) => self.ready.clear(id),
             None => {

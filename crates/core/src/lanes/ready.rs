@@ -18,6 +18,15 @@ struct Stand {
     priority: Option<Priority>,
 }
 
+/// What a ready lane is listed as besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Usual,
+    Request,
+    /// A conversation that has just become busy.
+    Late,
+}
+
 type Queues = BTreeMap<Reverse<Priority>, VecDeque<(LaneId, u32)>>;
 
 #[derive(Debug, Default)]
@@ -27,6 +36,9 @@ pub(super) struct Ready {
     requests: Queues,
     /// Entries of these, stale ones included.
     request_entries: usize,
+    /// Those that come late once more; as many entries.
+    late: Queues,
+    late_entries: usize,
     stands: Vec<Stand>,
     /// Lanes that are ready, and queue entries, stale ones included.
     lanes: usize,
@@ -36,7 +48,7 @@ pub(super) struct Ready {
 
 impl Ready {
     /// The lane is ready with this priority: behind its like, or before them.
-    pub(super) fn set(&mut self, lane: LaneId, priority: Priority, in_front: bool, is_request: bool) {
+    pub(super) fn set(&mut self, lane: LaneId, priority: Priority, in_front: bool, kind: Kind) {
         let index = lane as usize;
         if index >= self.stands.len() {
             self.stands.resize(index + 1, Stand::default());
@@ -50,11 +62,18 @@ impl Ready {
         let entry = (lane, stand.stamp);
         self.entries += 1;
         add(&mut self.queues, priority, entry, in_front);
-        if is_request {
-            self.request_entries += 1;
-            add(&mut self.requests, priority, entry, in_front);
+        match kind {
+            Kind::Usual => {}
+            Kind::Request => {
+                self.request_entries += 1;
+                add(&mut self.requests, priority, entry, in_front);
+            }
+            Kind::Late => {
+                self.late_entries += 1;
+                add(&mut self.late, priority, entry, in_front);
+            }
         }
-        if self.entries.max(self.request_entries) > 2 * self.lanes + STALE_MAX {
+        if self.entries.max(self.request_entries).max(self.late_entries) > 2 * self.lanes + STALE_MAX {
             self.sweep();
         }
     }
@@ -62,11 +81,13 @@ impl Ready {
     /// Drops all stale entries: aborts during a long pause must not pile them up.
     fn sweep(&mut self) {
         let stands = &self.stands;
-        for queue in self.queues.values_mut().chain(self.requests.values_mut()) {
+        let all = self.queues.values_mut().chain(self.requests.values_mut()).chain(self.late.values_mut());
+        for queue in all {
             queue.retain(|(lane, stamp)| stands[*lane as usize].stamp == *stamp);
         }
         self.entries = self.queues.values().map(VecDeque::len).sum();
         self.request_entries = self.requests.values().map(VecDeque::len).sum();
+        self.late_entries = self.late.values().map(VecDeque::len).sum();
     }
 
     /// The lane isn't ready.
@@ -110,19 +131,23 @@ impl Ready {
 
     /// The first lane of a request.
     pub(super) fn peek_request(&mut self) -> Option<LaneId> {
-        let (stands, entries) = (&self.stands, &mut self.request_entries);
-        self.requests.retain(|_, queue| {
-            drop_stale(stands, queue, entries);
-            !queue.is_empty()
-        });
-        let first = self.requests.values().next()?.front()?;
-        Some(first.0)
+        first(&self.stands, &mut self.requests, &mut self.request_entries).map(|(lane, _)| lane)
+    }
+
+    /// The first lane that comes late, and its priority.
+    pub(super) fn peek_late(&mut self) -> Option<(LaneId, Priority)> {
+        first(&self.stands, &mut self.late, &mut self.late_entries)
     }
 
     /// The lane whose turn it is.
     pub(super) fn peek(&mut self) -> Option<LaneId> {
         let priority = self.choose()?;
         self.queues.get(&priority)?.front().map(|(lane, _)| *lane)
+    }
+
+    /// The priority of a lane that is ready.
+    pub(super) fn priority(&self, lane: LaneId) -> Option<Priority> {
+        self.stands.get(lane as usize).and_then(|stand| stand.priority)
     }
 
     /// The same, and its turn is over.
@@ -162,6 +187,19 @@ fn rank(turns: u64, priorities: usize) -> usize {
         0 if lower > 0 && turns > 0 => usize::try_from(1 + (turns / TURNS_PER_LOWER) % lower).unwrap_or(0),
         _ => 0,
     }
+}
+
+/// The first lane of these, the highest priority's; what is stale before it is dropped.
+fn first(stands: &[Stand], queues: &mut Queues, entries: &mut usize) -> Option<(LaneId, Priority)> {
+    if queues.is_empty() {
+        return None;
+    }
+    queues.retain(|_, queue| {
+        drop_stale(stands, queue, entries);
+        !queue.is_empty()
+    });
+    let (Reverse(priority), queue) = queues.first_key_value()?;
+    queue.front().map(|(lane, _)| (*lane, *priority))
 }
 
 fn add(queues: &mut Queues, priority: Priority, entry: (LaneId, u32), in_front: bool) {

@@ -221,3 +221,28 @@ fn a_lane_with_two_bars_opens_when_both_are_gone() {
     lanes.open(&name, Bar::Limit);
     assert_eq!(lanes.peek(), Some((lane, 0)));
 }
+
+#[test]
+fn a_lane_that_comes_late_is_shown_until_it_is_served_and_never_before_a_higher_priority() {
+    let mut lanes = Lanes::new(true);
+    let [busy, first, second] = ["busy", "first", "second"].map(|name| lanes.of_conversation(&name.into()));
+    lanes.push(busy, item(0, 0));
+    assert_eq!(lanes.peek_late(), None);
+    lanes.push_late(first, item(1, 0));
+    lanes.push_late(second, item(2, 0));
+    lanes.push(first, item(3, 0));
+    assert_eq!(lanes.peek_late(), Some(first));
+    assert_eq!(lanes.take_from(first, &BySlot), Some(1));
+    lanes.settle(first);
+    assert_eq!((lanes.is_late(first), lanes.peek_late()), (false, Some(second)));
+    lanes.push(busy, item(4, 5));
+    assert_eq!(lanes.peek_late(), None, "an urgent one goes before");
+    // The busy lane is urgent up to its urgent message.
+    assert_eq!(drain(&mut lanes), [0, 4, 2, 3]);
+    assert_eq!(lanes.peek_late(), None);
+
+    let lane = lanes.of_conversation(&"busy".into());
+    lanes.push(lane, item(5, 0));
+    lanes.push_late(lane, item(6, 0));
+    assert_eq!(lanes.peek_late(), None, "it waits already");
+}

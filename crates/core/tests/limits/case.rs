@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 /// The servers' algorithms; seeds go round them.
 pub const ALGORITHMS: [&str; 3] = ["fixed-window", "sliding-log", "token-bucket"];
+/// And with windows that open with their first request, as Genesys' probably do.
+pub const ALL_ALGORITHMS: [&str; 4] = ["fixed-window", "opened-window", "sliding-log", "token-bucket"];
 
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -25,7 +27,23 @@ pub struct Case {
     pub shown: Option<&'static str>,
     /// No header tells when the window ends.
     pub without_reset: bool,
+    /// Messages come at this share of the quota's rate; `None`: more wait all the time than a window takes.
+    pub load: Option<f64>,
+    /// Who sends, if not a single conversation without an order.
+    pub crowd: Option<Crowd>,
     pub words: String,
+}
+
+/// Conversations that want more than the quota all the time, and others that come late.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    pub busy: u64,
+    /// The busy ones send the next message when the one before has arrived; otherwise a hundred of each wait.
+    pub one_by_one: bool,
+    /// A new conversation comes so often, on average ...
+    pub late_every_ms: u64,
+    /// ... and sends so many messages, five seconds apart.
+    pub late_messages: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +71,8 @@ impl Case {
             settle_ms: 0,
             shown: None,
             without_reset: false,
+            load: None,
+            crowd: None,
             words: format!("{requests} per {per_ms} ms, {algorithm}"),
         }
     }

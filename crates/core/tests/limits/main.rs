@@ -11,9 +11,11 @@ mod case;
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod draw;
 mod figures;
+mod genesys;
 mod hostile;
 mod kept;
 mod known;
+mod late;
 mod named;
 mod oracle;
 mod row;

@@ -50,9 +50,14 @@ impl Row {
     }
 
     pub fn assert(&self, figures: &Figures) {
+        self.assert_within(figures, WORST_REFUSED);
+    }
+
+    /// The worst seed may have so many times the refusals that the median may.
+    pub fn assert_within(&self, figures: &Figures, worst_refused: f64) {
         let worst = figures.worst();
         assert!(worst.outcome.goodput >= self.worst, "{}: {worst} ({} wanted)", self.name, self.worst);
-        let most = self.refused * WORST_REFUSED;
+        let most = self.refused * worst_refused;
         let most_refused = figures.most_refused();
         assert!(most_refused.outcome.refused <= most, "{}: {most_refused} ({most} allowed)", self.name);
         if figures.count() == 1 {
@@ -74,7 +79,9 @@ impl Row {
             let mut choice = Choice { index: seed, draw: Draw::stream(seed, 1) };
             let case = case_of(&mut choice);
             let outcome = World::new(&case, seed).run();
-            let oracle = (outcome.goodput < self.goodput).then(|| oracle::reaches(&case, seed).goodput);
+            // It sends whole quotas at once, which is no way to find two of them.
+            let has_one = !case.server["quota"].is_array();
+            let oracle = (outcome.goodput < self.goodput && has_one).then(|| oracle::reaches(&case, seed).goodput);
             figures.add(Run { outcome, seed, words: case.words, oracle });
         }
         let line = self.line(&figures);

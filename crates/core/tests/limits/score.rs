@@ -11,6 +11,8 @@ pub struct Outcome {
     pub requests: u64,
     /// Requests of others that got through, of those that came.
     pub others: f64,
+    /// How long 99 in 100 messages of late conversations took at most, in seconds.
+    pub late_s: f64,
 }
 
 /// Goodput leaves out the warm-up, and the time to settle after each change. Refusals leave out the warm-up alone:
@@ -27,6 +29,7 @@ pub struct Score {
     delivered: u64,
     requests: u64,
     refused: u64,
+    late_us: Vec<u64>,
     /// What the quotas in force would have let through.
     due: f64,
 }
@@ -43,6 +46,7 @@ impl Score {
             delivered: 0,
             requests: 0,
             refused: 0,
+            late_us: Vec::new(),
             due: 0.0,
         }
     }
@@ -64,6 +68,13 @@ impl Score {
         self.delivered += u64::from(now_us >= self.settled_us());
     }
 
+    /// One of a late conversation was delivered.
+    pub fn late(&mut self, since_us: u64, now_us: u64) {
+        if since_us >= self.warm_us {
+            self.late_us.push(now_us - since_us);
+        }
+    }
+
     pub fn changed(&mut self, now_us: u64, requests: u64) {
         self.count_to(now_us);
         (self.quota, self.changed_us) = (requests, Some(now_us));
@@ -82,7 +93,14 @@ impl Score {
             refused: self.refused as f64 / self.requests.max(1) as f64,
             requests: self.requests,
             others: self.others(case),
+            late_s: self.late_s(),
         }
+    }
+
+    fn late_s(&mut self) -> f64 {
+        self.late_us.sort_unstable();
+        let longest = self.late_us.get(self.late_us.len() * 99 / 100);
+        longest.map_or(0.0, |us| *us as f64 / 1e6)
     }
 
     /// What of the others' demand was left to them, as far as that can be told from outside: all that we haven't taken.

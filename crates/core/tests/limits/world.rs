@@ -1,5 +1,6 @@
 //! A run: the queue is topped up all the time, so the budget alone decides what leaves.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -23,12 +24,29 @@ use super::score::{Outcome, Score};
 pub const EPOCH_MS: u64 = 1_767_225_600_000;
 /// Messages in the queue: always more than a window takes.
 const QUEUED: usize = 1_500;
+/// Of each busy conversation so many wait.
+const BACKLOG: u64 = 100;
+/// So far apart are the messages of a late conversation.
+const LATE_GAP_US: u64 = 5_000_000;
 
 enum Happening {
     /// With the time from there to the answer.
     Arrives(AttemptId, Shipment, u64),
     Returns(AttemptId, Reply),
     Changes(usize),
+    /// A message comes.
+    Comes,
+    /// A message of a late conversation comes, and so many more.
+    ComesLate {
+        conversation: u64,
+        more: u64,
+    },
+}
+
+#[derive(Clone, Copy)]
+enum Sender {
+    Busy(u64),
+    Late,
 }
 
 pub struct World {
@@ -41,8 +59,14 @@ pub struct World {
     effects: Vec<Effect>,
     now_us: u64,
     tickets: u64,
+    /// Who sent the messages of a crowd that are under way, and when.
+    senders: HashMap<u64, (Sender, u64)>,
+    latecomers: u64,
+    /// Something has come that nobody has looked at yet.
+    has_submitted: bool,
     score: Score,
     config: Config,
+    draw: Draw,
     pub trace: bool,
 }
 
@@ -56,7 +80,7 @@ impl World {
             "route": "messaging",
             "store": "memory",
             "rateLimit": case.rate_limit,
-            "ordering": "none",
+            "ordering": if case.crowd.is_some() { "conversation" } else { "none" },
             "connections": { "max": 1_024 },
             "dedupeMs": 0,
         });
@@ -70,14 +94,20 @@ impl World {
             effects: Vec::new(),
             now_us: 0,
             tickets: 0,
+            senders: HashMap::new(),
+            latecomers: 0,
+            has_submitted: false,
             score: Score::new(case),
             config,
             case: case.clone(),
+            draw: Draw::stream(seed, 4),
             trace: std::env::var("SPILLWAY_TRACE").is_ok(),
         };
         for (index, change) in case.changes.iter().enumerate() {
             world.agenda.add(change.at_ms * 1_000, Happening::Changes(index));
         }
+        world.next_comes();
+        world.gather_crowd();
         world.dispatcher.handle(Timestamp::START, Event::Token(TokenNews::Granted(None)), &mut world.effects);
         world
     }
@@ -88,6 +118,9 @@ impl World {
             self.top_up();
             self.dispatcher.poll(Timestamp::from_micros(self.now_us), &mut self.effects);
             self.perform();
+            if std::mem::take(&mut self.has_submitted) {
+                continue;
+            }
             let planned = self.agenda.next_us();
             let wake = self.dispatcher.next_wake().map(Timestamp::as_micros);
             let at_us = [planned, wake].into_iter().flatten().min().expect("a sender that waits for nothing");
@@ -104,36 +137,81 @@ impl World {
     }
 
     fn top_up(&mut self) {
-        if self.dispatcher.unsettled() >= QUEUED {
+        if self.case.load.is_some() || self.case.crowd.is_some() || self.dispatcher.unsettled() >= QUEUED {
             return;
         }
-        let now = Timestamp::from_micros(self.now_us);
         for _ in 0..QUEUED {
-            self.tickets += 1;
-            let message = Message::new(Parts {
-                id: &self.tickets.to_string(),
-                conversation: "c",
-                body: r#"{"text":"hello"}"#,
-                ..Parts::default()
-            })
-            .expect("a message");
-            let submission = Submission {
-                ticket: Ticket { handle: 0, number: self.tickets },
-                settle: Settle::OnOutcome,
-                cargo: Cargo::Message(message),
-                priority: 0,
-                expires_at: None,
-                not_before: None,
-            };
-            self.dispatcher.handle(now, Event::Submit(submission), &mut self.effects);
+            self.submit("c");
         }
+    }
+
+    fn gather_crowd(&mut self) {
+        let Some(crowd) = self.case.crowd else { return };
+        for busy in 0..crowd.busy {
+            let messages = if crowd.one_by_one { 1 } else { BACKLOG };
+            (0..messages).for_each(|_| self.submit_of(Sender::Busy(busy), &format!("busy-{busy}")));
+        }
+        self.next_late();
+    }
+
+    fn next_late(&mut self) {
+        let Some(crowd) = self.case.crowd else { return };
+        self.latecomers += 1;
+        let gap_us = self.draw.range(0, 2_000 * crowd.late_every_ms);
+        let late = Happening::ComesLate { conversation: self.latecomers, more: crowd.late_messages - 1 };
+        self.agenda.add(self.now_us + gap_us, late);
+    }
+
+    fn submit_of(&mut self, sender: Sender, conversation: &str) {
+        self.submit(conversation);
+        self.has_submitted = true;
+        self.senders.insert(self.tickets, (sender, self.now_us));
+    }
+
+    fn delivered(&mut self, number: u64) {
+        match self.senders.remove(&number) {
+            Some((Sender::Busy(busy), _)) => self.submit_of(Sender::Busy(busy), &format!("busy-{busy}")),
+            Some((Sender::Late, since_us)) => self.score.late(since_us, self.now_us),
+            None => {}
+        }
+    }
+
+    /// Gaps differ, up to twice the mean.
+    fn next_comes(&mut self) {
+        let Some(load) = self.case.load else { return };
+        let mean_us = (self.case.per_ms * 1_000) as f64 / (self.case.requests as f64 * load);
+        let gap_us = self.draw.range(0, (2.0 * mean_us) as u64);
+        self.agenda.add(self.now_us + gap_us, Happening::Comes);
+    }
+
+    fn submit(&mut self, conversation: &str) {
+        self.tickets += 1;
+        let message = Message::new(Parts {
+            id: &self.tickets.to_string(),
+            conversation,
+            body: r#"{"text":"hello"}"#,
+            ..Parts::default()
+        })
+        .expect("a message");
+        let submission = Submission {
+            ticket: Ticket { handle: 0, number: self.tickets },
+            settle: Settle::OnOutcome,
+            cargo: Cargo::Message(message),
+            priority: 0,
+            expires_at: None,
+            not_before: None,
+        };
+        self.dispatcher.handle(Timestamp::from_micros(self.now_us), Event::Submit(submission), &mut self.effects);
     }
 
     fn perform(&mut self) {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Send { attempt, shipment } => self.send(attempt, shipment),
-                Effect::Delivered { .. } => self.score.delivered(self.now_us),
+                Effect::Delivered { waiter, .. } => {
+                    self.score.delivered(self.now_us);
+                    waiter.into_iter().for_each(|ticket| self.delivered(ticket.number));
+                }
                 Effect::Notice(notice) if self.trace => println!("{:.3} {notice:?}", self.now_us as f64 / 1e6),
                 _ => {}
             }
@@ -178,6 +256,20 @@ impl World {
                 let now = Timestamp::from_micros(self.now_us);
                 self.dispatcher.handle(now, Event::Answered(attempt, answer), &mut self.effects);
             }
+            Happening::Comes => {
+                self.submit("c");
+                self.next_comes();
+            }
+            Happening::ComesLate { conversation, more } => {
+                self.submit_of(Sender::Late, &format!("late-{conversation}"));
+                if let Some(left) = more.checked_sub(1) {
+                    let next = Happening::ComesLate { conversation, more: left };
+                    self.agenda.add(self.now_us + LATE_GAP_US, next);
+                }
+                if self.case.crowd.is_some_and(|crowd| crowd.late_messages == more + 1) {
+                    self.next_late();
+                }
+            }
             Happening::Changes(index) => {
                 let change = self.case.changes[index].clone();
                 self.config = self.config.merge(&change.server.to_string()).unwrap();
@@ -197,9 +289,10 @@ impl World {
         let header = |name: &str| find(name).filter(|_| !(hidden && name.starts_with("x-") || is_cut(name)));
         // The model's clock is the server's wall clock; ours agrees with it.
         let epoch_ms = EPOCH_MS + (self.ahead_us + self.now_us) / 1_000;
-        Answer::Answered {
-            response: Response { status: reply.status, ..Response::default() },
-            evidence: Evidence::read(header, reply.body.as_bytes(), epoch_ms),
+        let mut evidence = Evidence::read(header, reply.body.as_bytes(), epoch_ms);
+        if reply.status == 429 {
+            evidence.add_refusal(reply.body.as_bytes());
         }
+        Answer::Answered { response: Response { status: reply.status, ..Response::default() }, evidence }
     }
 }

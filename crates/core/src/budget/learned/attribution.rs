@@ -16,6 +16,8 @@ const WINDOWS_OF_A_WAIT: [Duration; 4] =
 /// Of a window that lasts longer than others a refusal has so much left at least: a server may ask for a little more
 /// than a window.
 const LEFT_SHARE_MIN: u32 = 8;
+/// Waits are told in whole seconds, rounded up; as dates, both ends are.
+const TOLD_SLACK: Duration = Duration::from_secs(2);
 /// The setting explains a refusal that came after as many requests, but for one in so many.
 const START_SLACK: u64 = 10;
 /// A window that was refused though less than this share of it was used is not what refused.
@@ -34,9 +36,22 @@ pub(super) struct Trial {
     pub(super) is_named: bool,
     /// By what the refusals ask for, the window lasts at least so long.
     pub(super) lasts: Duration,
+    /// When everything that was under way was back.
+    pub(super) over_at: Timestamp,
 }
 
 impl Trial {
+    /// When a window of this length, or a log of it, had begun that refused: so much of it is left, the rest is over.
+    fn begun_at(&self, per: Duration) -> Timestamp {
+        self.sent_at.before(per.saturating_sub(self.lasts.saturating_sub(TOLD_SLACK)))
+    }
+
+    /// Up to when what was sent came into the same window.
+    fn ended_at(&self, bunch: Duration) -> Timestamp {
+        let still_lasted = self.over_at.since(self.sent_at) + TOLD_SLACK <= self.lasts;
+        if still_lasted { self.over_at } else { self.sent_at.after(bunch) }
+    }
+
     /// Whether a limit of this window asks for less than was asked for.
     fn rules_out(&self, per: Duration) -> bool {
         per < self.lasts && self.explained_by().is_some_and(|shortest| per < shortest)
@@ -98,7 +113,8 @@ impl Learner {
     fn confirmed(&self, trial: Trial) -> Option<(usize, u64)> {
         let start = u64::from(self.start().requests.get());
         let index = self.layers.iter().position(|layer| layer.why == Why::Start && !trial.rules_out(layer.per))?;
-        let used = self.used(trial, self.layers[index].per * 3 / 4);
+        let since = trial.sent_at.before(self.layers[index].per * 3 / 4);
+        let used = self.trail.counted(since, trial.ended_at(self.travel.bunch()));
         (used.abs_diff(start) * START_SLACK <= start).then_some((index, used))
     }
 
@@ -118,9 +134,10 @@ impl Learner {
         fullest.map(|(index, _)| index)
     }
 
-    /// What the server had accepted of a window when it refused: all that was sent up to then, or with it.
+    /// What the server had accepted of a window when it refused: all that was sent since it began, up to then or with
+    /// it.
     fn used(&self, trial: Trial, per: Duration) -> u64 {
-        self.trail.counted(trial.sent_at.before(per), trial.sent_at.after(self.travel.bunch()))
+        self.trail.counted(trial.begun_at(per), trial.ended_at(self.travel.bunch()))
     }
 
     /// Which of the usual windows is it? The shortest that isn't known to have something left.

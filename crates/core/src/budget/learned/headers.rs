@@ -100,6 +100,7 @@ impl Reports {
             return lengthened(layers, index);
         }
         if let Some(left) = told.remaining {
+            layer.has_named_rest = true;
             layer.look(now, sent_at, left, trail, travel);
             count_others(now, sent_at, left, told.reset, layer, trail);
         }

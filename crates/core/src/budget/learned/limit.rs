@@ -10,6 +10,7 @@ use super::rtt::Travel;
 use super::window_estimate::{self, Guess};
 use crate::budget::NotYet;
 use crate::budget::belief::{Believed, BelievedLayer, Why};
+use crate::budget::reserve::{self, Turn};
 use crate::budget::slots::Slots;
 use crate::clock::Timestamp;
 
@@ -41,6 +42,8 @@ pub(super) struct Layer {
     pub(super) guess: Option<Guess>,
     /// Headers have told of the window.
     pub(super) has_named_window: bool,
+    /// Headers have told what is left of it.
+    pub(super) has_named_rest: bool,
     slots: Slots,
     caution: Caution,
     /// Before this time everything that leaves waits, so that it leaves together.
@@ -76,6 +79,7 @@ impl Layer {
             },
             guess: None,
             has_named_window: false,
+            has_named_rest: false,
             slots: Slots::default(),
             caution: Caution::none(now),
             gathers_until: None,
@@ -156,6 +160,15 @@ impl Layer {
             Some(guess) => guess.check(now, cost.min(limit), self.requests, self.per),
             None => Ok(()),
         }
+    }
+
+    /// Whose turn it is. A limit that nothing confirms yet is to be found out first, others' use has its own pace, and
+    /// what headers say of a rest shows the window best if whole windows are used.
+    pub(super) fn turn(&self, now: Timestamp, last: Option<Timestamp>) -> Turn {
+        if self.why == Why::Start || self.has_named_rest || self.company.is_some() || self.guess.is_some() {
+            return Turn::All;
+        }
+        reserve::turn(now, last, &self.slots, self.limit(), self.per)
     }
 
     pub(super) fn take(&mut self, cost: u32) {

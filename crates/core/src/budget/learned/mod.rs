@@ -27,6 +27,7 @@ use crate::budget::NotYet;
 use crate::budget::belief::{Belief, Believed, BelievedLayer, Why};
 use crate::budget::exact::{GUARD, Window, time_for};
 use crate::budget::pacer::Pacer;
+use crate::budget::reserve::Turn;
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, RequestLimit, Unnamed, WINDOW_MAX};
 use crate::settings::{Learn, Rate};
@@ -102,6 +103,15 @@ impl Learner {
         }
     }
 
+    pub(super) fn turn(&self, now: Timestamp, last: Option<Timestamp>) -> Turn {
+        self.layers.iter().map(|layer| layer.turn(now, last)).fold(Turn::All, Turn::and)
+    }
+
+    /// The longest window that is believed in.
+    pub(super) fn longest(&self) -> Duration {
+        self.layers.iter().map(|layer| layer.per).max().unwrap_or_default()
+    }
+
     /// What the setting says.
     pub(super) fn start(&self) -> Rate {
         self.settings.start
@@ -168,7 +178,7 @@ impl Learner {
             self.spent_window.refused();
             let is_named = Reports::names_spent(evidence);
             let lasts = evidence.and_then(Evidence::window_left).unwrap_or_default();
-            let trial = self.trial.get_or_insert(Trial { sent_at, is_named, lasts });
+            let trial = self.trial.get_or_insert(Trial { sent_at, is_named, lasts, over_at: now });
             trial.sent_at = trial.sent_at.min(sent_at);
             trial.is_named |= is_named;
             trial.lasts = trial.lasts.max(lasts);
@@ -203,8 +213,9 @@ impl Learner {
     /// Everything that was under way is back, or a limit was reached: what does it mean?
     fn conclude(&mut self, now: Timestamp) {
         if self.trail.on_the_wire() == 0
-            && let Some(trial) = self.trial.take()
+            && let Some(mut trial) = self.trial.take()
         {
+            trial.over_at = now;
             self.judge(now, trial);
             self.layers.iter_mut().for_each(|layer| layer.paused(now));
         }
@@ -348,7 +359,7 @@ impl Learner {
     }
 
     pub(super) fn widest(&self) -> Duration {
-        self.layers.iter().map(|layer| layer.per).max().unwrap_or_default().max(self.ceiling.rate().per)
+        self.longest().max(self.ceiling.rate().per)
     }
 
     pub(super) fn cost_max(&self) -> u32 {
