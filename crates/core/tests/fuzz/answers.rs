@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
 use spillway_core::batcher::read_items;
-use spillway_core::evidence::read_limits;
+use spillway_core::evidence::{Grant, read_limits};
 use spillway_core::json::{Body, fields, raw, string, text_of, values};
 
 use crate::harness::{Target, Verdict};
@@ -19,8 +19,10 @@ fn check(body: &[u8]) -> Verdict {
     stands_in_a_row(body)?;
     is_read_as_a_tree_has_it(body)?;
     gives_one_item_per_message(body)?;
-    let limits = read_limits(body);
-    prop_assert!(limits.len() <= 4 && limits.is_sorted_by(|one, next| one.1 < next.1), "{limits:?}");
+    for grant in [Grant::Client, Grant::User] {
+        let limits = read_limits(body, grant);
+        prop_assert!(limits.len() <= 4 && limits.is_sorted_by(|one, next| one.1 < next.1), "{limits:?}");
+    }
     Ok(())
 }
 
