@@ -3,20 +3,12 @@
 const { DeliveryError } = require('../errors.js')
 const { RAW } = require('../raw.js')
 const { REFUSED_HEADERS } = require('../headers.js')
+const { refuseCredentials } = require('./credentials.js')
 const { TIMEOUT_MS_MAX } = require('../request.js')
 const { decode, DECODERS, ENCODINGS } = require('./decode.js')
 
 // Of one connection, or the sender's own: what a client that is used to its own connection sets is left out silently.
-const LEFT_OUT = new Set([
-  ...REFUSED_HEADERS,
-  'expect',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'upgrade',
-])
+const LEFT_OUT = new Set([...REFUSED_HEADERS, 'expect', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade'])
 
 /** By an error about the body of an answer: the status, the status text and the headers that came before it. */
 const heads = new WeakMap()
@@ -73,6 +65,8 @@ function checkWhole(method, { status, headers }, received) {
 
 /** Without `isBare`, the usual headers are added where the caller gives none. */
 function headersToSend(headers, { decompress, isBare = false }) {
+  // Whatever a hook has added on the way, a redirect's included.
+  refuseCredentials(Object.entries(headers ?? {}))
   const sent = Object.create(null)
   for (const [name, value] of Object.entries(headers ?? {})) {
     const lower = name.toLowerCase()

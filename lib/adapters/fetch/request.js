@@ -1,6 +1,7 @@
 'use strict'
 
 const { refused } = require('../../checks.js')
+const { refuseCredentials } = require('../credentials.js')
 const { isSignal } = require('./signal.js')
 
 /** By shape: a Request of another copy of undici, or of node-fetch, is one, too. */
@@ -61,9 +62,7 @@ function checkHonored(request, init) {
     const rule = "can't be used for API calls, which go over the sender's own connections: give a proxy by the environment variable "
     throw refused('init.dispatcher', `${rule}HTTPS_PROXY, and test against the Simulator instead of a MockAgent`)
   }
-  if (request.headers.has('authorization')) {
-    throw refused('headers.authorization', "must not be given: calls of the sender's API carry the sender's own token")
-  }
+  refuseCredentials(request.headers, { isLowerCase: true })
 }
 
 /** What Node's fetch adds to the caller's headers, as far as servers act on it. */

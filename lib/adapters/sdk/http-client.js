@@ -2,6 +2,7 @@
 
 const { refused } = require('../../checks.js')
 const { bytesOf } = require('../body.js')
+const { refuseCredentials } = require('../credentials.js')
 const { boundOf, Deadline } = require('../deadline.js')
 const { callOptions, checkAdapterOptions, checkSender } = require('../options.js')
 const { follow } = require('../redirect.js')
@@ -144,11 +145,9 @@ function headersOf(headers, apiClient) {
   const kept = {}
   for (const [name, value] of Object.entries(headers ?? {})) {
     const lower = name.toLowerCase()
-    if (lower !== 'authorization') kept[lower] = value
-    else if (!isTokenOf(apiClient, value)) {
-      throw refused('headers.Authorization', "must not be given: calls of the sender's API carry the sender's own token")
-    }
+    if (lower !== 'authorization' || !isTokenOf(apiClient, value)) kept[lower] = value
   }
+  refuseCredentials(Object.entries(kept))
   return kept
 }
 
