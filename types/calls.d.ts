@@ -42,7 +42,10 @@ export interface ApiRequest {
    * In milliseconds, above 0, at most 2,592,000,000 (30 days). Default: none.
    */
   deadlineMs?: number
-  /** The retries of this call; `false` makes a single attempt. Default: the sender's {@link RetryOptions}. */
+  /**
+   * The retries of this call; `false` makes a single attempt. They bound the wait for the end of an outage, too: see
+   * {@link CallRetryOptions}. Default: the sender's {@link RetryOptions}.
+   */
   retry?: false | CallRetryOptions
   /**
    * Whether the request may be repeated when its outcome is unknown: it was sent, and no answer came, or one that leaves it open, as
@@ -56,6 +59,11 @@ export interface ApiRequest {
 /**
  * The retries of one call, instead of the sender's {@link RetryOptions}. Answers of 429 and 401 spend no attempt here either:
  * `deadlineMs` bounds them.
+ *
+ * In an outage of its route or of the organization, in which nothing is sent but a probe at a time, a call waits for as long as its
+ * attempts would take on average, at most `maxAgeMs`: with the defaults 40.5 s, with a single attempt not at all. If a probe is due, and
+ * nothing else probes, the call is that probe. Otherwise it then rejects with a {@link DeliveryError} of code `DELIVERY_EXHAUSTED`, whose
+ * `attempts` may be 0, and whose `status` and `response` are those of the latest answer in the outage, if that was one.
  */
 export interface CallRetryOptions {
   /** Attempts, the first included. 1 to 1,000. Default: the sender's `retry.maxAttempts`. */

@@ -46,11 +46,11 @@ export class DeliveryError extends SpillwayError {
   readonly reason: DeadLetterEvent['reason'] | 'response-too-large' | 'timeout' | 'throttled'
   /** With `DELIVERY_THROTTLED`: for how long the limit is in force, in milliseconds. */
   readonly retryAfterMs?: number
-  /** The HTTP status of the last attempt, if that was answered. */
+  /** The HTTP status of the last attempt, if that was answered; of a `request()` that an outage has ended, of the outage's latest answer. */
   readonly status: number | null
   /** The body of that answer; null after an abort. Not enumerable: it may echo the message's text, which doesn't belong in a log. */
   readonly response: any
-  /** Attempts that were made. */
+  /** Attempts that were made. 0 for what was never sent, as for a `request()` without retries in an outage. */
   readonly attempts: number
   /** The message; null for a `request()`. */
   readonly messageId: string | null

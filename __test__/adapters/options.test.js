@@ -89,7 +89,7 @@ for (const [name, adapter] of Object.entries(ADAPTERS)) {
       for (const path of ['a', 'b', 'c', 'd']) sender.request({ method: 'GET', path: `/${path}` }).catch(() => {})
       await hasBegun
       isOutage = true
-      assert.ok(timeout(await failure(adapter(sender, url)({ deadlineMs: 300, retry: false }))))
+      assert.ok(timeout(await failure(adapter(sender, url)({ deadlineMs: 300 }))))
     })
 
     it('deadlineMs bounds all redirects together', async (t) => {

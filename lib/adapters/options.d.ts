@@ -15,7 +15,8 @@ export interface AdapterOptions {
   maxResponseBytes?: number
   /**
    * The retries of a call. `false` makes a single attempt, so that its answer, a 500 for example, reaches the caller at once.
-   * Answers of 429 and 401 spend no attempt. Default: the sender's `retry`.
+   * Answers of 429 and 401 spend no attempt. They bound the wait for the end of an outage, too: see `CallRetryOptions`.
+   * Default: the sender's `retry`.
    */
   retry?: false | CallRetryOptions
   /**

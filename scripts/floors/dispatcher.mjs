@@ -37,6 +37,7 @@ const FILES = [
   'parking',
   'limited',
   'impatient',
+  'held_calls',
   'ends',
   'progress',
   'audit',

@@ -199,6 +199,7 @@ impl fmt::Display for DeliveryFailure {
         match self.reason {
             Reason::Rejected if self.response.is_none() => write!(f, "{what} can't be sent")?,
             Reason::Rejected => write!(f, "the server refused {what}")?,
+            Reason::Exhausted if self.attempts == 0 => write!(f, "{what} was not sent because of an outage")?,
             Reason::Exhausted if self.attempts == 1 => write!(f, "{what} failed after 1 attempt")?,
             Reason::Exhausted => write!(f, "{what} failed after {} attempts", self.attempts)?,
             Reason::Ambiguous => write!(f, "{what} was sent but not answered, so its outcome is unknown")?,
@@ -263,6 +264,7 @@ mod tests {
             let (reason, id, response, problem) = (Reason::Exhausted, None, None, None);
             DeliveryFailure { reason, id, response, attempts, ambiguous: false, problem }.to_string()
         };
+        assert_eq!(told(0), "the request was not sent because of an outage");
         assert_eq!(told(1), "the request failed after 1 attempt");
         assert_eq!(told(2), "the request failed after 2 attempts");
     }

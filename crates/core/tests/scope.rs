@@ -78,7 +78,8 @@ fn an_endpoint_that_fails_stops_itself_alone() {
 
 #[test]
 fn other_calls_flow_past_a_route_that_is_shut_and_its_probe_opens_it() {
-    let mut bench = Bench::new(json!({}));
+    // As many attempts as take longer than this outage.
+    let mut bench = Bench::new(json!({ "retry": { "maxAttempts": 100 } }));
     shut_route(&mut bench, "/users/1/bad");
     call(&mut bench, "/users/2/bad");
     call(&mut bench, "/users/2/good");

@@ -28,8 +28,8 @@ declare global {
  * - Aborts reject with `signal.reason`; all else without an answer with a `TypeError`, whose `cause` is the sender's error.
  * - The answer is complete when the promise resolves: its body is in memory, at most `maxResponseBytes`.
  * - A body of bytes without a `content-type` gets `application/octet-stream`.
- * - `integrity`, a `dispatcher` and an `Authorization` header reject, since calls go over the sender's connections with its token.
- *   `cache` sets the same headers as Node's fetch; `credentials`, `keepalive`, `mode` and `referrer` have no effect.
+ * - `integrity`, a `dispatcher` and a header `Authorization` or `Proxy-Authorization` reject, since calls go over the sender's
+ *   connections with its token. `cache` sets the same headers as Node's fetch; `credentials`, `keepalive`, `mode` and `referrer` have no effect.
  * - `init.spillway` holds options of this call. What stays different from Node's fetch is in docs/adapters.md.
  *
  * @example

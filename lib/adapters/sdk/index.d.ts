@@ -28,8 +28,8 @@ export interface SdkResponse {
  * Makes every call of the ApiClient go through the sender: inside its budget, after its pauses, with its retries and its
  * token, whatever token the ApiClient has.
  *
- * An `Authorization` header other than the ApiClient's token, of `customHeaders` or the default headers, is a `ConfigError`: it is
- * never replaced silently. Refused credentials reject as a 401 of the API does, with `status`, `code` (`bad.credentials`) and `message`.
+ * An `Authorization` header other than the ApiClient's token, of `customHeaders` or the default headers, and a
+ * `Proxy-Authorization` are a `ConfigError`: neither is replaced or left out silently. Refused credentials reject as a 401 of the API does, with `status`, `code` (`bad.credentials`) and `message`.
  *
  * Logins, and guests of web chats, still use the SDK's own client. A call to any other host is a `ConfigError`.
  *

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use super::attempts::{Attempt, Departure};
 use super::deliver::TOO_MANY;
-use super::health::{Blame, Failure, Refusal, RouteId, Scope, Sent};
+use super::health::{Blame, Failure, LastFailure, Refusal, RouteId, Scope, Sent};
 use super::load::Load;
 use super::settle::Told;
 use super::{AttemptId, Dispatcher, Effect};
@@ -59,13 +59,12 @@ impl Dispatcher {
         {
             self.suspects.note_accepted(now, message.conversation_shared());
         }
-        let told = (is_failure && self.health.has_lines()).then(|| Told::of(&answer));
         self.settle(now, (attempt, left_at), verdict, answer, items, effects);
         if is_accepted {
             self.accepted(now, left_at, effects);
         }
-        if let Some(told) = told {
-            self.end_overdue(now, route, &told, effects);
+        if is_failure && self.health.has_lines() {
+            self.prune_line(route);
         }
     }
 
@@ -156,7 +155,9 @@ impl Dispatcher {
                         Failure::Answered { retry_after: answer.retry_after() }
                     }
                 };
-                self.health.failed(now, sent, failure, || problem(answer), &mut self.random, effects)
+                let resumes = self.health.failed(now, sent, failure, || problem(answer), &mut self.random, effects);
+                self.health.note_failure(sent.route, || LastFailure::of(answer, || problem(answer)));
+                resumes
             }
             Verdict::Delivered | Verdict::Rejected => self.health.passed(now, sent, effects),
             Verdict::Unauthorized => unreachable!("a 401 is looked at before"),

@@ -158,6 +158,11 @@ impl Auth {
         self.trouble.as_ref().is_some_and(|trouble| trouble.is_outage)
     }
 
+    /// Why, while that is so.
+    pub(super) fn outage_problem(&self) -> Option<&str> {
+        self.trouble.as_ref().filter(|trouble| trouble.is_outage).map(|trouble| &*trouble.problem)
+    }
+
     /// The same, for who asks.
     pub(super) fn outage(&self) -> Option<Closure> {
         let trouble = self.trouble.as_ref().filter(|trouble| trouble.is_outage)?;

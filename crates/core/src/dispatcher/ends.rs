@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::letters::RESPONSE_BYTES_MAX;
 use super::outbox::{Course, Entry, Promise, State};
 use super::timers::Timer;
+use super::waiting::Waiting;
 use super::{Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -88,15 +89,7 @@ impl Dispatcher {
         let waiter = waiter.map(|promise| promise.ticket);
         let failure = DeliveryFailure { attempts, ambiguous, response, problem, ..Self::failure(&entry.cargo, reason) };
         let Cargo::Message(message) = &entry.cargo else {
-            if let Some((ticket, answer)) = last_word(&entry.cargo, &course, &failure) {
-                effects.push(Effect::CallAnswered(ticket, answer));
-                self.tell_if_empty(effects);
-                return;
-            }
-            // Half an answer is of no use to such a caller, and may be too much for the string in which errors cross.
-            let is_raw = matches!(&entry.cargo, Cargo::Call(call) if call.raw);
-            let error = Error::Delivery(Box::new(if is_raw { clipped(failure) } else { failure }));
-            effects.extend(waiter.map(|ticket| Effect::Failed(ticket, error)));
+            effects.extend(waiter.map(|ticket| call_failed(&entry.cargo, ticket, failure)));
             self.tell_if_empty(effects);
             return;
         };
@@ -132,6 +125,16 @@ impl Dispatcher {
         }
     }
 
+    /// Takes a submission out of the waiting room, and its timers.
+    pub(super) fn leave_waiting(&mut self, number: u64) -> Option<Waiting> {
+        let waiting = self.waiting.remove(number)?;
+        if let Some(at) = waiting.submission.waits_until() {
+            self.timers.clear(at, Timer::ExpireWaiting(number));
+        }
+        waiting.gives_up_at.into_iter().for_each(|at| self.timers.clear(at, Timer::GiveUpWaiting(number)));
+        Some(waiting)
+    }
+
     /// Takes a message out of outbox, lane, timers and drains.
     pub(super) fn remove(&mut self, slot: Slot) -> Removed {
         let (entry, course) = self.outbox.remove(slot);
@@ -153,6 +156,7 @@ impl Dispatcher {
         self.drains.leave(entry.epoch);
         if matches!(entry.cargo, Cargo::Call(_)) {
             self.health.leave(entry.route);
+            self.held_calls.forget(slot, &mut self.timers);
         }
         Removed { entry, course, followers: self.followers.take(slot) }
     }
@@ -192,12 +196,19 @@ impl Dispatcher {
     }
 }
 
-/// The server's answer to a request whose caller judges it by itself: then no status is a failure.
-fn last_word(cargo: &Cargo, course: &Course, failure: &DeliveryFailure) -> Option<(Ticket, CallAnswer)> {
-    let Cargo::Call(call) = cargo else { return None };
+/// How the caller of a request is told that it has failed. One who judges answers by himself gets the answer: then no
+/// status is a failure.
+pub(super) fn call_failed(cargo: &Cargo, ticket: Ticket, mut failure: DeliveryFailure) -> Effect {
+    let is_raw = matches!(cargo, Cargo::Call(call) if call.raw);
+    if !is_raw {
+        return Effect::Failed(ticket, Error::Delivery(Box::new(failure)));
+    }
     let is_final = matches!(failure.reason, Reason::Rejected | Reason::Exhausted | Reason::Ambiguous);
-    let response = failure.response.clone().filter(|response| call.raw && is_final && !response.truncated)?;
-    Some((course.waiter?.ticket, CallAnswer { response, attempts: course.attempts, raw: true }))
+    match failure.response.take_if(|response| is_final && !response.truncated) {
+        Some(response) => Effect::CallAnswered(ticket, CallAnswer { response, attempts: failure.attempts, raw: true }),
+        // Half an answer is of no use to such a caller, and may be too much for the string in which errors cross.
+        None => Effect::Failed(ticket, Error::Delivery(Box::new(clipped(failure)))),
+    }
 }
 
 fn clipped(mut failure: DeliveryFailure) -> DeliveryFailure {

@@ -35,9 +35,13 @@ impl Dispatcher {
             self.admit(now, submission, Origin { submitted_at: now, epoch, letter: None }, effects);
         } else if self.settings.queue.when_full == WhenFull::Wait && self.waiting.has_room(bytes) {
             let until = submission.waits_until();
-            let number = self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: false });
+            let waiting = Waiting { submission, submitted_at: now, epoch, redriven: false, gives_up_at: None };
+            let number = self.waiting.push(waiting);
             if let Some(at) = until {
                 self.timers.set(at, Timer::ExpireWaiting(number));
+            }
+            if self.is_out() && self.bound_waiting_call(now, number) {
+                self.give_up_waiting(number, effects);
             }
         } else {
             self.drains.leave(epoch);
@@ -52,7 +56,7 @@ impl Dispatcher {
                 return;
             }
             let Some(waiting) = self.leave_waiting(number) else { unreachable!("the first in the line is there") };
-            let Waiting { submission, submitted_at, epoch, redriven } = waiting;
+            let Waiting { submission, submitted_at, epoch, redriven, .. } = waiting;
             if redriven {
                 self.admit_redriven(now, submission, epoch, effects);
             } else if self.answer_duplicate(now, &submission, effects) {
@@ -63,17 +67,9 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn leave_waiting(&mut self, number: u64) -> Option<Waiting> {
-        let waiting = self.waiting.remove(number)?;
-        if let Some(at) = waiting.submission.waits_until() {
-            self.timers.clear(at, Timer::ExpireWaiting(number));
-        }
-        Some(waiting)
-    }
-
     /// Never accepted, so there is no dead letter: the caller still has it.
     pub(super) fn expire_waiting(&mut self, now: Timestamp, number: u64, effects: &mut Vec<Effect>) {
-        if let Some(Waiting { submission, epoch, .. }) = self.waiting.remove(number) {
+        if let Some(Waiting { submission, epoch, .. }) = self.leave_waiting(number) {
             self.drains.leave(epoch);
             let timed_out = submission.cargo.deadline().is_some_and(|deadline| deadline <= now);
             let failure = Self::failure(&submission.cargo, if timed_out { Reason::TimedOut } else { Reason::Expired });
@@ -225,7 +221,7 @@ impl Dispatcher {
             self.admit_redriven(now, submission, epoch, effects);
         } else if may_wait && self.waiting.has_room(bytes) {
             let epoch = self.drains.enter();
-            self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: true });
+            self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: true, gives_up_at: None });
         } else {
             effects.push(Effect::Failed(ticket, self.full()));
         }

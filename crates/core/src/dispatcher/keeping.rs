@@ -64,6 +64,7 @@ impl Dispatcher {
             }
             Cargo::Call(_) => (self.lanes.of_request(), false),
         };
+        let is_call = matches!(entry.cargo, Cargo::Call(_));
         entry.lane = lane;
         let item = entry.item(slot);
         self.outbox.set_state(slot, State::Queued);
@@ -87,6 +88,9 @@ impl Dispatcher {
                 self.fail_unauthorized(&[slot], effects);
             }
             self.cool_beyond_window(slot);
+        }
+        if is_call && self.is_out() {
+            self.held_calls.watch(slot);
         }
     }
 

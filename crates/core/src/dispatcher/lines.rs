@@ -1,13 +1,11 @@
 //! What waits for its route: calls whose route is shut, and retries that the route's budget has yet to pay for.
 
+use super::Dispatcher;
 use super::health::{Pass, Prospect, Rank, RouteId, Subject};
 use super::outbox::{Parking, State};
-use super::settle::Told;
-use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
 use crate::lanes::{LaneId, Slot};
 use crate::message::Cargo;
-use crate::outcome::Reason;
 
 /// Lanes that are looked at for the best probe.
 const PROSPECTS_MAX: usize = 64;
@@ -37,6 +35,7 @@ impl Dispatcher {
         // It ages as if it had been tried: a caller gets an answer in the time that its settings say.
         self.outbox.course_mut(slot).first_attempt_at.get_or_insert(now);
         self.line_up(slot);
+        self.held_calls.watch(slot);
         true
     }
 
@@ -79,26 +78,14 @@ impl Dispatcher {
         entry.seq == seq && entry.state() == State::Parked(Parking::Line)
     }
 
-    /// Calls that have waited for their route for as long as a call may be tried end; those that have ended leave the
-    /// line.
-    pub(super) fn end_overdue(&mut self, now: Timestamp, route: RouteId, told: &Told, effects: &mut Vec<Effect>) {
+    /// Calls that have ended leave the line of their route.
+    pub(super) fn prune_line(&mut self, route: RouteId) {
         if self.health.first_in_line(route).is_none() || self.health.route_is_open(route) {
             return;
         }
         let mut line = self.health.take_line(route);
-        line.retain(|(slot, seq)| self.is_in_line(*slot, *seq) && !self.bury_overdue(now, *slot, told, effects));
+        line.retain(|(slot, seq)| self.is_in_line(*slot, *seq));
         self.health.put_line(route, line);
-    }
-
-    fn bury_overdue(&mut self, now: Timestamp, slot: Slot, told: &Told, effects: &mut Vec<Effect>) -> bool {
-        let Cargo::Call(call) = &self.outbox.get(slot).cargo else { return false };
-        let max_age = self.settings.retry.bounded_by(&call.limits).max_age;
-        let since = self.outbox.course(slot).first_attempt_at;
-        let is_overdue = since.is_some_and(|at| at.after(max_age) <= now);
-        if is_overdue {
-            self.bury(now, slot, Reason::Exhausted, told.response.clone(), told.problem.clone(), effects);
-        }
-        is_overdue
     }
 
     /// Whether something else than the one refused request may go, which has shut the gate for everything; then it

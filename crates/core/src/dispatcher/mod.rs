@@ -23,6 +23,7 @@ mod flights;
 mod followers;
 mod gather;
 mod health;
+mod held_calls;
 mod impatient;
 mod inquiry;
 mod intake;
@@ -72,6 +73,7 @@ pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::followers::Followers;
 use self::health::Health;
 pub use self::health::{AttemptId, Cause};
+use self::held_calls::HeldCalls;
 use self::inquiry::Inquiry;
 use self::keeping::Window;
 use self::lately::Lately;
@@ -161,6 +163,7 @@ pub struct Dispatcher {
     /// The last message of the reserve was a latecomer's.
     late_went: bool,
     health: Health,
+    held_calls: HeldCalls,
     auth: Auth,
     recent: Recent,
     letters: Letters,
@@ -222,6 +225,7 @@ impl Dispatcher {
             health: Health::new(now, settings.retry.max_pause, MESSAGE_METHOD, &settings.route.template()),
             lately: Lately::default(),
             late_went: false,
+            held_calls: HeldCalls::default(),
             auth: Auth::new(),
             recent: Recent::new(settings.dedupe),
             drains: Drains::new(),
@@ -311,6 +315,11 @@ impl Dispatcher {
             self.admit_waiting(now, effects);
             self.sweep(now, effects);
             self.pump(now, effects);
+            // What ends makes room for others, which may leave, or end as well.
+            while self.end_held_calls(now, effects) {
+                self.admit_waiting(now, effects);
+                self.pump(now, effects);
+            }
             self.look_for_sweep(now);
             self.look_for_burial(now);
         }
@@ -345,6 +354,8 @@ impl Dispatcher {
             Timer::Expire(slot) => self.expire(now, slot, effects),
             Timer::ExpireWaiting(number) => self.expire_waiting(now, number, effects),
             Timer::Deadline(slot) => self.time_out(now, slot, effects),
+            Timer::GiveUp(slot) => self.held_calls.watch(slot),
+            Timer::GiveUpWaiting(number) => self.give_up_waiting(number, effects),
             Timer::Drain(ticket) => {
                 if let Some((left, _)) = self.drains.give_up(ticket) {
                     // With no time given at all, the deadline comes before anybody has looked whether nothing is left.

@@ -7,6 +7,7 @@ use super::outbox::{Course, Parking, State};
 use super::timers::Timer;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
+use crate::message::Cargo;
 
 impl Dispatcher {
     /// A retry is paid for once, however long it waits for the budget afterwards.
@@ -52,8 +53,11 @@ impl Dispatcher {
     pub(super) fn unpark(&mut self, slot: Slot) {
         self.outbox.set_state(slot, State::Queued);
         let entry = self.outbox.get(slot);
-        let (lane, item) = (entry.lane, entry.item(slot));
+        let (lane, item, is_call) = (entry.lane, entry.item(slot), matches!(entry.cargo, Cargo::Call(_)));
         self.lanes.put_back(lane, item, &self.outbox);
+        if is_call && self.is_out() {
+            self.held_calls.watch(slot);
+        }
     }
 
     /// Keeps a load together until it may go again.

@@ -15,7 +15,8 @@ use crate::retry::{Answer, Backoff, Verdict, classify};
 use crate::settings::Ambiguous;
 
 /// Between attempts of a message.
-const RETRY_BACKOFF: Backoff = Backoff::new(Duration::ZERO, Duration::from_millis(200), Duration::from_secs(30));
+pub(super) const RETRY_BACKOFF: Backoff =
+    Backoff::new(Duration::ZERO, Duration::from_millis(200), Duration::from_secs(30));
 
 /// The statuses that say that a batch was too large, or one of its messages wrong.
 const TOO_LARGE: u16 = 413;
@@ -209,6 +210,7 @@ impl Dispatcher {
         told: &Told,
         effects: &mut Vec<Effect>,
     ) -> bool {
+        let is_held_too_long = self.ends_while_held(now, next, slot);
         let (course, cargo) = (self.outbox.course(slot), &self.outbox.get(slot).cargo);
         let limits = match cargo {
             Cargo::Message(_) => self.settings.retry,
@@ -221,6 +223,7 @@ impl Dispatcher {
         };
         // An answer now is worth more than a deadline that passes before the next attempt.
         let is_last = cargo.deadline().is_some_and(|deadline| next >= deadline);
+        let is_last = is_last || is_held_too_long;
         let exhausted = course.attempts >= limits.max_attempts || age > limits.max_age || is_last;
         if exhausted {
             // Only what may have been processed is tried again after a conflict.

@@ -21,6 +21,10 @@ pub(super) enum Timer {
     ExpireWaiting(u64),
     /// The deadline of a call.
     Deadline(Slot),
+    /// A call has waited for the end of an outage for as long as it may.
+    GiveUp(Slot),
+    /// The same in the waiting room.
+    GiveUpWaiting(u64),
     /// The operator's pause ends.
     Resume,
     /// A drain's time is up.

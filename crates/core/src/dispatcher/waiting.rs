@@ -7,7 +7,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::drains::Epoch;
 use crate::clock::Timestamp;
-use crate::message::{Submission, Ticket};
+use crate::message::{Cargo, Submission, Ticket};
 
 /// Submissions that wait at most; more are refused, since even a wait has a limit.
 const SUBMISSIONS_MAX: usize = 1_000_000;
@@ -20,6 +20,8 @@ pub(super) struct Waiting {
     pub(super) epoch: Epoch,
     /// It is a dead letter, and stays one until there is room.
     pub(super) redriven: bool,
+    /// Until when it waits for the end of an outage, if it is a call and there is one.
+    pub(super) gives_up_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +92,21 @@ impl WaitingRoom {
         Some((place as usize, &self.line[&number]))
     }
 
+    /// Calls that have no time yet for which they wait for the end of an outage.
+    pub(super) fn enduring_calls(&self) -> impl Iterator<Item = u64> {
+        let is_enduring =
+            |waiting: &Waiting| waiting.gives_up_at.is_none() && matches!(waiting.submission.cargo, Cargo::Call(_));
+        self.line.iter().filter(move |(_, waiting)| is_enduring(waiting)).map(|(number, _)| *number)
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Waiting> {
+        self.line.get(&number)
+    }
+
+    pub(super) fn set_end(&mut self, number: u64, gives_up_at: Option<Timestamp>) {
+        self.line.entry(number).and_modify(|waiting| waiting.gives_up_at = gives_up_at);
+    }
+
     /// All that wait, the first first.
     pub(super) fn into_line(self) -> impl Iterator<Item = Waiting> {
         self.line.into_values()
@@ -120,7 +137,13 @@ mod tests {
         let ticket = Ticket { handle: 1, number };
         let settle = Settle::OnOutcome;
         let submission = Submission { ticket, settle, cargo, priority: 0, expires_at: None, not_before: None };
-        Waiting { submission, submitted_at: Timestamp::START, epoch: Epoch::default(), redriven: false }
+        Waiting {
+            submission,
+            submitted_at: Timestamp::START,
+            epoch: Epoch::default(),
+            redriven: false,
+            gives_up_at: None,
+        }
     }
 
     fn place(room: &WaitingRoom, number: u64) -> Option<usize> {

@@ -2,6 +2,7 @@
 //! (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): evenly between a floor and a ceiling
 //! that doubles.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::random::Random;
@@ -31,9 +32,17 @@ impl Backoff {
 
     /// The wait after the `failures`-th failure in a row (1 for the first).
     pub fn wait(&self, failures: u32, random: &mut Random) -> Duration {
+        random.between(self.floor, self.ceiling(failures))
+    }
+
+    /// How long the waits after each of these failures in a row take together on average.
+    pub fn usual(&self, failures: Range<u32>) -> Duration {
+        failures.map(|failures| (self.floor + self.ceiling(failures).max(self.floor)) / 2).sum()
+    }
+
+    fn ceiling(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
-        let ceiling = self.base.saturating_mul(1 << doublings).min(self.cap);
-        random.between(self.floor, ceiling)
+        self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 }
 

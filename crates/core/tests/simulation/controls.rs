@@ -88,6 +88,7 @@ fn parcel(ticket: u64, name: &str) -> Parcel {
         is_call: false,
         id_given: true,
         conversation: "c".to_owned(),
+        attempts_max: None,
         bytes: 1,
         expires_us: None,
         not_before_us: None,

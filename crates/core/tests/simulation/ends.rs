@@ -85,6 +85,7 @@ impl Books {
         hold(!early && !late, "1 time of its own", || format!("early {early}, late {late}: {entry:?}"))?;
         hold(!again, "1 sent once", || format!("on the wire twice: {entry:?}"))?;
         hold(!entry.withdrawn, "1 withdrawn", || format!("sent again: {entry:?}"))?;
+        let attempts_max = entry.parcel.attempts_max.unwrap_or(attempts_max);
         hold(entry.attempts <= attempts_max, "6 attempts", || format!("{entry:?}"))?;
         let elder = self.lanes.get(&entry.parcel.conversation).and_then(|lane| lane.first()).copied();
         let in_order = !ordered || entry.parcel.is_call || elder == Some(seq);
@@ -138,6 +139,7 @@ impl Books {
             self.end(seq);
             return Ok(());
         }
+        let attempts_max = entry.parcel.attempts_max.unwrap_or(attempts_max);
         let spent = matches!(came, Came::Failed | Came::Unclear) && entry.attempts >= attempts_max;
         let unknown =
             matches!(came, Came::Lost | Came::Unclear) && ambiguous == Ambiguous::Fail && !entry.parcel.is_call;
@@ -227,9 +229,9 @@ impl Books {
     }
 
     fn failed(&mut self, now_us: u64, ticket: u64, error: &Error) -> Checked {
-        // A call that a limit would hold back for too long doesn't come in at all.
-        let is_throttled = error.code() == "DELIVERY_THROTTLED";
-        if let Some(index) = self.waiting.iter().position(|parcel| is_throttled && parcel.ticket == ticket) {
+        // A call that a limit or an outage would hold back for too long doesn't come in at all.
+        let stays_out = matches!(error.code(), "DELIVERY_THROTTLED" | "DELIVERY_EXHAUSTED");
+        if let Some(index) = self.waiting.iter().position(|parcel| stays_out && parcel.ticket == ticket) {
             let born = self.waiting.remove(index).map_or(0, |parcel| parcel.born);
             self.draining.leave(born);
             return self.tickets.settle(ticket);

@@ -11,6 +11,8 @@ pub struct Parcel {
     pub id_given: bool,
     pub conversation: String,
     pub bytes: usize,
+    /// Of a request that sets it for itself.
+    pub attempts_max: Option<u32>,
     pub expires_us: Option<u64>,
     pub not_before_us: Option<u64>,
     /// Its number among all that was handed over; for drains.

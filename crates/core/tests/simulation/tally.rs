@@ -9,7 +9,7 @@ use spillway_core::error::Error;
 pub struct Tally(BTreeMap<&'static str, u64>);
 
 /// Everything that a thousand seeds must have met.
-const EXPECTED: [&str; 29] = [
+const EXPECTED: [&str; 30] = [
     "401",
     "429",
     "429 of a route",
@@ -29,6 +29,7 @@ const EXPECTED: [&str; 29] = [
     "drained",
     "EXPIRED",
     "four unknown outcomes in a row",
+    "given up unsent",
     "limited alone",
     "lost answer",
     "message refused alone",

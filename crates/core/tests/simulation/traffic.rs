@@ -1,5 +1,6 @@
 //! What callers do, and what befalls the server: drawn action by action.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -117,6 +118,7 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
         id_given,
         conversation,
         bytes: body.len(),
+        attempts_max: None,
         expires_us: time(draw, 15),
         not_before_us: time(draw, 10),
         born: 0,
@@ -135,6 +137,8 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
     ]);
     let body = (method == "POST").then(|| Bytes::from_static(br#"{"textBody":"hello"}"#));
     let name = format!("{path}?call={ticket}");
+    // By the ticket, so that the other draws stay as they are.
+    let attempts_max = ticket.is_multiple_of(3).then_some(1);
     let parcel = Parcel {
         ticket,
         settles_on_acceptance: false,
@@ -143,6 +147,7 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
         id_given: false,
         conversation: String::new(),
         bytes: body.as_ref().map_or(0, Bytes::len),
+        attempts_max,
         expires_us: draw.percent(10).then(|| now_us + draw.range(0, plan.traffic_us / 3)),
         not_before_us: None,
         born: 0,
@@ -157,7 +162,7 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
         response_bytes_max: 65_536,
         raw: false,
         idempotent: None,
-        limits: CallLimits::default(),
+        limits: CallLimits { max_attempts: attempts_max.and_then(NonZeroU32::new), ..CallLimits::default() },
     };
     let submission = submission(&parcel, Cargo::Call(Box::new(call)), 0);
     (parcel, submission)

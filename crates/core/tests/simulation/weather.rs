@@ -5,8 +5,11 @@
 //! on, and who makes the dispatcher stand one moves it to the list.
 
 use serde_json::{Value, json};
+use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Effect};
+use spillway_core::error::Error;
 use spillway_core::outcome::{Reason, Response};
+use spillway_core::stats::Snapshot;
 
 use super::draw::Draw;
 use super::ends::Came;
@@ -160,6 +163,29 @@ impl World {
             _ => {}
         }
         came
+    }
+
+    /// What was never sent is given up in an outage alone.
+    pub(super) fn check_given_up(&mut self, effect: &Effect) -> Checked {
+        let Effect::Failed(_, Error::Delivery(failure)) = effect else { return Ok(()) };
+        if failure.reason != Reason::Exhausted || failure.attempts > 0 {
+            return Ok(());
+        }
+        self.tally.count("given up unsent");
+        let is_outage = !self.dispatcher.snapshot(Timestamp::from_micros(self.now_us)).outages.is_empty();
+        hold(is_outage && failure.id.is_none(), "1 given up", || format!("{failure:?} without an outage"))
+    }
+
+    /// A call that has a single attempt doesn't wait for the next probe of an outage.
+    pub(super) fn check_held(&self, snapshot: &Snapshot) -> Checked {
+        let now = Timestamp::from_micros(self.now_us);
+        let whole = snapshot.outages.iter().find(|outage| outage.route.is_none() && outage.closure.reason == "breaker");
+        if whole.is_none_or(|outage| outage.closure.next_probe.is_none_or(|at| at <= now)) {
+            return Ok(());
+        }
+        let mut waiting = self.books.ready(self.now_us).map(|(_, parcel)| parcel);
+        let held = waiting.find(|parcel| parcel.attempts_max == Some(1));
+        hold(held.is_none(), "5 given up", || format!("{held:?} waits for the end of {whole:?}"))
     }
 
     pub(super) fn check_weather(&mut self, effect: &Effect) -> Checked {

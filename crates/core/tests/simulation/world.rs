@@ -157,6 +157,7 @@ impl World {
         let snapshot = self.dispatcher.snapshot(now);
         self.books.check(&snapshot.depth)?;
         self.check_flow(&snapshot)?;
+        self.check_held(&snapshot)?;
         let ahead = self.dispatcher.next_wake().is_none_or(|at| at > now);
         hold(ahead, "6 clock", || "the dispatcher wants to be woken at once, again".to_owned())
     }
@@ -198,6 +199,7 @@ impl World {
             self.tally.effect(&effect);
             self.check_scope(&effect)?;
             self.check_weather(&effect)?;
+            self.check_given_up(&effect)?;
             self.books.effect(self.now_us, &effect)?;
             match effect {
                 Effect::Send { attempt, shipment } => self.send(attempt, shipment)?,

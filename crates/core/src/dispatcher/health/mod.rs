@@ -15,6 +15,7 @@ mod hold;
 mod limit;
 mod line;
 mod notices;
+mod outage;
 mod passage;
 mod probes;
 mod refusals;
@@ -40,6 +41,7 @@ pub(super) use self::gate::Pass;
 pub use self::gate::{AttemptId, Cause};
 pub(super) use self::hold::OperatorHold;
 pub(super) use self::limit::Limit;
+pub(super) use self::outage::LastFailure;
 pub(super) use self::probes::Prospect;
 pub(super) use self::probes::Rank;
 use self::probes::{Patience, Probed};
@@ -94,6 +96,8 @@ pub(super) struct Health {
     /// The outage of what carries messages that listeners know of: they want to know when it ends.
     outage_told: Option<Cause>,
     outage_problem: Option<String>,
+    /// Of an outage of the organization the latest failure.
+    last_failure: Option<Box<LastFailure>>,
     operator_hold: Option<OperatorHold>,
 }
 
@@ -119,6 +123,7 @@ impl Health {
             auth_problem: None,
             outage_told: None,
             outage_problem: None,
+            last_failure: None,
             operator_hold: None,
         }
     }

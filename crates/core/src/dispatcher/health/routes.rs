@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use super::gate::Gate;
 use super::limit::Limit;
+use super::outage::LastFailure;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::retry::{Breaker, RetryBudget};
@@ -51,6 +52,8 @@ pub(super) struct Route {
     pub(super) breaker: Breaker,
     /// Shut while the route fails.
     pub(super) gate: Gate,
+    /// While that is shut the latest failure.
+    pub(super) last_failure: Option<Box<LastFailure>>,
     /// Shut while a limit of the route's own is in force.
     pub(super) limit: Limit,
     pub(super) retries: RetryBudget,
@@ -67,7 +70,18 @@ impl Route {
     fn new(now: Timestamp, name: Box<str>, used: u64) -> Self {
         let (breaker, gate, retries) = (Breaker::default(), Gate::new(now), RetryBudget::new(now));
         let limit = Limit::unmet(now);
-        Self { name, breaker, gate, limit, retries, refused_at: None, line: VecDeque::new(), calls: 0, used }
+        Self {
+            name,
+            breaker,
+            gate,
+            last_failure: None,
+            limit,
+            retries,
+            refused_at: None,
+            line: VecDeque::new(),
+            calls: 0,
+            used,
+        }
     }
 }
 

@@ -1,0 +1,199 @@
+//! Calls that an outage holds back. Alone, a call ends when its attempts or its time are used up. While nothing may be
+//! attempted it waits for as long as these attempts would take on average, and ends then: at once, if it has none left
+//! but the one that it can't make. Messages wait until the outage is over.
+
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::ends::call_failed;
+use super::health::{LastFailure, Pass, RouteId};
+use super::outbox::{Parking, State};
+use super::settle::RETRY_BACKOFF;
+use super::timers::{Timer, Timers};
+use super::waiting::Waiting;
+use super::{Dispatcher, Effect};
+use crate::clock::Timestamp;
+use crate::lanes::Slot;
+use crate::message::{Call, Cargo};
+use crate::outcome::{DeliveryFailure, Reason};
+
+/// What keeps everything from being sent, as far as calls are concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Regime {
+    #[default]
+    Normal,
+    /// The organization is out, or there is no token.
+    Outage,
+    /// An operator's pause, in which nothing ends by itself.
+    Operator,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct HeldCalls {
+    regime: Regime,
+    /// Calls to look at as soon as it is known what leaves now.
+    watched: Vec<Slot>,
+    /// When the attempts of each call would be used up that has been held back.
+    ends: HashMap<Slot, Timestamp>,
+}
+
+impl HeldCalls {
+    /// This call has come to wait: it is looked at after what may leave has left.
+    pub(super) fn watch(&mut self, slot: Slot) {
+        self.watched.push(slot);
+    }
+
+    /// It has ended, or the outage has.
+    pub(super) fn forget(&mut self, slot: Slot, timers: &mut Timers) {
+        if !self.ends.is_empty()
+            && let Some(at) = self.ends.remove(&slot)
+        {
+            timers.clear(at, Timer::GiveUp(slot));
+        }
+    }
+}
+
+impl Dispatcher {
+    /// An outage holds everything back, so that whatever comes to wait has to be watched. In an operator's pause
+    /// nothing ends by itself.
+    pub(super) fn is_out(&self) -> bool {
+        self.health.operator_hold().is_none() && (self.health.is_out() || self.auth.is_out())
+    }
+
+    /// After what may leave has left: calls that wait for the end of an outage, and have no time left for that, end.
+    /// Whether one did.
+    pub(super) fn end_held_calls(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        let regime = match (self.health.operator_hold(), self.is_out()) {
+            (Some(_), _) => Regime::Operator,
+            (None, true) => Regime::Outage,
+            (None, false) => Regime::Normal,
+        };
+        let before = std::mem::replace(&mut self.held_calls.regime, regime);
+        if regime == Regime::Operator {
+            self.held_calls.watched.clear();
+            return false;
+        }
+        let mut has_ended = false;
+        if before == Regime::Operator || (before, regime) == (Regime::Normal, Regime::Outage) {
+            has_ended = self.watch_all(now, effects);
+        }
+        for slot in std::mem::take(&mut self.held_calls.watched) {
+            has_ended |= self.look_at_held(now, slot, effects);
+        }
+        has_ended
+    }
+
+    /// Looks at everything that waits. Whether a call has ended that waits for room.
+    fn watch_all(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        let heads = self.lanes.ready_requests().filter_map(|lane| self.lanes.head_of(lane));
+        let all = heads.chain(self.health.in_lines().map(|(slot, _)| slot));
+        self.held_calls.watched = all.collect();
+        let calls: Vec<u64> = self.waiting.enduring_calls().collect();
+        let mut has_ended = false;
+        for number in calls {
+            if self.bound_waiting_call(now, number) {
+                self.give_up_waiting(number, effects);
+                has_ended = true;
+            }
+        }
+        has_ended
+    }
+
+    /// A call waits for room, which it doesn't get while nothing leaves. Whether its time is over already.
+    pub(super) fn bound_waiting_call(&mut self, now: Timestamp, number: u64) -> bool {
+        let Some(waiting) = self.waiting.get(number) else { unreachable!("it waits there") };
+        let Cargo::Call(call) = &waiting.submission.cargo else { return false };
+        let at = now.after(self.endurance(now, call, 0, now));
+        self.waiting.set_end(number, Some(at));
+        self.timers.set(at, Timer::GiveUpWaiting(number));
+        at <= now
+    }
+
+    /// A call has waited for room for as long as it waits for the end of an outage. In one it ends.
+    pub(super) fn give_up_waiting(&mut self, number: u64, effects: &mut Vec<Effect>) {
+        if !self.is_out() {
+            return self.waiting.set_end(number, None);
+        }
+        let LastFailure { response, problem } = self.outage_cause(RouteId::OTHERS);
+        if let Some(Waiting { submission, epoch, .. }) = self.leave_waiting(number) {
+            self.drains.leave(epoch);
+            let failure = Self::failure(&submission.cargo, Reason::Exhausted);
+            let failure = DeliveryFailure { response, problem, ..failure };
+            effects.push(call_failed(&submission.cargo, submission.ticket, failure));
+        }
+    }
+
+    /// Whether it ends.
+    fn look_at_held(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        if !self.outbox.has(slot) || self.outbox.cold(slot).is_some() {
+            return false;
+        }
+        let pass = self.pass_in_outage(now, slot);
+        let entry = self.outbox.get(slot);
+        let is_call = matches!(entry.cargo, Cargo::Call(_));
+        let waits = is_call && matches!(entry.state(), State::Queued | State::Parked(Parking::Line));
+        match pass {
+            Pass::Free => self.held_calls.forget(slot, &mut self.timers),
+            Pass::Probe if waits => self.held_calls.watch(slot),
+            Pass::Shut(_) | Pass::AwaitProbe(_) if waits => return self.end_if_over(now, slot, effects),
+            // It is on the wire, or waits for its next attempt, and is looked at again when it comes back.
+            Pass::Probe | Pass::Shut(_) | Pass::AwaitProbe(_) => {}
+        }
+        false
+    }
+
+    /// Whether it may leave, as far as outages are concerned.
+    fn pass_in_outage(&mut self, now: Timestamp, slot: Slot) -> Pass {
+        if self.auth.is_out() {
+            return Pass::AwaitProbe(None);
+        }
+        self.health.outage_pass(now, self.outbox.get(slot).route)
+    }
+
+    /// Whether a call that is tried again at `next` would have used up its attempts by then, if it had not been held
+    /// back by an outage that is not over.
+    pub(super) fn ends_while_held(&mut self, now: Timestamp, next: Timestamp, slot: Slot) -> bool {
+        let is_over = self.held_calls.ends.get(&slot).is_some_and(|end| *end < next);
+        is_over && self.pass_in_outage(now, slot) != Pass::Free
+    }
+
+    fn end_if_over(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        let at = match self.held_calls.ends.get(&slot) {
+            Some(at) => *at,
+            None => {
+                // It ages as if it had been tried.
+                let course = self.outbox.course_mut(slot);
+                let (attempts, since) = (course.attempts, *course.first_attempt_at.get_or_insert(now));
+                let Cargo::Call(call) = &self.outbox.get(slot).cargo else { unreachable!("only calls are held so") };
+                let at = now.after(self.endurance(now, call, attempts, since));
+                self.held_calls.ends.insert(slot, at);
+                self.timers.set(at, Timer::GiveUp(slot));
+                at
+            }
+        };
+        let is_over = at <= now;
+        if is_over {
+            let LastFailure { response, problem } = self.outage_cause(self.outbox.get(slot).route);
+            self.bury(now, slot, Reason::Exhausted, response, problem, effects);
+        }
+        is_over
+    }
+
+    /// For how long a call that was first tried at `since` would go on, if it could be tried.
+    fn endurance(&self, now: Timestamp, call: &Call, attempts: u32, since: Timestamp) -> Duration {
+        let limits = self.settings.retry.bounded_by(&call.limits);
+        let waits = RETRY_BACKOFF.usual(attempts + 1..limits.max_attempts);
+        waits.min(limits.max_age.saturating_sub(now.since(since)))
+    }
+
+    /// What the outage is about that holds this route back.
+    pub(super) fn outage_cause(&self, route: RouteId) -> LastFailure {
+        match self.auth.outage_problem() {
+            Some(problem) => {
+                LastFailure { response: None, problem: Some(format!("there is no access token: {problem}")) }
+            }
+            None => self.health.outage_cause(route),
+        }
+    }
+}
