@@ -1,5 +1,6 @@
 // Instructions of the core for each message, counted by callgrind and held against what was recorded: times vary with the
-// machine and its load, these don't.
+// machine and its load, these don't. Users run a release, so the core is built as for one: without debug assertions and
+// overflow checks, which cost a tenth and more, in one unit. The benches are crates/core/examples/instructions.rs.
 //
 //   node scripts/check-instructions.mjs             compares; fails where a count has grown by more than the tolerance
 //   node scripts/check-instructions.mjs --record    writes the counts of this checkout to bench/instructions.json
@@ -50,12 +51,12 @@ function ensureValgrind() {
   process.exit(1)
 }
 
-/** With the profile that tests use, so that CI has its dependencies already. */
+/** With the profile that tests use, so that CI has its dependencies already; only the core differs from theirs. */
 function buildExample() {
-  execFileSync('cargo', ['build', '--quiet', '--locked', '--profile', 'dev-release', '-p', 'spillway-core', '--example', 'instructions'], {
-    cwd: ROOT,
-    stdio: 'inherit',
-  })
+  const core = ['debug-assertions=false', 'overflow-checks=false', 'codegen-units=1']
+  const config = core.flatMap((setting) => ['--config', `profile.dev-release.package.spillway-core.${setting}`])
+  const build = ['build', '--quiet', '--locked', '--profile', 'dev-release', '-p', 'spillway-core', '--example', 'instructions']
+  execFileSync('cargo', [...build, ...config], { cwd: ROOT, stdio: 'inherit' })
   const metadata = execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps', '--locked'], { cwd: ROOT, encoding: 'utf8' })
   return path.join(JSON.parse(metadata).target_directory, 'dev-release/examples/instructions')
 }
