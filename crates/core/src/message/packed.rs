@@ -134,15 +134,15 @@ impl Message {
         some(self.part(self.id_end.into()..self.params_end.into()))
     }
 
-    /// The same, read. Few routes have any.
-    pub fn params(&self) -> Params {
-        let Some(params) = self.params_json() else { return Params::new() };
-        serde_json::from_str(params).unwrap_or_default()
+    /// The same, read; `None` without any, as for most routes.
+    pub fn params(&self) -> Option<Params> {
+        self.params_json().map(|params| serde_json::from_str(params).unwrap_or_default())
     }
 
     /// Whether both have the same values for the route.
     pub fn has_params_of(&self, other: &Self) -> bool {
-        self.params_json() == other.params_json() || self.params() == other.params()
+        self.params_json() == other.params_json()
+            || self.params().unwrap_or_default() == other.params().unwrap_or_default()
     }
 
     /// Headers of its own, as the JSON object that came.
@@ -150,15 +150,15 @@ impl Message {
         some(self.part(self.params_end.into()..self.headers_end()))
     }
 
-    /// The same, read: names are in lower case. Few messages have any.
-    pub fn headers(&self) -> BTreeMap<String, String> {
-        let Some(headers) = self.headers_json() else { return BTreeMap::new() };
-        serde_json::from_str(headers).unwrap_or_default()
+    /// The same, read, with names in lower case; `None` without any, as for most messages.
+    pub fn headers(&self) -> Option<BTreeMap<String, String>> {
+        self.headers_json().map(|headers| serde_json::from_str(headers).unwrap_or_default())
     }
 
     /// Whether both have the same headers, so that one request may carry both.
     pub fn has_headers_of(&self, other: &Self) -> bool {
-        self.headers_json() == other.headers_json() || self.headers() == other.headers()
+        self.headers_json() == other.headers_json()
+            || self.headers().unwrap_or_default() == other.headers().unwrap_or_default()
     }
 
     /// W3C `traceparent` of the caller's span; a batch carries its first message's.
@@ -215,12 +215,12 @@ mod tests {
         let message = Message::new(PARTS).unwrap();
         assert_eq!((message.id(), message.id_given(), message.conversation()), (PARTS.id, true, PARTS.conversation));
         assert_eq!((message.params_json(), message.traceparent()), (Some(PARTS.params), Some(PARTS.traceparent)));
-        assert_eq!((message.params()["queue"].as_str(), message.body()), ("ü", PARTS.body));
-        assert_eq!((message.headers_json(), message.headers()["genesys-app"].as_str()), (Some(PARTS.headers), "é"));
+        assert_eq!((message.params().unwrap()["queue"].as_str(), message.body()), ("ü", PARTS.body));
+        assert_eq!((message.headers_json(), message.headers().unwrap()["genesys-app"].as_str()), (Some(PARTS.headers), "é"));
         let bare = Message::new(Parts { id: "m", body: "{}", ..Parts::default() }).unwrap();
         assert_eq!((bare.id(), bare.conversation(), bare.body()), ("m", "", "{}"));
-        assert_eq!((bare.params_json(), bare.traceparent(), bare.params()), (None, None, Params::new()));
-        assert_eq!((bare.headers_json(), bare.headers().len()), (None, 0));
+        assert_eq!((bare.params_json(), bare.traceparent(), bare.params()), (None, None, None));
+        assert_eq!((bare.headers_json(), bare.headers()), (None, None));
     }
 
     #[test]

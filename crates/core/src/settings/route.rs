@@ -197,7 +197,7 @@ impl Route {
             match piece {
                 Piece::Literal(text) => path.push_str(text),
                 Piece::Placeholder(name) => {
-                    push_segment(&mut path, value(message, &params, name)?);
+                    push_segment(&mut path, value(message, params.as_ref(), name)?);
                 }
             }
         }
@@ -210,8 +210,9 @@ impl Route {
     /// As [`Self::path`].
     pub fn check(&self, message: &Message) -> Result<(), Error> {
         let params = message.params();
-        self.fill(message, &params)?;
-        match params.keys().find(|key| *key == PLACEHOLDER_CONVERSATION || !self.names(key)) {
+        self.fill(message, params.as_ref())?;
+        let is_foreign = |key: &&String| *key == PLACEHOLDER_CONVERSATION || !self.names(key);
+        match params.iter().flat_map(Params::keys).find(is_foreign) {
             None => Ok(()),
             Some(key) if key == PLACEHOLDER_CONVERSATION => {
                 Err(Error::message(format!("params.{key}"), "must be left out: it is the message's own conversationId"))
@@ -226,10 +227,10 @@ impl Route {
     /// # Errors
     /// As [`Self::path`].
     pub fn check_path(&self, message: &Message) -> Result<(), Error> {
-        self.fill(message, &message.params())
+        self.fill(message, message.params().as_ref())
     }
 
-    fn fill(&self, message: &Message, params: &Params) -> Result<(), Error> {
+    fn fill(&self, message: &Message, params: Option<&Params>) -> Result<(), Error> {
         let names = self.pieces.iter().filter_map(|piece| match piece {
             Piece::Placeholder(name) => Some(name),
             Piece::Literal(_) => None,
@@ -244,20 +245,22 @@ impl Route {
 
 /// Appends a value, percent-encoded. Ids are nearly always plain.
 fn push_segment(path: &mut String, value: &str) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if value.bytes().all(plain) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    // All of them are looked at, whatever comes first: that way the compiler takes sixteen at a time.
+    if value.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         path.push_str(value);
     } else {
         path.extend(utf8_percent_encode(value, SEGMENT));
     }
 }
 
-fn value<'a>(message: &'a Message, params: &'a Params, name: &str) -> Result<&'a str, Error> {
+fn value<'a>(message: &'a Message, params: Option<&'a Params>, name: &str) -> Result<&'a str, Error> {
     // A path to another conversation than that of the lane would break its order.
     let of_conversation = name == PLACEHOLDER_CONVERSATION;
     // Made up for an error alone: this is asked twice for every message.
     let field = || if of_conversation { name.to_owned() } else { format!("params.{name}") };
-    match if of_conversation { Some(message.conversation()) } else { params.get(name).map(String::as_str) } {
+    let param = || params.and_then(|params| params.get(name)).map(String::as_str);
+    match if of_conversation { Some(message.conversation()) } else { param() } {
         None => Err(Error::message(field(), "is missing: the route's path needs it")),
         Some("" | "." | "..") => {
             Err(Error::message(field(), "must not be empty, \".\" or \"..\": it is a path segment"))
