@@ -392,9 +392,9 @@ mod tests {
     }
 
     fn receipt(body: &str) -> Receipt {
+        let parts = spillway_core::message::Parts { id: "m", conversation: "c", ..Default::default() };
         Receipt {
-            id: "m".into(),
-            conversation: "c".into(),
+            message: spillway_core::message::Message::new(parts).unwrap(),
             response: response(200, body),
             attempts: 1,
             batch_size: 1,

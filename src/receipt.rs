@@ -26,8 +26,8 @@ pub(crate) struct ReceiptRow<'a> {
 impl<'a> From<&'a Receipt> for ReceiptRow<'a> {
     fn from(receipt: &'a Receipt) -> Self {
         Self {
-            id: &receipt.id,
-            conversation_id: &receipt.conversation,
+            id: receipt.message.id(),
+            conversation_id: receipt.message.conversation(),
             status: receipt.response.status,
             body: body_of(&receipt.response),
             attempts: receipt.attempts,

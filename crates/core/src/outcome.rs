@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Cargo, Priority};
+use crate::message::{Cargo, Message, Priority};
 use crate::text::without_bom;
 
 /// So much of a body is searched for the beginning of a page: comments may stand in front of it.
@@ -54,10 +53,8 @@ impl Response {
 /// A delivered message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The message's id.
-    pub id: Box<str>,
-    /// Its conversation, by the name that its lane has.
-    pub conversation: Arc<str>,
+    /// The message, with its id and conversation.
+    pub message: Message,
     /// The server's answer.
     pub response: Response,
     /// Requests that were made for it and that count as attempts; 429 and 401 don't.

@@ -285,7 +285,7 @@ fn run_arrays(setting: &str, whole: bool) -> (usize, Vec<(String, u64)>) {
         for effect in bench.poll() {
             let note = |effect: &Effect, ends: &mut Vec<(String, u64)>| match effect {
                 Effect::Buried { failure, .. } => ends.push((format!("{} dead", failure.id.clone().unwrap()), now)),
-                Effect::Delivered { receipt, .. } => ends.push((format!("{} delivered", receipt.id), now)),
+                Effect::Delivered { receipt, .. } => ends.push((format!("{} delivered", receipt.message.id()), now)),
                 _ => {}
             };
             note(&effect, &mut ends);

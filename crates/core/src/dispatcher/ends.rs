@@ -57,8 +57,7 @@ impl Dispatcher {
                 if message.id_given() {
                     self.recent.remember(now, message.id(), response.status, attempts);
                 }
-                let (id, conversation) = (message.id().into(), Arc::clone(message.conversation_shared()));
-                let receipt = Receipt { id, conversation, response, attempts, batch_size, queued, duplicate: false };
+                let receipt = Receipt { message, response, attempts, batch_size, queued, duplicate: false };
                 for Promise { ticket, .. } in followers {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
                     effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });

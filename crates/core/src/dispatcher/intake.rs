@@ -1,7 +1,5 @@
 //! The way in: duplicates, limits, the waiting room, acceptance.
 
-use std::sync::Arc;
-
 use super::drains::Epoch;
 use super::outbox::{Course, Entry, Promise, State};
 use super::redrives::Fate;
@@ -320,8 +318,7 @@ fn anew(letter: &DeadLetter, ticket: Ticket) -> Submission {
 
 fn remembered(message: &Message, status: u16, attempts: u32) -> Receipt {
     Receipt {
-        id: message.id().into(),
-        conversation: Arc::clone(message.conversation_shared()),
+        message: message.clone(),
         response: Response { status, ..Response::default() },
         attempts,
         batch_size: 1,

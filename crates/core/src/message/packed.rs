@@ -216,7 +216,10 @@ mod tests {
         assert_eq!((message.id(), message.id_given(), message.conversation()), (PARTS.id, true, PARTS.conversation));
         assert_eq!((message.params_json(), message.traceparent()), (Some(PARTS.params), Some(PARTS.traceparent)));
         assert_eq!((message.params().unwrap()["queue"].as_str(), message.body()), ("ü", PARTS.body));
-        assert_eq!((message.headers_json(), message.headers().unwrap()["genesys-app"].as_str()), (Some(PARTS.headers), "é"));
+        assert_eq!(
+            (message.headers_json(), message.headers().unwrap()["genesys-app"].as_str()),
+            (Some(PARTS.headers), "é")
+        );
         let bare = Message::new(Parts { id: "m", body: "{}", ..Parts::default() }).unwrap();
         assert_eq!((bare.id(), bare.conversation(), bare.body()), ("m", "", "{}"));
         assert_eq!((bare.params_json(), bare.traceparent(), bare.params()), (None, None, None));

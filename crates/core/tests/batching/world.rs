@@ -159,9 +159,9 @@ impl World {
             }
             Effect::Send { attempt, shipment } => self.send(attempt, shipment),
             Effect::Delivered { receipt, .. } => {
-                let accepted = self.server.accepted.get(&*receipt.id).copied().unwrap_or(0);
-                assert!(accepted > 0, "{} has a receipt, and the server did not accept it", &receipt.id);
-                self.books.ended(&receipt.id, Ok(receipt.batch_size));
+                let accepted = self.server.accepted.get(receipt.message.id()).copied().unwrap_or(0);
+                assert!(accepted > 0, "{} has a receipt, and the server did not accept it", receipt.message.id());
+                self.books.ended(receipt.message.id(), Ok(receipt.batch_size));
             }
             Effect::Buried { failure, .. } => {
                 let id = failure.id.unwrap();

@@ -70,7 +70,7 @@ impl Score {
 
     pub fn effect(&mut self, effect: &Effect) {
         let id = match effect {
-            Effect::Delivered { receipt, .. } => receipt.id.to_string(),
+            Effect::Delivered { receipt, .. } => receipt.message.id().to_owned(),
             Effect::Buried { failure, .. } => {
                 let id = failure.id.as_deref().unwrap_or_default();
                 let is_told = failure.reason == Reason::Ambiguous && self.doubtful.contains(id);

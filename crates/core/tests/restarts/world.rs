@@ -399,8 +399,8 @@ impl World {
             }
             Effect::Delivered { waiter, receipt, .. } => {
                 waiter.into_iter().for_each(|ticket| self.settled(ticket));
-                self.books.acknowledged.insert(receipt.id.to_string());
-                self.books.told_delivered.insert(receipt.id.into());
+                self.books.acknowledged.insert(receipt.message.id().to_owned());
+                self.books.told_delivered.insert(receipt.message.id().into());
             }
             Effect::Failed(ticket, _) | Effect::Done(ticket) | Effect::Redriven(ticket, _) => self.settled(ticket),
             Effect::Buried { waiter, failure, .. } => {

@@ -185,11 +185,11 @@ impl Books {
     }
 
     fn delivered(&mut self, now_us: u64, waiter: Option<u64>, receipt: &Receipt) -> Checked {
-        let entry = self.message_ended(&receipt.id, waiter)?;
+        let entry = self.message_ended(receipt.message.id(), waiter)?;
         if entry.parcel.id_given {
             self.recent.insert(entry.parcel.name.clone(), now_us);
         }
-        let told = (entry.counts(receipt.attempts, 0), &*receipt.conversation, receipt.duplicate);
+        let told = (entry.counts(receipt.attempts, 0), receipt.message.conversation(), receipt.duplicate);
         let own = (true, &*entry.parcel.conversation, false);
         hold(told == own, "1 receipt", || format!("{told:?} with {} attempts, of {entry:?}", receipt.attempts))?;
         hold(entry.accepted_by_server > 0, "1 receipt", || format!("the server has no {entry:?}"))
