@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::attempts::Attempt;
 use super::ends::Trip;
-use super::load::Load;
+use super::load::{Load, Members};
 use super::settle::Told;
 use super::{Dispatcher, Effect};
 use crate::batcher::{Item, read_items};
@@ -47,7 +47,7 @@ impl Dispatcher {
         let Attempt { load, bytes, .. } = attempt;
         self.batch_limits.passed(load.members.len(), bytes);
         let trip = Trip { batch_size: load.size(), left_at };
-        let mut throttled = Vec::new();
+        let mut throttled = Members::new();
         // The last one takes the response itself: mostly there is one.
         let responses = std::iter::repeat_n(response, load.members.len());
         for ((index, slot), response) in load.members.iter().enumerate().zip(responses) {
@@ -60,7 +60,9 @@ impl Dispatcher {
                 Some(item) => self.deliver_item(now, *slot, trip, item, (response, retry_after), effects),
             }
         }
-        self.keep_places(now, Load::of(throttled), effects);
+        if !throttled.is_empty() {
+            self.keep_places(now, Load::of(throttled), effects);
+        }
         if load.members.iter().any(|slot| self.outbox.has(*slot)) {
             self.disband(now, load, effects);
         } else {
@@ -78,7 +80,7 @@ impl Dispatcher {
         (whole, retry_after): (Response, Option<Duration>),
         effects: &mut Vec<Effect>,
     ) {
-        let alone = Load::of(vec![slot]);
+        let alone = Load::of_one(slot);
         let Some(Item { status, body }) = item else {
             let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
             return self.repeat_or_end(now, alone, &Told { problem, retry_after, ..Told::default() }, effects);

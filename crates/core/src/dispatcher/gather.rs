@@ -1,7 +1,9 @@
 //! Which messages travel with the one whose turn it is.
 
+use smallvec::smallvec;
+
 use super::Dispatcher;
-use super::load::Load;
+use super::load::{Load, Members};
 use super::shipment::begin_merge;
 use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
@@ -98,13 +100,13 @@ impl Dispatcher {
         match (self.settings.batch.mode, &self.outbox.get(first).cargo) {
             (BatchMode::Array, Cargo::Message(_)) => self.gather_array(now, lane, first, limit),
             (BatchMode::Merge, Cargo::Message(_)) => self.gather_texts(now, lane, first, limit),
-            (BatchMode::None, _) | (_, Cargo::Call(_)) => Load::of(vec![first]),
+            (BatchMode::None, _) | (_, Cargo::Call(_)) => Load::of_one(first),
         }
     }
 
     /// One message of each conversation in turn; then, where the array's order is kept, more of the same ones.
     fn gather_array(&mut self, now: Timestamp, lane: LaneId, first: Slot, limit: usize) -> Load {
-        let mut members = vec![first];
+        let mut members: Members = smallvec![first];
         let mut size = ArraySize::default().with(self.outbox.get(first).cargo.len());
         let mut lanes = vec![lane];
         // A batch is one request: one of its messages pays for the retry, and the others ride along.
@@ -135,7 +137,7 @@ impl Dispatcher {
         &mut self,
         now: Timestamp,
         mut lanes: Vec<LaneId>,
-        members: &mut Vec<Slot>,
+        members: &mut Members,
         mut size: ArraySize,
         limit: usize,
         paid: bool,
@@ -175,7 +177,7 @@ impl Dispatcher {
 
     /// The texts that wait behind this one in its conversation, as far as they differ in nothing else.
     fn gather_texts(&mut self, now: Timestamp, lane: LaneId, first: Slot, limit: usize) -> Load {
-        let mut members = vec![first];
+        let mut members: Members = smallvec![first];
         // Most lanes hold a single message: nothing to read then.
         let merge = self.lanes.head_of(lane).and_then(|_| begin_merge(&self.settings, &self.outbox, first));
         let Some(mut merge) = merge else { return Load::of(members) };

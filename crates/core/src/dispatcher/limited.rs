@@ -41,7 +41,7 @@ impl Dispatcher {
             let Some(item) = item.as_ref().filter(|item| item.status == TOO_MANY) else { continue };
             let mut evidence = evidence.clone();
             evidence.add_refusal(&item.body);
-            let conversation = self.conversation_of(&Load::of(vec![*slot]));
+            let conversation = self.conversation_of(&Load::of_one(*slot));
             let scope = self.health.scope_of(attempt.route, conversation, &evidence);
             if !limits.iter().any(|(known, _)| *known == scope) {
                 limits.push((scope, evidence));

@@ -3,14 +3,18 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 
 use crate::lanes::Slot;
+
+/// The messages of a request: mostly one, which takes no allocation of its own.
+pub(super) type Members = SmallVec<[Slot; 2]>;
 
 /// The messages of one request, and what its failure or success leads to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Load {
     /// In the order of the body.
-    pub(super) members: Vec<Slot>,
+    pub(super) members: Members,
     /// The other parts of the batch that it was split from; they follow one after the other, which keeps their order.
     rest: VecDeque<Part>,
     /// Must be repeated with the same members: the server may know it.
@@ -22,14 +26,18 @@ pub(super) struct Load {
 /// A part of a split batch that waits for its turn.
 #[derive(Clone, Debug)]
 struct Part {
-    members: Vec<Slot>,
+    members: Members,
     /// The batch that it is half of was refused for one message's fault: if the other half passes, the fault is here.
     at_fault_if_reached: bool,
 }
 
 impl Load {
-    pub(super) fn of(members: Vec<Slot>) -> Self {
+    pub(super) fn of(members: Members) -> Self {
         Self { members, ..Self::default() }
+    }
+
+    pub(super) fn of_one(slot: Slot) -> Self {
+        Self::of(smallvec![slot])
     }
 
     /// How many messages travel in it: `batch.maxMessages` bounds them.
@@ -75,7 +83,7 @@ impl Load {
 
     /// The message at fault was found, alone: what is left of the batch is probably sound, and travels together again.
     pub(super) fn reunite(mut self) -> Self {
-        let members: Vec<Slot> = self.rest.drain(..).flat_map(|part| part.members).collect();
+        let members: Members = self.rest.drain(..).flat_map(|part| part.members).collect();
         if !members.is_empty() {
             self.rest.push_back(Part { members, at_fault_if_reached: false });
         }
@@ -109,7 +117,7 @@ impl Load {
     }
 
     fn halve(&mut self, one_is_at_fault: bool) {
-        let second = self.members.split_off(self.members.len().div_ceil(2));
+        let second = self.members.drain(self.members.len().div_ceil(2)..).collect();
         self.rest.push_front(Part { members: second, at_fault_if_reached: one_is_at_fault });
         self.frozen = false;
     }

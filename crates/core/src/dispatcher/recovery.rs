@@ -109,7 +109,7 @@ impl Dispatcher {
         }
         for members in loads.into_values() {
             if self.make_one_request(&members) {
-                self.bound.push_back(Load::of(members).freeze());
+                self.bound.push_back(Load::of(members.into()).freeze());
             } else {
                 // With another route or mode it can't be repeated as it was: each goes by itself, and may arrive twice.
                 members.into_iter().rev().for_each(|slot| self.unpark(slot));

@@ -256,7 +256,7 @@ impl Dispatcher {
         // The refusal was the batch's: it is no attempt of each of its messages.
         self.unspend_attempt(&load.members);
         let load = load.split(one_is_at_fault);
-        load.all().for_each(|slot| self.keep_return(&Load::of(vec![slot]), effects));
+        load.all().for_each(|slot| self.keep_return(&Load::of_one(slot), effects));
         self.bind(&load);
         self.bound.push_back(load);
     }

@@ -33,7 +33,7 @@ fn dispatcher(requests: u32, now_ms: u64) -> Dispatcher {
 fn begin(dispatcher: &mut Dispatcher, left_ms: Option<u64>) {
     dispatcher.quota.reserve(at_ms(0), 1);
     let id = dispatcher.attempts.number();
-    let attempt = Attempt { load: Load::of(vec![0]), route: RouteId::MESSAGES, cost: 1, bytes: 0 };
+    let attempt = Attempt { load: Load::of_one(0), route: RouteId::MESSAGES, cost: 1, bytes: 0 };
     dispatcher.attempts.begin(id, attempt);
     if let Some(ms) = left_ms {
         dispatcher.attempts.leave(id, Departure { at: at_ms(ms), generation: 1, is_token_fresh: false });
