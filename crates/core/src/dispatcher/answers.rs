@@ -23,9 +23,10 @@ impl Dispatcher {
         }
         let Some((attempt, departure)) = self.attempts.take_answered(id) else { return };
         let left_at = departure.at;
+        let carries_call = self.carries_call(&attempt.load);
         let verdict = match self.verdict(&answer, attempt.load.members.len()) {
             // Somebody else answered: whether the API has taken the message is unknown. A call gets what came.
-            Verdict::Delivered if answer.is_html_page() && !self.carries_call(&attempt.load) => Verdict::Ambiguous,
+            Verdict::Delivered if answer.is_html_page() && !carries_call => Verdict::Ambiguous,
             verdict => verdict,
         };
         self.read_cost(now, &attempt, verdict, &answer);
@@ -43,7 +44,7 @@ impl Dispatcher {
         {
             return self.suspect(now, id, (attempt, left_at), fingerprint, &answer, effects);
         }
-        if verdict == Verdict::Ambiguous && !self.carries_call(&attempt.load) {
+        if verdict == Verdict::Ambiguous && !carries_call {
             self.health.note_unknown();
         }
         self.move_gates(now, attempt.sent(id, left_at), (standing, &limits), &answer, effects);
@@ -52,7 +53,7 @@ impl Dispatcher {
         }
         let route = attempt.route;
         let is_failure = matches!(verdict, Verdict::Transient | Verdict::Ambiguous);
-        let is_accepted = standing == Verdict::Delivered && !self.carries_call(&attempt.load);
+        let is_accepted = standing == Verdict::Delivered && !carries_call;
         if is_accepted
             && let Some(Cargo::Message(message)) =
                 attempt.load.members.first().map(|slot| &self.outbox.get(*slot).cargo)

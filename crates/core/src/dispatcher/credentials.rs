@@ -68,6 +68,9 @@ impl Dispatcher {
 
     /// While credentials are refused, promises are told so at once; the messages stay.
     pub(super) fn fail_unauthorized(&mut self, slots: &[Slot], effects: &mut Vec<Effect>) {
+        if !self.health.has_auth_problem() {
+            return;
+        }
         for slot in slots {
             let Some(error) = self.auth_error(*slot) else { continue };
             let waiter = self.outbox.forget_waiter(*slot);

@@ -33,12 +33,14 @@ impl Dispatcher {
     /// what the outbox needs, for answers that are due, since they let go of more. Nobody is later for it: requests are
     /// what is scarce, and this one carries more.
     pub(super) fn wait_half_empty(&mut self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
+        if self.settings.batch.mode != BatchMode::Array {
+            return None;
+        }
         let entry = self.outbox.get(slot);
         let is_first_attempt = matches!(entry.cargo, Cargo::Message(_)) && self.outbox.course(slot).attempts == 0;
         let requests = self.lanes.queued() / self.batch_limits.messages();
         let more_is_due = self.lanes.queued() > self.lanes.offered() && !self.attempts.is_empty();
-        let waits = self.settings.batch.mode == BatchMode::Array
-            && is_first_attempt
+        let waits = is_first_attempt
             && more_is_due
             && !self.cost.is_per_message()
             && !self.drains.is_waiting()

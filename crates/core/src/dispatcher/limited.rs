@@ -67,10 +67,12 @@ impl Dispatcher {
 
     /// Shuts the lanes of conversations that wait for a limit, and opens those whose time is over.
     pub(super) fn shut_lanes(&mut self, now: Timestamp) {
-        for one in self.health.lane_news(now) {
-            match one {
-                LaneNews::Shut(conversation) => self.lanes.shut(&conversation, Bar::Limit),
-                LaneNews::Open(conversation) => self.lanes.open(&conversation, Bar::Limit),
+        if self.health.has_lane_news(now) {
+            for one in self.health.lane_news(now) {
+                match one {
+                    LaneNews::Shut(conversation) => self.lanes.shut(&conversation, Bar::Limit),
+                    LaneNews::Open(conversation) => self.lanes.open(&conversation, Bar::Limit),
+                }
             }
         }
         self.health.conversation_due_at().into_iter().for_each(|at| self.look_again(at));

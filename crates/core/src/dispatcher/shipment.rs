@@ -50,11 +50,11 @@ impl Dispatcher {
 
     /// Those of the sender and of the message, which has the last word, and its trace.
     fn headers_of(&self, message: &Message) -> Vec<(String, String)> {
-        let own = message.headers();
-        let has_own = |name: &String| own.as_ref().is_some_and(|own| own.contains_key(name));
-        let of_sender = self.settings.headers.iter().filter(|(name, _)| !has_own(name)).cloned();
-        let mut headers: Vec<_> = of_sender.collect();
-        headers.extend(own.into_iter().flatten());
+        let mut headers: Vec<_> = self.settings.headers.iter().cloned().collect();
+        if let Some(own) = message.headers() {
+            headers.retain(|(name, _)| !own.contains_key(name));
+            headers.extend(own);
+        }
         headers.extend(message.traceparent().map(|parent| (TRACEPARENT.to_owned(), parent.to_owned())));
         headers
     }

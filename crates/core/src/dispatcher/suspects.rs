@@ -85,7 +85,8 @@ impl Suspects {
 
     /// A message of this conversation was accepted.
     pub(super) fn note_accepted(&mut self, now: Timestamp, conversation: &Arc<str>) {
-        if self.recent.len() >= RECENT_MAX && self.recent.iter().all(|(_, at)| now.since(*at) < RENEWED_AFTER) {
+        let oldest = self.recent.get(RECENT_MAX - 1);
+        if oldest.is_some_and(|(_, at)| now.since(*at) < RENEWED_AFTER) {
             return;
         }
         let is_own = |(name, _): &(Arc<str>, Timestamp)| Arc::ptr_eq(name, conversation) || name == conversation;

@@ -88,7 +88,37 @@ pub const PRESETS: [Preset; 7] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(String),
-    Placeholder(String),
+    /// `{conversationId}`: a path to another conversation than that of the lane would break its order.
+    Conversation,
+    /// Any other placeholder.
+    Param(String),
+}
+
+impl Piece {
+    /// What stands here in the path of `message`, before it is encoded.
+    fn value<'a>(&'a self, message: &'a Message, params: Option<&'a Params>) -> Result<&'a str, Error> {
+        let value = match self {
+            Self::Literal(text) => return Ok(text),
+            Self::Conversation => Some(message.conversation()),
+            Self::Param(name) => params.and_then(|params| params.get(name)).map(String::as_str),
+        };
+        match value {
+            None => Err(Error::message(self.field(), "is missing: the route's path needs it")),
+            Some("" | "." | "..") => {
+                Err(Error::message(self.field(), "must not be empty, \".\" or \"..\": it is a path segment"))
+            }
+            Some(value) => Ok(value),
+        }
+    }
+
+    /// The message's field that has the value.
+    fn field(&self) -> String {
+        match self {
+            Self::Literal(_) => unreachable!("a literal is no field"),
+            Self::Conversation => PLACEHOLDER_CONVERSATION.to_owned(),
+            Self::Param(name) => format!("params.{name}"),
+        }
+    }
 }
 
 /// A path template such as `/x/{conversationId}/y`.
@@ -150,7 +180,8 @@ impl Route {
     pub fn template(&self) -> String {
         let text = |piece: &Piece| match piece {
             Piece::Literal(text) => text.clone(),
-            Piece::Placeholder(name) => format!("{{{name}}}"),
+            Piece::Conversation => format!("{{{PLACEHOLDER_CONVERSATION}}}"),
+            Piece::Param(name) => format!("{{{name}}}"),
         };
         self.pieces.iter().map(text).collect()
     }
@@ -162,7 +193,7 @@ impl Route {
 
     /// Whether the path differs by conversation.
     pub fn names_conversation(&self) -> bool {
-        self.names(PLACEHOLDER_CONVERSATION)
+        self.pieces.contains(&Piece::Conversation)
     }
 
     /// The longest text of a merged message, where the route says it.
@@ -196,9 +227,7 @@ impl Route {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => path.push_str(text),
-                Piece::Placeholder(name) => {
-                    push_segment(&mut path, value(message, params.as_ref(), name)?);
-                }
+                placeholder => push_segment(&mut path, placeholder.value(message, params.as_ref())?),
             }
         }
         Ok(path)
@@ -211,7 +240,7 @@ impl Route {
     pub fn check(&self, message: &Message) -> Result<(), Error> {
         let params = message.params();
         self.fill(message, params.as_ref())?;
-        let is_foreign = |key: &&String| *key == PLACEHOLDER_CONVERSATION || !self.names(key);
+        let is_foreign = |key: &&String| !self.takes(key);
         match params.iter().flat_map(Params::keys).find(is_foreign) {
             None => Ok(()),
             Some(key) if key == PLACEHOLDER_CONVERSATION => {
@@ -231,15 +260,12 @@ impl Route {
     }
 
     fn fill(&self, message: &Message, params: Option<&Params>) -> Result<(), Error> {
-        let names = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(name) => Some(name),
-            Piece::Literal(_) => None,
-        });
-        names.into_iter().try_for_each(|name| value(message, params, name).map(drop))
+        self.pieces.iter().try_for_each(|piece| piece.value(message, params).map(drop))
     }
 
-    fn names(&self, name: &str) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Placeholder(own) if own == name))
+    /// Whether a param of this name has a placeholder.
+    fn takes(&self, name: &str) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Param(own) if own == name))
     }
 }
 
@@ -251,21 +277,6 @@ fn push_segment(path: &mut String, value: &str) {
         path.push_str(value);
     } else {
         path.extend(utf8_percent_encode(value, SEGMENT));
-    }
-}
-
-fn value<'a>(message: &'a Message, params: Option<&'a Params>, name: &str) -> Result<&'a str, Error> {
-    // A path to another conversation than that of the lane would break its order.
-    let of_conversation = name == PLACEHOLDER_CONVERSATION;
-    // Made up for an error alone: this is asked twice for every message.
-    let field = || if of_conversation { name.to_owned() } else { format!("params.{name}") };
-    let param = || params.and_then(|params| params.get(name)).map(String::as_str);
-    match if of_conversation { Some(message.conversation()) } else { param() } {
-        None => Err(Error::message(field(), "is missing: the route's path needs it")),
-        Some("" | "." | "..") => {
-            Err(Error::message(field(), "must not be empty, \".\" or \"..\": it is a path segment"))
-        }
-        Some(value) => Ok(value),
     }
 }
 
@@ -294,7 +305,7 @@ fn pieces(path: &str) -> Result<Vec<Piece>, &'static str> {
             return Err("a path whose placeholders have names of ASCII letters, digits and \"_\"");
         }
         pieces.push(Piece::Literal(literal.to_owned()));
-        pieces.push(Piece::Placeholder(name.to_owned()));
+        pieces.push(if name == PLACEHOLDER_CONVERSATION { Piece::Conversation } else { Piece::Param(name.to_owned()) });
         rest = tail;
     }
     if rest.contains('}') || pieces.iter().any(|piece| matches!(piece, Piece::Literal(text) if text.contains('}'))) {

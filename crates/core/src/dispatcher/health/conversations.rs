@@ -38,6 +38,11 @@ impl Conversations {
         self.limits.is_empty()
     }
 
+    /// Whether a request probes one of them.
+    pub(super) fn are_probed(&self) -> bool {
+        !self.probing.is_empty()
+    }
+
     pub(super) fn get(&self, conversation: &str) -> Option<&Limit> {
         self.limits.get(conversation)
     }

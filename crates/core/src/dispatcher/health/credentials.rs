@@ -224,6 +224,11 @@ impl Health {
         self.organization.make_due(now)
     }
 
+    /// Whether credentials count as refused, on whoever's evidence.
+    pub(in crate::dispatcher) fn has_auth_problem(&self) -> bool {
+        self.auth_problem.is_some()
+    }
+
     /// Why promises of this one are refused, if credentials count as refused on its evidence, too.
     pub(in crate::dispatcher) fn auth_problem(&self, subject: Subject) -> Option<&str> {
         let concerns = self.tokens.only_witness.as_ref().is_none_or(|one| one.contains(&subject));

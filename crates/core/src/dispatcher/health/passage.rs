@@ -50,9 +50,14 @@ impl Health {
         !self.conversations.is_empty()
     }
 
+    /// Whether a lane of a conversation opens or shuts.
+    pub(in crate::dispatcher) fn has_lane_news(&self, now: Timestamp) -> bool {
+        self.conversations.has_news(now)
+    }
+
     /// Which lanes of conversations open and shut.
     pub(in crate::dispatcher) fn lane_news(&mut self, now: Timestamp) -> Vec<LaneNews> {
-        if self.conversations.has_news(now) { self.conversations.news(now) } else { Vec::new() }
+        self.conversations.news(now)
     }
 
     /// When the next of them opens.

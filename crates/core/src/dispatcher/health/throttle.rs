@@ -92,9 +92,11 @@ impl Health {
     /// A request was answered with something else than a 429: the limits of its route and conversations that it has
     /// probed are no longer in force. Whether the route's was.
     pub(super) fn end_limits(&mut self, now: Timestamp, sent: Sent, effects: &mut Vec<Effect>) -> bool {
-        for (conversation, mut limit) in self.conversations.answered(sent.attempt) {
-            let opened = limit.open(now);
-            effects.extend(opened.map(|(name, paused)| resumed(PauseScope::Conversation(conversation), name, paused)));
+        if self.conversations.are_probed() {
+            for (conversation, mut limit) in self.conversations.answered(sent.attempt) {
+                let scope = PauseScope::Conversation(conversation);
+                effects.extend(limit.open(now).map(|(name, paused)| resumed(scope, name, paused)));
+            }
         }
         let route = self.routes.get_mut(sent.route);
         let opened = if route.limit.gate.is_probe(sent.attempt) { route.limit.open(now) } else { None };
