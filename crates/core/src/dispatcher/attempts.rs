@@ -90,14 +90,14 @@ impl Attempts {
 
     /// Takes one that was answered; `None` if nobody waits for it any more.
     pub(super) fn take_answered(&mut self, id: AttemptId) -> Option<(Attempt, Departure)> {
-        let (attempt, departure) = self.take(id)?;
+        let UnderWay { attempt, departure } = self.take(id)?;
         let Some(departure) = departure else { unreachable!("what has not left has no answer") };
         Some((attempt, departure))
     }
 
     /// Takes one that has not left, and never will; `None` if it was called back before.
     pub(super) fn take_withheld(&mut self, id: AttemptId) -> Option<Attempt> {
-        let (attempt, departure) = self.take(id)?;
+        let UnderWay { attempt, departure } = self.take(id)?;
         debug_assert!(departure.is_none(), "what has left can't be withheld");
         self.moves += 1;
         Some(attempt)
@@ -105,20 +105,20 @@ impl Attempts {
 
     /// Takes one that nobody waits for any more, whether or not it has left.
     pub(super) fn take_cut(&mut self, id: AttemptId) -> Option<(Attempt, Option<Departure>)> {
-        let taken = self.take(id)?;
+        let UnderWay { attempt, departure } = self.take(id)?;
         self.moves += 1;
-        Some(taken)
+        Some((attempt, departure))
     }
 
-    fn take(&mut self, id: AttemptId) -> Option<(Attempt, Option<Departure>)> {
-        let UnderWay { attempt, departure } = self.under_way.remove(&id)?;
-        self.carried -= attempt.load.members.len();
-        self.bytes -= attempt.bytes;
-        if departure.is_some() {
+    fn take(&mut self, id: AttemptId) -> Option<UnderWay> {
+        let taken = self.under_way.remove(&id)?;
+        self.carried -= taken.attempt.load.members.len();
+        self.bytes -= taken.attempt.bytes;
+        if taken.departure.is_some() {
             self.in_flight -= 1;
-            self.bytes_in_flight -= attempt.bytes;
+            self.bytes_in_flight -= taken.attempt.bytes;
         }
-        Some((attempt, departure))
+        Some(taken)
     }
 
     /// The one that carries a message or call that is under way.

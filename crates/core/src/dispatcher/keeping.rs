@@ -105,13 +105,12 @@ impl Dispatcher {
         if !waits && !self.followers.has(slot) {
             return;
         }
-        let Some(id) = self.outbox.get(slot).cargo.id().map(Box::<str>::from) else { return };
-        let mut told = |ticket, duplicate| effects.push(Effect::Accepted { ticket, id: id.clone(), duplicate });
-        if waits && let Some(ticket) = self.outbox.forget_waiter(slot) {
-            told(ticket, false);
-        }
+        let waiter = if waits { self.outbox.forget_waiter(slot) } else { None };
+        let Some(id) = self.outbox.get(slot).cargo.id() else { return };
+        let accepted = |ticket, duplicate| Effect::Accepted { ticket, id: id.into(), duplicate };
+        effects.extend(waiter.map(|ticket| accepted(ticket, false)));
         let satisfied = self.followers.take_if(slot, |follower| follower.settle == Settle::OnAcceptance);
-        satisfied.into_iter().for_each(|follower| told(follower.ticket, true));
+        effects.extend(satisfied.into_iter().map(|follower| accepted(follower.ticket, true)));
     }
 
     /// Beyond the window the newest cool: their turn comes last.

@@ -96,28 +96,31 @@ enum Piece {
 
 impl Piece {
     /// What stands here in the path of `message`, before it is encoded.
-    fn value<'a>(&'a self, message: &'a Message, params: Option<&'a Params>) -> Result<&'a str, Error> {
+    ///
+    /// # Errors
+    /// What is wrong with the value.
+    fn value<'a>(&'a self, message: &'a Message, params: Option<&'a Params>) -> Result<&'a str, &'static str> {
         let value = match self {
             Self::Literal(text) => return Ok(text),
-            Self::Conversation => Some(message.conversation()),
-            Self::Param(name) => params.and_then(|params| params.get(name)).map(String::as_str),
+            Self::Conversation => message.conversation(),
+            Self::Param(name) => match params.and_then(|params| params.get(name)) {
+                Some(value) => value,
+                None => return Err("is missing: the route's path needs it"),
+            },
         };
         match value {
-            None => Err(Error::message(self.field(), "is missing: the route's path needs it")),
-            Some("" | "." | "..") => {
-                Err(Error::message(self.field(), "must not be empty, \".\" or \"..\": it is a path segment"))
-            }
-            Some(value) => Ok(value),
+            "" | "." | ".." => Err("must not be empty, \".\" or \"..\": it is a path segment"),
+            value => Ok(value),
         }
     }
 
-    /// The message's field that has the value.
-    fn field(&self) -> String {
-        match self {
-            Self::Literal(_) => unreachable!("a literal is no field"),
+    fn error(&self, problem: &str) -> Error {
+        let field = match self {
+            Self::Literal(_) => unreachable!("a literal is always there"),
             Self::Conversation => PLACEHOLDER_CONVERSATION.to_owned(),
             Self::Param(name) => format!("params.{name}"),
-        }
+        };
+        Error::message(field, problem)
     }
 }
 
@@ -227,7 +230,10 @@ impl Route {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => path.push_str(text),
-                placeholder => push_segment(&mut path, placeholder.value(message, params.as_ref())?),
+                placeholder => match placeholder.value(message, params.as_ref()) {
+                    Ok(value) => push_segment(&mut path, value),
+                    Err(problem) => return Err(placeholder.error(problem)),
+                },
             }
         }
         Ok(path)
@@ -260,7 +266,10 @@ impl Route {
     }
 
     fn fill(&self, message: &Message, params: Option<&Params>) -> Result<(), Error> {
-        self.pieces.iter().try_for_each(|piece| piece.value(message, params).map(drop))
+        self.pieces.iter().try_for_each(|piece| match piece.value(message, params) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(piece.error(problem)),
+        })
     }
 
     /// Whether a param of this name has a placeholder.
