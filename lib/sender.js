@@ -1,6 +1,5 @@
 'use strict'
 
-const { EventEmitter } = require('node:events')
 // Captured at load: a test's fake timers must not hold completions back.
 const { setImmediate } = require('node:timers')
 
@@ -22,6 +21,7 @@ const { inContext, outside } = require('./context.js')
 const { Diagnostics } = require('./diagnostics.js')
 const { asyncDispose } = require('./dispose.js')
 const { each, surface } = require('./each.js')
+const { ContextEmitter } = require('./emitter.js')
 const { ClosedError, errorFromThrown, SpillwayError } = require('./errors.js')
 const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
@@ -60,7 +60,7 @@ const CLOSE_KEYS = new Set(['timeoutMs'])
 const OPEN = Symbol('open')
 
 /** The queue in front of an organization's API. See types/sender.d.ts for what each member promises. */
-class Sender extends EventEmitter {
+class Sender extends ContextEmitter {
   #native
   #seat
   #accessToken
@@ -79,7 +79,7 @@ class Sender extends EventEmitter {
 
   constructor(key, handle, seat, accessToken, organization) {
     if (key !== OPEN) throw new TypeError('a Sender is opened with await Sender.open(options), not with new')
-    super()
+    super(EVENTS)
     this.#native = handle
     this.#seat = seat
     this.#accessToken = accessToken
@@ -227,42 +227,6 @@ class Sender extends EventEmitter {
 
   async [asyncDispose]() {
     await this.close()
-  }
-
-  // A listener runs in the async context of its registration, not in that of the core's call.
-  on(name, listener) {
-    return super.on(name, isOwn(name, listener) ? inContext(listener) : listener)
-  }
-
-  addListener(name, listener) {
-    return this.on(name, listener)
-  }
-
-  prependListener(name, listener) {
-    return super.prependListener(name, isOwn(name, listener) ? inContext(listener) : listener)
-  }
-
-  once(name, listener) {
-    return isOwn(name, listener) ? super.on(name, this.#onceInContext(name, listener)) : super.once(name, listener)
-  }
-
-  prependOnceListener(name, listener) {
-    if (!isOwn(name, listener)) return super.prependOnceListener(name, listener)
-    return super.prependListener(name, this.#onceInContext(name, listener))
-  }
-
-  // EventEmitter's own wrapper would be what is bound, and its `off` would not find the listener in two layers.
-  #onceInContext(name, listener) {
-    const bound = inContext(listener)
-    let isDone = false
-    const once = (...args) => {
-      if (isDone) return undefined
-      isDone = true
-      this.removeListener(name, once)
-      return bound.apply(this, args)
-    }
-    once.listener = listener
-    return once
   }
 
   // Without a name, EventEmitter removes also the two listeners through which this class hears of the others.
@@ -486,11 +450,6 @@ class Sender extends EventEmitter {
       this.#native.call(JSON.stringify({ op: 'listen', events }))
     } catch {}
   }
-}
-
-/** Whether it is a listener for an event of the core's. What is no function is left for EventEmitter to refuse. */
-function isOwn(name, listener) {
-  return EVENTS.includes(name) && typeof listener === 'function'
 }
 
 /** An error as the core would report it, for promises that settle with data. */
