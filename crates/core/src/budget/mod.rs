@@ -1,7 +1,7 @@
 //! The budget: how many requests may leave now, so that the quota holds *at the server*.
 //!
-//! A quota that the caller knows is kept exactly (`exact`); one that nobody knows is learned from what the server
-//! says, and what it refuses (`learned`).
+//! A quota that the caller configures is kept exactly (`exact`). Without one, it is learned from what the server says
+//! and refuses (`learned`).
 
 mod belief;
 mod exact;
@@ -21,21 +21,21 @@ use crate::clock::Timestamp;
 use crate::evidence::RequestLimit;
 use crate::settings::{Learn, Rate};
 
-/// A request that was given up arrives within this time of its sending, or never: a slow way and two retransmissions.
+/// A request without an answer arrives within this time of leaving, or never: a slow path and two retransmissions.
 const ON_ITS_WAY_MAX: Duration = Duration::from_secs(1);
 
-/// A refusal is a value that carries the wait.
+/// Why no slot is free, and when to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotYet {
-    /// Free at this time.
+    /// A slot is free at this time.
     Until(Timestamp),
-    /// Every slot is on the wire: the next answer decides.
+    /// Every slot is on the wire: ask again after the next answer.
     AtAnswer,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// All windows of an organization; they hold together.
+    /// All windows of an organization. A request needs a slot in each.
     Known(Vec<Window>),
     Learned(Box<Learner>),
 }
@@ -71,7 +71,7 @@ impl Quota {
         }
     }
 
-    /// A budget that is to be learned.
+    /// A budget whose quota is learned.
     pub fn learning(learn: Learn, now: Timestamp) -> Self {
         Self { kind: Kind::Learned(Box::new(Learner::new(learn, now))), started_at: now, taken_at: None }
     }
@@ -127,7 +127,7 @@ impl Quota {
         }
     }
 
-    /// A request with reserved slots leaves: it may arrive from now on.
+    /// A request with reserved slots leaves, and may arrive from now on.
     pub fn left(&mut self, now: Timestamp, cost: u32) {
         match &mut self.kind {
             // A known quota counts from the answer.
@@ -136,7 +136,7 @@ impl Quota {
         }
     }
 
-    /// A request with reserved slots will never leave: they are free at once.
+    /// A request with reserved slots will never leave. They are free immediately.
     pub fn cancel(&mut self, cost: u32) {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.release(cost)),
@@ -144,7 +144,7 @@ impl Quota {
         }
     }
 
-    /// The request was answered, or is waited for no more: its slots come back a window after this.
+    /// The request was answered. Its slots are free again one window later.
     pub fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.answered(now, heard.cost)),
@@ -152,7 +152,7 @@ impl Quota {
         }
     }
 
-    /// The request is waited for no more, but what has left can't be called back: it may still arrive.
+    /// The request has no answer and is no longer waited for, but it may still arrive.
     pub fn given_up(&mut self, left_at: Timestamp, now: Timestamp, cost: u32) {
         let at = Self::arrived_by(left_at, now);
         match &mut self.kind {
@@ -163,12 +163,12 @@ impl Quota {
         }
     }
 
-    /// By when a request has arrived, or never will, that left at `left_at` and is given up `now`.
+    /// The latest time at which a request can arrive that left at `left_at` and is given up `now`.
     pub fn arrived_by(left_at: Timestamp, now: Timestamp) -> Timestamp {
         now.max(left_at.after(ON_ITS_WAY_MAX))
     }
 
-    /// The request never reached the server: its slots are free at once.
+    /// The request never reached the server. Its slots are free immediately.
     pub fn unsent(&mut self, now: Timestamp, left_at: Timestamp, cost: u32) {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.release(cost)),
@@ -176,15 +176,15 @@ impl Quota {
         }
     }
 
-    /// What the organization's limits say: believed until answers to messages say something. A known quota stays as it
-    /// is.
+    /// Takes the organization's list of limits as the quota until answers to messages tell more. A known quota doesn't
+    /// change.
     pub fn told_limits(&mut self, now: Timestamp, limits: &[RequestLimit]) {
         if let Kind::Learned(learner) = &mut self.kind {
             learner.told_limits(now, limits);
         }
     }
 
-    /// Whether nothing better than the setting is believed of a quota that is to be learned.
+    /// Whether a quota is to be learned and nothing was learned yet.
     pub fn knows_nothing(&self) -> bool {
         match &self.kind {
             Kind::Known(_) => false,
@@ -192,7 +192,7 @@ impl Quota {
         }
     }
 
-    /// After a pause requests leave evenly spaced at first, not as a flood.
+    /// Spaces requests evenly at first, after a pause, so that they don't leave in a burst.
     pub fn restart(&mut self, now: Timestamp) {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.restart(now)),
@@ -200,7 +200,7 @@ impl Quota {
         }
     }
 
-    /// The most that one request may cost: what the smallest window, or its burst, holds.
+    /// The most that one request may cost: the capacity of the smallest window or burst.
     pub fn cost_max(&self) -> u32 {
         match &self.kind {
             Kind::Known(windows) => windows.iter().map(|window| window.rate().burst.get()).min().unwrap_or(u32::MAX),
@@ -216,7 +216,7 @@ impl Quota {
         }
     }
 
-    /// When a slot is free in every window, if none is now; none, too, while the next answer decides it.
+    /// When a slot is free in every window, if none is now; `None` also while that depends on the next answer.
     pub fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
         let windows = match &self.kind {
             Kind::Known(windows) => windows,
@@ -229,8 +229,7 @@ impl Quota {
         latest
     }
 
-    /// When more is available than now, to the grain in which it is worth telling; none if nothing comes back by
-    /// itself.
+    /// When enough more than now is available to be worth showing; `None` if no slot is released without an answer.
     pub fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.kind {
             Kind::Known(windows) => windows.iter().filter_map(|window| window.next_reading(now)).min(),
@@ -246,7 +245,7 @@ impl Quota {
         }
     }
 
-    /// For how long after its answer a request holds a slot of the widest window.
+    /// How long after its answer a request holds a slot of the widest window.
     pub fn held_for(&self) -> Duration {
         match &self.kind {
             Kind::Known(windows) => widest(windows).map_or(Duration::ZERO, |window| window.rate().per + GUARD),
@@ -262,7 +261,7 @@ impl Quota {
         }
     }
 
-    /// The time that `requests` further requests take at the slowest window's rate.
+    /// How long `requests` further requests take at the rate of the slowest window.
     pub fn time_for(&self, requests: u64) -> Duration {
         match &self.kind {
             Kind::Known(windows) => windows.iter().map(|window| window.time_for(requests)).max().unwrap_or_default(),
@@ -286,7 +285,7 @@ impl Quota {
         }
     }
 
-    /// Since when all of that is believed.
+    /// Since when these limits are in force.
     pub fn since(&self) -> Timestamp {
         match &self.kind {
             Kind::Known(_) => self.started_at,
@@ -294,7 +293,7 @@ impl Quota {
         }
     }
 
-    /// What is believed now, if it differs enough from what this told last.
+    /// The limits in force, if they differ enough from those that this last returned.
     pub fn news(&mut self) -> Option<Vec<Believed>> {
         match &mut self.kind {
             Kind::Known(_) => None,
@@ -302,8 +301,7 @@ impl Quota {
         }
     }
 
-    /// What has been learned, to be kept across engines and restarts; empty when nothing was, or there is nothing to
-    /// learn.
+    /// What was learned, for the next engine or the next run; empty for a known quota.
     pub fn belief(&self, now: Timestamp) -> Belief {
         match &self.kind {
             Kind::Known(_) => Belief::default(),
@@ -311,7 +309,7 @@ impl Quota {
         }
     }
 
-    /// Begins with what was learned before. A known quota stays as it is known.
+    /// Starts from what was learned before. A known quota doesn't change.
     pub fn restore(&mut self, now: Timestamp, belief: &Belief) {
         if let Kind::Learned(learner) = &mut self.kind {
             learner.restore(now, belief);

@@ -1,6 +1,6 @@
-//! The dispatcher: a state machine without I/O. Time comes in as an argument, chance from a seed, the world as
-//! [`Event`]s; what is to be done goes out as [`Effect`]s. Every decision of Spillway is made here, so that a seed
-//! replays a whole day.
+//! The dispatcher: a state machine without I/O. It is given the time as an argument, randomness from a seed and
+//! everything that happens as [`Event`]s, and returns [`Effect`]s for the engine to perform. Every decision of Spillway
+//! is made here, so that one seed replays a whole day.
 
 mod answers;
 mod attempts;
@@ -172,9 +172,9 @@ pub struct Dispatcher {
     batch_limits: Limits,
     cost: CostMeter,
     inquiry: Inquiry,
-    /// Bound loads that may go, before anything else: their lanes wait for them.
+    /// Bound loads that may be sent. They go before anything else, since their lanes wait for them.
     bound: VecDeque<Load>,
-    /// Bound loads that wait for their backoff.
+    /// Bound loads in backoff, by their number.
     parked: HashMap<u64, Load>,
     parkings: u64,
     suspects: Suspects,
@@ -182,31 +182,31 @@ pub struct Dispatcher {
     sounding: Option<Sounding>,
     attempts: Attempts,
     accepted: u64,
-    /// Since when an array waits half empty for answers that are due.
+    /// When a half-empty array began to wait for answers that are due; `None` if none waits.
     half_empty_since: Option<Timestamp>,
     joins: Joins,
-    /// When the budget or the token allows the next start; what else may start is decided by events.
+    /// When the budget or the token allows the next request. Whatever else may start one comes as an event.
     start_at: Option<Timestamp>,
-    /// The last look at the lanes ended since as many requests are under way as may be, with something left that could
-    /// go else.
+    /// The last pass over the lanes stopped at the limit of requests under way, with work still ready.
     wire_is_full: bool,
     counters: Counters,
-    /// There is a store beside memory.
+    /// Messages are kept in a store.
     durable: bool,
     store_problem: Option<Error>,
-    /// Another owner has the store since.
+    /// Why nothing is sent any more: another owner has claimed the store.
     disowned: Option<Error>,
-    /// Until the store has told all that an earlier run left.
+    /// Batches of an earlier run, until the store has reported all of their messages.
     batches: Batches,
-    /// Until then, too: messages that were on the wire and must not be sent again, in the order of their acceptance.
+    /// Messages of an earlier run that were on the wire and must not be sent again, in the order of acceptance. Empty
+    /// once the store has reported everything.
     unanswered: Vec<Slot>,
     recovered: u64,
     unreadable: u64,
     /// Pages of damaged files that could not be read.
     unreadable_pages: u64,
-    /// Where the damaged file lies that the store has replaced.
+    /// The path of the damaged file that the store has replaced.
     set_aside: Option<Box<str>>,
-    /// Messages that leave before the next look at what is near.
+    /// How many more messages leave before the next check for cold messages whose turn is near.
     leaves_to_look: usize,
     window: Window,
     saving: Saving,
@@ -272,7 +272,8 @@ impl Dispatcher {
         dispatcher
     }
 
-    /// Takes one event in. Nothing is started before [`Self::poll`], so that many events cost one look at the lanes.
+    /// Processes one event. Requests are started by [`Self::poll`] only, so that many events cost one pass over the
+    /// lanes.
     pub fn handle(&mut self, now: Timestamp, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Submit(submission) => self.submit(now, submission, effects),
@@ -300,7 +301,7 @@ impl Dispatcher {
         self.audit();
     }
 
-    /// Does what falls due and starts what may start.
+    /// Fires the timers that are due and starts the requests that may leave.
     pub fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.disowned.is_some() {
             return self.turn_away(effects);
@@ -334,7 +335,7 @@ impl Dispatcher {
         self.timers.next().is_some_and(|at| at <= now)
     }
 
-    /// When [`Self::poll`] has something to do again, if no event comes before.
+    /// When [`Self::poll`] must be called again, unless an event comes earlier.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let wakes = self.disowned.is_none().then_some([self.timers.next(), self.start_at]);
         wakes.into_iter().flatten().flatten().min()
@@ -358,7 +359,7 @@ impl Dispatcher {
             Timer::GiveUpWaiting(number) => self.give_up_waiting(number, effects),
             Timer::Drain(ticket) => {
                 if let Some((left, _)) = self.drains.give_up(ticket) {
-                    // With no time given at all, the deadline comes before anybody has looked whether nothing is left.
+                    // A deadline of zero fires before the first check for whether anything is left.
                     effects.push(Effect::Drained(ticket, Some(left).filter(|left| *left > 0)));
                 }
             }

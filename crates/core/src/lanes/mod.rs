@@ -1,8 +1,8 @@
 //! Lanes: one FIFO per conversation, and the fair choice of the lane whose head goes next.
 //!
 //! A lane hands out its head and, with ordering `conversation`, nothing more until that message is settled or put back.
-//! Messages that wait for a time of their own (backoff, `notBefore`) are handed out, too, and parked by the dispatcher:
-//! to the lane both are *outstanding*.
+//! Messages with a scheduled time (backoff, `notBefore`) are handed out as well, and parked by the dispatcher. The lane
+//! counts both as *outstanding*.
 
 mod queue;
 mod ready;
@@ -42,13 +42,13 @@ pub enum Bar {
 pub struct Item {
     /// Its place in the outbox.
     pub slot: Slot,
-    /// Its number by acceptance; counts up in a lane.
+    /// Its number by acceptance, which rises within a lane.
     pub seq: u64,
     /// Higher goes first.
     pub priority: Priority,
 }
 
-/// Who knows the numbers of the messages that wait: a queue of a million has no room for them.
+/// Looks up the numbers of waiting messages, so that a queue of a million need not store them.
 pub trait Numbers {
     /// A message's number by acceptance.
     fn seq(&self, slot: Slot) -> u64;
@@ -56,11 +56,11 @@ pub trait Numbers {
 
 #[derive(Debug)]
 struct Lane {
-    /// None for a `request()`, which is a lane of its own.
+    /// `None` for a `request()`, which has a lane to itself.
     conversation: Option<Arc<str>>,
     queue: Queue,
     outstanding: u32,
-    /// Nothing of it goes for now.
+    /// Nothing of it is sent until it opens.
     is_shut: bool,
     /// It has just become busy, and nothing of it has been handed out since.
     is_late: bool,
@@ -121,7 +121,7 @@ impl Lanes {
         }
     }
 
-    /// The lane of a conversation, made when there is none.
+    /// The lane of a conversation, created if there is none.
     pub fn of_conversation(&mut self, conversation: &Arc<str>) -> LaneId {
         let hash = self.hasher.hash_one(&**conversation);
         let named = |id: &LaneId| self.lanes[*id as usize].conversation.as_ref() == Some(conversation);
@@ -135,7 +135,7 @@ impl Lanes {
         id
     }
 
-    /// The lane of a message, which shares the name of its conversation from then on.
+    /// The lane of a message. From then on the message shares the lane's copy of the conversation's name.
     pub fn join(&mut self, message: &mut Message) -> LaneId {
         let lane = self.of_conversation(message.conversation_shared());
         if let Some(conversation) = &self.lanes[lane as usize].conversation {
@@ -221,7 +221,7 @@ impl Lanes {
         self.lanes[lane as usize].queue.head()
     }
 
-    /// Hands out one more message of a lane, to travel with those of it that are outstanding.
+    /// Hands out one more message of a lane, to travel with its outstanding ones.
     pub fn take_from(&mut self, lane: LaneId, numbers: &impl Numbers) -> Option<Slot> {
         let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links, numbers)?;
         self.returned.remove(lane, numbers.seq(slot));
@@ -246,23 +246,23 @@ impl Lanes {
         self.ready.iter()
     }
 
-    /// How many messages and requests may go, if each goes alone: of an ordered lane one, of others all.
+    /// How many messages and requests may be sent without batching: one of an ordered lane, all of any other.
     pub fn ready(&self) -> usize {
         let more = if self.ordered { 0 } else { self.offered - self.offering };
         self.ready.len() + more
     }
 
-    /// How many messages wait in conversations, whether they may go or not.
+    /// How many messages wait in conversations, whether or not they may be sent.
     pub fn queued(&self) -> usize {
         self.queued
     }
 
-    /// How many messages and requests wait in lanes, whether they may go or not.
+    /// How many messages and requests wait in lanes, whether or not they may be sent.
     pub fn waiting(&self) -> usize {
         self.links.linked()
     }
 
-    /// How many conversations have a message that may go.
+    /// How many conversations have a message that may be sent.
     pub fn offering(&self) -> usize {
         self.offering
     }
@@ -283,7 +283,7 @@ impl Lanes {
         queues.flat_map(move |lane| lane.queue.iter(&self.links).take(if first_only { 1 } else { usize::MAX }))
     }
 
-    /// An outstanding message goes back to the head of its lane, and the lane to the head of its like.
+    /// Returns an outstanding message to the head of its lane, and the lane to the front of its priority.
     pub fn put_back(&mut self, lane: LaneId, item: Item, numbers: &impl Numbers) {
         let state = &mut self.lanes[lane as usize];
         state.outstanding -= 1;
@@ -301,7 +301,7 @@ impl Lanes {
         }
     }
 
-    /// A message of it is outstanding from the start.
+    /// Counts a message as outstanding that was never in the lane.
     pub fn hold(&mut self, lane: LaneId) {
         self.lanes[lane as usize].outstanding += 1;
         self.refresh(lane, false);
@@ -370,7 +370,7 @@ impl Lanes {
         self.refresh(lane, false);
     }
 
-    /// Puts the lane where its state says, and forgets an empty one.
+    /// Moves the lane to where its state says, and forgets an empty one.
     fn refresh(&mut self, id: LaneId, in_front: bool) {
         self.count(id);
         let lane = &self.lanes[id as usize];
@@ -419,7 +419,7 @@ impl Lanes {
         }
     }
 
-    /// The conversation of a lane; none for a request's.
+    /// The conversation of a lane; `None` for a request's.
     pub fn conversation(&self, lane: LaneId) -> Option<&Arc<str>> {
         self.lanes[lane as usize].conversation.as_ref()
     }

@@ -1,9 +1,8 @@
-//! How the server does: the organization's gate, and each route's gate, breaker and retry budget.
+//! The health of the server: the organization's gate, and each route's gate, breaker and retry budget.
 //!
-//! The dispatcher asks what may leave and tells what came of it. A 429 shuts the organization, a route or a
-//! conversation, by whose limit it is. An outage of the *organization* is when the way to the
-//! host fails, or several routes do; one route that fails holds back only what takes it. Both have a single probe at a
-//! time.
+//! The dispatcher asks what may leave and reports the results. A 429 shuts the organization, a route or a conversation,
+//! depending on whose limit it is. The *organization* has an outage when the host can't be reached or several routes
+//! fail; a single route that fails holds back only its own requests. Each is probed by one request at a time.
 
 mod bequest;
 mod caution;
@@ -73,27 +72,27 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Health {
     organization: Gate,
-    /// The limit that its pause is about, if the server named one.
+    /// The limit behind its pause, if the server named one.
     organization_limit: Option<Box<NamedLimit>>,
     opened_at: Timestamp,
-    /// A longer wait that the server asks for is probed, every time that this has passed. A backoff ends here.
+    /// A longer wait is probed at this interval, and a backoff is never longer.
     max_pause: Duration,
     routes: Routes,
     conversations: Conversations,
     failures: FailureRun,
     refusals: RefusalRun,
-    /// `None` if what may have arrived is sent again.
+    /// `None` if requests with an unknown outcome are repeated.
     caution: Option<Caution>,
-    /// With what everybody is refused, while that holds messages back.
+    /// The refusal that everybody gets, while it holds messages back.
     refused_with: Option<Refusals>,
     patience: Patience,
     probed: Probed,
     standstill: Standstill,
-    /// Routes that something waits for, in the order in which that began.
+    /// Routes that something waits for, longest first.
     lines: Vec<RouteId>,
     tokens: TokenEvidence,
     auth_problem: Option<String>,
-    /// The outage of what carries messages that listeners know of: they want to know when it ends.
+    /// The outage of messages that was announced to listeners and whose end is still to be announced.
     outage_told: Option<Cause>,
     outage_problem: Option<String>,
     /// Of an outage of the organization the latest failure.
@@ -102,7 +101,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// All is well. `method` and `path` are the sender's own route.
+    /// Everything is open. `method` and `path` are the route of messages.
     pub(super) fn new(now: Timestamp, max_pause: Duration, method: &str, path: &str) -> Self {
         Self {
             organization: Gate::new(now),
@@ -137,33 +136,33 @@ impl Health {
         self.routes.leave(route);
     }
 
-    /// How well this one would probe, the lower the better.
+    /// How suitable this one is as a probe; lower is better.
     pub(super) fn rank(&self, prospect: Prospect) -> Rank {
         self.probed.rank(prospect)
     }
 
-    /// Whether this one has probed last.
+    /// Whether this one was the last probe.
     pub(super) fn probed_last(&self, prospect: Prospect) -> bool {
         self.probed.was_last(prospect)
     }
 
-    /// To be called whenever a gate may have moved, or something else that holds all messages back.
+    /// Must be called whenever a gate or anything else that holds all messages back may have changed.
     pub(super) fn note_standstill(&mut self, now: Timestamp, else_held: bool) {
         self.standstill.note(now, else_held || self.holds_messages());
     }
 
-    /// How old something will be at that time; while messages have to wait for a gate, they don't age.
+    /// The age of something at that time, without the time during which messages were held back.
     pub(super) fn age(&self, since: Timestamp, at: Timestamp) -> Duration {
         self.standstill.age(since, at)
     }
 
-    /// A retry is paid for by its own route.
+    /// Withdraws a retry from the budget of its route.
     pub(super) fn pay_for_retry(&mut self, now: Timestamp, route: RouteId) -> Result<(), Timestamp> {
         self.routes.get_mut(route).retries.withdraw(now)
     }
 
-    /// The server took the request, or refused it for its own sake. Whether messages may leave again that could not
-    /// before.
+    /// The server accepted the request, or refused it because of the request itself. Returns whether messages may leave
+    /// that could not before.
     pub(super) fn passed(&mut self, now: Timestamp, sent: Sent, effects: &mut Vec<Effect>) -> bool {
         self.patience.learn(now.since(sent.left_at));
         self.failures.end();
@@ -194,7 +193,7 @@ impl Health {
         opens
     }
 
-    /// The server, or the way to it, is at fault. Whether messages may leave again that could not before.
+    /// The server or the network failed. Returns whether messages may leave that could not before.
     pub(super) fn failed(
         &mut self,
         now: Timestamp,
@@ -213,7 +212,7 @@ impl Health {
             Failure::Unsent | Failure::Unanswered => Duration::ZERO,
         };
         let wait = asked.max(self.caution.map_or(Duration::ZERO, Caution::risk_wait)).min(self.max_pause);
-        // Whatever its status, an answer that is no 429 shows that the limit is no longer in force.
+        // Any answer other than a 429 shows that the limit is no longer in force.
         match failure {
             Failure::Answered { .. } => drop(self.end_limits(now, sent, effects)),
             Failure::Unsent | Failure::Unanswered => self.limits_unanswered(now, sent),
@@ -234,7 +233,7 @@ impl Health {
         false
     }
 
-    /// Counts a failure of the route; true when that is an outage of it.
+    /// Counts a failure of the route. Returns whether the route has an outage.
     fn blame_route(&mut self, sent: Sent, failure: Failure) -> bool {
         let route = self.routes.get_mut(sent.route);
         route.retries.failed();
@@ -242,15 +241,14 @@ impl Health {
         trips || (sent.route == RouteId::MESSAGES && self.caution.is_some_and(Caution::is_outage))
     }
 
-    /// Whether all routes are out: the way to the host is, or this route trips and another one is shut already.
+    /// Whether the organization has an outage: the host can't be reached, or this route trips while another is shut.
     fn is_outage(&self, route: RouteId, trips: bool) -> bool {
         let is_shut =
             |(id, other): (RouteId, &routes::Route)| id != route && other.gate.closed_by() == Some(Cause::Outage);
         self.failures.is_outage() || (trips && self.failures.has_other_than(route) && self.routes.iter().any(is_shut))
     }
 
-    /// Nothing leaves for a while, at least as long as the server asks. What is known of single routes is part of it
-    /// now.
+    /// Shuts everything, for at least as long as the server asks. Outages of single routes become part of it.
     fn shut_organization(&mut self, now: Timestamp, sent: Sent, wait: Duration, random: &mut Random) {
         let until = spacing::next_probe(&self.organization, now, sent.left_at, random).max(now.after(wait));
         self.caution.iter_mut().for_each(Caution::shut);
@@ -262,7 +260,7 @@ impl Health {
         }
     }
 
-    /// Shuts a route whose breaker trips or whose probe fails. Whether it did.
+    /// Shuts a route whose breaker trips or whose probe fails. Returns whether it did.
     fn shut_route(&mut self, now: Timestamp, sent: Sent, trips: bool, wait: Duration, random: &mut Random) -> bool {
         let gate = &mut self.routes.get_mut(sent.route).gate;
         let shuts = gate.is_probe(sent.attempt) || (trips && gate.is_open());
