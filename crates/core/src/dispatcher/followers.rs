@@ -45,6 +45,9 @@ impl Followers {
 
     /// Takes out those that the predicate chooses, in their order.
     pub(super) fn take_if(&mut self, slot: Slot, is_chosen: impl Fn(&Promise) -> bool) -> Vec<Promise> {
+        if !self.has(slot) {
+            return Vec::new();
+        }
         let (chosen, left) = self.take(slot).into_iter().partition(is_chosen);
         self.put(slot, left);
         chosen

@@ -1,7 +1,5 @@
 //! What travels in one request: one message, or several that share its fate until the server tells them apart.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
@@ -15,8 +13,9 @@ pub(super) type Members = SmallVec<[Slot; 2]>;
 pub(super) struct Load {
     /// In the order of the body.
     pub(super) members: Members,
-    /// The other parts of the batch that it was split from; they follow one after the other, which keeps their order.
-    rest: VecDeque<Part>,
+    /// The other parts of the batch that it was split from, the next one last; they follow one after the other, which
+    /// keeps their order.
+    rest: Vec<Part>,
     /// Must be repeated with the same members: the server may know it.
     frozen: bool,
     /// The body, if gathering has made it already.
@@ -83,9 +82,9 @@ impl Load {
 
     /// The message at fault was found, alone: what is left of the batch is probably sound, and travels together again.
     pub(super) fn reunite(mut self) -> Self {
-        let members: Members = self.rest.drain(..).flat_map(|part| part.members).collect();
+        let members: Members = self.rest.drain(..).rev().flat_map(|part| part.members).collect();
         if !members.is_empty() {
-            self.rest.push_back(Part { members, at_fault_if_reached: false });
+            self.rest.push(Part { members, at_fault_if_reached: false });
         }
         self
     }
@@ -97,7 +96,7 @@ impl Load {
 
     /// All messages in it, the parts that follow included.
     pub(super) fn all(&self) -> impl Iterator<Item = Slot> {
-        self.members.iter().chain(self.rest.iter().flat_map(|part| &part.members)).copied()
+        self.members.iter().chain(self.rest.iter().rev().flat_map(|part| &part.members)).copied()
     }
 
     /// Takes a message out that waits in it; not one that the server may know as a member of this batch.
@@ -113,19 +112,19 @@ impl Load {
 
     /// The messages of the parts that follow.
     pub(super) fn into_rest(self) -> Vec<Slot> {
-        self.rest.into_iter().flat_map(|part| part.members).collect()
+        self.rest.into_iter().rev().flat_map(|part| part.members).collect()
     }
 
     fn halve(&mut self, one_is_at_fault: bool) {
         let second = self.members.drain(self.members.len().div_ceil(2)..).collect();
-        self.rest.push_front(Part { members: second, at_fault_if_reached: one_is_at_fault });
+        self.rest.push(Part { members: second, at_fault_if_reached: one_is_at_fault });
         self.frozen = false;
     }
 
     /// The part that follows when all members are settled. A part that is known to hold the fault is halved without
     /// asking.
     pub(super) fn next(mut self) -> Option<Self> {
-        let part = self.rest.pop_front()?;
+        let part = self.rest.pop()?;
         if part.members.is_empty() {
             return self.next();
         }

@@ -99,11 +99,12 @@ impl Health {
             }
         }
         let route = self.routes.get_mut(sent.route);
-        let opened = if route.limit.gate.is_probe(sent.attempt) { route.limit.open(now) } else { None };
-        let scope = || PauseScope::Route(route.name.clone());
-        let is_open = opened.is_some();
-        effects.extend(opened.map(|(name, paused)| resumed(scope(), name, paused)));
-        is_open
+        if !route.limit.gate.is_probe(sent.attempt) {
+            return false;
+        }
+        let Some((name, paused)) = route.limit.open(now) else { return false };
+        effects.push(resumed(PauseScope::Route(route.name.clone()), name, paused));
+        true
     }
 
     /// The probe of a limit has no answer: its time holds, or another one goes.
