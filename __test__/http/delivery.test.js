@@ -234,7 +234,7 @@ test('a redirect is not followed, and the credentials stay where they are', asyn
       request.resume()
       response.writeHead(status, { location: `${other.url}/stolen` }).end()
     })
-    const sender = await open(t, url, { credentials: { accessToken: 'token' } })
+    const sender = await open(t, url, { credentials: { accessToken: 'token' }, retry: { maxAttempts: 1 } })
     const error = await failure(sender.send(message('m')))
     assert.deepEqual([error.code, error.status, error.attempts], ['DELIVERY_REJECTED', status, 1])
     const called = await failure(sender.request({ method: 'GET', path: '/x' }))
