@@ -137,6 +137,10 @@ impl Server {
             }
             return (Value::Array(items).to_string(), Told::All);
         }
+        if members.is_empty() {
+            // What probes an outage carries none.
+            return (Value::Array(items).to_string(), Told::Some);
+        }
         match draw.below(4) {
             0 => {
                 items.pop();
