@@ -1,6 +1,7 @@
 //! Conversations that have met a limit of their own. Their lanes stay shut until it lets a message through; everything
 //! else goes past them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ pub(super) const CONVERSATIONS_MAX: usize = 1_024;
 
 #[derive(Debug, Default)]
 pub(super) struct Conversations {
-    limits: HashMap<Arc<str>, Limit>,
+    /// In an order that a seed repeats: lanes are told in it.
+    limits: BTreeMap<Arc<str>, Limit>,
     /// Requests that probe one of them.
     probing: HashMap<AttemptId, Vec<Arc<str>>>,
     /// Forgotten since the lanes were told.
