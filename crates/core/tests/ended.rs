@@ -69,19 +69,8 @@ impl Run {
 fn run(bench: &mut Bench, (begun, end): (u64, u64), answer: impl Fn(u64, &str) -> Answer) -> Run {
     let mut run = Run::default();
     for now in (begun..end).step_by(10) {
-        loop {
-            let effects = bench.poll();
-            run.take(now, &effects);
-            let leaving = bench::sends(&effects);
-            if leaving.is_empty() {
-                break;
-            }
-            for (attempt, name) in leaving {
-                let effects = bench.answer(attempt, answer(now, &name));
-                run.left.push((now, name));
-                run.take(now, &effects);
-            }
-        }
+        let left = bench.answer_all(|name| answer(now, name), |effects| run.take(now, effects));
+        run.left.extend(left.into_iter().map(|name| (now, name)));
         bench.wait_ms(10);
     }
     run

@@ -67,19 +67,8 @@ fn run(bench: &mut Bench, (begun, end): (u64, u64), answer: impl Fn(u64, &str) -
     let step = if end - begun > HOUR { 500 } else { 50 };
     let mut now = begun;
     while now < end {
-        loop {
-            let effects = bench.poll();
-            run.take(&effects);
-            let leaving = bench::sends(&effects);
-            if leaving.is_empty() {
-                break;
-            }
-            for (attempt, name) in leaving {
-                let effects = bench.answer(attempt, answer(now, &name));
-                run.left.push((now, name));
-                run.take(&effects);
-            }
-        }
+        let left = bench.answer_all(|name| answer(now, name), |effects| run.take(effects));
+        run.left.extend(left.into_iter().map(|name| (now, name)));
         bench.wait_ms(step);
         now += step;
     }

@@ -62,11 +62,7 @@ impl Dispatcher {
             bytes <= room
         });
         let near: Vec<Slot> = turn.into_iter().chain(self.next_request(now)).chain(near).collect();
-        let wanted = near.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?)));
-        let wanted: Vec<(Slot, Seq)> = wanted.collect();
-        if !wanted.is_empty() {
-            effects.push(Effect::Load(wanted));
-        }
+        self.load_all(near, effects);
     }
 
     fn ahead_max(&self) -> usize {
@@ -99,7 +95,7 @@ impl Dispatcher {
 
     /// Asks for this one.
     pub(super) fn load_one(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
-        effects.extend(self.begin_load(slot).map(|seq| Effect::Load(vec![(slot, seq)])));
+        self.load_all(vec![slot], effects);
     }
 
     /// Asks for the first of these, at least one, as far as their bodies stay within `bytes_max`.
@@ -110,8 +106,13 @@ impl Dispatcher {
             *place == 0 || bytes <= bytes_max
         });
         let near: Vec<Slot> = near.map(|(_, slot)| slot).collect();
-        let wanted: Vec<(Slot, Seq)> =
-            near.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?))).collect();
+        self.load_all(near, effects);
+    }
+
+    /// Asks for those that are cold, and not on their way yet.
+    fn load_all(&mut self, slots: Vec<Slot>, effects: &mut Vec<Effect>) {
+        let wanted = slots.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?)));
+        let wanted: Vec<(Slot, Seq)> = wanted.collect();
         if !wanted.is_empty() {
             effects.push(Effect::Load(wanted));
         }

@@ -147,6 +147,24 @@ impl Bench {
         self.handle(Event::Answered(attempt, answer))
     }
 
+    /// Answers everything that leaves at once, until nothing more does, and passes on all effects. Returns what left,
+    /// by id.
+    pub fn answer_all(&mut self, answer: impl Fn(&str) -> Answer, mut hear: impl FnMut(&[Effect])) -> Vec<String> {
+        let mut left = Vec::new();
+        loop {
+            let effects = self.poll();
+            hear(&effects);
+            let leaving = sends(&effects);
+            if leaving.is_empty() {
+                return left;
+            }
+            for (attempt, name) in leaving {
+                hear(&self.answer(attempt, answer(&name)));
+                left.push(name);
+            }
+        }
+    }
+
     pub fn drain(&mut self, within_ms: Option<u64>) -> u64 {
         self.tickets += 1;
         let deadline = within_ms.map(|ms| self.now.after(Duration::from_millis(ms)));
