@@ -1,6 +1,6 @@
 'use strict'
 
-/** One that throws, as an event does whose listener throws, must not keep those behind it from being heard. */
+/** Calls `hear` for each. One that throws, such as an event with a faulty listener, must not stop the ones after it. */
 function each(things, hear) {
   let at = 0
   while (at < things.length) {
@@ -12,7 +12,7 @@ function each(things, hear) {
   }
 }
 
-/** An error that nobody can be given is an uncaught exception, and interrupts nothing. */
+/** Reports an error that no caller can receive as an uncaught exception, without interrupting anything. */
 function surface(error) {
   process.nextTick(() => {
     throw error

@@ -1,6 +1,6 @@
 'use strict'
 
-// One wake for all senders of a thread, which tells which of them have something: see src/waker.rs.
+// One wake-up for all senders of a thread. It tells which of them have something to deliver: see src/waker.rs.
 
 // Captured at load: a test's fake timers must not hold completions back.
 const { setImmediate } = require('node:timers')
@@ -8,7 +8,7 @@ const { setImmediate } = require('node:timers')
 const { outside } = require('./context.js')
 const { each } = require('./each.js')
 
-/** Each may have rows for a fraction of a millisecond, and the event loop has others to serve as well. */
+/** Handling one sender's rows may take a fraction of a millisecond, and the event loop has other work, too. */
 const SENDERS_PER_TURN = 32
 
 class Waker {
@@ -26,7 +26,7 @@ class Waker {
     return this.#native
   }
 
-  /** A number for a sender; `wake` is called when the core has something for it, until the number is removed. */
+  /** Registers a sender and returns its number. `wake` is called when the core has something for it, until the number is removed. */
   add(wake) {
     const number = ++this.#last
     this.#senders.set(number, wake)

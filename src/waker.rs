@@ -1,6 +1,5 @@
-//! One wake for all senders of an environment. Each thread-safe function has a handle in the event loop, and libuv
-//! looks at all of them whenever one is called: with one for each sender, a message would cost more the more senders
-//! are open.
+//! One wake-up for all senders of an environment. Every thread-safe function has a handle in the event loop, and libuv
+//! checks all of them whenever one is called. With one per sender, each open sender would add to the cost of a message.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,12 +11,12 @@ use napi_derive::napi;
 /// Weak: it doesn't keep the event loop alive. JavaScript does that with a timer while something is awaited.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
-/// What the senders of an environment ring.
+/// The numbers of senders that have something for JavaScript.
 #[derive(Default)]
 struct Calling(Mutex<Vec<u32>>);
 
 impl Calling {
-    /// Whether nobody else has rung since the last time.
+    /// Adds a number. Returns whether it is the first since they were last taken.
     fn add(&self, number: u32) -> bool {
         let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         numbers.push(number);
@@ -29,14 +28,14 @@ impl Calling {
     }
 }
 
-/// The bell of an environment, which has the numbers of those who have rung it.
+/// Rings for the senders of an environment, and knows which of them have rung.
 pub(crate) struct Bell {
     calling: Calling,
     wake: Wake,
 }
 
 impl Bell {
-    /// JavaScript is to look at what the sender with this number has for it.
+    /// The sender with this number has something for JavaScript.
     pub(crate) fn ring(&self, number: u32) {
         if self.calling.add(number) {
             // An environment that is closing takes no calls; nobody waits there any more.

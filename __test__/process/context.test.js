@@ -1,6 +1,6 @@
 'use strict'
 
-// Async contexts: a callback runs in the context in which it was registered, not in that of whoever opened the sender or sends.
+// Async context: a callback runs in the context in which it was registered, not in the one that opened the sender or sent the message.
 
 const assert = require('node:assert/strict')
 const { AsyncLocalStorage } = require('node:async_hooks')

@@ -13,7 +13,7 @@ const { defer, directory, message, open, optionsFor, until } = require('./suppor
 const COUNT = 2_000
 const LIVE = 5
 
-/** An API for which a conversation is over until it is told otherwise; which ids have arrived for it, and for others. */
+/** An API that answers 404 for one conversation until `state.isOver` is cleared. `state` lists the ids that arrived for it and for the others. */
 async function serve(t) {
   const state = { isOver: true, dead: [], live: [] }
   const server = http.createServer((request, response) => {

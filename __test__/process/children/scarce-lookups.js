@@ -1,5 +1,5 @@
 'use strict'
-// Sends a message to a host name while this process may start no more threads, so that the lookup fails; then lifts the limit.
+// Sends a message to a host name while the process is at its thread limit, so that the DNS lookup fails. Then raises the limit again.
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 

@@ -1,6 +1,6 @@
 'use strict'
-// Opens a file on a disk that is full in the way of `mode`, goes on while the disk fills up and empties, and reports what it saw. At the
-// end the file is damaged while the disk is full.
+// Opens an outbox on a full disk (`mode` says which error it gives), sends while the disk is freed and fills up again, and
+// reports what happened. At the end the file is damaged while the disk is full.
 const fs = require('node:fs')
 const { dirname } = require('node:path')
 

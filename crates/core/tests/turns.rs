@@ -1,5 +1,5 @@
-//! What falls due at one moment is done a few at a time, since one thread serves all organizations; and nothing of it
-//! is seen to be half done.
+//! Timers that fall due at the same moment are handled a few at a time, since one thread serves all organizations. No
+//! request starts halfway through.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 

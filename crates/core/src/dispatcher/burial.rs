@@ -1,5 +1,5 @@
-//! What waits in a conversation that is over is given up without asking the server again, if the settings say so: a few
-//! messages at each turn, so that neither the engine thread nor the store keeps others waiting.
+//! Burying the messages of a conversation that is over, with `endedConversation: 'bury'`: they become dead letters
+//! without being sent. A few per turn, so that neither the engine thread nor the store holds others up.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::clock::Timestamp;
 use crate::lanes::{Bar, Numbers, Slot};
 use crate::outcome::Reason;
 
-/// The most messages that are given up in a turn, and bytes that are loaded for it.
+/// The most messages buried per turn, and the most bytes loaded for it.
 const MESSAGES_PER_TURN: usize = 256;
 const BYTES_PER_TURN: usize = 1_048_576;
-/// Between turns, so that others have theirs.
+/// The wait between two turns, in which others have theirs.
 const TURN_WAIT: Duration = Duration::from_millis(1);
-/// What a dead letter says that was not sent.
+/// The message of a dead letter that was never sent.
 const NOT_SENT: &str = "the server said of an earlier message that the conversation is over, so this one was not sent";
 
 impl Dispatcher {
-    /// The next messages of the first of these conversations. Those that are in the store alone are loaded first.
+    /// Buries the next messages of the first conversation in line. Cold messages are loaded first.
     pub(super) fn bury_some(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.store_problem.is_some() {
             return;
@@ -39,7 +39,7 @@ impl Dispatcher {
         self.endings.put_burial_last();
     }
 
-    /// To be called when all is done that a turn has to do.
+    /// Called at the end of each turn: schedules the next one while there is something left to bury.
     pub(super) fn look_for_burial(&mut self, now: Timestamp) {
         if self.endings.has_burials() && self.store_problem.is_none() {
             self.look_again(now.after(TURN_WAIT));

@@ -1,5 +1,6 @@
-//! Conversations of which the server says that they are over, with messages that wait in them. They must not spend
-//! everybody's budget message by message: either the first answer ends them all, or they go one at a time.
+//! Messages that wait in a conversation that the server has reported as over. They must not spend everybody's budget
+//! one by one: depending on the settings they are all buried after the first answer, or share a small part of the
+//! budget.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +18,15 @@ use crate::retry::{Ended, says_ended};
 use crate::settings::EndedConversation;
 use crate::stats::{Closure, ENDED, Pause, PauseScope};
 
-/// All of these conversations together get one of so many requests: few where others wait for the budget.
+/// All ended conversations together get one in this many requests; more when nobody else wants the budget.
 const SHARE_BESIDE_OTHERS: u32 = 20;
 const SHARE_ALONE: u32 = 2;
-/// Between two of their requests, at least and at most.
+/// The bounds of the time between two of their requests.
 const TURN_WAIT_MIN: Duration = Duration::from_millis(10);
 const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Dispatcher {
-    /// Those conversations of a refused load of which the answer says that they are over.
+    /// The conversations in a refused load that the answer reports as over.
     pub(super) fn ended_by(&self, load: &Load, told: &Told) -> Vec<Arc<str>> {
         let Some(response) = &told.response else { return Vec::new() };
         let is_in_path = self.settings.route.names_conversation();
@@ -38,16 +39,16 @@ impl Dispatcher {
         ended
     }
 
-    /// Whether a refusal names a conversation of this load, so that it is nobody else's.
+    /// Whether a refusal names a conversation of this load, and so says nothing about others.
     pub(super) fn names_conversation_of(&self, load: &Load, response: &Response) -> bool {
         let is_in_path = self.settings.route.names_conversation();
         let is_named = |name: &Arc<str>| says_ended(response, name, is_in_path) == Some(Ended::Named);
         self.conversations_of(load).any(is_named)
     }
 
-    /// A message was given up, since the server says that its conversation is over.
+    /// A message was buried because the server says that its conversation is over.
     pub(super) fn conversation_ended(&mut self, now: Timestamp, conversation: &Arc<str>, told: &Told) {
-        // What is left of a batch goes by the lane from now on, which knows what became of its conversation.
+        // What is left of a batch goes back to the lane, where the conversation's turns are kept.
         self.return_to_lane(conversation);
         match self.settings.retry.ended_conversation {
             EndedConversation::Bury => {
@@ -68,8 +69,7 @@ impl Dispatcher {
         }
     }
 
-    /// Takes the messages of a conversation out of batches that wait, except those that the server may know as a part
-    /// of their batch.
+    /// Takes a conversation's messages out of waiting batches, except out of those that the server may already know.
     fn return_to_lane(&mut self, conversation: &Arc<str>) {
         let waiting = self.bound.iter().chain(self.parked.values());
         let bound: Vec<Slot> = waiting.flat_map(Load::all).filter(|slot| self.is_of(*slot, conversation)).collect();
@@ -86,7 +86,7 @@ impl Dispatcher {
         matches!(&self.outbox.get(slot).cargo, Cargo::Message(message) if message.conversation_shared() == conversation)
     }
 
-    /// The server took this message: its conversation is there.
+    /// The server accepted this message, so its conversation is alive.
     pub(super) fn conversation_lives(&mut self, slot: Slot) {
         if self.endings.is_empty() {
             return;
@@ -97,13 +97,13 @@ impl Dispatcher {
         }
     }
 
-    /// Its messages go like all others.
+    /// From now on its messages are sent like any others.
     pub(super) fn try_conversation_again(&mut self, conversation: &str) {
         self.endings.forget(conversation);
         self.lanes.open(conversation, Bar::Ended);
     }
 
-    /// Lets the next of these conversations send one request, if it is time for it.
+    /// Lets the next ended conversation send one request, if its time has come.
     pub(super) fn give_turn(&mut self, now: Timestamp) {
         if self.endings.is_empty() {
             return;
@@ -123,7 +123,7 @@ impl Dispatcher {
         }
     }
 
-    /// So long that these conversations together spend a small share of the budget.
+    /// The time between two turns that keeps ended conversations to their share of the budget.
     fn turn_wait(&self, next: &str) -> Duration {
         let of_next = if self.endings.waits(next).is_some() { 0 } else { self.lanes.queued_of(next) };
         let of_ended: usize = self.endings.waiting().map(|(name, ..)| self.lanes.queued_of(name)).sum();
@@ -134,7 +134,7 @@ impl Dispatcher {
         per_request.unwrap_or_default().saturating_mul(share).clamp(TURN_WAIT_MIN, TURN_WAIT_MAX)
     }
 
-    /// A request of these conversations is made: they wait for their next turn.
+    /// A request was made for this load: its ended conversations go to the back of the line.
     pub(super) fn spend_turns(&mut self, load: &Load) {
         if self.endings.is_empty() {
             return;
@@ -147,7 +147,7 @@ impl Dispatcher {
         }
     }
 
-    /// Those that wait, for who asks.
+    /// The conversations in line, for `stats()`.
     pub(super) fn ended_pauses(&self) -> impl Iterator<Item = Pause> {
         let waiting = self.endings.waiting().filter(|(name, ..)| self.lanes.queued_of(name) > 0);
         waiting.map(|(name, since, next)| ended_pause(name, since, next))

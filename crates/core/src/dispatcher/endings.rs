@@ -1,5 +1,5 @@
-//! Conversations of which the server says that they are over: which of them take turns, and whose messages are to be
-//! given up.
+//! Conversations that the server has reported as over: which of them are waiting for a turn, and which are having their
+//! messages buried.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use hashbrown::HashMap;
 use super::settle::Told;
 use crate::clock::Timestamp;
 
-/// Conversations that are told apart at a time. The one that was refused least recently gives its place away.
+/// Conversations tracked at a time. Beyond that, the least recently refused one is dropped.
 const ENDED_MAX: usize = 1_024;
-/// So many refusals in a row of one conversation, and its messages wait for their turn.
+/// After this many refusals in a row, a conversation has to wait for its turn.
 const REFUSALS_MIN: u32 = 2;
-/// A conversation without messages is no longer waited for after this time.
+/// A conversation with nothing to send leaves the line after this time.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
-/// A conversation that the server refused last.
+/// A conversation whose last message was refused.
 #[derive(Debug)]
 struct Ending {
     refusals: u32,
@@ -26,11 +26,12 @@ struct Ending {
     waits: bool,
 }
 
-/// A conversation whose messages are to be given up, as far as they were accepted by then.
+/// A conversation whose messages are being buried, up to the last one accepted before the refusal.
 #[derive(Clone, Debug)]
 pub(super) struct Burial {
     pub(super) conversation: Arc<str>,
-    /// The highest number that there was when the answer came. What is accepted later may find another conversation.
+    /// The newest sequence number when the answer came. Messages accepted later are tried: the conversation may be
+    /// back.
     pub(super) up_to: u64,
     pub(super) told: Told,
 }
@@ -49,7 +50,7 @@ impl Endings {
         self.endings.is_empty() && self.burials.is_empty()
     }
 
-    /// The server said so once more. A conversation that is forgotten for it.
+    /// Records a refusal. Returns the conversation that was dropped to make room for this one.
     pub(super) fn note(&mut self, now: Timestamp, conversation: &Arc<str>) -> Option<Arc<str>> {
         let mut forgotten = None;
         if self.endings.len() >= ENDED_MAX && !self.endings.contains_key(conversation) {
@@ -63,7 +64,7 @@ impl Endings {
         forgotten
     }
 
-    /// It waits for its turn from now on, if it has been refused often enough. Whether it does.
+    /// Puts a conversation in line if it has been refused often enough. Returns whether it is in line now.
     pub(super) fn line_up(&mut self, conversation: &Arc<str>) -> bool {
         let Some(ending) = self.endings.get_mut(conversation).filter(|ending| ending.refusals >= REFUSALS_MIN) else {
             return false;
@@ -74,7 +75,7 @@ impl Endings {
         true
     }
 
-    /// It is there after all, or an operator believes so.
+    /// The conversation is alive after all, or an operator says so.
     pub(super) fn forget(&mut self, conversation: &str) {
         self.burials.retain(|burial| *burial.conversation != *conversation);
         if self.endings.remove(conversation).is_some_and(|ending| ending.waits) {
@@ -82,7 +83,7 @@ impl Endings {
         }
     }
 
-    /// Takes those out that have nothing to send and were not refused for a while.
+    /// Removes conversations from the line that have nothing to send and have not been refused for a while.
     pub(super) fn take_idle(&mut self, now: Timestamp, has_messages: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
         let mut idle = Vec::new();
         self.turns.retain(|name| {
@@ -96,7 +97,8 @@ impl Endings {
         idle
     }
 
-    /// The first of those that have messages: when its turn is, or that it is now, and from then on no longer waits.
+    /// The first conversation in line with messages: the time of its turn or, if that has come, the conversation
+    /// itself, which leaves the line.
     pub(super) fn next(&mut self, now: Timestamp, has_messages: impl Fn(&str) -> bool) -> Option<Turn> {
         let place = self.turns.iter().position(|name| has_messages(name))?;
         if let Some(at) = self.next_turn.filter(|at| *at > now) {
@@ -109,24 +111,24 @@ impl Endings {
         Some(Turn::Now(name))
     }
 
-    /// No other has its turn before.
+    /// No conversation has a turn before this time.
     pub(super) fn set_next_turn(&mut self, at: Timestamp) {
         self.next_turn = Some(at);
     }
 
-    /// The next turn is then, unless it is later already.
+    /// Moves the next turn to this time, unless one is scheduled already.
     pub(super) fn put_off(&mut self, now: Timestamp, at: Timestamp) {
         if self.next_turn.is_none_or(|next| next <= now) {
             self.next_turn = Some(at);
         }
     }
 
-    /// Those that wait, since when, and when the next of them has its turn.
+    /// The conversations in line, each with the time of its first refusal and the time of the next turn.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp, Option<Timestamp>)> {
         self.turns.iter().filter_map(|name| Some((name, self.endings.get(name)?.since, self.next_turn)))
     }
 
-    /// The same of one.
+    /// The same for one conversation, if it is in line.
     pub(super) fn waits(&self, conversation: &str) -> Option<(Timestamp, Option<Timestamp>)> {
         let ending = self.endings.get(conversation).filter(|ending| ending.waits)?;
         Some((ending.since, self.next_turn))
@@ -145,7 +147,7 @@ impl Endings {
         self.burials.pop_front()
     }
 
-    /// Another one has its turn meanwhile.
+    /// Lets other burials make progress before this one continues.
     pub(super) fn put_burial_last(&mut self) {
         if self.burials.len() > 1 {
             self.burials.rotate_left(1);

@@ -1,5 +1,5 @@
-//! Promises that wait for a message which somebody else's promise has brought: one list for each message, found by
-//! message and by ticket.
+//! Promises for a message that is in the outbox already, because its id was sent again: one list per message, found by
+//! message or by ticket.
 
 use hashbrown::HashMap;
 
@@ -14,12 +14,12 @@ pub(super) const FOLLOWERS_MAX: usize = 1_000;
 pub(super) struct Followers {
     /// Oldest first; no list is empty.
     of: HashMap<Slot, Vec<Promise>>,
-    /// Which message a ticket follows. Without it, each of many that leave at once would look through all lists.
+    /// The message that each ticket follows. Without this index, cancelling a ticket would search all lists.
     followed: HashMap<Ticket, Slot>,
 }
 
 impl Followers {
-    /// Whether there was room for it.
+    /// Adds a promise. Returns whether there was room for it.
     pub(super) fn add(&mut self, slot: Slot, promise: Promise) -> bool {
         let list = self.of.entry(slot).or_default();
         let has_room = list.len() < FOLLOWERS_MAX;
@@ -31,7 +31,7 @@ impl Followers {
         has_room
     }
 
-    /// All that follow a message, which has none from then on.
+    /// Removes and returns all promises for a message.
     pub(super) fn take(&mut self, slot: Slot) -> Vec<Promise> {
         if self.of.is_empty() {
             return Vec::new();
@@ -43,7 +43,7 @@ impl Followers {
         list
     }
 
-    /// Takes out those that the predicate chooses, in their order.
+    /// Removes and returns the promises that the predicate selects, in order.
     pub(super) fn take_if(&mut self, slot: Slot, is_chosen: impl Fn(&Promise) -> bool) -> Vec<Promise> {
         if !self.has(slot) {
             return Vec::new();
@@ -53,7 +53,7 @@ impl Followers {
         chosen
     }
 
-    /// Takes out the one that has followed for longest.
+    /// Removes and returns the oldest promise.
     pub(super) fn take_first(&mut self, slot: Slot) -> Option<Promise> {
         let first = self.of.get_mut(&slot)?.remove(0);
         self.followed.remove(&first.ticket);
@@ -61,7 +61,7 @@ impl Followers {
         Some(first)
     }
 
-    /// The caller with this ticket no longer waits.
+    /// The caller with this ticket has stopped waiting.
     pub(super) fn forget(&mut self, ticket: Ticket) {
         let Some(slot) = self.followed.remove(&ticket) else { return };
         let Some(list) = self.of.get_mut(&slot) else { unreachable!("a ticket is in the list that it is found by") };
@@ -69,7 +69,7 @@ impl Followers {
         self.drop_if_empty(slot);
     }
 
-    /// Those of an earlier dispatcher that followed a message with another slot.
+    /// Gives a message this list of promises, such as those that an earlier dispatcher kept for it.
     pub(super) fn put(&mut self, slot: Slot, list: Vec<Promise>) {
         debug_assert!(!self.of.contains_key(&slot), "nobody else follows it");
         if !list.is_empty() {

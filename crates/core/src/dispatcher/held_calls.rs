@@ -1,6 +1,6 @@
-//! Calls that an outage holds back. Alone, a call ends when its attempts or its time are used up. While nothing may be
-//! attempted it waits for as long as these attempts would take on average, and ends then: at once, if it has none left
-//! but the one that it can't make. Messages wait until the outage is over.
+//! Calls that an outage holds back. Without an outage, a call ends when it has used up its attempts or its time. During
+//! one it can't make attempts, so it waits for as long as its remaining attempts would take on average, and then ends.
+//! A call with a single attempt ends at once. Messages wait until the outage is over.
 
 use std::time::Duration;
 
@@ -18,33 +18,33 @@ use crate::lanes::Slot;
 use crate::message::{Call, Cargo};
 use crate::outcome::{DeliveryFailure, Reason};
 
-/// What keeps everything from being sent, as far as calls are concerned.
+/// What is stopping calls from being sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Regime {
     #[default]
     Normal,
     /// The organization is out, or there is no token.
     Outage,
-    /// An operator's pause, in which nothing ends by itself.
+    /// An operator has paused everything: no call ends by itself.
     Operator,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct HeldCalls {
     regime: Regime,
-    /// Calls to look at as soon as it is known what leaves now.
+    /// Calls to check once this turn has started what it can.
     watched: Vec<Slot>,
-    /// When the attempts of each call would be used up that has been held back.
+    /// For each held call, the time at which its attempts would have been used up.
     ends: HashMap<Slot, Timestamp>,
 }
 
 impl HeldCalls {
-    /// This call has come to wait: it is looked at after what may leave has left.
+    /// A call has started to wait. It is checked at the end of the turn.
     pub(super) fn watch(&mut self, slot: Slot) {
         self.watched.push(slot);
     }
 
-    /// It has ended, or the outage has.
+    /// The call or the outage is over.
     pub(super) fn forget(&mut self, slot: Slot, timers: &mut Timers) {
         if !self.ends.is_empty()
             && let Some(at) = self.ends.remove(&slot)

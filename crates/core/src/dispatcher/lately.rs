@@ -1,4 +1,5 @@
-//! Conversations that have sent within the budget's longest window: others come late, and go first where it is short.
+//! Conversations that have sent something within the budget's longest window. All others count as latecomers, which go
+//! first when the budget is short.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -8,20 +9,21 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::clock::Timestamp;
 
-/// So many are remembered; the one that began longest ago is forgotten first, and is as good as new then. About 5 MB.
+/// Conversations remembered, about 5 MB. Beyond that, the one remembered for longest is forgotten and counts as a
+/// latecomer again.
 const CONVERSATIONS_MAX: usize = 65_536;
 
-/// By a hash: a mix-up costs a message its precedence, and nothing else.
+/// Keyed by a hash: a collision only costs a message its precedence.
 #[derive(Debug, Default)]
 pub(super) struct Lately {
     hasher: DefaultHashBuilder,
     sent: HashMap<u64, Timestamp>,
-    /// Each once, at the time of its oldest sending that has not been looked at again.
+    /// Each conversation once, by the time at which it was last checked for expiry.
     by_age: VecDeque<(Timestamp, u64)>,
 }
 
 impl Lately {
-    /// One of a conversation leaves.
+    /// A message of this conversation leaves.
     pub(super) fn sends(&mut self, now: Timestamp, conversation: &str, memory: Duration) {
         self.forget(now, memory);
         let key = self.hasher.hash_one(conversation);
@@ -30,7 +32,7 @@ impl Lately {
         }
     }
 
-    /// Whether nothing of it has left within this time.
+    /// Whether nothing of this conversation has left within `memory`.
     pub(super) fn is_late(&self, now: Timestamp, conversation: &str, memory: Duration) -> bool {
         let sent = self.sent.get(&self.hasher.hash_one(conversation));
         sent.is_none_or(|at| now.since(*at) >= memory)

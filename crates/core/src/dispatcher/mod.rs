@@ -99,8 +99,8 @@ use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
 use crate::stats::{Counters, Depth, Pause, Snapshot, StoreStanding};
 use crate::store::Change;
 
-/// So much falls due in one turn, which takes a few milliseconds: a million messages may expire at one moment, and
-/// other organizations have their turns between.
+/// Timers handled per turn, which takes a few milliseconds. A million messages may expire at the same moment, and other
+/// organizations need their turns in between.
 const DUE_PER_TURN: usize = 256;
 
 /// Messages are posted.
@@ -310,7 +310,8 @@ impl Dispatcher {
             let Some(timer) = self.timers.pop_due(now) else { break };
             self.fire(now, timer, effects);
         }
-        // Nothing starts while there is more: what has expired must not leave, and what was parked leaves in order.
+        // No request starts while timers are overdue: expired messages must not be sent, and parked ones keep their
+        // order.
         if !self.has_overdue(now) {
             self.bury_some(now, effects);
             self.admit_waiting(now, effects);
@@ -329,8 +330,8 @@ impl Dispatcher {
         self.audit();
     }
 
-    /// Whether the last [`Self::poll`] has left something for the next one, which is to come at once, but after the
-    /// turns of others.
+    /// Whether the last [`Self::poll`] has left timers overdue. The next one should follow at once, after other
+    /// organizations have had a turn.
     pub fn has_overdue(&self, now: Timestamp) -> bool {
         self.timers.next().is_some_and(|at| at <= now)
     }

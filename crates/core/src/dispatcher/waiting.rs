@@ -81,8 +81,8 @@ impl WaitingRoom {
         self.by_ticket.get(&ticket).copied()
     }
 
-    /// The place in the line of a message with this id, from 0. Where some have left the line from its middle, it is as
-    /// if these had stood at even distances: to count a million others would take too long.
+    /// The place in line of a message with this id, from 0. Once messages have left from the middle of the line it is
+    /// an estimate, which assumes that they were evenly spaced: counting up to a million others would take too long.
     pub(super) fn position(&self, id: &str) -> Option<(usize, &Waiting)> {
         let named = |number: &u64| self.line[number].submission.cargo.id() == Some(id);
         let number = *self.by_id.find(self.hasher.hash_one(Some(id)), named)?;

@@ -53,8 +53,8 @@ use crate::store::News;
 
 /// Commands that are taken in before the dispatcher looks at the lanes.
 const COMMANDS_PER_TURN: usize = 256;
-/// Bodies and answers of a page of dead letters take no more, unless one alone does: a page is written in one turn of
-/// this thread, and read in one of JavaScript's.
+/// The most bytes of bodies and answers in a page of dead letters, unless a single letter is larger. A page is written
+/// in one turn of this thread and read in one turn of the event loop.
 const LETTERS_PAGE_BYTES: usize = 1_048_576;
 /// How long the caller's `accessToken` function may take.
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);

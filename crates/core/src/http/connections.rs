@@ -44,13 +44,13 @@ pub(super) struct Connection {
     pub(super) requests: SendRequest<Full<Bytes>>,
     pub(super) head: HeadAllowance,
     task: AbortHandle,
-    /// None for one that was made after whoever wanted it had gone.
+    /// None if the request that wanted the connection was cancelled before it was made.
     _place: Option<Place>,
 }
 
 struct Idle {
     connection: Connection,
-    /// Counts up over all pools of the room: each has a clock of its own.
+    /// Orders idle connections over all pools, whose clocks differ.
     turn: u64,
     since: Timestamp,
     until: Timestamp,
@@ -81,7 +81,7 @@ struct Pool {
     idle: VecDeque<Idle>,
     /// The next requests, this many, get new connections in spite of idle ones.
     new_due: usize,
-    /// For the connections that are being made.
+    /// Reserved for connections that are being made.
     places: Vec<Place>,
 }
 
@@ -125,15 +125,15 @@ impl Connections {
         Self { pool, room, clock: Clock::start() }
     }
 
-    /// Takes a place for a connection that is to be made, as soon as there is one.
+    /// Waits for a place for a connection that is about to be made.
     pub(super) async fn reserve(&self) -> Reserved<'_> {
         let place = self.room.place().await;
         lock(&self.pool).places.push(place);
         Reserved(self)
     }
 
-    /// A connection could not be made for want of files that the process may open: idle ones, of any organization,
-    /// give way to the next try.
+    /// A connection could not be opened because the process is out of file descriptors. Closes idle connections of all
+    /// organizations, so that the next try finds some.
     pub(super) fn make_way(&self) {
         self.room.end_idle();
     }
@@ -202,11 +202,11 @@ impl Connections {
     }
 }
 
-/// A place that is kept for a connection while that is being made.
+/// A place reserved for a connection while it is being made.
 pub(super) struct Reserved<'a>(&'a Connections);
 
 impl Reserved<'_> {
-    /// The connection was made, and has it.
+    /// The connection was made and has taken the place.
     pub(super) fn taken(self) {
         std::mem::forget(self);
     }

@@ -236,7 +236,7 @@ fn late(timeout: Duration, is_handed_over: bool) -> Answer {
     }
 }
 
-/// Whether no file could be opened for the connection, by the limit of the process or the system.
+/// Whether the connection failed because the process or the system is out of file descriptors.
 fn is_for_want_of_descriptors(error: &reqwest::Error) -> bool {
     let mut shortages = with_causes(error).filter_map(|cause| Shortage::of(cause.downcast_ref()?));
     shortages.any(|shortage| matches!(shortage, Shortage::ProcessDescriptors | Shortage::SystemDescriptors))

@@ -1,5 +1,6 @@
-//! How many connections the process may have at a time, over all organizations: a part of the files that it may open.
-//! Beyond it, idle connections of any organization make room; where there are none, whoever wants one waits in turn.
+//! A cap on the process's connections, over all organizations: half of the file descriptors that it may open. At the
+//! cap, the connection that has been idle for longest is closed, whichever organization it belongs to. If none is idle,
+//! the next connection waits its turn.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,40 +10,39 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::lock::lock;
 
-/// Of the files that the process may open, connections take this part: the rest is for outboxes, and for what else the
-/// process does.
+/// Connections get one in this many file descriptors. The rest is left for outboxes and the rest of the process.
 const PART_OF_DESCRIPTORS: usize = 2;
 const CONNECTIONS_MIN: usize = 16;
 const CONNECTIONS_MAX: usize = 65_536;
 
-/// The room of this process.
+/// The cap of this process.
 pub(super) static ROOM: LazyLock<Arc<Room>> = LazyLock::new(|| Room::new(places()));
 
 /// The idle connections of one client.
 pub(super) trait IdlePool: fmt::Debug + Send + Sync {
-    /// The turn of the one that has been idle for longest.
+    /// The number of the one that has been idle for longest, as given by [`Room::turn`].
     fn oldest(&self) -> Option<u64>;
 
-    /// Ends the one that has been idle for longest. Whether there was one.
+    /// Closes the one that has been idle for longest. Returns whether there was one.
     fn end_oldest(&self) -> bool;
 
-    /// Ends all.
+    /// Closes all.
     fn end_all(&self);
 }
 
-/// Room for so many connections.
+/// A cap on connections.
 #[derive(Debug)]
 pub(super) struct Room {
     places: Arc<Semaphore>,
-    /// How many wait for a place.
+    /// Connections waiting for a place.
     waiting: AtomicUsize,
-    /// Connections that became idle, ever.
+    /// Counts the times that a connection became idle.
     turns: AtomicU64,
-    /// Whose idle connections can make room.
+    /// The pools whose idle connections may be closed.
     pools: Mutex<Vec<Weak<dyn IdlePool>>>,
 }
 
-/// A connection's place, which is free again when this is dropped.
+/// A connection's place. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
@@ -58,7 +58,7 @@ impl Room {
         })
     }
 
-    /// From now on idle connections of this pool make room for others.
+    /// Adds a pool whose idle connections may be closed for others.
     pub(super) fn join(&self, pool: &Arc<impl IdlePool + 'static>) {
         let mut pools = lock(&self.pools);
         pools.retain(|pool| pool.strong_count() > 0);
@@ -66,7 +66,7 @@ impl Room {
         pools.push(pool);
     }
 
-    /// A place for one more connection, as soon as there is one.
+    /// Waits for a place for one more connection.
     pub(super) async fn place(&self) -> Place {
         loop {
             if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
@@ -83,17 +83,17 @@ impl Room {
         }
     }
 
-    /// A number for a connection that becomes idle, higher than those of all that did before.
+    /// A number for a connection that becomes idle, higher than all numbers before.
     pub(super) fn turn(&self) -> u64 {
         self.turns.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether somebody waits for a place: no connection is to be kept for later then.
+    /// Whether a connection is waiting for a place. Finished connections are then closed instead of kept idle.
     pub(super) fn is_wanted(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Ends all idle connections of the process, since something else has taken the files that it may open.
+    /// Closes all idle connections of the process: it has run out of file descriptors below the cap.
     pub(super) fn end_idle(&self) {
         for pool in self.pools() {
             pool.end_all();
@@ -111,7 +111,7 @@ impl Room {
     }
 }
 
-/// Counts as waiting for as long as it is there: whoever waits may be cut.
+/// Counts as one waiting connection until dropped, since the wait may be cancelled.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

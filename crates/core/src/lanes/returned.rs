@@ -1,12 +1,12 @@
-//! Messages that went to a place inside their lane, rather than to its end: those that came back from a time of their
-//! own. A lane without order may have any number of them, and a walk from its head to the place of each would take
-//! longer the more there are.
+//! Messages that were put back inside their lane instead of at its end, such as those whose scheduled time has come. An
+//! unordered lane may hold any number of them, and finding each one's place by walking from the head would make putting
+//! them back quadratic.
 
 use std::collections::BTreeMap;
 
 use super::{LaneId, Slot};
 
-/// Where they wait, by lane and number.
+/// Their slots, by lane and sequence number.
 #[derive(Debug, Default)]
 pub(super) struct Returned(BTreeMap<(LaneId, u64), Slot>);
 
@@ -15,14 +15,14 @@ impl Returned {
         self.0.insert((lane, seq), slot);
     }
 
-    /// A message leaves its lane; most were never among these.
+    /// A message leaves its lane. Most were never put back.
     pub(super) fn remove(&mut self, lane: LaneId, seq: u64) {
         if !self.0.is_empty() {
             self.0.remove(&(lane, seq));
         }
     }
 
-    /// The last of them before this number: the place is behind it.
+    /// The last of them before this sequence number: the new message belongs behind it.
     pub(super) fn before(&self, lane: LaneId, seq: u64) -> Option<Slot> {
         self.0.range((lane, 0)..(lane, seq)).next_back().map(|(_, slot)| *slot)
     }

@@ -16,7 +16,8 @@ const WINDOWS_OF_A_WAIT: [Duration; 4] =
 /// Of a window that lasts longer than others a refusal has so much left at least: a server may ask for a little more
 /// than a window.
 const LEFT_SHARE_MIN: u32 = 8;
-/// Waits are told in whole seconds, rounded up; as dates, both ends are.
+/// `Retry-After` comes in whole seconds, rounded up. As a date it is off by up to two: both `Date` and the end are
+/// whole.
 const TOLD_SLACK: Duration = Duration::from_secs(2);
 /// The setting explains a refusal that came after as many requests, but for one in so many.
 const START_SLACK: u64 = 10;
