@@ -84,6 +84,18 @@ test('without descriptors for its file, a store is not said to be missing, and n
   )
 })
 
+test('idle connections of one organization make way for another when the process has no descriptors left', {
+  skip: !HAS_LIMITS,
+}, async (t) => {
+  const simulator = await Simulator.start({ authRequired: false, latencyMs: 100 })
+  t.after(() => simulator.close())
+  const credentials = { accessToken: 'token' }
+  const input = { idle: optionsFor(simulator.url, { credentials }), other: optionsFor(simulator.url, { credentials }) }
+  const { taken, status, attempts } = await runLimited('ulimit -n 128', 'scarce-connections.js', input)
+  assert.ok(taken > 0, 'there were descriptors left')
+  assert.deepEqual({ status, attempts }, { status: 200, attempts: 1 })
+})
+
 /** How many threads this user has. */
 function threadsOf(uid) {
   let count = 0

@@ -1,5 +1,5 @@
 'use strict'
-// Sends a message to a host name while the process is at its thread limit, so that the DNS lookup fails. Then raises the limit again.
+// Sends a message to a host name while the process is at its thread limit, so that the DNS lookup fails. Then frees threads.
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 

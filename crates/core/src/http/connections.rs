@@ -94,8 +94,8 @@ impl IdlePool for Mutex<Pool> {
         lock(self).idle.pop_front().is_some()
     }
 
-    fn end_all(&self) {
-        lock(self).idle.clear();
+    fn end_all(&self) -> bool {
+        !std::mem::take(&mut lock(self).idle).is_empty()
     }
 }
 
@@ -133,9 +133,14 @@ impl Connections {
     }
 
     /// A connection could not be opened because the process is out of file descriptors. Closes idle connections of all
-    /// organizations, so that the next try finds some.
-    pub(super) fn make_way(&self) {
-        self.room.end_idle();
+    /// organizations. Returns whether that has freed any.
+    pub(super) async fn make_way(&self) -> bool {
+        let has_closed = self.room.end_idle();
+        if has_closed {
+            // A connection's own task closes its descriptor.
+            tokio::task::yield_now().await;
+        }
+        has_closed
     }
 
     pub(super) fn clock(&self) -> Clock {

@@ -168,8 +168,8 @@ impl Client {
             match made.await {
                 Err(error) if is_taken(&error) => {}
                 Err(error) => {
-                    if is_for_want_of_descriptors(&error) {
-                        self.connections.make_way();
+                    if is_for_want_of_descriptors(&error) && self.connections.make_way().await {
+                        continue;
                     }
                     return Err(Answer::Unsent { problem: chain(error) });
                 }

@@ -26,8 +26,8 @@ pub(super) trait IdlePool: fmt::Debug + Send + Sync {
     /// Closes the one that has been idle for longest. Returns whether there was one.
     fn end_oldest(&self) -> bool;
 
-    /// Closes all.
-    fn end_all(&self);
+    /// Closes all. Returns whether there were any.
+    fn end_all(&self) -> bool;
 }
 
 /// A cap on connections.
@@ -93,11 +93,10 @@ impl Room {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Closes all idle connections of the process: it has run out of file descriptors below the cap.
-    pub(super) fn end_idle(&self) {
-        for pool in self.pools() {
-            pool.end_all();
-        }
+    /// Closes all idle connections of the process: it has run out of file descriptors below the cap. Returns whether
+    /// there were any.
+    pub(super) fn end_idle(&self) -> bool {
+        self.pools().iter().fold(false, |ended, pool| pool.end_all() | ended)
     }
 
     fn end_oldest_idle(&self) -> bool {
