@@ -230,8 +230,9 @@ describe('the documents', () => {
     'CHANGELOG.md',
     ...DOCUMENTS,
   ]) {
-    it(`${name} links to files that are there, and names no file that isn't`, () => {
+    it(`${name} links to files that are there, names no file that isn't, and has no trace of a merge`, () => {
       const text = read(name)
+      assert.doesNotMatch(text, /^(?:<{7}|>{7}) /m)
       for (const [, target] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
         if (!/^https?:/.test(target)) assert.ok(fs.existsSync(join(ROOT, dirname(name), target)), target)
       }
