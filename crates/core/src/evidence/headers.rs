@@ -22,6 +22,8 @@ const NAMED_WINDOWS: [(&str, &str, u64); 4] = [
     ("x-ratelimit-limit-day", "x-ratelimit-remaining-day", 86_400),
 ];
 
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
 /// The windows of an answer: those of each plain family that the answer has, then the IETF's.
 pub(super) struct Windows {
     families: Vec<Vec<Window>>,
@@ -84,21 +86,37 @@ impl Windows {
 /// `Retry-After`: seconds, an HTTP date, or a Unix time; or the same in milliseconds by a name of its own. And whether
 /// our own clock measured it.
 pub(super) fn retry_after<'a>(header: &impl Fn(&str) -> Option<&'a str>, time: ServerTime) -> Option<(Duration, bool)> {
-    let in_ms = header("retry-after-ms").and_then(|value| wait(plain_number(value.trim())? / 1_000.0));
+    // The fields are no lists, and of several lines HTTP says nothing (RFC 9110, 10.2.3). Each of the servers on the
+    // way may have added its own: the longest wait is right for all of them.
+    let in_ms = waits(header("retry-after-ms")).filter_map(|value| wait(plain_number(value)? / 1_000.0)).max();
     if let Some(wait) = in_ms {
         return Some((wait, false));
     }
-    let value = header("retry-after")?.trim();
-    // A date has a comma, too.
-    if let Some(wait) = time.wait_until(value) {
-        return Some((wait, time.is_assumed));
-    }
     let until = |value: &str| {
-        let number = plain_number(value.trim())?;
+        if let Some(wait) = time.wait_until(value) {
+            return Some((wait, time.is_assumed));
+        }
+        let number = plain_number(value)?;
         Some((wait(time.seconds_until(number))?, time.is_assumed && ServerTime::is_absolute(number)))
     };
-    // Of several lines the longest wait satisfies all.
-    value.split(',').filter_map(until).max()
+    waits(header("retry-after")).filter_map(until).max()
+}
+
+/// The values of several lines. The comma after a weekday is part of a date.
+fn waits(lines: Option<&str>) -> impl Iterator<Item = &str> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut commas = text.match_indices(',').map(|(at, _)| at);
+        let begins_date = WEEKDAYS.iter().any(|day| text.trim_start().starts_with(day));
+        let is_weekday = |at: usize| begins_date && text[..at].trim().bytes().all(|byte| byte.is_ascii_alphabetic());
+        let end = match commas.next() {
+            Some(at) if is_weekday(at) => commas.next(),
+            first => first,
+        };
+        rest = end.map(|at| &text[at + 1..]);
+        Some(text[..end.unwrap_or(text.len())].trim())
+    })
 }
 
 /// The windows of a plain family: several where what is left, or the resets, are lists.

@@ -257,6 +257,15 @@ mod tests {
             ("0, 5", Some(5)),
             ("soon, 5", Some(5)),
             ("0, soon", None),
+            ("soon, 5, 2", Some(5)),
+            ("Thu, 01 Jan 2026 00:00:03 GMT, Thu, 01 Jan 2026 00:00:03 GMT", Some(3)),
+            ("2, Thu, 01 Jan 2026 00:00:03 GMT", Some(3)),
+            ("Thursday, 01-Jan-26 00:00:03 GMT, 5", Some(5)),
+            ("Thu Jan  1 00:00:03 2026, 1", Some(3)),
+            ("soon, Thu, 01 Jan 2026 00:00:03 GMT", Some(3)),
+            ("1, Thu, 99 Jan 2026 00:00:03 GMT", Some(1)),
+            ("Thu,", None),
+            (",", None),
         ] {
             let expected = seconds.map(|seconds| (seconds, WaitSource::RetryAfter));
             assert_eq!(read(&[("retry-after", value)], ""), expected, "{value:?}");
@@ -446,6 +455,7 @@ mod tests {
             (&[("retry-after-ms", "0"), ("retry-after", "1")], Some(1_000)),
             (&[("retry-after-ms", "-5"), ("retry-after", "0.5")], Some(500)),
             (&[("retry-after-ms", "soon")], None),
+            (&[("retry-after-ms", "20, 2000"), ("retry-after", "7")], Some(2_000)),
         ] {
             let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
             let wait = Evidence::read(header, b"", NOW_MS).wait();
