@@ -23,6 +23,8 @@ pub struct Response {
     pub body: Bytes,
     /// The body was longer than its limit, or was cut: `body` isn't the whole.
     pub truncated: bool,
+    /// The body has a tag at its beginning, and `Content-Type` says that it is HTML: such a page may be a fragment.
+    pub is_html_by_type: bool,
     /// All headers with lower-case names, their values decoded as Latin-1; for `request()` only.
     pub headers: Vec<(String, String)>,
     /// `ININ-Correlation-Id`: what Genesys support asks for.
@@ -46,7 +48,7 @@ impl Response {
         let start = &start[..start.len().min(HTML_SEARCHED)];
         let has = |tag: &[u8]| start.windows(tag.len()).any(|part| part.eq_ignore_ascii_case(tag));
         // JSON begins otherwise, and may quote a page.
-        start.starts_with(b"<") && (has(b"<html") || has(b"<!doctype html"))
+        self.is_html_by_type || (start.starts_with(b"<") && (has(b"<html") || has(b"<!doctype html")))
     }
 }
 
@@ -295,5 +297,7 @@ mod tests {
         ] {
             assert!(!is_html_page(other), "{other:.40}");
         }
+        let by_type = Response { body: "<h1>Sign in</h1>".into(), is_html_by_type: true, ..Response::default() };
+        assert!(by_type.is_html_page());
     }
 }

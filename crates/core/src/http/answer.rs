@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Body;
 use hyper::ext::ReasonPhrase;
-use hyper::header::DATE;
+use hyper::header::{CONTENT_TYPE, DATE};
 use once_cell::sync::Lazy;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -20,6 +20,7 @@ use crate::evidence::Evidence;
 use crate::outcome::Response;
 use crate::retry::Answer;
 use crate::shipment::Shipment;
+use crate::text::without_bom;
 
 /// Of all engines.
 static MEMORY: Lazy<Memory> = Lazy::new(|| Memory::new(ANSWER_BYTES_MAX));
@@ -80,17 +81,30 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
     } else {
         (Vec::new(), Cow::Borrowed(""))
     };
+    let is_html_by_type = begins_with_tag(&bytes) && is_html(head.headers.get(CONTENT_TYPE));
     head.headers.clear();
     *spare = head.headers;
     let status = head.status.as_u16();
     let body = reservation.into_body(bytes);
-    let response = Response { status, status_text, body, truncated: !is_whole, headers, correlation_id };
+    let truncated = !is_whole;
+    let response = Response { status, status_text, body, truncated, is_html_by_type, headers, correlation_id };
     let answer = match end {
         End::Cut if problem.is_some() => Answer::TooLarge { response, evidence, problem },
         End::TooLarge => Answer::TooLarge { response, evidence, problem: None },
         End::Whole | End::Cut => Answer::Answered { response, evidence },
     };
     (answer, is_whole)
+}
+
+/// Frameworks call the plainest text HTML if nobody says what it is.
+fn begins_with_tag(body: &[u8]) -> bool {
+    without_bom(body).trim_ascii_start().starts_with(b"<")
+}
+
+fn is_html(content_type: Option<&HeaderValue>) -> bool {
+    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml")
 }
 
 fn evidence(headers: &HeaderMap, body: &[u8]) -> Evidence {

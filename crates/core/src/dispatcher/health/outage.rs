@@ -35,9 +35,10 @@ impl LastFailure {
 }
 
 fn kept(response: &Response) -> Response {
-    let Response { status, status_text, body, truncated, headers, correlation_id } = response;
+    let Response { status, status_text, body, truncated, is_html_by_type, headers, correlation_id } = response;
     let mut kept = Response {
         status: *status,
+        is_html_by_type: *is_html_by_type,
         status_text: status_text.clone(),
         correlation_id: correlation_id.clone(),
         ..Response::default()
