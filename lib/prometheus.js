@@ -54,6 +54,11 @@ const FAMILIES = [
     'Dead letters that are kept.',
     one((s) => s.queue?.deadLetters),
   ),
+  gauge(
+    'spillway_queue_refused_messages',
+    'Refused messages that are tried again, since the refusal may be that of everybody.',
+    one((s) => s.queue?.refused),
+  ),
 
   gauge('spillway_quota_requests', 'Requests that the server allows in any rolling window of window_seconds.', (s) =>
     (s.quota?.windows ?? []).map(({ requests, perMs }) => [{ window_seconds: seconds(perMs), source: s.quota.source }, requests]),

@@ -291,6 +291,10 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
         }
         Hold::Operator => ("pause", "an operator paused the organization: sender.resume() ends it".to_owned()),
         Hold::Retry => ("retry", "its last attempt failed".to_owned()),
+        Hold::Refusal(status) => {
+            let status = status.map(|status| format!(" with status {status}")).unwrap_or_default();
+            ("retry", format!("the server refused it{status}, perhaps not for its own sake: it is tried again"))
+        }
         Hold::NotBefore => ("notBefore", "it is scheduled for later (notBefore)".to_owned()),
         Hold::Company => ("batch", "it waits for its batch to fill".to_owned()),
         Hold::Apart => {
@@ -377,7 +381,7 @@ mod tests {
 
     fn response(status: u16, body: &str) -> Response {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Response { status, status_text: "".into(), body, truncated: false, headers: Vec::new(), correlation_id: None }
+        Response { status, body, ..Response::default() }
     }
 
     fn failure(id: Option<&str>, body: &str) -> DeliveryFailure {

@@ -43,6 +43,7 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             "conversations": depth.conversations,
             "inFlight": depth.in_flight,
             "deadLetters": depth.dead_letters,
+            "refused": depth.refused,
         },
         "quota": quota_data(&snapshot.quota, snapshot.quota_since, clock),
         "budget": {

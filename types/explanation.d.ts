@@ -22,7 +22,7 @@ export interface ExplanationReason {
    * - `budget`: the quota is spent for now
    * - `pause`: the server said 429, to the organization, to the route that messages take, or to its conversation; or an operator holds everything back; or its
    *   conversation is over, and waits for its turn
-   * - `retry`: it failed, and waits for its next attempt
+   * - `retry`: it failed, and waits for its next attempt; or it was refused with the status in `detail`, which may not be about it, and waits for others to tell
    * - `notBefore`: its time hasn't come
    * - `batch`: it waits up to `batch.lingerMs` for others to fill an array; or merging is on, nothing has ever merged, and it goes after
    *   the messages before it instead of with them: `detail` names the field that differs most often

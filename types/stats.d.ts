@@ -38,6 +38,11 @@ export interface Stats {
     inFlight: number
     /** Dead letters that are kept. */
     deadLetters: number
+    /**
+     * Messages that the server has refused (3xx, 403, 404, 405, 407, 415, 501, 505, a page of HTML) and that are tried again, since the
+     * refusal may be everybody's: that of one or two conversations is no outage. `explain()` has the status. 0 in normal operation.
+     */
+    refused: number
   }
   /** What the server allows. `sinceMs`: epoch milliseconds. */
   quota: QuotaState

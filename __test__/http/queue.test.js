@@ -622,7 +622,7 @@ test('stats: all fields, and what they say', async (t) => {
         throttled: 0,
         tokenRequests: 0,
       },
-      queue: { messages: 0, bytes: 0, waiting: 0, conversations: 0, inFlight: 0, deadLetters: 0 },
+      queue: { messages: 0, bytes: 0, waiting: 0, conversations: 0, inFlight: 0, deadLetters: 0, refused: 0 },
       quota: {
         windows: [
           { requests: 50, perMs: 600_000, why: 'configured', share: null },
@@ -709,11 +709,11 @@ test('the queue numbers follow messages through', async (t) => {
   const sends = [first, sender.send(message('a', 'c')), sender.send(message('b', 'c')), sender.send(message('d'))]
   await until(() => sender.stats().queue.messages === 4)
   const { bytes, ...queue } = sender.stats().queue
-  assert.deepEqual(queue, { messages: 4, waiting: 0, conversations: 3, inFlight: 1, deadLetters: 0 })
+  assert.deepEqual(queue, { messages: 4, waiting: 0, conversations: 3, inFlight: 1, deadLetters: 0, refused: 0 })
   assert.ok(bytes > 0)
   release()
   await Promise.all(sends)
-  assert.deepEqual(sender.stats().queue, { messages: 0, bytes: 0, waiting: 0, conversations: 0, inFlight: 0, deadLetters: 0 })
+  assert.deepEqual(sender.stats().queue, { messages: 0, bytes: 0, waiting: 0, conversations: 0, inFlight: 0, deadLetters: 0, refused: 0 })
 })
 
 test('params fill the route, and wrong ones are told', async (t) => {

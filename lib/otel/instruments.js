@@ -11,6 +11,7 @@ const GAUGES = [
   ['spillway.queue.waiting', '{message}', 'Messages that wait for room in the outbox', (s) => s.queue?.waiting],
   ['spillway.requests.in_flight', '{request}', 'Requests on the wire', (s) => s.queue?.inFlight],
   ['spillway.dead_letters', '{message}', 'Dead letters that are kept', (s) => s.queue?.deadLetters],
+  ['spillway.queue.refused', '{message}', 'Refused messages that are tried again', (s) => s.queue?.refused],
   ['spillway.budget.available', '{request}', 'Requests that may leave now', (s) => s.budget?.available],
   ['spillway.pause.remaining', 's', 'What is left of the pause', (s) => (s.pause ? (s.pause.remainingMs ?? 0) / 1_000 : 0)],
 ]

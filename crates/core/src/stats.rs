@@ -49,6 +49,8 @@ pub struct Depth {
     pub in_flight: usize,
     /// Dead letters that are kept.
     pub dead_letters: usize,
+    /// Refused messages that wait for their next attempt, since the refusal may be everybody's.
+    pub refused: usize,
 }
 
 /// What keeps everything from being sent.

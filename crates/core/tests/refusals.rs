@@ -6,6 +6,8 @@
 mod bench;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU16;
+use std::time::Duration;
 
 use bench::{Bench, answered, ids, retry_after, settled, status, unanswered};
 use serde_json::json;
@@ -262,7 +264,57 @@ fn what_is_held_says_until_when() {
     let explained = bench.dispatcher.explain(bench.now, "m0").unwrap();
     let wake = bench.dispatcher.next_wake();
     assert!(wake.is_some());
-    assert_eq!((explained.holds, explained.expected_at), (vec![(Hold::Retry, wake)], wake));
+    let hold = Hold::Refusal(NonZeroU16::new(403));
+    assert_eq!((explained.holds, explained.expected_at), (vec![(hold, wake)], wake));
+    let refused = |bench: &Bench| bench.dispatcher.snapshot(bench.now).depth.refused;
+    assert_eq!(refused(&bench), 1);
+    bench.now = wake.unwrap();
+    let again = bench.leaving();
+    assert_eq!((ids(&again), refused(&bench)), (vec!["m0"], 0));
+}
+
+#[test]
+fn a_wait_that_a_refusal_asks_for_is_kept_up_to_the_longest_pause() {
+    // Alone, beside one that is accepted, and where it is an outage: its next probe.
+    for (conversations, asked, waits) in [
+        (1, 60, MINUTE),
+        (2, 60, MINUTE),
+        (3, 60, MINUTE),
+        (20, 60, MINUTE),
+        (1, 86_400, 3 * MINUTE),
+        (20, 86_400, 3 * MINUTE),
+    ] {
+        for code in [302, 403, 404] {
+            let mut bench = Bench::new(json!({ "retry": { "maxAgeMs": 2_592_000_000_u64 } }));
+            send(&mut bench, conversations, conversations);
+            let refusal = answered(code, retry_after_of(asked));
+            let done = run(&mut bench, (0, waits), |_, _| refusal.clone());
+            assert_eq!(done.left.len(), conversations, "{code}, {conversations} conversations, {asked} s");
+            let done = run(&mut bench, (waits, waits + 30 * SECOND), |_, _| status(200));
+            assert_eq!(
+                (done.lost().len(), done.ends.len()),
+                (0, conversations),
+                "{code}, {conversations} conversations"
+            );
+        }
+    }
+    let mut bench = Bench::new(json!({}));
+    send(&mut bench, 2, 2);
+    for (attempt, _) in bench.leaving() {
+        bench.answer(attempt, answered(403, retry_after_of(60)));
+    }
+    bench.send("good", "good");
+    let good = bench.leaving();
+    bench.answer(good[0].0, status(200));
+    bench.wait_ms(MINUTE - 1);
+    assert!(bench.leaving().is_empty(), "a success of others makes it no sooner");
+    bench.wait_ms(1);
+    let again: BTreeSet<String> = bench.leaving().into_iter().map(|(_, id)| id).collect();
+    assert_eq!(again.len(), 2);
+}
+
+fn retry_after_of(seconds: u64) -> Evidence {
+    Evidence { retry_after: Some(Duration::from_secs(seconds)), ..Evidence::default() }
 }
 
 #[test]
@@ -453,6 +505,70 @@ fn one_at_fault_takes_no_array_with_it() {
     }
     ends.sort();
     assert_eq!(ends, ["1 DELIVERY_REJECTED", "2 delivered", "3 delivered", "4 delivered"]);
+}
+
+/// Answers each array with a list: what `status` says of a conversation, by the position of its message.
+fn answer_lists(bench: &mut Bench, status_of: impl Fn(&str) -> u16) -> (Run, usize) {
+    let (mut run, mut requests) = (Run::default(), 0);
+    loop {
+        let effects = bench.poll();
+        run.take(&effects);
+        let leaving: Vec<_> = effects
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Send { attempt, shipment } => Some((attempt, shipment.body.unwrap())),
+                _ => None,
+            })
+            .collect();
+        if leaving.is_empty() {
+            return (run, requests);
+        }
+        for (attempt, body) in leaving {
+            let conversations: Vec<String> = serde_json::from_slice(&body).unwrap();
+            let item = |name: &String| json!({ "status": status_of(name), "code": "missing.permissions" });
+            let list: Vec<_> = conversations.iter().map(item).collect();
+            run.take(&bench.answer(attempt, with_body(207, &json!(list).to_string())));
+            requests += 1;
+        }
+    }
+}
+
+fn send_named(bench: &mut Bench, names: impl Iterator<Item = String>) {
+    for name in names {
+        bench.submit(&name, &name, |submission| {
+            let body = json!(name).to_string();
+            let parts = Parts { id: &name, id_given: true, conversation: &name, body: &body, ..Parts::default() };
+            submission.cargo = Cargo::Message(Message::new(parts).unwrap());
+        });
+    }
+}
+
+#[test]
+fn a_list_that_refuses_every_message_in_the_same_way_refuses_everybody() {
+    let batch = json!({ "mode": "array", "maxMessages": 10, "lingerMs": 0 });
+    let mut bench = Bench::new(json!({ "route": "messaging-array", "batch": batch }));
+    send_named(&mut bench, (0..60).map(|index| format!("c{index}")));
+    let mut all = Run::default();
+    for step in 0..1_200 {
+        let (run, _) = answer_lists(&mut bench, |_| if step < 600 { 403 } else { 200 });
+        all.ends.extend(run.ends);
+        all.outages.extend(run.outages);
+        bench.wait_ms(50);
+    }
+    assert_eq!((all.lost().len(), all.ends.len()), (0, 60));
+    assert_eq!(all.outages, [("refused".to_owned(), true), ("refused".to_owned(), false)]);
+}
+
+#[test]
+fn a_list_that_takes_one_message_tells_of_each_what_it_says() {
+    let batch = json!({ "mode": "array", "maxMessages": 10, "lingerMs": 0 });
+    for other in [200, 400] {
+        let mut bench = Bench::new(json!({ "route": "messaging-array", "batch": batch.clone() }));
+        send_named(&mut bench, (0..10).map(|index| format!("c{index}")));
+        let (run, requests) = answer_lists(&mut bench, |name| if name == "c7" { other } else { 403 });
+        assert_eq!((run.ends.len(), run.outages.len(), requests), (10, 0, 1), "{other}");
+        assert_eq!(run.lost().len(), if other == 200 { 9 } else { 10 });
+    }
 }
 
 #[test]

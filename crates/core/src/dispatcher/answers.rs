@@ -31,6 +31,10 @@ impl Dispatcher {
         };
         self.read_cost(now, &attempt, verdict, &answer);
         let items = if verdict == Verdict::Delivered { self.items(&attempt.load, &answer) } else { None };
+        if let Some((fingerprint, refusal)) = self.refusal_of_all(&attempt.load, items.as_deref(), &answer) {
+            self.read_quota(now, (attempt.cost, left_at), (verdict, &[]), &answer, effects);
+            return self.suspect(now, id, (attempt, left_at), fingerprint, &refusal, effects);
+        }
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
         let standing = if throttled { Verdict::Throttled } else { verdict };

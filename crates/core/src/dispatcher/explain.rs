@@ -1,5 +1,6 @@
 //! Why a message waits, and when it will probably go.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::Dispatcher;
@@ -43,6 +44,8 @@ pub enum Hold {
     Operator,
     /// Its last attempt failed.
     Retry,
+    /// It was refused with this status, perhaps for everybody's sake: others may tell, or its next attempt.
+    Refusal(Option<NonZeroU16>),
     /// Its own `notBefore`.
     NotBefore,
     /// Others may come to share its request.
@@ -189,7 +192,10 @@ impl Dispatcher {
         match self.outbox.get(slot).state() {
             State::Parked(Parking::Retry | Parking::Line) => holds.push((Hold::Retry, course.parked_until)),
             State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, course.parked_until)),
-            State::Bound => holds.push((Hold::Retry, self.suspects.until(slot))),
+            State::Bound => holds.push(match self.suspects.until(slot) {
+                Some(until) => (Hold::Refusal(course.last_status), Some(until)),
+                None => (Hold::Retry, None),
+            }),
             State::Storing => holds.push((Hold::Store, None)),
             State::Departing if self.attempts.in_flight() < self.settings.connections.max => {
                 holds.push((Hold::Store, None))

@@ -428,6 +428,7 @@ impl Dispatcher {
                 conversations: self.lanes.conversations(),
                 in_flight: self.attempts.in_flight(),
                 dead_letters: self.letters.len(),
+                refused: self.suspects.messages(),
             },
             quota: self.quota.believed(),
             quota_since: self.quota.since(),

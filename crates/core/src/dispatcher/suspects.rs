@@ -19,11 +19,12 @@ use super::outbox::Parking;
 use super::settle::Told;
 use super::timers::Timer;
 use super::{AttemptId, Dispatcher, Effect};
+use crate::batcher::Item;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::Cargo;
 use crate::outcome::{Reason, Response};
-use crate::retry::{Answer, Doubling};
+use crate::retry::{Answer, Doubling, Verdict};
 
 /// Requests whose messages are held, at most: those of a further one are tried again without.
 const SUSPECTS_MAX: usize = 256;
@@ -45,6 +46,8 @@ struct Suspect {
     told: Told,
     left_at: Timestamp,
     until: Timestamp,
+    /// The answer asks not to be asked again before. Up to `retry.maxPauseMs`.
+    asked_until: Timestamp,
     /// The answer says that it is the conversation that is over.
     is_about_conversation: bool,
     /// Others were refused in the same way, or there were none: the first success after that tells nothing of it, but
@@ -70,6 +73,11 @@ impl Suspects {
 
     pub(super) fn loads_mut(&mut self) -> impl Iterator<Item = &mut Load> {
         self.held.iter_mut().map(|suspect| &mut suspect.load)
+    }
+
+    /// How many refused messages are held.
+    pub(super) fn messages(&self) -> usize {
+        self.loads().map(|load| load.members.len()).sum()
     }
 
     /// When a message is tried again that is held, if nobody tells before.
@@ -119,6 +127,29 @@ impl Dispatcher {
         Fingerprint::of(response).filter(|_| !self.carries_call(load) && !self.names_conversation_of(load, response))
     }
 
+    /// What a list of statuses says that refuses every message of an array in the same way: as much as if the answer
+    /// had that status itself. Where the list takes a message, or names a fault of one, it tells of each what it says.
+    pub(super) fn refusal_of_all(
+        &self,
+        load: &Load,
+        items: Option<&[Option<Item>]>,
+        whole: &Answer,
+    ) -> Option<(Fingerprint, Answer)> {
+        let Answer::Answered { response: whole, evidence } = whole else { return None };
+        let mut common: Option<(Fingerprint, Answer)> = None;
+        for (slot, item) in load.members.iter().zip(items?) {
+            let Item { status, body } = item.as_ref().filter(|item| item.status >= 300)?;
+            let response = Response { status: *status, body: body.clone(), ..whole.clone() };
+            let answer = Answer::Answered { response, evidence: evidence.clone() };
+            let is_refusal = self.verdict(&answer, 1) == Verdict::Rejected;
+            let fingerprint = self.fingerprint(&Load::of_one(*slot), &answer).filter(|_| is_refusal)?;
+            if fingerprint != common.get_or_insert_with(|| (fingerprint.clone(), answer)).0 {
+                return None;
+            }
+        }
+        common
+    }
+
     /// Messages were refused, perhaps for everybody's sake. That is no attempt of theirs then.
     pub(super) fn suspect(
         &mut self,
@@ -135,6 +166,7 @@ impl Dispatcher {
             fingerprint,
             conversations: self.witnesses(&attempt.load),
             correlation_id: response.and_then(|response| response.correlation_id.clone()),
+            retry_after: told.retry_after.unwrap_or_default(),
         };
         let last_status = response.and_then(|response| NonZeroU16::new(response.status));
         for slot in &attempt.load.members {
@@ -154,8 +186,9 @@ impl Dispatcher {
             return self.keep_places(now, load, effects);
         }
         let is_about_conversation = !self.ended_by(&load, &told).is_empty();
-        let alone_until = now.after(ALONE_BACKOFF.wait(self.attempts_of(&load), &mut self.random));
-        let until = wait.map_or(alone_until, |wait| now.after(wait));
+        let asked_until = now.after(told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause));
+        let alone_until = now.after(ALONE_BACKOFF.wait(self.attempts_of(&load), &mut self.random)).max(asked_until);
+        let until = wait.map_or(alone_until, |wait| now.after(wait).max(asked_until));
         // Its parts are witnesses of their own.
         let is_divisible = self.settings.route.is_array() && load.members.len() > 1;
         let is_told = self.is_told_part(now, &load);
@@ -170,9 +203,8 @@ impl Dispatcher {
             self.spend_attempt(&load);
             return self.try_later(load, alone_until);
         }
-        let suspect =
-            Suspect { load, told, left_at, until, is_about_conversation, is_open: is_shared || wait.is_none() };
-        self.suspects.held.push(suspect);
+        let is_open = is_shared || wait.is_none();
+        self.suspects.held.push(Suspect { load, told, left_at, until, asked_until, is_about_conversation, is_open });
         if wait.is_none() {
             let newest = self.suspects.held.len() - 1;
             self.convict(now, |place, suspect| suspect.is_about_conversation || (is_last && place == newest), effects);
@@ -280,10 +312,13 @@ impl Dispatcher {
     /// one.
     fn try_again(&mut self, now: Timestamp, suspect: Suspect, effects: &mut Vec<Effect>) {
         self.spend_attempt(&suspect.load);
-        if self.may_try_again(&suspect.load, now) {
-            self.put_back(now, suspect.load, effects);
-        } else {
+        let at = suspect.asked_until.max(now);
+        if !self.may_try_again(&suspect.load, at) {
             self.reject_for_good(now, suspect, effects);
+        } else if at > now {
+            self.try_later(suspect.load, at);
+        } else {
+            self.put_back(now, suspect.load, effects);
         }
     }
 

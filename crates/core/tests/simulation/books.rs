@@ -249,6 +249,7 @@ impl Books {
             conversations: self.lanes.len(),
             in_flight: self.flights.len(),
             dead_letters: self.letters.len(),
+            refused: depth.refused,
         };
         hold(own == *depth, "1 conservation", || format!("the books say {own:?}, the dispatcher {depth:?}"))?;
         let full = self.open.len() > self.messages_max || self.bytes > self.bytes_max;

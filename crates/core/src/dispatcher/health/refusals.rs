@@ -3,6 +3,7 @@
 //! between, they tell that the server refuses everything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Cause, Health, RouteId, Sent, spacing};
 use crate::clock::Timestamp;
@@ -117,6 +118,8 @@ pub(in crate::dispatcher) struct MessageRefusal {
     /// Those of its conversations that are evidence: not those that were refused in an outage that is over.
     pub(in crate::dispatcher) conversations: Vec<Arc<str>>,
     pub(in crate::dispatcher) correlation_id: Option<String>,
+    /// For how long the answer asks not to be asked again.
+    pub(in crate::dispatcher) retry_after: Duration,
 }
 
 impl Health {
@@ -132,11 +135,12 @@ impl Health {
         self.patience.learn(now.since(sent.left_at));
         self.refusals.add(&refusal.fingerprint, sent.left_at, &refusal.conversations);
         self.end_limits(now, sent, effects);
-        let is_probe = self.probe_again(now, sent, random);
+        let asked_until = now.after(refusal.retry_after.min(self.max_pause));
+        let is_probe = self.probe_again(now, sent, asked_until, random);
         let gate = &mut self.routes.get_mut(RouteId::MESSAGES).gate;
         let was_refused = gate.closed_by() == Some(Cause::Refused);
         if !was_refused && self.refusals.is_outage() {
-            let until = spacing::next_probe(gate, now, sent.left_at, random);
+            let until = spacing::next_probe(gate, now, sent.left_at, random).max(asked_until);
             gate.shut(now, until, Cause::Refused);
             gate.strike();
             let MessageRefusal { fingerprint, correlation_id, .. } = refusal;
@@ -156,13 +160,13 @@ impl Health {
     }
 
     /// A refusal opens no gate: another probe goes later. Whether it was one.
-    fn probe_again(&mut self, now: Timestamp, sent: Sent, random: &mut Random) -> bool {
+    fn probe_again(&mut self, now: Timestamp, sent: Sent, asked_until: Timestamp, random: &mut Random) -> bool {
         let mut is_probe = false;
         for gate in [&mut self.organization, &mut self.routes.get_mut(sent.route).gate] {
             if gate.is_probe(sent.attempt)
                 && let Some(cause) = gate.closed_by()
             {
-                let until = spacing::next_probe(gate, now, sent.left_at, random);
+                let until = spacing::next_probe(gate, now, sent.left_at, random).max(asked_until);
                 gate.shut(now, until, cause);
                 gate.strike();
                 is_probe = true;
