@@ -2,14 +2,43 @@
 
 const COUNT_BYTES = 4
 const HEAD_BYTES = 56
-const INITIAL_BYTES = 64 * 1024
+const INITIAL_BYTES = 8 * 1024
 // A larger buffer than this, left by a large message, isn't kept for the small ones that follow.
 const KEPT_BYTES_MAX = 1024 * 1024
+// Kept by all senders of a thread together. Most of a thousand send nothing in a tick, and none needs one beyond it.
+const SPARE_BYTES_MAX = 4 * 1024 * 1024
 // Up to this length three bytes a character are reserved; longer texts are worth the count of what they really take.
 const UNCOUNTED_CHARS_MAX = 128 * 1024
 
 const SETTLE_ON_OUTCOME = 0
 const SETTLE_ON_ACCEPTANCE = 1
+
+/** The buffers that no frame is using, which the frames of all senders of a thread share. */
+class Spares {
+  #rooms = []
+  #bytes = 0
+
+  take() {
+    const room = this.#rooms.pop()
+    if (room === undefined) return roomOf(INITIAL_BYTES)
+    this.#bytes -= room.buffer.length
+    return room
+  }
+
+  give(room) {
+    const { length } = room.buffer
+    if (length > KEPT_BYTES_MAX || this.#bytes + length > SPARE_BYTES_MAX) return
+    this.#rooms.push(room)
+    this.#bytes += length
+  }
+}
+
+function roomOf(bytes) {
+  const buffer = Buffer.allocUnsafeSlow(bytes)
+  return { buffer, view: new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength) }
+}
+
+const spares = new Spares()
 
 /**
  * The messages of one tick, in the form in which they cross to the core together: their count, a head for each, and all
@@ -17,14 +46,10 @@ const SETTLE_ON_ACCEPTANCE = 1
  * and are encoded in one go: a native call for each would cost more than the text.
  */
 class Frame {
-  #buffer
-  #view
+  /** Null while there is no message. */
+  #room = null
   #count = 0
   #texts = ''
-
-  constructor() {
-    this.#use(Buffer.allocUnsafeSlow(INITIAL_BYTES))
-  }
 
   /** Bytes since the last `take`, where a text's character is one; 0 when there is no message. */
   get length() {
@@ -34,8 +59,7 @@ class Frame {
   /** Adds a message that was checked. */
   append(ticket, flags, { id, conversationId, params, headers, traceparent, body, priority, expiresInMs, notBefore }) {
     const at = this.#headsEnd
-    this.#reserve(at, HEAD_BYTES)
-    const view = this.#view
+    const { view } = this.#reserve(at, HEAD_BYTES)
     view.setFloat64(at, ticket, true)
     view.setFloat64(at + 8, expiresInMs, true)
     view.setFloat64(at + 16, notBefore, true)
@@ -51,35 +75,37 @@ class Frame {
     this.#count += 1
   }
 
-  /** What was added, and an empty frame again, even if this throws. The bytes are valid until the next `append`. */
+  /** What was added, and an empty frame again, even if this throws. The bytes are valid until the next `append` to any frame. */
   take() {
     const count = this.#count
     const texts = this.#texts
     const at = this.#headsEnd
     this.#count = 0
     this.#texts = ''
-    this.#reserve(at, bytesMax(texts))
-    this.#view.setUint32(0, count, true)
-    const taken = this.#buffer.subarray(0, at + this.#buffer.write(texts, at, 'utf8'))
-    if (this.#buffer.length > KEPT_BYTES_MAX) this.#use(Buffer.allocUnsafeSlow(INITIAL_BYTES))
-    return taken
+    try {
+      const { buffer, view } = this.#reserve(at, bytesMax(texts))
+      view.setUint32(0, count, true)
+      return buffer.subarray(0, at + buffer.write(texts, at, 'utf8'))
+    } finally {
+      if (this.#room !== null) spares.give(this.#room)
+      this.#room = null
+    }
   }
 
   get #headsEnd() {
     return COUNT_BYTES + this.#count * HEAD_BYTES
   }
 
+  /** The room, with space for this many bytes behind `at`. */
   #reserve(at, bytes) {
+    this.#room ??= spares.take()
+    const { buffer } = this.#room
     const needed = at + bytes
-    if (needed <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
-    this.#buffer.copy(larger, 0, 0, at)
-    this.#use(larger)
-  }
-
-  #use(buffer) {
-    this.#buffer = buffer
-    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+    if (needed > buffer.length) {
+      this.#room = roomOf(Math.max(needed, buffer.length * 2))
+      buffer.copy(this.#room.buffer, 0, 0, at)
+    }
+    return this.#room
   }
 }
 

@@ -33,7 +33,8 @@ const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
 const { NO_TICKET, settle, settleAccepted } = require('./rows.js')
 const { tokenFrom } = require('./token.js')
-const { nodeRoots, warnOfRoots } = require('./trust.js')
+const { settleTrust } = require('./trust.js')
+const { Turns } = require('./turns.js')
 const { wakerOf } = require('./waker.js')
 
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
@@ -43,6 +44,9 @@ const CLOSE_TIMEOUT_MS = 10_000
 const FRAME_BYTES_MAX = 64 * 1024
 // `queueMicrotask` makes an AsyncResource for each call, at several times the price.
 const NOW = Promise.resolve()
+// One takes a fraction of a millisecond.
+const OPENS_PER_TURN = 16
+const opens = new Turns(OPENS_PER_TURN)
 const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
 const BROKEN = { code: 'CLOSED', message: "the sender's engine has failed: open another sender" }
 const LOST = {
@@ -89,26 +93,33 @@ class Sender extends ContextEmitter {
 
   static async open(options) {
     const { settings, accessToken } = parseOptions(options)
-    const { NativeSender, NativeWaker } = native()
+    const { organization, store } = options
+    const give = accessToken === null ? null : inContext(accessToken)
+    const core = native()
+    const waker = wakerOf(core.NativeWaker)
     let sender
-    let seat
+    // An open sender lives as long as its engine may have something to tell it. A closed one leaves its seat, or it
+    // would never be collected.
+    const number = waker.add(() => sender?.#wake())
+    const seat = { leave: () => waker.remove(number) }
     let handle
     try {
-      const waker = wakerOf(NativeWaker)
-      // An open sender lives as long as its engine may have something to tell it. A closed one leaves its seat, or it
-      // would never be collected.
-      const number = waker.add(() => sender?.#wake())
-      seat = { leave: () => waker.remove(number) }
-      handle = NativeSender.open(settings, waker.native, number, nodeRoots, warnOfRoots)
+      const turn = opens.take()
+      if (turn !== null) await turn
+      const open = () => core.NativeSender.open(settings, waker.native, number)
+      handle = open()
+      if (handle === null) {
+        await settleTrust(core.settleRoots)
+        handle = open()
+      }
     } catch (thrown) {
-      seat?.leave()
+      seat.leave()
       throw errorFromThrown(thrown)
     }
-    const give = accessToken === null ? null : inContext(accessToken)
-    sender = outside(() => new Sender(OPEN, handle, seat, give, options.organization))
+    sender = outside(() => new Sender(OPEN, handle, seat, give, organization))
     sender.#baseUrls = baseUrls(options)
     keepAbout(sender, options)
-    if (String(options.store).startsWith('file:')) await sender.#awaitStore()
+    if (String(store).startsWith('file:')) await sender.#awaitStore()
     return sender
   }
 

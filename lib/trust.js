@@ -19,9 +19,19 @@ function usesSystemOnly() {
   return [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)].includes('--use-openssl-ca')
 }
 
+let settling = null
+
+/** Settles whom the process trusts. `settle` reads and parses the roots in a thread of the pool, and resolves with warnings. */
+function settleTrust(settle) {
+  settling ??= settle(nodeRoots())
+    .then((warnings) => warnings.forEach(warnOfRoots))
+    .finally(() => (settling = null))
+  return settling
+}
+
 /** As Node.js tells that it ignores NODE_EXTRA_CA_CERTS. */
 function warnOfRoots(warning) {
   process.emitWarning(warning, { code: 'SPILLWAY_CA_CERTS' })
 }
 
-module.exports = { nodeRoots, warnOfRoots }
+module.exports = { settleTrust }

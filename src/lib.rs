@@ -11,6 +11,8 @@ mod ops;
 #[cfg_attr(test, allow(dead_code))]
 mod outbox;
 mod receipt;
+#[cfg_attr(test, allow(dead_code))]
+mod roots;
 mod sender;
 mod simulator;
 mod stats;

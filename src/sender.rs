@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use napi::bindgen_prelude::{BufferSlice, Function, Uint8Array};
+use napi::bindgen_prelude::{BufferSlice, Uint8Array};
 use napi::{Env, JsString, Result};
 use napi_derive::napi;
 use spillway_core::engine::sink::Sink;
@@ -27,26 +27,18 @@ pub struct NativeSender {
 
 #[napi]
 impl NativeSender {
-    /// Joins or starts the organization's engine; what comes of it wakes JavaScript with this number. The first one of
-    /// the process that needs TLS asks for Node.js's roots (PEM), and warns of those that can't be read.
+    /// Joins or starts the organization's engine; what comes of it wakes JavaScript with this number. `null` if it
+    /// needs TLS and this process has not settled yet whom it trusts: `settleRoots` does that.
     #[napi(catch_unwind)]
-    pub fn open(
-        settings: String,
-        waker: &NativeWaker,
-        number: u32,
-        roots: Function<'_, (), String>,
-        warn: Function<'_, String, ()>,
-    ) -> Result<Self> {
+    pub fn open(settings: String, waker: &NativeWaker, number: u32) -> Result<Option<Self>> {
         let settings = Settings::from_json(&settings).map_err(|error| thrown(&error))?;
         if settings.uses_tls() && !tls::is_settled() {
-            for warning in tls::settle(&roots.call(())?).map_err(|error| thrown(&error))? {
-                warn.call(warning)?;
-            }
+            return Ok(None);
         }
         let mailbox = Arc::new(Mailbox::new(waker.bell(), number));
         let sink: Arc<dyn Sink> = mailbox.clone();
         let handle = Handle::open(settings, sink).map_err(|error| thrown(&error))?;
-        Ok(Self { handle, mailbox, random: Random::from_entropy() })
+        Ok(Some(Self { handle, mailbox, random: Random::from_entropy() }))
     }
 
     /// The messages of one tick.

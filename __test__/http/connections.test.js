@@ -3,6 +3,7 @@
 // Which connection a request takes: not one that died silently with others, nor one that the server is about to close.
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
 const { test } = require('node:test')
 
 const { message, onRequests, open, serveRaw } = require('./support.js')
@@ -79,4 +80,29 @@ test('a request that was not sent on a connection that the server closed is no a
   await closed
   const receipt = await sender.send(message('b'))
   assert.deepEqual([receipt.status, receipt.attempts, sockets.length], [200, 1, 2])
+})
+
+test('an idle connection is closed when its time is over, though nothing else happens', async (t) => {
+  // A second less, and at most a second later.
+  const { url, sockets } = await counting(t, (socket) => socket.write(ok('keep-alive: timeout=2\r\n')))
+  const sender = await open(t, url, { credentials })
+  await sender.send(message('a'))
+  await once(sockets[0], 'end')
+  assert.equal((await sender.send(message('b'))).attempts, 1)
+  assert.equal(sockets.length, 2)
+})
+
+test('a connection to the login host is closed when it has brought a token', async (t) => {
+  const sockets = []
+  const server = await serveRaw(t, (socket) => {
+    sockets.push(socket)
+    const token = '{"access_token":"token","expires_in":86400}'
+    onRequests(socket, () => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${token.length}\r\n\r\n${token}`))
+  })
+  const sender = await open(t, server.url)
+  const sent = sender.send(message('a'))
+  const [[login]] = await Promise.all([once(server.server, 'connection'), sent])
+  if (!login.readableEnded) await once(login, 'end')
+  assert.equal(sockets.length, 2, 'the login host and the API')
+  assert.equal(sockets[1].readableEnded, false, "the API's is kept")
 })

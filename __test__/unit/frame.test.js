@@ -121,3 +121,20 @@ test("a frame that can't be encoded is empty all the same", (t) => {
   frame.append(2, 0, next)
   assert.deepEqual(readFrame(frame.take()), [{ ...next, ticket: 2, flags: 0 }])
 })
+
+test('frames of a tick have buffers of their own, and share them between ticks', (t) => {
+  const allocations = t.mock.method(Buffer, 'allocUnsafeSlow')
+  const frames = Array.from({ length: 3 }, () => new Frame())
+  assert.equal(allocations.mock.callCount(), 0, 'an idle sender has none')
+  const next = (name) => checkMessage({ conversationId: name, body: 'x'.repeat(5_000) })
+  for (let tick = 0; tick < 10; tick++) {
+    const names = frames.map((_, index) => `${tick}/${index}`)
+    frames.forEach((frame, index) => frame.append(1, 0, next(names[index])))
+    const crossed = frames.map((frame) => readFrame(frame.take())[0].conversationId)
+    assert.deepEqual(crossed, names)
+  }
+  const after = allocations.mock.callCount()
+  frames[0].append(1, 0, next('again'))
+  frames[0].take()
+  assert.equal(allocations.mock.callCount(), after)
+})

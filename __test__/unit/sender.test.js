@@ -677,3 +677,18 @@ test('the pages of dead letters end where the first one says', async () => {
     [undefined, 7, 7],
   )
 })
+
+test('opening many in a loop lets the event loop turn', async () => {
+  let turns = 0
+  const count = () => {
+    turns++
+    immediate = setImmediate(count)
+  }
+  let immediate = setImmediate(count)
+  const senders = []
+  for (let index = 0; index < 100; index++) senders.push((await open({ organization: `o${index}` }))[0])
+  clearImmediate(immediate)
+  assert.ok(turns >= 5, `${turns} turns`)
+  for (const { answers } of FakeSender.opened) answers.close = () => ['ok', { undelivered: 0 }]
+  await Promise.all(senders.map((sender) => sender.close()))
+})

@@ -75,27 +75,27 @@ impl Handle {
 
     /// Sends a dead letter again.
     pub fn redrive(&self, number: u64, id: Box<str>) {
-        self.command(Command::Event(Event::Redrive(self.ticket(number), id)));
+        self.event(Event::Redrive(self.ticket(number), id));
     }
 
     /// Sends all dead letters again that the filter takes.
     pub fn redrive_all(&self, number: u64, filter: LetterFilter<Timestamp>) {
-        self.command(Command::Event(Event::RedriveAll(self.ticket(number), filter)));
+        self.event(Event::RedriveAll(self.ticket(number), filter));
     }
 
     /// Forgets a dead letter.
     pub fn drop_letter(&self, number: u64, id: Box<str>) {
-        self.command(Command::Event(Event::Drop(self.ticket(number), id)));
+        self.event(Event::Drop(self.ticket(number), id));
     }
 
     /// Holds everything back, for this long or until [`Self::resume`].
     pub fn pause(&self, number: u64, span: Option<Duration>) {
-        self.command(Command::Event(Event::Pause(self.ticket(number), span)));
+        self.event(Event::Pause(self.ticket(number), span));
     }
 
     /// Ends that, and probes at once what is shut in this scope.
     pub fn resume(&self, number: u64, scope: PauseScope) {
-        self.command(Command::Event(Event::Resume(self.ticket(number), scope)));
+        self.event(Event::Resume(self.ticket(number), scope));
     }
 
     /// Asks why a message waits.
@@ -138,6 +138,10 @@ impl Handle {
             snapshot.pauses.retain(|pause| !pause.closure.is_over(now));
         }
         (snapshot, latencies)
+    }
+
+    fn event(&self, event: Event) {
+        self.command(Command::Event(Box::new(event)));
     }
 
     /// An engine that has ended hears nothing more; then nobody waits for an answer either.

@@ -51,8 +51,10 @@ use crate::settings::Settings;
 use crate::shipment::Shipment;
 use crate::store::News;
 
-/// Commands that are taken in before the dispatcher looks at the lanes.
+/// Commands that are taken in before the dispatcher looks at the lanes, and the messages in them beyond which no more
+/// are: other organizations' engines run on this thread, too.
 const COMMANDS_PER_TURN: usize = 256;
+const SUBMISSIONS_PER_TURN: usize = 1_024;
 /// The most bytes of bodies and answers in a page of dead letters, unless a single letter is larger. A page is written
 /// in one turn of this thread and read in one turn of the event loop.
 const LETTERS_PAGE_BYTES: usize = 1_048_576;
@@ -60,16 +62,13 @@ const LETTERS_PAGE_BYTES: usize = 1_048_576;
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What handles ask for.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the common one is the large one: a box would cost an allocation an answer"
-)]
 pub(crate) enum Command {
     Join(u32, Arc<dyn Sink>),
     /// The handle's environment is gone; its messages stay.
     Leave(u32),
     Submit(Vec<Submission>),
-    Event(Event),
+    /// In a box, since it is rare and would be by far the largest: a channel has room for dozens from the start.
+    Event(Box<Event>),
     Cancel(Ticket),
     Explain(Ticket, Box<str>),
     Letters(Ticket, LettersWanted),
@@ -82,6 +81,16 @@ pub(crate) enum Command {
     /// A defect, for the tests of what comes of one.
     #[cfg(test)]
     Defect(Box<dyn FnOnce(&mut Engine) + Send>),
+}
+
+impl Command {
+    /// How many messages and requests come with it.
+    fn submissions(&self) -> usize {
+        match self {
+            Self::Submit(submissions) => submissions.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// What the engine's own tasks report.
@@ -214,8 +223,9 @@ impl Engine {
         }
     }
 
-    /// Runs until the last handle has closed, or all have left and nothing is to do.
-    pub(crate) async fn run(mut self) {
+    /// Runs until the last handle has closed, or all have left and nothing is to do. In a box, since each way to end
+    /// takes the engine along, and its task would have room for all of them.
+    pub(crate) async fn run(mut self: Box<Self>) {
         if let Err(error) = self.open_store().await {
             return self.turn_away(error).await;
         }
@@ -278,17 +288,23 @@ impl Engine {
         let wakes = [self.dispatcher.next_wake(), reading, held_until, hangs_at, self.telling.due()];
         let wake = wakes.into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
+        let mut submissions = 0;
         tokio::select! {
-            Some(command) = self.inbox.recv() => self.command(command),
+            Some(command) = self.inbox.recv() => {
+                submissions = command.submissions();
+                self.command(command);
+            }
             Some(report) = self.reports.recv() => self.report(self.clock.now(), report),
             news = next_news(&mut self.keeper), if !self.store_gone => self.store_news(news),
             () = sleep_until(wake) => {}
         }
-        for _ in 0..COMMANDS_PER_TURN {
-            match self.inbox.try_recv() {
-                Ok(command) => self.command(command),
-                Err(_) => break,
+        for _ in 1..COMMANDS_PER_TURN {
+            if submissions >= SUBMISSIONS_PER_TURN {
+                break;
             }
+            let Ok(command) = self.inbox.try_recv() else { break };
+            submissions += command.submissions();
+            self.command(command);
         }
         // One time for all: whoever reports is a task of this thread, and has done so before now.
         let now = self.clock.now();
@@ -321,7 +337,7 @@ impl Engine {
                 self.submissions = submissions.into_iter();
                 self.submit_all();
             }
-            Command::Event(event) => self.handle(event),
+            Command::Event(event) => self.handle(*event),
             Command::Cancel(ticket) => {
                 self.drains.remove(&ticket);
                 self.handle(Event::Cancel(ticket));

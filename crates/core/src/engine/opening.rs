@@ -56,7 +56,7 @@ impl Engine {
     }
 
     /// Tells everybody who asks why there is no engine, until nobody is left to ask.
-    pub(super) async fn turn_away(mut self, error: Error) {
+    pub(super) async fn turn_away(mut self: Box<Self>, error: Error) {
         registry::abandon(&self.settings);
         self.life = Life::Retired;
         while let Some(command) = self.inbox.recv().await {
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Lets the store finish before anybody hears that the engine has ended: who does may open the file again.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(mut self: Box<Self>) {
         if self.keeper.is_some() {
             self.withhold_all();
         }

@@ -49,7 +49,7 @@ async fn what_comes_afterwards_fails_at_once_and_nothing_is_handed_over() {
     assert_eq!(lines(fixture.heard()), ["outage store true"]);
     fixture.submit(1);
     fixture.engine.command(Command::Drain(ticket(2), None));
-    fixture.engine.command(Command::Event(Event::Drop(ticket(3), "m0".into())));
+    fixture.engine.command(Command::Event(Box::new(Event::Drop(ticket(3), "m0".into()))));
     fixture.turn();
     let failed = [1, 2, 3].map(|number| format!("failed {number} STORE_LOCKED"));
     let mut heard = lines(fixture.heard());

@@ -80,7 +80,7 @@ pub(crate) fn join(settings: Settings, sink: Arc<dyn Sink>) -> Result<Place, Err
     let client = Client::new(Arc::clone(&settings))?;
     let (place, launch) = lock(&ENGINES).seat_or_launch(&settings, &sink, client)?;
     if let Some(engine) = launch {
-        runtime.spawn(engine.run());
+        runtime.spawn(Box::new(engine).run());
     }
     Ok(place)
 }

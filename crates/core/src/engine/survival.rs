@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// Ends after a panic. Whoever hears of it may open the file again at once.
-    pub(super) async fn give_up(mut self) {
+    pub(super) async fn give_up(mut self: Box<Self>) {
         self.cut_all();
         if let Some(keeper) = self.keeper.take() {
             keeper.close(CLOSE_PATIENCE, self.clock.now()).await;
@@ -76,14 +76,15 @@ impl Engine {
     pub(super) fn note(&mut self, command: &Command) {
         let ticket = match command {
             Command::Submit(submissions) => submissions.last().map(|submission| submission.ticket),
-            Command::Event(
+            Command::Event(event) => match **event {
                 Event::Redrive(ticket, _)
                 | Event::RedriveAll(ticket, _)
                 | Event::Drop(ticket, _)
                 | Event::Pause(ticket, _)
-                | Event::Resume(ticket, _),
-            )
-            | Command::Explain(ticket, _)
+                | Event::Resume(ticket, _) => Some(ticket),
+                _ => None,
+            },
+            Command::Explain(ticket, _)
             | Command::Letters(ticket, _)
             | Command::Drain(ticket, _)
             | Command::Close(ticket, _)

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,9 +28,11 @@ use super::stream::{HEAD_BYTES_MAX, HEADERS_MAX, HeadAllowance, Stream};
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
 
-/// No request is given to a connection that was idle for longer: the usual load balancer drops it after 60 s, perhaps
-/// under the request. It is closed when the next request looks for one, so that an idle engine needn't wake up.
-pub(super) const IDLE_MAX: Duration = Duration::from_secs(50);
+/// A connection that has been idle for this long is closed: a thousand organizations' idle connections would take up
+/// the process's descriptors, and load balancers drop them, perhaps under a request.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(10);
+/// Connections whose time ends within this span of one another are closed together, with one wake-up.
+const CLOSED_TOGETHER: Duration = Duration::from_secs(1);
 /// A connection that no request has used is an idle one like any other after this time.
 const NEW_MAX: Duration = Duration::from_secs(1);
 /// A reset of a connection that was idle for as long is put down to that: no server announces a shorter time by
@@ -83,6 +85,29 @@ struct Pool {
     new_due: usize,
     /// Reserved for connections that are being made.
     places: Vec<Place>,
+    /// A task closes the idle ones when their time is over.
+    is_watched: bool,
+}
+
+impl Pool {
+    /// Closes those whose time is over. When the next one's is, if there is any.
+    fn close_overdue(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.idle.retain(|idle| now < idle.until);
+        let next = self.idle.iter().map(|idle| idle.until).min();
+        self.is_watched = next.is_some();
+        next
+    }
+}
+
+/// Closes a pool's idle connections when their time is over. Ends with the last of them, so that a client without any
+/// wakes nobody.
+async fn watch(pool: Weak<Mutex<Pool>>, clock: Clock) {
+    loop {
+        let now = clock.now();
+        let Some(next) = pool.upgrade().and_then(|pool| lock(&pool).close_overdue(now)) else { return };
+        let at = clock.instant(next.max(now.after(CLOSED_TOGETHER)));
+        tokio::time::sleep_until(at.into()).await;
+    }
 }
 
 impl IdlePool for Mutex<Pool> {
@@ -130,6 +155,11 @@ impl Connections {
         let place = self.room.place().await;
         lock(&self.pool).places.push(place);
         Reserved(self)
+    }
+
+    /// Waits for a place for a connection that is not kept.
+    pub(super) async fn place(&self) -> Place {
+        self.room.place().await
     }
 
     /// A connection could not be opened because the process is out of file descriptors. Closes idle connections of all
@@ -202,7 +232,11 @@ impl Connections {
         if !connection.requests.is_closed() && !idle_max.is_zero() {
             let (turn, until) = (self.room.turn(), now.after(idle_max.min(IDLE_MAX)));
             let idle = Idle { connection, turn, since: now, until, is_new };
-            lock(&self.pool).idle.push_back(idle);
+            let mut pool = lock(&self.pool);
+            pool.idle.push_back(idle);
+            if !std::mem::replace(&mut pool.is_watched, true) {
+                tokio::spawn(watch(Arc::downgrade(&self.pool), self.clock));
+            }
         }
     }
 }
@@ -422,6 +456,25 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert!(connections.take().is_some_and(|taken| !taken.is_new), "the one behind it");
         assert!(connections.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_closed_when_their_time_is_over_and_then_nothing_wakes() {
+        let connections = Connections::new();
+        let [one, other] = [made(&connections).await, made(&connections).await];
+        let ended = [&one, &other].map(|taken| taken.connection.task.clone());
+        connections.give_back(one.connection, Duration::from_millis(1));
+        connections.give_back(other.connection, Duration::from_millis(1));
+        while !ended.iter().all(AbortHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
+        let is_at_rest = |pool: &Pool| pool.idle.is_empty() && !pool.is_watched;
+        assert!(is_at_rest(&lock(&connections.pool)));
+
+        // A connection that is idle after that is watched again.
+        let taken = made(&connections).await;
+        connections.give_back(taken.connection, IDLE_MAX);
+        assert!(lock(&connections.pool).is_watched);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! answers read.
 
 mod answer;
+mod clients;
 mod connections;
 mod headers;
 mod limit;
@@ -25,12 +26,12 @@ use hyper::{Request, StatusCode};
 use reqwest::header::{HeaderMap, HeaderValue};
 
 use self::answer::{Wanted, read};
+use self::clients::Clients;
 use self::connections::{Connections, Fate, Taken, is_taken};
 use self::headers::idle_max;
 use self::limit::elapsed;
 pub use self::oauth::TokenAnswer;
 use self::request::Origin;
-use self::stream::HEADERS_MAX;
 use crate::error::Error;
 use crate::retry::Answer;
 use crate::settings::Settings;
@@ -40,13 +41,9 @@ use crate::shortage::Shortage;
 /// The HTTP client of an engine.
 #[derive(Debug)]
 pub struct Client {
-    /// For tokens, and for the way through a proxy that must be told whole URLs.
-    http: reqwest::Client,
-    /// Makes connections, and gives each to `connections`.
-    connector: reqwest::Client,
+    clients: Clients,
     connections: Connections,
     origin: Origin,
-    by_proxy: bool,
     settings: Arc<Settings>,
 }
 
@@ -59,22 +56,16 @@ pub struct Ready {
 }
 
 impl Client {
-    /// Builds the client: rustls with the roots of [`tls`], `HTTPS_PROXY` and its like, HTTP/1.1.
+    /// A client without any connection yet.
     ///
     /// # Errors
     /// When TLS can't be set up, for example without any root certificate on the machine.
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
-        // Fails only when another provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let connections = Connections::new();
-        let unusable = |error| Error::config("apiUrl", format!("needs TLS, which can't be set up: {}", chain(error)));
-        let connector = builder(&settings)?.connector_layer(connections.clone()).build().map_err(unusable)?;
         Ok(Self {
-            http: builder(&settings)?.build().map_err(unusable)?,
-            connector,
+            clients: Clients::new(Arc::clone(&settings), connections.clone())?,
             connections,
             origin: Origin::of(&settings.api_url).ok_or_else(|| Error::config("apiUrl", "must be a URL".to_owned()))?,
-            by_proxy: settings.api_url.starts_with("http:") && proxies_plain(),
             settings,
         })
     }
@@ -97,7 +88,7 @@ impl Client {
     pub async fn send(&self, ready: &mut Ready, spare: &mut HeaderMap) -> Answer {
         let Ready { request, timeout, wanted } = ready;
         let mut limit = pin!(elapsed(self.connections.clock(), *timeout));
-        if self.by_proxy {
+        if self.clients.by_proxy() {
             let answer = Box::pin(self.send_by_proxy(std::mem::take(request), *wanted, limit)).await;
             // What reqwest has done with it until then, it doesn't tell.
             return answer.unwrap_or_else(|| late(*timeout, true));
@@ -156,10 +147,11 @@ impl Client {
                     Err(_) => {}
                 }
             }
+            let connector = self.clients.connector().map_err(|problem| Answer::Unsent { problem })?;
             // Seldom, and large.
             let made = Box::pin(async {
                 let reserved = self.connections.reserve().await;
-                let made = self.connector.get(self.origin.url().clone()).send().await;
+                let made = connector.get(self.origin.url().clone()).send().await;
                 if made.as_ref().is_err_and(is_taken) {
                     reserved.taken();
                 }
@@ -185,9 +177,13 @@ impl Client {
         wanted: Wanted,
         mut limit: Pin<&mut impl Future<Output = ()>>,
     ) -> Option<Answer> {
+        let client = match self.clients.plain() {
+            Ok(client) => client,
+            Err(problem) => return Some(Answer::Unsent { problem }),
+        };
         let sent = tokio::select! {
             biased;
-            sent = self.http.execute(self.origin.absolute(request)) => sent,
+            sent = client.execute(self.origin.absolute(request)) => sent,
             () = &mut limit => return None,
         };
         Some(match sent {
@@ -196,34 +192,6 @@ impl Client {
             Err(error) => Answer::Unanswered { problem: chain(error) },
         })
     }
-}
-
-fn builder(settings: &Settings) -> Result<reqwest::ClientBuilder, Error> {
-    let builder = reqwest::Client::builder()
-        .user_agent(request::USER_AGENT)
-        .dns_resolver(Arc::new(names::SystemNames))
-        .http1_only()
-        .http1_max_headers(HEADERS_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(settings.connections.connect_timeout)
-        .pool_max_idle_per_host(settings.connections.max)
-        .pool_idle_timeout(connections::IDLE_MAX);
-    // Without TLS no roots are needed, and a bare machine has none.
-    Ok(if settings.uses_tls() {
-        builder.tls_backend_preconfigured(tls::configuration()?)
-    } else {
-        builder.tls_certs_only([])
-    })
-}
-
-/// Whether there may be a proxy for plain HTTP. For HTTPS a proxy is a tunnel, and the connection through it is like
-/// any other.
-fn proxies_plain() -> bool {
-    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
 }
 
 /// What came of a request whose time is up. Once hyper has it, any part of it may have been sent.

@@ -80,6 +80,8 @@ impl Client {
             Credentials::Token(token) => TokenAnswer::given(token),
             Credentials::Client { id, secret } => {
                 let timeout = self.settings.connections.request_timeout;
+                // Its connection counts among those of the process, and it may have to wait for its place.
+                let _place = self.connections.place().await;
                 tokio::select! {
                     biased;
                     answer = self.mint(id, secret) => answer,
@@ -96,8 +98,11 @@ impl Client {
     }
 
     async fn mint(&self, id: &str, secret: &str) -> TokenAnswer {
-        let request = self
-            .http
+        let client = match self.clients.plain() {
+            Ok(client) => client,
+            Err(problem) => return TokenAnswer::Failed { problem, wait: None },
+        };
+        let request = client
             .post(format!("{}/oauth/token", self.settings.login_url))
             .basic_auth(id, Some(secret))
             .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -107,7 +112,7 @@ impl Client {
             Err(error) => return TokenAnswer::Failed { problem: chain(error), wait: None },
         };
         let header = request.headers().get(reqwest::header::AUTHORIZATION).cloned();
-        let mut response = match self.http.execute(request).await {
+        let mut response = match client.execute(request).await {
             Ok(response) => response,
             Err(error) => return TokenAnswer::Failed { problem: chain(error), wait: None },
         };
