@@ -128,7 +128,7 @@ export interface AccessTokenCredentials {
  * `refused`: messages wait, those that were refused included, and one at a time probes. A message that is refused in this way is held
  * for up to 30 s until others tell: it ends as a dead letter when a message that left later is accepted. Where nobody tells, since no
  * other conversation has anything to send or those that have are refused as well, it is tried again after 1 s, doubling up to 2 minutes,
- * within `maxAttempts` and `maxAgeMs`: with the defaults for six minutes. `maxAttempts: 1` ends it at once.
+ * or when `Retry-After` says so, within `maxAttempts` and `maxAgeMs`: with the defaults for six minutes. `maxAttempts: 1` ends it at once.
  *
  * A 404 or 410 that says that the conversation is over is no such refusal, and ends its message at once: its error code or message
  * speaks of a conversation, or it quotes the conversation's id. On a route whose path has the id, a 404 with any error code and a 410
@@ -139,7 +139,7 @@ export interface RetryOptions {
   maxAttempts?: number
   /**
    * How long after its first attempt a message may be tried again, in milliseconds. Time in which a pause or an outage holds
-   * messages back does not count. 0 to 2,592,000,000 (30 days). Default 600,000.
+   * messages back does not count, nor does the time between two runs with the same file. 0 to 2,592,000,000 (30 days). Default 600,000.
    */
   maxAgeMs?: number
   /**

@@ -9,8 +9,10 @@ use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Effect, Event, Notice};
 use spillway_core::error::{Error, Trouble};
+use spillway_core::evidence::Evidence;
 use spillway_core::message::{Cargo, Message, Parts};
-use spillway_core::outcome::{DeadLetter, DeliveryFailure, Reason};
+use spillway_core::outcome::{DeadLetter, DeliveryFailure, Reason, Response};
+use spillway_core::retry::Answer;
 use spillway_core::store::{Opening, Record, Row, Salvage, Unreadable, Waiting, batch_number};
 
 fn waiting(seq: u64, id: &str) -> Row {
@@ -365,4 +367,61 @@ fn a_letter_of_the_opening_is_newer_than_those_of_earlier_runs() {
     bench.handle(Event::Opened(Box::new(Opening { last_seq: 4, ..Opening::default() })));
     let letters: Vec<_> = bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.cargo.id()).collect();
     assert_eq!(letters, ["old", "less old", "new"]);
+}
+
+/// What may come of a request in an outage of the messages' route.
+fn failures() -> Vec<(&'static str, Answer)> {
+    let page = Response { status: 200, body: "<html>".into(), ..Response::default() };
+    vec![
+        ("503", bench::status(503)),
+        ("500", bench::status(500)),
+        ("cut", bench::unanswered()),
+        ("unsent", Answer::Unsent { problem: "connection refused".to_owned() }),
+        ("page", Answer::Answered { response: page, evidence: Evidence::default() }),
+    ]
+}
+
+/// Messages of so many conversations whose attempts are spent but for the last, or not.
+fn tried(conversations: u64, attempts: u32) -> Bench {
+    let row = |seq: u64| {
+        let mut record = record(seq, &format!("c{seq}"), "{}", Timestamp::START);
+        (record.attempts, record.first_attempt_at) = (attempts, Some(Timestamp::START));
+        Row::Started(Box::new(record))
+    };
+    opened(json!({ "store": "file:any.db" }), (1..=conversations).map(row).collect()).0
+}
+
+#[test]
+fn an_outage_in_which_earlier_runs_have_ended_spends_nothing_of_what_they_left() {
+    for (name, failure) in failures() {
+        for (conversations, attempts) in [(1, 9), (1, 10), (3, 9), (20, 9), (20, 1)] {
+            let mut bench = tried(conversations, attempts);
+            let (mut ends, mut requests) = (Vec::new(), 0);
+            for _ in 0..2_400 {
+                requests += bench.answer_all(|_| failure.clone(), |effects| ends.extend(self::ends(effects))).len();
+                bench.wait_ms(50);
+            }
+            assert_eq!(ends, Vec::<String>::new(), "{name}, {conversations} conversations");
+            assert!(bench.dispatcher.holds_messages(), "{name}, {conversations} conversations: it is an outage");
+            assert!(requests < 60, "{name}, {conversations} conversations: {requests} requests");
+            let mut delivered = 0;
+            for _ in 0..2_400 {
+                delivered += bench.answer_all(|_| bench::status(200), |effects| ends.extend(self::ends(effects))).len();
+                bench.wait_ms(50);
+            }
+            assert_eq!((delivered as u64, ends.len()), (conversations, 1), "{name}: all, and the outbox is empty");
+        }
+    }
+}
+
+#[test]
+fn once_a_message_has_passed_those_of_earlier_runs_end_by_their_attempts() {
+    let mut bench = tried(2, 9);
+    let mut ends = Vec::new();
+    for _ in 0..400 {
+        let answer = |name: &str| bench::status(if name == "m1" { 503 } else { 200 });
+        bench.answer_all(answer, |effects| ends.extend(self::ends(effects)));
+        bench.wait_ms(50);
+    }
+    assert_eq!(ends, ["m1", "empty"]);
 }

@@ -182,6 +182,8 @@ pub struct Dispatcher {
     sounding: Option<Sounding>,
     attempts: Attempts,
     accepted: u64,
+    /// Messages with this number or a lower one are of an earlier run.
+    earlier: u64,
     /// When a half-empty array began to wait for answers that are due; `None` if none waits.
     half_empty_since: Option<Timestamp>,
     joins: Joins,
@@ -246,6 +248,7 @@ impl Dispatcher {
             sounding: None,
             attempts: Attempts::default(),
             accepted: 0,
+            earlier: 0,
             half_empty_since: None,
             joins: Joins::default(),
             start_at: None,
@@ -297,7 +300,9 @@ impl Dispatcher {
             Event::Disowned(error) => self.begin_disowned(error, effects),
             Event::StoreHealed(salvage) => self.store_healed(salvage, effects),
         }
-        self.health.note_standstill(now, self.auth.is_out());
+        if self.health.note_standstill(now, self.auth.is_out()) {
+            self.saving.demand();
+        }
         self.audit();
     }
 

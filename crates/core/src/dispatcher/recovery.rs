@@ -85,6 +85,7 @@ impl Dispatcher {
     /// All is told: batches are put together again, and the budget goes on where it was.
     pub(super) fn opened(&mut self, now: Timestamp, opening: &Opening, effects: &mut Vec<Effect>) {
         self.accepted = self.accepted.max(opening.last_seq);
+        self.earlier = opening.last_seq;
         if let Some(problem) = self.salvaged(&opening.salvage) {
             effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
         }

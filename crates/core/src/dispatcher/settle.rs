@@ -173,6 +173,11 @@ impl Dispatcher {
         if self.health.holds_messages() && !self.carries_call(&load) {
             return self.put_aside(now, load, now.after(asked), effects);
         }
+        if self.is_untold(&load) {
+            // By the failures of this run, which are few, not by those of earlier ones.
+            let backoff = RETRY_BACKOFF.wait(1, &mut self.random);
+            return self.put_aside(now, load, now.after(backoff.max(asked)), effects);
+        }
         // A batch that the server may know stays whole, as far as the limits of its messages' attempts let it.
         let frozen = load.is_frozen();
         load.members.retain(|slot| {
@@ -187,6 +192,14 @@ impl Dispatcher {
             load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
             self.fail_unauthorized(&load.members, effects);
         }
+    }
+
+    /// Whether messages of an earlier run fail before anything has passed in this one. That may be an outage in which
+    /// that run has ended, so that each restart would spend attempts until the breaker trips; then, at the latest, it
+    /// is known.
+    fn is_untold(&self, load: &Load) -> bool {
+        let is_of_earlier = |slot: &Slot| self.outbox.seq_of(*slot).is_some_and(|seq| seq <= self.earlier);
+        !self.health.has_passed() && !self.carries_call(load) && load.members.iter().any(is_of_earlier)
     }
 
     /// Whether another connection may do, and has not been tried: from now on it has, for each of these messages.

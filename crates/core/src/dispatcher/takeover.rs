@@ -29,7 +29,7 @@ impl Dispatcher {
         debug_assert!(!self.durable, "a durable store is read again instead");
         self.inherit(now, other.carryover(now));
         self.attempts.continue_after(&other.attempts);
-        self.accepted = other.accepted;
+        (self.accepted, self.earlier) = (other.accepted, other.accepted);
         self.counters = other.counters;
         self.recovered = other.recovered;
         self.health.take_over(&other.health);

@@ -18,6 +18,8 @@ const STEPS_PER_WINDOW: i64 = 64;
 const SPENT_MAX: usize = 1_000_000;
 /// No run tells more routes and conversations apart.
 const LIMITS_MAX: usize = 1_280;
+/// Nor more spans of time.
+const SPANS_MAX: usize = 1_024;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -30,6 +32,8 @@ pub(super) struct Saved {
     pause: Option<SavedPause>,
     /// Those of other scopes.
     pauses: Vec<SavedLimit>,
+    /// When messages did not age.
+    standstill: Vec<(i64, i64)>,
     /// An operator's.
     hold: Option<SavedHold>,
 }
@@ -86,6 +90,11 @@ impl Saved {
             belief: carryover.belief.clone(),
             pause: carryover.pauses.organization.as_ref().and_then(|limit| SavedPause::of(limit, now)),
             pauses: SavedLimit::all(&carryover.pauses, now),
+            standstill: carryover
+                .standstill
+                .iter()
+                .map(|(start, end)| (since(*start, now), since(*end, now)))
+                .collect(),
             hold: carryover.hold.map(|OperatorHold { since, until }| SavedHold {
                 since_ms: -millis(now.since(since)),
                 until_ms: until.map(|until| millis(until.since(now)) - millis(now.since(until))),
@@ -123,11 +132,16 @@ impl Saved {
                 SavedLimit { .. } => {}
             }
         }
+        // Until this run began nothing was tried, either.
+        let standstill = self.standstill.into_iter().take(SPANS_MAX);
+        let standstill =
+            standstill.map(|(start, end)| (shifted(saved_at, start), shifted(saved_at, end).min(saved_at)));
+        let standstill = standstill.chain([(saved_at, now)]).collect();
         let hold = self.hold.map(|SavedHold { since_ms, until_ms }| OperatorHold {
             since: shifted(saved_at, since_ms).min(now),
             until: until_ms.map(|ms| shifted(saved_at, ms)),
         });
-        Carryover { spent, under_way, belief: self.belief, pauses, hold, until: now }
+        Carryover { spent, under_way, belief: self.belief, pauses, standstill, hold, until: now }
     }
 }
 
@@ -182,6 +196,11 @@ fn steps(spent: &[Timestamp], now: Timestamp) -> Vec<(i64, u32)> {
         }
     }
     steps
+}
+
+/// How long ago it was.
+fn since(at: Timestamp, now: Timestamp) -> i64 {
+    -millis(now.since(at))
 }
 
 fn shifted(at: Timestamp, ms: i64) -> Timestamp {

@@ -9,7 +9,7 @@ mod json;
 use std::time::Duration;
 
 use self::json::Saved;
-use super::health::{Bequest, OperatorHold};
+use super::health::{Bequest, OperatorHold, Span};
 use super::{Dispatcher, Effect};
 use crate::budget::{Belief, Quota};
 use crate::clock::Timestamp;
@@ -30,6 +30,8 @@ pub struct Carryover {
     under_way: u32,
     belief: Belief,
     pauses: Bequest,
+    /// When messages did not age; only for those that the next process finds in the store.
+    standstill: Vec<Span>,
     /// An operator's; only for the next process.
     hold: Option<OperatorHold>,
     until: Timestamp,
@@ -99,7 +101,8 @@ impl Dispatcher {
         let learned_until = (!belief.layers.is_empty()).then(|| now.after(BELIEF_KEPT));
         let free_at = spent.last().map(|last| last.after(self.quota.held_for()));
         let until = [free_at, paused_until, learned_until].into_iter().flatten().max().unwrap_or(now).max(now);
-        Carryover { spent, under_way, belief, pauses, hold: None, until }
+        let standstill = self.health.standstill(now);
+        Carryover { spent, under_way, belief, pauses, standstill, hold: None, until }
     }
 
     /// Begins where an engine of the same organization and server has ended.
@@ -108,6 +111,7 @@ impl Dispatcher {
         self.quota.restore(now, &carryover.belief);
         self.quota.inherit(now, &carryover.spent);
         self.health.inherit(now, carryover.pauses);
+        self.health.inherit_standstill(carryover.standstill);
     }
 
     /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.

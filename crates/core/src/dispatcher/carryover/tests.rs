@@ -90,10 +90,30 @@ fn what_may_still_arrive_is_kept_to_its_later_millisecond() {
     let spent = vec![Timestamp::from_micros(1_500), Timestamp::from_micros(64_500)];
     let (belief, until) = (Belief::default(), at_ms(0));
     let pauses = Bequest::default();
-    let carryover = Carryover { spent, under_way: 0, belief, pauses, hold: None, until };
+    let standstill = Vec::new();
+    let carryover = Carryover { spent, under_way: 0, belief, pauses, standstill, hold: None, until };
     let json = Saved::of(&carryover, at_ms(64)).to_json();
     let read = Saved::from_json(Some(&json)).carryover(at_ms(64), at_ms(64), Duration::ZERO);
     assert_eq!(read.spent, [at_ms(2), at_ms(65)]);
+}
+
+#[test]
+fn messages_do_not_age_while_an_earlier_run_held_them_back_nor_between_runs() {
+    let mut first = dispatcher(1, 0);
+    first.health.note_standstill(at_ms(0), false);
+    first.health.note_standstill(at_ms(10_000), true);
+    first.health.note_standstill(at_ms(20_000), false);
+    first.health.note_standstill(at_ms(30_000), true);
+    let budget = Saved::of(&first.checkpoint(at_ms(40_000)), at_ms(40_000)).to_json();
+    let opening = Opening { budget: Some(budget), budget_at: Some(at_ms(40_000)), ..Opening::default() };
+    let mut second = dispatcher(1, 100_000);
+    second.restore(at_ms(100_000), &opening, &mut Vec::new());
+    let age = |since_ms, now_ms| second.health.age(at_ms(since_ms), at_ms(now_ms)).as_secs();
+    assert_eq!((age(5_000, 100_000), age(5_000, 110_000), age(100_000, 110_000)), (15, 25, 10));
+
+    let mut bare = dispatcher(1, 100_000);
+    bare.restore(at_ms(100_000), &Opening::default(), &mut Vec::new());
+    assert_eq!(bare.health.age(at_ms(5_000), at_ms(100_000)).as_secs(), 95, "nothing is known");
 }
 
 #[test]

@@ -49,6 +49,7 @@ pub(super) use self::refusals::{Fingerprint, MessageRefusal, Whom};
 pub(super) use self::routes::RouteId;
 use self::routes::Routes;
 pub(super) use self::scope::Scope;
+pub(super) use self::standstill::Span;
 use self::standstill::Standstill;
 use super::Effect;
 use crate::clock::Timestamp;
@@ -88,6 +89,7 @@ pub(super) struct Health {
     patience: Patience,
     probed: Probed,
     standstill: Standstill,
+    has_passed: bool,
     /// Routes that something waits for, longest first.
     lines: Vec<RouteId>,
     tokens: TokenEvidence,
@@ -117,6 +119,7 @@ impl Health {
             patience: Patience::default(),
             probed: Probed::default(),
             standstill: Standstill::default(),
+            has_passed: false,
             lines: Vec::new(),
             tokens: TokenEvidence::default(),
             auth_problem: None,
@@ -146,9 +149,24 @@ impl Health {
         self.probed.was_last(prospect)
     }
 
-    /// Must be called whenever a gate or anything else that holds all messages back may have changed.
-    pub(super) fn note_standstill(&mut self, now: Timestamp, else_held: bool) {
-        self.standstill.note(now, else_held || self.holds_messages());
+    /// Must be called whenever a gate or anything else that holds all messages back may have changed. Whether it has.
+    pub(super) fn note_standstill(&mut self, now: Timestamp, else_held: bool) -> bool {
+        self.standstill.note(now, else_held || self.holds_messages())
+    }
+
+    /// When messages did not age, until now.
+    pub(super) fn standstill(&self, now: Timestamp) -> Vec<Span> {
+        self.standstill.carried(now)
+    }
+
+    /// When they did not in earlier runs.
+    pub(super) fn inherit_standstill(&mut self, spans: Vec<Span>) {
+        self.standstill.inherit(spans);
+    }
+
+    /// Whether the server has answered a message in this run otherwise than by a failure.
+    pub(super) fn has_passed(&self) -> bool {
+        self.has_passed
     }
 
     /// The age of something at that time, without the time during which messages were held back.
@@ -169,6 +187,7 @@ impl Health {
         self.tokens.accepted(now, sent.route);
         let are_accepted = self.end_refusals(sent);
         if sent.route == RouteId::MESSAGES {
+            self.has_passed = true;
             self.caution.iter_mut().for_each(Caution::succeeded);
         }
         let is_probe = self.organization.is_probe(sent.attempt);

@@ -1,7 +1,7 @@
 //! When messages could not leave at all: a message does not age then.
 //!
 //! `retry.maxAgeMs` bounds how long the server may have to take a message. While a gate holds everything back, nothing
-//! is tried, so that time does not count.
+//! is tried, so that time does not count, nor does the time between two runs with the same store.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,17 +11,22 @@ use crate::clock::Timestamp;
 /// Spans that are told apart. Beyond that the two oldest become one, with the time between them: messages live a little
 /// longer.
 const SPANS_MAX: usize = 1_024;
+/// Spans that the next run is told of.
+const SPANS_CARRIED: usize = 64;
+
+/// From then until then nothing was tried.
+pub(in crate::dispatcher) type Span = (Timestamp, Timestamp);
 
 #[derive(Debug, Default)]
 pub(super) struct Standstill {
     /// The spans that are over, oldest first.
-    spans: VecDeque<(Timestamp, Timestamp)>,
+    spans: VecDeque<Span>,
     since: Option<Timestamp>,
 }
 
 impl Standstill {
-    /// Notes whether messages are held back from now on.
-    pub(super) fn note(&mut self, now: Timestamp, is_held: bool) {
+    /// Notes whether messages are held back from now on. Whether that is news.
+    pub(super) fn note(&mut self, now: Timestamp, is_held: bool) -> bool {
         match self.since {
             None if is_held => self.since = Some(now),
             Some(since) if !is_held => {
@@ -29,7 +34,36 @@ impl Standstill {
                 self.spans.push_back((since, now));
                 self.merge_oldest();
             }
-            _ => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// For the next run: those of this one until now, oldest first. Of many, the oldest are one.
+    pub(super) fn carried(&self, now: Timestamp) -> Vec<Span> {
+        let current = self.since.map(|since| (since, now));
+        let mut spans: Vec<Span> = self.spans.iter().copied().chain(current).collect();
+        if let Some(excess) = spans.len().checked_sub(SPANS_CARRIED).filter(|excess| *excess > 0) {
+            let start = spans[0].0;
+            spans.drain(..excess);
+            spans[0].0 = start;
+        }
+        spans
+    }
+
+    /// Those of earlier runs, whatever a file says of them.
+    pub(super) fn inherit(&mut self, mut spans: Vec<Span>) {
+        debug_assert!(self.spans.is_empty() && self.since.is_none(), "a run begins with those of the last");
+        spans.retain(|(start, end)| start < end);
+        spans.sort_unstable();
+        for (start, end) in spans {
+            match self.spans.back_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => self.spans.push_back((start, end)),
+            }
+        }
+        while self.spans.len() > SPANS_MAX {
+            self.merge_oldest();
         }
     }
 
@@ -84,6 +118,32 @@ mod tests {
         standstill.note(at(120), true);
         standstill.note(at(130), false);
         assert_eq!(age(&standstill, 3, 140), 7 + 20 + 10);
+    }
+
+    #[test]
+    fn the_next_run_is_told_and_does_not_count_the_time_between_either() {
+        let mut earlier = Standstill::default();
+        assert!(earlier.note(at(10), true) && !earlier.note(at(11), true) && earlier.note(at(20), false));
+        earlier.note(at(30), true);
+        let mut spans = earlier.carried(at(40));
+        assert_eq!(spans, [(at(10), at(20)), (at(30), at(40))]);
+        // It ended then, and the next one began at 100.
+        spans.push((at(40), at(100)));
+        let mut standstill = Standstill::default();
+        standstill.inherit(spans);
+        assert_eq!(age(&standstill, 5, 110), 5 + 10 + 10);
+
+        let mut damaged = Standstill::default();
+        damaged.inherit(vec![(at(50), at(60)), (at(9), at(8)), (at(0), at(20)), (at(10), at(30))]);
+        assert_eq!(damaged.carried(at(99)), [(at(0), at(30)), (at(50), at(60))]);
+        let many = (0..200).map(|second| (at(10 * second), at(10 * second + 1))).collect();
+        let mut standstill = Standstill::default();
+        standstill.inherit(many);
+        let carried = standstill.carried(at(2_000));
+        assert_eq!(
+            (carried.len(), carried[0], carried[1]),
+            (SPANS_CARRIED, (at(0), at(1_361)), (at(1_370), at(1_371)))
+        );
     }
 
     #[test]
