@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::failure::failure_text;
 use super::file_time::FileTime;
@@ -18,11 +18,13 @@ use crate::store::{Change, Flight, Record, Seq};
 
 /// Applies the changes of one transaction. What comes in many small pieces is gathered, and written by
 /// [`Self::finish`].
-#[derive(Debug)]
 pub(super) struct Applier<'a> {
     db: &'a Connection,
     time: &'a FileTime,
     times: Times,
+    /// The statements of most changes, looked up once per transaction.
+    insert: Option<CachedStatement<'a>>,
+    delete: Option<CachedStatement<'a>>,
     /// Whether receipts are kept at all.
     keeps_receipts: bool,
     happenings: Vec<Happening>,
@@ -37,6 +39,8 @@ impl<'a> Applier<'a> {
             db,
             time,
             times: time.times(),
+            insert: None,
+            delete: None,
             keeps_receipts,
             happenings: Vec::new(),
             receipts: Vec::new(),
@@ -96,7 +100,7 @@ impl<'a> Applier<'a> {
     fn insert(&mut self, record: &Record) -> Result<()> {
         let tail = Tail::of(&record.message);
         let head = Head::of(record, &tail, &self.times);
-        insert_message(self.db, &head, &tail)
+        execute_insert(once(&mut self.insert, self.db, INSERT)?, &head, &tail)
     }
 
     fn come_back(&self, seq: Seq, returned: Returned) -> Result<()> {
@@ -113,7 +117,7 @@ impl<'a> Applier<'a> {
     /// Takes a message out of the outbox; whether it was there.
     fn remove(&mut self, seq: Seq) -> Result<bool> {
         self.ended.push(seq);
-        Ok(self.db.prepare_cached("DELETE FROM messages WHERE seq = ?1")?.execute(params![integer(seq)])? > 0)
+        Ok(once(&mut self.delete, self.db, DELETE)?.execute(params![integer(seq)])? > 0)
     }
 
     fn save(&mut self, budget: &str, on_wire: &[(Timestamp, Flight)]) -> Result<()> {
@@ -140,12 +144,28 @@ fn bury_sql() -> String {
     )
 }
 
+const INSERT: &str = "REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const DELETE: &str = "DELETE FROM messages WHERE seq = ?1";
+
+/// The statement at this place, which the first one who asks compiles.
+fn once<'s, 'a>(
+    place: &'s mut Option<CachedStatement<'a>>,
+    db: &'a Connection,
+    sql: &str,
+) -> Result<&'s mut CachedStatement<'a>> {
+    match place {
+        Some(statement) => Ok(statement),
+        None => Ok(place.insert(db.prepare_cached(sql)?)),
+    }
+}
+
 /// Writes a message; one of its number is replaced.
 pub(super) fn insert_message(db: &Connection, head: &Head, tail: &Tail<'_>) -> Result<()> {
-    db.prepare_cached(
-        "REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-    )?
-    .execute(params![
+    execute_insert(&mut *db.prepare_cached(INSERT)?, head, tail)
+}
+
+fn execute_insert(statement: &mut rusqlite::Statement<'_>, head: &Head, tail: &Tail<'_>) -> Result<()> {
+    statement.execute(params![
         head.seq,
         head.id,
         head.given,

@@ -14,13 +14,14 @@
 //! locks. When writing fails, the space is released, and the log is moved into the file that grows by it. Where a file
 //! system can't allocate, its free space has to be as large instead, which other programs may use up.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::companion::{companion, open_beside};
+use super::file_id::bytes_at;
 use super::log;
 use super::trouble::{Fault, Result};
 
@@ -91,7 +92,7 @@ impl Headroom {
             self.allocated = 0;
         }
         self.log_bytes = log_bytes;
-        let file_bytes = fs::metadata(&self.store)?.len();
+        let file_bytes = bytes_at(&self.store)?;
         // A dead letter is written before its message is deleted.
         let body_pages = self.largest_body.div_ceil(PAGE_BYTES);
         let file_wanted = (pages.count + (SPARE_PAGES + body_pages).saturating_sub(pages.free)) * PAGE_BYTES;

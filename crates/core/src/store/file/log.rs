@@ -5,13 +5,14 @@
 //! a time and after the acknowledgement. A log is read up to the first frame that is none of its own, and zeros are
 //! none.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::companion::{companion, open_beside};
+use super::file_id::bytes_at;
 use super::trouble::Result;
 
 /// What the log keeps of its length when it starts anew: so much is overwritten in place, and more than a run of small
@@ -38,7 +39,7 @@ pub(super) fn bytes_of(frames: u64) -> u64 {
 
 /// Bytes of the file.
 pub(super) fn file_bytes(store: &Path) -> u64 {
-    fs::metadata(companion(store, "-wal")).map_or(0, |metadata| metadata.len())
+    bytes_at(&companion(store, "-wal")).unwrap_or(0)
 }
 
 /// Puts room ahead of what is used, if there is little; how long the log is then.

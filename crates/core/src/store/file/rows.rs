@@ -221,8 +221,11 @@ impl Returned {
         Ok(())
     }
 
-    /// Forgets what is known of messages; most have never come back, so that all of them take one look.
+    /// Forgets what is known of messages. Mostly none has come back; otherwise all of them take one look.
     pub(super) fn forget(db: &Connection, seqs: &[Seq]) -> Result<()> {
+        if !db.prepare_cached("SELECT EXISTS (SELECT 1 FROM returned)")?.query_row([], |row| row.get::<_, bool>(0))? {
+            return Ok(());
+        }
         let list = serde_json::to_string(seqs).map_err(damage)?;
         let mut statement = db.prepare_cached("DELETE FROM returned WHERE seq IN (SELECT value FROM json_each(?1))")?;
         statement.execute(params![list])?;
