@@ -18,7 +18,7 @@ const TURN_WAIT: Duration = Duration::from_millis(1);
 const NOT_SENT: &str = "the server said of an earlier message that the conversation is over, so this one was not sent";
 
 impl Dispatcher {
-    /// Buries the next messages of the first conversation in line. Cold messages are loaded first.
+    /// Buries the next messages of the first conversation in line. What is not in memory is loaded first.
     pub(super) fn bury_some(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.store_problem.is_some() {
             return;
@@ -30,12 +30,12 @@ impl Dispatcher {
             self.endings.end_burial();
             return self.lanes.open(&conversation, Bar::Ended);
         }
-        let (cold, hot): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| self.outbox.cold(*slot).is_some());
-        for slot in hot {
+        let (loaded, absent): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| self.outbox.is_loaded(*slot));
+        for slot in loaded {
             let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
             self.bury(now, slot, reason, told.response.clone(), Some(NOT_SENT.to_owned()), effects);
         }
-        self.load_within(BYTES_PER_TURN, cold, effects);
+        self.load_within(BYTES_PER_TURN, absent, effects);
         self.endings.put_burial_last();
     }
 

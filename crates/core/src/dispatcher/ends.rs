@@ -83,6 +83,7 @@ impl Dispatcher {
         problem: Option<String>,
         effects: &mut Vec<Effect>,
     ) {
+        debug_assert!(self.outbox.is_loaded(slot), "a dead letter has its body");
         let Removed { entry, course, followers } = self.remove(slot);
         let Course { attempts, ambiguous, waiter, .. } = course;
         let waiter = waiter.map(|promise| promise.ticket);

@@ -115,7 +115,7 @@ impl Dispatcher {
         let mut paid = self.outbox.course(first).retry_paid;
         while members.len() < limit {
             let Some((_, slot)) = self.lanes.peek() else { break };
-            if self.outbox.cold(slot).is_some() {
+            if !self.outbox.is_loaded(slot) {
                 break;
             }
             if self.park_if_early(now, slot, paid) {
@@ -148,7 +148,7 @@ impl Dispatcher {
         while members.len() < limit && !lanes.is_empty() {
             index %= lanes.len();
             let lane = lanes[index];
-            let next = self.hot_head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
+            let next = self.loaded_head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
             let fits = next.is_some_and(|slot| self.add_to_array(members[0], slot, &mut size));
             match if fits { self.lanes.take_from(lane, &self.outbox) } else { None } {
                 Some(slot) => {
@@ -181,12 +181,12 @@ impl Dispatcher {
     fn gather_texts(&mut self, now: Timestamp, lane: LaneId, first: Slot, limit: usize) -> Load {
         let mut members: Members = smallvec![first];
         // Most lanes hold a single message: nothing to read then.
-        let merge = self.lanes.head_of(lane).and_then(|_| begin_merge(&self.settings, &self.outbox, first));
+        let merge = self.loaded_head_of(lane).and_then(|_| begin_merge(&self.settings, &self.outbox, first));
         let Some(mut merge) = merge else { return Load::of(members) };
         let mut apart = None;
         let paid = self.outbox.course(first).retry_paid;
         while members.len() < limit {
-            let Some(slot) = self.hot_head_of(lane) else { break };
+            let Some(slot) = self.loaded_head_of(lane) else { break };
             let (leader, next) = (self.outbox.get(first), self.outbox.get(slot));
             let (Cargo::Message(leader), Cargo::Message(message)) = (&leader.cargo, &next.cargo) else { break };
             if self.is_early(now, slot, paid) {
@@ -213,7 +213,7 @@ impl Dispatcher {
     }
 
     /// The head of a lane, if it is in memory: nothing waits for one that isn't.
-    fn hot_head_of(&self, lane: LaneId) -> Option<Slot> {
-        self.lanes.head_of(lane).filter(|slot| self.outbox.cold(*slot).is_none())
+    fn loaded_head_of(&self, lane: LaneId) -> Option<Slot> {
+        self.lanes.head_of(lane).filter(|slot| self.outbox.is_loaded(*slot))
     }
 }

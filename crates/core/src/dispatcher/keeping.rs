@@ -16,23 +16,34 @@ use crate::store::{Change, Record, Salvage};
 const HOT_MESSAGES_MAX: usize = 8_192;
 const HOT_BYTES_MAX: usize = 8_388_608;
 
+/// Bytes of bodies in memory beside what is on the wire, up to which a message that comes back from there, or waits for
+/// a time of its own, keeps its body: half of what may be loaded ahead.
+const WAITING_BYTES_MAX: usize = 33_554_432;
+
 /// How much of the outbox waits in memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     messages: usize,
     bytes: usize,
+    pub(super) waiting_bytes: usize,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { messages: HOT_MESSAGES_MAX, bytes: HOT_BYTES_MAX }
+        Self { messages: HOT_MESSAGES_MAX, bytes: HOT_BYTES_MAX, waiting_bytes: WAITING_BYTES_MAX }
     }
 }
 
 impl Dispatcher {
-    /// Keeps fewer messages in memory, so that a small test meets what a large backlog meets.
+    /// Keeps fewer messages in memory, and the bodies of none that goes on waiting, so that a small test meets what a
+    /// large backlog meets.
     pub fn keep_in_memory(&mut self, messages: usize) {
-        self.window.messages = messages;
+        self.window = Window { messages, waiting_bytes: 0, ..self.window };
+    }
+
+    /// Bytes of bodies in memory, those on the wire included.
+    pub fn bytes_in_memory(&self) -> usize {
+        self.outbox.hot().1
     }
 
     /// The insert of a message that was just taken in; none where there is no store, or nothing to keep.

@@ -122,7 +122,7 @@ impl Dispatcher {
     }
 
     fn prospect(&mut self, now: Timestamp, lane: LaneId) -> Option<(Rank, LaneId)> {
-        let slot = self.lanes.head_of(lane).filter(|slot| self.outbox.cold(*slot).is_none())?;
+        let slot = self.lanes.head_of(lane).filter(|slot| self.outbox.is_loaded(*slot))?;
         let (entry, usual) = (self.outbox.get(slot), self.settings.connections.request_timeout);
         let is_slow = matches!(&entry.cargo, Cargo::Call(call) if call.timeout.is_some_and(|timeout| timeout > usual));
         let prospect = Prospect { lane, route: entry.route, is_slow };

@@ -1,7 +1,8 @@
-//! What the store gives back: a cold message that is in memory again, or that can't be read.
+//! What the store gives back: a cold message, or a body, that is in memory again, or that can't be read.
 
 use super::drains::Epoch;
-use super::outbox::{Cold, Course, Entry};
+use super::load::Load;
+use super::outbox::{Cold, Course, Entry, Promise, State, StoredBody};
 use super::{Dispatcher, Effect, Notice};
 use crate::clock::Timestamp;
 use crate::error::{Error, Trouble};
@@ -17,6 +18,13 @@ impl Dispatcher {
     pub(super) fn loaded(&mut self, now: Timestamp, messages: Vec<Loaded>, effects: &mut Vec<Effect>) {
         let mut nameless = 0;
         for (slot, seq, outcome) in messages {
+            if self.outbox.is_unloaded(slot, seq) {
+                match outcome {
+                    Ok(record) => self.reload(now, slot, *record, effects),
+                    Err(_) => self.give_up_unloaded(slot, effects),
+                }
+                continue;
+            }
             let Some(cold) = self.outbox.cold(slot).copied().filter(|cold| cold.seq == seq) else { continue };
             match outcome {
                 Ok(record) => self.warm(now, slot, &cold, *record, effects),
@@ -47,11 +55,26 @@ impl Dispatcher {
         }
     }
 
+    /// The body is here; what was to end without it ends now.
+    fn reload(&mut self, now: Timestamp, slot: Slot, record: Record, effects: &mut Vec<Effect>) {
+        let is_here = self.outbox.reload(slot, record.seq, record.message);
+        debug_assert!(is_here, "it was looked at just now");
+        if self.outbox.course(slot).expires_at.is_some_and(|at| at <= now) {
+            self.expire(now, slot, effects);
+        } else {
+            self.bury_if_astray(now, slot, effects);
+        }
+    }
+
     /// A message of an earlier run, with another route, may have no path in this one: then it can't be sent. Whether it
-    /// is so.
+    /// was buried for that; without its body it is when that is here.
     pub(super) fn bury_if_astray(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
         let Cargo::Message(message) = &self.outbox.get(slot).cargo else { return false };
         let Err(problem) = self.settings.route.check_path(message) else { return false };
+        if !self.outbox.is_loaded(slot) {
+            self.load_one(slot, effects);
+            return false;
+        }
         let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
         self.bury(now, slot, reason, None, Some(problem.to_string()), effects);
         true
@@ -64,7 +87,50 @@ impl Dispatcher {
         self.lanes.remove(cold.lane, slot, cold.seq, &self.outbox);
         self.timers.forget(slot);
         self.drains.leave(cold.epoch);
-        for follower in self.followers.take(slot) {
+        let followers = self.followers.take(slot);
+        self.tell_unreadable(conversation, (id, 0, false), followers, effects);
+    }
+
+    /// The same of a message of which only the body was to be loaded.
+    fn give_up_unloaded(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
+        if self.outbox.get(slot).state() == State::Bound && !self.unbind(slot) {
+            // The server may know its batch, which can't be repeated without it: then it isn't.
+            self.disband_around(slot);
+        }
+        let Course { attempts, ambiguous, .. } = *self.outbox.course(slot);
+        let cargo = &self.outbox.get(slot).cargo;
+        let Cargo::Message(message) = cargo else { unreachable!("only messages are unloaded") };
+        let (conversation, id) = (message.conversation().into(), message.id().into());
+        let followers = self.remove(slot).followers;
+        self.tell_unreadable(conversation, (Some(id), attempts, ambiguous), followers, effects);
+    }
+
+    /// The other messages of a batch that is repeated go by their lanes.
+    fn disband_around(&mut self, slot: Slot) {
+        let is_around = |load: &Load| load.members.contains(&slot);
+        let parked = self.parked.iter().find(|(_, load)| is_around(load)).map(|(number, _)| *number);
+        let load = match self.bound.iter().position(is_around) {
+            Some(place) => self.bound.remove(place),
+            // Its timer finds nothing any more.
+            None => parked.and_then(|number| self.parked.remove(&number)),
+        };
+        let Some(load) = load else { unreachable!("a message that is bound is in a batch") };
+        load.all()
+            .filter(|other| *other != slot)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .for_each(|one| self.unpark(one));
+    }
+
+    fn tell_unreadable(
+        &mut self,
+        conversation: Box<str>,
+        (id, attempts, ambiguous): (Option<Box<str>>, u32, bool),
+        followers: Vec<Promise>,
+        effects: &mut Vec<Effect>,
+    ) {
+        for follower in followers {
             let problem = format!("the store can't read this message: {STAYS}");
             effects.push(Effect::Failed(follower.ticket, Error::Store { trouble: Trouble::Corrupt, problem }));
         }
@@ -74,8 +140,8 @@ impl Dispatcher {
                 reason: Reason::Unreadable,
                 id,
                 response: None,
-                attempts: 0,
-                ambiguous: false,
+                attempts,
+                ambiguous,
                 problem: Some(STAYS.to_owned()),
             };
             self.counters.dead_letters += 1;
@@ -97,6 +163,7 @@ pub(super) fn recovered(now: Timestamp, record: Record, lane: LaneId, epoch: Epo
         first_attempt_at: record.first_attempt_at,
         expires_at: record.expires_at,
         not_before: record.not_before,
+        stored_body: record.body_bytes.map(StoredBody::new),
         ..Course::NONE
     };
     (entry.into_queued(), course)

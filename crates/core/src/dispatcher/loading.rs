@@ -1,4 +1,4 @@
-//! Cold messages come back into memory when their turn is near.
+//! Cold messages, and bodies that are unloaded, come back into memory when their turn is near.
 
 use super::{Dispatcher, Effect};
 use crate::clock::Timestamp;
@@ -19,21 +19,30 @@ const AHEAD_BYTES_MIN: usize = 1_048_576;
 const LOOKS_PER_AHEAD: usize = 4;
 
 impl Dispatcher {
-    /// Whether the message is still in the store alone. Asks for it, and for those after it, then.
-    pub(super) fn load_if_cold(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
-        let cold = self.outbox.cold(slot).is_some();
-        if cold {
+    /// Whether only the store has the message, or its body. Asks for it, and for those after it, then.
+    pub(super) fn load_if_absent(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+        let is_absent = !self.outbox.is_loaded(slot);
+        if is_absent {
             self.load_ahead(now, Some(slot), effects);
         }
-        cold
+        is_absent
     }
 
-    /// Whether messages that the next request has room for are still in the store alone. Asks for them then: the
-    /// request leaves when they are here, since a slot of the budget is dearer than a look at the disk.
+    /// The same of the messages of a batch that is repeated.
+    pub(super) fn load_members_if_absent(&mut self, members: &[Slot], effects: &mut Vec<Effect>) -> bool {
+        let is_absent = members.iter().any(|slot| !self.outbox.is_loaded(*slot));
+        if is_absent {
+            self.load_all(members.to_vec(), effects);
+        }
+        is_absent
+    }
+
+    /// Whether only the store has messages that the next request has room for. Asks for them then: the request leaves
+    /// when they are here, since a slot of the budget costs more than a look at the disk.
     pub(super) fn load_company(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
         let incomplete = self.settings.batch.mode != BatchMode::None
-            && self.outbox.has_cold()
-            && self.next_request(now).any(|slot| self.outbox.cold(slot).is_some());
+            && self.outbox.has_unloaded()
+            && self.next_request(now).any(|slot| !self.outbox.is_loaded(slot));
         if incomplete {
             self.load_ahead(now, None, effects);
         }
@@ -44,7 +53,7 @@ impl Dispatcher {
     /// has to wait.
     pub(super) fn look_ahead(&mut self, now: Timestamp, members: usize, effects: &mut Vec<Effect>) {
         self.leaves_to_look = self.leaves_to_look.saturating_sub(members);
-        if self.leaves_to_look == 0 && self.outbox.has_cold() {
+        if self.leaves_to_look == 0 && self.outbox.has_unloaded() {
             self.load_ahead(now, None, effects);
         }
     }
@@ -53,12 +62,10 @@ impl Dispatcher {
     fn load_ahead(&mut self, now: Timestamp, turn: Option<Slot>, effects: &mut Vec<Effect>) {
         let count = self.ahead_max();
         self.leaves_to_look = count / LOOKS_PER_AHEAD;
-        let (_, hot_bytes) = self.outbox.hot();
-        let here = hot_bytes.saturating_sub(self.attempts.bytes_in_flight());
-        let room = AHEAD_BYTES_MAX.saturating_sub(here).max(AHEAD_BYTES_MIN);
+        let room = AHEAD_BYTES_MAX.saturating_sub(self.bytes_beside_wire()).max(AHEAD_BYTES_MIN);
         let mut bytes = 0;
         let near = self.next_messages(count).take_while(|slot| {
-            bytes += self.outbox.cold(*slot).map_or(0, |cold| cold.bytes as usize);
+            bytes += if self.outbox.is_loaded(*slot) { 0 } else { self.outbox.bytes_of(*slot) };
             bytes <= room
         });
         let near: Vec<Slot> = turn.into_iter().chain(self.next_request(now)).chain(near).collect();
@@ -109,17 +116,12 @@ impl Dispatcher {
         self.load_all(near, effects);
     }
 
-    /// Asks for those that are cold, and not on their way yet.
+    /// Asks for those that are not in memory, and not on their way yet.
     fn load_all(&mut self, slots: Vec<Slot>, effects: &mut Vec<Effect>) {
-        let wanted = slots.into_iter().filter_map(|slot| Some((slot, self.begin_load(slot)?)));
+        let wanted = slots.into_iter().filter_map(|slot| Some((slot, self.outbox.begin_load(slot)?)));
         let wanted: Vec<(Slot, Seq)> = wanted.collect();
         if !wanted.is_empty() {
             effects.push(Effect::Load(wanted));
         }
-    }
-
-    fn begin_load(&mut self, slot: Slot) -> Option<Seq> {
-        let seq = self.outbox.cold(slot)?.seq;
-        self.outbox.begin_load(slot).then_some(seq)
     }
 }

@@ -48,6 +48,7 @@ impl Dispatcher {
         self.outbox.set_state(slot, State::Parked(why));
         self.outbox.course_mut(slot).parked_until = Some(until);
         self.timers.set(until, Timer::Unpark(slot));
+        self.unload_beyond_window(slot);
     }
 
     pub(super) fn unpark(&mut self, slot: Slot) {
@@ -58,11 +59,15 @@ impl Dispatcher {
         if is_call && self.is_out() {
             self.held_calls.watch(slot);
         }
+        self.unload_beyond_window(slot);
     }
 
     /// Keeps a load together until it may go again.
     pub(super) fn park_load(&mut self, load: Load, until: Timestamp) {
         self.bind(&load);
+        if load.is_frozen() && load.following() == 0 {
+            load.members.iter().for_each(|slot| self.unload_beyond_window(*slot));
+        }
         self.parkings += 1;
         self.parked.insert(self.parkings, load);
         self.timers.set(until, Timer::Release(self.parkings));
@@ -71,6 +76,22 @@ impl Dispatcher {
     pub(super) fn bind(&mut self, load: &Load) {
         for slot in load.all() {
             self.outbox.set_state(slot, State::Bound);
+        }
+    }
+
+    /// Bytes of bodies that are in memory and not on the wire.
+    pub(super) fn bytes_beside_wire(&self) -> usize {
+        let (_, hot_bytes) = self.outbox.hot();
+        hot_bytes.saturating_sub(self.attempts.bytes_in_flight())
+    }
+
+    /// Called for a message that goes on waiting, after an attempt or for a time of its own. Beyond the window for
+    /// those, its body waits in the store: while the messages at the front fail, others follow them, and each would
+    /// leave its body in memory.
+    pub(super) fn unload_beyond_window(&mut self, slot: Slot) {
+        let is_beyond = self.bytes_beside_wire() > self.window.waiting_bytes;
+        if self.durable && is_beyond && self.outbox.may_unload(slot) {
+            self.outbox.unload(slot);
         }
     }
 
@@ -93,5 +114,6 @@ impl Dispatcher {
         let entry = self.outbox.get(slot);
         let (route, seq) = (entry.route, entry.seq);
         self.health.line_up(route, (slot, seq));
+        self.unload_beyond_window(slot);
     }
 }

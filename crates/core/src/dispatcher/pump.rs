@@ -94,7 +94,7 @@ impl Dispatcher {
             return Some(candidate);
         }
         let slot = self.lanes.head_of(late)?;
-        let may_go = self.outbox.cold(slot).is_none() && !self.is_early(now, slot, false);
+        let may_go = self.outbox.is_loaded(slot) && !self.is_early(now, slot, false);
         may_go.then_some(Candidate::Lane(late))
     }
 
@@ -102,11 +102,11 @@ impl Dispatcher {
         !self.bound.is_empty() || self.lanes.peek().is_some()
     }
 
-    /// Whether the wire alone holds what comes next: nobody has looked yet whether that has a time of its own, or is
-    /// cold.
+    /// Whether the wire alone holds what comes next: nobody has looked yet whether that has a time of its own, or is in
+    /// memory.
     fn next_is_due(&mut self, now: Timestamp) -> bool {
         let next = self.lanes.peek();
-        let is_due = |slot| self.outbox.cold(slot).is_none() && !self.is_early(now, slot, true);
+        let is_due = |slot| self.outbox.is_loaded(slot) && !self.is_early(now, slot, true);
         !self.bound.is_empty() || next.is_some_and(|(_, slot)| is_due(slot))
     }
 
@@ -137,15 +137,16 @@ impl Dispatcher {
             } else if let Err(at) = self.pay_for_retry(now, load.members[0]) {
                 self.park_load(load, at);
             } else {
+                let is_absent = self.load_members_if_absent(&load.members, effects);
                 self.bound.push_front(load);
-                return Some(Candidate::Bound);
+                return (!is_absent).then_some(Candidate::Bound);
             }
         }
         if is_probe && let Some(lane) = self.best_probe(now) {
             return Some(Candidate::Lane(lane));
         }
         while let Some((lane, slot)) = self.lanes.peek() {
-            if self.load_if_cold(now, slot, effects) {
+            if self.load_if_absent(now, slot, effects) {
                 return None;
             }
             if self.hold_for_route(now, lane, slot) || self.park_if_early(now, slot, false) {

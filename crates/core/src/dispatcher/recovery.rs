@@ -57,6 +57,10 @@ impl Dispatcher {
         let lane = self.lanes.join(&mut record.message);
         let (entry, course) = recovered(now, record, lane, self.drains.enter());
         let Course { attempts, first_attempt_at, ambiguous, expires_at, .. } = course;
+        debug_assert!(
+            course.stored_body.is_none() || (batch.is_none() && !sent),
+            "those may have to end, or be compared"
+        );
         let slot = self.outbox.insert(entry, course);
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
@@ -78,6 +82,7 @@ impl Dispatcher {
             self.batches.entry(batch).or_default().push(slot);
         } else {
             self.lanes.push_in_order(lane, self.outbox.get(slot).item(slot), &self.outbox);
+            self.unload_beyond_window(slot);
         }
         slot
     }
@@ -110,6 +115,7 @@ impl Dispatcher {
         }
         for members in loads.into_values() {
             if self.make_one_request(&members) {
+                members.iter().for_each(|slot| self.unload_beyond_window(*slot));
                 self.bound.push_back(Load::of(members.into()).freeze());
             } else {
                 // With another route or mode it can't be repeated as it was: each goes by itself, and may arrive twice.

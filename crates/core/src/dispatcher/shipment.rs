@@ -24,6 +24,10 @@ const TRACEPARENT: &str = "traceparent";
 impl Dispatcher {
     /// The request for a load.
     pub(super) fn shipment(&self, load: &mut Load) -> Shipment {
+        debug_assert!(
+            load.members.iter().all(|slot| self.outbox.is_loaded(*slot)),
+            "a body is sent as it was accepted"
+        );
         match &self.outbox.get(load.members[0]).cargo {
             Cargo::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
             Cargo::Message(message) => Shipment {

@@ -97,6 +97,7 @@ impl Dispatcher {
             ambiguous,
             sent,
             batch,
+            body_bytes: None,
         };
         let slot = self.found_started(now, record, effects);
         self.recovered -= 1;

@@ -104,7 +104,7 @@ impl Dispatcher {
 
     /// Expires a message that isn't on the wire; one that is has its answer to wait for.
     pub(super) fn expire(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
-        if self.outbox.cold(slot).is_some() {
+        if !self.outbox.is_loaded(slot) {
             return self.load_one(slot, effects);
         }
         let waits = match self.outbox.get(slot).state() {

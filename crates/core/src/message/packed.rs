@@ -171,6 +171,12 @@ impl Message {
         self.part(self.body_at()..self.text.0.len())
     }
 
+    /// The same without its body, which a store has.
+    #[must_use]
+    pub fn without_body(&self) -> Self {
+        Self { text: Text(self.text.0[..self.body_at()].into()), ..self.clone() }
+    }
+
     /// The same bytes, not copied, for a request.
     pub fn body_shared(&self) -> Bytes {
         let mut bytes = Bytes::from_owner(self.text.clone());
@@ -244,6 +250,12 @@ mod tests {
         drop(message);
         assert_eq!(bytes, PARTS.body);
         assert!(Message::new(Parts { body: "", ..PARTS }).unwrap().body_shared().is_empty());
+    }
+
+    #[test]
+    fn without_its_body_it_has_all_else() {
+        let message = Message::new(PARTS).unwrap();
+        assert_eq!(message.without_body(), Message::new(Parts { body: "", ..PARTS }).unwrap());
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Record {
     pub sent: bool,
     /// Its place in the batch that it was on the wire in, or has to be repeated in.
     pub batch: Option<u64>,
+    /// Bytes of the body, if the message came without: a large one is loaded when its turn is near.
+    pub body_bytes: Option<u32>,
 }
 
 impl Record {
@@ -47,6 +49,7 @@ impl Record {
             ambiguous: false,
             sent: false,
             batch: None,
+            body_bytes: None,
         }
     }
 }
@@ -56,7 +59,7 @@ impl Record {
 pub enum Row {
     /// A message that was never sent: what an engine needs to queue it, without its body.
     Waiting(Waiting),
-    /// A message that was sent.
+    /// A message that was sent. With its body if it was on the wire or belongs to a batch.
     Started(Box<Record>),
     /// A dead letter.
     Letter(Box<DeadLetter>),

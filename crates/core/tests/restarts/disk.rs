@@ -262,7 +262,12 @@ impl State {
         let messages = self.messages.values().map(|record| {
             let record = translated(record, &told);
             if record.attempts > 0 || record.sent || record.ambiguous || record.batch.is_some() {
-                return Row::Started(Box::new(record));
+                if record.sent || record.batch.is_some() {
+                    return Row::Started(Box::new(record));
+                }
+                // As if every body were a large one.
+                let body_bytes = Some(record.message.body().len() as u32);
+                return Row::Started(Box::new(Record { body_bytes, message: record.message.without_body(), ..record }));
             }
             Row::Waiting(Waiting {
                 seq: record.seq,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use spillway_core::error::Trouble;
 use spillway_core::message::{Message, Parts};
 use spillway_core::outcome::Reason;
-use spillway_core::store::{Change, Departure, Flight, Row};
+use spillway_core::store::{Change, Departure, Flight, Record, Row};
 
 use crate::rig::*;
 
@@ -82,6 +82,46 @@ fn what_happened_to_messages_is_known_in_the_next_run() {
     assert_eq!((rig.opening.last_seq, rig.opening.budget.as_deref()), (6, Some("{\"spent\":1}")));
     assert!(rig.opening.budget_at.is_some() && rig.opening.salvage.set_aside.is_none());
     assert!(rig.opening.departed.is_empty(), "what is carried on is in the budget");
+    rig.close();
+}
+
+#[test]
+fn a_large_body_of_a_message_that_came_back_is_loaded_and_not_told() {
+    let (_directory, path) = place();
+    let mut rig = Rig::open(&path);
+    let at = rig.now();
+    let body = "x".repeat(65_537);
+    let message = |seq: u64, body: &str| {
+        let id = format!("m-{seq}");
+        let parts = Parts { id: &id, conversation: "c-1", params: r#"{"queue":"q"}"#, body, ..Parts::default() };
+        Message::new(parts).unwrap()
+    };
+    let large = |seq| Record::new(seq, message(seq, &body), at);
+    let insert = |record| Change::Insert { slot: 0, record: Box::new(record) };
+    let back = |seq, batch| Change::Return { seq, attempts: 1, first_attempt_at: Some(at), ambiguous: true, batch };
+    let small = Record::new(4, message(4, &body[1..]), at);
+    let mut changes = vec![insert(large(1)), insert(large(2)), insert(large(3)), insert(small)];
+    changes.extend([depart(2, at), back(1, None), back(3, Some(BATCH)), back(4, None)]);
+    let count = changes.len() as u64;
+    rig.store.apply(changes);
+    rig.settled(count);
+    rig.close();
+
+    let mut rig = Rig::open(&path);
+    let told = |row: &Row| match row {
+        Row::Started(record) => (record.message.body().len(), record.body_bytes),
+        other => panic!("{other:?}"),
+    };
+    let told: Vec<_> = rig.found.iter().map(told).collect();
+    let whole = body.len();
+    assert_eq!(
+        told,
+        [(0, Some(65_537)), (whole, None), (whole, None), (whole - 1, None)],
+        "what was on the wire may have to end, and a batch is put together again"
+    );
+    let Row::Started(first) = &rig.found[0] else { panic!("{:?}", rig.found) };
+    assert_eq!((first.attempts, first.ambiguous, first.message.params_json()), (1, true, Some(r#"{"queue":"q"}"#)));
+    assert_eq!(rig.load(&[1])[0].as_ref().unwrap().message, message(1, &body));
     rig.close();
 }
 

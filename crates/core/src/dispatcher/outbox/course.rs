@@ -14,6 +14,20 @@ pub(in crate::dispatcher) struct Promise {
     pub(in crate::dispatcher) settle: Settle,
 }
 
+/// A body that only the store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dispatcher) struct StoredBody {
+    pub(super) bytes: u32,
+    /// The store is asked for it.
+    pub(super) loading: bool,
+}
+
+impl StoredBody {
+    pub(in crate::dispatcher) fn new(bytes: u32) -> Self {
+        Self { bytes, loading: false }
+    }
+}
+
 /// What is to be noted of a message beside that it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::dispatcher) struct Course {
@@ -40,6 +54,8 @@ pub(in crate::dispatcher) struct Course {
     pub(in crate::dispatcher) ambiguous: bool,
     /// The caller has withdrawn it while it was on the wire, or bound.
     pub(in crate::dispatcher) withdrawn: bool,
+    /// Its body, if that is not in memory.
+    pub(in crate::dispatcher) stored_body: Option<StoredBody>,
 }
 
 impl Course {
@@ -58,6 +74,7 @@ impl Course {
         retry_paid: false,
         ambiguous: false,
         withdrawn: false,
+        stored_body: None,
     };
 }
 

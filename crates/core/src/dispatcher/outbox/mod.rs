@@ -1,13 +1,14 @@
 //! The outbox: accepted messages and requests that are not settled yet, found by slot, by id and by ticket.
 //!
 //! With a store, a long backlog is *cold*: only its numbers are in memory, and messages are loaded when their turn is
-//! near.
+//! near. Of a message that was in memory already, and goes on waiting, the body may be *unloaded*: its state stays.
 
 mod cold;
 mod course;
 mod entry;
 mod place;
 mod tally;
+mod unloaded;
 
 use std::hash::BuildHasher;
 
@@ -16,7 +17,7 @@ use slab::Slab;
 
 pub(super) use self::cold::{Cold, IdKey, IdKeys};
 use self::course::Courses;
-pub(super) use self::course::{Course, Promise};
+pub(super) use self::course::{Course, Promise, StoredBody};
 pub(super) use self::entry::{Entry, Parking, State};
 use self::place::{Place, slot_of};
 use self::tally::Tally;
@@ -37,14 +38,18 @@ pub(super) struct Outbox {
     bytes: usize,
     hot_bytes: usize,
     cold: usize,
+    /// Messages in memory whose bodies are not.
+    unloaded: usize,
     tally: Tally,
 }
 
 impl Outbox {
     pub(super) fn insert(&mut self, entry: Entry, course: Course) -> Slot {
         let hash = entry.cargo.id().map(|id| self.keys.hash(id));
-        let bytes = entry.cargo.len();
-        self.hot_bytes += bytes;
+        let hot_bytes = entry.cargo.len();
+        let bytes = course.stored_body.map_or(hot_bytes, |body| body.bytes as usize);
+        self.hot_bytes += hot_bytes;
+        self.unloaded += usize::from(course.stored_body.is_some());
         self.tally.enter(entry.state);
         let slot = self.occupy(Place::Hot(entry), hash, bytes);
         if course != Course::NONE {
@@ -81,15 +86,17 @@ impl Outbox {
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Course) {
+        let bytes = self.bytes_of(slot);
         self.forget_ticket(slot);
         self.forget_id(slot);
         let Place::Hot(entry) = self.places.remove(slot as usize) else {
             unreachable!("a cold message is loaded before anything becomes of it")
         };
-        self.bytes -= entry.cargo.len();
+        self.bytes -= bytes;
         self.hot_bytes -= entry.cargo.len();
         self.tally.leave(entry.state);
         let course = self.courses.remove(entry.course);
+        self.unloaded -= usize::from(course.stored_body.is_some());
         self.give_back_room();
         (entry, course)
     }
@@ -188,14 +195,6 @@ impl Outbox {
         }
     }
 
-    /// Notes that a cold message is being loaded; false if it is on its way already, or isn't cold.
-    pub(super) fn begin_load(&mut self, slot: Slot) -> bool {
-        match &mut self.places[slot as usize] {
-            Place::Cold(cold) => !std::mem::replace(&mut cold.loading, true),
-            Place::Hot(_) => false,
-        }
-    }
-
     pub(super) fn by_id(&self, id: &str) -> Option<Slot> {
         let named = |slot: &Slot| match &self.places[*slot as usize] {
             Place::Hot(entry) => entry.cargo.id() == Some(id),
@@ -264,12 +263,17 @@ impl Outbox {
     pub(super) fn may_cool(&self, slot: Slot) -> bool {
         let (entry, course) = (self.get(slot), self.course(slot));
         let untouched = course.attempts == 0 && entry.state() == State::Queued && !course.withdrawn;
-        untouched && course.waiter.is_none() && matches!(entry.cargo, Cargo::Message(_))
+        untouched && course.waiter.is_none() && self.is_loaded(slot) && matches!(entry.cargo, Cargo::Message(_))
     }
 
     /// Bytes of a message's body, in memory or not.
     pub(super) fn bytes_of(&self, slot: Slot) -> usize {
-        self.places[slot as usize].bytes()
+        match &self.places[slot as usize] {
+            Place::Cold(cold) => cold.bytes as usize,
+            Place::Hot(entry) => {
+                self.courses.get(entry.course).stored_body.map_or(entry.cargo.len(), |body| body.bytes as usize)
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -283,10 +287,6 @@ impl Outbox {
     /// Messages and bytes in memory.
     pub(super) fn hot(&self) -> (usize, usize) {
         (self.places.len() - self.cold, self.hot_bytes)
-    }
-
-    pub(super) fn has_cold(&self) -> bool {
-        self.cold > 0
     }
 
     pub(super) fn key_of(&self, id: &str) -> IdKey {

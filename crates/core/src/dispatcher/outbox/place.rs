@@ -23,14 +23,6 @@ impl Place {
         }
     }
 
-    /// Of the body.
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Hot(entry) => entry.cargo.len(),
-            Self::Cold(cold) => cold.bytes as usize,
-        }
-    }
-
     /// By what it is found by its id; none for a request.
     pub(super) fn id_hash(&self, keys: &IdKeys) -> Option<u64> {
         match self {

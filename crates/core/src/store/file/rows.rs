@@ -137,17 +137,20 @@ impl<'a> Tail<'a> {
 
     /// Reads the columns of [`TAIL`] from `first` on.
     pub(super) fn read(row: &'a SqlRow<'_>, first: usize, head: &Head) -> Result<Self> {
-        let tail = Self {
-            params: row.get_ref(first)?.as_str_or_null().map_err(damage)?,
-            headers: row.get_ref(first + 1)?.as_str_or_null().map_err(damage)?,
-            traceparent: row.get_ref(first + 2)?.as_str_or_null().map_err(damage)?,
-            body: row.get_ref(first + 3)?.as_blob().map_err(damage)?,
-        };
+        let body = row.get_ref(first + 3)?.as_blob().map_err(damage)?;
+        let tail = Self { body, ..Self::read_without_body(row, first)? };
         if tail.sum() == head.tail_sum {
             Ok(tail)
         } else {
             Err(Fault::corrupt("holds a body that is not as it was written"))
         }
+    }
+
+    /// The same without the body, and so without knowing whether it is as it was written: that shows when the body is
+    /// read.
+    fn read_without_body(row: &'a SqlRow<'_>, first: usize) -> Result<Self> {
+        let text = |index: usize| row.get_ref(first + index)?.as_str_or_null().map_err(damage);
+        Ok(Self { params: text(0)?, headers: text(1)?, traceparent: text(2)?, body: &[] })
     }
 
     fn sum(&self) -> i64 {
@@ -249,12 +252,20 @@ pub(super) fn checksum(number: i64, text: &str) -> i64 {
     i64::from(sum.finalize())
 }
 
+/// A body that is larger than this is told by its length, unless its message belongs to a batch: an engine loads it
+/// when its turn is near.
+const TOLD_BODY_BYTES_MAX: u32 = 65_536;
+
 /// All messages behind a number, in order; the large part of those alone that have come back from the wire.
 pub(super) fn scan_sql() -> String {
     let head = prefixed(HEAD);
-    let tail: Vec<String> =
-        TAIL.split(", ").map(|column| format!("CASE WHEN r.seq IS NOT NULL THEN m.{column} END")).collect();
-    let tail = tail.join(", ");
+    let part = |column: &str| match column {
+        "body" => format!(
+            "CASE WHEN r.seq IS NOT NULL AND (r.batch IS NOT NULL OR m.bytes <= {TOLD_BODY_BYTES_MAX}) THEN m.body END"
+        ),
+        column => format!("CASE WHEN r.seq IS NOT NULL THEN m.{column} END"),
+    };
+    let tail = TAIL.split(", ").map(part).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT {head}, {RETURNED}, {tail} FROM messages m LEFT JOIN returned r ON r.seq = m.seq
          WHERE m.seq > ?1 ORDER BY m.seq"
@@ -282,19 +293,26 @@ pub(super) fn found(row: &SqlRow<'_>, times: &Times) -> Result<Row> {
     let head = Head::read(row, 0)?;
     match Returned::read(row, HEAD_COLUMNS)? {
         None => Ok(Row::Waiting(head.waiting(times))),
-        Some(returned) => Ok(Row::Started(Box::new(record_of(row, &head, &returned, times)?))),
+        Some(returned) => {
+            let is_told = returned.batch.is_some() || head.bytes <= TOLD_BODY_BYTES_MAX;
+            let tail = if is_told { Tail::read(row, TAIL_AT, &head)? } else { Tail::read_without_body(row, TAIL_AT)? };
+            let record = record_of(tail, &head, &returned, times)?;
+            Ok(Row::Started(Box::new(Record { body_bytes: (!is_told).then_some(head.bytes), ..record })))
+        }
     }
 }
 
-/// A row of [`load_sql`], of a message that isn't on the wire.
+/// A row of [`load_sql`], of a message that isn't on the wire, whole.
 pub(super) fn record(row: &SqlRow<'_>, times: &Times) -> Result<Record> {
     let head = Head::read(row, 0)?;
     let returned = Returned::read(row, HEAD_COLUMNS)?.unwrap_or_default();
-    record_of(row, &head, &returned, times)
+    record_of(Tail::read(row, TAIL_AT, &head)?, &head, &returned, times)
 }
 
-fn record_of(row: &SqlRow<'_>, head: &Head, returned: &Returned, times: &Times) -> Result<Record> {
-    let tail = Tail::read(row, HEAD_COLUMNS + RETURNED_COLUMNS, head)?;
+/// Where [`scan_sql`] and [`load_sql`] have the large part.
+const TAIL_AT: usize = HEAD_COLUMNS + RETURNED_COLUMNS;
+
+fn record_of(tail: Tail<'_>, head: &Head, returned: &Returned, times: &Times) -> Result<Record> {
     Ok(Record {
         seq: u64::try_from(head.seq).unwrap_or(0),
         message: tail.message(head)?,
@@ -307,6 +325,7 @@ fn record_of(row: &SqlRow<'_>, head: &Head, returned: &Returned, times: &Times) 
         ambiguous: returned.ambiguous,
         sent: false,
         batch: returned.batch.and_then(|batch| u64::try_from(batch).ok()),
+        body_bytes: None,
     })
 }
 

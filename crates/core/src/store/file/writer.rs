@@ -337,7 +337,7 @@ fn pause() {
 fn body_bytes(row: &Row) -> usize {
     match row {
         Row::Waiting(waiting) => waiting.bytes as usize,
-        Row::Started(record) => record.message.body().len(),
+        Row::Started(record) => record.body_bytes.map_or(record.message.body().len(), |bytes| bytes as usize),
         Row::Letter(_) | Row::Settled(_) => 0,
     }
 }
