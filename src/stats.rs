@@ -110,6 +110,7 @@ pub(crate) fn scope_data(scope: &PauseScope, limit: Option<&NamedLimit>) -> Valu
         PauseScope::Organization => ("organization", None, None),
         PauseScope::Route(route) => ("route", Some(&**route), None),
         PauseScope::Conversation(conversation) => ("conversation", None, Some(&**conversation)),
+        PauseScope::Unknown => ("unknown", None, None),
     };
     json!({
         "scope": word,

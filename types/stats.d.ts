@@ -174,8 +174,11 @@ export interface PauseScope {
    * - `organization`: everything, since the limit is the token's or the organization's
    * - `route`: what takes this route, the limit of an endpoint
    * - `conversation`: the messages of this conversation
+   * - `unknown`: not known yet, since the 429 names no limit. What was refused waits for as long as the server asks; everything else
+   *   waits for 250 ms (or for as long as the server asks, up to a second), then a single request of another conversation or route
+   *   finds out. Events: `resumed` with this scope comes when everything else goes on, or before the `throttled` of the organization
    */
-  scope: 'organization' | 'route' | 'conversation'
+  scope: 'organization' | 'route' | 'conversation' | 'unknown'
   /** With `route`: its method and path, with ids replaced, such as `POST /api/v2/analytics/conversations/details/query`; else null. */
   route: string | null
   /** With `conversation`: which; else null. */

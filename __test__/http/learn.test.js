@@ -85,20 +85,23 @@ test('eight worker threads learn as one', { timeout: LIMIT_MS }, async (t) => {
   assert.ok(refused <= 2 && mostInWindow <= 2 * QUOTA.requests, `${refused} refused, ${mostInWindow} in a window`)
 })
 
-// Once the first is answered, `leave` come at once, and `refuse` of them are refused.
+const OF_TOKEN = { limit: { key: 'client.credentials.token.rate.per.minute', namespace: 'platform.api' } }
+
+// Once the first is answered, `leave` come at once, and `refuse` of them are refused. One 429 alone has to say whose limit it is.
 const PAUSES = [
-  { name: 'a known quota, one 429', rateLimit: { requests: 100, perMs: 1_000 }, leave: 99, refuse: 1 },
+  { name: 'a known quota, one 429', rateLimit: { requests: 100, perMs: 1_000 }, leave: 99, refuse: 1, body: OF_TOKEN },
   {
     name: 'a quota that is learned from refusals',
     rateLimit: { learn: true, start: { requests: 200, perMs: 1_000 } },
     leave: 199,
     // So about 50 a second are left to believe in.
     refuse: 150,
+    body: {},
   },
 ]
 
 test('eight worker threads after a pause: one probe, then a ramp', { concurrency: true, timeout: LIMIT_MS }, async (t) => {
-  const runs = PAUSES.map(({ name, rateLimit, leave, refuse }, index) =>
+  const runs = PAUSES.map(({ name, rateLimit, leave, refuse, body }, index) =>
     t.test(name, async (t) => {
       const arrivedAt = []
       let held = []
@@ -125,7 +128,7 @@ test('eight worker threads after a pause: one probe, then a ramp', { concurrency
       const ends = sendFromEightThreads(options, 30)
       await until(() => held.length >= leave)
       const throttled = event(observer, 'throttled')
-      for (const response of held.splice(0, refuse)) answerJson(response, 429, {}, { 'retry-after': '2' })
+      for (const response of held.splice(0, refuse)) answerJson(response, 429, body, { 'retry-after': '2' })
       await throttled
       // What was on the wire when the pause began has arrived.
       await until(() => observer.stats().queue.inFlight === held.length)

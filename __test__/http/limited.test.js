@@ -1,6 +1,6 @@
 'use strict'
 
-// Guarantee 4 over HTTP: a 429 that names its limit stops what that holds for, and nothing else.
+// Guarantee 4 over HTTP: a 429 stops what its limit holds for, and nothing else, whether or not it names it.
 
 const assert = require('node:assert/strict')
 const { rmSync, mkdtempSync } = require('node:fs')
@@ -100,4 +100,27 @@ test('a call that would wait for too long is told at once', async (t) => {
   for (const id of ['m2', 'm3', 'm4']) assert.equal((await sender.send(message(id))).attempts, 1)
   const { pause, pauses } = sender.stats()
   assert.deepEqual([pause, pauses.map((one) => one.route)], [null, [ROUTE]])
+})
+
+test('the daily limit of an endpoint that names none stops that endpoint, and messages find out', async (t) => {
+  const { url } = await serve(t, (request, response) => {
+    request.resume()
+    if (request.url === WORKITEMS) answerJson(response, 429, { code: 'too.many.requests', status: 429 }, { 'retry-after': '30000' })
+    else answerJson(response, 200, {})
+  })
+  const sender = await open(t, url, { credentials: { accessToken: 'token' } })
+  const scopes = []
+  sender.on('throttled', ({ scope }) => scopes.push(scope))
+  await sender.send(message('m1', 'c1'))
+  const refused = await failure(workitem(sender))
+  assert.equal(refused.code, 'DELIVERY_THROTTLED')
+  assert.ok(refused.retryAfterMs > 29_000_000, `${refused.retryAfterMs}`)
+  assert.deepEqual(
+    sender.stats().pauses.map((one) => one.scope),
+    ['unknown'],
+  )
+  await Promise.all([sender.send(message('m2', 'c2')), sender.send(message('m3', 'c3'))])
+  const { pause, pauses } = sender.stats()
+  assert.deepEqual([pause, pauses.map((one) => one.route)], [null, [ROUTE]])
+  assert.deepEqual(scopes, ['unknown', 'route'])
 })

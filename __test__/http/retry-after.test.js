@@ -1,7 +1,7 @@
 'use strict'
 
-// One 429 stops everyone: nothing leaves before the pause ends, then a single probe, then the rest. In all forms of
-// Retry-After that servers and gateways have been seen to send.
+// One 429 of the token's limit stops everyone: nothing leaves before the pause ends, then a single probe, then the rest.
+// In all forms of Retry-After that servers and gateways have been seen to send.
 
 const assert = require('node:assert/strict')
 const { mkdtempSync, rmSync } = require('node:fs')
@@ -22,6 +22,8 @@ const GRAIN_MS = 2
 /** How long a 200 takes: time enough to see who comes while the probe is out. */
 const ANSWER_MS = 50
 const LIMIT_MS = 60_000
+/** It is everybody's: limited.test.js has those of which that isn't said. */
+const OF_TOKEN = { limit: { key: 'client.credentials.token.rate.per.minute', namespace: 'platform.api' } }
 
 const inSeconds = (seconds) => new Date(Date.now() + seconds * 1_000).toUTCString()
 
@@ -29,7 +31,7 @@ const inSeconds = (seconds) => new Date(Date.now() + seconds * 1_000).toUTCStrin
  * A server that answers the first `refusals` requests with 429 and `headers()`, and the others with 200. Keeps of each
  * request when it came, how many were open then, and how many had been answered before.
  */
-async function refusing(t, { refusals = 1, headers = () => ({}), body = {} } = {}) {
+async function refusing(t, { refusals = 1, headers = () => ({}), body = OF_TOKEN } = {}) {
   const requests = []
   let answered = 0
   const { url } = await serve(t, (request, response) => {
@@ -106,7 +108,7 @@ for (const withHeaders of [true, false]) {
 for (const withHeaders of [true, false]) {
   test(`absurd, ${withHeaders ? 'with' : 'without'} headers: a day, said aloud`, async (t) => {
     const simulator = await simulate(t, {
-      script: [{ request: 1, status: 429 }],
+      script: [{ request: 1, status: 429, body: JSON.stringify(OF_TOKEN) }],
       retryAfter: 'absurd',
       headers: withHeaders ? 'x' : 'none',
     })
@@ -227,13 +229,13 @@ test('a request under way when the pause begins neither ends nor shortens it', a
     if (number === 1) return (requests.first = response)
     requests.refusedAt = performance.now()
     requests.second = response
-    answerJson(requests.first, 429, {}, { 'retry-after': '3' })
+    answerJson(requests.first, 429, OF_TOKEN, { 'retry-after': '3' })
   })
   const sender = await open(t, url, { credentials })
   const pauses = []
   sender.on('throttled', (pause) => {
     pauses.push(pause)
-    if (pauses.length === 1) answerJson(requests.second, 429, {}, { 'retry-after': '1' })
+    if (pauses.length === 1) answerJson(requests.second, 429, OF_TOKEN, { 'retry-after': '1' })
   })
   await Promise.all([sender.send(message('a')), sender.send(message('b'))])
   assert.ok(requests[2] - requests.refusedAt >= 3_000 - GRAIN_MS, `probe after ${requests[2] - requests.refusedAt} ms`)

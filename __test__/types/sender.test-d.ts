@@ -170,7 +170,7 @@ function events(sender: Sender): void {
     .on('delivered', (receipt) => expect<Equal<typeof receipt, Receipt>>())
     .once('deadLetter', (letter) => expect<Equal<typeof letter, DeadLetterEvent>>())
     .on('throttled', ({ scope, route, key, value, reason, untilMs, pauseMs, long }) => {
-      expect<Equal<typeof scope, 'organization' | 'route' | 'conversation'>>()
+      expect<Equal<typeof scope, 'organization' | 'route' | 'conversation' | 'unknown'>>()
       expect<Equal<typeof route | typeof key, string | null>>()
       expect<Equal<typeof value, number | null>>()
       expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff' | 'operator'>>()
@@ -219,7 +219,7 @@ function operated(sender: Sender): void {
   void sender.resume({ scope: 'conversation' })
   const { pauses, outage } = sender.stats()
   expect<Equal<(typeof pauses)[number]['untilMs'], number | null>>()
-  expect<Equal<(typeof pauses)[number]['scope'], 'organization' | 'route' | 'conversation'>>()
+  expect<Equal<(typeof pauses)[number]['scope'], 'organization' | 'route' | 'conversation' | 'unknown'>>()
   expect<Equal<(typeof pauses)[number]['key'], string | null>>()
   expect<Equal<NonNullable<typeof outage>['message'], string | null>>()
 }

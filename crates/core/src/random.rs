@@ -6,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
 
 /// A seeded source of jitter and of generated ids.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Random(SmallRng);
 
 impl Random {

@@ -85,6 +85,8 @@ pub enum PauseScope {
     Route(Box<str>),
     /// The messages of this conversation.
     Conversation(Arc<str>),
+    /// Not known yet: what was refused waits for as long as the server asks, and everything else until one of it tells.
+    Unknown,
 }
 
 /// A pause with its scope.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bench::{Bench, answered, ids, of, retry_after, settled, status, unanswered};
 use serde_json::json;
 use spillway_core::dispatcher::{Effect, Event, Hold, Notice, TokenNews};
-use spillway_core::evidence::Evidence;
+use spillway_core::evidence::{Evidence, NamedLimit};
 use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
 
@@ -262,19 +262,25 @@ fn a_repeat_shares_its_body_with_the_request_before() {
 }
 
 #[test]
-fn a_429_stops_everyone_until_its_probe_succeeds() {
+fn a_429_of_the_token_stops_everyone_until_its_probe_succeeds() {
+    let of_token = |seconds| {
+        let key = "client.credentials.token.rate.per.minute".to_owned();
+        let limit = NamedLimit { key, namespace: Some("platform.api".to_owned()), value: None };
+        let retry_after = Some(Duration::from_secs(seconds));
+        answered(429, Evidence { retry_after, limit: Some(Box::new(limit)), ..Evidence::default() })
+    };
     let mut bench =
         Bench::new(json!({ "connections": { "max": 2 }, "rateLimit": { "requests": 100, "perMs": 1_000 } }));
     (0..6).for_each(|index| drop(bench.send(&format!("{index}"), &format!("c{index}"))));
     let first = bench.leaving();
-    bench.answer(first[0].0, retry_after(2));
+    bench.answer(first[0].0, of_token(2));
     bench.answer(first[1].0, status(200));
     bench.wait_ms(1_999);
     assert!(bench.leaving().is_empty());
     bench.wait_ms(1);
     let probe = bench.leaving();
     assert_eq!(ids(&probe), ["0"], "the message kept its place");
-    bench.answer(probe[0].0, retry_after(1));
+    bench.answer(probe[0].0, of_token(1));
     bench.wait_ms(1_000);
     let probe = bench.leaving();
     assert_eq!(probe.len(), 1);

@@ -6,7 +6,7 @@ mod bench;
 
 use std::time::Duration;
 
-use bench::{Bench, answered, ids, retry_after, status};
+use bench::{Bench, answered, ids, status};
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Effect, Event, Hold, Notice};
@@ -371,15 +371,6 @@ fn an_operator_probes_a_limit_at_once() {
         assert_eq!(serve(&mut bench, 10, |_| status(200)).len(), 1, "{scope:?}");
         assert_eq!(pauses(&bench).len(), 1);
     }
-}
-
-#[test]
-fn a_plain_429_of_a_single_lane_is_the_organizations() {
-    let mut bench = Bench::new(json!({}));
-    bench.send("m", "c");
-    let first = bench.leaving();
-    bench.answer(first[0].0, retry_after(10));
-    assert_eq!(scopes(&bench), [PauseScope::Organization]);
 }
 
 /// 20 messages a second beside something that is limited to 2 per 10 s: when each message left after it came.

@@ -38,7 +38,7 @@ impl Dispatcher {
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
         let standing = if throttled { Verdict::Throttled } else { verdict };
-        let limits = self.limits_met(&attempt, standing, &answer, items.as_deref());
+        let limits = self.limits_met(now, id, &attempt, standing, &answer, items.as_deref());
         self.read_quota(now, (attempt.cost, left_at), (verdict, &limits), &answer, effects);
         if verdict == Verdict::Unauthorized {
             return self.unauthorized(now, id, (attempt, departure), answer, effects);
@@ -52,6 +52,13 @@ impl Dispatcher {
             self.health.note_unknown();
         }
         self.move_gates(now, attempt.sent(id, left_at), (standing, &limits), &answer, effects);
+        if matches!(standing, Verdict::Delivered | Verdict::Rejected) {
+            self.note_passed(now, &attempt);
+        }
+        self.note_suspects(&attempt, &limits);
+        if self.hear_settled(now) {
+            self.tell_quota(effects);
+        }
         for slot in &attempt.load.members {
             self.outbox.course_mut(*slot).refused_at = None;
         }
@@ -84,7 +91,7 @@ impl Dispatcher {
         };
         let limits = match answer {
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } if verdict == Verdict::Throttled => {
-                vec![(self.health.scope_of(RouteId::MESSAGES, None, evidence), evidence.clone())]
+                vec![(self.health.scope_of_own(RouteId::MESSAGES, evidence), evidence.clone())]
             }
             _ => Vec::new(),
         };
@@ -116,6 +123,9 @@ impl Dispatcher {
             Answer::Unanswered { .. } => self.quota.given_up(left_at, now, cost),
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
                 let of_organization = limits.iter().find(|(scope, _)| *scope == Scope::Organization);
+                if of_organization.is_none() && self.hear_in_doubt(now, (cost, left_at), limits) {
+                    return self.tell_quota(effects);
+                }
                 let (refused, evidence) = match of_organization {
                     Some((_, evidence)) => (true, Some(evidence)),
                     None => (false, Some(evidence).filter(|_| verdict != Verdict::Throttled)),
@@ -147,9 +157,7 @@ impl Dispatcher {
         let may_resume = match verdict {
             Verdict::Throttled => {
                 self.counters.throttled += 1;
-                for (scope, evidence) in limits {
-                    self.health.throttled(now, sent, scope, evidence, &mut self.random, effects);
-                }
+                self.health.throttled_all(now, sent, limits, &mut self.random, effects);
                 false
             }
             Verdict::Transient | Verdict::Ambiguous => {

@@ -289,6 +289,11 @@ impl Dispatcher {
         for Pause { scope, closure, .. } in &own {
             let hold = match scope {
                 PauseScope::Organization => continue,
+                PauseScope::Unknown => {
+                    // It waits for longer than the moment for which everything does.
+                    holds.retain(|(hold, _)| *hold != Hold::Pause);
+                    Hold::Pause
+                }
                 PauseScope::Route(_) => Hold::RoutePause,
                 PauseScope::Conversation(_) => Hold::ConversationPause,
             };

@@ -113,7 +113,7 @@ impl Dispatcher {
         evidence: &Evidence,
         effects: &mut Vec<Effect>,
     ) {
-        let scope = self.health.scope_of(RouteId::OTHERS, None, evidence);
+        let scope = self.health.scope_of_own(RouteId::OTHERS, evidence);
         // A limit of the question's own route says nothing of what messages may do.
         let refused = response.status == TOO_MANY && scope == Scope::Organization;
         self.quota.heard(now, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });

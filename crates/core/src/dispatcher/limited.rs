@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Dispatcher;
 use super::attempts::Attempt;
 use super::deliver::TOO_MANY;
-use super::health::{LaneNews, Pass, Scope};
+use super::health::{LaneNews, Pass, Scope, Unheard};
 use super::load::Load;
+use super::{AttemptId, Dispatcher};
 use crate::batcher::Item;
+use crate::budget::Heard;
 use crate::clock::Timestamp;
 use crate::evidence::Evidence;
 use crate::lanes::Bar;
@@ -23,6 +24,8 @@ impl Dispatcher {
     /// array whose messages have a status each, that of each message that is.
     pub(super) fn limits_met(
         &self,
+        now: Timestamp,
+        id: AttemptId,
         attempt: &Attempt,
         standing: Verdict,
         answer: &Answer,
@@ -34,7 +37,7 @@ impl Dispatcher {
         }
         let Some(items) = items else {
             let conversation = self.conversation_of(&attempt.load);
-            return vec![(self.health.scope_of(attempt.route, conversation, evidence), evidence.clone())];
+            return vec![(self.health.scope_of(now, (id, attempt.route), conversation, evidence), evidence.clone())];
         };
         let mut limits: Vec<(Scope, Evidence)> = Vec::new();
         for (item, slot) in items.iter().zip(&attempt.load.members) {
@@ -42,7 +45,7 @@ impl Dispatcher {
             let mut evidence = evidence.clone();
             evidence.add_refusal(&item.body);
             let conversation = self.conversation_of(&Load::of_one(*slot));
-            let scope = self.health.scope_of(attempt.route, conversation, &evidence);
+            let scope = self.health.scope_of(now, (id, attempt.route), conversation, &evidence);
             if !limits.iter().any(|(known, _)| *known == scope) {
                 limits.push((scope, evidence));
             }
@@ -63,6 +66,59 @@ impl Dispatcher {
             Cargo::Message(message) => Some(message.conversation_shared()),
             Cargo::Call(_) => None,
         })
+    }
+
+    /// What is refused while nobody knows for whose limit's sake. True if the learner has heard, or will when that is
+    /// known; a budget that is known needs not.
+    pub(super) fn hear_in_doubt(
+        &mut self,
+        now: Timestamp,
+        (cost, sent_at): (u32, Timestamp),
+        limits: &[(Scope, Evidence)],
+    ) -> bool {
+        let in_doubt = limits.iter().find_map(|(scope, evidence)| match scope {
+            Scope::Unknown(suspect) => Some((suspect, evidence)),
+            Scope::Organization | Scope::Route(_) | Scope::Conversation(_) => None,
+        });
+        let Some((suspect, evidence)) = in_doubt.filter(|_| self.settings.learn.is_some()) else { return false };
+        if !self.health.can_others_tell(now, suspect, self.lanes.conversations()) {
+            // Nothing else is sent: what limits this one limits everything.
+            self.quota.heard(now, Heard { sent_at, cost, refused: true, evidence: Some(evidence) });
+        } else if self.health.has_anything_passed() {
+            let (suspect, evidence) = (suspect.clone(), evidence.clone());
+            self.health.put_off(Unheard { sent_at, answered_at: now, cost, evidence, suspect });
+        } else {
+            // It would keep the second request back, which tells.
+            self.quota.heard(now, Heard { sent_at, cost, refused: false, evidence: None });
+        }
+        true
+    }
+
+    /// Tells the learner what it has not heard, since it is known by now for whose limit's sake it was refused. Whether
+    /// there was something to tell.
+    pub(super) fn hear_settled(&mut self, now: Timestamp) -> bool {
+        let settled = self.health.take_settled(now);
+        let has_settled = !settled.is_empty();
+        for (unheard, refused) in settled {
+            let Unheard { sent_at, answered_at, cost, evidence, .. } = unheard;
+            let evidence = refused.then_some(&evidence);
+            self.quota.heard(answered_at, Heard { sent_at, cost, refused, evidence });
+        }
+        has_settled
+    }
+
+    /// What was refused is the last of all that probes for others.
+    pub(super) fn note_suspects(&mut self, attempt: &Attempt, limits: &[(Scope, Evidence)]) {
+        if limits.iter().any(|(scope, _)| matches!(scope, Scope::Unknown(_))) {
+            let lane = self.outbox.get(attempt.load.members[0]).lane;
+            self.health.note_suspect(attempt.route, lane);
+        }
+    }
+
+    /// A request was taken: who sends.
+    pub(super) fn note_passed(&mut self, now: Timestamp, attempt: &Attempt) {
+        let conversation = self.conversation_of(&attempt.load);
+        self.health.note_passed(now, attempt.route, conversation.as_ref());
     }
 
     /// Shuts the lanes of conversations that wait for a limit, and opens those whose time is over.
@@ -93,7 +149,7 @@ impl Dispatcher {
     }
 
     /// A request is about to leave: it probes the limits of its conversations that are due.
-    pub(super) fn tell_departure(&mut self, now: Timestamp, id: super::AttemptId, load: &Load) {
+    pub(super) fn tell_departure(&mut self, now: Timestamp, id: AttemptId, load: &Load) {
         if !self.health.has_limited_conversations() {
             return;
         }

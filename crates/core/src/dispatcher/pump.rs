@@ -28,6 +28,10 @@ impl Dispatcher {
         self.hear_another_witness(now);
         self.shut_lanes(now);
         self.give_turn(now);
+        if self.hear_settled(now) {
+            self.tell_quota(effects);
+        }
+        self.health.settles_at().into_iter().for_each(|at| self.look_again(at));
         let mut has_released = false;
         while self.peek_next() || self.health.has_lines() {
             let is_probe = match self.health.pass(now) {

@@ -89,7 +89,7 @@ pub struct Evidence {
 }
 
 /// Where a pause's length comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitSource {
     /// `Retry-After`.

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
-use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
+use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, Notice, TokenNews};
 use spillway_core::evidence::Evidence;
 use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
+use spillway_core::stats::PauseScope;
 
 pub struct Bench {
     pub dispatcher: Dispatcher,
     pub now: Timestamp,
+    /// Pauses that began (true) and ended, as listeners are told.
+    pub pauses_told: Vec<(bool, PauseScope)>,
     tickets: u64,
 }
 
@@ -60,7 +63,7 @@ impl Bench {
     pub fn new(patch: Value) -> Self {
         let settings = Settings::from_json(&options(patch).to_string()).unwrap();
         let dispatcher = Dispatcher::new(Arc::new(settings), Random::from_seed(7), Timestamp::START);
-        let mut bench = Self { dispatcher, now: Timestamp::START, tickets: 0 };
+        let mut bench = Self { dispatcher, now: Timestamp::START, pauses_told: Vec::new(), tickets: 0 };
         bench.handle(Event::Token(TokenNews::Granted(None)));
         bench
     }
@@ -68,7 +71,16 @@ impl Bench {
     pub fn handle(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.dispatcher.handle(self.now, event, &mut effects);
+        self.note_pauses(&effects);
         effects
+    }
+
+    fn note_pauses(&mut self, effects: &[Effect]) {
+        self.pauses_told.extend(effects.iter().filter_map(|effect| match effect {
+            Effect::Notice(Notice::Throttled { scope, .. }) => Some((true, scope.clone())),
+            Effect::Notice(Notice::Resumed { scope, .. }) => Some((false, scope.clone())),
+            _ => None,
+        }));
     }
 
     /// Polls; what may go leaves at once.
@@ -84,6 +96,7 @@ impl Bench {
     pub fn poll_waiting(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.dispatcher.poll(self.now, &mut effects);
+        self.note_pauses(&effects);
         effects
     }
 

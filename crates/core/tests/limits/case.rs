@@ -29,7 +29,9 @@ pub struct Case {
     pub without_reset: bool,
     /// Messages come at this share of the quota's rate; `None`: more wait all the time than a window takes.
     pub load: Option<f64>,
-    /// Who sends, if not a single conversation without an order.
+    /// Conversations that send, without an order: with one, a 429 that names nothing concerns everything that is sent.
+    pub conversations: u64,
+    /// Who sends instead.
     pub crowd: Option<Crowd>,
     pub words: String,
 }
@@ -72,6 +74,7 @@ impl Case {
             shown: None,
             without_reset: false,
             load: None,
+            conversations: 1,
             crowd: None,
             words: format!("{requests} per {per_ms} ms, {algorithm}"),
         }

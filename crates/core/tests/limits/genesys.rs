@@ -73,6 +73,25 @@ fn minutes_below_the_limit() {
     });
 }
 
+/// Others could have a limit of their own, so each refusal is looked into.
+#[test]
+fn minutes_of_many_conversations() {
+    let row = Row { name: "learn, Retry-After alone, 60 s, 50 convs.", goodput: 0.99, worst: 0.97, refused: 0.0015 };
+    check(&row, |choice| {
+        let case = drawn(choice, MINUTE_MS, "right", 60);
+        Case { conversations: 50, ..case.starting(choice.of(&STARTS)) }
+    });
+}
+
+#[test]
+fn minutes_without_a_wait_of_many_conversations() {
+    let row = Row { name: "learn, Retry-After 0, 60 s, 50 convs.", goodput: 0.99, worst: 0.97, refused: 0.0025 };
+    check(&row, |choice| {
+        let case = drawn(choice, MINUTE_MS, "zero", 60);
+        Case { conversations: 50, ..case.starting(choice.of(&STARTS)) }
+    });
+}
+
 /// The body of the 429 names the limit.
 #[test]
 fn minutes_named_by_the_body() {

@@ -141,8 +141,13 @@ impl World {
             return;
         }
         for _ in 0..QUEUED {
-            self.submit("c");
+            self.submit_of_any();
         }
+    }
+
+    fn submit_of_any(&mut self) {
+        let conversation = self.tickets % self.case.conversations;
+        self.submit(&format!("c{conversation}"));
     }
 
     fn gather_crowd(&mut self) {
@@ -257,7 +262,7 @@ impl World {
                 self.dispatcher.handle(now, Event::Answered(attempt, answer), &mut self.effects);
             }
             Happening::Comes => {
-                self.submit("c");
+                self.submit_of_any();
                 self.next_comes();
             }
             Happening::ComesLate { conversation, more } => {

@@ -50,7 +50,7 @@ impl World {
         let own = match (&shipment.idempotency_key, self.books.conversation_of(attempt)) {
             (Some(_), conversation) => {
                 let conversation = conversation.map(|name| Whose::Conversation(name.to_owned()));
-                [Some(Whose::Route("messages".to_owned())), conversation]
+                [Some(Whose::Route(gates::MESSAGES.to_owned())), conversation]
             }
             (None, _) if is_sounding(shipment) => [None, None],
             (None, _) => [Some(Whose::Route(format!("{} {path}", shipment.method))), None],

@@ -34,6 +34,8 @@ pub(super) struct Saved {
     pauses: Vec<SavedLimit>,
     /// When messages did not age.
     standstill: Vec<(i64, i64)>,
+    /// Whose they are is not known.
+    in_doubt: bool,
     /// An operator's.
     hold: Option<SavedHold>,
 }
@@ -95,6 +97,7 @@ impl Saved {
                 .iter()
                 .map(|(start, end)| (since(*start, now), since(*end, now)))
                 .collect(),
+            in_doubt: carryover.pauses.is_in_doubt,
             hold: carryover.hold.map(|OperatorHold { since, until }| SavedHold {
                 since_ms: -millis(now.since(since)),
                 until_ms: until.map(|until| millis(until.since(now)) - millis(now.since(until))),
@@ -122,7 +125,8 @@ impl Saved {
         spent.sort_unstable();
         let under_way = self.under_way.min(SPENT_MAX as u32);
         let limit = |pause: SavedPause| pause.limit(saved_at, now, max_pause);
-        let mut pauses = Bequest { organization: self.pause.map(limit), ..Bequest::default() };
+        let mut pauses =
+            Bequest { organization: self.pause.map(limit), is_in_doubt: self.in_doubt, ..Bequest::default() };
         for saved in self.pauses.into_iter().take(LIMITS_MAX) {
             match saved {
                 SavedLimit { route: Some(route), pause, .. } => pauses.routes.push((route, limit(pause))),

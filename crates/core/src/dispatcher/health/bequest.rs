@@ -9,6 +9,8 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub(in crate::dispatcher) struct Bequest {
     pub(in crate::dispatcher) organization: Option<Limit>,
+    /// Its pause is the moment that everything waits for, since nobody knows whose the others are that have no name.
+    pub(in crate::dispatcher) is_in_doubt: bool,
     /// By the names of their routes.
     pub(in crate::dispatcher) routes: Vec<(Box<str>, Limit)>,
     pub(in crate::dispatcher) conversations: Vec<(Arc<str>, Limit)>,

@@ -49,6 +49,10 @@ impl Conversations {
         self.limits.get(conversation)
     }
 
+    pub(super) fn get_mut(&mut self, conversation: &str) -> Option<&mut Limit> {
+        self.limits.get_mut(conversation)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Limit)> {
         self.limits.iter()
     }
@@ -69,6 +73,11 @@ impl Conversations {
         if self.limits.len() < CONVERSATIONS_MAX {
             self.limits.insert(conversation, limit);
         }
+    }
+
+    /// It has no limit of its own.
+    pub(super) fn lift(&mut self, conversation: &Arc<str>) {
+        drop(self.forget(conversation));
     }
 
     fn forget(&mut self, conversation: &Arc<str>) -> Option<Limit> {

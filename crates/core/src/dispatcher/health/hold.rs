@@ -2,6 +2,7 @@
 
 use super::Health;
 use super::limit::resumed;
+use super::scope::Suspect;
 use crate::clock::Timestamp;
 use crate::dispatcher::{Effect, Notice};
 use crate::stats::{Closure, Pause, PauseScope};
@@ -41,6 +42,16 @@ impl Health {
         Some(hold)
     }
 
+    /// Whose the limits are that no body names is not known: they may be the organization's.
+    fn make_suspects_due(&mut self, now: Timestamp) {
+        for one in self.doubt.suspicions() {
+            match &one.suspect {
+                Suspect::Route(id) => drop(self.routes.get_mut(*id).limit.gate.make_due(now)),
+                Suspect::Conversation(name) => self.conversations.make_due(now, name),
+            }
+        }
+    }
+
     pub(in crate::dispatcher) fn operator_hold(&self) -> Option<OperatorHold> {
         self.operator_hold
     }
@@ -56,8 +67,9 @@ impl Health {
     /// is also what messages take.
     pub(in crate::dispatcher) fn probe_now(&mut self, now: Timestamp, scope: &PauseScope) {
         let route = match scope {
-            PauseScope::Organization => {
+            PauseScope::Organization | PauseScope::Unknown => {
                 self.organization.make_due(now);
+                self.make_suspects_due(now);
                 Some(super::RouteId::MESSAGES)
             }
             PauseScope::Route(name) => self.routes.find(name),

@@ -27,12 +27,19 @@ pub(super) struct Refused<'a> {
 /// A pause that begins, or becomes longer.
 pub(super) struct Begun {
     source: WaitSource,
-    until: Timestamp,
+    pub(super) until: Timestamp,
     span: Duration,
     is_long: bool,
 }
 
 impl Begun {
+    /// The pause of a gate, if it is one.
+    pub(super) fn of(gate: &Gate, now: Timestamp, max_pause: Duration) -> Option<Self> {
+        let (source, until) = (gate.throttled_by()?, gate.closure()?.until.unwrap_or(now));
+        let span = until.since(now);
+        Some(Self { source, until, span, is_long: span > max_pause })
+    }
+
     pub(super) fn notice(self, scope: PauseScope, limit: Option<Box<NamedLimit>>) -> Effect {
         let Self { source, until, span, is_long } = self;
         Effect::Notice(Notice::Throttled { scope, limit, reason: source.word(), until, pause: span, long: is_long })
@@ -72,6 +79,8 @@ impl Gate {
 pub(in crate::dispatcher) struct Limit {
     pub(in crate::dispatcher) gate: Gate,
     pub(in crate::dispatcher) name: Option<Box<NamedLimit>>,
+    /// Listeners know of its pause, and that it is its own.
+    pub(super) is_told: bool,
     /// What was sent before tells nothing new.
     opened_at: Timestamp,
 }
@@ -79,12 +88,17 @@ pub(in crate::dispatcher) struct Limit {
 impl Limit {
     /// None is known so far: whatever is refused is news.
     pub(super) fn unmet(now: Timestamp) -> Self {
-        Self { gate: Gate::new(now), name: None, opened_at: Timestamp::START }
+        Self { gate: Gate::new(now), name: None, is_told: false, opened_at: Timestamp::START }
+    }
+
+    /// Everything was let through at this time: what was sent before tells nothing new.
+    pub(super) fn opened_by(&mut self, opened_at: Timestamp) {
+        self.opened_at = self.opened_at.max(opened_at);
     }
 
     /// One that an earlier run has left.
     pub(in crate::dispatcher) fn of(now: Timestamp, gate: Gate, name: Option<Box<NamedLimit>>) -> Self {
-        Self { gate, name, opened_at: now }
+        Self { gate, name, is_told: true, opened_at: now }
     }
 
     /// A request of its scope was refused.
@@ -102,6 +116,12 @@ impl Limit {
             self.name.clone_from(&evidence.limit);
         }
         begun
+    }
+
+    /// That its pause begins, for listeners.
+    pub(super) fn tell(&mut self, begun: Begun, scope: PauseScope) -> Effect {
+        self.is_told = true;
+        begun.notice(scope, self.name.clone())
     }
 
     /// Its probe was answered: what it is called, and how long it has held.

@@ -8,6 +8,7 @@ mod bequest;
 mod caution;
 mod conversations;
 mod credentials;
+mod doubt;
 mod failures;
 mod gate;
 mod hold;
@@ -22,6 +23,7 @@ mod route;
 mod routes;
 mod scope;
 mod spacing;
+mod spread;
 mod standstill;
 mod throttle;
 
@@ -33,6 +35,8 @@ use self::conversations::Conversations;
 pub(super) use self::conversations::LaneNews;
 use self::credentials::TokenEvidence;
 pub(super) use self::credentials::{Blame, Refusal, Subject};
+use self::doubt::Doubt;
+pub(super) use self::doubt::Unheard;
 pub(super) use self::failures::Failure;
 use self::failures::FailureRun;
 pub(super) use self::gate::Gate;
@@ -40,6 +44,7 @@ pub(super) use self::gate::Pass;
 pub use self::gate::{AttemptId, Cause};
 pub(super) use self::hold::OperatorHold;
 pub(super) use self::limit::Limit;
+use self::notices::PauseTold;
 pub(super) use self::outage::LastFailure;
 pub(super) use self::probes::Prospect;
 pub(super) use self::probes::Rank;
@@ -48,7 +53,7 @@ use self::refusals::RefusalRun;
 pub(super) use self::refusals::{Fingerprint, MessageRefusal, Whom};
 pub(super) use self::routes::RouteId;
 use self::routes::Routes;
-pub(super) use self::scope::Scope;
+pub(super) use self::scope::{Scope, Suspect};
 pub(super) use self::standstill::Span;
 use self::standstill::Standstill;
 use super::Effect;
@@ -80,6 +85,8 @@ pub(super) struct Health {
     max_pause: Duration,
     routes: Routes,
     conversations: Conversations,
+    /// Whose limits are that nothing names.
+    doubt: Doubt,
     failures: FailureRun,
     refusals: RefusalRun,
     /// `None` if requests with an unknown outcome are repeated.
@@ -97,6 +104,8 @@ pub(super) struct Health {
     /// The outage of messages that was announced to listeners and whose end is still to be announced.
     outage_told: Option<Cause>,
     outage_problem: Option<String>,
+    /// The pause of the organization's gate that was announced to listeners and whose end is still to be announced.
+    pause_told: Option<PauseTold>,
     /// Of an outage of the organization the latest failure.
     last_failure: Option<Box<LastFailure>>,
     operator_hold: Option<OperatorHold>,
@@ -112,6 +121,7 @@ impl Health {
             max_pause,
             routes: Routes::new(now, route::name(method, path)),
             conversations: Conversations::default(),
+            doubt: Doubt::default(),
             failures: FailureRun::default(),
             refusals: RefusalRun::default(),
             caution: None,
@@ -125,6 +135,7 @@ impl Health {
             auth_problem: None,
             outage_told: None,
             outage_problem: None,
+            pause_told: None,
             last_failure: None,
             operator_hold: None,
         }
@@ -191,6 +202,7 @@ impl Health {
             self.caution.iter_mut().for_each(Caution::succeeded);
         }
         let is_probe = self.organization.is_probe(sent.attempt);
+        self.clear_up(now, sent, effects);
         let ends_limit = self.end_limits(now, sent, effects) && sent.route == RouteId::MESSAGES;
         let route = self.routes.get_mut(sent.route);
         route.breaker.succeeded();
@@ -233,7 +245,11 @@ impl Health {
         let wait = asked.max(self.caution.map_or(Duration::ZERO, Caution::risk_wait)).min(self.max_pause);
         // Any answer other than a 429 shows that the limit is no longer in force.
         match failure {
-            Failure::Answered { .. } => drop(self.end_limits(now, sent, effects)),
+            Failure::Answered { .. } => {
+                let probed = self.suspects_probed(attempt);
+                self.end_limits(now, sent, effects);
+                probed.iter().for_each(|suspect| self.doubt.acquit(suspect));
+            }
             Failure::Unsent | Failure::Unanswered => self.limits_unanswered(now, sent),
         }
         if is_probe && self.is_throttled() {
@@ -242,6 +258,7 @@ impl Health {
                 return self.reopen(now, effects);
             }
             self.organization.probe_failed(now, attempt, self.max_pause);
+            self.hold_on(now);
         } else if is_probe || (self.organization.is_open() && self.is_outage(route, trips)) {
             self.shut_organization(now, sent, wait, random);
             self.tell_outage(Cause::Outage, problem, effects);

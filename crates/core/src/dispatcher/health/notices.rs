@@ -1,13 +1,25 @@
 //! What is shut, for listeners and for whoever asks; and what the next engine takes over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bequest::Bequest;
-use super::limit::resumed;
-use super::{Cause, Gate, Health, Limit, RouteId};
+use super::doubt::Suspicion;
+use super::limit::{Begun, resumed};
+use super::{Cause, Gate, Health, Limit, RouteId, Suspect};
 use crate::clock::Timestamp;
 use crate::dispatcher::{Effect, Notice};
+use crate::evidence::NamedLimit;
 use crate::stats::{Closure, Outage, Pause, PauseScope, Refusals};
+
+/// A pause that listeners know of.
+#[derive(Debug)]
+pub(super) struct PauseTold {
+    scope: PauseScope,
+    limit: Option<Box<NamedLimit>>,
+    since: Timestamp,
+    until: Timestamp,
+}
 
 impl Health {
     /// Tells of an outage that listeners don't know of. One takes the other's place: they are one wait to them.
@@ -31,6 +43,38 @@ impl Health {
         }
     }
 
+    /// Tells of a pause that shuts the organization's gate. If it takes the place of another one's, that is over.
+    pub(super) fn tell_pause(
+        &mut self,
+        now: Timestamp,
+        scope: PauseScope,
+        begun: Begun,
+        limit: Option<Box<NamedLimit>>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (since, until) = match self.pause_told.take() {
+            Some(told) if told.scope == scope => (told.since, begun.until.max(told.until)),
+            Some(told) => {
+                effects.push(resumed(told.scope, told.limit, now.since(told.since)));
+                (now, begun.until)
+            }
+            None => (now, begun.until),
+        };
+        self.pause_told = Some(PauseTold { scope: scope.clone(), limit: limit.clone(), since, until });
+        effects.push(begun.notice(scope, limit));
+    }
+
+    /// Tells that it is over, if listeners believe that it is in force. `held`: for how long the gate has held.
+    fn tell_pause_over(&mut self, now: Timestamp, held: Duration, effects: &mut Vec<Effect>) {
+        let Some(PauseTold { scope, limit, since, until }) = self.pause_told.take() else { return };
+        let paused = match scope {
+            // Others could have gone before what was refused, but nobody was there.
+            PauseScope::Unknown => held.max(until.min(now).since(since)),
+            _ => held,
+        };
+        effects.push(resumed(scope, limit, paused));
+    }
+
     /// Opens the organization's gate. Whether a pause or an outage is over.
     pub(super) fn reopen(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
         let Some((cause, paused)) = self.organization.open(now) else { return false };
@@ -40,9 +84,9 @@ impl Health {
             effects.push(Effect::Notice(over(Cause::Auth)));
         }
         self.tell_outage_over(effects);
-        if matches!(cause, Cause::Throttled(_)) {
-            effects.push(resumed(PauseScope::Organization, self.organization_limit.take(), paused));
-        }
+        self.doubt.release_all();
+        self.organization_limit = None;
+        self.tell_pause_over(now, paused, effects);
         cause != Cause::Auth
     }
 
@@ -54,20 +98,33 @@ impl Health {
 
     /// Limits that are in force, the organization's first.
     pub(in crate::dispatcher) fn pauses(&self, now: Timestamp) -> Vec<Pause> {
-        let routes = self.routes.iter().filter_map(|(_, route)| {
+        let routes = self.routes.iter().filter_map(|(id, route)| {
             let is_shut = !route.limit.gate.is_open();
-            is_shut.then(|| route.limit.pause(now, PauseScope::Route(route.name.clone())))?
+            is_shut.then(|| route.limit.pause(now, self.scope_shown(Suspect::Route(id))))?
         });
         let conversations = self
             .conversations
             .iter()
-            .filter_map(|(name, limit)| limit.pause(now, PauseScope::Conversation(Arc::clone(name))));
-        self.organization_pause(now).into_iter().chain(routes).chain(conversations).collect()
+            .filter_map(|(name, limit)| limit.pause(now, self.scope_shown(Suspect::Conversation(Arc::clone(name)))));
+        let own: Vec<Pause> = routes.chain(conversations).collect();
+        // While it is in doubt whose a limit is, what was refused says more than the moment that everything waits for.
+        let is_shown = !self.doubt.holds_all() || own.iter().all(|pause| pause.scope != PauseScope::Unknown);
+        let organization = self.organization_pause(now).filter(|_| is_shown);
+        organization.into_iter().chain(own).collect()
+    }
+
+    /// The scope of a limit of a route's or conversation's, as far as it is known.
+    fn scope_shown(&self, suspect: Suspect) -> PauseScope {
+        match suspect {
+            suspect if self.doubt.get(&suspect).is_some() => PauseScope::Unknown,
+            Suspect::Route(id) => PauseScope::Route(self.routes.get(id).name.clone()),
+            Suspect::Conversation(name) => PauseScope::Conversation(name),
+        }
     }
 
     /// The same, whether or not anything is there to be held back: what the next run must know.
     pub(in crate::dispatcher) fn limits_in_force(&self, now: Timestamp) -> Vec<Pause> {
-        let Bequest { organization, routes, conversations } = self.bequest(now);
+        let Bequest { organization, routes, conversations, .. } = self.bequest(now);
         let pause = |scope, limit: Limit| {
             let closure = limit.gate.closure()?;
             Some(Pause { scope, limit: limit.name, closure })
@@ -83,14 +140,20 @@ impl Health {
     pub(in crate::dispatcher) fn organization_pause(&self, now: Timestamp) -> Option<Pause> {
         self.organization.throttled_by()?;
         let closure = self.organization.closure().filter(|_| self.organization.holds(now))?;
-        Some(Pause { scope: PauseScope::Organization, limit: self.organization_limit.clone(), closure })
+        let scope = if self.doubt.holds_all() { PauseScope::Unknown } else { PauseScope::Organization };
+        Some(Pause { scope, limit: self.organization_limit.clone(), closure })
     }
 
     /// The limits that keep all messages from being sent: the organization's, and that of the route that they take.
     pub(in crate::dispatcher) fn messages_pause(&self, now: Timestamp) -> Option<Pause> {
+        if self.doubt.holds_all()
+            && let Some(pause) = self.pauses(now).into_iter().find(|pause| pause.scope == PauseScope::Unknown)
+        {
+            return Some(pause);
+        }
         self.organization_pause(now).or_else(|| {
             let route = self.routes.get(RouteId::MESSAGES);
-            route.limit.pause(now, PauseScope::Route(route.name.clone()))
+            route.limit.pause(now, self.scope_shown(Suspect::Route(RouteId::MESSAGES)))
         })
     }
 
@@ -101,9 +164,10 @@ impl Health {
             let closure = limit.gate.closure()?;
             Some(Pause { scope, limit: limit.name.clone(), closure })
         };
-        let of_route = shut(&route.limit, PauseScope::Route(route.name.clone()));
+        let of_route = shut(&route.limit, self.scope_shown(Suspect::Route(RouteId::MESSAGES)));
         let own = self.conversations.get(conversation);
-        let own = own.and_then(|limit| shut(limit, PauseScope::Conversation(Arc::clone(conversation))));
+        let scope = || self.scope_shown(Suspect::Conversation(Arc::clone(conversation)));
+        let own = own.and_then(|limit| shut(limit, scope()));
         of_route.into_iter().chain(own).collect()
     }
 
@@ -144,7 +208,8 @@ impl Health {
             conversations.filter_map(|(name, limit)| Some((Arc::clone(name), limit.bequest(now)?))).collect();
         let organization = self.organization.bequest(now);
         let organization = organization.map(|gate| Limit::of(now, gate, self.organization_limit.clone()));
-        Bequest { organization, routes: routes.collect(), conversations }
+        let is_in_doubt = organization.is_some() && self.doubt.holds_all();
+        Bequest { organization, is_in_doubt, routes: routes.collect(), conversations }
     }
 
     /// Goes on after a panic: what was sent before the gate last opened still tells nothing new.
@@ -153,17 +218,33 @@ impl Health {
     }
 
     pub(in crate::dispatcher) fn inherit(&mut self, now: Timestamp, bequest: Bequest) {
-        let Bequest { organization, routes, conversations } = bequest;
+        let Bequest { organization, is_in_doubt, routes, conversations } = bequest;
         if let Some(Limit { gate, name, .. }) = organization {
             self.organization = gate;
+            let scope = if is_in_doubt { PauseScope::Unknown } else { PauseScope::Organization };
+            let limit = name.clone();
+            self.pause_told = Some(PauseTold { scope, limit, since: now, until: now });
             self.organization_limit = name;
         }
-        for (name, limit) in routes {
+        for (name, mut limit) in routes {
             if let Some(route) = self.routes.know(now, &name) {
+                self.suspect_again(now, is_in_doubt, Suspect::Route(route), &mut limit);
                 self.routes.get_mut(route).limit = limit;
             }
         }
-        conversations.into_iter().for_each(|(conversation, limit)| self.conversations.put(conversation, limit));
+        for (conversation, mut limit) in conversations {
+            self.suspect_again(now, is_in_doubt, Suspect::Conversation(Arc::clone(&conversation)), &mut limit);
+            self.conversations.put(conversation, limit);
+        }
+    }
+
+    /// The last engine did not know whose limit this is.
+    fn suspect_again(&mut self, now: Timestamp, is_in_doubt: bool, suspect: Suspect, limit: &mut Limit) {
+        if is_in_doubt && limit.name.is_none() {
+            self.doubt.hold_all();
+            limit.is_told = false;
+            self.doubt.add(Suspicion::of(now, suspect, &limit.gate));
+        }
     }
 }
 

@@ -107,6 +107,11 @@ impl Health {
         self.probed.note(route, lane);
     }
 
+    /// It was refused, and nobody knows yet whether it alone is: others tell more.
+    pub(in crate::dispatcher) fn note_suspect(&mut self, route: RouteId, lane: LaneId) {
+        self.probed.note(route, lane);
+    }
+
     /// It has a message of this conversation.
     pub(in crate::dispatcher) fn departs_with(&mut self, now: Timestamp, attempt: AttemptId, conversation: &Arc<str>) {
         self.conversations.departs(now, attempt, conversation);

@@ -57,6 +57,9 @@ pub(super) struct Route {
     /// Shut while a limit of the route's own is in force.
     pub(super) limit: Limit,
     pub(super) retries: RetryBudget,
+    /// When a request of it passed last, and when a 429 without a name was found to be of a limit of its own.
+    pub(super) passed_at: Option<Timestamp>,
+    pub(super) limited_at: Option<Timestamp>,
     /// It refused a fresh token at that time, and has accepted none since.
     pub(super) refused_at: Option<Timestamp>,
     /// First come, first served: retries without budget, and calls while the gate is shut.
@@ -77,11 +80,18 @@ impl Route {
             last_failure: None,
             limit,
             retries,
+            passed_at: None,
+            limited_at: None,
             refused_at: None,
             line: VecDeque::new(),
             calls: 0,
             used,
         }
+    }
+
+    /// Whether calls in the outbox take it.
+    pub(super) fn has_calls(&self) -> bool {
+        self.calls > 0
     }
 }
 

@@ -14,6 +14,42 @@ pub(in crate::dispatcher) enum Scope {
     Route(RouteId),
     /// The messages of this conversation.
     Conversation(Arc<str>),
+    /// Not known yet: the limit is this one's, or that of more.
+    Unknown(Suspect),
+}
+
+/// The least that a limit without a name may hold for: what was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dispatcher) enum Suspect {
+    /// What takes this route: a call, or messages of several conversations.
+    Route(RouteId),
+    /// The messages of this conversation.
+    Conversation(Arc<str>),
+}
+
+impl Suspect {
+    /// The limit is its own.
+    pub(super) fn into_scope(self) -> Scope {
+        match self {
+            Self::Route(route) => Scope::Route(route),
+            Self::Conversation(conversation) => Scope::Conversation(conversation),
+        }
+    }
+
+    /// Whether a request of this route, with messages of this conversation, is one of these.
+    pub(super) fn is_one_of(&self, route: RouteId, conversation: Option<&Arc<str>>) -> bool {
+        match self {
+            Self::Route(own) => *own == route,
+            Self::Conversation(own) => Some(own) == conversation,
+        }
+    }
+
+    pub(super) fn route(&self) -> RouteId {
+        match self {
+            Self::Route(route) => *route,
+            Self::Conversation(_) => RouteId::MESSAGES,
+        }
+    }
 }
 
 impl Scope {
