@@ -83,6 +83,31 @@ test('a call that is refused alone gets its 401, and others go on', { timeout: L
   assert.equal(sender.stats().outage, null)
 })
 
+test('several endpoints that refuse every token are refused alone, and others go on', { timeout: LIMIT_MS }, async (t) => {
+  const held = []
+  let isHeld = true
+  const hold = (response) => (isHeld ? held.push(response) : answerJson(response, 401, {}))
+  const { url } = await serveBy(t, { '/bad': hold })
+  let tokens = 0
+  const credentials = { accessToken: async () => `token-${++tokens}` }
+  const sender = await open(t, url, { credentials, route, connections: { max: 3 } })
+  await sender.request({ method: 'GET', path: '/good' })
+  const refused = ['/bad/a', '/bad/b', '/bad/c'].map((path) => failure(sender.request({ method: 'GET', path })))
+  // They have all connections: what waits behind them can tell, but has not.
+  const sends = Array.from({ length: 275 }, (_, index) => sender.send(message(`m${index}`, `c${index % 50}`)))
+  for (const answers of [3, 3]) {
+    await until(() => held.length === answers)
+    for (const response of held.splice(0)) answerJson(response, 401, {})
+  }
+  isHeld = false
+  assert.deepEqual(
+    (await Promise.all(refused)).map(({ code, status }) => [code, status]),
+    Array.from({ length: 3 }, () => ['DELIVERY_REJECTED', 401]),
+  )
+  assert.equal((await Promise.all(sends)).length, 275)
+  assert.equal(sender.stats().outage, null)
+})
+
 test('a conversation that is refused alone becomes a dead letter, and others go on', { timeout: LIMIT_MS }, async (t) => {
   const { url } = await serveBy(t, { '/m/poison': 401 })
   let tokens = 0

@@ -4,6 +4,7 @@
 
 mod bench;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bench::{Bench, ids, retry_after, settled, status, unanswered};
@@ -445,6 +446,49 @@ fn a_call_that_is_always_refused_costs_no_token_each_time() {
     call(&mut bench, "/poison");
     let effects = run_tokens(&mut bench, 100, |_| status(200));
     assert!(settled(&effects).iter().any(|end| end.ends_with("answered 200")), "it may be granted meanwhile");
+}
+
+#[test]
+fn endpoints_that_refuse_every_token_are_refused_alone_however_many_they_are() {
+    for endpoints in 2..=4 {
+        // They have all connections, and messages wait behind them.
+        let mut bench = Bench::new(json!({ "connections": { "max": endpoints } }));
+        call(&mut bench, "/good");
+        run_tokens(&mut bench, 10, poison);
+        let calls: Vec<u64> = (0..endpoints).map(|name| call(&mut bench, &format!("/poison/{name}"))).collect();
+        let messages: Vec<u64> = (0..20).map(|name| bench.send(&format!("m{name}"), &format!("c{name}")).0).collect();
+        let mut ends = Vec::new();
+        for round in 0..2 {
+            let leaving = bench.leaving();
+            assert_eq!(leaving.len(), endpoints, "round {round}: {leaving:?}");
+            for (attempt, _) in leaving {
+                ends.extend(settled(&bench.answer(attempt, status(401))));
+            }
+            if round == 0 {
+                assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)));
+                grant(&mut bench);
+            }
+        }
+        ends.extend(settled(&run_tokens(&mut bench, 10, poison)));
+        let refused = calls.iter().map(|ticket| format!("{ticket} DELIVERY_REJECTED"));
+        let delivered = messages.iter().map(|ticket| format!("{ticket} delivered"));
+        let ends: BTreeSet<String> = ends.into_iter().collect();
+        assert_eq!(ends, refused.chain(delivered).collect());
+        assert!(bench.dispatcher.snapshot(bench.now).outage.is_none());
+    }
+}
+
+#[test]
+fn the_end_of_an_outage_of_credentials_is_found_as_soon_however_many_were_refused() {
+    for conversations in [3, 30] {
+        let mut bench = Bench::new(json!({ "connections": { "max": 100 } }));
+        (0..conversations).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+        run_tokens(&mut bench, 100, |_| status(401));
+        assert_eq!(bench.dispatcher.snapshot(bench.now).outage.unwrap().reason, "auth");
+        // The first wait is one of two seconds at most, or of four.
+        run_tokens(&mut bench, 4_000, |_| status(200));
+        assert!(bench.dispatcher.is_idle(), "{conversations} conversations");
+    }
 }
 
 #[test]

@@ -137,14 +137,19 @@ impl TokenEvidence {
                 false => Blame::Token,
             };
         }
+        // The credentials are good for something. The caller gets the server's answer, and decides; a message has
+        // nobody who would send it again.
+        let may_end = !is_of_messages && self.accepted_at.is_some();
+        if may_end && !is_only_witness {
+            // What is on its way tells of the token. However many endpoints refuse it, that may be their own affair.
+            return Blame::Request;
+        }
         if !self.refused.is_empty() && !refusal.concerns(&self.refused) {
             self.only_witness = None;
             return Blame::Credentials;
         }
         self.refused = refusal.narrow(&self.refused);
-        if !is_of_messages && self.accepted_at.is_some() {
-            // The credentials are good for something. The caller gets the server's answer, and decides; a message has
-            // nobody who would send it again.
+        if may_end {
             return Blame::Request;
         }
         if *is_only_witness && !was_accepted(self.accepted_at) {
@@ -204,6 +209,11 @@ impl Health {
         random: &mut Random,
         effects: &mut Vec<Effect>,
     ) -> Timestamp {
+        let shut_until = self.organization.closure().and_then(|closure| closure.next_probe);
+        if let Some(until) = shut_until.filter(|_| self.auth_problem.is_some() && self.organization.is_shut(now)) {
+            // What was on its way when that was found out adds nothing.
+            return until;
+        }
         let until = now.after(AUTH_BACKOFF.wait(self.organization.strikes() + 1, random));
         self.organization.shut(now, until, Cause::Auth);
         self.organization.strike();
