@@ -1,7 +1,7 @@
 //! `outboxFile`: a look into the file of a store, and the few changes that may be made to one without a sender. For the
 //! command line, which is a process of its own: it may wait for the disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use napi::Result;
 use napi_derive::napi;
@@ -19,36 +19,43 @@ use crate::ops::reason_of;
 enum Op {
     Messages {
         path: PathBuf,
+        organization: Option<String>,
         after: u64,
         bodies: bool,
     },
     Letters {
         path: PathBuf,
+        organization: Option<String>,
         after: u64,
         bodies: bool,
     },
     Receipts {
         path: PathBuf,
+        organization: Option<String>,
         after: u64,
     },
     Find {
         path: PathBuf,
+        organization: Option<String>,
         id: String,
         bodies: bool,
     },
     Stats {
         path: PathBuf,
+        organization: Option<String>,
     },
     Check {
         path: PathBuf,
     },
     Redrive {
         path: PathBuf,
+        organization: Option<String>,
         id: String,
     },
     #[serde(rename_all = "camelCase")]
     RedriveAll {
         path: PathBuf,
+        organization: Option<String>,
         reason: Option<String>,
         status: Option<u16>,
         since_ms: Option<i64>,
@@ -56,13 +63,16 @@ enum Op {
     #[serde(rename_all = "camelCase")]
     Pause {
         path: PathBuf,
+        organization: Option<String>,
         until_ms: Option<i64>,
     },
     Resume {
         path: PathBuf,
+        organization: Option<String>,
     },
     Drop {
         path: PathBuf,
+        organization: Option<String>,
         id: String,
     },
     Backup {
@@ -72,6 +82,7 @@ enum Op {
     #[serde(rename_all = "camelCase")]
     MarkSent {
         path: PathBuf,
+        organization: Option<String>,
         until_ms: i64,
     },
     SetAside {
@@ -92,25 +103,41 @@ pub fn outbox_file(request: String) -> Result<String> {
 
 fn perform(op: Op) -> std::result::Result<String, Error> {
     match op {
-        Op::Messages { path, after, bodies } => Ok(text(&Reader::open(&path)?.messages(after, texts(bodies))?)),
-        Op::Letters { path, after, bodies } => Ok(text(&Reader::open(&path)?.letters(after, texts(bodies))?)),
-        Op::Receipts { path, after } => Ok(text(&Reader::open(&path)?.receipts(after)?)),
-        Op::Find { path, id, bodies } => Ok(text(&Reader::open(&path)?.find(&id, texts(bodies))?)),
-        Op::Stats { path } => Ok(text(&Reader::open(&path)?.stats()?)),
-        Op::Check { path } => Ok(text(&Reader::open(&path)?.check()?)),
-        Op::Redrive { path, id } => Ok(text(&json!({ "seq": Editor::open(&path)?.redrive(&id)? }))),
-        Op::RedriveAll { path, reason, status, since_ms } => {
-            let filter = LetterFilter { reason: reason_of(reason.as_deref())?, status, since: since_ms };
-            Ok(text(&Editor::open(&path)?.redrive_all(filter)?))
+        Op::Messages { path, organization, after, bodies } => {
+            Ok(text(&reader(&path, organization)?.messages(after, texts(bodies))?))
         }
-        Op::Pause { path, until_ms } => Ok(text(&Editor::open(&path)?.pause(until_ms)?)),
-        Op::Resume { path } => Ok(text(&json!({ "resumed": Editor::open(&path)?.resume()? }))),
+        Op::Letters { path, organization, after, bodies } => {
+            Ok(text(&reader(&path, organization)?.letters(after, texts(bodies))?))
+        }
+        Op::Receipts { path, organization, after } => Ok(text(&reader(&path, organization)?.receipts(after)?)),
+        Op::Find { path, organization, id, bodies } => {
+            Ok(text(&reader(&path, organization)?.find(&id, texts(bodies))?))
+        }
+        Op::Stats { path, organization } => Ok(text(&reader(&path, organization)?.stats()?)),
+        Op::Check { path } => Ok(text(&reader(&path, None)?.check()?)),
+        Op::Redrive { path, organization, id } => {
+            Ok(text(&json!({ "seq": editor(&path, organization)?.redrive(&id)? })))
+        }
+        Op::RedriveAll { path, organization, reason, status, since_ms } => {
+            let filter = LetterFilter { reason: reason_of(reason.as_deref())?, status, since: since_ms };
+            Ok(text(&editor(&path, organization)?.redrive_all(filter)?))
+        }
+        Op::Pause { path, organization, until_ms } => Ok(text(&editor(&path, organization)?.pause(until_ms)?)),
+        Op::Resume { path, organization } => Ok(text(&json!({ "resumed": editor(&path, organization)?.resume()? }))),
         Op::Backup { path, target } => Ok(text(&json!({ "bytes": file::backup(&path, &target)? }))),
-        Op::MarkSent { path, until_ms } => Ok(text(&Editor::open(&path)?.mark_sent(until_ms)?)),
+        Op::MarkSent { path, organization, until_ms } => Ok(text(&editor(&path, organization)?.mark_sent(until_ms)?)),
         Op::SetAside { path } => Ok(text(&file::set_aside(&path)?)),
         Op::Discard { path, name } => Ok(text(&file::discard(&path, name.as_deref())?)),
-        Op::Drop { path, id } => Ok(text(&Editor::open(&path)?.drop_letter(&id)?)),
+        Op::Drop { path, organization, id } => Ok(text(&editor(&path, organization)?.drop_letter(&id)?)),
     }
+}
+
+fn reader(path: &Path, organization: Option<String>) -> std::result::Result<Reader, Error> {
+    Ok(Reader::open(path)?.of(organization.as_deref()))
+}
+
+fn editor(path: &Path, organization: Option<String>) -> std::result::Result<Editor, Error> {
+    Editor::open_for(path, organization.as_deref())
 }
 
 fn texts(bodies: bool) -> Texts {

@@ -86,7 +86,7 @@ export class ClosedError extends SpillwayError {}
  * - `STORE_CORRUPT`: the file is damaged and could not be replaced
  * - `STORE_VERSION`: a newer version of spillway wrote it, or a build before the first release; for the command line also an older
  *   version, and no sender has opened it since
- * - `STORE_MISMATCH`: it belongs to another organization, or is no outbox; or a link, or no file, is where a companion of it belongs
+ * - `STORE_MISMATCH`: it is no outbox, or open with another `durability`; or a link, or no file, is where a companion of it belongs
  * - `STORE_FAILED`: anything else, such as an I/O error, no file descriptors left, or a file system without locks; or the disk or
  *   file server has not answered for 3 s, which is reported through `outage` and `stats()`. Messages wait meanwhile, and new
  *   ones are accepted once it answers

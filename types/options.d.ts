@@ -39,7 +39,9 @@ export interface SenderOptions {
    *   must exist; the file and its companions (`-wal`, `-shm`, `-lock`) have mode 0600. If the path is a link, they are beside
    *   the file that it leads to; a link in their own place is refused. So are files that another user owns or that group or
    *   others may write, a file with two names (hard links) or mounted as a file, and a directory that every user may write
-   *   without the sticky bit: a {@link StoreError} with code `STORE_MISMATCH`. See docs/durability.md.
+   *   without the sticky bit: a {@link StoreError} with code `STORE_MISMATCH`. Senders of different organizations of a process
+   *   may name the same file: each has a part of its own in it, and they share its thread and its commits. See
+   *   docs/durability.md.
    *   `'file:PATH?wait=10s'` waits up to that time for another process to close the file, as in a rolling restart: a whole number of
    *   `ms`, `s` or `min`, up to `10min`; by default it doesn't wait. Both options: `'file:PATH?durability=process-crash&wait=10s'`.
    * - `'redis://…'`: not available in this version; a {@link ConfigError}.

@@ -7,10 +7,12 @@ const { native } = require('../load.js')
 class OutboxFile {
   bodies
   #path
+  #organization
 
-  constructor(path, { bodies }) {
+  constructor(path, { bodies, organization }) {
     this.#path = path
     this.bodies = bodies
+    this.#organization = organization
   }
 
   messages() {
@@ -84,7 +86,7 @@ class OutboxFile {
 
   #ask(request) {
     try {
-      return JSON.parse(native().outboxFile(JSON.stringify({ path: this.#path, ...request })))
+      return JSON.parse(native().outboxFile(JSON.stringify({ path: this.#path, organization: this.#organization, ...request })))
     } catch (thrown) {
       throw errorFromThrown(thrown)
     }

@@ -39,11 +39,25 @@ function describeDistance(ms, now = Date.now()) {
 
 const OWNERS = (owner) => (owner === null ? 'nobody' : owner === 0 ? 'another process' : `process ${owner}`)
 
-function statsText({ organization, owner, schema, createdAtMs, closed, files, lastSeq, messages, letters, receipts, budget }) {
+function statsText({
+  organization,
+  organizations,
+  owner,
+  schema,
+  createdAtMs,
+  closed,
+  files,
+  lastSeq,
+  messages,
+  letters,
+  receipts,
+  budget,
+}) {
   const reasons = Object.entries(letters.reasons).map(([reason, times]) => `${count(times)} × ${reason}`)
   const state = ['waiting', 'sent', 'retrying', 'bound'].map((name) => `${count(messages[name])} ${name}`).join(', ')
   return table([
     ['organization', printable(organization ?? '-')],
+    ['organizations in the file', count(organizations)],
     ['opened by', OWNERS(owner)],
     ['closed by its last owner', closed ? 'yes' : 'no'],
     ['created', at(createdAtMs)],

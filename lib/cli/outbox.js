@@ -8,7 +8,7 @@ const { drop, FILTERS, pause, redrive, resume } = require('./outbox-changes.js')
 const { backup, discard, markSent, setAside } = require('./outbox-copies.js')
 const { UsageError } = require('./usage.js')
 
-const help = `Usage: spillway outbox PATH VERB [--json] [--bodies]
+const help = `Usage: spillway outbox PATH VERB [--organization NAME] [--json] [--bodies]
 
 Looks into the file of a sender with store: 'file:PATH', also while that sender runs, and changes nothing in it:
   ls             the messages that wait, oldest first
@@ -42,6 +42,9 @@ Removes files beside it:
 TIME is like 2026-11-29T22:05:00Z, or milliseconds since 1970.
 
 Options:
+  --organization NAME
+                 whose messages are meant, where several organizations have parts of the file; check, backup, set-aside
+                 and discard are about the whole file
   --bodies       show what was to be sent and what was answered, which is hidden otherwise: in ls, show, dead and export
   --json         JSON: a line for each row, or one object
   -h, --help     this text
@@ -53,6 +56,7 @@ Exit code: 0; 1 if the file can't be used, the id isn't there, or something is w
 const options = {
   all: { type: 'boolean' },
   bodies: { type: 'boolean' },
+  organization: { type: 'string' },
   reason: { type: 'string' },
   since: { type: 'string' },
   status: { type: 'string' },
@@ -61,18 +65,18 @@ const options = {
 
 /** What each verb takes beside PATH and --json. */
 const VERBS = {
-  ls: { run: list, bodies: true },
-  show: { run: show, id: 'the ID of a message', bodies: true },
-  stats: { run: stats },
-  dead: { run: dead, bodies: true },
-  redrive: { run: redrive, id: 'the ID of a dead letter', all: true, reason: true, status: true, since: true },
-  drop: { run: drop, id: 'the ID of a dead letter' },
-  pause: { run: pause, until: true },
-  resume: { run: resume },
-  export: { run: exportAll, bodies: true },
+  ls: { run: list, organization: true, bodies: true },
+  show: { run: show, organization: true, id: 'the ID of a message', bodies: true },
+  stats: { run: stats, organization: true },
+  dead: { run: dead, organization: true, bodies: true },
+  redrive: { run: redrive, organization: true, id: 'the ID of a dead letter', all: true, reason: true, status: true, since: true },
+  drop: { run: drop, organization: true, id: 'the ID of a dead letter' },
+  pause: { run: pause, organization: true, until: true },
+  resume: { run: resume, organization: true },
+  export: { run: exportAll, organization: true, bodies: true },
   check: { run: check },
   backup: { run: backup, id: 'the TARGET, a new file' },
-  'mark-sent': { run: markSent, until: true },
+  'mark-sent': { run: markSent, organization: true, until: true },
   'set-aside': { run: setAside },
   discard: { run: discard, id: 'the NAME of a file that was set aside', all: true },
 }
@@ -84,7 +88,7 @@ async function run(values, [path, name, id], io) {
   if (!Object.hasOwn(VERBS, name)) throw new UsageError(`unknown ${JSON.stringify(name)}; ${known}`)
   const verb = VERBS[name]
   checkArguments(name, verb, values, id)
-  const file = new OutboxFile(plainPath(path), { bodies: values.bodies === true })
+  const file = new OutboxFile(plainPath(path), { bodies: values.bodies === true, organization: values.organization })
   const { reason, since, status, until } = values
   const given = { id, all: values.all === true, reason, since, status, until }
   return verb.run(file, { ...given, json: values.json === true }, io)

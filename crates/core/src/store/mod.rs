@@ -40,8 +40,10 @@ pub fn batch_of(number: u64) -> u64 {
     number / PLACES_PER_BATCH
 }
 
-/// The largest number of a message: above it, the places of its batch would not fit into SQLite's integers.
-pub(crate) const SEQ_MAX: Seq = i64::MAX as u64 / PLACES_PER_BATCH - 1;
+/// The largest number of a message: more than an organization accepts in a hundred years at a thousand a second. What a
+/// file has of its 64 bits beside it tells organizations apart.
+pub(crate) const SEQ_MAX: Seq = (1 << 43) - 1;
+const _: () = assert!(SEQ_MAX < i64::MAX as u64 / PLACES_PER_BATCH, "the places of its batch fit, too");
 
 /// More than any batch has messages (`batch.maxMessages` is 10,000 at most).
 const PLACES_PER_BATCH: u64 = 16_384;

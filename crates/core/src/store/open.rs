@@ -31,11 +31,11 @@ pub fn open(settings: &Settings, clock: Clock, tell: Box<dyn FnMut(News) + Send>
                 presumed_sent: presumed_sent(settings),
                 ..file::Options::new(path, &settings.organization)
             };
-            let pulse = options.pulse.clone();
             let store = SqliteStore::open(options, clock, tell).map_err(|error| {
                 Error::config("store", format!("could not be opened: the store thread did not start: {error}"))
             })?;
             let place = path.display().to_string().into();
+            let pulse = store.pulse();
             Ok(Some(Begun { store: Box::new(store), place, pulse }))
         }
     }

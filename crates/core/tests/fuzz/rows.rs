@@ -15,8 +15,10 @@ use rusqlite::{Connection, params};
 
 use super::apply::Applier;
 use super::file_time::FileTime;
+use super::part::Part;
+use super::progress::Progress;
 use super::receipts::{self, Receipt};
-use super::recover::{self, Progress};
+use super::recover::{self, Telling};
 use super::rows::checksum;
 use super::wire::{self, Happening};
 use super::{rows, schema};
@@ -28,6 +30,7 @@ use crate::outcome::{DeliveryFailure, Reason, Response};
 use crate::store::{Change, Departure, Flight, News, Record, Row, batch_number};
 
 const MESSAGES: u64 = 12;
+const PART: Part = Part::FIRST;
 /// Longer than any receipt is old.
 const REMEMBERED: Duration = Duration::from_secs(86_400 * 36_500);
 
@@ -92,7 +95,7 @@ fn written(time: &FileTime, at: Timestamp) -> Connection {
     let db = Connection::open_in_memory().unwrap();
     schema::migrate(&db, schema::kind(&db).unwrap()).unwrap();
     let changes = changes(at);
-    let mut applier = Applier::new(&db, time, true);
+    let mut applier = Applier::new(&db, PART, time, true);
     changes.iter().for_each(|change| applier.apply(change).unwrap());
     applier.finish().unwrap();
     db
@@ -121,10 +124,11 @@ fn check(script: &[u8]) -> Verdict {
     let lenient = tell(&db, &time, true, &mut found);
     is_as_written(&found, trusts_receipts)?;
     prop_assert!(strict.is_err() || lenient == strict, "{strict:?}, and leniently {lenient:?}");
-    let departed = recover::departed(&db, &time);
-    prop_assert!(departed.is_err() || wire::read(&db).is_ok());
-    let _numbers = (wire::newest(&db).is_ok(), recover::last_seq(&db).is_ok(), receipts::newest(&db).is_ok());
-    if wire::presume_sent(&db, 2, 1_000).is_ok() {
+    let departed = recover::departed(&db, PART, &time);
+    prop_assert!(departed.is_err() || wire::read(&db, PART).is_ok());
+    let _numbers =
+        (wire::newest(&db, PART).is_ok(), recover::last_seq(&db, PART).is_ok(), receipts::newest(&db, PART).is_ok());
+    if wire::presume_sent(&db, PART, 2, 1_000).is_ok() {
         let mut found = Vec::new();
         let _again = tell(&db, &time, true, &mut found);
         is_as_written(&found, trusts_receipts)?;
@@ -139,7 +143,8 @@ fn tell(db: &Connection, time: &FileTime, lenient: bool, found: &mut Vec<Row>) -
         let News::Found(rows) = news else { panic!("{news:?}") };
         found.extend(rows);
     };
-    match recover::tell(db, time, REMEMBERED, lenient, &mut progress, &mut news) {
+    let telling = Telling { part: PART, time, dedupe: REMEMBERED, lenient };
+    match recover::tell_all(db, &telling, &mut progress, &mut news) {
         Ok(()) => Ok(progress.unreadable),
         Err(fault) => {
             assert!(fault.is_corrupt(), "{}", fault.what());
@@ -286,9 +291,9 @@ proptest! {
         let clock = Clock::start();
         let db = Connection::open_in_memory().unwrap();
         schema::migrate(&db, schema::kind(&db).unwrap()).unwrap();
-        receipts::append(&db, &written).unwrap();
+        receipts::append(&db, PART, &written).unwrap();
         let mut statement = db.prepare(receipts::SELECT).unwrap();
-        let mut found = statement.query(params![0]).unwrap();
+        let mut found = statement.query(params![PART.start(), PART.end()]).unwrap();
         let mut read = Vec::new();
         while let Some(row) = found.next().unwrap() {
             let some = receipts::read(row).map_err(|fault| TestCaseError::fail(fault.what().to_owned()))?;
@@ -316,9 +321,9 @@ proptest! {
             log.extend(seqs.iter().zip(came_back).filter(|(_, back)| **back).map(|(seq, _)| Happening::back(*seq)));
             let stay = seqs.iter().zip(came_back).zip(0_i64..).filter(|((_, back), _)| !**back);
             on_wire.extend(stay.map(|((seq, _), place)| (*seq as i64, batch.map(|first| first as i64 + place))));
-            wire::append(&db, false, &log).unwrap();
+            wire::append(&db, PART, false, &log).unwrap();
         }
-        let read = wire::read(&db).map_err(|fault| TestCaseError::fail(fault.what().to_owned()))?;
+        let read = wire::read(&db, PART).map_err(|fault| TestCaseError::fail(fault.what().to_owned()))?;
         prop_assert_eq!(read.departed_ms, vec![7; flights.len()]);
         let mut found: Vec<_> = read.sent.into_iter().map(|(seq, sent)| (seq, sent.batch)).collect();
         found.sort_unstable();

@@ -27,6 +27,8 @@ mod reads;
 mod remanence;
 mod rig;
 mod seeds;
+#[cfg(unix)]
+mod sharing;
 #[cfg(target_os = "linux")]
 mod small;
 #[cfg(unix)]

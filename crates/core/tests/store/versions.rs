@@ -8,15 +8,15 @@ use spillway_core::store::file::{Editor, Options, Reader};
 
 use crate::rig::*;
 
-/// From version 2 on: the first that is read.
-const VERSIONS: [&str; 1] = [include_str!("versions/2.sql")];
+/// From version 3 on: the first that is read.
+const VERSIONS: [&str; 1] = [include_str!("versions/3.sql")];
 
 /// Longer than any file of a test is old.
 const FOR_EVER: Duration = Duration::from_secs(1_000 * 365 * 86_400);
 
 #[test]
 fn a_file_of_any_version_is_read_and_goes_on() {
-    for (sql, version) in VERSIONS.iter().zip(2..) {
+    for (sql, version) in VERSIONS.iter().zip(3..) {
         let (_directory, path) = place();
         rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let mut rig = Rig::try_open(Options { dedupe: FOR_EVER, ..options(&path) }).unwrap();

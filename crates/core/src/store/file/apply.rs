@@ -6,21 +6,21 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use super::failure::failure_text;
 use super::file_time::FileTime;
+use super::part::Part;
 use super::receipts::{self, Receipt};
 use super::rows::{HEAD, Head, Returned, TAIL, Tail};
-use super::times::{Times, integer};
+use super::times::{Times, integer, natural};
 use super::trouble::Result;
-use super::values::set_meta;
 use super::wire::{self, Happening};
 use crate::clock::Timestamp;
 use crate::outcome::DeliveryFailure;
 use crate::store::{Change, Flight, Record, Seq};
 
-/// Applies the changes of one transaction. What comes in many small pieces is gathered, and written by
-/// [`Self::finish`].
+/// Applies the changes of one organization in one transaction. What comes in many small pieces is gathered, and written
+/// by [`Self::finish`].
 pub(super) struct Applier<'a> {
     db: &'a Connection,
-    time: &'a FileTime,
+    part: Part,
     times: Times,
     /// The statements of most changes, looked up once per transaction.
     insert: Option<CachedStatement<'a>>,
@@ -31,13 +31,15 @@ pub(super) struct Applier<'a> {
     receipts: Vec<Receipt<'a>>,
     /// Messages that have left the outbox after they may have come back from the wire.
     ended: Vec<Seq>,
+    /// The budget was saved, and with it the file's time has to be.
+    has_saved: bool,
 }
 
 impl<'a> Applier<'a> {
-    pub(super) fn new(db: &'a Connection, time: &'a FileTime, keeps_receipts: bool) -> Self {
+    pub(super) fn new(db: &'a Connection, part: Part, time: &FileTime, keeps_receipts: bool) -> Self {
         Self {
             db,
-            time,
+            part,
             times: time.times(),
             insert: None,
             delete: None,
@@ -45,6 +47,7 @@ impl<'a> Applier<'a> {
             happenings: Vec::new(),
             receipts: Vec::new(),
             ended: Vec::new(),
+            has_saved: false,
         }
     }
 
@@ -52,7 +55,7 @@ impl<'a> Applier<'a> {
         match change {
             Change::Insert { record, .. } => self.insert(record),
             Change::Redrive { record, .. } => {
-                self.run("DELETE FROM letters WHERE id = ?1", params![record.message.id()])?;
+                self.drop_letter(record.message.id())?;
                 self.insert(record)
             }
             Change::Depart(flight) => {
@@ -82,42 +85,51 @@ impl<'a> Applier<'a> {
                 Ok(())
             }
             Change::Bury { seq, failure, at } => self.bury(*seq, failure, self.times.ms(*at)),
-            Change::DropLetter { id } => self.run("DELETE FROM letters WHERE id = ?1", params![id]),
+            Change::DropLetter { id } => self.drop_letter(id),
             Change::Save { budget, on_wire } => self.save(budget, on_wire),
         }
     }
 
-    /// Writes what was gathered.
-    pub(super) fn finish(self) -> Result<()> {
-        wire::append(self.db, false, &self.happenings)?;
-        receipts::append(self.db, &self.receipts)?;
+    /// Writes what was gathered. Whether the file's time has to be saved as well.
+    pub(super) fn finish(self) -> Result<bool> {
+        wire::append(self.db, self.part, false, &self.happenings)?;
+        receipts::append(self.db, self.part, &self.receipts)?;
         if !self.ended.is_empty() {
-            Returned::forget(self.db, &self.ended)?;
+            Returned::forget(self.db, self.part, &self.ended)?;
         }
-        Ok(())
+        Ok(self.has_saved)
     }
 
     fn insert(&mut self, record: &Record) -> Result<()> {
         let tail = Tail::of(&record.message);
-        let head = Head::of(record, &tail, &self.times);
+        let head = Head::of(self.part, record, &tail, &self.times);
         execute_insert(once(&mut self.insert, self.db, INSERT)?, &head, &tail)
     }
 
     fn come_back(&self, seq: Seq, returned: Returned) -> Result<()> {
-        if returned.is_as_new() { Returned::forget(self.db, &[seq]) } else { returned.write(self.db, integer(seq)) }
+        if returned.is_as_new() {
+            Returned::forget(self.db, self.part, &[seq])
+        } else {
+            returned.write(self.db, self.part.key(seq))
+        }
     }
 
     fn bury(&mut self, seq: Seq, failure: &DeliveryFailure, at_ms: i64) -> Result<()> {
         let (text, response) = failure_text(failure);
+        let number = self.part.newest(self.db, "letters", "number")?.saturating_add(1);
         let sql = bury_sql();
-        self.run(&sql, params![integer(seq), at_ms, text, response])?;
+        self.run(&sql, params![self.part.key(seq), at_ms, text, response, self.part.key(natural(number))])?;
         self.remove(seq).map(drop)
+    }
+
+    fn drop_letter(&self, id: &str) -> Result<()> {
+        self.run(DROP_LETTER, params![id, self.part.start(), self.part.end()])
     }
 
     /// Takes a message out of the outbox; whether it was there.
     fn remove(&mut self, seq: Seq) -> Result<bool> {
         self.ended.push(seq);
-        Ok(once(&mut self.delete, self.db, DELETE)?.execute(params![integer(seq)])? > 0)
+        Ok(once(&mut self.delete, self.db, DELETE)?.execute(params![self.part.key(seq)])? > 0)
     }
 
     fn save(&mut self, budget: &str, on_wire: &[(Timestamp, Flight)]) -> Result<()> {
@@ -125,10 +137,10 @@ impl<'a> Applier<'a> {
         self.happenings.clear();
         let on_wire: Vec<Happening> =
             on_wire.iter().map(|(at, flight)| Happening::left(self.times.ms(*at), flight, &self.times)).collect();
-        wire::begin(self.db, &on_wire)?;
-        set_meta(self.db, "budget", budget)?;
-        set_meta(self.db, "budget_ms", self.times.now_ms())?;
-        self.time.save(self.db)
+        self.has_saved = true;
+        wire::begin(self.db, self.part, &on_wire)?;
+        self.part.set_meta(self.db, "budget", budget)?;
+        self.part.set_meta(self.db, "budget_ms", self.times.now_ms())
     }
 
     fn run(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
@@ -137,10 +149,13 @@ impl<'a> Applier<'a> {
     }
 }
 
+/// Forgets the letter of a part that has an id.
+pub(super) const DROP_LETTER: &str = "DELETE FROM letters WHERE id = ?1 AND number > ?2 AND number <= ?3";
+
 fn bury_sql() -> String {
     format!(
-        "INSERT INTO letters(at_ms, failure, response, {HEAD}, {TAIL})
-         SELECT ?2, ?3, ?4, {HEAD}, {TAIL} FROM messages WHERE seq = ?1"
+        "INSERT INTO letters(number, at_ms, failure, response, {HEAD}, {TAIL})
+         SELECT ?5, ?2, ?3, ?4, {HEAD}, {TAIL} FROM messages WHERE seq = ?1"
     )
 }
 

@@ -5,9 +5,19 @@ use std::collections::VecDeque;
 use crate::lanes::Slot;
 use crate::store::{Change, Record, Seq};
 
-/// Changes, and bytes of bodies, of one transaction.
-const CHANGES_MAX: usize = 8_192;
-const BYTES_MAX: usize = 16 * 1_048_576;
+/// What a transaction has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) changes: usize,
+    /// Of bodies.
+    pub(super) bytes: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { changes: 8_192, bytes: 16 * 1_048_576 }
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
@@ -47,28 +57,32 @@ impl Backlog {
         self.changes.front().map_or(self.taken, |(number, _)| number - 1)
     }
 
-    /// What goes into the next transaction: as much of what was handed over together as fits, and at least one of it.
-    pub(super) fn batch(&self) -> impl Iterator<Item = &Change> + Clone {
-        let end = self.batch_end();
-        self.changes.iter().take_while(move |(number, _)| *number <= end).map(|(_, change)| change)
+    /// The first `count` changes.
+    pub(super) fn first(&self, count: usize) -> impl Iterator<Item = &Change> + Clone {
+        self.changes.iter().take(count).map(|(_, change)| change)
     }
 
-    fn batch_end(&self) -> u64 {
-        let mut ends = self.ends.iter().copied();
-        let mut end = ends.next().unwrap_or(self.taken);
+    /// How many changes go into the next transaction, and what they leave of its room: as much of what was handed over
+    /// together as fits, but nothing more once it is `share` changes. The first of it goes in anyway where it
+    /// `is_first` of all, or it never would.
+    pub(super) fn fitting(&self, room: Room, share: usize, is_first: bool) -> (usize, Room) {
         let (mut count, mut bytes) = (0_usize, 0_usize);
+        let (mut fits, mut left) = (0, room);
         let mut changes = self.changes.iter().peekable();
-        for next in std::iter::once(end).chain(ends) {
-            while let Some((_, change)) = changes.next_if(|(number, _)| *number <= next) {
+        for end in &self.ends {
+            while let Some((_, change)) = changes.next_if(|(number, _)| number <= end) {
                 count += 1;
                 bytes += insertion(change).map_or(0, |(_, record)| record.message.body().len());
             }
-            if count > CHANGES_MAX || bytes > BYTES_MAX {
+            let goes_anyway = fits == 0 && is_first;
+            let changes_max = if fits == 0 { room.changes } else { room.changes.min(share) };
+            if (count > changes_max || bytes > room.bytes) && !goes_anyway {
                 break;
             }
-            end = next;
+            fits = count;
+            left = Room { changes: room.changes.saturating_sub(count), bytes: room.bytes.saturating_sub(bytes) };
         }
-        end
+        (fits, left)
     }
 
     /// The first `count` are durable: the slots of the inserts among them.
@@ -113,5 +127,53 @@ pub(super) fn removes(change: &Change) -> Option<Seq> {
     match change {
         Change::Deliver { seq, .. } | Change::Bury { seq, .. } => Some(*seq),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::message::{Message, Parts};
+
+    /// Each is as many inserts as its number says, handed over together.
+    fn backlog(groups: &[u64]) -> Backlog {
+        let (mut backlog, mut seq) = (Backlog::default(), 0);
+        for count in groups {
+            let insert = |_| {
+                seq += 1;
+                let parts = Parts { id: &seq.to_string(), body: "12345678", ..Parts::default() };
+                let record = Record::new(seq, Message::new(parts).unwrap(), Timestamp::from_micros(0));
+                Change::Insert { slot: 0, record: Box::new(record) }
+            };
+            backlog.push((0..*count).map(insert).collect());
+        }
+        backlog
+    }
+
+    fn fitting(groups: &[u64], changes: usize, share: usize, is_first: bool) -> usize {
+        backlog(groups).fitting(Room { changes, bytes: 1_000 }, share, is_first).0
+    }
+
+    #[test]
+    fn what_was_handed_over_together_is_written_together() {
+        assert_eq!(fitting(&[2, 3, 4], 100, 100, true), 9);
+        assert_eq!(fitting(&[2, 3, 4], 8, 100, true), 5, "the third doesn't fit");
+        assert_eq!(fitting(&[2, 3, 4], 100, 4, true), 2, "nor does the second into a share");
+        assert_eq!((fitting(&[200], 8, 4, true), fitting(&[200], 8, 4, false)), (200, 0), "it goes when it is first");
+        assert_eq!(fitting(&[9, 1], 10, 4, false), 9, "more than a share goes as one, if there is room");
+        let (count, left) = backlog(&[2]).fitting(Room { changes: 10, bytes: 20 }, 10, false);
+        assert_eq!((count, left), (2, Room { changes: 8, bytes: 4 }));
+        let (count, left) = backlog(&[2, 1]).fitting(Room { changes: 10, bytes: 20 }, 10, false);
+        assert_eq!((count, left), (2, Room { changes: 8, bytes: 4 }), "bytes are bounded, too");
+    }
+
+    #[test]
+    fn what_was_refused_holds_nothing_up() {
+        let mut backlog = backlog(&[3]);
+        backlog.push(vec![Change::DropLetter { id: "a".into() }]);
+        assert_eq!(backlog.refuse_inserts().len(), 3);
+        assert_eq!((backlog.done(), backlog.fitting(Room::default(), 1, false).0), (3, 1));
+        assert!(backlog.finish(1).is_empty() && backlog.is_empty() && backlog.done() == 4);
     }
 }

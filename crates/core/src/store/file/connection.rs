@@ -31,7 +31,7 @@ const CACHE_WRITING: &str = "-16384";
 /// Links that lead to a file one through the other: more are a circle.
 const LINKS_MAX: usize = 40;
 /// Statements that stay compiled: more than there are.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 96;
 
 /// The path as it stays, wherever the process goes: of the file itself, if it is that of a link. What belongs to the
 /// file lies beside it, as SQLite has it too; so there is one lock, however many links lead to it.
@@ -123,15 +123,13 @@ pub(super) fn open_prepared(path: &Path, options: &Options) -> Result<Connection
     Ok(db)
 }
 
-/// Brings a connected file to what a writer needs: ours, of this version, of this organization.
+/// Brings a connected file to what a writer needs: ours, and of this version.
 pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
     let kind = schema::kind(db)?;
     if kind == Kind::Empty {
         pragma(db, "page_size", "4096")?;
         // Pages of a peak can be given back later, a few at a time.
         pragma(db, "auto_vacuum", "INCREMENTAL")?;
-    } else {
-        check_owner(db, options)?;
     }
     // The way to a write-ahead log leads through a rollback journal. Come back from the dead after a power cut, it
     // would undo that way, and SQLite would throw the log away: its deletion has to be durable.
@@ -152,8 +150,7 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
     // Checkpoints come after the acknowledgement, so the writer makes them itself.
     pragma(db, "wal_autocheckpoint", "0")?;
     schema::migrate(db, kind)?;
-    if meta::<String>(db, "organization")?.is_none() {
-        set_meta(db, "organization", &options.organization)?;
+    if meta::<i64>(db, "created_ms")?.is_none() {
         set_meta(db, "created_ms", i64::try_from(Clock::epoch_ms_now()).unwrap_or(i64::MAX))?;
     }
     // A read that failed on the way to the log is not told, and SQLite goes on with a rollback journal.
@@ -162,16 +159,6 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
         return Err(Fault::unread(std::io::Error::other("its write-ahead log was not begun")));
     }
     Ok(())
-}
-
-/// Refuses what says that it is another organization's. Damage may keep it from saying so.
-pub(super) fn check_owner(db: &Connection, options: &Options) -> Result<()> {
-    match meta::<String>(db, "organization") {
-        Ok(Some(owner)) if owner != options.organization => {
-            Err(Fault::new(Trouble::Mismatch, format!("belongs to the organization {owner:?}")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Looks at every page, by one of SQLite's two checks.

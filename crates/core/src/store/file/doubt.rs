@@ -12,7 +12,9 @@ use super::connection;
 use super::file_time::FileTime;
 use super::opened;
 use super::options::Options;
-use super::recover::{self, Progress};
+use super::organizations;
+use super::progress::Progress;
+use super::recover::{self, Telling};
 use super::salvage;
 use super::second_look::pause;
 use super::trouble::Result;
@@ -34,7 +36,10 @@ fn inspect(path: &Path, options: &Options, clock: &Clock) -> Result<()> {
     let db = opened::connect(path, options)?;
     // Without the texts, so first: it is the smaller part, and the one with the most to find.
     let time = FileTime::of(&db, clock)?;
-    recover::tell(&db, &time, Duration::MAX, false, &mut Progress::default(), &mut |_| {})?;
-    opened::remembered(&db, &time)?;
+    for part in organizations::whole(&db)?.into_values() {
+        let telling = Telling { part, time: &time, dedupe: Duration::MAX, lenient: false };
+        recover::tell_all(&db, &telling, &mut Progress::default(), &mut |_| {})?;
+        opened::remembered(&db, part, &time)?;
+    }
     connection::check_whole(&db, "integrity_check")
 }

@@ -9,23 +9,24 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::apply::insert_message;
+use super::apply::{DROP_LETTER, insert_message};
 use super::connection;
 use super::failure::failure_from;
 use super::file_time::FileTime;
 use super::hold;
 use super::lock::OwnerLock;
 use super::options::Options;
+use super::organizations;
 use super::origin;
+use super::part::{Part, number_of, seq_of};
 use super::reader::{look, recognize, told};
 use super::receipts::{self, Receipt};
 use super::recover;
 use super::rows::{HEAD, HEAD_COLUMNS, Head, Returned, TAIL, Tail};
 use super::times::integer;
+use super::transaction::in_transaction;
 use super::trouble::{Fault, Result};
 use super::trust::{self, Owner};
-use super::values::set_meta;
-use super::writer::in_transaction;
 use crate::clock::Clock;
 use crate::error::{Error, Trouble};
 use crate::outcome::LetterFilter;
@@ -44,6 +45,7 @@ pub struct Editor {
     path: PathBuf,
     db: Connection,
     time: FileTime,
+    part: Part,
     _lock: OwnerLock,
 }
 
@@ -75,12 +77,20 @@ const STATUS_MARKED: u16 = 202;
 impl Editor {
     /// Takes an outbox of this version over, for as long as the editor lives.
     pub fn open(path: &Path) -> std::result::Result<Self, Error> {
+        Self::open_for(path, None)
+    }
+
+    /// The same, for what an organization has in it: one of several has to be named.
+    pub fn open_for(path: &Path, organization: Option<&str>) -> std::result::Result<Self, Error> {
         let path = connection::absolute(path);
         match connect(&path) {
-            Ok((db, lock)) => match FileTime::of(&db, &Clock::start()) {
-                Ok(time) => Ok(Self { path, db, time, _lock: lock }),
-                Err(fault) => Err(told(&fault, &path)),
-            },
+            Ok((db, lock)) => {
+                let part = organizations::all(&db).and_then(|all| organizations::meant(&all, organization));
+                match part.and_then(|part| Ok((part, FileTime::of(&db, &Clock::start())?))) {
+                    Ok((part, time)) => Ok(Self { path, db, time, part, _lock: lock }),
+                    Err(fault) => Err(told(&fault, &path)),
+                }
+            }
             Err(fault) if fault.is_owned() => Err(fault.without_advice().advised(&path, LOCKED_ADVICE)),
             Err(fault) => Err(told(&fault, &path)),
         }
@@ -99,7 +109,7 @@ impl Editor {
             in_transaction(&self.db, || self.revive(number, seq))?;
             Ok(seq)
         });
-        outcome.map(|seq| u64::try_from(seq).unwrap_or(0)).map_err(|fault| match fault.trouble {
+        outcome.map(seq_of).map_err(|fault| match fault.trouble {
             Trouble::Mismatch => fault.advised(&self.path, "redrive the dead letter when that one is settled"),
             _ => self.told(&fault),
         })
@@ -116,20 +126,21 @@ impl Editor {
     /// ends it: as `sender.pause()` does.
     pub fn pause(&mut self, until_ms: Option<i64>) -> std::result::Result<(), Error> {
         let (now_ms, until_ms) = (self.time.times().now_ms(), until_ms.map(|ms| self.time.of_wall(ms)));
-        in_transaction(&self.db, || hold::begin(&self.db, now_ms, until_ms)).map_err(|fault| self.told(&fault))
+        in_transaction(&self.db, || hold::begin(&self.db, self.part, now_ms, until_ms))
+            .map_err(|fault| self.told(&fault))
     }
 
     /// Ends that, and has the next sender probe at once a pause that the server asked for. Whether there was one to
     /// end.
     pub fn resume(&mut self) -> std::result::Result<bool, Error> {
         let now_ms = self.time.times().now_ms();
-        in_transaction(&self.db, || hold::end(&self.db, now_ms)).map_err(|fault| self.told(&fault))
+        in_transaction(&self.db, || hold::end(&self.db, self.part, now_ms)).map_err(|fault| self.told(&fault))
     }
 
     /// Forgets the dead letter with this id.
     pub fn drop_letter(&mut self, id: &str) -> std::result::Result<(), Error> {
-        let sql = "DELETE FROM letters WHERE id = ?1";
-        let dropped = in_transaction(&self.db, || Ok(self.db.prepare_cached(sql)?.execute(params![id])?));
+        let of_part = params![id, self.part.start(), self.part.end()];
+        let dropped = in_transaction(&self.db, || Ok(self.db.prepare_cached(DROP_LETTER)?.execute(of_part)?));
         match dropped {
             Ok(0) => Err(Error::NotFound { what: "dead letter", id: id.into() }),
             Ok(_) => Ok(()),
@@ -145,8 +156,8 @@ impl Editor {
 
     fn mark_all(&self, until_ms: i64) -> Result<Marked> {
         let mut outcome = Marked::default();
-        let last_seq = integer(recover::last_seq(&self.db)?);
-        let mut after = 0;
+        let last_seq = integer(recover::last_seq(&self.db, self.part)?);
+        let mut after = self.part.start();
         loop {
             let (sent, damaged, next) = self.sent_by(until_ms, after)?;
             in_transaction(&self.db, || {
@@ -154,11 +165,11 @@ impl Editor {
                 for (seq, _) in &sent {
                     delete.execute(params![seq])?;
                 }
-                let seqs: Vec<u64> = sent.iter().map(|(seq, _)| u64::try_from(*seq).unwrap_or(0)).collect();
-                Returned::forget(&self.db, &seqs)?;
+                let seqs: Vec<u64> = sent.iter().map(|(seq, _)| seq_of(*seq)).collect();
+                Returned::forget(&self.db, self.part, &seqs)?;
                 let receipts: Vec<Receipt<'_>> = sent.iter().map(|(_, receipt)| receipt.clone()).collect();
-                receipts::append(&self.db, &receipts)?;
-                set_meta(&self.db, "last_seq", last_seq)
+                receipts::append(&self.db, self.part, &receipts)?;
+                self.part.set_meta(&self.db, "last_seq", last_seq)
             })?;
             outcome.marked += sent.len() as u64;
             outcome.damaged += damaged;
@@ -173,11 +184,11 @@ impl Editor {
     #[allow(clippy::type_complexity, reason = "all are used in one place, and at once")]
     fn sent_by(&self, until_ms: i64, after: i64) -> Result<(Vec<(i64, Receipt<'static>)>, u64, Option<i64>)> {
         let sql = format!(
-            "SELECT {HEAD} FROM messages WHERE seq > ?2 AND submitted_ms <= ?1
+            "SELECT {HEAD} FROM messages WHERE seq > ?2 AND seq <= ?3 AND submitted_ms <= ?1
              AND ifnull(not_before_ms, 0) <= ?1 ORDER BY seq LIMIT {MESSAGES_PER_COMMIT}"
         );
         let mut select = self.db.prepare_cached(&sql)?;
-        let mut rows = select.query(params![until_ms, after])?;
+        let mut rows = select.query(params![until_ms, after, self.part.end()])?;
         let (mut sent, mut damaged, mut count, mut last) = (Vec::new(), 0, 0, after);
         let at_ms = self.time.times().now_ms();
         while let Some(row) = rows.next()? {
@@ -208,17 +219,20 @@ impl Editor {
     }
 
     fn letter_of(&self, id: &str) -> Result<Option<i64>> {
-        let mut statement = self.db.prepare_cached("SELECT min(number) FROM letters WHERE id = ?1")?;
-        Ok(statement.query_row(params![id], |row| row.get(0))?)
+        let sql = "SELECT min(number) FROM letters WHERE id = ?1 AND number > ?2 AND number <= ?3";
+        let mut statement = self.db.prepare_cached(sql)?;
+        Ok(statement.query_row(params![id, self.part.start(), self.part.end()], |row| row.get(0))?)
     }
 
     fn waits(&self, id: &str) -> Result<bool> {
-        let mut statement = self.db.prepare_cached("SELECT 1 FROM messages WHERE id = ?1 LIMIT 1")?;
-        Ok(statement.exists(params![id])?)
+        let sql = "SELECT 1 FROM messages WHERE id = ?1 AND seq > ?2 AND seq <= ?3 LIMIT 1";
+        let mut statement = self.db.prepare_cached(sql)?;
+        Ok(statement.exists(params![id, self.part.start(), self.part.end()])?)
     }
 
+    /// The key of the next message.
     fn next_seq(&self) -> Result<i64> {
-        Ok(integer(recover::last_seq(&self.db)?).saturating_add(1))
+        Ok(self.part.key(recover::last_seq(&self.db, self.part)?.saturating_add(1)))
     }
 
     fn revive_all(&self, filter: LetterFilter<i64>) -> Result<Redriven> {
@@ -254,8 +268,9 @@ impl Editor {
     #[allow(clippy::type_complexity, reason = "both are used in one place, and at once")]
     fn letters_of(&self, filter: LetterFilter<i64>) -> Result<(Vec<(i64, Box<str>)>, u64)> {
         let (mut letters, mut damaged) = (Vec::new(), 0);
-        let mut statement = self.db.prepare("SELECT number, id, at_ms, failure FROM letters ORDER BY number")?;
-        let mut rows = statement.query([])?;
+        let sql = "SELECT number, id, at_ms, failure FROM letters WHERE number > ?1 AND number <= ?2 ORDER BY number";
+        let mut statement = self.db.prepare(sql)?;
+        let mut rows = statement.query([self.part.start(), self.part.end()])?;
         while let Some(row) = rows.next()? {
             let (number, id): (i64, Box<str>) = (row.get(0)?, row.get(1)?);
             let failure = match row.get_ref(3)?.as_str() {
@@ -277,8 +292,8 @@ impl Editor {
     fn waiting_of(&self, letters: &[(i64, Box<str>)]) -> Result<HashSet<Box<str>>> {
         let dead: HashSet<&str> = letters.iter().map(|(_, id)| &**id).collect();
         let mut waiting = HashSet::new();
-        let mut statement = self.db.prepare("SELECT id FROM messages")?;
-        let mut rows = statement.query([])?;
+        let mut statement = self.db.prepare("SELECT id FROM messages WHERE seq > ?1 AND seq <= ?2")?;
+        let mut rows = statement.query([self.part.start(), self.part.end()])?;
         while let Some(row) = rows.next()? {
             let id: String = row.get(0)?;
             if dead.contains(id.as_str()) {
@@ -296,7 +311,7 @@ impl Editor {
         let head = Head::read(row, 0)?;
         let tail = Tail::read(row, HEAD_COLUMNS, &head)?;
         insert_message(&self.db, &head.anew(seq, self.time.times().now_ms()), &tail)?;
-        set_meta(&self.db, "last_seq", seq)?;
+        self.part.set_meta(&self.db, "last_seq", number_of(seq))?;
         self.db.prepare_cached("DELETE FROM letters WHERE number = ?1")?.execute(params![number])?;
         Ok(())
     }

@@ -28,8 +28,8 @@ impl FileTime {
 
     /// Goes on where the last run has ended.
     pub(super) fn of(db: &Connection, clock: &Clock) -> Result<Self> {
-        let departed_ms = wire::read(db)?.departed_ms.into_iter().max();
-        let known_ms = departed_ms.max(meta::<i64>(db, "budget_ms")?).and_then(|ms| u64::try_from(ms).ok());
+        let departed_ms = wire::last_departed_ms(db)?;
+        let known_ms = departed_ms.max(last_saved_ms(db)?).and_then(|ms| u64::try_from(ms).ok());
         let last = meta::<String>(db, "clock")?.and_then(|text| intact(&text));
         let calendar = Calendar::begin(last.as_ref(), known_ms, clock.now(), &clock.moment());
         Ok(Self { clock: *clock, calendar })
@@ -58,6 +58,12 @@ impl FileTime {
     pub(super) fn forgets_before(&self, dedupe: Duration) -> i64 {
         integer(self.calendar.ms_before(self.clock.now(), dedupe))
     }
+}
+
+/// When a budget was last saved, whoever's it was.
+fn last_saved_ms(db: &Connection) -> Result<Option<i64>> {
+    let sql = "SELECT max(value) FROM meta WHERE name > 'budget_ms/' AND name < 'budget_ms0'";
+    Ok(db.query_row(sql, [], |row| row.get(0))?)
 }
 
 /// A reading as it was written; without one, the time since is in doubt.

@@ -14,6 +14,7 @@ use super::identity;
 use super::lock::OwnerLock;
 use super::opened::{self, Opened};
 use super::options::Options;
+use super::organizations::Organizations;
 use super::salvage;
 use super::trouble::{Fault, Result};
 use crate::clock::{Clock, Timestamp};
@@ -72,15 +73,15 @@ impl Ailment {
         self.why.as_ref().map(|(.., next)| next.since(now))
     }
 
-    /// A try has failed; what is to be told of that, if it, or the reason, is news.
-    pub(super) fn worsen(&mut self, now: Timestamp, error: Error, fault: &Fault) -> Option<News> {
+    /// A try has failed; as what the error is to be told, if it, or the reason, is news.
+    pub(super) fn worsen(&mut self, now: Timestamp, error: Error, fault: &Fault) -> Option<fn(Error) -> News> {
         let new = self.why.is_none();
         let is_news = self.error().is_none_or(|before| before.to_string() != error.to_string());
-        let news = match (fault.is_disowned(), self.is_disowned) {
+        let news: Option<fn(Error) -> News> = match (fault.is_disowned(), self.is_disowned) {
             // Nothing comes after that.
             (_, true) => None,
-            (true, false) => Some(News::Disowned(error.clone())),
-            (false, false) => is_news.then(|| News::Troubled(error.clone())),
+            (true, false) => Some(News::Disowned),
+            (false, false) => is_news.then_some(News::Troubled),
         };
         self.is_disowned |= fault.is_disowned();
         let relapse = self.healed_at.is_some_and(|at| now.since(at) < RELAPSE);
@@ -99,13 +100,15 @@ impl Ailment {
     }
 }
 
-/// Does to the file what it takes before another try can go well: it is open then.
+/// Does to the file what it takes before another try can go well: it is open then. `known` are the organizations that
+/// it is known to have.
 pub(super) fn mend(
     path: &Path,
     options: &Options,
     ailment: &mut Ailment,
     opened: &mut Option<Opened>,
     lock: &mut OwnerLock,
+    known: &Organizations,
     clock: &Clock,
 ) -> Result<()> {
     let trouble = ailment.trouble();
@@ -115,12 +118,14 @@ pub(super) fn mend(
         None => lock.check()?,
     }
     match (opened.as_mut(), trouble) {
-        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, ailment, opened, clock),
+        (None, Some(Trouble::Corrupt)) => replace_damaged(path, options, ailment, opened, known, clock),
         (None, _) => finish_replacing(path, options, opened),
         (Some(current), Some(Trouble::Corrupt | Trouble::Missing)) => match current.identity.check_names() {
             // In a file without a name everything is still to be saved, however damaged it is.
             Err(_) => bring_back(path, options, ailment, current),
-            Ok(()) if trouble == Some(Trouble::Corrupt) => replace_damaged(path, options, ailment, opened, clock),
+            Ok(()) if trouble == Some(Trouble::Corrupt) => {
+                replace_damaged(path, options, ailment, opened, known, clock)
+            }
             Ok(()) => Ok(()),
         },
         _ => Ok(()),
@@ -133,6 +138,7 @@ fn replace_damaged(
     options: &Options,
     ailment: &mut Ailment,
     opened: &mut Option<Opened>,
+    known: &Organizations,
     clock: &Clock,
 ) -> Result<()> {
     // Nobody may be connected to it.
@@ -149,7 +155,7 @@ fn replace_damaged(
         }
         None => salvage::fingerprint(path, &companion(path, "-wal"), options)?,
     };
-    let replaced = salvage::begin(path, &source, options, clock).and_then(|(salvaged, stamp)| {
+    let replaced = salvage::begin(path, &source, options, known, clock).and_then(|(salvaged, stamp)| {
         ailment.salvage.unreadable += salvaged.unreadable;
         ailment.salvage.unreadable_parts += salvaged.unreadable_pages;
         ailment.salvage.set_aside = Some(salvage::name_of(&salvaged.set_aside));

@@ -1,4 +1,4 @@
-//! An operator's pause in the file. It is a part of the budget that the dispatcher saves
+//! An operator's pause of an organization in the file. It is a part of the budget that the dispatcher saves
 //! (`dispatcher/carryover/json.rs`), whose other parts are kept as they are.
 
 use std::collections::BTreeMap;
@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::part::Part;
 use super::trouble::{Result, damage};
-use super::values::{meta, set_meta};
 
 /// The parts of the saved budget by name. Its times are milliseconds from the moment of saving.
 type Parts = BTreeMap<String, Box<RawValue>>;
@@ -43,27 +43,27 @@ pub(super) struct Hold {
 }
 
 /// The pause that is in the file.
-pub(super) fn read(db: &Connection) -> Result<Option<Hold>> {
-    let (parts, saved_ms) = saved(db)?;
+pub(super) fn read(db: &Connection, of: Part) -> Result<Option<Hold>> {
+    let (parts, saved_ms) = saved(db, of)?;
     let at = |ms: i64| saved_ms.unwrap_or(0).saturating_add(ms);
     Ok(part::<SavedHold>(&parts, HOLD)
         .map(|hold| Hold { since_ms: at(hold.since_ms), until_ms: hold.until_ms.map(at) }))
 }
 
 /// Begins one, or sets the end of the one that there is; within a transaction.
-pub(super) fn begin(db: &Connection, now_ms: i64, until_ms: Option<i64>) -> Result<()> {
-    let (mut parts, saved_ms) = saved(db)?;
+pub(super) fn begin(db: &Connection, of: Part, now_ms: i64, until_ms: Option<i64>) -> Result<()> {
+    let (mut parts, saved_ms) = saved(db, of)?;
     let saved_ms = saved_ms.unwrap_or(now_ms);
     let since_ms = part::<SavedHold>(&parts, HOLD).map_or(now_ms.saturating_sub(saved_ms), |hold| hold.since_ms);
     let until_ms = until_ms.map(|ms| ms.saturating_sub(saved_ms));
     set_part(&mut parts, HOLD, &SavedHold { since_ms, until_ms })?;
-    write(db, &parts, saved_ms)
+    write(db, of, &parts, saved_ms)
 }
 
 /// Ends it, and makes the probe of a pause that the server asked for due; within a transaction. Whether there was one
 /// to end.
-pub(super) fn end(db: &Connection, now_ms: i64) -> Result<bool> {
-    let (mut parts, saved_ms) = saved(db)?;
+pub(super) fn end(db: &Connection, of: Part, now_ms: i64) -> Result<bool> {
+    let (mut parts, saved_ms) = saved(db, of)?;
     let had_one = parts.remove(HOLD).is_some();
     if let Some(pause) = part::<SavedPause>(&parts, PAUSE) {
         let asked_until_ms = pause.asked_until_ms.or(pause.until_ms);
@@ -71,15 +71,15 @@ pub(super) fn end(db: &Connection, now_ms: i64) -> Result<bool> {
     } else if !had_one {
         return Ok(false);
     }
-    write(db, &parts, saved_ms.unwrap_or(now_ms))?;
+    write(db, of, &parts, saved_ms.unwrap_or(now_ms))?;
     Ok(had_one)
 }
 
 /// What makes no sense is no evidence to the next run either.
-fn saved(db: &Connection) -> Result<(Parts, Option<i64>)> {
-    let text: Option<String> = meta(db, "budget")?;
+fn saved(db: &Connection, of: Part) -> Result<(Parts, Option<i64>)> {
+    let text: Option<String> = of.meta(db, "budget")?;
     let parts = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    Ok((parts, meta(db, "budget_ms")?))
+    Ok((parts, of.meta(db, "budget_ms")?))
 }
 
 fn part<T: for<'a> Deserialize<'a>>(parts: &Parts, name: &str) -> Option<T> {
@@ -92,7 +92,7 @@ fn set_part(parts: &mut Parts, name: &str, value: &impl Serialize) -> Result<()>
     Ok(())
 }
 
-fn write(db: &Connection, parts: &Parts, saved_ms: i64) -> Result<()> {
-    set_meta(db, "budget", serde_json::to_string(parts).map_err(damage)?)?;
-    set_meta(db, "budget_ms", saved_ms)
+fn write(db: &Connection, of: Part, parts: &Parts, saved_ms: i64) -> Result<()> {
+    of.set_meta(db, "budget", serde_json::to_string(parts).map_err(damage)?)?;
+    of.set_meta(db, "budget_ms", saved_ms)
 }

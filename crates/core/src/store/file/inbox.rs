@@ -1,30 +1,63 @@
 //! The commands on their way to the writer.
 
+use std::fmt::{self, Debug, Formatter};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
+use super::options::Options;
 use crate::clock::Clock;
 use crate::lanes::Slot;
-use crate::store::{Change, FencingToken, Seq};
+use crate::store::{Change, FencingToken, News, Seq};
 
 /// Who enqueues one message after the other hands over the next as soon as the last is acknowledged. So long the writer
 /// waits awake for it: to fall asleep and be woken costs as much of the processor on a virtual machine, and takes
 /// longer.
 const AWAKE_MAX: Duration = Duration::from_micros(300);
 
-/// What the store's front asks for.
+/// What the fronts of a file's organizations ask for.
 #[derive(Debug)]
 pub(super) enum Command {
-    Apply(FencingToken, Vec<Change>),
-    Load(Vec<(Slot, Seq)>),
-    Close,
+    Join(MemberId, Box<Joining>),
+    Apply(MemberId, FencingToken, Vec<Change>),
+    Load(MemberId, Vec<(Slot, Seq)>),
+    Close(MemberId),
+}
+
+/// Tells the openings of a process apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MemberId(u64);
+
+impl MemberId {
+    /// Another one than all before.
+    pub(super) fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The least one above it.
+    pub(super) fn following(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// An organization that is to open its part of a file.
+pub(super) struct Joining {
+    pub(super) options: Options,
+    pub(super) news: Box<dyn FnMut(News) + Send>,
+}
+
+impl Debug for Joining {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Joining").field("organization", &self.options.organization).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Inbox {
     commands: Receiver<Command>,
-    /// Keeps it open: that its store is gone is a command like others, and waiting on it is always waiting.
+    /// Keeps it open: that a store is gone is a command like others, and waiting on it is always waiting.
     _sender: Sender<Command>,
     clock: Clock,
     /// There is another processor for who is to hand over the next.
@@ -46,8 +79,9 @@ impl Inbox {
         self.commands.try_recv().ok()
     }
 
-    /// Waits for the next command, up to a time; `awake` for the first moment, if the last one came within that.
-    pub(super) fn next(&mut self, wait: Duration, awake: bool) -> Option<Command> {
+    /// Waits for the next command, up to a time if there is one; `awake` for the first moment, if the last one came
+    /// within that.
+    pub(super) fn next(&mut self, wait: Option<Duration>, awake: bool) -> Option<Command> {
         let began = self.clock.now();
         let is_soon = || self.clock.now().since(began) < AWAKE_MAX;
         let mut next = self.try_next();
@@ -57,7 +91,10 @@ impl Inbox {
                 next = self.try_next();
             }
         }
-        let next = next.or_else(|| self.commands.recv_timeout(wait).ok());
+        let next = next.or_else(|| match wait {
+            Some(wait) => self.commands.recv_timeout(wait).ok(),
+            None => self.commands.recv().ok(),
+        });
         self.came_soon = next.is_some() && is_soon();
         next
     }
@@ -78,12 +115,12 @@ mod tests {
         assert!(!inbox.came_soon, "at first it sleeps");
         // What is there already comes soon; a busy machine may hold this thread up for once.
         let comes_soon = |_| {
-            sender.send(Command::Close).unwrap();
-            assert!(inbox.next(Duration::from_secs(10), true).is_some());
+            sender.send(Command::Close(MemberId::next())).unwrap();
+            assert!(inbox.next(Some(Duration::from_secs(10)), true).is_some());
             inbox.came_soon
         };
         assert!((0..1_000).any(comes_soon));
-        assert!(inbox.next(Duration::from_millis(1), true).is_none());
+        assert!(inbox.next(Some(Duration::from_millis(1)), true).is_none());
         assert!(!inbox.came_soon, "a wait in vain is the last one");
     }
 
@@ -92,8 +129,8 @@ mod tests {
         for came_soon in [false, true] {
             let (sender, mut inbox) = inbox();
             inbox.came_soon = came_soon;
-            let other = thread::spawn(move || sender.send(Command::Close));
-            assert!(matches!(inbox.next(Duration::from_secs(60), true), Some(Command::Close)));
+            let other = thread::spawn(move || sender.send(Command::Close(MemberId::next())));
+            assert!(matches!(inbox.next(None, true), Some(Command::Close(_))));
             other.join().unwrap().unwrap();
         }
     }

@@ -19,7 +19,7 @@ use crate::error::Trouble;
 use crate::store::Pulse;
 
 /// How long an engine waits for an earlier one of this process that is just closing.
-const PREDECESSOR_WAIT: Duration = Duration::from_secs(5);
+pub(super) const PREDECESSOR_WAIT: Duration = Duration::from_secs(5);
 
 /// Between two signs of life in that time.
 const CLAIM_WAIT: Duration = Duration::from_millis(500);
@@ -72,8 +72,7 @@ impl OwnerLock {
     /// Takes the lock of the store at `store`, an absolute path, and waits up to `wait` for another owner to end.
     pub(super) fn take(store: &Path, wait: Duration, pulse: &Pulse) -> Result<Self> {
         if !claim(store, wait.max(PREDECESSOR_WAIT), pulse) {
-            let own = std::process::id();
-            return Err(Fault::new(Trouble::Locked, format!("is in use by another sender of this process ({own})")));
+            return Err(in_use_here());
         }
         match lock_file(store, wait, pulse) {
             Ok(held) => Ok(Self { store: store.into(), held, is_over: false }),
@@ -199,6 +198,11 @@ fn is_looked_at(file: &File) -> bool {
 #[allow(clippy::disallowed_methods, reason = "a store's own thread, and nothing can be written before")]
 fn pause(wait: Duration) {
     std::thread::sleep(wait);
+}
+
+pub(super) fn in_use_here() -> Fault {
+    let own = std::process::id();
+    Fault::new(Trouble::Locked, format!("is in use by another sender of this process ({own})"))
 }
 
 fn in_use(holder: &Holder) -> Fault {

@@ -1,8 +1,9 @@
 //! The store in a file: SQLite with a write-ahead log, written by one thread that takes whatever has been handed over
-//! since its last commit, so that many changes share one wait for the disk.
+//! since its last commit, so that many changes share one wait for the disk. Several organizations may have a `part` of
+//! one file: they share its thread and its commits.
 //!
-//! Below [`SqliteStore`], which is only the way into an `inbox`: `writer` decides what is written when, `apply` says it
-//! in SQL,
+//! Below [`SqliteStore`], which is only the way into an `inbox`: `hosts` knows the threads, `writer` decides what is
+//! written when, `apply` says it in SQL,
 //! `trouble` says what went wrong in words; `wire` and `receipts` are rows that gather much that is small; `open`,
 //! `recover` and `salvage` are the beginning of a run. `reader` and `editor` are for
 //! who looks at a file from outside.
@@ -24,6 +25,7 @@ mod headroom;
 mod heal;
 mod hold;
 mod holder;
+mod hosts;
 mod identity;
 mod inbox;
 mod lock;
@@ -32,7 +34,10 @@ mod names;
 mod open;
 mod opened;
 mod options;
+mod organizations;
 mod origin;
+mod part;
+mod progress;
 mod reader;
 mod receipts;
 mod recover;
@@ -44,6 +49,7 @@ mod second_look;
 mod set_aside;
 mod times;
 mod told;
+mod transaction;
 mod trouble;
 mod trust;
 mod upkeep;
@@ -58,7 +64,8 @@ use std::thread;
 
 pub use self::backup::backup;
 pub use self::editor::{Editor, Marked, Redriven};
-use self::inbox::{Command, Inbox};
+use self::hosts::Host;
+use self::inbox::{Command, Inbox, Joining, MemberId};
 pub use self::options::{Durability, Options, ReadAt};
 pub use self::reader::check::{Counted, Finding, Verdict};
 pub use self::reader::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, ReceiptRow, State};
@@ -66,25 +73,38 @@ pub use self::reader::stats::{Budget, Files, Letters, Messages, Pause, Receipts,
 pub use self::reader::{Reader, Texts};
 pub use self::set_aside::{SET_ASIDE_KEPT, SetAside, discard, set_aside};
 use self::writer::Writer;
-use super::{Change, FencingToken, News, Seq, Store};
+use super::{Change, FencingToken, News, Pulse, Seq, Store};
 use crate::clock::Clock;
 use crate::lanes::Slot;
 
-/// A store in a file.
+/// An organization's store in a file, which others of this process may have parts of, too.
 #[derive(Debug)]
 pub struct SqliteStore {
+    member: MemberId,
     commands: Sender<Command>,
+    pulse: Pulse,
 }
 
 impl SqliteStore {
-    /// Opens the file, on a thread of its own: how it went is told by `news`, like everything else. `news` may wait;
-    /// that holds the store up, and nothing else.
+    /// Opens an organization's part of the file, on the file's thread: how it went is told by `news`, like everything
+    /// else. `news` may wait; that holds up the stores in the file, and nothing else.
     pub fn open(options: Options, clock: Clock, news: Box<dyn FnMut(News) + Send>) -> io::Result<Self> {
-        let (commands, inbox) = Inbox::new(clock);
-        // All of it on the thread: on a disk that hangs, looking at the path alone takes forever.
-        let run = move || Writer::new(options, clock, news, inbox).run();
-        thread::Builder::new().name("spillway-store".into()).spawn(run)?;
-        Ok(Self { commands })
+        let member = MemberId::next();
+        // No more than the working directory is asked for: on a disk that hangs, looking at the path takes forever.
+        let name = std::path::absolute(&options.path).unwrap_or_else(|_| options.path.clone());
+        let Host { commands, pulse } = hosts::join(&name, member, Joining { options, news }, |ticket, joining| {
+            let (commands, inbox) = Inbox::new(clock);
+            let pulse = joining.options.pulse.clone();
+            let run = move || Writer::new(&joining.options, clock, inbox, ticket.take_seat()).run(member, joining);
+            thread::Builder::new().name("spillway-store".into()).spawn(run)?;
+            Ok(Host { commands, pulse })
+        })?;
+        Ok(Self { member, commands, pulse })
+    }
+
+    /// The signs of life of its opening.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     fn command(&self, command: Command) {
@@ -95,20 +115,20 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn apply(&self, token: FencingToken, changes: Vec<Change>) {
-        self.command(Command::Apply(token, changes));
+        self.command(Command::Apply(self.member, token, changes));
     }
 
     fn load(&self, messages: Vec<(Slot, Seq)>) {
-        self.command(Command::Load(messages));
+        self.command(Command::Load(self.member, messages));
     }
 
     fn close(&self) {
-        self.command(Command::Close);
+        self.command(Command::Close(self.member));
     }
 }
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.command(Command::Close);
+        self.command(Command::Close(self.member));
     }
 }

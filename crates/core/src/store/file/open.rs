@@ -9,7 +9,9 @@ use super::file_time::FileTime;
 use super::lock::OwnerLock;
 use super::opened::Opened;
 use super::options::Options;
+use super::organizations::Organizations;
 use super::origin;
+use super::part::Part;
 use super::rescue;
 use super::salvage::{self, name_of};
 use super::trouble::Result;
@@ -17,19 +19,28 @@ use super::trust::{self, Owner};
 use crate::clock::Clock;
 use crate::store::{News, Opening};
 
-/// Opens the store, and tells what is in it but for the last word.
+/// A file that is open, for the first of its organizations.
+pub(super) struct Ready {
+    pub(super) opened: Opened,
+    pub(super) time: FileTime,
+    pub(super) organizations: Organizations,
+    pub(super) part: Part,
+    pub(super) opening: Opening,
+}
+
+/// Opens the store, and tells what is in it of the organization that opens it but for the last word.
 pub(super) fn open(
     path: &Path,
     options: &Options,
     clock: &Clock,
     news: &mut dyn FnMut(News),
-) -> Result<(Opened, OwnerLock, FileTime, Opening)> {
+) -> Result<(Ready, OwnerLock)> {
     connection::check_links(&options.path)?;
     trust::check(path, Owner::User)?;
     let lock = OwnerLock::take(path, options.lock_wait, &options.pulse)?;
     let mut is_made = false;
     match open_locked(path, options, clock, news, &lock, &mut is_made) {
-        Ok((opened, time, opening)) => Ok((opened, lock, time, opening)),
+        Ok(ready) => Ok((ready, lock)),
         Err(fault) => {
             // An empty file that was made for this, and that nobody else can have used.
             if is_made && lock.check().is_ok() {
@@ -48,19 +59,19 @@ fn open_locked(
     news: &mut dyn FnMut(News),
     lock: &OwnerLock,
     is_made: &mut bool,
-) -> Result<(Opened, FileTime, Opening)> {
+) -> Result<Ready> {
     let finished = rescue::patiently(options, clock, || salvage::finish(path, options))?;
     if path.exists() {
         origin::check(path, !lock.is_new())?;
         origin::recognize(path, options)?;
     }
     *is_made = connection::create(path)?;
-    let (db, time, mut opening) = rescue::read(path, options, clock, news)?;
+    let rescue::Begun { db, time, organizations, part, mut opening } = rescue::read(path, options, clock, news)?;
     opening.salvage.set_aside = opening.salvage.set_aside.or_else(|| finished.as_deref().map(name_of));
     let opened = Opened::of(db, path)?;
     // What was read is as it is known from here on, unless another owner has begun since.
     lock.check()?;
     // The log and its index were made by name: by now nobody can have put others there.
     trust::check_files(path, Owner::User)?;
-    Ok((opened, time, opening))
+    Ok(Ready { opened, time, organizations, part, opening })
 }

@@ -10,6 +10,8 @@ use super::file_time::FileTime;
 use super::identity::Identity;
 use super::log;
 use super::options::Options;
+use super::organizations::{self, Organizations};
+use super::part::Part;
 use super::recover;
 use super::times::natural;
 use super::trouble::{Fault, Result};
@@ -34,6 +36,26 @@ impl Opened {
     }
 }
 
+/// The part that an organization has, or is to have, of a file, and whether it has it already.
+pub(super) fn part_of(organizations: &Organizations, organization: &str) -> Result<(Part, bool)> {
+    match organizations.get(organization) {
+        Some(part) => Ok((*part, true)),
+        None => Ok((organizations::free(organizations.values().copied())?, false)),
+    }
+}
+
+/// An organization claims its part, with what a later salvage has to know of it: within a transaction.
+pub(super) fn claim(db: &Connection, part: Part, is_known: bool, options: &Options) -> Result<FencingToken> {
+    if !is_known {
+        organizations::add(db, part, &options.organization)?;
+    }
+    part.set_meta(db, PRESUMED_SENT, i64::try_from(options.presumed_sent).unwrap_or(i64::MAX))?;
+    begin(db)
+}
+
+/// How many messages at the head of each of a part's conversations count as sent when damage leaves that unknown.
+pub(super) const PRESUMED_SENT: &str = "presumed_sent";
+
 /// The first write shows whether there can be any, and that this run has to be checked if it doesn't end well. The
 /// count makes it a change in any case: SQLite writes nothing that is there already, and an earlier owner that is still
 /// there has to see it. The count is the claim's number, too.
@@ -43,13 +65,13 @@ pub(super) fn begin(db: &Connection) -> Result<FencingToken> {
     Ok(FencingToken::new(meta::<i64>(db, "openings")?.map_or(0, natural)))
 }
 
-/// What is no message, letter or receipt.
-pub(super) fn remembered(db: &Connection, time: &FileTime) -> Result<Opening> {
+/// What is no message, letter or receipt of an organization.
+pub(super) fn remembered(db: &Connection, part: Part, time: &FileTime) -> Result<Opening> {
     Ok(Opening {
-        last_seq: recover::last_seq(db)?,
-        budget: meta::<String>(db, "budget")?.map(Box::from),
-        budget_at: meta::<i64>(db, "budget_ms")?.map(|ms| time.calendar.at_undoubted(natural(ms))),
-        departed: recover::departed(db, time)?,
+        last_seq: recover::last_seq(db, part)?,
+        budget: part.meta::<String>(db, "budget")?.map(Box::from),
+        budget_at: part.meta::<i64>(db, "budget_ms")?.map(|ms| time.calendar.at_undoubted(natural(ms))),
+        departed: recover::departed(db, part, time)?,
         ..Opening::default()
     })
 }

@@ -20,7 +20,8 @@ pub struct Options {
     pub durability: Durability,
     /// How long opening waits for another owner to close it.
     pub lock_wait: Duration,
-    /// Whose messages they are: a file belongs to one organization.
+    /// Whose messages they are. Several organizations of one process may share a file, each with its own options; those
+    /// that are about the file are those of the first.
     pub organization: String,
     /// How long receipts are kept; zero keeps none.
     pub dedupe: Duration,

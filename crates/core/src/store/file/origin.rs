@@ -10,7 +10,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::companion::{companion, open_beside};
-use super::connection;
 use super::options::Options;
 use super::schema::{self, APPLICATION_ID};
 use super::trouble::{Fault, Result};
@@ -29,8 +28,8 @@ const PAGE: usize = 4_096;
 const PAGES_LOOKED_AT: u64 = 256;
 /// Two lines of the text of our tables of messages and dead letters. Names of columns alone are anybody's.
 const COLUMNS: &[u8] = b"given INTEGER NOT NULL,\n  conversation TEXT NOT NULL";
-/// Two of our single values: a record of this name and a time in 6 bytes, as SQLite writes it, and the name of another
-/// one.
+/// Two of our single values: a record of this name and a time in 6 bytes, as SQLite writes it, and what the names of
+/// others begin with.
 const VALUES: [&[u8]; 2] = [b"\x03\x21\x05created_ms", b"organization"];
 /// What the text of any table begins with.
 const TABLE: &[u8] = b"CREATE TABLE";
@@ -69,12 +68,10 @@ pub(super) fn check(path: &Path, was_locked_before: bool) -> Result<()> {
     Err(Fault::new(Trouble::Mismatch, format!("is not an outbox, {what}")))
 }
 
-/// Refuses a sound database that is another application's, another organization's or of a newer version. Nothing is
+/// Refuses a sound database that is another application's or of a newer version. Nothing is
 /// changed by looking, and nothing made beside it. What can't be read is damaged, and not refused here.
 pub(super) fn recognize(path: &Path, options: &Options) -> Result<()> {
-    look(path, options.vfs.as_deref(), |db| {
-        if schema::kind(db)? == schema::Kind::Empty { Ok(()) } else { connection::check_owner(db, options) }
-    })
+    look(path, options.vfs.as_deref(), |db| schema::kind(db).map(drop))
 }
 
 /// Asks a file that may be anybody's, as [`recognize`] does.

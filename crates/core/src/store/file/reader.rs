@@ -20,7 +20,9 @@ use super::companion::companion;
 use super::connection;
 use super::lock;
 use super::log;
+use super::organizations;
 use super::origin;
+use super::part::Part;
 use super::schema::{self, Kind};
 use super::trouble::{self, Fault, Result};
 use super::vfs;
@@ -43,6 +45,8 @@ pub enum Texts {
 pub struct Reader {
     path: PathBuf,
     link: Link,
+    /// Who is meant, where that needs to be said.
+    organization: Option<Box<str>>,
 }
 
 /// A connection to the file.
@@ -60,43 +64,52 @@ impl Reader {
     pub fn open(path: &Path) -> std::result::Result<Self, Error> {
         let path = connection::absolute(path);
         match linked(&path) {
-            Ok(link) => Ok(Self { path, link }),
+            Ok(link) => Ok(Self { path, link, organization: None }),
             Err(fault) => Err(told(&fault, &path)),
         }
     }
 
+    /// The same, for what an organization has in it: one of several has to be named.
+    pub fn of(self, organization: Option<&str>) -> Self {
+        Self { organization: organization.map(Box::from), ..self }
+    }
+
     /// The messages behind number `after`, as many as fit a page.
     pub fn messages(&mut self, after: u64, texts: Texts) -> std::result::Result<Page<MessageRow>, Error> {
-        self.read(|db| pages::messages(db, after, texts))
+        self.read(|db, part| pages::messages(db, part()?, after, texts))
     }
 
     /// The dead letters behind number `after`, as many as fit a page.
     pub fn letters(&mut self, after: u64, texts: Texts) -> std::result::Result<Page<LetterRow>, Error> {
-        self.read(|db| pages::letters(db, after, texts))
+        self.read(|db, part| pages::letters(db, part()?, after, texts))
     }
 
     /// The receipts behind number `after`, as many as fit a page.
     pub fn receipts(&mut self, after: u64) -> std::result::Result<Page<ReceiptRow>, Error> {
-        self.read(|db| pages::receipts(db, after))
+        self.read(|db, part| pages::receipts(db, part()?, after))
     }
 
     /// All that is known of an id. Takes as long as reading the whole file: there is no index on ids.
     pub fn find(&mut self, id: &str, texts: Texts) -> std::result::Result<Vec<Found>, Error> {
-        self.read(|db| pages::find(db, id, texts))
+        self.read(|db, part| pages::find(db, part()?, id, texts))
     }
 
     /// The file in numbers.
     pub fn stats(&mut self) -> std::result::Result<Stats, Error> {
         let path = self.path.clone();
-        self.read(|db| stats::stats(db, &path))
+        self.read(|db, part| stats::stats(db, part()?, &path))
     }
 
-    /// Looks whether all of it is as it was written, and fits together.
+    /// Looks whether all of it is as it was written, and fits together, whoever's it is.
     pub fn check(&mut self) -> std::result::Result<Verdict, Error> {
-        self.read(check::check)
+        self.read(|db, _| check::check(db))
     }
 
-    fn read<T>(&mut self, question: impl Fn(&Connection) -> Result<T>) -> std::result::Result<T, Error> {
+    /// Asks the file, where the part is that is meant: damage can keep it from saying that.
+    fn read<T>(
+        &mut self,
+        question: impl Fn(&Connection, &dyn Fn() -> Result<Part>) -> Result<T>,
+    ) -> std::result::Result<T, Error> {
         let mut answer = self.ask(&question);
         // Somebody has begun to write: what was read meanwhile may be half of one state and half of another.
         if self.link.still && companion(&self.path, "-wal").exists() {
@@ -109,10 +122,11 @@ impl Reader {
     }
 
     /// All that a question reads is of one moment.
-    fn ask<T>(&self, question: impl Fn(&Connection) -> Result<T>) -> Result<T> {
+    fn ask<T>(&self, question: impl Fn(&Connection, &dyn Fn() -> Result<Part>) -> Result<T>) -> Result<T> {
         let db = &self.link.db;
         db.execute_batch("BEGIN")?;
-        let answer = question(db);
+        let part = || organizations::meant(&organizations::all(db)?, self.organization.as_deref());
+        let answer = question(db, &part);
         // Nothing was written; a transaction that has failed is over already.
         let _ = db.execute_batch("ROLLBACK");
         answer

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
+use super::part::{Part, number_of};
 use super::rows::{NUMBER_MAX, checksum};
+use super::times::natural;
 use super::trouble::{Fault, Result, damage};
 
 /// Receipts of one row: what is lost with it, and read for one of them, has a limit.
@@ -43,11 +45,11 @@ impl<'a> From<Receipt<'a>> for Fields<'a> {
     }
 }
 
-/// Adds receipts behind all others.
-pub(super) fn append(db: &Connection, receipts: &[Receipt<'_>]) -> Result<()> {
+/// Adds receipts of a part behind all others of it.
+pub(super) fn append(db: &Connection, part: Part, receipts: &[Receipt<'_>]) -> Result<()> {
     for some in receipts.chunks(ROW_MAX) {
-        let before = newest(db)?;
-        let number = before.saturating_add(some.len() as i64);
+        let before = newest(db, part)?;
+        let number = part.key(natural(before.saturating_add(some.len() as i64)));
         let at_ms = some.last().map_or(0, |receipt| receipt.at_ms);
         let text = serde_json::to_string(some).map_err(damage)?;
         db.prepare_cached("INSERT INTO deliveries(number, count, at_ms, sum, receipts) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -56,24 +58,25 @@ pub(super) fn append(db: &Connection, receipts: &[Receipt<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// The number of the last receipt; 0 when there is none.
-pub(super) fn newest(db: &Connection) -> Result<i64> {
-    let mut statement = db.prepare_cached("SELECT ifnull(max(number), 0) FROM deliveries")?;
-    Ok(statement.query_row([], |row| row.get(0))?)
+/// The number of a part's last receipt; 0 when there is none.
+pub(super) fn newest(db: &Connection, part: Part) -> Result<i64> {
+    part.newest(db, "deliveries", "number")
 }
 
-/// All columns, in the order of [`read`]; behind a number, in order.
+/// All columns, in the order of [`read`]; from behind a key up to another one, in order.
 pub(super) const SELECT: &str =
-    "SELECT number, count, at_ms, sum, receipts FROM deliveries WHERE number > ?1 ORDER BY number";
+    "SELECT number, count, at_ms, sum, receipts FROM deliveries WHERE number > ?1 AND number <= ?2 ORDER BY number";
 
-/// The receipts of a row of [`SELECT`] with their numbers; damaged when they aren't those that were written.
+/// The receipts of a row of [`SELECT`] with their numbers in their part; damaged when they aren't those that were
+/// written.
 pub(super) fn read<'a>(row: &'a SqlRow<'_>) -> Result<impl Iterator<Item = (i64, Receipt<'a>)> + use<'a>> {
-    let (number, count, sum): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
+    let (key, count, sum): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
     row.get::<_, i64>(2)?;
     let text = row.get_ref(4)?.as_str().map_err(damage)?;
-    if sum != checksum(number, text) {
+    if sum != checksum(key, text) {
         return Err(Fault::corrupt("holds receipts that are not as they were written"));
     }
+    let number = number_of(key);
     let receipts: Vec<Receipt<'a>> = serde_json::from_str(text).map_err(damage)?;
     let is_sound = |receipt: &Receipt<'_>| (100..1_000).contains(&receipt.status);
     // Numbers begin at 1.

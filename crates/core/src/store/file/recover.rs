@@ -1,10 +1,12 @@
-//! What an earlier run left, told in chunks: all of it once, and never all of it in memory.
+//! What an earlier run left of an organization, told in chunks: all of it once, and never all of it in memory.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use super::file_time::FileTime;
+use super::part::{Part, number_of};
+use super::progress::{Beginning, Progress};
 use super::receipts;
 use super::rows;
 use super::times::{Times, natural};
@@ -18,58 +20,70 @@ use crate::store::{News, Record, Row, SEQ_MAX, Settled};
 /// in memory together, and so they are small.
 const CHUNK_ROWS: usize = 512;
 const CHUNK_BYTES: usize = 1_048_576;
-/// What an engine holds of letters: the newest.
-const LETTERS_MAX: i64 = 100_000;
-const LETTER_BYTES_MAX: i64 = 268_435_456;
-/// Receipts that are kept.
-pub(super) const RECEIPTS_MAX: i64 = 1_000_000;
+/// Bytes of bodies that count as another row.
+const ROW_BYTES: usize = 4_096;
 /// No window allows more departures.
 const DEPARTURES_MAX: usize = 1_000_000;
 
-/// What was told, so that nothing is told twice when a read fails or the file turns out to be damaged on the way.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    messages: Told,
-    letters: Told,
-    receipts: Told,
-    /// Rows that made no sense, where nothing could be recovered any more.
-    pub(super) unreadable: u64,
+/// What is to be told, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Telling<'a> {
+    pub(super) part: Part,
+    pub(super) time: &'a FileTime,
+    /// How long receipts are kept; zero for none.
+    pub(super) dedupe: Duration,
+    /// A row that makes no sense is damage, or passed over and counted when this is set.
+    pub(super) lenient: bool,
 }
 
-impl Progress {
-    /// The file was replaced: its copy may have rows that stood in the wrong place before, in front of what was told.
-    pub(super) fn rewind(&mut self) {
-        for told in [&mut self.messages, &mut self.letters, &mut self.receipts] {
-            told.rewind();
-        }
-    }
+/// Whether all is told by now, or the next turn goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Done,
+    More,
 }
 
-/// Tells everything that isn't told yet. A row that makes no sense is damage, or passed over and counted when
-/// `lenient`.
-pub(super) fn tell(
+/// Tells everything that isn't told yet.
+pub(super) fn tell_all(
     db: &Connection,
-    time: &FileTime,
-    dedupe: Duration,
-    lenient: bool,
+    telling: &Telling<'_>,
     progress: &mut Progress,
     news: &mut dyn FnMut(News),
 ) -> Result<()> {
+    let mut left = usize::MAX;
+    tell(db, telling, &mut left, progress, news).map(drop)
+}
+
+/// Tells some more of what isn't told yet. `left` are the rows that may still be looked at before somebody else has a
+/// turn; large ones count as several.
+pub(super) fn tell(
+    db: &Connection,
+    telling: &Telling<'_>,
+    left: &mut usize,
+    progress: &mut Progress,
+    news: &mut dyn FnMut(News),
+) -> Result<Turn> {
+    let began = match progress.began.take() {
+        Some(began) => began,
+        None => Beginning::of(db, telling.part)?,
+    };
     let mut chunk = Chunk { rows: Vec::new(), bytes: 0, news };
     let mut lost = 0;
-    let times = time.times();
-    let mut told = Teller { times: &times, lenient, chunk: &mut chunk, lost: &mut lost };
-    let done = wire::read(db)
-        .and_then(|wire| told.messages(db, &wire, &mut progress.messages))
-        .and_then(|()| told.letters(db, &mut progress.letters))
-        .and_then(|()| match dedupe.is_zero() {
-            false => told.receipts(db, time, dedupe, &mut progress.receipts),
+    let times = telling.time.times();
+    let mut told = Teller { telling, times: &times, chunk: &mut chunk, lost: &mut lost, left };
+    let done = told
+        .messages(db, &began.wire, &mut progress.messages)
+        .and_then(|()| told.letters(db, began.letters, &mut progress.letters))
+        .and_then(|()| match telling.dedupe.is_zero() {
+            false => told.receipts(db, began.receipts, &mut progress.receipts),
             true => Ok(()),
         });
     // What is in the chunk counts as told.
     chunk.flush();
     progress.unreadable += lost;
-    done
+    // After a reading that has failed it is read again.
+    progress.began = done.is_ok().then_some(began);
+    done.map(|()| if *left == 0 { Turn::More } else { Turn::Done })
 }
 
 struct Chunk<'a> {
@@ -78,13 +92,18 @@ struct Chunk<'a> {
     news: &'a mut dyn FnMut(News),
 }
 
+/// Bytes of the body that a row has in it.
+fn told_bytes(row: &Row) -> usize {
+    match row {
+        Row::Started(record) => record.message.body().len(),
+        Row::Letter(letter) => letter.cargo.len(),
+        Row::Waiting(_) | Row::Settled(_) => 0,
+    }
+}
+
 impl Chunk<'_> {
     fn push(&mut self, row: Row) {
-        self.bytes += match &row {
-            Row::Started(record) => record.message.body().len(),
-            Row::Letter(letter) => letter.cargo.len(),
-            Row::Waiting(_) | Row::Settled(_) => 0,
-        };
+        self.bytes += told_bytes(&row);
         self.rows.push(row);
         if self.rows.len() >= CHUNK_ROWS || self.bytes >= CHUNK_BYTES {
             self.flush();
@@ -109,10 +128,12 @@ fn sent_message(db: &Connection, row: &SqlRow<'_>, sent: &wire::Sent, times: &Ti
 }
 
 struct Teller<'a, 'b> {
+    telling: &'a Telling<'a>,
     times: &'a Times,
-    lenient: bool,
     chunk: &'a mut Chunk<'b>,
     lost: &'a mut u64,
+    /// Rows that this turn has left.
+    left: &'a mut usize,
 }
 
 impl Teller<'_, '_> {
@@ -121,10 +142,10 @@ impl Teller<'_, '_> {
             db,
             &rows::scan_sql(),
             told,
-            0,
+            self.telling.part.start(),
             |row| row.get(0),
             |row, times, told| {
-                let sent = wire.sent.get(&row.get(0)?);
+                let sent = wire.sent.get(&number_of(row.get(0)?));
                 told.push(match sent {
                     None => rows::found(row, times)?,
                     Some(sent) => Row::Started(Box::new(sent_message(db, row, sent, times)?)),
@@ -134,13 +155,13 @@ impl Teller<'_, '_> {
         )
     }
 
-    fn letters(&mut self, db: &Connection, told: &mut Told) -> Result<()> {
+    fn letters(&mut self, db: &Connection, start: i64, told: &mut Told) -> Result<()> {
         let number_column = rows::LETTER_NUMBER;
         self.scan(
             db,
             &rows::letters_sql(),
             told,
-            letters_start(db)?,
+            start,
             |row| row.get(number_column),
             |row, times, told| {
                 told.push(Row::Letter(Box::new(rows::letter(row, times)?)));
@@ -149,9 +170,9 @@ impl Teller<'_, '_> {
         )
     }
 
-    fn receipts(&mut self, db: &Connection, time: &FileTime, dedupe: Duration, told: &mut Told) -> Result<()> {
-        let since_ms = time.forgets_before(dedupe);
-        let start = receipts::newest(db)?.saturating_sub(RECEIPTS_MAX);
+    fn receipts(&mut self, db: &Connection, start: i64, told: &mut Told) -> Result<()> {
+        let time = self.telling.time;
+        let since_ms = time.forgets_before(self.telling.dedupe);
         self.scan(
             db,
             receipts::SELECT,
@@ -171,7 +192,7 @@ impl Teller<'_, '_> {
         )
     }
 
-    /// Tells the rows with numbers above `start`.
+    /// Tells the rows of the part with keys above `start`, as many as this turn has left.
     fn scan(
         &mut self,
         db: &Connection,
@@ -184,8 +205,11 @@ impl Teller<'_, '_> {
         let mut rows = Vec::new();
         let mut last = told.resume_after().max(start);
         let mut statement = db.prepare(sql)?;
-        let mut found = statement.query(params![last])?;
-        while let Some(row) = found.next()? {
+        let mut found = statement.query(params![last, self.telling.part.end()])?;
+        while *self.left > 0
+            && let Some(row) = found.next()?
+        {
+            *self.left -= 1;
             let number = key(row)?;
             if number <= last {
                 return Err(Fault::corrupt("is damaged: its rows are out of order"));
@@ -195,8 +219,12 @@ impl Teller<'_, '_> {
                 continue;
             }
             match read(row, self.times, &mut rows) {
-                Ok(()) => rows.drain(..).for_each(|row| self.chunk.push(row)),
-                Err(fault) if fault.is_corrupt() && self.lenient => *self.lost += 1,
+                Ok(()) => {
+                    let large = rows.iter().map(|row| told_bytes(row) / ROW_BYTES).sum();
+                    *self.left = self.left.saturating_sub(large);
+                    rows.drain(..).for_each(|row| self.chunk.push(row));
+                }
+                Err(fault) if fault.is_corrupt() && self.telling.lenient => *self.lost += 1,
                 Err(fault) => return Err(fault),
             }
             told.insert(number);
@@ -205,38 +233,18 @@ impl Teller<'_, '_> {
     }
 }
 
-/// The number before the oldest letter that an engine has room for.
-fn letters_start(db: &Connection) -> Result<i64> {
-    let mut statement =
-        db.prepare("SELECT number, bytes + ifnull(length(response), 0) FROM letters ORDER BY number DESC LIMIT ?1")?;
-    let mut found = statement.query(params![LETTERS_MAX])?;
-    let (mut oldest, mut bytes) = (i64::MAX, 0_i64);
-    while let Some(row) = found.next()? {
-        let number: i64 = row.get(0)?;
-        bytes = bytes.saturating_add(row.get(1)?);
-        if bytes > LETTER_BYTES_MAX && oldest < i64::MAX {
-            break;
-        }
-        if number >= oldest {
-            return Err(Fault::corrupt("is damaged: its rows are out of order"));
-        }
-        oldest = number;
-    }
-    Ok(if oldest == i64::MAX { 0 } else { oldest.saturating_sub(1) })
-}
-
-/// The number of the last message ever accepted, by what is in the file.
-pub(super) fn last_seq(db: &Connection) -> Result<u64> {
-    let newest: i64 = db.query_row("SELECT ifnull(max(seq), 0) FROM messages", [], |row| row.get(0))?;
-    let remembered: i64 = super::values::meta(db, "last_seq")?.unwrap_or(0);
+/// The number of the last message that an organization ever had accepted, by what is in the file.
+pub(super) fn last_seq(db: &Connection, part: Part) -> Result<u64> {
+    let newest = part.newest(db, "messages", "seq")?;
+    let remembered: i64 = part.meta(db, "last_seq")?.unwrap_or(0);
     let last = u64::try_from(newest.max(remembered)).ok().filter(|last| *last <= SEQ_MAX);
     // The next messages would have numbers that no batch has room for.
     last.ok_or_else(|| Fault::corrupt("counts more messages than there can be"))
 }
 
-/// When requests left after the budget was kept; the last ones, if they are very many.
-pub(super) fn departed(db: &Connection, time: &FileTime) -> Result<Vec<Timestamp>> {
-    let departed_ms = wire::read(db)?.departed_ms;
+/// When an organization's requests left after its budget was kept; the last ones, if they are very many.
+pub(super) fn departed(db: &Connection, part: Part, time: &FileTime) -> Result<Vec<Timestamp>> {
+    let departed_ms = wire::read(db, part)?.departed_ms;
     let surplus = departed_ms.len().saturating_sub(DEPARTURES_MAX);
     Ok(departed_ms.into_iter().skip(surplus).map(|ms| time.calendar.at_undoubted(natural(ms))).collect())
 }

@@ -8,7 +8,11 @@ use rusqlite::Connection;
 
 use super::file_time::FileTime;
 use super::options::Options;
-use super::recover::{self, Progress};
+use super::organizations::{self, Organizations};
+use super::part::Part;
+use super::progress::Progress;
+use super::recover::{self, Telling};
+use super::transaction::in_transaction;
 use super::trouble::Result;
 use super::{connection, doubt, opened, salvage, second_look};
 use crate::clock::{Clock, Timestamp};
@@ -32,13 +36,17 @@ pub(super) fn patiently<T>(options: &Options, clock: &Clock, mut work: impl FnMu
     }
 }
 
+/// A file that can be written, and what was told of it: all that the organization has in it that opens it.
+pub(super) struct Begun {
+    pub(super) db: Connection,
+    pub(super) time: FileTime,
+    pub(super) organizations: Organizations,
+    pub(super) part: Part,
+    pub(super) opening: Opening,
+}
+
 /// Tells what is in the file, but for the last word, and begins to write to it.
-pub(super) fn read(
-    path: &Path,
-    options: &Options,
-    clock: &Clock,
-    news: &mut dyn FnMut(News),
-) -> Result<(Connection, FileTime, Opening)> {
+pub(super) fn read(path: &Path, options: &Options, clock: &Clock, news: &mut dyn FnMut(News)) -> Result<Begun> {
     let mut reading = Reading { path, options, clock, progress: Progress::default(), salvaged: None };
     patiently(options, clock, || reading.attempt(news))
 }
@@ -54,7 +62,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads on from where the last attempt came to.
-    fn attempt(&mut self, news: &mut dyn FnMut(News)) -> Result<(Connection, FileTime, Opening)> {
+    fn attempt(&mut self, news: &mut dyn FnMut(News)) -> Result<Begun> {
         let fault = match self.read_on(news) {
             Err(fault) if fault.is_corrupt() => fault,
             outcome => return outcome,
@@ -71,20 +79,27 @@ impl Reading<'_> {
         self.read_on(news).map_err(super::trouble::Fault::unless_corrupt)
     }
 
-    fn read_on(&mut self, news: &mut dyn FnMut(News)) -> Result<(Connection, FileTime, Opening)> {
+    fn read_on(&mut self, news: &mut dyn FnMut(News)) -> Result<Begun> {
         // An attempt may have come so far that only this is left of an exchange.
         salvage::finish(self.path, self.options)?;
         let db = opened::ready(self.path, self.options)?;
         let time = FileTime::of(&db, self.clock)?;
-        let is_lenient = self.salvaged.is_some();
-        recover::tell(&db, &time, self.options.dedupe, is_lenient, &mut self.progress, news)?;
-        let mut opening = opened::remembered(&db, &time)?;
+        let mut organizations = organizations::whole(&db)?;
+        let (part, is_known) = opened::part_of(&organizations, &self.options.organization)?;
+        let (dedupe, lenient) = (self.options.dedupe, self.salvaged.is_some());
+        let telling = Telling { part, time: &time, dedupe, lenient };
+        recover::tell_all(&db, &telling, &mut self.progress, news)?;
+        let mut opening = opened::remembered(&db, part, &time)?;
         opening.salvage = salvage::notice(&db, self.path)?;
         opening.salvage.unreadable += self.progress.unreadable;
         // Damage to what only writing looks at is found here.
         connection::begin_writing(&db)?;
-        opening.token = opened::begin(&db)?;
-        time.save(&db)?;
-        Ok((db, time, opening))
+        opening.token = in_transaction(&db, || {
+            let token = opened::claim(&db, part, is_known, self.options)?;
+            time.save(&db)?;
+            Ok(token)
+        })?;
+        organizations.insert(self.options.organization.as_str().into(), part);
+        Ok(Begun { db, time, organizations, part, opening })
     }
 }

@@ -4,11 +4,12 @@
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use super::failure::failure_from;
-use super::times::{Times, integer};
+use super::part::{Part, seq_of};
+use super::times::Times;
 use super::trouble::{Fault, Result, damage};
 use crate::message::{Cargo, Message, Parts};
 use crate::outcome::{DeadLetter, DeliveryFailure};
-use crate::store::{Record, Row, Seq, Waiting, batch_of};
+use crate::store::{Record, Row, SEQ_MAX, Seq, Waiting, batch_of};
 
 /// What a message is, in the order of [`Head::read`]; `messages` and `letters` alike have these columns.
 pub(super) const HEAD: &str =
@@ -35,9 +36,9 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn of(record: &Record, tail: &Tail<'_>, times: &Times) -> Self {
+    pub(super) fn of(part: Part, record: &Record, tail: &Tail<'_>, times: &Times) -> Self {
         let mut head = Self {
-            seq: integer(record.seq),
+            seq: part.key(record.seq),
             id: record.message.id().into(),
             given: record.message.id_given(),
             conversation: record.message.conversation().into(),
@@ -77,7 +78,8 @@ impl Head {
         }
     }
 
-    /// The message as it comes in again: behind all others, from now on, and without an end of its time.
+    /// The message as it comes in again, with a key of its part: behind all others, from now on, and without an end of
+    /// its time.
     pub(super) fn anew(self, seq: i64, now_ms: i64) -> Self {
         let mut head = Self { seq, submitted_ms: now_ms, expires_ms: None, not_before_ms: None, ..self };
         head.sum = head.checksum();
@@ -106,7 +108,7 @@ impl Head {
 
     fn waiting(self, times: &Times) -> Waiting {
         Waiting {
-            seq: u64::try_from(self.seq).unwrap_or(0),
+            seq: seq_of(self.seq),
             id: self.id,
             conversation: self.conversation,
             priority: self.priority,
@@ -224,12 +226,14 @@ impl Returned {
         Ok(())
     }
 
-    /// Forgets what is known of messages. Mostly none has come back; otherwise all of them take one look.
-    pub(super) fn forget(db: &Connection, seqs: &[Seq]) -> Result<()> {
-        if !db.prepare_cached("SELECT EXISTS (SELECT 1 FROM returned)")?.query_row([], |row| row.get::<_, bool>(0))? {
+    /// Forgets what is known of messages. Mostly none of a part has come back; otherwise all of them take one look.
+    pub(super) fn forget(db: &Connection, part: Part, seqs: &[Seq]) -> Result<()> {
+        let mut any = db.prepare_cached("SELECT 1 FROM returned WHERE seq > ?1 AND seq <= ?2 LIMIT 1")?;
+        if !any.exists(params![part.start(), part.end()])? {
             return Ok(());
         }
-        let list = serde_json::to_string(seqs).map_err(damage)?;
+        let keys: Vec<i64> = seqs.iter().map(|seq| part.key(*seq)).collect();
+        let list = serde_json::to_string(&keys).map_err(damage)?;
         let mut statement = db.prepare_cached("DELETE FROM returned WHERE seq IN (SELECT value FROM json_each(?1))")?;
         statement.execute(params![list])?;
         Ok(())
@@ -241,8 +245,9 @@ impl Returned {
     }
 }
 
-/// The largest number of a row of receipts or of the wire: they count up by one, and each must have a next one.
-pub(super) const NUMBER_MAX: i64 = i64::MAX / 2;
+/// The largest number of a row of receipts or of the wire in its part: they count up by one, and each must have a next
+/// one.
+pub(super) const NUMBER_MAX: i64 = SEQ_MAX as i64 / 2;
 
 /// The checksum of a row's number and its text.
 pub(super) fn checksum(number: i64, text: &str) -> i64 {
@@ -256,7 +261,8 @@ pub(super) fn checksum(number: i64, text: &str) -> i64 {
 /// when its turn is near.
 const TOLD_BODY_BYTES_MAX: u32 = 65_536;
 
-/// All messages behind a number, in order; the large part of those alone that have come back from the wire.
+/// All messages from behind a key up to another one, in order; the large part of those alone that have come back from
+/// the wire.
 pub(super) fn scan_sql() -> String {
     let head = prefixed(HEAD);
     let part = |column: &str| match column {
@@ -268,7 +274,7 @@ pub(super) fn scan_sql() -> String {
     let tail = TAIL.split(", ").map(part).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT {head}, {RETURNED}, {tail} FROM messages m LEFT JOIN returned r ON r.seq = m.seq
-         WHERE m.seq > ?1 ORDER BY m.seq"
+         WHERE m.seq > ?1 AND m.seq <= ?2 ORDER BY m.seq"
     )
 }
 
@@ -278,9 +284,12 @@ pub(super) fn load_sql() -> String {
     format!("SELECT {head}, {RETURNED}, {tail} FROM messages m LEFT JOIN returned r ON r.seq = m.seq WHERE m.seq = ?1")
 }
 
-/// All letters behind a number, in order.
+/// All letters from behind a key up to another one, in order.
 pub(super) fn letters_sql() -> String {
-    format!("SELECT {HEAD}, {TAIL}, number, at_ms, failure, response FROM letters WHERE number > ?1 ORDER BY number")
+    format!(
+        "SELECT {HEAD}, {TAIL}, number, at_ms, failure, response FROM letters
+         WHERE number > ?1 AND number <= ?2 ORDER BY number"
+    )
 }
 
 /// The columns as those of the table `m`.
@@ -314,7 +323,7 @@ const TAIL_AT: usize = HEAD_COLUMNS + RETURNED_COLUMNS;
 
 fn record_of(tail: Tail<'_>, head: &Head, returned: &Returned, times: &Times) -> Result<Record> {
     Ok(Record {
-        seq: u64::try_from(head.seq).unwrap_or(0),
+        seq: seq_of(head.seq),
         message: tail.message(head)?,
         priority: head.priority,
         submitted_at: times.at(head.submitted_ms),

@@ -16,6 +16,7 @@ mod swap;
 mod tables;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -30,9 +31,10 @@ use super::companion::{companion, open_private, remove};
 use super::connection;
 use super::file_time::FileTime;
 use super::options::{Durability, Options};
-use super::times::integer;
+use super::organizations::{self, Organizations};
+use super::part::{self, Part};
+use super::times::{integer, natural};
 use super::trouble::{Fault, Result};
-use super::values::set_meta;
 use super::{recover, wire};
 use crate::clock::Clock;
 use crate::store::Salvage;
@@ -67,16 +69,23 @@ pub(super) fn name_of(path: &Path) -> Box<str> {
 
 /// Puts a fresh file in the place of a damaged one, which has this fingerprint. Nobody may be connected to it.
 pub(super) fn replace(path: &Path, source: &str, options: &Options, clock: &Clock) -> Result<Salvaged> {
-    let (salvaged, stamp) = begin(path, source, options, clock)?;
+    let (salvaged, stamp) = begin(path, source, options, &Organizations::new(), clock)?;
     exchange(path, &stamp)?;
     Ok(salvaged)
 }
 
-/// Does all of it but the [`exchange`], which goes by the time that is given with what became of the file.
-pub(super) fn begin(path: &Path, source: &str, options: &Options, clock: &Clock) -> Result<(Salvaged, String)> {
+/// Does all of it but the [`exchange`], which goes by the time that is given with what became of the file. `known` are
+/// the organizations that it is known to have, whatever can be read.
+pub(super) fn begin(
+    path: &Path,
+    source: &str,
+    options: &Options,
+    known: &Organizations,
+    clock: &Clock,
+) -> Result<(Salvaged, String)> {
     let fresh = companion(path, RECOVERING);
     remove(&fresh)?;
-    let outcome = write_fresh(path, &fresh, source, options, clock);
+    let outcome = write_fresh(path, &fresh, source, options, known, clock);
     if outcome.is_err() {
         let _ = remove(&fresh);
     }
@@ -92,13 +101,14 @@ fn write_fresh(
     fresh: &Path,
     source: &str,
     options: &Options,
+    known: &Organizations,
     clock: &Clock,
 ) -> Result<(Salvaged, String)> {
     let log = companion(path, "-wal");
     open_private(fresh)?;
     let stamp = swap::free_stamp(path)?;
     let fresh_options = Options { durability: Durability::ProcessCrash, ..options.clone() };
-    let (target, mut salvaged) = write_rows(path, &log, fresh, &fresh_options, clock)?;
+    let (target, mut salvaged) = write_rows(path, &log, fresh, &fresh_options, known, clock)?;
     salvaged.set_aside = swap::aside(path, &stamp);
     swap::note(&target, &salvaged, source)?;
     if !connection::checkpoint(&target, "TRUNCATE")? {
@@ -122,12 +132,12 @@ fn write_rows(
     log: &Path,
     fresh: &Path,
     options: &Options,
+    known: &Organizations,
     clock: &Clock,
 ) -> Result<(Connection, Salvaged)> {
     let image = Image::open(path, log, options)?;
     let trees = Trees::read(&image)?;
     let meta = Meta::read(&image, &trees)?;
-    meta.check_owner(&options.organization)?;
     meta.check_version(&image)?;
     let target = connection::open_prepared(fresh, options)?;
     let copied = copy::copy(&image, &trees, &target)?;
@@ -140,28 +150,60 @@ fn write_rows(
     doubtful::settle(&target, &copied, now_ms)?;
     // What was on the wire, of messages that are gone.
     target.execute("DELETE FROM returned WHERE seq NOT IN (SELECT seq FROM messages)", [])?;
-    if recover::last_seq(&target).is_err() {
-        // No store has counted that far: the copy would be as damaged as its source.
-        target.execute("DELETE FROM meta WHERE name = 'last_seq'", [])?;
-    }
-    // A number never comes again: what knows of it would take one message for another.
-    let newest = recover::last_seq(&target)?.max(wire::newest(&target)?);
-    set_meta(&target, "last_seq", integer(newest))?;
-    let lost_wire = |lost: &Lost| lost.root.is_none_or(|root| root == WIRE);
-    if image.lacks_log() || copied.lacks_wire || trees.lost.iter().any(lost_wire) {
-        wire::presume_sent(&target, options.presumed_sent, now_ms)?;
-    }
+    name_parts(&target, &meta, known, &options.organization)?;
+    let organizations = organizations::all(&target)?;
     let mut unreadable = copied.unreadable;
+    // Nobody can send them. They are kept in the file that is set aside.
+    let nameless = organizations::nameless(&target, &organizations)?;
+    for part in &nameless {
+        unreadable += part::forget(&target, *part)?;
+    }
+    let lost_wire = |lost: &Lost| lost.root.is_none_or(|root| root == WIRE);
+    let lacks_wire = image.lacks_log() || copied.lacks_wire || !nameless.is_empty() || trees.lost.iter().any(lost_wire);
+    let presumed_sent = meta.presumed_sent();
+    // Who doesn't say it is as careful as the most careful of the others.
+    let careful = presumed_sent.values().copied().max().unwrap_or_default().max(options.presumed_sent);
+    for (name, part) in organizations {
+        number_on(&target, part)?;
+        if lacks_wire {
+            let said = presumed_sent.get(&part).copied().unwrap_or(careful);
+            let count = if *name == *options.organization { options.presumed_sent } else { said };
+            wire::presume_sent(&target, part, count, now_ms)?;
+        }
+    }
+    let last_seqs = meta.last_seqs();
     for lost in &trees.lost {
-        unreadable += missing(lost, &target, meta.last_seq())?.unwrap_or(0);
+        unreadable += missing(lost, &target, &last_seqs)?.unwrap_or(0);
     }
     let unreadable_pages = trees.lost.len() as u64;
     Ok((target, Salvaged { set_aside: PathBuf::new(), unreadable, unreadable_pages }))
 }
 
+/// Whose the parts are, by the one or the other place that has a name. A file without a name in it, and with the rows
+/// of one organization alone, is taken for that of whoever opens it.
+fn name_parts(target: &Connection, meta: &Meta, known: &Organizations, opener: &str) -> Result<()> {
+    let mut names: BTreeMap<Part, Box<str>> =
+        meta.organizations().map(|(part, name)| (part, Box::from(name))).collect();
+    names.extend(organizations::all(target)?.into_iter().map(|(name, part)| (part, name)));
+    names.extend(known.iter().map(|(name, part)| (*part, name.clone())));
+    if names.is_empty() && part::with_rows(target)?.into_iter().all(|part| part == Part::FIRST) {
+        names.insert(Part::FIRST, opener.into());
+    }
+    names.iter().try_for_each(|(part, name)| organizations::add(target, *part, name))
+}
+
+/// A number never comes again: what knows of it would take one message for another.
+fn number_on(target: &Connection, part: Part) -> Result<()> {
+    // Where it says more than any store has counted, the copy would be as damaged as its source.
+    let known = recover::last_seq(target, part).or_else(|_| part.newest(target, "messages", "seq").map(natural))?;
+    part.set_meta(target, "last_seq", integer(known.max(wire::newest(target, part)?)))
+}
+
 /// How many rows a lost page had at most, by the numbers that are missing: none can be named where these don't tell.
-fn missing(lost: &Lost, target: &Connection, last_seq: Option<i64>) -> Result<Option<u64>> {
+fn missing(lost: &Lost, target: &Connection, last_seqs: &BTreeMap<Part, i64>) -> Result<Option<u64>> {
     let Some(Keys(low, high)) = lost.keys else { return Ok(None) };
+    // The last message of all is that of the last part.
+    let last_seq = last_seqs.last_key_value().map(|(part, seq)| part.start().saturating_add(*seq));
     let (sql, last) = match lost.root {
         Some(MESSAGES) => ("SELECT count(*) FROM messages WHERE seq > ?1 AND seq <= ?2", last_seq),
         Some(LETTERS) => ("SELECT count(*) FROM letters WHERE number > ?1 AND number <= ?2", None),

@@ -1,5 +1,7 @@
 //! The tables, and how a file of an older version becomes one of this.
 //!
+//! The keys of a table's rows say which organization they belong to (see `part`); `organizations` has their names.
+//!
 //! What a message is never changes, so `messages` is written once and deleted once, in the order of its key. What
 //! happens to it is in `wire`, a log that begins anew with each save, and in `returned`, if it has come back and goes
 //! on waiting: both stay in a few pages. Its receipt is in `deliveries`, with those of its neighbors. There is no index
@@ -20,7 +22,7 @@ use crate::error::Trouble;
 pub(super) const APPLICATION_ID: i32 = 0x5350_4C57;
 
 /// The first version that is read. Those before it were of builds before any release.
-const FIRST: usize = 2;
+const FIRST: usize = 3;
 
 /// The first step makes version [`FIRST`] in an empty file, and each other one the next version of the one before it. A
 /// new one comes with a file of its version in `tests/store/versions`. Salvaging knows the tables of the current
@@ -73,8 +75,13 @@ CREATE TABLE deliveries(
   sum INTEGER NOT NULL,
   receipts TEXT NOT NULL
 );
+CREATE TABLE organizations(
+  number INTEGER PRIMARY KEY,
+  sum INTEGER NOT NULL,
+  name TEXT NOT NULL
+);
 CREATE TABLE letters(
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  number INTEGER PRIMARY KEY,
   at_ms INTEGER NOT NULL,
   failure TEXT NOT NULL,
   response BLOB,
@@ -208,16 +215,16 @@ mod tests {
     fn each_step_is_taken_once_and_whole_or_not_at_all() {
         let db = Connection::open_in_memory().unwrap();
         migrate(&db, Kind::Empty).unwrap();
-        assert_eq!((kind(&db).unwrap(), version(&db)), (Kind::Current, (2, Some(2))));
+        assert_eq!((kind(&db).unwrap(), version(&db)), (Kind::Current, (3, Some(3))));
 
         let next = "ALTER TABLE wire ADD COLUMN count INTEGER NOT NULL DEFAULT 1;";
         let fails = "ALTER TABLE deliveries ADD COLUMN hosts; INSERT INTO nowhere VALUES (1);";
-        assert!(take_steps(&db, &[TABLES, next, fails], 3).is_err());
-        assert_eq!(version(&db), (3, Some(3)));
+        assert!(take_steps(&db, &[TABLES, next, fails], 4).is_err());
+        assert_eq!(version(&db), (4, Some(4)));
         assert!(db.prepare("SELECT count FROM wire").is_ok() && db.prepare("SELECT hosts FROM deliveries").is_err());
 
-        take_steps(&db, &[TABLES, next, "ALTER TABLE deliveries ADD COLUMN hosts;"], 4).unwrap();
-        assert_eq!(version(&db), (4, Some(4)));
+        take_steps(&db, &[TABLES, next, "ALTER TABLE deliveries ADD COLUMN hosts;"], 5).unwrap();
+        assert_eq!(version(&db), (5, Some(5)));
         assert!(db.prepare("SELECT hosts FROM deliveries").is_ok());
     }
 
@@ -226,12 +233,13 @@ mod tests {
         let db = Connection::open_in_memory().unwrap();
         migrate(&db, Kind::Empty).unwrap();
         for (header, written, trouble, named) in [
-            (1, 1, Trouble::Version, "build before the first release (schema 1, this one knows 2)"),
-            (3, 3, Trouble::Version, "newer version of spillway (schema 3, this one knows 2)"),
+            (1, 1, Trouble::Version, "build before the first release (schema 1, this one knows 3)"),
+            (2, 2, Trouble::Version, "build before the first release (schema 2, this one knows 3)"),
+            (4, 4, Trouble::Version, "newer version of spillway (schema 4, this one knows 3)"),
             (99, 100, Trouble::Version, "schema 99"),
-            (3, 2, Trouble::Corrupt, "first page"),
-            (1, 2, Trouble::Corrupt, "first page"),
-            (0, 2, Trouble::Corrupt, "first page"),
+            (4, 3, Trouble::Corrupt, "first page"),
+            (1, 3, Trouble::Corrupt, "first page"),
+            (0, 3, Trouble::Corrupt, "first page"),
         ] {
             let script = format!("PRAGMA user_version = {header}; REPLACE INTO meta VALUES ('schema', {written})");
             db.execute_batch(&script).unwrap();

@@ -57,22 +57,22 @@ pub fn discard(path: &Path, name: Option<&str>) -> std::result::Result<Vec<SetAs
     Ok(found)
 }
 
-/// Removes damaged outboxes of this user whose time is over; what can't be removed stays.
+/// Removes damaged outboxes of this user whose time is over; what can't be removed stays. Whether there are any left.
 ///
 /// Their names have the wall clock's time, which may be wrong now or have been wrong then: they also have to be old by
 /// the outbox's own time `now_ms`, which does not jump.
-pub(super) fn expire(path: &Path, now_ms: i64) -> Result<()> {
+pub(super) fn expire(path: &Path, now_ms: i64) -> Result<bool> {
     let now_ms = Clock::epoch_ms_now().min(natural(now_ms));
     let oldest_ms = now_ms.saturating_sub(u64::try_from(SET_ASIDE_KEPT.as_millis()).unwrap_or(u64::MAX));
     let limit = stamp(oldest_ms)?;
     // In this form earlier times come first.
-    for file in list(path)?.into_iter().filter(|file| file.damaged && file.stamp < limit) {
-        let file = path.with_file_name(file.name);
-        if trust::is_safe(&file) {
-            let _ = remove(&file);
-        }
+    let mut has_more = false;
+    for file in list(path)?.into_iter().filter(|file| file.damaged) {
+        let name = path.with_file_name(file.name);
+        let is_gone = file.stamp < limit && trust::is_safe(&name) && remove(&name).is_ok();
+        has_more |= !is_gone;
     }
-    Ok(())
+    Ok(has_more)
 }
 
 /// A time as it stands in a name.

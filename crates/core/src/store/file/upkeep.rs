@@ -2,17 +2,20 @@
 //! peak. In small steps, after an acknowledgement or while nothing is to be written; what fails is tried again, and is
 //! no trouble as long as changes can be written.
 
+mod sweeps;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
+use self::sweeps::Sweeps;
 use super::connection;
 use super::file_time::FileTime;
 use super::headroom::{Headroom, Pages};
 use super::log;
 use super::options::{Durability, Options};
-use super::recover::RECEIPTS_MAX;
+use super::part::Part;
 use super::set_aside;
 use super::trouble::Result;
 use crate::clock::Timestamp;
@@ -21,17 +24,10 @@ use crate::clock::Timestamp;
 const IDLE_LOG_BYTES_MAX: u64 = 16 * 1_048_576;
 /// When somebody reads from the log, so that it can't be emptied, that is tried again this much later.
 const EMPTY_LOG_AGAIN: Duration = Duration::from_secs(1);
-/// Files that were set aside are looked at so often.
+/// Files that were set aside are looked at so often, while there are any.
 const SET_ASIDE_EVERY: Duration = Duration::from_secs(3_600);
 /// Nothing to write for so long is idle.
 const IDLE: Duration = Duration::from_secs(1);
-/// Old receipts are looked for so often.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-const SWEEP_CHANGES: usize = 4_096;
-/// Rows of receipts that are looked at together, and how often in one step: more than changes come between two steps,
-/// so that sweeping keeps up.
-const SWEEP_ROWS: usize = 64;
-const SWEEP_ROUNDS: usize = 128;
 /// Free pages that a file keeps, and those of one step.
 const FREE_PAGES_KEPT: i64 = 1_024;
 const VACUUM_PAGES: i64 = 512;
@@ -49,7 +45,7 @@ const SLICE_IN_FLOW_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Upkeep {
     path: PathBuf,
     pub(super) headroom: Headroom,
-    dedupe: Duration,
+    sweeps: Sweeps,
     checkpoint_bytes: u64,
     /// The log has what was written since it began, also of messages that are gone meanwhile: it is emptied so often.
     empty_log_every: Duration,
@@ -60,10 +56,8 @@ pub(super) struct Upkeep {
     /// How long the log is known to be.
     log_bytes: u64,
     written_at: Timestamp,
-    swept_at: Timestamp,
-    /// When old files that were set aside are removed the next time.
-    expires_at: Timestamp,
-    changes_since_sweep: usize,
+    /// When old files that were set aside are removed the next time; none when there was none at the last look.
+    expires_at: Option<Timestamp>,
     /// When the log is to be emptied; none when nothing was written since it was.
     empties_at: Option<Timestamp>,
     /// Something was written since the file was last seen to be in order.
@@ -81,16 +75,14 @@ impl Upkeep {
         Self {
             path: path.into(),
             headroom: Headroom::new(path),
-            dedupe: options.dedupe,
+            sweeps: Sweeps::default(),
             checkpoint_bytes: options.checkpoint_bytes,
             empty_log_every: options.empty_log_every,
             waits_for_disk: options.durability == Durability::PowerLoss,
             moved_at: 0,
             log_bytes: 0,
             written_at: now,
-            swept_at: now,
-            expires_at: now,
-            changes_since_sweep: 0,
+            expires_at: Some(now),
             // An earlier run may have left one.
             empties_at: Some(now.after(options.empty_log_every)),
             // What an earlier run left is looked through as well.
@@ -102,10 +94,29 @@ impl Upkeep {
         }
     }
 
-    /// So many changes were written, and the database has these pages since.
+    /// An organization has opened its part of the file, and keeps receipts for so long.
+    pub(super) fn begin_part(&mut self, part: Part, dedupe: Duration, now: Timestamp) {
+        self.sweeps.begin(part, dedupe, now);
+    }
+
+    /// It has closed it.
+    pub(super) fn end_part(&mut self, part: Part) {
+        self.sweeps.end(part);
+    }
+
+    /// A damaged file may have been set aside.
+    pub(super) fn look_aside(&mut self, now: Timestamp) {
+        self.expires_at = Some(now);
+    }
+
+    /// So many changes of a part were written.
+    pub(super) fn wrote_part(&mut self, part: Part, changes: usize, now: Timestamp) {
+        self.sweeps.wrote(part, changes, now);
+    }
+
+    /// So many changes were written in all, and the database has these pages since.
     pub(super) fn wrote(&mut self, changes: usize, pages: Pages) {
         self.pages = Some(pages);
-        self.changes_since_sweep += changes;
         self.changes_since_slice += changes;
         self.untidy = true;
     }
@@ -119,9 +130,7 @@ impl Upkeep {
     /// What can't wait until nothing else is to be done.
     pub(super) fn after_commit(&mut self, db: &Connection, now: Timestamp, time: &FileTime) {
         self.written_at = now;
-        if self.changes_since_sweep >= SWEEP_CHANGES {
-            let _ = self.sweep(db, now, time);
-        }
+        let _ = self.sweep(db, now, time);
         if *self.empties_at.get_or_insert(now.after(self.empty_log_every)) <= now {
             self.empty_log(db, now);
         } else {
@@ -129,15 +138,16 @@ impl Upkeep {
         }
     }
 
-    /// How long until something is to be done, if nothing comes in.
-    pub(super) fn wait(&self, now: Timestamp) -> Duration {
+    /// How long until something is to be done, if nothing comes in; none when nothing is.
+    pub(super) fn wait(&self, now: Timestamp) -> Option<Duration> {
         let until_idle = IDLE.saturating_sub(now.since(self.written_at));
         let tidy = match (self.untidy, self.more) {
-            (false, _) => SWEEP_EVERY,
-            (true, true) => until_idle.min(self.until_slice(now)),
-            (true, false) => until_idle,
+            (false, _) => None,
+            (true, true) => Some(until_idle.min(self.until_slice(now))),
+            (true, false) => Some(until_idle),
         };
-        self.empties_at.map_or(tidy, |at| tidy.min(at.since(now)))
+        let due = [self.empties_at, self.sweeps.due(), self.expires_at].into_iter().flatten().min();
+        tidy.into_iter().chain(due.map(|at| at.since(now))).min()
     }
 
     fn until_slice(&self, now: Timestamp) -> Duration {
@@ -147,15 +157,15 @@ impl Upkeep {
 
     /// Nothing else is to be done: one step, and whether there is another is in [`Self::wait`].
     pub(super) fn idle(&mut self, db: &Connection, now: Timestamp, time: &FileTime) {
-        if now.since(self.swept_at) >= SWEEP_EVERY && self.sweep(db, now, time).is_ok_and(|swept| swept > 0) {
+        if self.sweep(db, now, time).is_ok_and(|swept| swept > 0) {
             self.untidy = true;
         }
         if self.empties_at.is_some_and(|at| at <= now) {
             self.empty_log(db, now);
         }
-        if self.expires_at <= now {
-            self.expires_at = now.after(SET_ASIDE_EVERY);
-            let _ = set_aside::expire(&self.path, time.times().now_ms());
+        if self.expires_at.is_some_and(|at| at <= now) {
+            let has_more = set_aside::expire(&self.path, time.times().now_ms()).unwrap_or(true);
+            self.expires_at = has_more.then(|| now.after(SET_ASIDE_EVERY));
         }
         if !self.untidy {
             return;
@@ -227,25 +237,12 @@ impl Upkeep {
         self.moved_at = log::used_bytes(db).unwrap_or(0);
     }
 
-    /// Forgets receipts that are too old or too many, oldest first: none that memory still knows, since both count by
-    /// the file's time.
     fn sweep(&mut self, db: &Connection, now: Timestamp, time: &FileTime) -> Result<usize> {
-        (self.swept_at, self.pages) = (now, None);
-        self.changes_since_sweep = 0;
-        let old_ms = time.forgets_before(self.dedupe);
-        let mut statement = db.prepare_cached(
-            "DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries ORDER BY number LIMIT ?1)
-             AND (at_ms < ?2 OR ?4 OR number <= (SELECT max(number) FROM deliveries) - ?3)",
-        )?;
-        let mut swept = 0;
-        for _ in 0..SWEEP_ROUNDS {
-            let gone = statement.execute(params![SWEEP_ROWS as i64, old_ms, RECEIPTS_MAX, self.dedupe.is_zero()])?;
-            swept += gone;
-            if gone < SWEEP_ROWS {
-                break;
-            }
+        if self.sweeps.due().is_none_or(|due| due > now) {
+            return Ok(0);
         }
-        Ok(swept)
+        self.pages = None;
+        self.sweeps.run(db, now, time)
     }
 
     /// Gives free pages back, a few; whether there are more.

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
+use super::part::{Part, number_of};
 use super::rows::{NUMBER_MAX, checksum};
-use super::times::{Times, integer};
+use super::times::{Times, integer, natural};
 use super::trouble::{Fault, Result, damage};
 use crate::store::{Departure, Flight, Record, SEQ_MAX, Seq};
 
@@ -74,12 +75,11 @@ pub(super) struct Wire {
 }
 
 /// Adds to the log; `carried` is what the budget that was saved counts already.
-pub(super) fn append(db: &Connection, carried: bool, happenings: &[Happening]) -> Result<()> {
+pub(super) fn append(db: &Connection, part: Part, carried: bool, happenings: &[Happening]) -> Result<()> {
     if happenings.is_empty() {
         return Ok(());
     }
-    let mut newest = db.prepare_cached("SELECT ifnull(max(number), 0) FROM wire")?;
-    let number = newest.query_row([], |row| row.get::<_, i64>(0))?.saturating_add(1);
+    let number = part.key(natural(part.newest(db, "wire", "number")?.saturating_add(1)));
     let text = serde_json::to_string(happenings).map_err(damage)?;
     let mut insert = db.prepare_cached("INSERT INTO wire VALUES (?1, ?2, ?3, ?4)")?;
     insert.execute(params![number, carried, checksum(number, &text), text])?;
@@ -87,19 +87,30 @@ pub(super) fn append(db: &Connection, carried: bool, happenings: &[Happening]) -
 }
 
 /// Begins the log anew with what is on the wire now.
-pub(super) fn begin(db: &Connection, on_wire: &[Happening]) -> Result<()> {
-    db.prepare_cached("DELETE FROM wire")?.execute([])?;
-    append(db, true, on_wire)
+pub(super) fn begin(db: &Connection, part: Part, on_wire: &[Happening]) -> Result<()> {
+    let mut delete = db.prepare_cached("DELETE FROM wire WHERE number > ?1 AND number <= ?2")?;
+    delete.execute(params![part.start(), part.end()])?;
+    append(db, part, true, on_wire)
 }
 
-/// All columns, in the order of [`happenings`]; behind a number, in order.
-pub(super) const SELECT: &str = "SELECT number, carried, sum, log FROM wire WHERE number > ?1 ORDER BY number";
+/// All columns, in the order of [`happenings`]; from behind a key up to another one, in order.
+pub(super) const SELECT: &str =
+    "SELECT number, carried, sum, log FROM wire WHERE number > ?1 AND number <= ?2 ORDER BY number";
 
-/// The log from its beginning to its end.
-pub(super) fn read(db: &Connection) -> Result<Wire> {
+/// A part's log from its beginning to its end.
+pub(super) fn read(db: &Connection, part: Part) -> Result<Wire> {
+    read_between(db, part.start(), part.end())
+}
+
+/// When the last request left that the file still knows, whoever's it was.
+pub(super) fn last_departed_ms(db: &Connection) -> Result<Option<i64>> {
+    Ok(read_between(db, i64::MIN, i64::MAX)?.departed_ms.into_iter().max())
+}
+
+fn read_between(db: &Connection, after: i64, up_to: i64) -> Result<Wire> {
     let mut wire = Wire::default();
-    let mut statement = db.prepare(SELECT)?;
-    let mut rows = statement.query(params![i64::MIN])?;
+    let mut statement = db.prepare_cached(SELECT)?;
+    let mut rows = statement.query(params![after, up_to])?;
     let mut last = i64::MIN;
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
@@ -115,7 +126,7 @@ pub(super) fn read(db: &Connection) -> Result<Wire> {
 /// A row of [`SELECT`]; damaged when it isn't as it was written.
 fn happenings(row: &SqlRow<'_>) -> Result<Vec<Happening>> {
     let (number, sum): (i64, i64) = (row.get(0)?, row.get(2)?);
-    if !matches!(row.get(1)?, 0_i64 | 1) || number > NUMBER_MAX {
+    if !matches!(row.get(1)?, 0_i64 | 1) || number_of(number) > NUMBER_MAX {
         return Err(Fault::corrupt("holds a log of the wire that makes no sense"));
     }
     let text = row.get_ref(3)?.as_str().map_err(damage)?;
@@ -130,43 +141,46 @@ pub(super) fn is_sound(row: &SqlRow<'_>) -> bool {
     happenings(row).is_ok()
 }
 
-/// The largest number in the log, or of a dead letter's message.
-pub(super) fn newest(db: &Connection) -> Result<Seq> {
-    let letter: i64 = db.query_row("SELECT ifnull(max(seq), 0) FROM letters", [], |row| row.get(0))?;
-    let numbers = read(db)?.sent.into_keys().chain([letter]).filter_map(|number| Seq::try_from(number).ok());
+/// The largest number in a part's log, or of a dead letter's message.
+pub(super) fn newest(db: &Connection, part: Part) -> Result<Seq> {
+    let sql = "SELECT ifnull(max(seq), 0) FROM letters WHERE number > ?1 AND number <= ?2";
+    let letter: i64 = db.query_row(sql, params![part.start(), part.end()], |row| row.get(0))?;
+    let numbers =
+        read(db, part)?.sent.into_keys().chain([number_of(letter)]).filter_map(|number| Seq::try_from(number).ok());
     Ok(numbers.filter(|number| *number <= SEQ_MAX).max().unwrap_or(0))
 }
 
 /// Counts the first messages of each conversation and priority as sent, whatever the log says of them: part of it is
 /// lost, and what was on the wire is among them, unless the file has lost more than that.
-pub(super) fn presume_sent(db: &Connection, per_conversation: usize, now_ms: i64) -> Result<()> {
+pub(super) fn presume_sent(db: &Connection, part: Part, per_conversation: usize, now_ms: i64) -> Result<()> {
     if per_conversation == 0 {
         return Ok(());
     }
-    let mut presumed = Presumed::new(db, now_ms)?;
+    let mut presumed = Presumed::new(db, part, now_ms)?;
     let mut places: HashMap<(Box<str>, i64), usize> = HashMap::new();
     // What has its time yet to come has not left. What came back may have left again, or wait for its next attempt.
     let mut statement = db.prepare(
         "SELECT m.seq, m.conversation, m.priority, r.seq IS NOT NULL, ifnull(r.attempts, 0) + 1
          FROM messages m LEFT JOIN returned r ON r.seq = m.seq
-         WHERE m.not_before_ms IS NULL OR m.not_before_ms <= ?1 ORDER BY m.seq",
+         WHERE m.seq > ?2 AND m.seq <= ?3 AND (m.not_before_ms IS NULL OR m.not_before_ms <= ?1) ORDER BY m.seq",
     )?;
-    let mut rows = statement.query(params![now_ms])?;
+    let mut rows = statement.query(params![now_ms, part.start(), part.end()])?;
     while let Some(row) = rows.next()? {
         let (seq, came_back, attempts): (i64, bool, u32) = (row.get(0)?, row.get(3)?, row.get(4)?);
         let place = places.entry((row.get(1)?, row.get(2)?)).or_default();
         let is_presumed = came_back || *place < per_conversation;
         *place += usize::from(!came_back);
         if is_presumed {
-            presumed.add(seq, attempts)?;
+            presumed.add(number_of(seq), attempts)?;
         }
     }
     presumed.finish()
 }
 
-/// Messages that count as sent from now on, unless the log says that they are.
+/// Messages of a part that count as sent from now on, unless the log says that they are.
 pub(super) struct Presumed<'a> {
     db: &'a Connection,
+    part: Part,
     known: HashMap<i64, Sent>,
     now_ms: i64,
     left: Vec<Happening>,
@@ -174,8 +188,8 @@ pub(super) struct Presumed<'a> {
 
 impl<'a> Presumed<'a> {
     /// They left at `now_ms` of the file's time.
-    pub(super) fn new(db: &'a Connection, now_ms: i64) -> Result<Self> {
-        Ok(Self { db, known: read(db)?.sent, now_ms, left: Vec::new() })
+    pub(super) fn new(db: &'a Connection, part: Part, now_ms: i64) -> Result<Self> {
+        Ok(Self { db, part, known: read(db, part)?.sent, now_ms, left: Vec::new() })
     }
 
     pub(super) fn add(&mut self, seq: i64, attempts: u32) -> Result<()> {
@@ -183,13 +197,13 @@ impl<'a> Presumed<'a> {
             self.left.push(Happening::Left(self.now_ms, None, vec![Member(seq, attempts, Some(self.now_ms))]));
         }
         if self.left.len() == PRESUMED_PER_ROW {
-            append(self.db, true, &std::mem::take(&mut self.left))?;
+            append(self.db, self.part, true, &std::mem::take(&mut self.left))?;
         }
         Ok(())
     }
 
     pub(super) fn finish(self) -> Result<()> {
-        append(self.db, true, &self.left)
+        append(self.db, self.part, true, &self.left)
     }
 }
 

@@ -43,12 +43,19 @@ impl File {
     fn lock(&self) -> PathBuf {
         self.directory.path().join("outbox.db-lock")
     }
+
+    /// Opens an organization's part of it.
+    pub fn open_for(&self, organization: &str, clock: Clock, tell: Box<dyn FnMut(News) + Send>) -> Box<dyn Store> {
+        let organization = organization.to_owned();
+        let options =
+            Options { vfs: Some(VFS.into()), patience: Duration::ZERO, organization, ..options(&self.path()) };
+        Box::new(SqliteStore::open(options, clock, tell).unwrap())
+    }
 }
 
 impl Medium for File {
     fn open(&self, clock: Clock, tell: Box<dyn FnMut(News) + Send>) -> Box<dyn Store> {
-        let options = Options { vfs: Some(VFS.into()), patience: Duration::ZERO, ..options(&self.path()) };
-        Box::new(SqliteStore::open(options, clock, tell).unwrap())
+        self.open_for("acme", clock, tell)
     }
 
     fn cut(&self) {

@@ -5,6 +5,7 @@ mod disk_store;
 mod file;
 mod medium;
 mod ownership;
+mod shared;
 
 use std::time::Duration;
 
@@ -269,4 +270,5 @@ macro_rules! conforms {
 }
 
 conforms!(in_a_file, file::File);
+conforms!(in_a_file_of_several, shared::Shared);
 conforms!(on_a_simulated_disk, disk_store::SimulatedDisk);

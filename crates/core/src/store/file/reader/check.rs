@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::pages::{each, whole};
 use crate::store::file::failure::failure_from;
+use crate::store::file::part::{self, Part, number_of};
 use crate::store::file::rows::{
     HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail,
 };
 use crate::store::file::trouble::{Fault, Result};
-use crate::store::file::{receipts, wire};
+use crate::store::file::{organizations, receipts, wire};
 
 /// What SQLite finds wrong is told up to this many times; it says more than enough then.
 const VERDICTS_MAX: usize = 20;
@@ -90,7 +91,7 @@ pub(super) fn check(db: &Connection) -> Result<Verdict> {
 
 type Step = fn(&Connection, &mut Counted) -> Result<Vec<Finding>>;
 
-const STEPS: &[Step] = &[pages, messages, letters, deliveries, flights, ids];
+const STEPS: &[Step] = &[pages, parts, messages, letters, deliveries, flights, ids];
 
 /// What SQLite says of its own.
 fn pages(db: &Connection, _: &mut Counted) -> Result<Vec<Finding>> {
@@ -103,6 +104,15 @@ fn pages(db: &Connection, _: &mut Counted) -> Result<Vec<Finding>> {
         Ok(())
     })?;
     Ok(findings)
+}
+
+/// Rows that nobody sends, since nobody knows whose they are.
+fn parts(db: &Connection, _: &mut Counted) -> Result<Vec<Finding>> {
+    let mut nameless = Finding::new("organizations whose name is lost, with the rows that they have");
+    for part in organizations::nameless(db, &organizations::all(db)?)? {
+        nameless.found(format!("number {}", part.number()));
+    }
+    Ok(vec![nameless])
 }
 
 fn messages(db: &Connection, checked: &mut Counted) -> Result<Vec<Finding>> {
@@ -128,7 +138,7 @@ fn letters(db: &Connection, checked: &mut Counted) -> Result<Vec<Finding>> {
 fn deliveries(db: &Connection, checked: &mut Counted) -> Result<Vec<Finding>> {
     let mut damaged = Finding::new("receipts that are not as they were written");
     let mut rows = 0;
-    each(db, receipts::SELECT, params![i64::MIN], |row| {
+    each(db, receipts::SELECT, params![i64::MIN, i64::MAX], |row| {
         rows += 1;
         note(&mut damaged, row, 0, receipts::read(row).map(|receipts| checked.receipts += receipts.count() as u64))
     })?;
@@ -146,30 +156,34 @@ fn flights(db: &Connection, checked: &mut Counted) -> Result<Vec<Finding>> {
         let seq: i64 = row.get(0)?;
         seen.insert(seq);
         if !row.get::<_, bool>(RETURNED_COLUMNS)? {
-            stray.found(format!("number {seq}"));
+            stray.found(format!("number {}", number_of(seq)));
         }
         note(&mut damaged, row, 0, Returned::read(row, 0).map(drop))
     })?;
     checked.flights = seen.len() as u64;
     let mut log = Finding::new("parts of the log of the wire that are not as they were written");
-    match wire::read(db) {
-        Err(fault) if fault.is_corrupt() => log.found(fault.what().to_owned()),
-        wire => {
-            let mut is_there = db.prepare("SELECT 1 FROM messages WHERE seq = ?1")?;
-            for seq in wire?.sent.keys().filter(|seq| !seen.contains(seq)) {
-                checked.flights += u64::from(is_there.exists([seq])?);
+    let mut is_there = db.prepare("SELECT 1 FROM messages WHERE seq = ?1")?;
+    for part in part::with_rows(db)? {
+        match wire::read(db, part) {
+            Err(fault) if fault.is_corrupt() => log.found(fault.what().to_owned()),
+            wire => {
+                let keys = wire?.sent.into_keys().map(|seq| part.start().saturating_add(seq));
+                for key in keys.filter(|key| !seen.contains(key)) {
+                    checked.flights += u64::from(is_there.exists([key])?);
+                }
             }
         }
     }
     Ok(vec![damaged, stray, log])
 }
 
-/// An id is in one place: among the messages or the letters, and there once. SQLite sorts them in a file of its own.
+/// An organization's id is in one place: among the messages or the letters, and there once. SQLite sorts them in a file
+/// of its own.
 fn ids(db: &Connection, _: &mut Counted) -> Result<Vec<Finding>> {
     let mut twice = Finding::new("ids that are there more than once, among messages and dead letters");
-    let sql =
-        "SELECT id FROM (SELECT id FROM messages UNION ALL SELECT id FROM letters) GROUP BY id HAVING count(*) > 1";
-    each(db, sql, [], |row| {
+    let sql = "SELECT id FROM (SELECT seq / ?1 AS part, id FROM messages UNION ALL SELECT number / ?1, id FROM letters)
+               GROUP BY part, id HAVING count(*) > 1";
+    each(db, sql, [Part::FIRST.end().saturating_add(1)], |row| {
         twice.found(format!("id {:?}", row.get::<_, String>(0)?));
         Ok(())
     })?;
@@ -197,7 +211,7 @@ fn same(is_same: bool) -> Result<()> {
 fn note(damaged: &mut Finding, row: &Row<'_>, key: usize, read: Result<()>) -> Result<()> {
     match read {
         Err(fault) if fault.is_corrupt() => {
-            damaged.found(format!("number {}", row.get::<_, i64>(key)?));
+            damaged.found(format!("number {}", number_of(row.get(key)?)));
             Ok(())
         }
         other => other,

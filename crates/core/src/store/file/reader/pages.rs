@@ -8,42 +8,42 @@ use super::Texts;
 use super::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, ReceiptRow, State};
 use crate::json::Body;
 use crate::outcome::Response;
-use crate::store::batch_of;
 use crate::store::file::failure::failure_from;
+use crate::store::file::part::{Part, number_of};
 use crate::store::file::receipts::{self, Receipt};
 use crate::store::file::rows::prefixed;
 use crate::store::file::rows::{
     HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail,
 };
-use crate::store::file::times::integer;
 use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::wire::{self, Wire};
+use crate::store::{SEQ_MAX, batch_of};
 
 /// Rows, and bytes of texts, of one page.
 const PAGE_ROWS: usize = 1_000;
 const PAGE_BYTES: usize = 4 * 1_048_576;
 
-pub(super) fn messages(db: &Connection, after: u64, texts: Texts) -> Result<Page<MessageRow>> {
-    let sql = format!("{} WHERE m.seq > ?1 ORDER BY m.seq", message_sql());
-    let wire = wire_of(db)?;
-    page(db, &sql, after, 0, |row| message(row, &wire, texts))
+pub(super) fn messages(db: &Connection, part: Part, after: u64, texts: Texts) -> Result<Page<MessageRow>> {
+    let sql = format!("{} WHERE m.seq > ?1 AND m.seq <= ?2 ORDER BY m.seq", message_sql());
+    let wire = wire_of(db, part)?;
+    page(db, &sql, part, after, 0, |row| message(row, &wire, texts))
 }
 
-pub(super) fn letters(db: &Connection, after: u64, texts: Texts) -> Result<Page<LetterRow>> {
-    let sql = format!("{} WHERE number > ?1 ORDER BY number", letter_sql());
-    page(db, &sql, after, LETTER, |row| letter(row, texts))
+pub(super) fn letters(db: &Connection, part: Part, after: u64, texts: Texts) -> Result<Page<LetterRow>> {
+    let sql = format!("{} WHERE number > ?1 AND number <= ?2 ORDER BY number", letter_sql());
+    page(db, &sql, part, after, LETTER, |row| letter(row, texts))
 }
 
 /// A page ends with a row of the file, each of which has several.
-pub(super) fn receipts(db: &Connection, after: u64) -> Result<Page<ReceiptRow>> {
+pub(super) fn receipts(db: &Connection, part: Part, after: u64) -> Result<Page<ReceiptRow>> {
     let mut statement = db.prepare_cached(receipts::SELECT)?;
-    let mut rows = statement.query(params![integer(after)])?;
+    let mut rows = statement.query(params![behind(part, after), part.end()])?;
     let (mut told, mut last) = (Vec::new(), after);
     while let Some(row) = rows.next()? {
         if told.len() >= PAGE_ROWS {
             return Ok(Page { rows: told, next: Some(last) });
         }
-        let number = natural(row.get(0)?);
+        let number = natural(number_of(row.get(0)?));
         if number <= last {
             return Err(out_of_order());
         }
@@ -57,20 +57,21 @@ pub(super) fn receipts(db: &Connection, after: u64) -> Result<Page<ReceiptRow>> 
 }
 
 /// What waits with this id, what was given up, what was delivered.
-pub(super) fn find(db: &Connection, id: &str, texts: Texts) -> Result<Vec<Found>> {
+pub(super) fn find(db: &Connection, part: Part, id: &str, texts: Texts) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    let sql = format!("{} WHERE m.id = ?1 ORDER BY m.seq", message_sql());
-    let wire = wire_of(db)?;
-    each(db, &sql, params![id], |row| {
+    let (start, end) = (part.start(), part.end());
+    let sql = format!("{} WHERE m.id = ?1 AND m.seq > ?2 AND m.seq <= ?3 ORDER BY m.seq", message_sql());
+    let wire = wire_of(db, part)?;
+    each(db, &sql, params![id, start, end], |row| {
         found.push(Found::Message(message(row, &wire, texts)?));
         Ok(())
     })?;
-    let sql = format!("{} WHERE id = ?1 ORDER BY number", letter_sql());
-    each(db, &sql, params![id], |row| {
+    let sql = format!("{} WHERE id = ?1 AND number > ?2 AND number <= ?3 ORDER BY number", letter_sql());
+    each(db, &sql, params![id, start, end], |row| {
         found.push(Found::Letter(letter(row, texts)?));
         Ok(())
     })?;
-    each(db, receipts::SELECT, params![i64::MIN], |row| {
+    each(db, receipts::SELECT, params![start, end], |row| {
         let receipts = intact(receipts::read(row))?.into_iter().flatten().filter(|(_, receipt)| receipt.id == id);
         found.extend(receipts.map(|(number, receipt)| Found::Receipt(receipt_row(number, receipt))));
         Ok(())
@@ -117,22 +118,28 @@ impl Envelope {
     }
 }
 
-/// The rows behind `after` of a query that has the key in the column `key`.
+/// The key behind which the rows of a part begin that come after a number.
+fn behind(part: Part, after: u64) -> i64 {
+    part.key(after.min(SEQ_MAX))
+}
+
+/// The rows of a part behind `after` of a query that has the key in the column `key`.
 fn page<T: Weight>(
     db: &Connection,
     sql: &str,
+    part: Part,
     after: u64,
     key: usize,
     read: impl Fn(&Row<'_>) -> Result<T>,
 ) -> Result<Page<T>> {
     let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params![integer(after)])?;
+    let mut rows = statement.query(params![behind(part, after), part.end()])?;
     let (mut told, mut last, mut bytes) = (Vec::new(), after, 0);
     while let Some(row) = rows.next()? {
         if told.len() == PAGE_ROWS || bytes >= PAGE_BYTES {
             return Ok(Page { rows: told, next: Some(last) });
         }
-        let number = natural(row.get(key)?);
+        let number = natural(number_of(row.get(key)?));
         if number <= last {
             return Err(out_of_order());
         }
@@ -152,15 +159,15 @@ fn message_sql() -> String {
     format!("SELECT {head}, {RETURNED}, {tail} FROM messages m LEFT JOIN returned r ON r.seq = m.seq")
 }
 
-/// What is on the wire, as far as it can be read.
-pub(super) fn wire_of(db: &Connection) -> Result<Wire> {
-    Ok(intact(wire::read(db))?.unwrap_or_default())
+/// What a part has on the wire, as far as it can be read.
+pub(super) fn wire_of(db: &Connection, part: Part) -> Result<Wire> {
+    Ok(intact(wire::read(db, part))?.unwrap_or_default())
 }
 
 fn message(row: &Row<'_>, wire: &Wire, texts: Texts) -> Result<MessageRow> {
     let envelope = intact(envelope(row, MESSAGE_TAIL, texts))?;
     let returned = intact(Returned::read(row, HEAD_COLUMNS))?;
-    let seq = row.get(0)?;
+    let seq = number_of(row.get(0)?);
     let sent = wire.sent.get(&seq);
     let state = match (&envelope, &returned) {
         (None, _) | (_, None) => State::Damaged,
@@ -190,7 +197,7 @@ fn letter_sql() -> String {
 }
 
 fn letter(row: &Row<'_>, texts: Texts) -> Result<LetterRow> {
-    let number = natural(row.get(LETTER)?);
+    let number = natural(number_of(row.get(LETTER)?));
     match intact(read_letter(row, number, texts))? {
         Some(letter) => Ok(letter),
         None => Ok(LetterRow {

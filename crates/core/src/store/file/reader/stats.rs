@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::pages::{each, whole, wire_of};
 use crate::store::file::log;
+use crate::store::file::organizations;
+use crate::store::file::part::{Part, number_of};
 use crate::store::file::trouble::Result;
 use crate::store::file::values::meta;
 use crate::store::file::{hold, lock, recover, schema};
@@ -19,6 +21,8 @@ use crate::store::file::{hold, lock, recover, schema};
 pub struct Stats {
     /// Whose messages they are.
     pub organization: Option<String>,
+    /// How many organizations have a part of the file: what is counted below, other than its bytes, is of this one.
+    pub organizations: usize,
     /// The process that has it open; 0 when one has, and doesn't say which.
     pub owner: Option<u32>,
     /// The version of its tables.
@@ -129,9 +133,12 @@ pub struct Pause {
     pub until_ms: Option<i64>,
 }
 
-pub(super) fn stats(db: &Connection, path: &Path) -> Result<Stats> {
+pub(super) fn stats(db: &Connection, part: Part, path: &Path) -> Result<Stats> {
+    let organizations = organizations::all(db)?;
+    let own = organizations.iter().find(|(_, other)| **other == part);
     Ok(Stats {
-        organization: meta(db, "organization")?,
+        organization: own.map(|(name, _)| name.to_string()),
+        organizations: organizations.len(),
         owner: lock::owner(path),
         schema: schema::VERSION,
         created_at_ms: meta(db, "created_ms")?,
@@ -140,19 +147,20 @@ pub(super) fn stats(db: &Connection, path: &Path) -> Result<Stats> {
             bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
             log_bytes: log::file_bytes(path),
         },
-        last_seq: recover::last_seq(db)?,
-        messages: messages(db)?,
-        letters: letters(db)?,
-        receipts: receipts(db)?,
-        budget: budget(db)?,
+        last_seq: recover::last_seq(db, part)?,
+        messages: messages(db, part)?,
+        letters: letters(db, part)?,
+        receipts: receipts(db, part)?,
+        budget: budget(db, part)?,
     })
 }
 
-fn messages(db: &Connection) -> Result<Messages> {
-    let sql = "SELECT count(*), total(bytes), min(submitted_ms), max(submitted_ms) FROM messages";
+fn messages(db: &Connection, part: Part) -> Result<Messages> {
+    let sql = "SELECT count(*), total(bytes), min(submitted_ms), max(submitted_ms) FROM messages
+               WHERE seq > ?1 AND seq <= ?2";
     let (count, bytes, oldest_at_ms, newest_at_ms) =
-        db.query_row(sql, [], |row| Ok((whole(row, 0)?, whole(row, 1)?, row.get(2)?, row.get(3)?)))?;
-    let Tally { sent, retrying, bound, ambiguous } = tally(db)?;
+        db.query_row(sql, range(part), |row| Ok((whole(row, 0)?, whole(row, 1)?, row.get(2)?, row.get(3)?)))?;
+    let Tally { sent, retrying, bound, ambiguous } = tally(db, part)?;
     Ok(Messages {
         count,
         bytes,
@@ -175,17 +183,22 @@ struct Tally {
     ambiguous: u64,
 }
 
-fn tally(db: &Connection) -> Result<Tally> {
-    let wire = wire_of(db)?;
+/// The keys behind which a part's rows begin, and with which they end.
+fn range(part: Part) -> [i64; 2] {
+    [part.start(), part.end()]
+}
+
+fn tally(db: &Connection, part: Part) -> Result<Tally> {
+    let wire = wire_of(db, part)?;
     let mut tally = Tally::default();
     let mut is_there = db.prepare("SELECT 1 FROM messages WHERE seq = ?1")?;
     for seq in wire.sent.keys() {
-        tally.sent += u64::from(is_there.exists([seq])?);
+        tally.sent += u64::from(is_there.exists([part.start().saturating_add(*seq)])?);
     }
     let sql = "SELECT seq, ambiguous, batch IS NOT NULL FROM returned r
-               WHERE EXISTS (SELECT 1 FROM messages m WHERE m.seq = r.seq)";
-    each(db, sql, [], |row| {
-        let (seq, ambiguous, in_batch): (i64, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+               WHERE r.seq > ?1 AND r.seq <= ?2 AND EXISTS (SELECT 1 FROM messages m WHERE m.seq = r.seq)";
+    each(db, sql, range(part), |row| {
+        let (seq, ambiguous, in_batch): (i64, bool, bool) = (number_of(row.get(0)?), row.get(1)?, row.get(2)?);
         tally.ambiguous += u64::from(ambiguous);
         let on_wire = wire.sent.contains_key(&seq);
         tally.bound += u64::from(!on_wire && in_batch);
@@ -195,17 +208,18 @@ fn tally(db: &Connection) -> Result<Tally> {
     Ok(tally)
 }
 
-fn letters(db: &Connection) -> Result<Letters> {
+fn letters(db: &Connection, part: Part) -> Result<Letters> {
     let mut reasons = BTreeMap::new();
     let by_reason = "SELECT CASE WHEN json_valid(failure) THEN json_extract(failure, '$.reason') END, count(*)
-                     FROM letters GROUP BY 1";
-    each(db, by_reason, [], |row| {
+                     FROM letters WHERE number > ?1 AND number <= ?2 GROUP BY 1";
+    each(db, by_reason, range(part), |row| {
         let reason: Option<String> = row.get(0)?;
         *reasons.entry(reason.unwrap_or_else(|| "damaged".into())).or_insert(0) += whole(row, 1)?;
         Ok(())
     })?;
-    let sql = "SELECT count(*), total(bytes), min(at_ms), max(at_ms) FROM letters";
-    Ok(db.query_row(sql, [], |row| {
+    let sql = "SELECT count(*), total(bytes), min(at_ms), max(at_ms) FROM letters
+               WHERE number > ?1 AND number <= ?2";
+    Ok(db.query_row(sql, range(part), |row| {
         Ok(Letters {
             count: whole(row, 0)?,
             bytes: whole(row, 1)?,
@@ -216,9 +230,9 @@ fn letters(db: &Connection) -> Result<Letters> {
     })?)
 }
 
-fn receipts(db: &Connection) -> Result<Receipts> {
-    let sql = "SELECT total(count), min(at_ms), max(at_ms) FROM deliveries";
-    Ok(db.query_row(sql, [], |row| {
+fn receipts(db: &Connection, part: Part) -> Result<Receipts> {
+    let sql = "SELECT total(count), min(at_ms), max(at_ms) FROM deliveries WHERE number > ?1 AND number <= ?2";
+    Ok(db.query_row(sql, range(part), |row| {
         Ok(Receipts { count: whole(row, 0)?, oldest_at_ms: row.get(1)?, newest_at_ms: row.get(2)? })
     })?)
 }
@@ -242,13 +256,13 @@ struct SavedPause {
     asked_until_ms: Option<i64>,
 }
 
-fn budget(db: &Connection) -> Result<Option<Budget>> {
-    let departed = wire_of(db)?.departed_ms.len() as u64;
-    let Some(text) = meta::<String>(db, "budget")? else {
+fn budget(db: &Connection, part: Part) -> Result<Option<Budget>> {
+    let departed = wire_of(db, part)?.departed_ms.len() as u64;
+    let Some(text) = part.meta::<String>(db, "budget")? else {
         let none = Budget { saved_at_ms: None, spent: 0, departed, pause: None, hold: None };
         return Ok((departed > 0).then_some(none));
     };
-    let saved_at_ms: Option<i64> = meta(db, "budget_ms")?;
+    let saved_at_ms: Option<i64> = part.meta(db, "budget_ms")?;
     let saved: Saved = serde_json::from_str(&text).unwrap_or_default();
     // Its times are counted from the moment of saving.
     let at = |ms: i64| saved_at_ms.unwrap_or(0).saturating_add(ms);
@@ -260,6 +274,6 @@ fn budget(db: &Connection) -> Result<Option<Budget>> {
             since_ms: at(pause.since_ms),
             until_ms: pause.asked_until_ms.or(pause.until_ms).map(at),
         }),
-        hold: hold::read(db)?.map(|hold| Pause { since_ms: hold.since_ms, until_ms: hold.until_ms }),
+        hold: hold::read(db, part)?.map(|hold| Pause { since_ms: hold.since_ms, until_ms: hold.until_ms }),
     }))
 }

@@ -149,7 +149,8 @@ pub(super) fn compare(db: &Connection, copied: &Copied) -> Result<()> {
     for (table, written) in TABLES.iter().zip(&copied.written) {
         let (mut count, mut sum) = (0_u64, 0_u64);
         let mut statement = db.prepare(table.select)?;
-        let mut rows = statement.query([i64::MIN])?;
+        let all = [i64::MIN, i64::MAX];
+        let mut rows = statement.query(params_from_iter(&all[..statement.parameter_count()]))?;
         while let Some(row) = rows.next()? {
             let values: Vec<Value> = (0..table.columns).map(|index| row.get(index)).collect::<rusqlite::Result<_>>()?;
             (count, sum) = (count + 1, sum.wrapping_add(sum_of(&values)));

@@ -1,4 +1,4 @@
-//! The single values of a damaged file: whose it is, its version, its budget.
+//! The single values of a damaged file: its version, the budgets of its organizations.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,20 @@ use rusqlite::types::Value;
 use super::image::{Image, has_header, number_at};
 use super::record::{Kind, Node};
 use super::tree::{META, Trees};
-use crate::error::Trouble;
+use crate::store::file::opened::PRESUMED_SENT;
+use crate::store::file::organizations;
+use crate::store::file::part::{Part, split_name};
 use crate::store::file::schema::{self, APPLICATION_ID};
-use crate::store::file::trouble::{Fault, Result};
+use crate::store::file::trouble::Result;
 use crate::store::file::values::set_meta;
 
 const APPLICATION_ID_AT: usize = 68;
 const USER_VERSION_AT: usize = 60;
+/// What the next run needs.
+const TEXTS: [&str; 1] = ["clock"];
+const INTEGERS: [&str; 2] = ["created_ms", "openings"];
+const TEXTS_OF_PARTS: [&str; 1] = ["budget"];
+const INTEGERS_OF_PARTS: [&str; 3] = ["last_seq", "budget_ms", PRESUMED_SENT];
 
 /// The single values that could be read.
 #[derive(Debug, Default)]
@@ -44,19 +51,40 @@ impl Meta {
         self.0.get(name).and_then(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None })
     }
 
-    /// The number of the last message, as it was noted.
-    pub(super) fn last_seq(&self) -> Option<i64> {
-        self.integer("last_seq")
+    /// The values of this name that parts have.
+    fn of_parts(&self, wanted: &str) -> impl Iterator<Item = (Part, &Value)> {
+        self.0.iter().filter_map(move |(name, value)| match split_name(name) {
+            Some((name, part)) if name == wanted => Some((part, value)),
+            _ => None,
+        })
     }
 
-    /// Refuses a file that says it is another organization's, which must not become this one's.
-    pub(super) fn check_owner(&self, organization: &str) -> Result<()> {
-        match self.text("organization") {
-            Some(owner) if owner != organization => {
-                Err(Fault::new(Trouble::Mismatch, format!("belongs to the organization {owner:?}")))
-            }
-            _ => Ok(()),
-        }
+    /// The numbers of this name that parts have.
+    fn integers(&self, name: &str) -> BTreeMap<Part, i64> {
+        let integer = |(part, value): (Part, &Value)| match value {
+            Value::Integer(number) => Some((part, *number)),
+            _ => None,
+        };
+        self.of_parts(name).filter_map(integer).collect()
+    }
+
+    /// The number of each part's last message, as it was noted.
+    pub(super) fn last_seqs(&self) -> BTreeMap<Part, i64> {
+        self.integers("last_seq")
+    }
+
+    /// How many messages of each conversation count as sent where that is unknown, for each part that says so.
+    pub(super) fn presumed_sent(&self) -> BTreeMap<Part, usize> {
+        let counts = self.integers(PRESUMED_SENT).into_iter();
+        counts.filter_map(|(part, count)| Some((part, usize::try_from(count).ok()?))).collect()
+    }
+
+    /// Whose the parts are.
+    pub(super) fn organizations(&self) -> impl Iterator<Item = (Part, &str)> {
+        self.of_parts(organizations::NAME).filter_map(|(part, value)| match value {
+            Value::Text(text) => Some((part, organizations::from_repeated(part, text)?)),
+            _ => None,
+        })
     }
 
     /// Refuses a file whose tables are those of another version, which would be taken for damage here. It says so in
@@ -78,14 +106,20 @@ impl Meta {
 
     /// Writes what the next run needs of it.
     pub(super) fn copy(&self, target: &Connection) -> Result<()> {
-        for name in ["budget", "clock"] {
-            if let Some(text) = self.text(name) {
-                set_meta(target, name, text)?;
-            }
-        }
-        for name in ["last_seq", "budget_ms", "created_ms", "openings"] {
-            if let Some(number) = self.integer(name) {
-                set_meta(target, name, number)?;
+        for (full_name, value) in &self.0 {
+            let name = split_name(full_name).map(|(name, _)| name);
+            let (texts, integers) = match name {
+                Some(_) => (&TEXTS_OF_PARTS[..], &INTEGERS_OF_PARTS[..]),
+                None => (&TEXTS[..], &INTEGERS[..]),
+            };
+            let name = name.unwrap_or(full_name);
+            let is_known = match value {
+                Value::Text(_) => texts.contains(&name),
+                Value::Integer(_) => integers.contains(&name),
+                _ => false,
+            };
+            if is_known {
+                set_meta(target, full_name, value)?;
             }
         }
         Ok(())

@@ -53,7 +53,9 @@ pub(super) fn begin(path: &Path, fresh: &Path, stamp: &str) -> Result<()> {
 pub(in crate::store::file) fn finish(path: &Path, options: &Options) -> Result<Option<PathBuf>> {
     let Some(stamp) = begun(path)? else { return Ok(None) };
     let fresh = recovered(path, &stamp);
-    let is_ours = second_look::confirmed(options, || candidate::verify(&fresh, options))?;
+    let place = aside(path, &stamp);
+    let is_for_here = |db: &Connection| Ok(replaces(db)?.is_some_and(|name| place.file_name() == Some(name.as_ref())));
+    let is_ours = second_look::confirmed(options, || candidate::verify(&fresh, is_for_here, options))?;
     is_ours.ok_or_else(|| candidate::refused(fresh.file_name().unwrap_or_default()))?;
     if is_outdated(path, &fresh, &aside(path, &stamp), options)? {
         // The file was used again since: the copy lacks what has happened in it.
@@ -139,12 +141,17 @@ pub(super) fn note(db: &Connection, salvaged: &Salvaged, source: &str) -> Result
     set_meta(db, SET_ASIDE, &*name)
 }
 
+/// The name that a file says the damaged one has which it replaces, without its directory.
+fn replaces(db: &Connection) -> Result<Option<String>> {
+    meta(db, SET_ASIDE)
+}
+
 /// What a file says of the damaged one that it replaced, until a run that has told it was closed.
 pub(in crate::store::file) fn notice(db: &Connection, path: &Path) -> Result<Salvage> {
     let count =
         |name| Ok::<_, super::Fault>(meta::<i64>(db, name)?.and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
     Ok(Salvage {
-        set_aside: meta::<String>(db, SET_ASIDE)?.map(|name| name_of(&path.with_file_name(name))),
+        set_aside: replaces(db)?.map(|name| name_of(&path.with_file_name(name))),
         unreadable: count(UNREADABLE)?,
         unreadable_parts: count(UNREADABLE_PAGES)?,
     })

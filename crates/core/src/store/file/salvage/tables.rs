@@ -3,14 +3,15 @@
 use rusqlite::Row as SqlRow;
 use rusqlite::types::Value;
 
-use crate::store::file::{receipts, rows, wire};
+use crate::store::file::{organizations, receipts, rows, wire};
 
 use super::record::Row;
 
 /// A table. No two have equally many columns, so that the number of values tells which a row belongs to.
 pub(super) struct Table {
     pub(super) name: &'static str,
-    /// All columns, in the order of `insert` and `sound`; after a key, in the order of the keys.
+    /// All columns, in the order of `insert` and `sound`, in the order of the keys: from behind a key, and up to
+    /// another one if it has a second place for that.
     pub(super) select: &'static str,
     pub(super) insert: &'static str,
     pub(super) columns: usize,
@@ -36,7 +37,7 @@ impl Table {
     }
 }
 
-pub(super) const TABLES: [Table; 5] = [
+pub(super) const TABLES: [Table; 6] = [
     Table {
         name: "messages",
         select: "SELECT seq, id, given, conversation, priority, bytes, submitted_ms, expires_ms, not_before_ms, head, tail, params,
@@ -84,6 +85,15 @@ pub(super) const TABLES: [Table; 5] = [
         columns: 5,
         before_message: 0,
         sound: receipts::is_sound,
+        tells_wire: false,
+    },
+    Table {
+        name: "organizations",
+        select: organizations::SELECT,
+        insert: "INSERT OR IGNORE INTO organizations VALUES (?, ?, ?)",
+        columns: 3,
+        before_message: 0,
+        sound: organizations::is_sound,
         tells_wire: false,
     },
 ];

@@ -17,7 +17,7 @@ use crate::store::file::trouble::Result;
 pub(super) const META: u32 = 3;
 pub(super) const MESSAGES: u32 = 4;
 pub(super) const WIRE: u32 = 6;
-pub(super) const LETTERS: u32 = 8;
+pub(super) const LETTERS: u32 = 9;
 const TABLES: std::ops::RangeInclusive<u32> = META..=LETTERS;
 const POINTER_BYTES: usize = 5;
 /// Pages that a page of the pointer map describes, and itself.

@@ -46,7 +46,7 @@ impl Fixture {
         let next = self.now.after(every);
         while self.now < next {
             self.upkeep.idle(&self.db, self.now, &self.time);
-            let wait = self.upkeep.wait(self.now).max(Duration::from_millis(1));
+            let wait = self.upkeep.wait(self.now).unwrap_or(every).max(Duration::from_millis(1));
             self.now = self.now.after(wait).min(next);
         }
     }
@@ -76,4 +76,35 @@ fn a_busy_flow_gives_pages_back_rarely() {
     }
     let slices = (before - free(&fixture)).div_euclid(SLICE_PAGES);
     assert!((1..=3).contains(&slices), "{slices} slices in 10 s");
+}
+
+#[test]
+fn a_file_that_is_in_order_wakes_for_nothing_but_its_receipts() {
+    let mut fixture = emptied();
+    let day = Duration::from_secs(86_400);
+    fixture.upkeep.begin_part(Part::FIRST, day, fixture.now);
+    let settles = |fixture: &mut Fixture| {
+        for step in 0..1_000 {
+            fixture.upkeep.idle(&fixture.db, fixture.now, &fixture.time);
+            match fixture.upkeep.wait(fixture.now) {
+                Some(wait) if wait < day / 2 => fixture.now = fixture.now.after(wait.max(Duration::from_millis(1))),
+                wait => return (step, wait),
+            }
+        }
+        panic!("it never is");
+    };
+    let (steps, wait) = settles(&mut fixture);
+    assert!(steps < 200 && wait.is_none(), "{steps} steps, then {wait:?}");
+    // A receipt has to go in a day.
+    let at_ms = fixture.time.times().now_ms();
+    let receipt = "INSERT INTO deliveries VALUES (1, 1, ?1, 0, '[]')";
+    fixture.db.execute(receipt, [at_ms]).unwrap();
+    fixture.upkeep.wrote_part(Part::FIRST, 1, fixture.now);
+    fixture.upkeep.wrote(1, Pages::of(&fixture.db).unwrap());
+    fixture.upkeep.after_commit(&fixture.db, fixture.now, &fixture.time);
+    let (_, wait) = settles(&mut fixture);
+    assert!(wait.is_some_and(|wait| wait > day - Duration::from_secs(120)), "{wait:?}");
+    fixture.upkeep.end_part(Part::FIRST);
+    let (_, wait) = settles(&mut fixture);
+    assert!(wait.is_none(), "{wait:?}");
 }

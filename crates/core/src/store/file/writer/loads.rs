@@ -1,36 +1,49 @@
-//! Messages that the engine asks for.
+//! Messages that the engines ask for.
 
 use rusqlite::{Connection, params};
 
 use super::Writer;
 use crate::lanes::Slot;
+use crate::store::file::inbox::MemberId;
 use crate::store::file::opened::Opened;
-use crate::store::file::times::{Times, integer};
+use crate::store::file::part::Part;
+use crate::store::file::times::Times;
 use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::{connection, rows, second_look};
 use crate::store::{Loaded, News, Record, Seq, Unreadable};
 
 impl Writer {
-    /// Answers what was asked for; at once in trouble, since what waits then is about other messages. What can't be
-    /// read for now stays asked for: without an answer the engine leaves its messages in their places.
+    /// Answers what was asked for, one question of each member; at once in trouble, since what waits then is about
+    /// other messages. What can't be read for now stays asked for: without an answer the engine leaves its messages in
+    /// their places.
     pub(super) fn answer_loads(&mut self, opened: Option<&Opened>) -> Result<()> {
-        let Some(opened) = opened.filter(|_| !self.loads.is_empty()) else { return Ok(()) };
-        let done = if self.ailment.is_ill() { u64::MAX } else { self.backlog.done() };
+        self.has_more_loads = false;
+        let Some(opened) = opened else { return Ok(()) };
+        let mut has_more = false;
+        let is_ill = self.ailment.is_ill();
         let times = self.time.times();
-        while let Some((_, messages)) = self.loads.front().filter(|(after, _)| *after <= done) {
-            let loaded = self.load(&opened.db, messages, &times)?;
-            self.loads.pop_front();
-            (self.news)(News::Loaded(loaded));
+        let busy: Vec<MemberId> = self.busy.iter().copied().collect();
+        for id in busy {
+            let Some(member) = self.members.get(&id) else { continue };
+            let done = if is_ill { u64::MAX } else { member.backlog.done() };
+            let Some((_, messages)) = member.loads.front().filter(|(after, _)| *after <= done) else { continue };
+            let loaded = self.load(&opened.db, member.part, messages, &times)?;
+            if let Some(member) = self.members.get_mut(&id) {
+                member.loads.pop_front();
+                member.tell(News::Loaded(loaded));
+                has_more |= member.loads.front().is_some_and(|(after, _)| *after <= done);
+            }
         }
+        self.has_more_loads = has_more;
         Ok(())
     }
 
     /// Messages, but for those that aren't there, or aren't as they were written by two readings with time between
     /// them.
-    fn load(&self, db: &Connection, messages: &[(Slot, Seq)], times: &Times) -> Result<Vec<Loaded>> {
+    fn load(&self, db: &Connection, part: Part, messages: &[(Slot, Seq)], times: &Times) -> Result<Vec<Loaded>> {
         let (mut loaded, mut doubtful) = (Vec::with_capacity(messages.len()), Vec::new());
         for &(slot, seq) in messages {
-            let record = match row_of(db, seq, times) {
+            let record = match row_of(db, part.key(seq), times) {
                 Err(fault) if fault.is_corrupt() => {
                     doubtful.push(loaded.len());
                     Err(Unreadable::default())
@@ -44,8 +57,9 @@ impl Writer {
             let again = connection::connect(&self.path, &self.options)?;
             for place in doubtful {
                 let (_, seq, record) = &mut loaded[place];
-                *record = match row_of(&again, *seq, times) {
-                    Err(fault) if fault.is_corrupt() => Err(Unreadable { id: id_of(&again, *seq)? }),
+                let key = part.key(*seq);
+                *record = match row_of(&again, key, times) {
+                    Err(fault) if fault.is_corrupt() => Err(Unreadable { id: id_of(&again, key)? }),
                     outcome => outcome?.ok_or_else(Unreadable::default),
                 };
             }
@@ -54,17 +68,17 @@ impl Writer {
     }
 }
 
-fn row_of(db: &Connection, seq: Seq, times: &Times) -> Result<Option<Box<Record>>> {
+fn row_of(db: &Connection, key: i64, times: &Times) -> Result<Option<Box<Record>>> {
     let mut statement = db.prepare_cached(&rows::load_sql())?;
-    let mut found = statement.query(params![integer(seq)])?;
+    let mut found = statement.query(params![key])?;
     let row = found.next()?;
     row.map(|row| rows::record(row, times).map(Box::new)).transpose()
 }
 
 /// The id of a message that is not as it was written: perhaps only its text isn't.
-fn id_of(db: &Connection, seq: Seq) -> Result<Option<Box<str>>> {
+fn id_of(db: &Connection, key: i64) -> Result<Option<Box<str>>> {
     let mut statement = db.prepare_cached("SELECT id FROM messages WHERE seq = ?1")?;
-    match statement.query_row(params![integer(seq)], |row| row.get::<_, Box<str>>(0)).map_err(Fault::from) {
+    match statement.query_row(params![key], |row| row.get::<_, Box<str>>(0)).map_err(Fault::from) {
         Err(fault) if fault.is_corrupt() => Ok(None),
         outcome => outcome.map(Some),
     }

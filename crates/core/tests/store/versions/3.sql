@@ -1,4 +1,4 @@
--- A file of schema version 2 as a killed process left it: a message that waits for its time, one that is between two attempts,
+-- A file of schema version 3 as a killed process left it: a message that waits for its time, one that is between two attempts,
 -- one behind it; a dead letter, a receipt, a budget. The tables are in the order of their making, as their pages are.
 PRAGMA page_size = 4096;
 PRAGMA auto_vacuum = INCREMENTAL;
@@ -8,13 +8,13 @@ CREATE TABLE meta(
   name TEXT PRIMARY KEY,
   value
 ) WITHOUT ROWID;
-INSERT INTO "meta" VALUES('budget','{"spent":[[1000,1]],"belief":{"layers":[]},"pause":null}');
-INSERT INTO "meta" VALUES('budget_ms',1795614483529);
+INSERT INTO "meta" VALUES('budget/0','{"spent":[[1000,1]],"belief":{"layers":[]},"pause":null}');
+INSERT INTO "meta" VALUES('budget_ms/0',1795614483529);
 INSERT INTO "meta" VALUES('clean',0);
 INSERT INTO "meta" VALUES('created_ms',1795614483526);
-INSERT INTO "meta" VALUES('last_seq',2);
-INSERT INTO "meta" VALUES('organization','acme');
-INSERT INTO "meta" VALUES('schema',2);
+INSERT INTO "meta" VALUES('last_seq/0',2);
+INSERT INTO "meta" VALUES('organization/0','1599447885 acme');
+INSERT INTO "meta" VALUES('schema',3);
 CREATE TABLE messages(
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL,
@@ -62,8 +62,14 @@ CREATE TABLE deliveries(
   receipts TEXT NOT NULL
 );
 INSERT INTO "deliveries" VALUES(1,1,1795614483530,1030292252,'[["delivered",true,"c1",200,1,1,0,1795614483530]]');
+CREATE TABLE organizations(
+  number INTEGER PRIMARY KEY,
+  sum INTEGER NOT NULL,
+  name TEXT NOT NULL
+);
+INSERT INTO "organizations" VALUES(0,1599447885,'acme');
 CREATE TABLE letters(
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  number INTEGER PRIMARY KEY,
   at_ms INTEGER NOT NULL,
   failure TEXT NOT NULL,
   response BLOB,
@@ -85,7 +91,6 @@ CREATE TABLE letters(
 );
 INSERT INTO "letters" VALUES(1,1795614483534,'{"reason":"rejected","attempts":1,"ambiguous":false,"problem":null,"status":400,"truncated":false,"headers":[],"correlation_id":"cf74895b-c43a-cca2-fa80-32349b2fc1f0"}',X'7B226D657373616765223A22546865207265717565737420636F756C64206E6F7420626520756E64657273746F6F6420627920746865207365727665722064756520746F206D616C666F726D65642073796E7461782E222C22636F6465223A226261642E72657175657374222C22737461747573223A3430302C22636F6E746578744964223A2263663734383935622D633433612D636361322D666138302D333233343962326663316630222C2264657461696C73223A5B5D2C226572726F7273223A5B5D7D',2,'dead',1,'c2',0,17,1795614483530,NULL,NULL,4275582654,444410200,NULL,NULL,NULL,X'7B2274657874223A22706F69736F6E227D');
 CREATE INDEX letters_by_id ON letters(id);
-INSERT INTO "sqlite_sequence" VALUES('letters',1);
 PRAGMA application_id = 1397771351;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;
