@@ -235,3 +235,23 @@ fn a_message_that_is_aborted_or_expires_before_it_leaves_is_not_sent() {
     assert!(messages == 1 && bench.dispatcher.may_leave(last));
     assert_eq!(requests(&bench), (0, 0, 0));
 }
+
+/// Requests are made ahead of a disk that has yet to know of them: more while connections are free all the same.
+#[test]
+fn more_requests_wait_for_the_disk_while_connections_are_free() {
+    let messages: Vec<String> = (0..100).map(|number| format!("m{number}")).collect();
+    let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+    let mut bench = stored(json!({ "connections": { "max": 2 } }), &messages);
+    let mut departing: Vec<AttemptId> = waiting(&mut bench).into_iter().map(|(attempt, _)| attempt).collect();
+    assert_eq!(departing.len(), 16, "no connection is taken");
+    let (first, second, third) = (departing.remove(0), departing.remove(0), departing.remove(0));
+    for attempt in [first, second] {
+        bench.handle(Event::Left(attempt));
+    }
+    assert!(waiting(&mut bench).is_empty(), "as many are made as may be");
+    bench.answer(first, status(200));
+    bench.handle(Event::Left(third));
+    assert!(waiting(&mut bench).is_empty(), "both connections are taken, and enough requests wait");
+    bench.answer(second, status(200));
+    assert_eq!(waiting(&mut bench).len(), 2, "one is free");
+}

@@ -28,8 +28,11 @@ impl Dispatcher {
         self.start_at = Some(self.start_at.map_or(at, |earlier| earlier.min(at)));
     }
 
+    /// While requests wait for a disk that is slow and connections for them, more are made.
     pub(super) fn attempts_max(&self) -> usize {
-        self.settings.attempts_per_connection() * self.settings.connections.max
+        let connections = self.settings.connections.max;
+        let waits_for_disk = self.attempts.in_flight() < connections;
+        self.settings.attempts_per_connection(waits_for_disk) * connections
     }
 
     /// Whether as many requests are under way as may be.

@@ -215,10 +215,12 @@ impl Settings {
 
     /// How many requests may be under way for each connection. With a store, others than the one that it carries wait
     /// for the disk to know of their departure, and then for it: so it is never the connections that wait. After a
-    /// crash all of them may have been sent, and so they are fewer where none is sent again.
-    pub fn attempts_per_connection(&self) -> usize {
+    /// crash all of them may have been sent, and so they are fewer where none is sent again. `waits_for_disk`:
+    /// connections are free all the same.
+    pub fn attempts_per_connection(&self, waits_for_disk: bool) -> usize {
         match self.retry.ambiguous {
             _ if !self.store.is_durable() => 1,
+            Ambiguous::Retry if waits_for_disk => 8,
             Ambiguous::Retry => 4,
             Ambiguous::Fail => 2,
         }

@@ -52,7 +52,7 @@ fn presumed_sent(settings: &Settings) -> usize {
     match (settings.retry.ambiguous, settings.ordering) {
         (Ambiguous::Retry, _) => 0,
         (Ambiguous::Fail, Ordering::None) => {
-            together.saturating_mul(settings.attempts_per_connection() * settings.connections.max)
+            together.saturating_mul(settings.attempts_per_connection(true) * settings.connections.max)
         }
         (Ambiguous::Fail, Ordering::Conversation) => together,
     }
