@@ -3,6 +3,7 @@
 // What the core tells comes as rows, arrays of `[ticket, kind, …]`: see docs/boundary.md.
 
 const { READINGS } = require('./body.js')
+const { each } = require('./each.js')
 
 /** Of a row that no single promise waits for. */
 const NO_TICKET = 0
@@ -35,10 +36,48 @@ function failAnswered(completions, [ticket, , data, reading], takeBody) {
   if (!completions.failWith(ticket, failure)) takeBody(ticket)
 }
 
-/** All that were accepted one after another share a row. */
-function settleAccepted(completions, row) {
-  for (let at = 2; at < row.length; at += 2) {
-    completions.settle(row[at], { id: row[at + 1], duplicate: false })
+/** All that were accepted one after another share a row: these of it. */
+function settleAccepted(completions, row, from, to) {
+  for (let at = from; at < to; at++) {
+    completions.settle(row[2 + 2 * at], { id: row[3 + 2 * at], duplicate: false })
+  }
+}
+
+/** How many are told by a row. */
+function countOf(row) {
+  return row?.[0] === NO_TICKET && row[1] === 'accepted' ? (row.length - 2) / 2 : 1
+}
+
+/** Rows that are taken a few at a time, and those of many by parts. */
+class Rows {
+  #rows
+  #at = 0
+  /** How many of the row at `#at` are taken. */
+  #taken = 0
+
+  constructor(rows) {
+    this.#rows = rows
+  }
+
+  get isEmpty() {
+    return this.#at === this.#rows.length
+  }
+
+  /** Calls `hear(row, from, to)` for the next ones. A listener that throws must not stop those after it. */
+  take(count, hear) {
+    const next = []
+    while (count > 0 && !this.isEmpty) {
+      const row = this.#rows[this.#at]
+      const from = this.#taken
+      const to = Math.min(countOf(row), from + count)
+      next.push([row, from, to])
+      count -= Math.max(1, to - from)
+      this.#taken = to
+      if (to < countOf(row)) break
+      this.#at += 1
+      this.#taken = 0
+    }
+    each(next, ([row, from, to]) => hear(row, from, to))
   }
 }
 
@@ -58,4 +97,4 @@ function receiptOf(row) {
   return receipt
 }
 
-module.exports = { NO_TICKET, settle, settleAccepted }
+module.exports = { NO_TICKET, Rows, settle, settleAccepted }

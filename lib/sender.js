@@ -31,7 +31,8 @@ const { prometheusText } = require('./prometheus.js')
 const { BASE_URLS, RAW, VERSION } = require('./raw.js')
 const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
-const { NO_TICKET, settle, settleAccepted } = require('./rows.js')
+const { NO_TICKET, Rows, settle, settleAccepted } = require('./rows.js')
+const { Share } = require('./share.js')
 const { tokenFrom } = require('./token.js')
 const { settleTrust } = require('./trust.js')
 const { Turns } = require('./turns.js')
@@ -47,6 +48,9 @@ const NOW = Promise.resolve()
 // One takes a fraction of a millisecond.
 const OPENS_PER_TURN = 16
 const opens = new Turns(OPENS_PER_TURN)
+// Each sets off code of the caller's, half a millisecond of it perhaps.
+const PROMISES_PER_PIECE = 8
+const share = new Share()
 const CLOSED = { code: 'CLOSED', message: 'the sender is closed' }
 const BROKEN = { code: 'CLOSED', message: "the sender's engine has failed: open another sender" }
 const LOST = {
@@ -78,6 +82,10 @@ class Sender extends ContextEmitter {
   #channeled = []
   #closing = null
   #recovered = 0
+  // What the core has told and this has yet to hear; null when that is nothing. Whether it is at it, and is called meanwhile.
+  #rows = null
+  #isHearing = false
+  #isCalled = false
   // Events that came before anybody could listen; null once they are told.
   #early = null
 
@@ -370,9 +378,26 @@ class Sender extends ContextEmitter {
     this.#completions.fail(ticket, dataOf(errorFromThrown(thrown)))
   }
 
+  // What comes while rows are heard waits until all of them are: the order is the core's.
   #wake() {
-    each(this.#takeRows(), (row) => this.#heard(row))
+    this.#isCalled = true
+    if (this.#isHearing) return
+    this.#isHearing = true
+    share.run(this.#hearSome)
+  }
+
+  // Whether there is more to hear.
+  #hearSome = () => {
+    if (this.#rows === null) {
+      this.#isCalled = false
+      this.#rows = new Rows(this.#takeRows())
+    }
+    this.#rows.take(PROMISES_PER_PIECE, this.#hear)
+    if (!this.#rows.isEmpty) return true
+    this.#rows = null
     this.#followChannels()
+    this.#isHearing = this.#isCalled
+    return this.#isCalled
   }
 
   // The core wakes only when nothing waits. So rows that can't be taken count as "more": it was one of them, perhaps.
@@ -385,11 +410,11 @@ class Sender extends ContextEmitter {
     }
   }
 
-  #heard(row) {
+  #hear = (row, from, to) => {
     if (row[0] !== NO_TICKET) return settle(this.#completions, row, this.#takeBody)
     switch (row[1]) {
       case 'accepted':
-        return settleAccepted(this.#completions, row)
+        return settleAccepted(this.#completions, row, from, to)
       case 'event':
         return this.#happened(row[2], row[3])
       case 'token':
