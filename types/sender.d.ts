@@ -132,7 +132,8 @@ export class Sender extends EventEmitter {
 
   /**
    * Ends the operator's pause, and has whatever else is shut probed at once: a pause that the server asked for, an outage, refused
-   * credentials. If the probe fails, it is shut again. `scope`: the organization (default), one route by its name in
+   * credentials. If the probe fails, it is shut again. What waits for its next attempt, because of `Retry-After` or a backoff, waits no
+   * longer than that. `scope`: the organization (default), one route by its name in
    * `stats().outages` or `stats().pauses`, such as `{ route: 'GET /api/v2/users/{}' }`, or one conversation. Resolves also if nothing is shut.
    */
   resume(options?: { scope?: 'organization' | { route: string } | { conversationId: string } }): Promise<void>

@@ -6,9 +6,10 @@ mod bench;
 
 use std::time::Duration;
 
-use bench::{Bench, ids, of, retry_after, settled, status, unanswered};
+use bench::{Bench, answered, ids, of, retry_after, settled, status, unanswered};
 use serde_json::json;
 use spillway_core::dispatcher::{Effect, Event, Hold, Notice};
+use spillway_core::evidence::Evidence;
 use spillway_core::stats::PauseScope;
 use spillway_core::store::{Change, Opening};
 
@@ -119,6 +120,28 @@ fn what_is_shut_is_probed_at_once() {
     let probe = bench.leaving();
     assert_eq!(settled(&bench.answer(probe[0].0, status(200))), ["1 delivered"]);
     assert_eq!(bench.dispatcher.snapshot(bench.now).pause, None);
+}
+
+#[test]
+fn what_waits_for_its_next_attempt_goes_as_soon_as_what_is_shut_opens() {
+    let asks = |code| {
+        let retry_after = Some(Duration::from_secs(120));
+        answered(code, Evidence { retry_after, ..Evidence::default() })
+    };
+    // Few are no outage, and wait for their own times; one alone that is refused waits for others to tell.
+    for (code, count) in [(503, 12), (503, 3), (403, 1), (403, 2)] {
+        let mut bench = Bench::new(json!({}));
+        (0..count).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+        bench.answer_all(|_| asks(code), |_| {});
+        assert!(bench.leaving().is_empty(), "{code}, {count}");
+        resume(&mut bench);
+        let mut left = 0;
+        for _ in 0..1_000 {
+            left += bench.answer_all(|_| status(200), |_| {}).len();
+            bench.wait_ms(1);
+        }
+        assert_eq!((left, bench.dispatcher.is_idle()), (count, true), "{code}, {count}");
+    }
 }
 
 #[test]

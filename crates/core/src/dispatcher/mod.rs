@@ -96,7 +96,7 @@ use crate::message::Ticket;
 use crate::outcome::DeadLetter;
 use crate::random::Random;
 use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
-use crate::stats::{Counters, Depth, Pause, Snapshot, StoreStanding};
+use crate::stats::{Counters, Depth, Pause, PauseScope, Snapshot, StoreStanding};
 use crate::store::Change;
 
 /// Timers handled per turn, which takes a few milliseconds. A million messages may expire at the same moment, and other
@@ -290,7 +290,12 @@ impl Dispatcher {
             Event::Drop(ticket, id) => self.drop_letter(ticket, id, effects),
             Event::Drain(ticket, deadline) => self.drain(ticket, deadline),
             Event::Pause(ticket, span) => self.pause(now, ticket, span, effects),
-            Event::Resume(ticket, scope) => self.resume(now, ticket, &scope, effects),
+            Event::Resume(ticket, scope) => {
+                if scope == PauseScope::Organization {
+                    self.end_suspense(now);
+                }
+                self.resume(now, ticket, &scope, effects);
+            }
             Event::Found(rows) => self.found(now, rows, effects),
             Event::Opened(opening) => self.opened(now, &opening, effects),
             Event::Kept(slots) => slots.into_iter().for_each(|slot| self.kept(now, slot, effects)),

@@ -22,6 +22,7 @@ impl Dispatcher {
         if *scope == PauseScope::Organization {
             self.end_hold(now, effects);
             self.auth.retry_now();
+            self.end_backoffs(now);
         }
         if let PauseScope::Conversation(conversation) = scope {
             self.try_conversation_again(conversation);

@@ -73,6 +73,23 @@ impl Dispatcher {
         self.timers.set(until, Timer::Release(self.parkings));
     }
 
+    /// What waits for its next attempt waits no longer than what is shut: its own time said something of a server that
+    /// somebody wants to be asked again.
+    pub(super) fn end_backoffs(&mut self, now: Timestamp) {
+        let is_retry = |timer: Timer| match timer {
+            Timer::Unpark(slot) => self.outbox.get(slot).state() == State::Parked(Parking::Retry),
+            timer => matches!(timer, Timer::Release(_)),
+        };
+        let waiting = self.timers.matching(is_retry);
+        for (at, timer) in waiting.into_iter().filter(|(at, _)| *at > now) {
+            self.timers.clear(at, timer);
+            self.timers.set(now, timer);
+            if let Timer::Unpark(slot) = timer {
+                self.outbox.course_mut(slot).parked_until = Some(now);
+            }
+        }
+    }
+
     pub(super) fn bind(&mut self, load: &Load) {
         for slot in load.all() {
             self.outbox.set_state(slot, State::Bound);

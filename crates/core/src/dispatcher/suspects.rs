@@ -308,6 +308,18 @@ impl Dispatcher {
         self.set_judge_timer();
     }
 
+    /// Those that may be tried again are, without waiting for others any longer.
+    pub(super) fn end_suspense(&mut self, now: Timestamp) {
+        let attempts_max = self.settings.retry.max_attempts;
+        for suspect in self.suspects.held.iter_mut().filter(|suspect| !suspect.is_about_conversation) {
+            let is_last = |slot: &Slot| self.outbox.course(*slot).attempts + 1 >= attempts_max;
+            if !suspect.load.members.iter().any(is_last) {
+                (suspect.until, suspect.asked_until) = (now, now);
+            }
+        }
+        self.set_judge_timer();
+    }
+
     /// Whether the refusal is everybody's is open still: its attempt counts, and another one follows if there may be
     /// one.
     fn try_again(&mut self, now: Timestamp, suspect: Suspect, effects: &mut Vec<Effect>) {

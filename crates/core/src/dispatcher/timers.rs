@@ -64,6 +64,11 @@ impl Timers {
         });
     }
 
+    /// Those for which this holds.
+    pub(super) fn matching(&self, is_meant: impl Fn(Timer) -> bool) -> Vec<(Timestamp, Timer)> {
+        self.due.iter().copied().filter(|(_, timer)| is_meant(*timer)).collect()
+    }
+
     /// The earliest that is due.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
         let (at, timer) = *self.due.first()?;
