@@ -81,17 +81,28 @@ impl Dispatcher {
             let arrived = Quota::arrived_by(left_at, now);
             (0..cost).map(move |_| arrived)
         });
-        let mut spent = self.quota.spent(now);
+        let mut spent = self.spent(now);
         spent.extend(arrivals);
         spent.sort_unstable();
         self.carry(now, spent, 0)
+    }
+
+    /// When the requests that hold a slot had their answers, in order. Those count that the learner has not heard of.
+    fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
+        let mut spent = self.quota.spent(now);
+        let earlier = spent.len();
+        spent.extend(self.health.unheard().flat_map(|(at, cost)| (0..cost).map(move |_| at)));
+        if spent.len() > earlier {
+            spent.sort_unstable();
+        }
+        spent
     }
 
     /// What the next process must know, if this one ends at some time that nobody tells.
     fn checkpoint(&self, now: Timestamp) -> Carryover {
         let attempts = self.attempts.iter().map(|(_, attempt, _)| attempt.cost).sum::<u32>();
         let under_way = attempts + u32::from(self.inquiry.is_under_way()) + u32::from(self.sounding.is_some());
-        Carryover { hold: self.health.operator_hold(), ..self.carry(now, self.quota.spent(now), under_way) }
+        Carryover { hold: self.health.operator_hold(), ..self.carry(now, self.spent(now), under_way) }
     }
 
     fn carry(&self, now: Timestamp, spent: Vec<Timestamp>, under_way: u32) -> Carryover {

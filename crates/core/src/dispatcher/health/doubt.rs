@@ -291,6 +291,11 @@ impl Doubt {
         self.unheard.push(unheard);
     }
 
+    pub(super) fn unheard(&self) -> impl Iterator<Item = (Timestamp, u32)> {
+        let settled = self.settled.iter().map(|(unheard, _)| unheard);
+        self.unheard.iter().chain(settled).map(|unheard| (unheard.answered_at, unheard.cost))
+    }
+
     fn settle(&mut self, suspect: &Suspect, is_organizations: bool) {
         let (settled, unheard) = std::mem::take(&mut self.unheard).into_iter().partition(|one| one.suspect == *suspect);
         self.unheard = unheard;

@@ -408,6 +408,11 @@ impl Health {
         self.doubt.has_passed()
     }
 
+    /// When those were answered that the learner has not heard of yet, and what they cost.
+    pub(in crate::dispatcher) fn unheard(&self) -> impl Iterator<Item = (Timestamp, u32)> {
+        self.doubt.unheard()
+    }
+
     pub(in crate::dispatcher) fn put_off(&mut self, unheard: Unheard) {
         self.doubt.put_off(unheard);
     }
