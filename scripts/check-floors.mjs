@@ -43,6 +43,8 @@ const MODULES = [
   'json',
   'text',
   'lock',
+  'table',
+  'totals',
   'shortage',
   'clock',
   'random',

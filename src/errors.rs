@@ -43,6 +43,7 @@ fn fields(error: &Error) -> Value {
         Error::Auth { message_id, .. } => json!({ "messageId": message_id }),
         Error::DrainTimeout { undelivered, .. } => json!({ "undelivered": undelivered }),
         Error::QueueFull { .. }
+        | Error::ProcessFull { .. }
         | Error::Closed
         | Error::NotFound { .. }
         | Error::Store { .. }

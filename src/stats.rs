@@ -6,6 +6,7 @@ use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::evidence::NamedLimit;
 use spillway_core::handle::Handle;
 use spillway_core::stats::{Closure, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding};
+use spillway_core::totals::{Holdings, Totals};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {
     let (snapshot, latencies) = handle.stats();
@@ -17,7 +18,23 @@ pub(crate) fn stats_text(handle: &Handle) -> String {
         "requestMs": latency_data(&latencies.request),
         "totalMs": latency_data(&latencies.total),
     });
+    stats["process"] = process_data(&handle.totals());
     stats.to_string()
+}
+
+fn process_data(totals: &Totals) -> Value {
+    let data = |Holdings { queue, letters, ids }: Holdings| {
+        json!({
+            "messages": queue.count,
+            "bytes": queue.bytes,
+            "deadLetters": letters.count,
+            "deadLetterBytes": letters.bytes,
+            "ids": ids,
+        })
+    };
+    let mut process = data(totals.held());
+    process["max"] = data(totals.max());
+    process
 }
 
 fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {

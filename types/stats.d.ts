@@ -118,6 +118,11 @@ export interface Stats {
      */
     problem: null | { code: string; message: string }
   }
+  /**
+   * What all organizations of the process hold together, and may hold at most. Beyond that an organization holds no more than it
+   * does, or than a small share if that is more: see docs/limits.md. Counted once per turn of each organization's engine.
+   */
+  process: ProcessHoldings & { max: ProcessHoldings }
   /** Of delivered messages. */
   latencies: {
     /** From the submission to the start of the request that delivered. */
@@ -127,6 +132,20 @@ export interface Stats {
     /** Both. */
     totalMs: LatencyStats
   }
+}
+
+/** What organizations hold, in {@link Stats}. */
+export interface ProcessHoldings {
+  /** Messages and requests in outboxes and waiting rooms. */
+  messages: number
+  /** Bytes of their bodies that are in memory. */
+  bytes: number
+  /** Dead letters that are kept. */
+  deadLetters: number
+  /** Bytes of their bodies and answers. */
+  deadLetterBytes: number
+  /** Ids of delivered messages that are remembered for `dedupeMs`. */
+  ids: number
 }
 
 /** Quantiles in milliseconds, to two significant digits. */

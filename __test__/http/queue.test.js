@@ -606,6 +606,9 @@ test('stats: all fields, and what they say', async (t) => {
   const before = sender.stats()
   const none = { p50: 0, p99: 0, max: 0, count: 0 }
   const { sinceMs, ...quota } = before.quota
+  const { max: most, ...held } = before.process
+  assert.deepEqual(Object.keys(held), ['messages', 'bytes', 'deadLetters', 'deadLetterBytes', 'ids'])
+  assert.deepEqual(most, { messages: 1e7, bytes: 2 ** 32, deadLetters: 1e6, deadLetterBytes: 2 ** 30, ids: 4e6 })
   assert.ok(Math.abs(Date.now() - sinceMs) < LIMIT_MS, `sinceMs ${sinceMs}`)
   assert.deepEqual(
     { ...before, quota },
@@ -637,6 +640,7 @@ test('stats: all fields, and what they say', async (t) => {
       outages: [],
       merging: null,
       store: null,
+      process: before.process,
       latencies: { queuedMs: none, requestMs: none, totalMs: none },
     },
   )

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::message::Unfit;
 use crate::outcome::DeliveryFailure;
 use crate::shortage::Shortage;
+use crate::totals::Amount;
 
 /// An error that reaches the caller. `Display` names the field, the value and what is allowed; never a secret or a
 /// text.
@@ -54,6 +55,17 @@ pub enum Error {
         messages_max: usize,
         /// The limit on bytes.
         bytes_max: usize,
+    },
+    /// The outboxes of all organizations of the process together have no room.
+    #[error(
+        "the queues of all organizations of this process are full: {} messages and {} bytes in memory, of at most {} and {}",
+        held.count, held.bytes, max.count, max.bytes
+    )]
+    ProcessFull {
+        /// What they hold.
+        held: Amount,
+        /// What they may hold.
+        max: Amount,
     },
     /// A message or request ended without a receipt.
     #[error("{0}")]
@@ -161,7 +173,7 @@ impl Error {
             Self::Config { .. } => "CONFIG_INVALID",
             Self::Conflict { .. } => "CONFIG_CONFLICT",
             Self::MessageInvalid { .. } => "MESSAGE_INVALID",
-            Self::QueueFull { .. } => "QUEUE_FULL",
+            Self::QueueFull { .. } | Self::ProcessFull { .. } => "QUEUE_FULL",
             Self::Delivery(failure) => failure.reason.code(),
             Self::Auth { .. } => "AUTH_REJECTED",
             Self::Closed => "CLOSED",

@@ -16,6 +16,7 @@ use crate::message::{Submission, Ticket};
 use crate::outcome::LetterFilter;
 use crate::settings::Settings;
 use crate::stats::{Latencies, PauseScope, Snapshot};
+use crate::totals::Totals;
 
 /// A place at the engine of an organization. Dropped, it leaves: its promises end, its messages don't.
 pub struct Handle {
@@ -142,6 +143,11 @@ impl Handle {
 
     fn event(&self, event: Event) {
         self.command(Command::Event(Box::new(event)));
+    }
+
+    /// What all organizations of the process hold together, and may hold.
+    pub fn totals(&self) -> Arc<Totals> {
+        registry::totals()
     }
 
     /// An engine that has ended hears nothing more; then nobody waits for an answer either.

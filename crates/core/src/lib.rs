@@ -27,7 +27,9 @@ pub mod shipment;
 mod shortage;
 pub mod stats;
 pub mod store;
+mod table;
 mod text;
+pub mod totals;
 
 // The fuzz targets of private functions share these with those in `tests/fuzz`.
 #[cfg(test)]

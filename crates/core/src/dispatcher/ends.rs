@@ -55,7 +55,8 @@ impl Dispatcher {
                     effects.push(Effect::Store(delivery));
                 }
                 if message.id_given() {
-                    self.recent.remember(now, message.id(), response.status, attempts);
+                    let max = self.part.ids_max(self.recent.len());
+                    self.recent.remember(now, message.id(), response.status, attempts, max);
                 }
                 let receipt = Receipt { message, response, attempts, batch_size, queued, duplicate: false };
                 for Promise { ticket, .. } in followers {
@@ -102,7 +103,8 @@ impl Dispatcher {
         effects.push(Effect::Buried { waiter, conversation, failure });
         self.counters.dead_letters += 1;
         let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: kept, at: now };
-        for id in self.letters.add(letter) {
+        let max = self.part.letters_max(self.letters.amount());
+        for id in self.letters.add(letter, max) {
             self.counters.dead_letters_dropped += 1;
             self.keep(Change::DropLetter { id }, effects);
         }

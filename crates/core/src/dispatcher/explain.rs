@@ -130,7 +130,7 @@ impl Dispatcher {
     }
 
     fn explain_cold(&self, now: Timestamp, cold: &Cold, slot: Slot) -> Explanation {
-        let ahead_in_lane = self.lanes.ahead(cold.lane, slot);
+        let ahead_in_lane = self.lanes.ahead(cold.lane, slot, &self.outbox);
         let ahead = self.lanes.turns_before(cold.lane, ahead_in_lane);
         let mut holds = Vec::new();
         self.hold_in_lane(ahead_in_lane, &mut holds);
@@ -159,7 +159,7 @@ impl Dispatcher {
         let entry = self.outbox.get(slot);
         let (ahead_in_lane, ahead) = match entry.state() {
             State::Queued => {
-                let ahead = self.lanes.ahead(entry.lane, slot);
+                let ahead = self.lanes.ahead(entry.lane, slot, &self.outbox);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
             State::Storing | State::Parked(_) | State::Bound | State::Departing | State::InFlight => (0, 0),

@@ -13,6 +13,10 @@ use crate::lanes::Slot;
 use crate::message::{Cargo, Message, Settle, Submission, Ticket};
 use crate::outcome::{DeadLetter, Reason, Receipt, Response};
 use crate::settings::{BatchMode, WhenFull};
+use crate::totals::Amount;
+
+/// Submissions that are let in from the waiting room per turn.
+const ADMITTED_PER_TURN: usize = 1_024;
 
 impl Dispatcher {
     pub(super) fn submit(&mut self, now: Timestamp, submission: Submission, effects: &mut Vec<Effect>) {
@@ -31,7 +35,7 @@ impl Dispatcher {
         let epoch = self.drains.enter();
         if self.waiting.is_empty() && self.has_room(bytes) {
             self.admit(now, submission, Origin { submitted_at: now, epoch, letter: None }, effects);
-        } else if self.settings.queue.when_full == WhenFull::Wait && self.waiting.has_room(bytes) {
+        } else if self.may_wait(bytes) {
             let until = submission.waits_until();
             let waiting = Waiting { submission, submitted_at: now, epoch, redriven: false, gives_up_at: None };
             let number = self.waiting.push(waiting);
@@ -47,9 +51,11 @@ impl Dispatcher {
         }
     }
 
-    /// Lets in what waits, as far as there is room.
+    /// Lets in what waits, as far as there is room: some per turn, since a large message makes room for many small
+    /// ones.
     pub(super) fn admit_waiting(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        while let Some((number, first)) = self.waiting.first() {
+        for _ in 0..ADMITTED_PER_TURN {
+            let Some((number, first)) = self.waiting.first() else { return };
             if !self.has_room(first.submission.cargo.len()) {
                 return;
             }
@@ -63,6 +69,7 @@ impl Dispatcher {
                 self.admit(now, submission, Origin { submitted_at, epoch, letter: None }, effects);
             }
         }
+        self.admits_more = true;
     }
 
     /// Never accepted, so there is no dead letter: the caller still has it.
@@ -103,11 +110,25 @@ impl Dispatcher {
 
     fn has_room(&self, bytes: usize) -> bool {
         let limits = &self.settings.queue;
-        self.outbox.len() < limits.max_messages && self.outbox.bytes() + bytes <= limits.max_bytes
+        let has_own = self.outbox.len() < limits.max_messages && self.outbox.bytes() + bytes <= limits.max_bytes;
+        let held = Amount { count: self.outbox.len(), bytes: self.outbox.bytes() };
+        has_own && (!self.part.is_queue_full() || is_within_share(held, bytes))
+    }
+
+    /// Whether one more may wait for room.
+    fn may_wait(&self, bytes: usize) -> bool {
+        let held = Amount { count: self.waiting.len(), bytes: self.waiting.bytes() };
+        self.settings.queue.when_full == WhenFull::Wait
+            && self.waiting.has_room(bytes)
+            && (!self.part.is_queue_full() || is_within_share(held, bytes))
     }
 
     fn full(&self) -> Error {
         let limits = &self.settings.queue;
+        if self.part.is_queue_full() {
+            let (held, max) = (self.part.totals().held().queue, self.part.totals().max().queue);
+            return Error::ProcessFull { held, max };
+        }
         Error::QueueFull {
             messages: self.outbox.len(),
             bytes: self.outbox.bytes(),
@@ -213,11 +234,11 @@ impl Dispatcher {
         let submission = anew(letter, ticket);
         let bytes = submission.cargo.len();
         // With smaller limits than those that it was accepted under there is never room.
-        let may_wait = self.settings.queue.when_full == WhenFull::Wait && bytes <= self.settings.queue.max_bytes;
+        let may_wait = bytes <= self.settings.queue.max_bytes && self.may_wait(bytes);
         if self.waiting.is_empty() && self.has_room(bytes) {
             let epoch = self.drains.enter();
             self.admit_redriven(now, submission, epoch, effects);
-        } else if may_wait && self.waiting.has_room(bytes) {
+        } else if may_wait {
             let epoch = self.drains.enter();
             self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: true, gives_up_at: None });
         } else {
@@ -286,6 +307,11 @@ impl Dispatcher {
             Cargo::Call(_) => Ok(()),
         }
     }
+}
+
+/// Whether it may be held with this, however much other organizations hold. A body that is larger than that is alone.
+fn is_within_share(held: Amount, bytes: usize) -> bool {
+    held.count < Amount::ALWAYS.count && (held.bytes + bytes <= Amount::ALWAYS.bytes || held.bytes == 0)
 }
 
 /// Where a submission comes from.

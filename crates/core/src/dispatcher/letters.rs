@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::outcome::DeadLetter;
+use crate::totals::Amount;
 
 /// Beyond these the oldest letters are dropped, and counted.
 const LETTERS_MAX: usize = 100_000;
@@ -19,15 +20,16 @@ pub(super) struct Letters {
 }
 
 impl Letters {
-    /// Keeps a letter; the ids of old ones that had to go for it.
-    pub(super) fn add(&mut self, letter: DeadLetter) -> Vec<Box<str>> {
+    /// Keeps a letter, of at most `max`; the ids of old ones that had to go for it.
+    pub(super) fn add(&mut self, letter: DeadLetter, max: Amount) -> Vec<Box<str>> {
+        let max = max.at_most(Amount { count: LETTERS_MAX, bytes: LETTER_BYTES_MAX });
         let id = id_of(&letter);
         self.next += 1;
         self.by_id.insert(id.into(), self.next);
         self.bytes += letter.bytes();
         self.letters.insert(self.next, letter);
         let mut dropped = Vec::new();
-        while self.letters.len() > LETTERS_MAX || (self.bytes > LETTER_BYTES_MAX && self.letters.len() > 1) {
+        while self.letters.len() > max.count || (self.bytes > max.bytes && self.letters.len() > 1) {
             let Some((_, oldest)) = self.letters.first_key_value() else { unreachable!("more than none is there") };
             let oldest: Box<str> = id_of(oldest).into();
             self.take(&oldest);
@@ -77,6 +79,10 @@ impl Letters {
 
     pub(super) fn len(&self) -> usize {
         self.letters.len()
+    }
+
+    pub(super) fn amount(&self) -> Amount {
+        Amount { count: self.letters.len(), bytes: self.bytes }
     }
 }
 

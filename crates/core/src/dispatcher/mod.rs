@@ -98,6 +98,7 @@ use crate::random::Random;
 use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
 use crate::stats::{Counters, Depth, Pause, PauseScope, Snapshot, StoreStanding};
 use crate::store::Change;
+use crate::totals::{Amount, Holdings, Part, Totals};
 
 /// Timers handled per turn, which takes a few milliseconds. A million messages may expire at the same moment, and other
 /// organizations need their turns in between.
@@ -166,6 +167,8 @@ pub struct Dispatcher {
     held_calls: HeldCalls,
     auth: Auth,
     recent: Recent,
+    /// What it holds of that which the organizations of the process hold together.
+    part: Part,
     letters: Letters,
     redrives: Redrives,
     drains: Drains,
@@ -189,6 +192,8 @@ pub struct Dispatcher {
     joins: Joins,
     /// When the budget or the token allows the next request. Whatever else may start one comes as an event.
     start_at: Option<Timestamp>,
+    /// The last turn let in from the waiting room as many as a turn may.
+    admits_more: bool,
     /// The last pass over the lanes stopped at the limit of requests under way, with work still ready.
     wire_is_full: bool,
     counters: Counters,
@@ -230,6 +235,7 @@ impl Dispatcher {
             held_calls: HeldCalls::default(),
             auth: Auth::new(),
             recent: Recent::new(settings.dedupe),
+            part: Part::default(),
             drains: Drains::new(),
             outbox: Outbox::default(),
             waiting: WaitingRoom::default(),
@@ -252,6 +258,7 @@ impl Dispatcher {
             half_empty_since: None,
             joins: Joins::default(),
             start_at: None,
+            admits_more: false,
             wire_is_full: false,
             counters: Counters::default(),
             durable: settings.store.is_durable(),
@@ -273,6 +280,23 @@ impl Dispatcher {
             dispatcher.health.be_cautious();
         }
         dispatcher
+    }
+
+    /// What it holds counts among these totals, and is bounded by them.
+    pub fn count_among(&mut self, totals: Arc<Totals>) {
+        self.part = Part::new(totals);
+        self.count();
+    }
+
+    /// Messages, dead letters and remembered ids.
+    pub fn size(&self) -> usize {
+        self.outbox.len() + self.waiting.len() + self.letters.len() + self.recent.len()
+    }
+
+    fn count(&mut self) {
+        let queue =
+            Amount { count: self.outbox.len() + self.waiting.len(), bytes: self.outbox.hot().1 + self.waiting.bytes() };
+        self.part.set(Holdings { queue, letters: self.letters.amount(), ids: self.recent.len() });
     }
 
     /// Processes one event. Requests are started by [`Self::poll`] only, so that many events cost one pass over the
@@ -316,6 +340,7 @@ impl Dispatcher {
         if self.disowned.is_some() {
             return self.turn_away(effects);
         }
+        self.admits_more = false;
         for _ in 0..DUE_PER_TURN {
             let Some(timer) = self.timers.pop_due(now) else { break };
             self.fire(now, timer, effects);
@@ -335,8 +360,12 @@ impl Dispatcher {
             self.look_for_sweep(now);
             self.look_for_burial(now);
         }
+        if self.admits_more {
+            self.look_again(now);
+        }
         self.save(now, effects);
         self.finish_drains(effects);
+        self.count();
         self.audit();
     }
 
@@ -344,6 +373,11 @@ impl Dispatcher {
     /// organizations have had a turn.
     pub fn has_overdue(&self, now: Timestamp) -> bool {
         self.timers.next().is_some_and(|at| at <= now)
+    }
+
+    /// Whether the last [`Self::poll`] has left anything that it could have done, had it not been enough for a turn.
+    pub fn has_more(&self, now: Timestamp) -> bool {
+        self.next_wake().is_some_and(|at| at <= now)
     }
 
     /// When [`Self::poll`] must be called again, unless an event comes earlier.

@@ -19,6 +19,9 @@ enum Candidate {
     Lane(LaneId),
 }
 
+/// Messages and requests that are started per turn; the next one begins with the others.
+const STARTED_PER_TURN: usize = 1_024;
+
 impl Dispatcher {
     /// Starts everything that gate, connections, token and budget allow; notes when to look again.
     pub(super) fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -33,7 +36,11 @@ impl Dispatcher {
         }
         self.health.settles_at().into_iter().for_each(|at| self.look_again(at));
         let mut has_released = false;
+        let mut started = 0;
         while self.peek_next() || self.health.has_lines() {
+            if started >= STARTED_PER_TURN {
+                return self.look_again(now);
+            }
             let is_probe = match self.health.pass(now) {
                 Pass::Free => false,
                 Pass::Probe => true,
@@ -59,6 +66,7 @@ impl Dispatcher {
                         Err(at) => return self.look_again(at),
                     };
                     let Some(load) = self.load(now, candidate) else { unreachable!("the candidate is still there") };
+                    started += load.members.len();
                     self.start(now, load, effects);
                     self.shut_lanes(now);
                 }

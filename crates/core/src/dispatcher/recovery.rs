@@ -12,6 +12,7 @@ use crate::lanes::Slot;
 use crate::outcome::Reason;
 use crate::settings::Ambiguous;
 use crate::store::{Change, Opening, Record, Row, Waiting, batch_of};
+use crate::totals::Amount;
 
 /// Batches that were on the wire, or are to be repeated: their members by their places, told one by one.
 pub(super) type Batches = BTreeMap<u64, Vec<Slot>>;
@@ -27,10 +28,11 @@ impl Dispatcher {
                     self.found_started(now, *record, effects);
                 }
                 Row::Letter(letter) => {
-                    self.letters.add(*letter);
+                    // Those of the file stay, however much others hold.
+                    self.letters.add(*letter, Amount { count: usize::MAX, bytes: usize::MAX });
                 }
                 Row::Settled(settled) => {
-                    self.recent.remember(settled.at, &settled.id, settled.status, settled.attempts);
+                    self.recent.remember(settled.at, &settled.id, settled.status, settled.attempts, usize::MAX);
                 }
             }
         }

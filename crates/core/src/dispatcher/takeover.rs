@@ -40,6 +40,8 @@ impl Dispatcher {
         self.letters = std::mem::take(&mut other.letters);
         self.redrives = std::mem::take(&mut other.redrives);
         std::mem::swap(&mut self.recent, &mut other.recent);
+        // What follows is not counted twice, nor for ever: `other` is forgotten and not dropped.
+        std::mem::swap(&mut self.part, &mut other.part);
         let known = other.known_to_server();
         let mut followers = std::mem::take(&mut other.followers);
         let waiting = std::mem::take(&mut other.waiting);

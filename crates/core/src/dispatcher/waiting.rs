@@ -1,13 +1,14 @@
 //! The waiting room before a full outbox, with `whenFull: 'wait'`: first come, first served.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
 use super::drains::Epoch;
 use crate::clock::Timestamp;
 use crate::message::{Cargo, Submission, Ticket};
+use crate::table::Table;
 
 /// Submissions that wait at most; more are refused, since even a wait has a limit.
 const SUBMISSIONS_MAX: usize = 1_000_000;
@@ -27,9 +28,10 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct WaitingRoom {
     line: BTreeMap<u64, Waiting>,
-    by_ticket: HashMap<Ticket, u64>,
+    /// Their numbers, found by ticket.
+    by_ticket: Table<u64>,
     /// The numbers of those with an id, found by it.
-    by_id: HashTable<u64>,
+    by_id: Table<u64>,
     hasher: DefaultHashBuilder,
     next: u64,
     bytes: usize,
@@ -45,12 +47,13 @@ impl WaitingRoom {
     pub(super) fn push(&mut self, waiting: Waiting) -> u64 {
         self.next += 1;
         self.bytes += waiting.submission.cargo.len();
-        self.by_ticket.insert(waiting.submission.ticket, self.next);
-        let hash = self.hash(&waiting);
+        let (ticket, hash) = (waiting.submission.ticket, self.hash(&waiting));
         self.line.insert(self.next, waiting);
+        let (line, hasher) = (&self.line, &self.hasher);
+        let rehash = |number: &u64| hasher.hash_one(line[number].submission.ticket);
+        self.by_ticket.insert(hasher.hash_one(ticket), self.next, rehash);
         if let Some(hash) = hash {
-            let (line, hasher) = (&self.line, &self.hasher);
-            self.by_id.insert_unique(hash, self.next, |number| hasher.hash_one(line[number].submission.cargo.id()));
+            self.by_id.insert(hash, self.next, |number| hasher.hash_one(line[number].submission.cargo.id()));
         }
         self.next
     }
@@ -62,12 +65,10 @@ impl WaitingRoom {
     pub(super) fn remove(&mut self, number: u64) -> Option<Waiting> {
         let waiting = self.line.remove(&number)?;
         self.bytes -= waiting.submission.cargo.len();
-        self.by_ticket.remove(&waiting.submission.ticket);
+        self.by_ticket.remove(self.hasher.hash_one(waiting.submission.ticket), |other| *other == number);
         if let Some(hash) = self.hash(&waiting) {
-            match self.by_id.find_entry(hash, |other| *other == number) {
-                Ok(found) => drop(found.remove()),
-                Err(_) => unreachable!("it is found by its id for as long as it waits"),
-            }
+            let found = self.by_id.remove(hash, |other| *other == number);
+            debug_assert!(found.is_some(), "it is found by its id for as long as it waits");
         }
         Some(waiting)
     }
@@ -78,7 +79,8 @@ impl WaitingRoom {
     }
 
     pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<u64> {
-        self.by_ticket.get(&ticket).copied()
+        let has_it = |number: &u64| self.line[number].submission.ticket == ticket;
+        self.by_ticket.find(self.hasher.hash_one(ticket), has_it).copied()
     }
 
     /// The place in line of a message with this id, from 0. Once messages have left from the middle of the line it is
@@ -118,6 +120,10 @@ impl WaitingRoom {
 
     pub(super) fn len(&self) -> usize {
         self.line.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {

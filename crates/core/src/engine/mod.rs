@@ -22,6 +22,7 @@ mod survival_tests;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod watchdog;
 
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ use self::panics::{Panics, unwound};
 use self::registry::Published;
 use self::sink::{Completion, GivenToken, Happening, Interest, LettersPage, LettersWanted, RequestEnd, Sink};
 use self::telling::{Load, Telling};
+use self::turn::Turn;
 use crate::clock::{Clock, Timestamp};
 use crate::dispatcher::{AttemptId, Carryover, Dispatcher, Effect, Event, TokenNews};
 use crate::error::Error;
@@ -51,10 +53,6 @@ use crate::settings::Settings;
 use crate::shipment::Shipment;
 use crate::store::News;
 
-/// Commands that are taken in before the dispatcher looks at the lanes, and the messages in them beyond which no more
-/// are: other organizations' engines run on this thread, too.
-const COMMANDS_PER_TURN: usize = 256;
-const SUBMISSIONS_PER_TURN: usize = 1_024;
 /// The most bytes of bodies and answers in a page of dead letters, unless a single letter is larger. A page is written
 /// in one turn of this thread and read in one turn of the event loop.
 const LETTERS_PAGE_BYTES: usize = 1_048_576;
@@ -81,16 +79,6 @@ pub(crate) enum Command {
     /// A defect, for the tests of what comes of one.
     #[cfg(test)]
     Defect(Box<dyn FnOnce(&mut Engine) + Send>),
-}
-
-impl Command {
-    /// How many messages and requests come with it.
-    fn submissions(&self) -> usize {
-        match self {
-            Self::Submit(submissions) => submissions.len(),
-            _ => 0,
-        }
-    }
 }
 
 /// What the engine's own tasks report.
@@ -174,6 +162,7 @@ pub(crate) struct Engine {
     performing: VecDeque<Effect>,
     /// Submissions of the last command that the dispatcher has not heard of yet.
     submissions: std::vec::IntoIter<Submission>,
+    turn: Turn,
     panics: Panics,
     telling: Telling,
     life: Life,
@@ -193,6 +182,7 @@ impl Engine {
         if let Some(carryover) = carryover {
             dispatcher.inherit(clock.now(), carryover);
         }
+        dispatcher.count_among(registry::totals());
         lock(&published).snapshot = Some(dispatcher.snapshot(clock.now()));
         let client = Arc::new(client);
         Self {
@@ -217,6 +207,7 @@ impl Engine {
             effects: Vec::new(),
             performing: VecDeque::new(),
             submissions: Vec::new().into_iter(),
+            turn: Turn::default(),
             panics: Panics::default(),
             telling: Telling::new(),
             life: Life::Open,
@@ -243,8 +234,10 @@ impl Engine {
         while !self.retire_if_unused() {
             self.take_in().await;
             self.finish_turn();
-            if self.dispatcher.has_overdue(self.clock.now()) {
+            // Also between turns that nothing makes it wait for.
+            if self.turn.is_over() || self.dispatcher.has_more(self.clock.now()) {
                 tokio::task::yield_now().await;
+                self.turn.begin();
             }
         }
     }
@@ -288,30 +281,31 @@ impl Engine {
         let wakes = [self.dispatcher.next_wake(), reading, held_until, hangs_at, self.telling.due()];
         let wake = wakes.into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
-        let mut submissions = 0;
-        tokio::select! {
-            Some(command) = self.inbox.recv() => {
-                submissions = command.submissions();
-                self.command(command);
+        if self.submissions.as_slice().is_empty() {
+            tokio::select! {
+                Some(command) = self.inbox.recv() => self.command(command),
+                Some(report) = self.reports.recv() => self.report(self.clock.now(), report),
+                news = next_news(&mut self.keeper), if !self.store_gone => self.store_news(news),
+                () = sleep_until(wake) => {}
             }
-            Some(report) = self.reports.recv() => self.report(self.clock.now(), report),
-            news = next_news(&mut self.keeper), if !self.store_gone => self.store_news(news),
-            () = sleep_until(wake) => {}
+        } else {
+            self.submit_some();
         }
-        for _ in 1..COMMANDS_PER_TURN {
-            if submissions >= SUBMISSIONS_PER_TURN {
-                break;
-            }
-            let Ok(command) = self.inbox.try_recv() else { break };
-            submissions += command.submissions();
+        while !self.turn.is_over()
+            && let Ok(command) = self.inbox.try_recv()
+        {
             self.command(command);
         }
         // One time for all: whoever reports is a task of this thread, and has done so before now.
         let now = self.clock.now();
-        while let Ok(report) = self.reports.try_recv() {
+        while !self.turn.is_over()
+            && let Ok(report) = self.reports.try_recv()
+        {
             self.report(now, report);
         }
-        while let Some(news) = self.keeper.as_mut().and_then(Keeper::try_next) {
+        while !self.turn.is_over()
+            && let Some(news) = self.keeper.as_mut().and_then(Keeper::try_next)
+        {
             self.store_news(Some(news));
         }
         self.watch_store();
@@ -326,6 +320,7 @@ impl Engine {
 
     fn command(&mut self, command: Command) {
         self.note(&command);
+        self.turn.command(&command);
         match command {
             Command::Join(handle, sink) => {
                 self.guests.insert(handle, Guest::new(sink));
@@ -334,8 +329,9 @@ impl Engine {
             }
             Command::Leave(handle) => drop(self.take_out(handle)),
             Command::Submit(submissions) => {
+                debug_assert!(self.submissions.as_slice().is_empty(), "one command after another");
                 self.submissions = submissions.into_iter();
-                self.submit_all();
+                self.submit_some();
             }
             Command::Event(event) => self.handle(*event),
             Command::Cancel(ticket) => {
@@ -359,6 +355,17 @@ impl Engine {
             Command::Ready(ticket) => self.ready(ticket),
             #[cfg(test)]
             Command::Defect(defect) => defect(self),
+        }
+    }
+
+    /// Hands the dispatcher what a handle submitted together, as much as is left of the turn.
+    fn submit_some(&mut self) {
+        let now = self.clock.now();
+        while !self.turn.is_over()
+            && let Some(submission) = self.submissions.next()
+        {
+            self.turn.submission();
+            self.dispatcher.handle(now, Event::Submit(submission), &mut self.effects);
         }
     }
 
@@ -402,6 +409,7 @@ impl Engine {
     }
 
     fn report(&mut self, now: Timestamp, report: Report) {
+        self.turn.answer();
         match report {
             Report::Answer(attempt, answer) => {
                 let end = self.in_flight.remove(&attempt).and_then(|wire| {

@@ -8,12 +8,15 @@ use super::keeper::Keeper;
 use super::opening_watch::OpeningWatch;
 use super::registry;
 use super::sink::Completion;
+use super::turn::Turn;
 use super::{Command, Engine, Guest, Life};
 use crate::dispatcher::Event;
 use crate::error::{Error, Trouble};
 use crate::message::Ticket;
 use crate::store::{News, Salvage};
 
+/// Messages, letters and ids whose memory is given back on the engine thread. A million takes a tenth of a second.
+const DROPPED_HERE: usize = 10_000;
 /// How long the store may take to finish when the engine ends.
 pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -39,7 +42,9 @@ impl Engine {
                     // Who has come meanwhile hears how messages of an earlier run have ended.
                     while let Ok(command) = self.inbox.try_recv() {
                         self.command(command);
+                        self.submit_all();
                     }
+                    self.turn = Turn::default();
                     self.perform();
                     self.publish();
                     self.tell();
@@ -89,6 +94,7 @@ impl Engine {
     }
 
     pub(super) fn store_news(&mut self, news: Option<News>) {
+        self.turn.news();
         let now = self.clock.now();
         let is_hang_over = self.keeper.as_mut().is_some_and(|keeper| keeper.watchdog.answered(news.as_ref(), now));
         if is_hang_over {
@@ -159,6 +165,10 @@ impl Engine {
         }
         if let Some(guest) = self.farewell.take() {
             guest.sink.complete(guest.completions, &self.clock);
+        }
+        if self.dispatcher.size() > DROPPED_HERE {
+            // Without another thread it is dropped here after all.
+            let _ = std::thread::Builder::new().name("spillway-drop".to_owned()).spawn(move || drop(self));
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::http::Client;
 use crate::lock::lock;
 use crate::settings::Settings;
 use crate::stats::{Latencies, Snapshot};
+use crate::totals::Totals;
 
 /// Open handles of an organization at most: a thousand worker threads are far beyond any use.
 const HANDLES_MAX: usize = 4_096;
@@ -25,6 +26,8 @@ const CARRYOVERS_MAX: usize = 4_096;
 static ENGINES: Lazy<Mutex<Engines>> = Lazy::new(Mutex::default);
 /// One for all engines, so that one's times mean the same to the next.
 static CLOCK: Lazy<Clock> = Lazy::new(Clock::start);
+/// What all organizations hold together.
+static TOTALS: Lazy<Arc<Totals>> = Lazy::new(Arc::default);
 
 #[derive(Default)]
 struct Engines {
@@ -66,6 +69,11 @@ pub(crate) struct Place {
     pub(crate) commands: UnboundedSender<Command>,
     pub(crate) published: Arc<Mutex<Published>>,
     pub(crate) clock: Clock,
+}
+
+/// What all organizations of the process hold together.
+pub(crate) fn totals() -> Arc<Totals> {
+    Arc::clone(&TOTALS)
 }
 
 /// Joins the organization's engine, or starts it.

@@ -99,6 +99,7 @@ impl Fixture {
         while self.engine.token.is_none() {
             self.engine.take_in().await;
             self.engine.finish_turn();
+            self.engine.turn.begin();
         }
     }
 
@@ -109,6 +110,7 @@ impl Fixture {
         }
         self.engine.watch_store();
         self.engine.finish_turn();
+        self.engine.turn.begin();
     }
 
     pub(super) fn pass(&mut self, span: Duration) {

@@ -50,7 +50,7 @@ impl Engine {
         self.telling.hurry();
     }
 
-    /// Hands the dispatcher what a handle submitted together.
+    /// Hands the dispatcher all that is left of what a handle submitted together.
     pub(super) fn submit_all(&mut self) {
         let now = self.clock.now();
         for submission in self.submissions.by_ref() {

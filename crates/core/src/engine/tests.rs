@@ -82,3 +82,52 @@ async fn a_drain_that_is_cancelled_is_forgotten() {
     assert!(engine.drains.is_empty());
     assert!(lock(&ear.0).is_empty());
 }
+
+fn message(number: u64) -> Submission {
+    let id = number.to_string();
+    let parts = crate::message::Parts { id: &id, conversation: &id, body: "{}", ..Default::default() };
+    Submission {
+        ticket: Ticket { handle: 1, number },
+        settle: crate::message::Settle::OnOutcome,
+        cargo: crate::message::Cargo::Message(crate::message::Message::new(parts).unwrap()),
+        priority: 0,
+        expires_at: None,
+        not_before: None,
+    }
+}
+
+#[tokio::test]
+async fn however_much_is_submitted_at_once_others_have_their_turns_in_between() {
+    let (mut engine, _) = engine(settings("turns", "memory")).await;
+    engine.turn = Turn::default();
+    let queued = |engine: &Engine| engine.dispatcher.snapshot(engine.clock.now()).depth.messages;
+    engine.command(Command::Submit((1..=2_000).map(message).collect()));
+    let mut turns = vec![queued(&engine)];
+    while !engine.submissions.as_slice().is_empty() {
+        assert!(engine.turn.is_over(), "what is left waits for the next turn");
+        engine.turn.begin();
+        let before = queued(&engine);
+        engine.take_in().await;
+        turns.push(queued(&engine) - before);
+    }
+    assert_eq!(turns, [512, 512, 512, 464]);
+}
+
+#[tokio::test]
+async fn many_explanations_are_given_over_several_turns() {
+    let (commands, inbox) = unbounded_channel();
+    let (mut engine, ear) = engine(settings("explaining", "memory")).await;
+    engine.inbox = inbox;
+    for number in 0..20 {
+        commands.send(Command::Explain(Ticket { handle: 1, number }, "m".into())).unwrap();
+    }
+    let mut turns = Vec::new();
+    while turns.iter().sum::<usize>() < 20 {
+        engine.turn = Turn::default();
+        let before = lock(&ear.0).len();
+        engine.take_in().await;
+        engine.finish_turn();
+        turns.push(lock(&ear.0).len() - before);
+    }
+    assert_eq!(turns, [8, 8, 4]);
+}

@@ -152,6 +152,7 @@ impl Connections {
 
     /// Waits for a place for a connection that is about to be made.
     pub(super) async fn reserve(&self) -> Reserved<'_> {
+        self.room.begin().await;
         let place = self.room.place().await;
         lock(&self.pool).places.push(place);
         Reserved(self)
@@ -159,6 +160,7 @@ impl Connections {
 
     /// Waits for a place for a connection that is not kept.
     pub(super) async fn place(&self) -> Place {
+        self.room.begin().await;
         self.room.place().await
     }
 

@@ -5,13 +5,18 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
 
 /// Connections get one in this many file descriptors. The rest is left for outboxes and the rest of the process.
 const PART_OF_DESCRIPTORS: usize = 2;
+/// So many connections begin at once, and then one after each such span.
+const BEGUN_AT_ONCE: u32 = 32;
+const BETWEEN_BEGINNINGS: Duration = Duration::from_micros(500);
 const CONNECTIONS_MIN: usize = 16;
 const CONNECTIONS_MAX: usize = 65_536;
 
@@ -34,6 +39,10 @@ pub(super) trait IdlePool: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Room {
     places: Arc<Semaphore>,
+    /// Of all pools, whose own clocks differ.
+    clock: Clock,
+    /// When the next connection may begin, if they begin one after another.
+    beginnings: Mutex<Beginnings>,
     /// Connections waiting for a place.
     waiting: AtomicUsize,
     /// Counts the times that a connection became idle.
@@ -52,6 +61,8 @@ impl Room {
     pub(super) fn new(places: usize) -> Arc<Self> {
         Arc::new(Self {
             places: Arc::new(Semaphore::new(places)),
+            clock: Clock::start(),
+            beginnings: Mutex::default(),
             waiting: AtomicUsize::default(),
             turns: AtomicU64::default(),
             pools: Mutex::default(),
@@ -64,6 +75,14 @@ impl Room {
         pools.retain(|pool| pool.strong_count() > 0);
         let pool: Weak<_> = Arc::downgrade(pool);
         pools.push(pool);
+    }
+
+    /// Waits until one more connection may begin.
+    pub(super) async fn begin(&self) {
+        let wait = lock(&self.beginnings).take(self.clock.now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Waits for a place for one more connection.
@@ -110,6 +129,23 @@ impl Room {
     }
 }
 
+/// Spreads the beginnings of connections. To begin one is some work, with TLS about a quarter of a millisecond, and
+/// thousands at once would keep everybody else's requests and answers waiting for seconds.
+#[derive(Debug, Default)]
+struct Beginnings {
+    /// When all that have begun would have, one after another.
+    free_at: Option<Timestamp>,
+}
+
+impl Beginnings {
+    /// Takes the next turn; for how long to wait for it.
+    fn take(&mut self, now: Timestamp) -> Duration {
+        let at = self.free_at.map_or(now, |at| at.max(now));
+        self.free_at = Some(at.after(BETWEEN_BEGINNINGS));
+        at.since(now.after(BETWEEN_BEGINNINGS * (BEGUN_AT_ONCE - 1)))
+    }
+}
+
 /// Counts as one waiting connection until dropped, since the wait may be cancelled.
 struct Waiting<'a>(&'a AtomicUsize);
 
@@ -150,6 +186,18 @@ mod tests {
         for (descriptors, places) in [(Some(1_024), 512), (Some(20), 16), (Some(usize::MAX), 65_536), (None, 65_536)] {
             assert_eq!(places_of(descriptors), places);
         }
+    }
+
+    #[test]
+    fn of_many_connections_some_begin_at_once_and_the_others_one_after_another() {
+        let mut beginnings = Beginnings::default();
+        let now = Timestamp::from_micros(1);
+        let waits: Vec<Duration> = (0..1_032).map(|_| beginnings.take(now)).collect();
+        assert!(waits[..32].iter().all(Duration::is_zero));
+        assert_eq!((waits[32], waits[1_031]), (BETWEEN_BEGINNINGS, BETWEEN_BEGINNINGS * 1_000));
+        // After as long a rest as many begin at once again.
+        let later = now.after(Duration::from_secs(10));
+        assert_eq!((0..33).filter(|_| beginnings.take(later).is_zero()).count(), 32);
     }
 
     #[tokio::test]

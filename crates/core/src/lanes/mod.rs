@@ -12,13 +12,14 @@ use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet};
 use slab::Slab;
 
 use self::queue::{Links, Queue};
 use self::ready::{Kind, Ready};
 use self::returned::Returned;
 use crate::message::{Message, Priority};
+use crate::table::Table;
 
 /// Lanes that are looked at for an estimate.
 const LANES_COUNTED: usize = 16_384;
@@ -89,7 +90,7 @@ impl Lane {
 #[derive(Debug)]
 pub struct Lanes {
     lanes: Slab<Lane>,
-    by_conversation: HashTable<LaneId>,
+    by_conversation: Table<LaneId>,
     hasher: DefaultHashBuilder,
     links: Links,
     returned: Returned,
@@ -108,7 +109,7 @@ impl Lanes {
     pub fn new(ordered: bool) -> Self {
         Self {
             lanes: Slab::new(),
-            by_conversation: HashTable::new(),
+            by_conversation: Table::default(),
             hasher: DefaultHashBuilder::default(),
             links: Links::default(),
             returned: Returned::default(),
@@ -131,7 +132,7 @@ impl Lanes {
         let id = self.insert(Some(Arc::clone(conversation)));
         let (lanes, hasher) = (&self.lanes, &self.hasher);
         let rehash = |id: &LaneId| hasher.hash_one(lanes[*id as usize].conversation.as_deref().unwrap_or_default());
-        self.by_conversation.insert_unique(hash, id, rehash);
+        self.by_conversation.insert(hash, id, rehash);
         id
     }
 
@@ -412,10 +413,8 @@ impl Lanes {
     fn forget(&mut self, id: LaneId) {
         if let Some(conversation) = self.lanes.remove(id as usize).conversation {
             let hash = self.hasher.hash_one(&*conversation);
-            match self.by_conversation.find_entry(hash, |other| *other == id) {
-                Ok(found) => drop(found.remove()),
-                Err(_) => unreachable!("a lane is found by its conversation for as long as it is there"),
-            }
+            let found = self.by_conversation.remove(hash, |other| *other == id);
+            debug_assert!(found.is_some(), "a lane is found by its conversation for as long as it is there");
         }
     }
 
@@ -425,9 +424,9 @@ impl Lanes {
     }
 
     /// Messages before `slot` in its lane, the outstanding ones included.
-    pub fn ahead(&self, lane: LaneId, slot: Slot) -> usize {
+    pub fn ahead(&self, lane: LaneId, slot: Slot, numbers: &impl Numbers) -> usize {
         let lane = &self.lanes[lane as usize];
-        lane.outstanding as usize + lane.queue.position(&self.links, slot)
+        lane.outstanding as usize + lane.queue.position(&self.links, slot, numbers)
     }
 
     /// Messages that leave before the one with `ahead` others before it in `lane`, if every lane gets its turn evenly.

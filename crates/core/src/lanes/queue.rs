@@ -6,6 +6,8 @@ use super::{Item, Numbers, Slot};
 use crate::message::Priority;
 
 const NIL: Slot = Slot::MAX;
+/// Messages of a queue that are counted from each end to find the place of one.
+const COUNTED_MAX: usize = 8_192;
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -160,7 +162,20 @@ impl Queue {
         std::iter::successors(self.head(), next)
     }
 
-    pub(super) fn position(&self, links: &Links, slot: Slot) -> usize {
-        self.iter(links).take_while(|other| *other != slot).count()
+    /// How many are before `slot`, one of these. Far from both ends it is an estimate, by its number, since a queue may
+    /// hold a million.
+    pub(super) fn position(&self, links: &Links, slot: Slot, numbers: &impl Numbers) -> usize {
+        let len = self.len as usize;
+        if let Some(before) = self.iter(links).take(COUNTED_MAX).position(|other| other == slot) {
+            return before;
+        }
+        let previous = |slot: &Slot| Some(links.links[*slot as usize].before).filter(|before| *before != NIL);
+        let from_tail = std::iter::successors(self.tail(), previous);
+        if let Some(behind) = from_tail.take(COUNTED_MAX).position(|other| other == slot) {
+            return len - 1 - behind;
+        }
+        let (first, last) = (numbers.seq(self.head), numbers.seq(self.tail));
+        let place = u128::from(numbers.seq(slot) - first) * len as u128 / u128::from(last - first + 1);
+        usize::try_from(place).unwrap_or(len).clamp(COUNTED_MAX, len - COUNTED_MAX)
     }
 }

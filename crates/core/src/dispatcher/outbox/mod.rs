@@ -12,7 +12,7 @@ mod unloaded;
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use slab::Slab;
 
 pub(super) use self::cold::{Cold, IdKey, IdKeys};
@@ -23,6 +23,7 @@ use self::place::{Place, slot_of};
 use self::tally::Tally;
 use crate::lanes::{Numbers, Slot};
 use crate::message::{Cargo, Ticket};
+use crate::table::Table;
 
 /// So many places an empty outbox keeps for the next messages.
 const SPARE_PLACES: usize = 4_096;
@@ -32,8 +33,8 @@ pub(super) struct Outbox {
     places: Slab<Place>,
     courses: Courses,
     keys: IdKeys,
-    ids: HashTable<Slot>,
-    tickets: HashTable<Slot>,
+    ids: Table<Slot>,
+    tickets: Table<Slot>,
     hasher: DefaultHashBuilder,
     bytes: usize,
     hot_bytes: usize,
@@ -72,7 +73,7 @@ impl Outbox {
         let slot = slot_of(self.places.insert(place));
         if let Some(hash) = hash {
             let (places, keys) = (&self.places, &self.keys);
-            self.ids.insert_unique(hash, slot, |slot| hash_of(places[*slot as usize].id_hash(keys)));
+            self.ids.insert(hash, slot, |slot| hash_of(places[*slot as usize].id_hash(keys)));
         }
         slot
     }
@@ -82,7 +83,7 @@ impl Outbox {
         self.course_mut(slot).waiter = Some(promise);
         let (places, courses, hasher) = (&self.places, &self.courses, &self.hasher);
         let rehash = |slot: &Slot| hash_of(places[*slot as usize].ticket_hash(courses, hasher));
-        self.tickets.insert_unique(hasher.hash_one(promise.ticket), slot, rehash);
+        self.tickets.insert(hasher.hash_one(promise.ticket), slot, rehash);
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Course) {
@@ -122,10 +123,8 @@ impl Outbox {
 
     fn forget_id(&mut self, slot: Slot) {
         let Some(hash) = self.places[slot as usize].id_hash(&self.keys) else { return };
-        match self.ids.find_entry(hash, |other| *other == slot) {
-            Ok(found) => drop(found.remove()),
-            Err(_) => unreachable!("a message is found by its id for as long as it is there"),
-        }
+        let found = self.ids.remove(hash, |other| *other == slot);
+        debug_assert!(found.is_some(), "a message is found by its id for as long as it is there");
     }
 
     /// Takes the waiter off, so that the outcome settles no promise.
@@ -148,10 +147,8 @@ impl Outbox {
     fn forget_ticket(&mut self, slot: Slot) -> Option<Ticket> {
         let Place::Hot(entry) = &self.places[slot as usize] else { return None };
         let Promise { ticket, .. } = self.courses.get(entry.course).waiter?;
-        match self.tickets.find_entry(self.hasher.hash_one(ticket), |other| *other == slot) {
-            Ok(found) => drop(found.remove()),
-            Err(_) => unreachable!("a message is found by its ticket for as long as somebody waits for it"),
-        }
+        let found = self.tickets.remove(self.hasher.hash_one(ticket), |other| *other == slot);
+        debug_assert!(found.is_some(), "a message is found by its ticket for as long as somebody waits for it");
         Some(ticket)
     }
 
