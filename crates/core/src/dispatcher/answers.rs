@@ -7,7 +7,7 @@ use super::deliver::TOO_MANY;
 use super::health::{Blame, Failure, LastFailure, Refusal, RouteId, Scope, Sent};
 use super::load::Load;
 use super::settle::Told;
-use super::{AttemptId, Dispatcher, Effect};
+use super::{AttemptId, Dispatcher, Step};
 use crate::batcher::Item;
 use crate::budget::Heard;
 use crate::clock::Timestamp;
@@ -17,8 +17,8 @@ use crate::outcome::Reason;
 use crate::retry::{Answer, Verdict, classify};
 
 impl Dispatcher {
-    pub(super) fn answered(&mut self, now: Timestamp, id: AttemptId, answer: Answer, effects: &mut Vec<Effect>) {
-        if self.inquired(now, id, &answer, effects) || self.sounded(now, id, &answer, effects) {
+    pub(super) fn answered(&mut self, step: &mut Step<'_>, id: AttemptId, answer: Answer) {
+        if self.inquired(step, id, &answer) || self.sounded(step, id, &answer) {
             return;
         }
         let Some((attempt, departure)) = self.attempts.take_answered(id) else { return };
@@ -29,35 +29,35 @@ impl Dispatcher {
             Verdict::Delivered if answer.is_html_page() && !carries_call => Verdict::Ambiguous,
             verdict => verdict,
         };
-        self.read_cost(now, &attempt, verdict, &answer);
+        self.read_cost(step.now, &attempt, verdict, &answer);
         let items = if verdict == Verdict::Delivered { self.items(&attempt.load, &answer) } else { None };
         if let Some((fingerprint, refusal)) = self.refusal_of_all(&attempt.load, items.as_deref(), &answer) {
-            self.read_quota(now, (attempt.cost, left_at), (verdict, &[]), &answer, effects);
-            return self.suspect(now, id, (attempt, left_at), fingerprint, &refusal, effects);
+            self.read_quota(step, (attempt.cost, left_at), (verdict, &[]), &answer);
+            return self.suspect(step, id, (attempt, left_at), fingerprint, &refusal);
         }
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
         let standing = if throttled { Verdict::Throttled } else { verdict };
-        let limits = self.limits_met(now, id, &attempt, standing, &answer, items.as_deref());
-        self.read_quota(now, (attempt.cost, left_at), (verdict, &limits), &answer, effects);
+        let limits = self.limits_met(step.now, id, &attempt, standing, &answer, items.as_deref());
+        self.read_quota(step, (attempt.cost, left_at), (verdict, &limits), &answer);
         if verdict == Verdict::Unauthorized {
-            return self.unauthorized(now, id, (attempt, departure), answer, effects);
+            return self.unauthorized(step, id, (attempt, departure), answer);
         }
         if verdict == Verdict::Rejected
             && let Some(fingerprint) = self.fingerprint(&attempt.load, &answer)
         {
-            return self.suspect(now, id, (attempt, left_at), fingerprint, &answer, effects);
+            return self.suspect(step, id, (attempt, left_at), fingerprint, &answer);
         }
         if verdict == Verdict::Ambiguous && !carries_call {
             self.health.note_unknown();
         }
-        self.move_gates(now, attempt.sent(id, left_at), (standing, &limits), &answer, effects);
+        self.move_gates(step, attempt.sent(id, left_at), (standing, &limits), &answer);
         if matches!(standing, Verdict::Delivered | Verdict::Rejected) {
-            self.note_passed(now, &attempt);
+            self.note_passed(step.now, &attempt);
         }
         self.note_suspects(&attempt, &limits);
-        if self.hear_settled(now) {
-            self.tell_quota(effects);
+        if self.hear_settled(step.now) {
+            self.tell_quota(step.effects);
         }
         for slot in &attempt.load.members {
             self.outbox.course_mut(*slot).refused_at = None;
@@ -69,11 +69,11 @@ impl Dispatcher {
             && let Some(Cargo::Message(message)) =
                 attempt.load.members.first().map(|slot| &self.outbox.get(*slot).cargo)
         {
-            self.suspects.note_accepted(now, message.conversation_shared());
+            self.suspects.note_accepted(step.now, message.conversation_shared());
         }
-        self.settle(now, (attempt, left_at), verdict, answer, items, effects);
+        self.settle(step, (attempt, left_at), verdict, answer, items);
         if is_accepted {
-            self.accepted(now, left_at, effects);
+            self.accepted(step, left_at);
         }
         if is_failure && self.health.has_lines() {
             self.prune_line(route);
@@ -81,7 +81,7 @@ impl Dispatcher {
     }
 
     /// Handles the answer to the request that probes in place of a message. False if it belongs to another request.
-    fn sounded(&mut self, now: Timestamp, id: AttemptId, answer: &Answer, effects: &mut Vec<Effect>) -> bool {
+    fn sounded(&mut self, step: &mut Step<'_>, id: AttemptId, answer: &Answer) -> bool {
         let Some(left_at) = self.sounding.and_then(|sounding| sounding.left_at(id)) else { return false };
         self.sounding = None;
         let verdict = match classify(answer) {
@@ -95,16 +95,16 @@ impl Dispatcher {
             }
             _ => Vec::new(),
         };
-        self.read_quota(now, (1, left_at), (verdict, &limits), answer, effects);
+        self.read_quota(step, (1, left_at), (verdict, &limits), answer);
         // A limit of its own path is an answer of the API, and holds for no message.
         let is_answer = limits.iter().any(|(scope, _)| *scope != Scope::Organization);
         let sent = Sent { attempt: id, route: RouteId::MESSAGES, left_at };
         match verdict {
-            Verdict::Throttled if is_answer => self.health.note_sounded(now, id),
+            Verdict::Throttled if is_answer => self.health.note_sounded(step.now, id),
             Verdict::Throttled | Verdict::Transient | Verdict::Ambiguous => {
-                self.move_gates(now, sent, (verdict, &limits), answer, effects);
+                self.move_gates(step, sent, (verdict, &limits), answer);
             }
-            Verdict::Delivered | Verdict::Rejected | Verdict::Unauthorized => self.health.note_sounded(now, id),
+            Verdict::Delivered | Verdict::Rejected | Verdict::Unauthorized => self.health.note_sounded(step.now, id),
         }
         true
     }
@@ -112,28 +112,27 @@ impl Dispatcher {
     /// Slots, and what is learned of the quota: what is refused for another limit's sake tells nothing of it.
     fn read_quota(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         (cost, left_at): (u32, Timestamp),
         (verdict, limits): (Verdict, &[(Scope, Evidence)]),
         answer: &Answer,
-        effects: &mut Vec<Effect>,
     ) {
         match answer {
-            Answer::Unsent { .. } => self.quota.unsent(now, left_at, cost),
-            Answer::Unanswered { .. } => self.quota.given_up(left_at, now, cost),
+            Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, cost),
+            Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, cost),
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
                 let of_organization = limits.iter().find(|(scope, _)| *scope == Scope::Organization);
-                if of_organization.is_none() && self.hear_in_doubt(now, (cost, left_at), limits) {
-                    return self.tell_quota(effects);
+                if of_organization.is_none() && self.hear_in_doubt(step.now, (cost, left_at), limits) {
+                    return self.tell_quota(step.effects);
                 }
                 let (refused, evidence) = match of_organization {
                     Some((_, evidence)) => (true, Some(evidence)),
                     None => (false, Some(evidence).filter(|_| verdict != Verdict::Throttled)),
                 };
-                self.quota.heard(now, Heard { sent_at: left_at, cost, refused, evidence });
+                self.quota.heard(step.now, Heard { sent_at: left_at, cost, refused, evidence });
             }
         }
-        self.tell_quota(effects);
+        self.tell_quota(step.effects);
     }
 
     fn read_cost(&mut self, now: Timestamp, attempt: &Attempt, verdict: Verdict, answer: &Answer) {
@@ -148,16 +147,15 @@ impl Dispatcher {
     /// What the answer says about the server, whatever becomes of the message.
     fn move_gates(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         sent: Sent,
         (verdict, limits): (Verdict, &[(Scope, Evidence)]),
         answer: &Answer,
-        effects: &mut Vec<Effect>,
     ) {
         let may_resume = match verdict {
             Verdict::Throttled => {
                 self.counters.throttled += 1;
-                self.health.throttled_all(now, sent, limits, &mut self.random, effects);
+                self.health.throttled_all(step, sent, limits, &mut self.random);
                 false
             }
             Verdict::Transient | Verdict::Ambiguous => {
@@ -168,31 +166,30 @@ impl Dispatcher {
                         Failure::Answered { retry_after: answer.retry_after() }
                     }
                 };
-                let resumes = self.health.failed(now, sent, failure, || problem(answer), &mut self.random, effects);
+                let resumes = self.health.failed(step, sent, failure, || problem(answer), &mut self.random);
                 self.health.note_failure(sent.route, || LastFailure::of(answer, || problem(answer)));
                 resumes
             }
-            Verdict::Delivered | Verdict::Rejected => self.health.passed(now, sent, effects),
+            Verdict::Delivered | Verdict::Rejected => self.health.passed(step, sent),
             Verdict::Unauthorized => unreachable!("a 401 is looked at before"),
         };
         if may_resume {
-            self.quota.restart(now);
+            self.quota.restart(step.now);
         }
     }
 
     /// A 401: the token's fault, the credentials', or the request's own.
     fn unauthorized(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         id: AttemptId,
         (attempt, departure): (Attempt, Departure),
         answer: Answer,
-        effects: &mut Vec<Effect>,
     ) {
         let members = attempt.load.members.iter();
         let since = members.filter_map(|slot| self.outbox.course(*slot).refused_at).min();
         for slot in &attempt.load.members {
-            self.outbox.course_mut(*slot).refused_at.get_or_insert(now);
+            self.outbox.course_mut(*slot).refused_at.get_or_insert(step.now);
         }
         let shows_another = |other: Option<Departure>| other.is_some_and(|one| one.generation != departure.generation);
         let refusal = Refusal {
@@ -203,43 +200,42 @@ impl Dispatcher {
         };
         let generation = departure.generation;
         let problem = || "the API host answers 401 to a fresh access token".to_owned();
-        match self.health.unauthorized(now, attempt.sent(id, departure.at), &refusal, &mut self.random) {
+        match self.health.unauthorized(step.now, attempt.sent(id, departure.at), &refusal, &mut self.random) {
             Blame::Token => {
                 self.auth.invalidate(generation);
-                self.keep_places(now, attempt.load, effects);
+                self.keep_places(step, attempt.load);
             }
-            Blame::Open(wait) => self.put_aside(now, attempt.load, now.after(wait), effects),
-            Blame::Request if attempt.load.members.len() > 1 => self.halve(attempt.load, true, effects),
-            Blame::Request => self.end(now, attempt.load.reunite(), Reason::Rejected, &Told::of(&answer), effects),
+            Blame::Open(wait) => self.put_aside(step, attempt.load, step.now.after(wait)),
+            Blame::Request if attempt.load.members.len() > 1 => self.halve(attempt.load, true, step.effects),
+            Blame::Request => self.end(step, attempt.load.reunite(), Reason::Rejected, &Told::of(&answer)),
             Blame::OneWitness => {
                 self.auth.invalidate(generation);
-                let until = self.health.refuse_credentials(now, problem(), &mut self.random, effects);
+                let until = self.health.refuse_credentials(step, problem(), &mut self.random);
                 self.auth.refused(until);
                 if attempt.load.members.len() > 1 {
                     // Its parts are witnesses of their own.
                     let members = attempt.load.members.clone();
-                    self.halve(attempt.load, true, effects);
-                    self.fail_unauthorized(&members, effects);
+                    self.halve(attempt.load, true, step.effects);
+                    self.fail_unauthorized(&members, step.effects);
                 } else {
-                    self.keep_places(now, attempt.load, effects);
+                    self.keep_places(step, attempt.load);
                 }
             }
             Blame::Credentials => {
                 self.auth.invalidate(generation);
-                self.refuse_credentials(now, problem(), effects);
-                self.keep_places(now, attempt.load, effects);
+                self.refuse_credentials(step, problem());
+                self.keep_places(step, attempt.load);
             }
         }
     }
 
     pub(super) fn settle(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         (attempt, left_at): (Attempt, Timestamp),
         verdict: Verdict,
         answer: Answer,
         items: Option<Vec<Option<Item>>>,
-        effects: &mut Vec<Effect>,
     ) {
         let nothing = Told { retry_after: answer.retry_after(), ..Told::default() };
         let (too_large, told) = match answer {
@@ -253,39 +249,39 @@ impl Dispatcher {
         };
         match verdict {
             Verdict::Delivered if too_large && self.carries_call(&attempt.load) => {
-                self.end(now, attempt.load, Reason::ResponseTooLarge, &told, effects);
+                self.end(step, attempt.load, Reason::ResponseTooLarge, &told);
             }
             // A message is delivered by the status; a request without the whole of its answer isn't answered.
             Verdict::Delivered if told.is_cut_short() && self.carries_call(&attempt.load) => {
-                self.repeat_or_end(now, attempt.load, &told, effects);
+                self.repeat_or_end(step, attempt.load, &told);
             }
             // It may have been a list of statuses, and some of them failures.
             Verdict::Delivered if told.is_cut_short() && self.settings.route.is_array() => {
                 let problem = Some("the answer was cut, so that it does not tell about each message".to_owned());
-                self.repeat_or_end(now, attempt.load, &Told { problem, ..told }, effects);
+                self.repeat_or_end(step, attempt.load, &Told { problem, ..told });
             }
-            Verdict::Delivered => self.deliver(now, (attempt, left_at), told, items, effects),
+            Verdict::Delivered => self.deliver(step, (attempt, left_at), told, items),
             Verdict::Throttled => {
                 let call = attempt.load.members.first().copied().filter(|_| self.carries_call(&attempt.load));
-                self.keep_places(now, attempt.load, effects);
+                self.keep_places(step, attempt.load);
                 if let Some(slot) = call.filter(|slot| self.outbox.has(*slot)) {
                     let status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));
                     self.outbox.course_mut(slot).last_status = status;
                 }
-                self.end_impatient(now, effects);
+                self.end_impatient(step);
             }
             Verdict::Unauthorized => unreachable!("a 401 is looked at before"),
             Verdict::Ambiguous => {
                 let problem = told.is_processed().then(|| PAGE.to_owned());
-                self.repeat_or_end(now, attempt.load, &Told { problem: problem.or(told.problem), ..told }, effects);
+                self.repeat_or_end(step, attempt.load, &Told { problem: problem.or(told.problem), ..told });
             }
-            Verdict::Transient => self.retry(now, attempt.load, &told, effects),
+            Verdict::Transient => self.retry(step, attempt.load, &told),
             // The repetition found its first request at work, or done: the answer to that one is what to wait for.
             Verdict::Rejected if self.is_known_to_server(&attempt.load, &told) => {
                 let problem = Some("an earlier attempt has no answer, and its idempotency key is in use".to_owned());
-                self.repeat_or_end(now, attempt.load, &Told { problem, ..told }, effects);
+                self.repeat_or_end(step, attempt.load, &Told { problem, ..told });
             }
-            Verdict::Rejected => self.reject(now, attempt, &told, effects),
+            Verdict::Rejected => self.reject(step, attempt, &told),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::endings::Burial;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Step};
 use crate::clock::Timestamp;
 use crate::lanes::{Bar, Numbers, Slot};
 use crate::outcome::Reason;
@@ -19,7 +19,7 @@ const NOT_SENT: &str = "the server said of an earlier message that the conversat
 
 impl Dispatcher {
     /// Buries the next messages of the first conversation in line. What is not in memory is loaded first.
-    pub(super) fn bury_some(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn bury_some(&mut self, step: &mut Step<'_>) {
         if self.store_problem.is_some() {
             return;
         }
@@ -33,9 +33,9 @@ impl Dispatcher {
         let (loaded, absent): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| self.outbox.is_loaded(*slot));
         for slot in loaded {
             let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
-            self.bury(now, slot, reason, told.response.clone(), Some(NOT_SENT.to_owned()), effects);
+            self.bury(step, slot, reason, told.response.clone(), Some(NOT_SENT.to_owned()));
         }
-        self.load_within(BYTES_PER_TURN, absent, effects);
+        self.load_within(BYTES_PER_TURN, absent, step.effects);
         self.endings.put_burial_last();
     }
 

@@ -3,8 +3,7 @@
 use super::auth::{Access, NO_TOKEN};
 use super::health::Subject;
 use super::outbox::State;
-use super::{Dispatcher, Effect, Notice, TokenNews};
-use crate::clock::Timestamp;
+use super::{Dispatcher, Effect, Notice, Step, TokenNews};
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::Cargo;
@@ -25,37 +24,37 @@ impl Dispatcher {
         Subject::Conversation(lane)
     }
 
-    pub(super) fn refuse_credentials(&mut self, now: Timestamp, problem: String, effects: &mut Vec<Effect>) {
-        let until = self.health.refuse_credentials(now, problem, &mut self.random, effects);
+    pub(super) fn refuse_credentials(&mut self, step: &mut Step<'_>, problem: String) {
+        let until = self.health.refuse_credentials(step, problem, &mut self.random);
         self.auth.refused(until);
         let cold = self.followers.slots().filter(|slot| self.outbox.cold(*slot).is_some());
         let slots: Vec<Slot> = self.outbox.hot_slots().chain(cold).collect();
-        self.fail_unauthorized(&slots, effects);
+        self.fail_unauthorized(&slots, step.effects);
     }
 
-    pub(super) fn token(&mut self, now: Timestamp, news: TokenNews, effects: &mut Vec<Effect>) {
+    pub(super) fn token(&mut self, step: &mut Step<'_>, news: TokenNews) {
         match news {
             TokenNews::Granted(lifetime) => {
-                self.auth.granted(now, lifetime);
-                self.end_token_trouble(effects);
+                self.auth.granted(step.now, lifetime);
+                self.end_token_trouble(step.effects);
             }
             TokenNews::Refused(problem) => {
                 self.auth.fetch_over();
-                self.end_token_trouble(effects);
-                self.refuse_credentials(now, problem, effects);
+                self.end_token_trouble(step.effects);
+                self.refuse_credentials(step, problem);
             }
             TokenNews::Failed { problem, wait } => {
                 let wait = wait.map(|wait| wait.min(self.settings.retry.max_pause));
-                self.auth.failed(now, problem, wait, &mut self.random);
-                self.tell_token_outage(now, effects);
+                self.auth.failed(step.now, problem, wait, &mut self.random);
+                self.tell_token_outage(step);
             }
         }
     }
 
-    fn tell_token_outage(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if let Some(problem) = self.auth.begin_outage(now) {
+    fn tell_token_outage(&mut self, step: &mut Step<'_>) {
+        if let Some(problem) = self.auth.begin_outage(step.now) {
             let problem = format!("there is no access token: {problem}");
-            effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: true }));
+            step.effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: true }));
         }
     }
 
@@ -102,16 +101,16 @@ impl Dispatcher {
     }
 
     /// Whether there is a token to leave with; one that is due is asked for.
-    pub(super) fn obtain_token(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
-        let (access, fetch) = self.auth.access(now);
+    pub(super) fn obtain_token(&mut self, step: &mut Step<'_>) -> bool {
+        let (access, fetch) = self.auth.access(step.now);
         if fetch {
             self.counters.token_requests += 1;
-            effects.push(Effect::FetchToken);
+            step.effects.push(Effect::FetchToken);
         }
         match access {
             Access::Granted => true,
             Access::Wait(until) => {
-                self.tell_token_outage(now, effects);
+                self.tell_token_outage(step);
                 until.into_iter().for_each(|at| self.look_again(at));
                 false
             }

@@ -6,7 +6,7 @@ use super::attempts::Attempt;
 use super::ends::Trip;
 use super::load::{Load, Members};
 use super::settle::Told;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Step};
 use crate::batcher::{Item, read_items};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
@@ -36,11 +36,10 @@ impl Dispatcher {
     /// One status for all, or one for each message of an array.
     pub(super) fn deliver(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         (attempt, left_at): (Attempt, Timestamp),
         told: Told,
         items: Option<Vec<Option<Item>>>,
-        effects: &mut Vec<Effect>,
     ) {
         let Told { response, retry_after, .. } = told;
         let Some(response) = response else { unreachable!("only an answer says that a message is delivered") };
@@ -54,17 +53,17 @@ impl Dispatcher {
             match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
                 None => {
                     self.conversation_lives(*slot);
-                    self.succeed(now, *slot, trip, response, effects);
+                    self.succeed(step, *slot, trip, response);
                 }
                 Some(Some(item)) if item.status == TOO_MANY => throttled.push(*slot),
-                Some(item) => self.deliver_item(now, *slot, trip, item, (response, retry_after), effects),
+                Some(item) => self.deliver_item(step, *slot, trip, item, (response, retry_after)),
             }
         }
         if !throttled.is_empty() {
-            self.keep_places(now, Load::of(throttled), effects);
+            self.keep_places(step, Load::of(throttled));
         }
         if load.members.iter().any(|slot| self.outbox.has(*slot)) {
-            self.disband(now, load, effects);
+            self.disband(step, load);
         } else {
             self.bind_next(load);
         }
@@ -73,39 +72,38 @@ impl Dispatcher {
     /// A message that the list says nothing certain about has an unknown outcome.
     fn deliver_item(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         slot: Slot,
         trip: Trip,
         item: Option<Item>,
         (whole, retry_after): (Response, Option<Duration>),
-        effects: &mut Vec<Effect>,
     ) {
         let alone = Load::of_one(slot);
         let Some(Item { status, body }) = item else {
             let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
-            return self.repeat_or_end(now, alone, &Told { problem, retry_after, ..Told::default() }, effects);
+            return self.repeat_or_end(step, alone, &Told { problem, retry_after, ..Told::default() });
         };
         let response = Response { status, body, ..whole };
         let told = Told { response: Some(response.clone()), retry_after, ..Told::default() };
         match self.verdict(&Answer::Answered { response: response.clone(), evidence: Default::default() }, 1) {
             Verdict::Delivered => {
                 self.conversation_lives(slot);
-                self.succeed(now, slot, trip, response, effects);
+                self.succeed(step, slot, trip, response);
             }
-            Verdict::Transient => self.retry(now, alone, &told, effects),
-            Verdict::Ambiguous => self.repeat_or_end(now, alone, &told, effects),
+            Verdict::Transient => self.retry(step, alone, &told),
+            Verdict::Ambiguous => self.repeat_or_end(step, alone, &told),
             // The request was authorized, so it is this message that isn't; what was throttled doesn't come here.
             Verdict::Rejected | Verdict::Unauthorized | Verdict::Throttled => {
-                self.end(now, alone, Reason::Rejected, &told, effects)
+                self.end(step, alone, Reason::Rejected, &told)
             }
         }
     }
 
     /// Some messages of a part go again, each by its lane: so must the parts behind it, which may hold later messages
     /// of the same conversations.
-    fn disband(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
+    fn disband(&mut self, step: &mut Step<'_>, load: Load) {
         for slot in load.into_rest().into_iter().rev() {
-            if !self.end_if_due(now, slot, effects) {
+            if !self.end_if_due(step, slot) {
                 self.unpark(slot);
             }
         }

@@ -4,32 +4,32 @@ use super::attempts::{Attempt, Departure};
 use super::health::RouteId;
 use super::load::Load;
 use super::outbox::State;
-use super::{AttemptId, Dispatcher, Effect};
+use super::{AttemptId, Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
 use crate::message::Cargo;
 
 impl Dispatcher {
     /// Makes the request of a load, and takes slots for it. It counts from when it leaves.
-    pub(super) fn start(&mut self, now: Timestamp, mut load: Load, effects: &mut Vec<Effect>) {
+    pub(super) fn start(&mut self, step: &mut Step<'_>, mut load: Load) {
         let cost = self.cost.of(load.members.len()).min(self.quota.cost_max());
-        self.quota.reserve(now, cost);
+        self.quota.reserve(step.now, cost);
         self.half_empty_since = None;
-        self.note_senders(now, &load);
-        self.keep_departure(now, &load, effects);
+        self.note_senders(step.now, &load);
+        self.keep_departure(step, &load);
         for slot in &load.members {
             self.outbox.set_state(*slot, State::Departing);
         }
-        self.look_ahead(now, load.members.len(), effects);
+        self.look_ahead(step, load.members.len());
         let shipment = self.shipment(&mut load);
         let bytes = shipment.body.as_ref().map_or(0, bytes::Bytes::len);
         let first = self.outbox.get(load.members[0]);
         let (route, lane) = (first.route, first.lane);
         let attempt = self.attempts.number();
-        self.health.departs(now, attempt, route, lane);
-        self.tell_departure(now, attempt, &load);
+        self.health.departs(step.now, attempt, route, lane);
+        self.tell_departure(step.now, attempt, &load);
         self.spend_turns(&load);
         self.attempts.begin(attempt, Attempt { load, route, cost, bytes });
-        effects.push(Effect::Send { attempt, shipment });
+        step.effects.push(Effect::Send { attempt, shipment });
     }
 
     /// These have sent now, and come late no more.
@@ -84,16 +84,16 @@ impl Dispatcher {
     }
 
     /// It has not left, and never will: nothing of it was counted.
-    pub(super) fn withheld(&mut self, now: Timestamp, id: AttemptId, effects: &mut Vec<Effect>) {
+    pub(super) fn withheld(&mut self, step: &mut Step<'_>, id: AttemptId) {
         if self.inquiry.is_departing(id) {
             return self.inquiry_withheld();
         }
         if self.sounding_departs(id) {
-            return self.sounding_withheld(now, id);
+            return self.sounding_withheld(step.now, id);
         }
         let Some(attempt) = self.attempts.take_withheld(id) else { return };
-        self.health.lost(now, id, attempt.route);
+        self.health.lost(step.now, id, attempt.route);
         self.quota.cancel(attempt.cost);
-        self.give_back(now, attempt.load, effects);
+        self.give_back(step, attempt.load);
     }
 }

@@ -6,7 +6,7 @@ use super::letters::RESPONSE_BYTES_MAX;
 use super::outbox::{Course, Entry, Promise, State};
 use super::timers::Timer;
 use super::waiting::Waiting;
-use super::{Dispatcher, Effect, Notice};
+use super::{Dispatcher, Effect, Notice, Step};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
@@ -30,14 +30,7 @@ pub(super) struct Removed {
 
 impl Dispatcher {
     /// The server took it.
-    pub(super) fn succeed(
-        &mut self,
-        now: Timestamp,
-        slot: Slot,
-        trip: Trip,
-        response: Response,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn succeed(&mut self, step: &mut Step<'_>, slot: Slot, trip: Trip, response: Response) {
         let Removed { entry, course, followers } = self.remove(slot);
         let Course { attempts, waiter, .. } = course;
         let waiter = waiter.map(|promise| promise.ticket);
@@ -49,40 +42,39 @@ impl Dispatcher {
                 if self.durable {
                     let (id, id_given) = (message.id().into(), message.id_given());
                     let conversation = Arc::clone(message.conversation_shared());
-                    let at = now;
+                    let at = step.now;
                     let delivery =
                         Change::Deliver { seq, id, id_given, conversation, status, attempts, batch_size, queued, at };
-                    effects.push(Effect::Store(delivery));
+                    step.effects.push(Effect::Store(delivery));
                 }
                 if message.id_given() {
                     let max = self.part.ids_max(self.recent.len());
-                    self.recent.remember(now, message.id(), response.status, attempts, max);
+                    self.recent.remember(step.now, message.id(), response.status, attempts, max);
                 }
                 let receipt = Receipt { message, response, attempts, batch_size, queued, duplicate: false };
                 for Promise { ticket, .. } in followers {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
-                    effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
+                    step.effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
                 }
-                let request = Some(now.since(trip.left_at));
-                effects.push(Effect::Delivered { waiter, receipt, request });
+                let request = Some(step.now.since(trip.left_at));
+                step.effects.push(Effect::Delivered { waiter, receipt, request });
             }
             Cargo::Call(call) => {
                 let answer = CallAnswer { response, attempts, raw: call.raw };
-                effects.extend(waiter.map(|ticket| Effect::CallAnswered(ticket, answer)));
+                step.effects.extend(waiter.map(|ticket| Effect::CallAnswered(ticket, answer)));
             }
         }
-        self.tell_if_empty(effects);
+        self.tell_if_empty(step.effects);
     }
 
     /// It is given up: a message is kept as a dead letter, a request's caller is told.
     pub(super) fn bury(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         slot: Slot,
         reason: Reason,
         response: Option<Response>,
         problem: Option<String>,
-        effects: &mut Vec<Effect>,
     ) {
         debug_assert!(self.outbox.is_loaded(slot), "a dead letter has its body");
         let Removed { entry, course, followers } = self.remove(slot);
@@ -90,25 +82,25 @@ impl Dispatcher {
         let waiter = waiter.map(|promise| promise.ticket);
         let failure = DeliveryFailure { attempts, ambiguous, response, problem, ..Self::failure(&entry.cargo, reason) };
         let Cargo::Message(message) = &entry.cargo else {
-            effects.extend(waiter.map(|ticket| call_failed(&entry.cargo, ticket, failure)));
-            self.tell_if_empty(effects);
+            step.effects.extend(waiter.map(|ticket| call_failed(&entry.cargo, ticket, failure)));
+            self.tell_if_empty(step.effects);
             return;
         };
         let conversation = message.conversation().into();
         let kept = clipped(failure.clone());
-        self.keep(Change::Bury { seq: entry.seq, failure: Box::new(kept.clone()), at: now }, effects);
+        self.keep(Change::Bury { seq: entry.seq, failure: Box::new(kept.clone()), at: step.now }, step.effects);
         for Promise { ticket, .. } in followers {
-            effects.push(Effect::Failed(ticket, Error::Delivery(Box::new(failure.clone()))));
+            step.effects.push(Effect::Failed(ticket, Error::Delivery(Box::new(failure.clone()))));
         }
-        effects.push(Effect::Buried { waiter, conversation, failure });
+        step.effects.push(Effect::Buried { waiter, conversation, failure });
         self.counters.dead_letters += 1;
-        let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: kept, at: now };
+        let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: kept, at: step.now };
         let max = self.part.letters_max(self.letters.amount());
         for id in self.letters.add(letter, max) {
             self.counters.dead_letters_dropped += 1;
-            self.keep(Change::DropLetter { id }, effects);
+            self.keep(Change::DropLetter { id }, step.effects);
         }
-        self.tell_if_empty(effects);
+        self.tell_if_empty(step.effects);
     }
 
     /// Without a word to anyone: its caller knows already.
@@ -176,10 +168,10 @@ impl Dispatcher {
     }
 
     /// Ends a message that was withdrawn, or has expired, while it was on the wire or bound. Whether it did.
-    pub(super) fn end_if_due(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn end_if_due(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
         let entry = self.outbox.get(slot);
         let course = self.outbox.course(slot);
-        let expired = course.expires_at.is_some_and(|at| at <= now);
+        let expired = course.expires_at.is_some_and(|at| at <= step.now);
         // A request whose promise was refused meanwhile has nobody to answer to.
         let orphaned = matches!(entry.cargo, Cargo::Call(_)) && course.waiter.is_none();
         let reason = match (course.withdrawn || orphaned, expired) {
@@ -187,7 +179,7 @@ impl Dispatcher {
             (false, true) => Reason::Expired,
             (false, false) => return false,
         };
-        self.bury(now, slot, reason, self.last_answer(slot), None, effects);
+        self.bury(step, slot, reason, self.last_answer(slot), None);
         true
     }
 

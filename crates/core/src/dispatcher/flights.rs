@@ -2,16 +2,16 @@
 
 use super::load::Load;
 use super::outbox::Course;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::store::{Change, Departure, Flight, batch_number};
 
 impl Dispatcher {
     /// Before the wire: after a crash these messages are known as sent and not answered.
-    pub(super) fn keep_departure(&self, now: Timestamp, load: &Load, effects: &mut Vec<Effect>) {
+    pub(super) fn keep_departure(&self, step: &mut Step<'_>, load: &Load) {
         if self.durable {
-            effects.push(Effect::Store(Change::Depart(self.flight(load, now, false))));
+            step.effects.push(Effect::Store(Change::Depart(self.flight(load, step.now, false))));
         }
     }
 

@@ -12,7 +12,7 @@ use super::outbox::{Parking, State};
 use super::settle::RETRY_BACKOFF;
 use super::timers::{Timer, Timers};
 use super::waiting::Waiting;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::{Call, Cargo};
@@ -63,7 +63,7 @@ impl Dispatcher {
 
     /// After what may leave has left: calls that wait for the end of an outage, and have no time left for that, end.
     /// Whether one did.
-    pub(super) fn end_held_calls(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn end_held_calls(&mut self, step: &mut Step<'_>) -> bool {
         let regime = match (self.health.operator_hold(), self.is_out()) {
             (Some(_), _) => Regime::Operator,
             (None, true) => Regime::Outage,
@@ -76,24 +76,24 @@ impl Dispatcher {
         }
         let mut has_ended = false;
         if before == Regime::Operator || (before, regime) == (Regime::Normal, Regime::Outage) {
-            has_ended = self.watch_all(now, effects);
+            has_ended = self.watch_all(step);
         }
         for slot in std::mem::take(&mut self.held_calls.watched) {
-            has_ended |= self.look_at_held(now, slot, effects);
+            has_ended |= self.look_at_held(step, slot);
         }
         has_ended
     }
 
     /// Looks at everything that waits. Whether a call has ended that waits for room.
-    fn watch_all(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+    fn watch_all(&mut self, step: &mut Step<'_>) -> bool {
         let heads = self.lanes.ready_requests().filter_map(|lane| self.lanes.head_of(lane));
         let all = heads.chain(self.health.in_lines().map(|(slot, _)| slot));
         self.held_calls.watched = all.collect();
         let calls: Vec<u64> = self.waiting.enduring_calls().collect();
         let mut has_ended = false;
         for number in calls {
-            if self.bound_waiting_call(now, number) {
-                self.give_up_waiting(number, effects);
+            if self.bound_waiting_call(step.now, number) {
+                self.give_up_waiting(number, step.effects);
                 has_ended = true;
             }
         }
@@ -125,18 +125,18 @@ impl Dispatcher {
     }
 
     /// Whether it ends.
-    fn look_at_held(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+    fn look_at_held(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
         if !self.outbox.has(slot) || self.outbox.cold(slot).is_some() {
             return false;
         }
-        let pass = self.pass_in_outage(now, slot);
+        let pass = self.pass_in_outage(step.now, slot);
         let entry = self.outbox.get(slot);
         let is_call = matches!(entry.cargo, Cargo::Call(_));
         let waits = is_call && matches!(entry.state(), State::Queued | State::Parked(Parking::Line));
         match pass {
             Pass::Free => self.held_calls.forget(slot, &mut self.timers),
             Pass::Probe if waits => self.held_calls.watch(slot),
-            Pass::Shut(_) | Pass::AwaitProbe(_) if waits => return self.end_if_over(now, slot, effects),
+            Pass::Shut(_) | Pass::AwaitProbe(_) if waits => return self.end_if_over(step, slot),
             // It is on the wire, or waits for its next attempt, and is looked at again when it comes back.
             Pass::Probe | Pass::Shut(_) | Pass::AwaitProbe(_) => {}
         }
@@ -158,24 +158,24 @@ impl Dispatcher {
         is_over && self.pass_in_outage(now, slot) != Pass::Free
     }
 
-    fn end_if_over(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+    fn end_if_over(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
         let at = match self.held_calls.ends.get(&slot) {
             Some(at) => *at,
             None => {
                 // It ages as if it had been tried.
                 let course = self.outbox.course_mut(slot);
-                let (attempts, since) = (course.attempts, *course.first_attempt_at.get_or_insert(now));
+                let (attempts, since) = (course.attempts, *course.first_attempt_at.get_or_insert(step.now));
                 let Cargo::Call(call) = &self.outbox.get(slot).cargo else { unreachable!("only calls are held so") };
-                let at = now.after(self.endurance(now, call, attempts, since));
+                let at = step.now.after(self.endurance(step.now, call, attempts, since));
                 self.held_calls.ends.insert(slot, at);
                 self.timers.set(at, Timer::GiveUp(slot));
                 at
             }
         };
-        let is_over = at <= now;
+        let is_over = at <= step.now;
         if is_over {
             let LastFailure { response, problem } = self.outage_cause(self.outbox.get(slot).route);
-            self.bury(now, slot, Reason::Exhausted, response, problem, effects);
+            self.bury(step, slot, Reason::Exhausted, response, problem);
         }
         is_over
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Step};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
@@ -19,21 +19,23 @@ impl Dispatcher {
     }
 
     /// A pause has begun, or become longer: calls that wait, and would for too long, end.
-    pub(super) fn end_impatient(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn end_impatient(&mut self, step: &mut Step<'_>) {
         let heads = self.lanes.ready_requests().filter_map(|lane| self.lanes.head_of(lane));
         let waiting: Vec<Slot> = heads.chain(self.health.in_lines().map(|(slot, _)| slot)).collect();
         for slot in waiting {
             if self.outbox.has(slot) && self.outbox.cold(slot).is_none() {
-                self.end_if_impatient(now, slot, effects);
+                self.end_if_impatient(step, slot);
             }
         }
     }
 
     /// Ends a call that would wait for too long. Whether it did.
-    pub(super) fn end_if_impatient(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn end_if_impatient(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
         let Cargo::Call(call) = &self.outbox.get(slot).cargo else { return false };
-        let Some(retry_after) = self.too_long(now, call, self.outbox.course(slot).expires_at) else { return false };
-        self.bury(now, slot, Reason::Throttled { retry_after }, self.last_answer(slot), None, effects);
+        let Some(retry_after) = self.too_long(step.now, call, self.outbox.course(slot).expires_at) else {
+            return false;
+        };
+        self.bury(step, slot, Reason::Throttled { retry_after }, self.last_answer(slot), None);
         true
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::deliver::TOO_MANY;
 use super::health::{Pass, RouteId, Scope};
-use super::{AttemptId, Dispatcher, Effect, Notice};
+use super::{AttemptId, Dispatcher, Effect, Notice, Step};
 use crate::budget::Heard;
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, Grant, LIMITS_PATH, read_limits};
@@ -53,19 +53,19 @@ impl Inquiry {
 
 impl Dispatcher {
     /// Asks, if that is still to be done.
-    pub(super) fn inquire(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn inquire(&mut self, step: &mut Step<'_>) {
         if self.inquiry != Inquiry::Due {
             return;
         }
         if self.health.operator_hold().is_some() {
             return;
         }
-        if self.health.pass(now) != Pass::Free || !self.quota.knows_nothing() {
+        if self.health.pass(step.now) != Pass::Free || !self.quota.knows_nothing() {
             // A pause is for messages to end.
             self.inquiry = Inquiry::Over;
             return;
         }
-        if let Some(attempt) = self.make_own_request(now, LIMITS_PATH, TIMEOUT_MAX, effects) {
+        if let Some(attempt) = self.make_own_request(step, LIMITS_PATH, TIMEOUT_MAX) {
             self.inquiry = Inquiry::Departing { attempt };
         }
     }
@@ -82,52 +82,39 @@ impl Dispatcher {
     }
 
     /// Whether the answer is the inquiry's; then it is taken in. No right to ask, no such route, garbage: no evidence.
-    pub(super) fn inquired(
-        &mut self,
-        now: Timestamp,
-        id: AttemptId,
-        answer: &Answer,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
+    pub(super) fn inquired(&mut self, step: &mut Step<'_>, id: AttemptId, answer: &Answer) -> bool {
         let Inquiry::Asked { attempt, left_at } = self.inquiry else { return false };
         if attempt != id {
             return false;
         }
         self.inquiry = Inquiry::Over;
         match answer {
-            Answer::Unsent { .. } => self.quota.unsent(now, left_at, 1),
-            Answer::Unanswered { .. } => self.quota.given_up(left_at, now, 1),
+            Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, 1),
+            Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, 1),
             Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence, .. } => {
-                self.told(now, left_at, response, evidence, effects);
+                self.told(step, left_at, response, evidence);
             }
         }
-        self.tell_quota(effects);
+        self.tell_quota(step.effects);
         true
     }
 
-    fn told(
-        &mut self,
-        now: Timestamp,
-        sent_at: Timestamp,
-        response: &Response,
-        evidence: &Evidence,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn told(&mut self, step: &mut Step<'_>, sent_at: Timestamp, response: &Response, evidence: &Evidence) {
         let scope = self.health.scope_of_own(RouteId::OTHERS, evidence);
         // A limit of the question's own route says nothing of what messages may do.
         let refused = response.status == TOO_MANY && scope == Scope::Organization;
-        self.quota.heard(now, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
+        self.quota.heard(step.now, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
         if refused {
             self.counters.throttled += 1;
             let is_news = self.health.is_open();
-            self.health.pause(now, is_news, evidence, &mut self.random, effects);
+            self.health.pause(step, is_news, evidence, &mut self.random);
         }
         if response.status == OK && !response.truncated {
             let grant = match self.settings.credentials {
                 Credentials::Client { .. } => Grant::Client,
                 Credentials::Token(_) | Credentials::Callback => Grant::User,
             };
-            self.quota.told_limits(now, &read_limits(&response.body, grant));
+            self.quota.told_limits(step.now, &read_limits(&response.body, grant));
         }
     }
 

@@ -5,7 +5,7 @@ use super::outbox::{Course, Entry, Promise, State};
 use super::redrives::Fate;
 use super::timers::Timer;
 use super::waiting::Waiting;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Step};
 use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -19,41 +19,41 @@ use crate::totals::Amount;
 const ADMITTED_PER_TURN: usize = 1_024;
 
 impl Dispatcher {
-    pub(super) fn submit(&mut self, now: Timestamp, submission: Submission, effects: &mut Vec<Effect>) {
+    pub(super) fn submit(&mut self, step: &mut Step<'_>, submission: Submission) {
         if let Err(error) = self.check(&submission) {
-            effects.push(Effect::Failed(submission.ticket, error));
+            step.effects.push(Effect::Failed(submission.ticket, error));
             return;
         }
-        if let Some(error) = self.throttled_out(now, &submission) {
-            effects.push(Effect::Failed(submission.ticket, error));
+        if let Some(error) = self.throttled_out(step.now, &submission) {
+            step.effects.push(Effect::Failed(submission.ticket, error));
             return;
         }
-        if self.answer_duplicate(now, &submission, effects) {
+        if self.answer_duplicate(step, &submission) {
             return;
         }
         let bytes = submission.cargo.len();
         let epoch = self.drains.enter();
         if self.waiting.is_empty() && self.has_room(bytes) {
-            self.admit(now, submission, Origin { submitted_at: now, epoch, letter: None }, effects);
+            self.admit(step, submission, Origin { submitted_at: step.now, epoch, letter: None });
         } else if self.may_wait(bytes) {
             let until = submission.waits_until();
-            let waiting = Waiting { submission, submitted_at: now, epoch, redriven: false, gives_up_at: None };
+            let waiting = Waiting { submission, submitted_at: step.now, epoch, redriven: false, gives_up_at: None };
             let number = self.waiting.push(waiting);
             if let Some(at) = until {
                 self.timers.set(at, Timer::ExpireWaiting(number));
             }
-            if self.is_out() && self.bound_waiting_call(now, number) {
-                self.give_up_waiting(number, effects);
+            if self.is_out() && self.bound_waiting_call(step.now, number) {
+                self.give_up_waiting(number, step.effects);
             }
         } else {
             self.drains.leave(epoch);
-            effects.push(Effect::Failed(submission.ticket, self.full()));
+            step.effects.push(Effect::Failed(submission.ticket, self.full()));
         }
     }
 
     /// Lets in what waits, as far as there is room: some per turn, since a large message makes room for many small
     /// ones.
-    pub(super) fn admit_waiting(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn admit_waiting(&mut self, step: &mut Step<'_>) {
         for _ in 0..ADMITTED_PER_TURN {
             let Some((number, first)) = self.waiting.first() else { return };
             if !self.has_room(first.submission.cargo.len()) {
@@ -62,23 +62,23 @@ impl Dispatcher {
             let Some(waiting) = self.leave_waiting(number) else { unreachable!("the first in the line is there") };
             let Waiting { submission, submitted_at, epoch, redriven, .. } = waiting;
             if redriven {
-                self.admit_redriven(now, submission, epoch, effects);
-            } else if self.answer_duplicate(now, &submission, effects) {
+                self.admit_redriven(step, submission, epoch);
+            } else if self.answer_duplicate(step, &submission) {
                 self.drains.leave(epoch);
             } else {
-                self.admit(now, submission, Origin { submitted_at, epoch, letter: None }, effects);
+                self.admit(step, submission, Origin { submitted_at, epoch, letter: None });
             }
         }
         self.admits_more = true;
     }
 
     /// Never accepted, so there is no dead letter: the caller still has it.
-    pub(super) fn expire_waiting(&mut self, now: Timestamp, number: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn expire_waiting(&mut self, step: &mut Step<'_>, number: u64) {
         if let Some(Waiting { submission, epoch, .. }) = self.leave_waiting(number) {
             self.drains.leave(epoch);
-            let timed_out = submission.cargo.deadline().is_some_and(|deadline| deadline <= now);
+            let timed_out = submission.cargo.deadline().is_some_and(|deadline| deadline <= step.now);
             let failure = Self::failure(&submission.cargo, if timed_out { Reason::TimedOut } else { Reason::Expired });
-            effects.push(Effect::Failed(submission.ticket, Error::Delivery(Box::new(failure))));
+            step.effects.push(Effect::Failed(submission.ticket, Error::Delivery(Box::new(failure))));
         }
     }
 
@@ -138,18 +138,18 @@ impl Dispatcher {
     }
 
     /// Answers a message whose id is known: in the outbox, delivered, or a dead letter. Whether it is.
-    fn answer_duplicate(&mut self, now: Timestamp, submission: &Submission, effects: &mut Vec<Effect>) -> bool {
+    fn answer_duplicate(&mut self, step: &mut Step<'_>, submission: &Submission) -> bool {
         let Cargo::Message(message) = &submission.cargo else { return false };
         if !message.id_given() {
             return false;
         }
         let ticket = submission.ticket;
         let answer = if let Some(slot) = self.outbox.by_id(message.id()) {
-            self.join_existing(slot, message.id(), submission, effects);
+            self.join_existing(slot, message.id(), submission, step.effects);
             return true;
         } else if let Some(letter) = self.letters.get(message.id()) {
             Some(Effect::Failed(ticket, Error::Delivery(Box::new(letter.failure.clone()))))
-        } else if let Some(memory) = self.recent.find(now, message.id()) {
+        } else if let Some(memory) = self.recent.find(step.now, message.id()) {
             let receipt = remembered(message, memory.status, memory.attempts);
             Some(Effect::Delivered { waiter: Some(ticket), receipt, request: None })
         } else {
@@ -157,8 +157,10 @@ impl Dispatcher {
         };
         self.counters.duplicates += 1;
         match submission.settle {
-            Settle::OnAcceptance => effects.push(Effect::Accepted { ticket, id: message.id().into(), duplicate: true }),
-            Settle::OnOutcome => effects.extend(answer),
+            Settle::OnAcceptance => {
+                step.effects.push(Effect::Accepted { ticket, id: message.id().into(), duplicate: true })
+            }
+            Settle::OnOutcome => step.effects.extend(answer),
         }
         true
     }
@@ -195,18 +197,18 @@ impl Dispatcher {
     }
 
     /// Takes it into the outbox. It is accepted once the store keeps it; at once, where there is none.
-    fn admit(&mut self, now: Timestamp, submission: Submission, origin: Origin, effects: &mut Vec<Effect>) {
+    fn admit(&mut self, step: &mut Step<'_>, submission: Submission, origin: Origin) {
         let Submission { ticket, settle, cargo, priority, expires_at, not_before } = submission;
         self.accepted += 1;
         let mut entry = Entry::new(cargo, self.accepted, origin.submitted_at);
         entry.priority = priority;
         entry.epoch = origin.epoch;
         if let Cargo::Call(call) = &entry.cargo {
-            entry.route = self.health.join(now, call);
+            entry.route = self.health.join(step.now, call);
         }
         let is_swept = origin.letter.as_ref().is_some_and(|letter| letter.sweep.is_some());
         let waiter = (!is_swept).then_some(Promise { ticket, settle });
-        let not_before = not_before.filter(|at| *at > now);
+        let not_before = not_before.filter(|at| *at > step.now);
         let course = Course { waiter, expires_at, not_before, ..Course::NONE };
         let slot = self.outbox.insert(entry, course);
         let insertion = self.insertion(slot, origin.letter.is_some());
@@ -214,21 +216,21 @@ impl Dispatcher {
             self.redrives.returns(slot, number, letter, sweep);
         }
         match insertion {
-            Some(change) => effects.push(Effect::Store(change)),
-            None => self.kept(now, slot, effects),
+            Some(change) => step.effects.push(Effect::Store(change)),
+            None => self.kept(step, slot),
         }
     }
 
     /// A dead letter goes through the door again: same id, attempts from zero, no expiry. It waits for room as any
     /// message, and is a letter meanwhile.
-    pub(super) fn redrive(&mut self, now: Timestamp, ticket: Ticket, id: Box<str>, effects: &mut Vec<Effect>) {
+    pub(super) fn redrive(&mut self, step: &mut Step<'_>, ticket: Ticket, id: Box<str>) {
         let Some(letter) = self.letters.get(&id) else {
-            effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
+            step.effects.push(Effect::Failed(ticket, Error::NotFound { what: "dead letter", id: id.into() }));
             return;
         };
         let path = self.check_path(letter);
         if let Some(problem) = self.store_problem.clone().or(path.err()) {
-            effects.push(Effect::Failed(ticket, problem));
+            step.effects.push(Effect::Failed(ticket, problem));
             return;
         }
         let submission = anew(letter, ticket);
@@ -237,17 +239,17 @@ impl Dispatcher {
         let may_wait = bytes <= self.settings.queue.max_bytes && self.may_wait(bytes);
         if self.waiting.is_empty() && self.has_room(bytes) {
             let epoch = self.drains.enter();
-            self.admit_redriven(now, submission, epoch, effects);
+            self.admit_redriven(step, submission, epoch);
         } else if may_wait {
             let epoch = self.drains.enter();
-            self.waiting.push(Waiting { submission, submitted_at: now, epoch, redriven: true, gives_up_at: None });
+            self.waiting.push(Waiting { submission, submitted_at: step.now, epoch, redriven: true, gives_up_at: None });
         } else {
-            effects.push(Effect::Failed(ticket, self.full()));
+            step.effects.push(Effect::Failed(ticket, self.full()));
         }
     }
 
     /// There is room for it. It may be a letter no more; and while nothing can be kept, it stays one.
-    fn admit_redriven(&mut self, now: Timestamp, submission: Submission, epoch: Epoch, effects: &mut Vec<Effect>) {
+    fn admit_redriven(&mut self, step: &mut Step<'_>, submission: Submission, epoch: Epoch) {
         let Some(id) = submission.cargo.id() else { unreachable!("a dead letter is a message, which has an id") };
         // Another message may have its id by now, and be dead, too.
         let is_there = self.letters.get(id).is_some_and(|letter| letter.cargo.is_same_message(&submission.cargo));
@@ -257,21 +259,15 @@ impl Dispatcher {
         };
         if let Some(problem) = problem {
             self.drains.leave(epoch);
-            effects.push(Effect::Failed(submission.ticket, problem));
+            step.effects.push(Effect::Failed(submission.ticket, problem));
             // It may be that nothing else was left.
-            return self.tell_if_empty(effects);
+            return self.tell_if_empty(step.effects);
         }
-        self.readmit(now, submission, None, epoch, effects);
+        self.readmit(step, submission, None, epoch);
     }
 
     /// The same for one of many: it doesn't wait for room, nor overtakes who does.
-    pub(super) fn redrive_numbered(
-        &mut self,
-        now: Timestamp,
-        number: u64,
-        sweep: Ticket,
-        effects: &mut Vec<Effect>,
-    ) -> Fate {
+    pub(super) fn redrive_numbered(&mut self, step: &mut Step<'_>, number: u64, sweep: Ticket) -> Fate {
         let Some(letter) = self.letters.numbered(number) else { return Fate::Unsendable };
         let bytes = letter.cargo.len();
         if self.check_path(letter).is_err() || bytes > self.settings.queue.max_bytes {
@@ -282,22 +278,15 @@ impl Dispatcher {
         }
         let submission = anew(letter, sweep);
         let epoch = self.drains.enter();
-        self.readmit(now, submission, Some(sweep), epoch, effects);
+        self.readmit(step, submission, Some(sweep), epoch);
         Fate::Returns
     }
 
-    fn readmit(
-        &mut self,
-        now: Timestamp,
-        submission: Submission,
-        sweep: Option<Ticket>,
-        epoch: Epoch,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn readmit(&mut self, step: &mut Step<'_>, submission: Submission, sweep: Option<Ticket>, epoch: Epoch) {
         let taken = self.letters.take_numbered(submission.cargo.id().unwrap_or_default());
         let letter = taken.map(|(number, letter)| FormerLetter { number, letter, sweep });
         debug_assert!(letter.is_some(), "it was found just now");
-        self.admit(now, submission, Origin { submitted_at: now, epoch, letter }, effects);
+        self.admit(step, submission, Origin { submitted_at: step.now, epoch, letter });
     }
 
     /// The route may have been another one when it was accepted.

@@ -4,7 +4,7 @@
 use super::ends::Removed;
 use super::outbox::{Course, State};
 use super::timers::Timer;
-use super::{Dispatcher, Effect, Notice};
+use super::{Dispatcher, Effect, Notice, Step};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
@@ -63,14 +63,15 @@ impl Dispatcher {
     }
 
     /// The message is accepted: its lane has it, and its promise is kept.
-    pub(super) fn kept(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) {
+    pub(super) fn kept(&mut self, step: &mut Step<'_>, slot: Slot) {
         self.redrives.kept(slot);
         let entry = self.outbox.get_mut(slot);
         let (lane, is_late) = match &mut entry.cargo {
             Cargo::Message(message) => {
                 self.counters.accepted += 1;
                 let memory = self.quota.turn_memory();
-                let is_late = memory.is_some_and(|memory| self.lately.is_late(now, message.conversation(), memory));
+                let is_late =
+                    memory.is_some_and(|memory| self.lately.is_late(step.now, message.conversation(), memory));
                 (self.lanes.join(message), is_late)
             }
             Cargo::Call(_) => (self.lanes.of_request(), false),
@@ -91,12 +92,12 @@ impl Dispatcher {
         if let Some(at) = self.outbox.get(slot).cargo.deadline() {
             self.timers.set(at, Timer::Deadline(slot));
         }
-        self.tell_accepted(slot, effects);
+        self.tell_accepted(slot, step.effects);
         if withdrawn {
-            self.bury(now, slot, Reason::Aborted, None, None, effects);
+            self.bury(step, slot, Reason::Aborted, None, None);
         } else {
-            if !self.may_find_out(now, slot) {
-                self.fail_unauthorized(&[slot], effects);
+            if !self.may_find_out(step.now, slot) {
+                self.fail_unauthorized(&[slot], step.effects);
             }
             self.cool_beyond_window(slot);
         }

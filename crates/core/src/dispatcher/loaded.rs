@@ -3,7 +3,7 @@
 use super::drains::Epoch;
 use super::load::Load;
 use super::outbox::{Cold, Course, Entry, Promise, State, StoredBody};
-use super::{Dispatcher, Effect, Notice};
+use super::{Dispatcher, Effect, Notice, Step};
 use crate::clock::Timestamp;
 use crate::error::{Error, Trouble};
 use crate::lanes::{LaneId, Slot};
@@ -15,24 +15,24 @@ const STAYS: &str = "it stays in the store for a repair";
 
 impl Dispatcher {
     /// Messages that were asked for are here; or can't be read, and stay in the store for a repair.
-    pub(super) fn loaded(&mut self, now: Timestamp, messages: Vec<Loaded>, effects: &mut Vec<Effect>) {
+    pub(super) fn loaded(&mut self, step: &mut Step<'_>, messages: Vec<Loaded>) {
         let mut nameless = 0;
         for (slot, seq, outcome) in messages {
             if self.outbox.is_unloaded(slot, seq) {
                 match outcome {
-                    Ok(record) => self.reload(now, slot, *record, effects),
-                    Err(_) => self.give_up_unloaded(slot, effects),
+                    Ok(record) => self.reload(step, slot, *record),
+                    Err(_) => self.give_up_unloaded(slot, step.effects),
                 }
                 continue;
             }
             let Some(cold) = self.outbox.cold(slot).copied().filter(|cold| cold.seq == seq) else { continue };
             match outcome {
-                Ok(record) => self.warm(now, slot, &cold, *record, effects),
+                Ok(record) => self.warm(step, slot, &cold, *record),
                 Err(Unreadable { id }) => {
                     // What seems to be its id may be another one's.
                     let id = id.filter(|id| self.outbox.key_of(id) == cold.key);
                     nameless += u64::from(id.is_none());
-                    self.give_up_unreadable(slot, &cold, id, effects);
+                    self.give_up_unreadable(slot, &cold, id, step.effects);
                 }
             }
         }
@@ -40,43 +40,43 @@ impl Dispatcher {
             let problem = format!(
                 "messages could not be read from the store and were not sent: {nameless}. Their ids are unknown"
             );
-            effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
+            step.effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
         }
-        self.tell_if_empty(effects);
+        self.tell_if_empty(step.effects);
     }
 
-    fn warm(&mut self, now: Timestamp, slot: Slot, cold: &Cold, record: Record, effects: &mut Vec<Effect>) {
-        let (entry, course) = recovered(now, record, cold.lane, cold.epoch);
+    fn warm(&mut self, step: &mut Step<'_>, slot: Slot, cold: &Cold, record: Record) {
+        let (entry, course) = recovered(step.now, record, cold.lane, cold.epoch);
         self.outbox.warm(slot, entry, Course { expires_at: cold.expires_at, ..course });
-        if cold.expires_at.is_some_and(|at| at <= now) {
-            self.expire(now, slot, effects);
+        if cold.expires_at.is_some_and(|at| at <= step.now) {
+            self.expire(step, slot);
         } else {
-            self.bury_if_astray(now, slot, effects);
+            self.bury_if_astray(step, slot);
         }
     }
 
     /// The body is here; what was to end without it ends now.
-    fn reload(&mut self, now: Timestamp, slot: Slot, record: Record, effects: &mut Vec<Effect>) {
+    fn reload(&mut self, step: &mut Step<'_>, slot: Slot, record: Record) {
         let is_here = self.outbox.reload(slot, record.seq, record.message);
         debug_assert!(is_here, "it was looked at just now");
-        if self.outbox.course(slot).expires_at.is_some_and(|at| at <= now) {
-            self.expire(now, slot, effects);
+        if self.outbox.course(slot).expires_at.is_some_and(|at| at <= step.now) {
+            self.expire(step, slot);
         } else {
-            self.bury_if_astray(now, slot, effects);
+            self.bury_if_astray(step, slot);
         }
     }
 
     /// A message of an earlier run, with another route, may have no path in this one: then it can't be sent. Whether it
     /// was buried for that; without its body it is when that is here.
-    pub(super) fn bury_if_astray(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn bury_if_astray(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
         let Cargo::Message(message) = &self.outbox.get(slot).cargo else { return false };
         let Err(problem) = self.settings.route.check_path(message) else { return false };
         if !self.outbox.is_loaded(slot) {
-            self.load_one(slot, effects);
+            self.load_one(slot, step.effects);
             return false;
         }
         let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
-        self.bury(now, slot, reason, None, Some(problem.to_string()), effects);
+        self.bury(step, slot, reason, None, Some(problem.to_string()));
         true
     }
 

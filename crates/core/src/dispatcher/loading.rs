@@ -1,6 +1,6 @@
 //! Cold messages, and bodies that are unloaded, come back into memory when their turn is near.
 
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::settings::BatchMode;
@@ -20,10 +20,10 @@ const LOOKS_PER_AHEAD: usize = 4;
 
 impl Dispatcher {
     /// Whether only the store has the message, or its body. Asks for it, and for those after it, then.
-    pub(super) fn load_if_absent(&mut self, now: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn load_if_absent(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
         let is_absent = !self.outbox.is_loaded(slot);
         if is_absent {
-            self.load_ahead(now, Some(slot), effects);
+            self.load_ahead(step, Some(slot));
         }
         is_absent
     }
@@ -39,27 +39,27 @@ impl Dispatcher {
 
     /// Whether only the store has messages that the next request has room for. Asks for them then: the request leaves
     /// when they are here, since a slot of the budget costs more than a look at the disk.
-    pub(super) fn load_company(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn load_company(&mut self, step: &mut Step<'_>) -> bool {
         let incomplete = self.settings.batch.mode != BatchMode::None
             && self.outbox.has_unloaded()
-            && self.next_request(now).any(|slot| !self.outbox.is_loaded(slot));
+            && self.next_request(step.now).any(|slot| !self.outbox.is_loaded(slot));
         if incomplete {
-            self.load_ahead(now, None, effects);
+            self.load_ahead(step, None);
         }
         incomplete
     }
 
     /// Called for every request that starts: asks now and then for messages whose turn is near, so that none of them
     /// has to wait.
-    pub(super) fn look_ahead(&mut self, now: Timestamp, members: usize, effects: &mut Vec<Effect>) {
+    pub(super) fn look_ahead(&mut self, step: &mut Step<'_>, members: usize) {
         self.leaves_to_look = self.leaves_to_look.saturating_sub(members);
         if self.leaves_to_look == 0 && self.outbox.has_unloaded() {
-            self.load_ahead(now, None, effects);
+            self.load_ahead(step, None);
         }
     }
 
     /// Asks for what is near, and for the one whose turn it is.
-    fn load_ahead(&mut self, now: Timestamp, turn: Option<Slot>, effects: &mut Vec<Effect>) {
+    fn load_ahead(&mut self, step: &mut Step<'_>, turn: Option<Slot>) {
         let count = self.ahead_max();
         self.leaves_to_look = count / LOOKS_PER_AHEAD;
         let room = AHEAD_BYTES_MAX.saturating_sub(self.bytes_beside_wire()).max(AHEAD_BYTES_MIN);
@@ -68,8 +68,8 @@ impl Dispatcher {
             bytes += if self.outbox.is_loaded(*slot) { 0 } else { self.outbox.bytes_of(*slot) };
             bytes <= room
         });
-        let near: Vec<Slot> = turn.into_iter().chain(self.next_request(now)).chain(near).collect();
-        self.load_all(near, effects);
+        let near: Vec<Slot> = turn.into_iter().chain(self.next_request(step.now)).chain(near).collect();
+        self.load_all(near, step.effects);
     }
 
     fn ahead_max(&self) -> usize {

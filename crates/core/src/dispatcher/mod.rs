@@ -48,6 +48,7 @@ mod redrives;
 mod settle;
 mod shipment;
 mod sounding;
+mod step;
 mod suspects;
 mod sweep;
 mod takeover;
@@ -83,6 +84,7 @@ use self::outbox::Outbox;
 use self::recovery::Batches;
 use self::redrives::Redrives;
 use self::sounding::Sounding;
+use self::step::Step;
 use self::suspects::Suspects;
 use self::timers::{Timer, Timers};
 use self::waiting::WaitingRoom;
@@ -302,34 +304,35 @@ impl Dispatcher {
     /// Processes one event. Requests are started by [`Self::poll`] only, so that many events cost one pass over the
     /// lanes.
     pub fn handle(&mut self, now: Timestamp, event: Event, effects: &mut Vec<Effect>) {
+        let step = &mut Step { now, effects };
         match event {
-            Event::Submit(submission) => self.submit(now, submission, effects),
-            Event::Cancel(ticket) => self.cancel(now, ticket, effects),
-            Event::Left(attempt) => self.left(now, attempt),
-            Event::Answered(attempt, answer) => self.answered(now, attempt, answer, effects),
-            Event::Withheld(attempt) => self.withheld(now, attempt, effects),
-            Event::Token(news) => self.token(now, news, effects),
-            Event::Redrive(ticket, id) => self.redrive(now, ticket, id, effects),
-            Event::RedriveAll(ticket, filter) => self.begin_sweep(ticket, filter, effects),
-            Event::Drop(ticket, id) => self.drop_letter(ticket, id, effects),
+            Event::Submit(submission) => self.submit(step, submission),
+            Event::Cancel(ticket) => self.cancel(step, ticket),
+            Event::Left(attempt) => self.left(step.now, attempt),
+            Event::Answered(attempt, answer) => self.answered(step, attempt, answer),
+            Event::Withheld(attempt) => self.withheld(step, attempt),
+            Event::Token(news) => self.token(step, news),
+            Event::Redrive(ticket, id) => self.redrive(step, ticket, id),
+            Event::RedriveAll(ticket, filter) => self.begin_sweep(ticket, filter, step.effects),
+            Event::Drop(ticket, id) => self.drop_letter(ticket, id, step.effects),
             Event::Drain(ticket, deadline) => self.drain(ticket, deadline),
-            Event::Pause(ticket, span) => self.pause(now, ticket, span, effects),
+            Event::Pause(ticket, span) => self.pause(step, ticket, span),
             Event::Resume(ticket, scope) => {
                 if scope == PauseScope::Organization {
-                    self.end_suspense(now);
+                    self.end_suspense(step.now);
                 }
-                self.resume(now, ticket, &scope, effects);
+                self.resume(step, ticket, &scope);
             }
-            Event::Found(rows) => self.found(now, rows, effects),
-            Event::Opened(opening) => self.opened(now, &opening, effects),
-            Event::Kept(slots) => slots.into_iter().for_each(|slot| self.kept(now, slot, effects)),
-            Event::Refused(slots, error) => slots.into_iter().for_each(|slot| self.refused(slot, &error, effects)),
-            Event::Loaded(messages) => self.loaded(now, messages, effects),
-            Event::StoreTrouble(error) => self.store_troubled(error, effects),
-            Event::Disowned(error) => self.begin_disowned(error, effects),
-            Event::StoreHealed(salvage) => self.store_healed(salvage, effects),
+            Event::Found(rows) => self.found(step, rows),
+            Event::Opened(opening) => self.opened(step, &opening),
+            Event::Kept(slots) => slots.into_iter().for_each(|slot| self.kept(step, slot)),
+            Event::Refused(slots, error) => slots.into_iter().for_each(|slot| self.refused(slot, &error, step.effects)),
+            Event::Loaded(messages) => self.loaded(step, messages),
+            Event::StoreTrouble(error) => self.store_troubled(error, step.effects),
+            Event::Disowned(error) => self.begin_disowned(error, step.effects),
+            Event::StoreHealed(salvage) => self.store_healed(salvage, step.effects),
         }
-        if self.health.note_standstill(now, self.auth.is_out()) {
+        if self.health.note_standstill(step.now, self.auth.is_out()) {
             self.saving.demand();
         }
         self.audit();
@@ -337,34 +340,35 @@ impl Dispatcher {
 
     /// Fires the timers that are due and starts the requests that may leave.
     pub fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let step = &mut Step { now, effects };
         if self.disowned.is_some() {
-            return self.turn_away(effects);
+            return self.turn_away(step.effects);
         }
         self.admits_more = false;
         for _ in 0..DUE_PER_TURN {
-            let Some(timer) = self.timers.pop_due(now) else { break };
-            self.fire(now, timer, effects);
+            let Some(timer) = self.timers.pop_due(step.now) else { break };
+            self.fire(step, timer);
         }
         // No request starts while timers are overdue: expired messages must not be sent, and parked ones keep their
         // order.
-        if !self.has_overdue(now) {
-            self.bury_some(now, effects);
-            self.admit_waiting(now, effects);
-            self.sweep(now, effects);
-            self.pump(now, effects);
+        if !self.has_overdue(step.now) {
+            self.bury_some(step);
+            self.admit_waiting(step);
+            self.sweep(step);
+            self.pump(step);
             // What ends makes room for others, which may leave, or end as well.
-            while self.end_held_calls(now, effects) {
-                self.admit_waiting(now, effects);
-                self.pump(now, effects);
+            while self.end_held_calls(step) {
+                self.admit_waiting(step);
+                self.pump(step);
             }
-            self.look_for_sweep(now);
-            self.look_for_burial(now);
+            self.look_for_sweep(step.now);
+            self.look_for_burial(step.now);
         }
         if self.admits_more {
-            self.look_again(now);
+            self.look_again(step.now);
         }
-        self.save(now, effects);
-        self.finish_drains(effects);
+        self.save(step);
+        self.finish_drains(step.effects);
         self.count();
         self.audit();
     }
@@ -391,21 +395,21 @@ impl Dispatcher {
         self.quota.next_reading(now)
     }
 
-    fn fire(&mut self, now: Timestamp, timer: Timer, effects: &mut Vec<Effect>) {
+    fn fire(&mut self, step: &mut Step<'_>, timer: Timer) {
         match timer {
             Timer::Unpark(slot) => self.unpark(slot),
-            Timer::Resume => self.end_hold(now, effects),
-            Timer::Judge => self.judge_overdue(now, effects),
+            Timer::Resume => self.end_hold(step),
+            Timer::Judge => self.judge_overdue(step),
             Timer::Release(number) => self.bound.extend(self.parked.remove(&number)),
-            Timer::Expire(slot) => self.expire(now, slot, effects),
-            Timer::ExpireWaiting(number) => self.expire_waiting(now, number, effects),
-            Timer::Deadline(slot) => self.time_out(now, slot, effects),
+            Timer::Expire(slot) => self.expire(step, slot),
+            Timer::ExpireWaiting(number) => self.expire_waiting(step, number),
+            Timer::Deadline(slot) => self.time_out(step, slot),
             Timer::GiveUp(slot) => self.held_calls.watch(slot),
-            Timer::GiveUpWaiting(number) => self.give_up_waiting(number, effects),
+            Timer::GiveUpWaiting(number) => self.give_up_waiting(number, step.effects),
             Timer::Drain(ticket) => {
                 if let Some((left, _)) = self.drains.give_up(ticket) {
                     // A deadline of zero fires before the first check for whether anything is left.
-                    effects.push(Effect::Drained(ticket, Some(left).filter(|left| *left > 0)));
+                    step.effects.push(Effect::Drained(ticket, Some(left).filter(|left| *left > 0)));
                 }
             }
         }

@@ -4,31 +4,30 @@ use std::time::Duration;
 
 use super::health::OperatorHold;
 use super::timers::Timer;
-use super::{Dispatcher, Effect};
-use crate::clock::Timestamp;
+use super::{Dispatcher, Effect, Step};
 use crate::message::Ticket;
 use crate::stats::PauseScope;
 
 impl Dispatcher {
     /// Nothing leaves any more, for this long, or until somebody ends it.
-    pub(super) fn pause(&mut self, now: Timestamp, ticket: Ticket, span: Option<Duration>, effects: &mut Vec<Effect>) {
-        self.hold(OperatorHold { since: now, until: span.map(|span| now.after(span)) }, effects);
-        effects.push(Effect::Done(ticket));
+    pub(super) fn pause(&mut self, step: &mut Step<'_>, ticket: Ticket, span: Option<Duration>) {
+        self.hold(OperatorHold { since: step.now, until: span.map(|span| step.now.after(span)) }, step.effects);
+        step.effects.push(Effect::Done(ticket));
     }
 
     /// Ends the operator's pause, and probes at once what else is shut: of the organization, or of one route or
     /// conversation alone.
-    pub(super) fn resume(&mut self, now: Timestamp, ticket: Ticket, scope: &PauseScope, effects: &mut Vec<Effect>) {
+    pub(super) fn resume(&mut self, step: &mut Step<'_>, ticket: Ticket, scope: &PauseScope) {
         if *scope == PauseScope::Organization {
-            self.end_hold(now, effects);
+            self.end_hold(step);
             self.auth.retry_now();
-            self.end_backoffs(now);
+            self.end_backoffs(step.now);
         }
         if let PauseScope::Conversation(conversation) = scope {
             self.try_conversation_again(conversation);
         }
-        self.health.probe_now(now, scope);
-        effects.push(Effect::Done(ticket));
+        self.health.probe_now(step.now, scope);
+        step.effects.push(Effect::Done(ticket));
     }
 
     pub(super) fn hold(&mut self, hold: OperatorHold, effects: &mut Vec<Effect>) {
@@ -39,11 +38,11 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn end_hold(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some(hold) = self.health.end_hold(now, effects) else { return };
+    pub(super) fn end_hold(&mut self, step: &mut Step<'_>) {
+        let Some(hold) = self.health.end_hold(step) else { return };
         self.forget_end(Some(hold));
         // Evenly paced at first, as after any other pause.
-        self.quota.restart(now);
+        self.quota.restart(step.now);
     }
 
     fn forget_end(&mut self, hold: Option<OperatorHold>) {

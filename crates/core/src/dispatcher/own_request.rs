@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use super::{AttemptId, Dispatcher, Effect};
+use super::{AttemptId, Dispatcher, Effect, Step};
 use crate::budget::NotYet;
-use crate::clock::Timestamp;
 use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 use crate::store::{Change, Flight};
 
@@ -13,25 +12,24 @@ impl Dispatcher {
     /// Makes a `GET` of this path, if token and budget allow it now; its number.
     pub(super) fn make_own_request(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         path: &str,
         timeout_max: Duration,
-        effects: &mut Vec<Effect>,
     ) -> Option<AttemptId> {
-        if !self.obtain_token(now, effects) {
+        if !self.obtain_token(step) {
             return None;
         }
-        match self.quota.check(now, 1) {
+        match self.quota.check(step.now, 1) {
             Err(NotYet::Until(at)) => {
                 self.look_again(at);
                 return None;
             }
             Err(NotYet::AtAnswer) => return None,
-            Ok(()) => self.quota.reserve(now, 1),
+            Ok(()) => self.quota.reserve(step.now, 1),
         }
         let attempt = self.attempts.number();
         // It spends a slot, though no message leaves with it.
-        self.keep(Change::Depart(Flight::default()), effects);
+        self.keep(Change::Depart(Flight::default()), step.effects);
         let shipment = Shipment {
             method: "GET".into(),
             path: path.to_owned(),
@@ -43,7 +41,7 @@ impl Dispatcher {
             keep_headers: false,
             messages: 0,
         };
-        effects.push(Effect::Send { attempt, shipment });
+        step.effects.push(Effect::Send { attempt, shipment });
         Some(attempt)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::health::{Pass, RouteId};
 use super::load::Load;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Step};
 use crate::budget::{NotYet, Turn};
 use crate::clock::Timestamp;
 use crate::lanes::LaneId;
@@ -24,51 +24,53 @@ const STARTED_PER_TURN: usize = 1_024;
 
 impl Dispatcher {
     /// Starts everything that gate, connections, token and budget allow; notes when to look again.
-    pub(super) fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn pump(&mut self, step: &mut Step<'_>) {
         self.start_at = None;
         self.wire_is_full = false;
-        self.inquire(now, effects);
-        self.hear_another_witness(now);
-        self.shut_lanes(now);
-        self.give_turn(now);
-        if self.hear_settled(now) {
-            self.tell_quota(effects);
+        self.inquire(step);
+        self.hear_another_witness(step.now);
+        self.shut_lanes(step.now);
+        self.give_turn(step.now);
+        if self.hear_settled(step.now) {
+            self.tell_quota(step.effects);
         }
         self.health.settles_at().into_iter().for_each(|at| self.look_again(at));
         let mut has_released = false;
         let mut started = 0;
         while self.peek_next() || self.health.has_lines() {
             if started >= STARTED_PER_TURN {
-                return self.look_again(now);
+                return self.look_again(step.now);
             }
-            let is_probe = match self.health.pass(now) {
+            let is_probe = match self.health.pass(step.now) {
                 Pass::Free => false,
                 Pass::Probe => true,
                 Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => return self.look_again(at),
                 Pass::AwaitProbe(None) => return,
             };
             if self.has_enough_attempts() {
-                self.wire_is_full = self.next_is_due(now);
+                self.wire_is_full = self.next_is_due(step.now);
                 return;
             }
             // Retries don't wait until nothing new comes; and what comes meanwhile doesn't look at the lines again.
             if !std::mem::replace(&mut has_released, true) || !self.peek_next() {
-                self.release_lines(now);
+                self.release_lines(step.now);
             }
-            let Some(candidate) = self.candidate(now, is_probe, effects) else { return };
-            if !self.obtain_token(now, effects) {
+            let Some(candidate) = self.candidate(step, is_probe) else { return };
+            if !self.obtain_token(step) {
                 return;
             }
-            match self.quota.check(now, self.least_cost(candidate)) {
+            match self.quota.check(step.now, self.least_cost(candidate)) {
                 Ok(()) => {
-                    let candidate = match self.in_turn(now, candidate, is_probe) {
+                    let candidate = match self.in_turn(step.now, candidate, is_probe) {
                         Ok(candidate) => candidate,
                         Err(at) => return self.look_again(at),
                     };
-                    let Some(load) = self.load(now, candidate) else { unreachable!("the candidate is still there") };
+                    let Some(load) = self.load(step.now, candidate) else {
+                        unreachable!("the candidate is still there")
+                    };
                     started += load.members.len();
-                    self.start(now, load, effects);
-                    self.shut_lanes(now);
+                    self.start(step, load);
+                    self.shut_lanes(step.now);
                 }
                 Err(NotYet::Until(at)) => return self.look_again(at),
                 Err(NotYet::AtAnswer) => return,
@@ -122,57 +124,57 @@ impl Dispatcher {
         !self.bound.is_empty() || next.is_some_and(|(_, slot)| is_due(slot))
     }
 
-    fn candidate(&mut self, now: Timestamp, is_probe: bool, effects: &mut Vec<Effect>) -> Option<Candidate> {
-        if !self.route_lets(now, RouteId::MESSAGES) {
-            return self.request_candidate(now);
+    fn candidate(&mut self, step: &mut Step<'_>, is_probe: bool) -> Option<Candidate> {
+        if !self.route_lets(step.now, RouteId::MESSAGES) {
+            return self.request_candidate(step.now);
         }
         let is_of_all = is_probe;
         let is_probe = is_probe || !self.health.route_is_open(RouteId::MESSAGES);
         if is_probe && self.has_to_sound() {
-            self.sound(now, effects);
-            return if is_of_all { None } else { self.request_candidate(now) };
+            self.sound(step);
+            return if is_of_all { None } else { self.request_candidate(step.now) };
         }
         if self.risks_enough() {
-            return self.request_candidate(now);
+            return self.request_candidate(step.now);
         }
-        if is_probe && let Some(lane) = self.better_probe_than_bound(now) {
+        if is_probe && let Some(lane) = self.better_probe_than_bound(step.now) {
             return Some(Candidate::Lane(lane));
         }
         while let Some(mut load) = self.bound.pop_front() {
             if !load.is_frozen() {
-                load.members.retain(|slot| !self.end_if_due(now, *slot, effects));
+                load.members.retain(|slot| !self.end_if_due(step, *slot));
             }
             if load.members.is_empty() {
                 self.bound.extend(load.next());
-            } else if let Some(at) = self.load_waits(now, &load) {
+            } else if let Some(at) = self.load_waits(step.now, &load) {
                 self.park_load(load, at);
-            } else if let Err(at) = self.pay_for_retry(now, load.members[0]) {
+            } else if let Err(at) = self.pay_for_retry(step.now, load.members[0]) {
                 self.park_load(load, at);
             } else {
-                let is_absent = self.load_members_if_absent(&load.members, effects);
+                let is_absent = self.load_members_if_absent(&load.members, step.effects);
                 self.bound.push_front(load);
                 return (!is_absent).then_some(Candidate::Bound);
             }
         }
-        if is_probe && let Some(lane) = self.best_probe(now) {
+        if is_probe && let Some(lane) = self.best_probe(step.now) {
             return Some(Candidate::Lane(lane));
         }
         while let Some((lane, slot)) = self.lanes.peek() {
-            if self.load_if_absent(now, slot, effects) {
+            if self.load_if_absent(step, slot) {
                 return None;
             }
-            if self.hold_for_route(now, lane, slot) || self.park_if_early(now, slot, false) {
+            if self.hold_for_route(step.now, lane, slot) || self.park_if_early(step.now, slot, false) {
                 continue;
             }
-            let until = self.lingers(now, lane, slot).or_else(|| self.wait_half_empty(now, lane, slot));
+            let until = self.lingers(step.now, lane, slot).or_else(|| self.wait_half_empty(step.now, lane, slot));
             match until {
-                None if self.load_company(now, effects) => {}
+                None if self.load_company(step) => {}
                 None => return Some(Candidate::Turn),
                 Some(until) => self.look_again(until),
             }
             // The token comes while the array waits, not after it.
-            self.obtain_token(now, effects);
-            return self.request_candidate(now);
+            self.obtain_token(step);
+            return self.request_candidate(step.now);
         }
         None
     }

@@ -6,8 +6,7 @@ use super::load::Load;
 use super::loaded::recovered;
 use super::outbox::{Cold, Course, State};
 use super::timers::Timer;
-use super::{Dispatcher, Effect, Notice};
-use crate::clock::Timestamp;
+use super::{Dispatcher, Effect, Notice, Step};
 use crate::lanes::Slot;
 use crate::outcome::Reason;
 use crate::settings::Ambiguous;
@@ -20,12 +19,12 @@ pub(super) type Batches = BTreeMap<u64, Vec<Slot>>;
 impl Dispatcher {
     /// Takes in what the store found: messages in the order of their acceptance, but for those of a damaged file whose
     /// rows stood in the wrong place.
-    pub(super) fn found(&mut self, now: Timestamp, rows: Vec<Row>, effects: &mut Vec<Effect>) {
+    pub(super) fn found(&mut self, step: &mut Step<'_>, rows: Vec<Row>) {
         for row in rows {
             match row {
                 Row::Waiting(waiting) => self.found_waiting(waiting),
                 Row::Started(record) => {
-                    self.found_started(now, *record, effects);
+                    self.found_started(step, *record);
                 }
                 Row::Letter(letter) => {
                     // Those of the file stay, however much others hold.
@@ -53,11 +52,11 @@ impl Dispatcher {
     }
 
     /// It was sent. If no answer to it is on record, its outcome is unknown, and the setting decides.
-    pub(super) fn found_started(&mut self, now: Timestamp, mut record: Record, effects: &mut Vec<Effect>) -> Slot {
+    pub(super) fn found_started(&mut self, step: &mut Step<'_>, mut record: Record) -> Slot {
         self.recovered += 1;
         let Record { seq, sent, batch, .. } = record;
         let lane = self.lanes.join(&mut record.message);
-        let (entry, course) = recovered(now, record, lane, self.drains.enter());
+        let (entry, course) = recovered(step.now, record, lane, self.drains.enter());
         let Course { attempts, first_attempt_at, ambiguous, expires_at, .. } = course;
         debug_assert!(
             course.stored_body.is_none() || (batch.is_none() && !sent),
@@ -75,7 +74,7 @@ impl Dispatcher {
         }
         if sent {
             // It isn't on the wire any more: what is saved next won't say that it was.
-            self.keep(Change::Return { seq, attempts, first_attempt_at, ambiguous, batch }, effects);
+            self.keep(Change::Return { seq, attempts, first_attempt_at, ambiguous, batch }, step.effects);
         }
         if let Some(batch) = batch {
             self.lanes.hold(lane);
@@ -90,22 +89,22 @@ impl Dispatcher {
     }
 
     /// All is told: batches are put together again, and the budget goes on where it was.
-    pub(super) fn opened(&mut self, now: Timestamp, opening: &Opening, effects: &mut Vec<Effect>) {
+    pub(super) fn opened(&mut self, step: &mut Step<'_>, opening: &Opening) {
         self.accepted = self.accepted.max(opening.last_seq);
         self.earlier = opening.last_seq;
         if let Some(problem) = self.salvaged(&opening.salvage) {
-            effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
+            step.effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
         }
         self.put_batches_together();
-        self.restore(now, opening, effects);
-        let mut any_buried = self.bury_unanswered(now, "the process ended before the answer came", effects);
+        self.restore(step, opening);
+        let mut any_buried = self.bury_unanswered(step, "the process ended before the answer came");
         let started: Vec<Slot> = self.outbox.hot_slots().collect();
         for slot in started {
-            any_buried |= self.bury_if_astray(now, slot, effects);
+            any_buried |= self.bury_if_astray(step, slot);
         }
         // Whoever buries the last one tells so.
         if !any_buried {
-            self.tell_if_empty(effects);
+            self.tell_if_empty(step.effects);
         }
     }
 
@@ -127,11 +126,11 @@ impl Dispatcher {
     }
 
     /// Ends messages that were on the wire and must not be sent again. Whether there were any.
-    pub(super) fn bury_unanswered(&mut self, now: Timestamp, problem: &str, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn bury_unanswered(&mut self, step: &mut Step<'_>, problem: &str) -> bool {
         let unanswered = std::mem::take(&mut self.unanswered);
         let any = !unanswered.is_empty();
         for slot in unanswered {
-            self.bury(now, slot, Reason::Ambiguous, None, Some(problem.to_owned()), effects);
+            self.bury(step, slot, Reason::Ambiguous, None, Some(problem.to_owned()));
         }
         any
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attempts::Attempt;
 use super::load::Load;
 use super::outbox::Parking;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::Cargo;
@@ -85,9 +85,9 @@ impl Dispatcher {
     }
 
     /// The answer was about the organization, not about the messages: no attempt is spent, places are kept.
-    pub(super) fn keep_places(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
+    pub(super) fn keep_places(&mut self, step: &mut Step<'_>, load: Load) {
         self.unspend_attempt(&load.members);
-        self.give_back(now, load, effects);
+        self.give_back(step, load);
     }
 
     /// The attempt of these messages doesn't count: the answer said nothing about them.
@@ -98,53 +98,53 @@ impl Dispatcher {
     }
 
     /// The messages are off the wire, or don't get there, and keep their places.
-    pub(super) fn give_back(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
-        self.keep_return(&load, effects);
-        self.put_back(now, load, effects);
+    pub(super) fn give_back(&mut self, step: &mut Step<'_>, load: Load) {
+        self.keep_return(&load, step.effects);
+        self.put_back(step, load);
     }
 
     /// They go to the front of their lanes, or their batch before everything else.
-    pub(super) fn put_back(&mut self, now: Timestamp, load: Load, effects: &mut Vec<Effect>) {
+    pub(super) fn put_back(&mut self, step: &mut Step<'_>, load: Load) {
         if load.is_bound() {
             self.bind(&load);
-            self.fail_unauthorized(&load.members, effects);
+            self.fail_unauthorized(&load.members, step.effects);
             self.bound.push_front(load);
             return;
         }
         // Each goes to the front: the last one first keeps their turns.
         for slot in load.members.into_iter().rev() {
-            if !self.end_if_due(now, slot, effects) {
+            if !self.end_if_due(step, slot) {
                 self.unpark(slot);
-                self.fail_unauthorized(&[slot], effects);
+                self.fail_unauthorized(&[slot], step.effects);
             }
         }
     }
 
     /// No attempt is spent; the messages wait until then, and others go meanwhile.
-    pub(super) fn put_aside(&mut self, now: Timestamp, load: Load, until: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn put_aside(&mut self, step: &mut Step<'_>, load: Load, until: Timestamp) {
         self.unspend_attempt(&load.members);
-        self.keep_return(&load, effects);
+        self.keep_return(&load, step.effects);
         if load.is_bound() {
             return self.park_load(load, until);
         }
         for slot in load.members {
-            if !self.end_if_due(now, slot, effects) {
+            if !self.end_if_due(step, slot) {
                 self.park(slot, until, Parking::Retry);
             }
         }
     }
 
-    pub(super) fn repeat_or_end(&mut self, now: Timestamp, load: Load, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn repeat_or_end(&mut self, step: &mut Step<'_>, load: Load, told: &Told) {
         for slot in &load.members {
             self.outbox.course_mut(*slot).ambiguous = true;
         }
         if !load.members.iter().all(|slot| self.may_repeat(*slot, told.is_processed())) {
-            self.end(now, load, Reason::Ambiguous, told, effects);
+            self.end(step, load, Reason::Ambiguous, told);
         } else if load.members.len() > 1 {
             // The server may have taken it: the repetition must be the same, so that a server that knows it can tell.
-            self.retry(now, load.freeze(), told, effects);
+            self.retry(step, load.freeze(), told);
         } else {
-            self.retry(now, load, told, effects);
+            self.retry(step, load, told);
         }
     }
 
@@ -157,40 +157,39 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn retry(&mut self, now: Timestamp, mut load: Load, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn retry(&mut self, step: &mut Step<'_>, mut load: Load, told: &Told) {
         let attempts = self.outbox.course(load.members[0]).attempts;
         let asked = told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause);
         let backoff = match self.note_misdirected(&load, told) {
             true => Duration::ZERO,
             false => RETRY_BACKOFF.wait(attempts, &mut self.random),
         };
-        let at = now.after(backoff.max(asked));
+        let at = step.now.after(backoff.max(asked));
         let last_status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));
         for slot in &load.members {
             self.outbox.course_mut(*slot).last_status = last_status;
         }
         // While nothing may leave, probes tell about the server, not about the messages that they carry.
         if self.health.holds_messages() && !self.carries_call(&load) {
-            return self.put_aside(now, load, now.after(asked), effects);
+            return self.put_aside(step, load, step.now.after(asked));
         }
         if self.is_untold(&load) {
             // By the failures of this run, which are few, not by those of earlier ones.
             let backoff = RETRY_BACKOFF.wait(1, &mut self.random);
-            return self.put_aside(now, load, now.after(backoff.max(asked)), effects);
+            return self.put_aside(step, load, step.now.after(backoff.max(asked)));
         }
         // A batch that the server may know stays whole, as far as the limits of its messages' attempts let it.
         let frozen = load.is_frozen();
-        load.members.retain(|slot| {
-            (frozen || !self.end_if_due(now, *slot, effects)) && !self.bury_if_exhausted(now, at, *slot, told, effects)
-        });
-        self.keep_return(&load, effects);
+        load.members
+            .retain(|slot| (frozen || !self.end_if_due(step, *slot)) && !self.bury_if_exhausted(step, at, *slot, told));
+        self.keep_return(&load, step.effects);
         if load.members.is_empty() {
             self.bind_next(load);
         } else if load.is_bound() {
             self.park_load(load, at);
         } else {
             load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
-            self.fail_unauthorized(&load.members, effects);
+            self.fail_unauthorized(&load.members, step.effects);
         }
     }
 
@@ -215,21 +214,14 @@ impl Dispatcher {
     }
 
     /// Ends a message that may not be tried again at `next`. Whether it did.
-    fn bury_if_exhausted(
-        &mut self,
-        now: Timestamp,
-        next: Timestamp,
-        slot: Slot,
-        told: &Told,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let is_held_too_long = self.ends_while_held(now, next, slot);
+    fn bury_if_exhausted(&mut self, step: &mut Step<'_>, next: Timestamp, slot: Slot, told: &Told) -> bool {
+        let is_held_too_long = self.ends_while_held(step.now, next, slot);
         let (course, cargo) = (self.outbox.course(slot), &self.outbox.get(slot).cargo);
         let limits = match cargo {
             Cargo::Message(_) => self.settings.retry,
             Cargo::Call(call) => self.settings.retry.bounded_by(&call.limits),
         };
-        let since = course.first_attempt_at.unwrap_or(now);
+        let since = course.first_attempt_at.unwrap_or(step.now);
         let age = match cargo {
             Cargo::Message(_) => self.health.age(since, next),
             Cargo::Call(_) => next.since(since),
@@ -241,26 +233,26 @@ impl Dispatcher {
         if exhausted {
             // Only what may have been processed is tried again after a conflict.
             let reason = if told.has_conflict() { Reason::Ambiguous } else { Reason::Exhausted };
-            self.bury(now, slot, reason, told.response.clone(), told.problem.clone(), effects);
+            self.bury(step, slot, reason, told.response.clone(), told.problem.clone());
         }
         exhausted
     }
 
     /// A refused batch is halved, down to the one message that is at fault.
-    pub(super) fn reject(&mut self, now: Timestamp, attempt: Attempt, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn reject(&mut self, step: &mut Step<'_>, attempt: Attempt, told: &Told) {
         let Attempt { load, bytes, .. } = attempt;
         let status = told.response.as_ref().map_or(0, |response| response.status);
         if load.members.len() > 1 && self.settings.route.is_array() && !self.ended_by(&load, told).is_empty() {
-            return self.halve(load, true, effects);
+            return self.halve(load, true, step.effects);
         }
         if load.members.len() < 2 || !matches!(status, TOO_LARGE | BAD_REQUEST) {
             let load = if status == BAD_REQUEST { load.reunite() } else { load };
-            return self.end(now, load, Reason::Rejected, told, effects);
+            return self.end(step, load, Reason::Rejected, told);
         }
         if status == TOO_LARGE {
             self.batch_limits.too_large(load.members.len(), bytes);
         }
-        self.halve(load, status == BAD_REQUEST, effects);
+        self.halve(load, status == BAD_REQUEST, step.effects);
     }
 
     /// The halves of a refused batch go one after the other. `one_is_at_fault` when it was refused for a message's
@@ -274,12 +266,12 @@ impl Dispatcher {
         self.bound.push_back(load);
     }
 
-    pub(super) fn end(&mut self, now: Timestamp, load: Load, reason: Reason, told: &Told, effects: &mut Vec<Effect>) {
+    pub(super) fn end(&mut self, step: &mut Step<'_>, load: Load, reason: Reason, told: &Told) {
         let ended = if reason == Reason::Rejected { self.ended_by(&load, told) } else { Vec::new() };
         for slot in &load.members {
-            self.bury(now, *slot, reason, told.response.clone(), told.problem.clone(), effects);
+            self.bury(step, *slot, reason, told.response.clone(), told.problem.clone());
         }
         self.bind_next(load);
-        ended.iter().for_each(|conversation| self.conversation_ended(now, conversation, told));
+        ended.iter().for_each(|conversation| self.conversation_ended(step.now, conversation, told));
     }
 }

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{AttemptId, Dispatcher, Effect};
+use super::{AttemptId, Dispatcher, Step};
 use crate::clock::Timestamp;
 use crate::message::Cargo;
 
@@ -43,14 +43,14 @@ impl Dispatcher {
     }
 
     /// Sends it, unless it is under way, as soon as token and budget allow it.
-    pub(super) fn sound(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn sound(&mut self, step: &mut Step<'_>) {
         if self.sounding.is_some() {
             return;
         }
         let path = self.sounding_path();
-        let Some(attempt) = self.make_own_request(now, &path, TIMEOUT_MAX, effects) else { return };
+        let Some(attempt) = self.make_own_request(step, &path, TIMEOUT_MAX) else { return };
         self.sounding = Some(Sounding { attempt, left_at: None });
-        self.health.sounds(now, attempt);
+        self.health.sounds(step.now, attempt);
     }
 
     fn sounding_path(&mut self) -> String {

@@ -18,7 +18,7 @@ use super::load::Load;
 use super::outbox::Parking;
 use super::settle::Told;
 use super::timers::Timer;
-use super::{AttemptId, Dispatcher, Effect};
+use super::{AttemptId, Dispatcher, Step};
 use crate::batcher::Item;
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
@@ -153,12 +153,11 @@ impl Dispatcher {
     /// Messages were refused, perhaps for everybody's sake. That is no attempt of theirs then.
     pub(super) fn suspect(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         id: AttemptId,
         (attempt, left_at): (Attempt, Timestamp),
         fingerprint: Fingerprint,
         answer: &Answer,
-        effects: &mut Vec<Effect>,
     ) {
         let told = told(answer);
         let response = told.response.as_ref();
@@ -174,27 +173,28 @@ impl Dispatcher {
             (course.last_status, course.refused_at) = (last_status, None);
         }
         let sent = attempt.sent(id, left_at);
-        let whom = self.health.refused(now, sent, &refusal, &mut self.random, effects);
+        let whom = self.health.refused(step, sent, &refusal, &mut self.random);
         if whom == Whom::Everybody {
-            self.acquit(now, effects);
+            self.acquit(step);
         }
         let load = attempt.load;
         let is_shared = self.are_others_refused(&load);
-        let wait = self.others_may_tell(now, &load);
+        let wait = self.others_may_tell(step.now, &load);
         if whom == Whom::Everybody || (whom == Whom::Probe && wait.is_some()) {
             self.note_suspected(&load, left_at);
-            return self.keep_places(now, load, effects);
+            return self.keep_places(step, load);
         }
         let is_about_conversation = !self.ended_by(&load, &told).is_empty();
-        let asked_until = now.after(told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause));
-        let alone_until = now.after(ALONE_BACKOFF.wait(self.attempts_of(&load), &mut self.random)).max(asked_until);
-        let until = wait.map_or(alone_until, |wait| now.after(wait).max(asked_until));
+        let asked_until = step.now.after(told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause));
+        let alone_until =
+            step.now.after(ALONE_BACKOFF.wait(self.attempts_of(&load), &mut self.random)).max(asked_until);
+        let until = wait.map_or(alone_until, |wait| step.now.after(wait).max(asked_until));
         // Its parts are witnesses of their own.
         let is_divisible = self.settings.route.is_array() && load.members.len() > 1;
-        let is_told = self.is_told_part(now, &load);
+        let is_told = self.is_told_part(step.now, &load);
         let is_last = wait.is_none() && (is_divisible || is_told || !self.may_try_again(&load, until));
         self.unspend_attempt(&load.members);
-        self.keep_return(&load, effects);
+        self.keep_return(&load, step.effects);
         self.bind(&load);
         if is_shared {
             self.suspects.held.iter_mut().for_each(|suspect| suspect.is_open = true);
@@ -207,7 +207,7 @@ impl Dispatcher {
         self.suspects.held.push(Suspect { load, told, left_at, until, asked_until, is_about_conversation, is_open });
         if wait.is_none() {
             let newest = self.suspects.held.len() - 1;
-            self.convict(now, |place, suspect| suspect.is_about_conversation || (is_last && place == newest), effects);
+            self.convict(step, |place, suspect| suspect.is_about_conversation || (is_last && place == newest));
         } else {
             self.set_judge_timer();
         }
@@ -285,25 +285,26 @@ impl Dispatcher {
     }
 
     /// A message that left then was accepted: whoever left before, and was refused, was so for its own sake.
-    pub(super) fn accepted(&mut self, now: Timestamp, left_at: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn accepted(&mut self, step: &mut Step<'_>, left_at: Timestamp) {
         self.suspects.accepted_left_at = self.suspects.accepted_left_at.max(Some(left_at));
         if !self.suspects.held.is_empty() {
-            self.convict(now, |_, suspect| suspect.left_at <= left_at && !suspect.is_open, effects);
+            self.convict(step, |_, suspect| suspect.left_at <= left_at && !suspect.is_open);
             // From now on they are no evidence of an outage: a success came in between.
             for suspect in self.suspects.take(|_, suspect| suspect.left_at <= left_at).into_iter().rev() {
                 self.note_suspected(&suspect.load, suspect.left_at);
-                self.try_again(now, suspect, effects);
+                self.try_again(step, suspect);
             }
             self.set_judge_timer();
         }
     }
 
     /// Nobody has told for too long.
-    pub(super) fn judge_overdue(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn judge_overdue(&mut self, step: &mut Step<'_>) {
+        let now = step.now;
         self.suspects.judged_at = None;
-        self.convict(now, |_, suspect| suspect.until <= now && suspect.is_about_conversation, effects);
+        self.convict(step, |_, suspect| suspect.until <= now && suspect.is_about_conversation);
         for suspect in self.suspects.take(|_, suspect| suspect.until <= now).into_iter().rev() {
-            self.try_again(now, suspect, effects);
+            self.try_again(step, suspect);
         }
         self.set_judge_timer();
     }
@@ -322,42 +323,42 @@ impl Dispatcher {
 
     /// Whether the refusal is everybody's is open still: its attempt counts, and another one follows if there may be
     /// one.
-    fn try_again(&mut self, now: Timestamp, suspect: Suspect, effects: &mut Vec<Effect>) {
+    fn try_again(&mut self, step: &mut Step<'_>, suspect: Suspect) {
         self.spend_attempt(&suspect.load);
-        let at = suspect.asked_until.max(now);
+        let at = suspect.asked_until.max(step.now);
         if !self.may_try_again(&suspect.load, at) {
-            self.reject_for_good(now, suspect, effects);
-        } else if at > now {
+            self.reject_for_good(step, suspect);
+        } else if at > step.now {
             self.try_later(suspect.load, at);
         } else {
-            self.put_back(now, suspect.load, effects);
+            self.put_back(step, suspect.load);
         }
     }
 
-    fn convict(&mut self, now: Timestamp, is_guilty: impl Fn(usize, &Suspect) -> bool, effects: &mut Vec<Effect>) {
+    fn convict(&mut self, step: &mut Step<'_>, is_guilty: impl Fn(usize, &Suspect) -> bool) {
         for suspect in self.suspects.take(is_guilty) {
             self.spend_attempt(&suspect.load);
-            self.reject_for_good(now, suspect, effects);
+            self.reject_for_good(step, suspect);
         }
         self.set_judge_timer();
     }
 
-    fn reject_for_good(&mut self, now: Timestamp, suspect: Suspect, effects: &mut Vec<Effect>) {
+    fn reject_for_good(&mut self, step: &mut Step<'_>, suspect: Suspect) {
         let Suspect { load, told, .. } = suspect;
         if load.members.len() > 1 && self.settings.route.is_array() {
-            self.halve(load, true, effects);
+            self.halve(load, true, step.effects);
         } else if self.settings.route.is_array() {
-            self.end(now, load.reunite(), Reason::Rejected, &told, effects);
+            self.end(step, load.reunite(), Reason::Rejected, &told);
         } else {
-            self.end(now, load, Reason::Rejected, &told, effects);
+            self.end(step, load, Reason::Rejected, &told);
         }
     }
 
     /// Everybody is refused: they wait with the others.
-    fn acquit(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    fn acquit(&mut self, step: &mut Step<'_>) {
         for Suspect { load, left_at, .. } in self.suspects.take(|_, _| true).into_iter().rev() {
             self.note_suspected(&load, left_at);
-            self.put_back(now, load, effects);
+            self.put_back(step, load);
         }
         self.set_judge_timer();
     }

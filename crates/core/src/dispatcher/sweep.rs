@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::redrives::Span;
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
 use crate::message::Ticket;
 use crate::outcome::LetterFilter;
@@ -26,21 +26,21 @@ impl Dispatcher {
     }
 
     /// The next letters of the first call, and the end of those that are through.
-    pub(super) fn sweep(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn sweep(&mut self, step: &mut Step<'_>) {
         if let Some(span) = self.redrives.next() {
             match self.store_problem.clone() {
                 Some(problem) => {
                     self.redrives.end(span.ticket);
-                    effects.push(Effect::Failed(span.ticket, problem));
+                    step.effects.push(Effect::Failed(span.ticket, problem));
                 }
-                None => self.sweep_some(now, span, effects),
+                None => self.sweep_some(step, span),
             }
         }
         let done = self.redrives.take_done();
-        effects.extend(done.into_iter().map(|(ticket, outcome)| Effect::Redriven(ticket, outcome)));
+        step.effects.extend(done.into_iter().map(|(ticket, outcome)| Effect::Redriven(ticket, outcome)));
     }
 
-    fn sweep_some(&mut self, now: Timestamp, span: Span, effects: &mut Vec<Effect>) {
+    fn sweep_some(&mut self, step: &mut Step<'_>, span: Span) {
         let Span { ticket, filter, after, until } = span;
         let (mut looks, mut last, mut taken) = (0, None, Vec::new());
         let there_then = self.letters.page(after).take_while(|(number, _)| *number <= until);
@@ -56,7 +56,7 @@ impl Dispatcher {
         let is_full_turn = looks == LOOKS_PER_TURN || taken.len() == LETTERS_PER_TURN;
         self.redrives.note_looked(ticket, last.filter(|_| is_full_turn));
         for number in taken {
-            let fate = self.redrive_numbered(now, number, ticket, effects);
+            let fate = self.redrive_numbered(step, number, ticket);
             self.redrives.count(ticket, fate);
         }
     }

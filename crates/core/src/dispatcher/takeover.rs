@@ -5,7 +5,7 @@
 use hashbrown::HashMap;
 
 use super::outbox::{Course, Entry, Promise};
-use super::{Dispatcher, Effect};
+use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Submission, Ticket};
@@ -26,8 +26,9 @@ impl Dispatcher {
     ///
     /// For a store in memory: another one keeps the messages by itself.
     pub fn take_over(&mut self, now: Timestamp, mut other: Self, effects: &mut Vec<Effect>) -> Vec<Ticket> {
+        let step = &mut Step { now, effects };
         debug_assert!(!self.durable, "a durable store is read again instead");
-        self.inherit(now, other.carryover(now));
+        self.inherit(step.now, other.carryover(step.now));
         self.attempts.continue_after(&other.attempts);
         (self.accepted, self.earlier) = (other.accepted, other.accepted);
         self.counters = other.counters;
@@ -35,7 +36,7 @@ impl Dispatcher {
         self.health.take_over(&other.health);
         self.auth.take_over(&other.auth);
         if let Some(hold) = other.health.operator_hold() {
-            self.hold(hold, effects);
+            self.hold(hold, step.effects);
         }
         self.letters = std::mem::take(&mut other.letters);
         self.redrives = std::mem::take(&mut other.redrives);
@@ -51,15 +52,15 @@ impl Dispatcher {
         entries.sort_unstable_by_key(|(_, entry, _)| entry.seq);
         for (slot, entry, course) in entries {
             let followers = followers.take(slot);
-            self.take_over_one(now, (entry, course), &known, (slot, followers), effects);
+            self.take_over_one(step, (entry, course), &known, (slot, followers));
         }
         self.put_batches_together();
-        self.bury_unanswered(now, "the engine failed before the answer came", effects);
+        self.bury_unanswered(step, "the engine failed before the answer came");
         for waiting in waiting.into_line() {
             let Submission { ticket, cargo, .. } = &waiting.submission;
             match cargo.id() {
-                Some(id) if waiting.redriven => self.redrive(now, *ticket, id.into(), effects),
-                _ => self.submit(now, waiting.submission, effects),
+                Some(id) if waiting.redriven => self.redrive(step, *ticket, id.into()),
+                _ => self.submit(step, waiting.submission),
             }
         }
         self.awaited()
@@ -67,11 +68,10 @@ impl Dispatcher {
 
     fn take_over_one(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         (entry, course): (Entry, Course),
         known: &Known,
         (old, followers): (Slot, Vec<Promise>),
-        effects: &mut Vec<Effect>,
     ) {
         let sent = known.on_wire.contains_key(&old);
         let Course { waiter, attempts, first_attempt_at, expires_at, not_before, ambiguous, withdrawn, .. } = course;
@@ -81,7 +81,7 @@ impl Dispatcher {
             cargo @ Cargo::Call(_) => {
                 if let Some(Promise { ticket, settle }) = waiter.filter(|_| !sent && attempts == 0) {
                     let submission = Submission { ticket, settle, cargo, priority, expires_at, not_before };
-                    self.submit(now, submission, effects);
+                    self.submit(step, submission);
                 }
                 return;
             }
@@ -101,7 +101,7 @@ impl Dispatcher {
             batch,
             body_bytes: None,
         };
-        let slot = self.found_started(now, record, effects);
+        let slot = self.found_started(step, record);
         self.recovered -= 1;
         if let Some(promise) = waiter {
             self.outbox.set_waiter(slot, promise);
@@ -109,7 +109,7 @@ impl Dispatcher {
         self.followers.put(slot, followers);
         // Bound to others, or to be buried as unanswered, it ends with these.
         if withdrawn && batch.is_none() && !self.unanswered.contains(&slot) {
-            self.bury(now, slot, Reason::Aborted, None, None, effects);
+            self.bury(step, slot, Reason::Aborted, None, None);
         } else if withdrawn {
             self.outbox.course_mut(slot).withdrawn = true;
         }

@@ -13,6 +13,7 @@ use super::health::{Bequest, OperatorHold, Span};
 use super::{Dispatcher, Effect};
 use crate::budget::{Belief, Quota};
 use crate::clock::Timestamp;
+use crate::dispatcher::Step;
 use crate::stats::Pause;
 use crate::store::{Change, Opening};
 
@@ -126,35 +127,35 @@ impl Dispatcher {
     }
 
     /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.
-    pub(super) fn save(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn save(&mut self, step: &mut Step<'_>) {
         if !self.durable {
             return;
         }
-        let paused = self.health.limits_in_force(now);
+        let paused = self.health.limits_in_force(step.now);
         let held = self.health.operator_hold();
-        let due = self.saving.at.is_none_or(|at| now.since(at) >= SAVE_EVERY);
+        let due = self.saving.at.is_none_or(|at| step.now.since(at) >= SAVE_EVERY);
         let spent = self.saving.moves != self.attempts.moves() && due;
         if !spent && paused == self.saving.paused && held == self.saving.held && !self.saving.is_demanded {
             return;
         }
-        self.saving = Saving { at: Some(now), moves: self.attempts.moves(), paused, held, is_demanded: false };
-        let budget = Saved::of(&self.checkpoint(now), now).to_json();
-        effects.push(Effect::Store(Change::Save { budget, on_wire: self.on_wire(now) }));
+        self.saving = Saving { at: Some(step.now), moves: self.attempts.moves(), paused, held, is_demanded: false };
+        let budget = Saved::of(&self.checkpoint(step.now), step.now).to_json();
+        step.effects.push(Effect::Store(Change::Save { budget, on_wire: self.on_wire(step.now) }));
     }
 
     /// Goes on where the store's last run ended; what makes no sense is no evidence.
-    pub(super) fn restore(&mut self, now: Timestamp, opening: &Opening, effects: &mut Vec<Effect>) {
+    pub(super) fn restore(&mut self, step: &mut Step<'_>, opening: &Opening) {
         let saved = Saved::from_json(opening.budget.as_deref());
         // A wall clock that was put back meanwhile must not make a future out of the past.
-        let saved_at = opening.budget_at.unwrap_or(now).min(now);
-        let mut carryover = saved.carryover(saved_at, now, self.settings.retry.max_pause);
+        let saved_at = opening.budget_at.unwrap_or(step.now).min(step.now);
+        let mut carryover = saved.carryover(saved_at, step.now, self.settings.retry.max_pause);
         // They were about to leave after that.
         let departed = u32::try_from(opening.departed.len()).unwrap_or(u32::MAX);
         carryover.under_way = carryover.under_way.saturating_add(departed);
-        if let Some(hold) = carryover.hold.filter(|hold| hold.until.is_none_or(|until| until > now)) {
-            self.hold(hold, effects);
+        if let Some(hold) = carryover.hold.filter(|hold| hold.until.is_none_or(|until| until > step.now)) {
+            self.hold(hold, step.effects);
         }
-        self.inherit(now, carryover.ended_before(now));
+        self.inherit(step.now, carryover.ended_before(step.now));
     }
 }
 

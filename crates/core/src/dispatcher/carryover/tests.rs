@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::budget::Heard;
+use crate::dispatcher::Step;
 use crate::dispatcher::attempts::{Attempt, Departure};
 use crate::dispatcher::health::RouteId;
 use crate::dispatcher::load::Load;
@@ -43,7 +44,7 @@ fn begin(dispatcher: &mut Dispatcher, left_ms: Option<u64>) {
 /// What is available at once, and after a time, to a run that begins at `now_ms` with one request a second and this.
 fn available(opening: &Opening, now_ms: u64, later_ms: u64) -> (u32, u32) {
     let mut dispatcher = dispatcher(1, now_ms);
-    dispatcher.restore(at_ms(now_ms), opening, &mut Vec::new());
+    dispatcher.restore(&mut Step { now: at_ms(now_ms), effects: &mut Vec::new() }, opening);
     (dispatcher.quota.available(at_ms(now_ms)), dispatcher.quota.available(at_ms(now_ms + later_ms)))
 }
 
@@ -107,12 +108,12 @@ fn messages_do_not_age_while_an_earlier_run_held_them_back_nor_between_runs() {
     let budget = Saved::of(&first.checkpoint(at_ms(40_000)), at_ms(40_000)).to_json();
     let opening = Opening { budget: Some(budget), budget_at: Some(at_ms(40_000)), ..Opening::default() };
     let mut second = dispatcher(1, 100_000);
-    second.restore(at_ms(100_000), &opening, &mut Vec::new());
+    second.restore(&mut Step { now: at_ms(100_000), effects: &mut Vec::new() }, &opening);
     let age = |since_ms, now_ms| second.health.age(at_ms(since_ms), at_ms(now_ms)).as_secs();
     assert_eq!((age(5_000, 100_000), age(5_000, 110_000), age(100_000, 110_000)), (15, 25, 10));
 
     let mut bare = dispatcher(1, 100_000);
-    bare.restore(at_ms(100_000), &Opening::default(), &mut Vec::new());
+    bare.restore(&mut Step { now: at_ms(100_000), effects: &mut Vec::new() }, &Opening::default());
     assert_eq!(bare.health.age(at_ms(5_000), at_ms(100_000)).as_secs(), 95, "nothing is known");
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{AUTH_BACKOFF, Cause, Health, RouteId, Sent};
 use crate::clock::Timestamp;
-use crate::dispatcher::{Effect, Notice};
+use crate::dispatcher::{Effect, Notice, Step};
 use crate::lanes::LaneId;
 use crate::random::Random;
 
@@ -204,22 +204,21 @@ impl Health {
     /// The credentials count as refused: until when nothing leaves.
     pub(in crate::dispatcher) fn refuse_credentials(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         problem: String,
         random: &mut Random,
-        effects: &mut Vec<Effect>,
     ) -> Timestamp {
         let shut_until = self.organization.closure().and_then(|closure| closure.next_probe);
-        if let Some(until) = shut_until.filter(|_| self.auth_problem.is_some() && self.organization.is_shut(now)) {
+        if let Some(until) = shut_until.filter(|_| self.auth_problem.is_some() && self.organization.is_shut(step.now)) {
             // What was on its way when that was found out adds nothing.
             return until;
         }
-        let until = now.after(AUTH_BACKOFF.wait(self.organization.strikes() + 1, random));
-        self.organization.shut(now, until, Cause::Auth);
+        let until = step.now.after(AUTH_BACKOFF.wait(self.organization.strikes() + 1, random));
+        self.organization.shut(step.now, until, Cause::Auth);
         self.organization.strike();
         if self.auth_problem.replace(problem.clone()).is_none() {
             let reason = Cause::Auth.word();
-            effects.push(Effect::Notice(Notice::Outage { reason, problem, open: true }));
+            step.effects.push(Effect::Notice(Notice::Outage { reason, problem, open: true }));
         }
         until
     }

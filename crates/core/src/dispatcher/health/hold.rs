@@ -4,7 +4,7 @@ use super::Health;
 use super::limit::resumed;
 use super::scope::Suspect;
 use crate::clock::Timestamp;
-use crate::dispatcher::{Effect, Notice};
+use crate::dispatcher::{Effect, Notice, Step};
 use crate::stats::{Closure, Pause, PauseScope};
 
 /// Why, in events and stats.
@@ -32,13 +32,9 @@ impl Health {
     }
 
     /// Ends it, if there is one.
-    pub(in crate::dispatcher) fn end_hold(
-        &mut self,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) -> Option<OperatorHold> {
+    pub(in crate::dispatcher) fn end_hold(&mut self, step: &mut Step<'_>) -> Option<OperatorHold> {
         let hold = self.operator_hold.take()?;
-        effects.push(resumed(PauseScope::Organization, None, now.since(hold.since)));
+        step.effects.push(resumed(PauseScope::Organization, None, step.now.since(hold.since)));
         Some(hold)
     }
 

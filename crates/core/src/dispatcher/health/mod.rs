@@ -56,8 +56,8 @@ use self::routes::Routes;
 pub(super) use self::scope::{Scope, Suspect};
 pub(super) use self::standstill::Span;
 use self::standstill::Standstill;
-use super::Effect;
 use crate::clock::Timestamp;
+use crate::dispatcher::Step;
 use crate::evidence::NamedLimit;
 use crate::message::Call;
 use crate::random::Random;
@@ -192,18 +192,18 @@ impl Health {
 
     /// The server accepted the request, or refused it because of the request itself. Returns whether messages may leave
     /// that could not before.
-    pub(super) fn passed(&mut self, now: Timestamp, sent: Sent, effects: &mut Vec<Effect>) -> bool {
-        self.patience.learn(now.since(sent.left_at));
+    pub(super) fn passed(&mut self, step: &mut Step<'_>, sent: Sent) -> bool {
+        self.patience.learn(step.now.since(sent.left_at));
         self.failures.end();
-        self.tokens.accepted(now, sent.route);
+        self.tokens.accepted(step.now, sent.route);
         let are_accepted = self.end_refusals(sent);
         if sent.route == RouteId::MESSAGES {
             self.has_passed = true;
             self.caution.iter_mut().for_each(Caution::succeeded);
         }
         let is_probe = self.organization.is_probe(sent.attempt);
-        self.clear_up(now, sent, effects);
-        let ends_limit = self.end_limits(now, sent, effects) && sent.route == RouteId::MESSAGES;
+        self.clear_up(step, sent);
+        let ends_limit = self.end_limits(step, sent) && sent.route == RouteId::MESSAGES;
         let route = self.routes.get_mut(sent.route);
         route.breaker.succeeded();
         route.retries.succeeded();
@@ -212,27 +212,26 @@ impl Health {
             return ends_limit;
         }
         let is_old_news = route.gate.closed_by() == Some(Cause::Refused) && !are_accepted;
-        let opens = !is_old_news && route.gate.open(now).is_some() && sent.route == RouteId::MESSAGES;
+        let opens = !is_old_news && route.gate.open(step.now).is_some() && sent.route == RouteId::MESSAGES;
         if opens {
             self.refused_with = None;
         }
         let opens = opens || ends_limit;
         if is_probe || self.organization.closed_by() == Some(Cause::Outage) {
-            return self.reopen(now, effects) || opens;
+            return self.reopen(step) || opens;
         }
-        self.tell_outage_over(effects);
+        self.tell_outage_over(step.effects);
         opens
     }
 
     /// The server or the network failed. Returns whether messages may leave that could not before.
     pub(super) fn failed(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         sent: Sent,
         failure: Failure,
         problem: impl FnOnce() -> String,
         random: &mut Random,
-        effects: &mut Vec<Effect>,
     ) -> bool {
         let Sent { attempt, route, .. } = sent;
         let is_probe = self.organization.is_probe(attempt);
@@ -247,24 +246,24 @@ impl Health {
         match failure {
             Failure::Answered { .. } => {
                 let probed = self.suspects_probed(attempt);
-                self.end_limits(now, sent, effects);
+                self.end_limits(step, sent);
                 probed.iter().for_each(|suspect| self.doubt.acquit(suspect));
             }
-            Failure::Unsent | Failure::Unanswered => self.limits_unanswered(now, sent),
+            Failure::Unsent | Failure::Unanswered => self.limits_unanswered(step.now, sent),
         }
         if is_probe && self.is_throttled() {
-            self.shut_route(now, sent, trips, wait, random);
+            self.shut_route(step.now, sent, trips, wait, random);
             if matches!(failure, Failure::Answered { .. }) {
-                return self.reopen(now, effects);
+                return self.reopen(step);
             }
-            self.organization.probe_failed(now, attempt, self.max_pause);
-            self.hold_on(now);
+            self.organization.probe_failed(step.now, attempt, self.max_pause);
+            self.hold_on(step.now);
         } else if is_probe || (self.organization.is_open() && self.is_outage(route, trips)) {
-            self.shut_organization(now, sent, wait, random);
-            self.tell_outage(Cause::Outage, problem, effects);
-        } else if self.shut_route(now, sent, trips, wait, random) && route == RouteId::MESSAGES {
+            self.shut_organization(step.now, sent, wait, random);
+            self.tell_outage(Cause::Outage, problem, step.effects);
+        } else if self.shut_route(step.now, sent, trips, wait, random) && route == RouteId::MESSAGES {
             let cause = self.routes.get(route).gate.closed_by().unwrap_or(Cause::Outage);
-            self.tell_outage(cause, problem, effects);
+            self.tell_outage(cause, problem, step.effects);
         }
         false
     }

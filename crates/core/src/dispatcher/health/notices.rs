@@ -8,7 +8,7 @@ use super::doubt::Suspicion;
 use super::limit::{Begun, resumed};
 use super::{Cause, Gate, Health, Limit, RouteId, Suspect};
 use crate::clock::Timestamp;
-use crate::dispatcher::{Effect, Notice};
+use crate::dispatcher::{Effect, Notice, Step};
 use crate::evidence::NamedLimit;
 use crate::stats::{Closure, Outage, Pause, PauseScope, Refusals};
 
@@ -46,47 +46,46 @@ impl Health {
     /// Tells of a pause that shuts the organization's gate. If it takes the place of another one's, that is over.
     pub(super) fn tell_pause(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         scope: PauseScope,
         begun: Begun,
         limit: Option<Box<NamedLimit>>,
-        effects: &mut Vec<Effect>,
     ) {
         let (since, until) = match self.pause_told.take() {
             Some(told) if told.scope == scope => (told.since, begun.until.max(told.until)),
             Some(told) => {
-                effects.push(resumed(told.scope, told.limit, now.since(told.since)));
-                (now, begun.until)
+                step.effects.push(resumed(told.scope, told.limit, step.now.since(told.since)));
+                (step.now, begun.until)
             }
-            None => (now, begun.until),
+            None => (step.now, begun.until),
         };
         self.pause_told = Some(PauseTold { scope: scope.clone(), limit: limit.clone(), since, until });
-        effects.push(begun.notice(scope, limit));
+        step.effects.push(begun.notice(scope, limit));
     }
 
     /// Tells that it is over, if listeners believe that it is in force. `held`: for how long the gate has held.
-    fn tell_pause_over(&mut self, now: Timestamp, held: Duration, effects: &mut Vec<Effect>) {
+    fn tell_pause_over(&mut self, step: &mut Step<'_>, held: Duration) {
         let Some(PauseTold { scope, limit, since, until }) = self.pause_told.take() else { return };
         let paused = match scope {
             // Others could have gone before what was refused, but nobody was there.
-            PauseScope::Unknown => held.max(until.min(now).since(since)),
+            PauseScope::Unknown => held.max(until.min(step.now).since(since)),
             _ => held,
         };
-        effects.push(resumed(scope, limit, paused));
+        step.effects.push(resumed(scope, limit, paused));
     }
 
     /// Opens the organization's gate. Whether a pause or an outage is over.
-    pub(super) fn reopen(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
-        let Some((cause, paused)) = self.organization.open(now) else { return false };
-        self.opened_at = now;
+    pub(super) fn reopen(&mut self, step: &mut Step<'_>) -> bool {
+        let Some((cause, paused)) = self.organization.open(step.now) else { return false };
+        self.opened_at = step.now;
         self.tokens.reopened();
         if self.auth_problem.take().is_some() {
-            effects.push(Effect::Notice(over(Cause::Auth)));
+            step.effects.push(Effect::Notice(over(Cause::Auth)));
         }
-        self.tell_outage_over(effects);
+        self.tell_outage_over(step.effects);
         self.doubt.release_all();
         self.organization_limit = None;
-        self.tell_pause_over(now, paused, effects);
+        self.tell_pause_over(step, paused);
         cause != Cause::Auth
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Cause, Health, RouteId, Sent, spacing};
 use crate::clock::Timestamp;
-use crate::dispatcher::Effect;
+use crate::dispatcher::Step;
 use crate::json;
 use crate::outcome::Response;
 use crate::random::Random;
@@ -126,22 +126,21 @@ impl Health {
     /// A message was refused, perhaps for everybody's sake.
     pub(in crate::dispatcher) fn refused(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         sent: Sent,
         refusal: &MessageRefusal,
         random: &mut Random,
-        effects: &mut Vec<Effect>,
     ) -> Whom {
-        self.patience.learn(now.since(sent.left_at));
+        self.patience.learn(step.now.since(sent.left_at));
         self.refusals.add(&refusal.fingerprint, sent.left_at, &refusal.conversations);
-        self.end_limits(now, sent, effects);
-        let asked_until = now.after(refusal.retry_after.min(self.max_pause));
-        let is_probe = self.probe_again(now, sent, asked_until, random);
+        self.end_limits(step, sent);
+        let asked_until = step.now.after(refusal.retry_after.min(self.max_pause));
+        let is_probe = self.probe_again(step.now, sent, asked_until, random);
         let gate = &mut self.routes.get_mut(RouteId::MESSAGES).gate;
         let was_refused = gate.closed_by() == Some(Cause::Refused);
         if !was_refused && self.refusals.is_outage() {
-            let until = spacing::next_probe(gate, now, sent.left_at, random).max(asked_until);
-            gate.shut(now, until, Cause::Refused);
+            let until = spacing::next_probe(gate, step.now, sent.left_at, random).max(asked_until);
+            gate.shut(step.now, until, Cause::Refused);
             gate.strike();
             let MessageRefusal { fingerprint, correlation_id, .. } = refusal;
             self.refused_with = Some(Refusals {
@@ -150,7 +149,7 @@ impl Health {
                 is_page: fingerprint.is_page,
                 correlation_id: correlation_id.as_deref().map(Into::into),
             });
-            self.tell_outage(Cause::Refused, || fingerprint.words(correlation_id.as_deref()), effects);
+            self.tell_outage(Cause::Refused, || fingerprint.words(correlation_id.as_deref()), step.effects);
         }
         match was_refused || self.refusals.is_outage() {
             true => Whom::Everybody,

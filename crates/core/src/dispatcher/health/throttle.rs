@@ -7,7 +7,7 @@ use super::limit::{Begun, Limit, Refused, resumed};
 use super::scope::Suspect;
 use super::{AttemptId, Cause, Health, Pass, RouteId, Scope, Sent};
 use crate::clock::Timestamp;
-use crate::dispatcher::Effect;
+use crate::dispatcher::{Effect, Step};
 use crate::evidence::{Evidence, WaitSource};
 use crate::random::Random;
 use crate::stats::PauseScope;
@@ -92,91 +92,80 @@ impl Health {
     /// All that a 429 refuses. It draws one backoff: what came together goes again together.
     pub(in crate::dispatcher) fn throttled_all(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         sent: Sent,
         limits: &[(Scope, Evidence)],
         random: &mut Random,
-        effects: &mut Vec<Effect>,
     ) {
         let drawn = random.clone();
         for (scope, evidence) in limits {
             random.clone_from(&drawn);
-            self.throttled(now, sent, scope, evidence, random, effects);
+            self.throttled(step, sent, scope, evidence, random);
         }
         // Not before all are told: a conversation that it has probed, and that is among the refused, has its answer.
-        self.conversations.lost(now, sent.attempt);
+        self.conversations.lost(step.now, sent.attempt);
     }
 
     /// A 429: nothing in its scope leaves until the pause is over, that included which waits for the disk or a
     /// connection. Only a request that was sent while the gate was open, or the probe, makes the backoff grow: the
     /// others were on the wire already and tell nothing new, unless they name a later time.
-    fn throttled(
-        &mut self,
-        now: Timestamp,
-        sent: Sent,
-        scope: &Scope,
-        evidence: &Evidence,
-        random: &mut Random,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn throttled(&mut self, step: &mut Step<'_>, sent: Sent, scope: &Scope, evidence: &Evidence, random: &mut Random) {
         let Sent { attempt, left_at, .. } = sent;
         self.failures.end();
         let max_pause = self.max_pause;
         let route = self.routes.get_mut(sent.route);
         route.breaker.succeeded();
         // It tells nothing about the route's outage, nor about the limits of other scopes.
-        route.gate.probe_lost(now, attempt);
+        route.gate.probe_lost(step.now, attempt);
         if !matches!(scope, Scope::Route(_) | Scope::Unknown(Suspect::Route(_))) {
-            route.limit.gate.probe_lost(now, attempt);
+            route.limit.gate.probe_lost(step.now, attempt);
         }
         let is_probe = self.organization.is_probe(attempt);
         if matches!(scope, Scope::Route(_) | Scope::Conversation(_)) {
-            self.organization.probe_lost(now, attempt);
+            self.organization.probe_lost(step.now, attempt);
         }
         match scope {
             Scope::Organization => {
                 let is_news = is_probe || (self.organization.is_open() && left_at >= self.opened_at);
-                let is_found =
-                    evidence.limit.is_none() && self.find_everybodys(now, is_probe, evidence, random, effects);
+                let is_found = evidence.limit.is_none() && self.find_everybodys(step, is_probe, evidence, random);
                 if !is_found {
                     self.doubt.release_all();
-                    self.pause(now, is_news, evidence, random, effects);
+                    self.pause(step, is_news, evidence, random);
                 }
             }
             Scope::Route(id) => {
                 let route = self.routes.get_mut(*id);
-                let begun = route.limit.refuse(now, (attempt, left_at), evidence, max_pause, random);
+                let begun = route.limit.refuse(step.now, (attempt, left_at), evidence, max_pause, random);
                 let scope = PauseScope::Route(route.name.clone());
-                effects.extend(begun.map(|begun| route.limit.tell(begun, scope)));
+                step.effects.extend(begun.map(|begun| route.limit.tell(begun, scope)));
                 if evidence.limit.is_none() {
-                    route.limited_at = Some(now);
-                    self.doubt.remember(now, &Suspect::Route(*id));
+                    route.limited_at = Some(step.now);
+                    self.doubt.remember(step.now, &Suspect::Route(*id));
                 }
             }
             Scope::Conversation(conversation) => {
-                let limit = self.conversations.meet(now, conversation);
-                let begun = limit.refuse(now, (attempt, left_at), evidence, max_pause, random);
+                let limit = self.conversations.meet(step.now, conversation);
+                let begun = limit.refuse(step.now, (attempt, left_at), evidence, max_pause, random);
                 let scope = PauseScope::Conversation(Arc::clone(conversation));
-                effects.extend(begun.map(|begun| limit.tell(begun, scope)));
+                step.effects.extend(begun.map(|begun| limit.tell(begun, scope)));
                 if evidence.limit.is_none() {
-                    self.doubt.remember(now, &Suspect::Conversation(Arc::clone(conversation)));
+                    self.doubt.remember(step.now, &Suspect::Conversation(Arc::clone(conversation)));
                 }
             }
-            Scope::Unknown(suspect) => self.suspect(now, (sent, is_probe), suspect, evidence, random, effects),
+            Scope::Unknown(suspect) => self.suspect(step, (sent, is_probe), suspect, evidence, random),
         }
     }
 
     /// Shuts what was refused, and everything else for a moment.
     fn suspect(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         (sent, is_probe): (Sent, bool),
         suspect: &Suspect,
         evidence: &Evidence,
         random: &mut Random,
-        effects: &mut Vec<Effect>,
     ) {
-        self.doubt.note_refused(now, suspect);
+        self.doubt.note_refused(step.now, suspect);
         let (max_pause, opened_at) = (self.max_pause, self.opened_at);
         let widened = match suspect {
             Suspect::Route(RouteId::MESSAGES) => self.doubt.widen(suspect),
@@ -184,43 +173,43 @@ impl Health {
         };
         let asked = widened.iter().filter_map(|one| one.asked).max();
         for one in &widened {
-            self.lift(now, &one.suspect);
+            self.lift(step.now, &one.suspect);
         }
         let limit = match suspect {
             Suspect::Route(id) => &mut self.routes.get_mut(*id).limit,
-            Suspect::Conversation(name) => self.conversations.meet(now, name),
+            Suspect::Conversation(name) => self.conversations.meet(step.now, name),
         };
         limit.opened_by(opened_at);
-        if let Some((asked, source)) = asked.filter(|(asked, _)| *asked > now && evidence.wait().is_none()) {
-            limit.gate.pause(now, asked, max_pause, source, false);
+        if let Some((asked, source)) = asked.filter(|(asked, _)| *asked > step.now && evidence.wait().is_none()) {
+            limit.gate.pause(step.now, asked, max_pause, source, false);
         }
-        let begun = limit.refuse(now, (sent.attempt, sent.left_at), evidence, max_pause, random);
+        let begun = limit.refuse(step.now, (sent.attempt, sent.left_at), evidence, max_pause, random);
         let closure = limit.gate.closure();
         let source = limit.gate.throttled_by();
         let (Some(closure), Some(source)) = (closure, source) else {
             // It was on the wire when the gate opened last, and says no time.
-            return self.lift(now, suspect);
+            return self.lift(step.now, suspect);
         };
-        let until = closure.next_probe.unwrap_or(now);
+        let until = closure.next_probe.unwrap_or(step.now);
         let forgotten = self.doubt.add(Suspicion {
             suspect: suspect.clone(),
-            since: now,
-            window_until: evidence.window_left().map_or(now, |left| now.after(left)),
-            asked: evidence.wait_within(max_pause).map(|wait| (now.after(wait.span), wait.source)),
+            since: step.now,
+            window_until: evidence.window_left().map_or(step.now, |left| step.now.after(left)),
+            asked: evidence.wait_within(max_pause).map(|wait| (step.now.after(wait.span), wait.source)),
             until,
             have_others_passed: false,
             is_of_route: false,
         });
-        forgotten.into_iter().for_each(|one| self.lift(now, &one.suspect));
+        forgotten.into_iter().for_each(|one| self.lift(step.now, &one.suspect));
         if is_probe || !self.is_throttled() {
-            let moment = if until.since(now) <= WAITED_OUT { until } else { now.after(HOLD) };
-            self.organization.shut(now, moment, Cause::Throttled(source));
+            let moment = if until.since(step.now) <= WAITED_OUT { until } else { step.now.after(HOLD) };
+            self.organization.shut(step.now, moment, Cause::Throttled(source));
             self.organization.strike();
             self.doubt.hold_all();
             self.organization_limit = None;
         }
         if let Some(begun) = begun {
-            self.tell_pause(now, PauseScope::Unknown, begun, None, effects);
+            self.tell_pause(step, PauseScope::Unknown, begun, None);
         }
     }
 
@@ -236,16 +225,15 @@ impl Health {
     /// A limit is everybody's that single ones were suspected of. False if none was.
     fn find_everybodys(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         is_probe: bool,
         evidence: &Evidence,
         random: &mut Random,
-        effects: &mut Vec<Effect>,
     ) -> bool {
         let was_held = self.doubt.release_all();
         let suspicions = self.doubt.clear();
         for one in &suspicions {
-            self.lift(now, &one.suspect);
+            self.lift(step.now, &one.suspect);
         }
         if suspicions.is_empty() || !was_held {
             return false;
@@ -254,18 +242,19 @@ impl Health {
         let says_nothing = evidence.wait_within(max_pause).is_none();
         if !is_probe || says_nothing {
             // The newest word of the server is the probe's, if that says something.
-            let asked = suspicions.iter().filter_map(|one| one.asked).filter(|(asked, _)| *asked > now).max();
+            let asked = suspicions.iter().filter_map(|one| one.asked).filter(|(asked, _)| *asked > step.now).max();
             if let Some((asked, source)) = asked {
-                self.organization.pause(now, asked, max_pause, source, false);
+                self.organization.pause(step.now, asked, max_pause, source, false);
             } else if !is_probe && says_nothing {
-                let until = suspicions.iter().map(|one| one.until).max().unwrap_or(now);
-                self.organization.shut(now, until, Cause::Throttled(WaitSource::Backoff));
+                let until = suspicions.iter().map(|one| one.until).max().unwrap_or(step.now);
+                self.organization.shut(step.now, until, Cause::Throttled(WaitSource::Backoff));
             }
         }
-        let begun = self.organization.refuse(&Refused { now, is_news: is_probe, evidence, max_pause }, random);
+        let begun =
+            self.organization.refuse(&Refused { now: step.now, is_news: is_probe, evidence, max_pause }, random);
         self.organization_limit.clone_from(&evidence.limit);
-        if let Some(begun) = begun.or_else(|| Begun::of(&self.organization, now, max_pause)) {
-            self.tell_pause(now, PauseScope::Organization, begun, evidence.limit.clone(), effects);
+        if let Some(begun) = begun.or_else(|| Begun::of(&self.organization, step.now, max_pause)) {
+            self.tell_pause(step, PauseScope::Organization, begun, evidence.limit.clone());
         }
         true
     }
@@ -279,16 +268,16 @@ impl Health {
     }
 
     /// Something has passed: suspects whose own the limit must be have one.
-    pub(super) fn clear_up(&mut self, now: Timestamp, sent: Sent, effects: &mut Vec<Effect>) {
+    pub(super) fn clear_up(&mut self, step: &mut Step<'_>, sent: Sent) {
         if self.doubt.suspicions().is_empty() {
             return;
         }
         for suspect in self.suspects_probed(sent.attempt) {
             self.doubt.passed_itself(&suspect);
         }
-        for suspect in self.doubt.others_passed(now, sent.route, sent.left_at) {
-            self.note_own(now, &suspect);
-            effects.extend(self.begun(now, &suspect));
+        for suspect in self.doubt.others_passed(step.now, sent.route, sent.left_at) {
+            self.note_own(step.now, &suspect);
+            step.effects.extend(self.begun(step.now, &suspect));
         }
     }
 
@@ -328,38 +317,38 @@ impl Health {
     /// Closes the organization's gate for as long as the server asks, or by our own backoff.
     pub(in crate::dispatcher) fn pause(
         &mut self,
-        now: Timestamp,
+        step: &mut Step<'_>,
         is_news: bool,
         evidence: &Evidence,
         random: &mut Random,
-        effects: &mut Vec<Effect>,
     ) {
-        let begun = self.organization.refuse(&Refused { now, is_news, evidence, max_pause: self.max_pause }, random);
+        let begun =
+            self.organization.refuse(&Refused { now: step.now, is_news, evidence, max_pause: self.max_pause }, random);
         if begun.is_some() || is_news {
             self.organization_limit.clone_from(&evidence.limit);
         }
         if let Some(begun) = begun {
-            self.tell_pause(now, PauseScope::Organization, begun, evidence.limit.clone(), effects);
+            self.tell_pause(step, PauseScope::Organization, begun, evidence.limit.clone());
         }
     }
 
     /// A request was answered with something else than a 429: the limits of its route and conversations that it has
     /// probed are no longer in force. Whether the route's was.
-    pub(super) fn end_limits(&mut self, now: Timestamp, sent: Sent, effects: &mut Vec<Effect>) -> bool {
+    pub(super) fn end_limits(&mut self, step: &mut Step<'_>, sent: Sent) -> bool {
         if self.conversations.are_probed() {
             for (conversation, mut limit) in self.conversations.answered(sent.attempt) {
-                let opened = limit.open(now).filter(|_| limit.is_told);
+                let opened = limit.open(step.now).filter(|_| limit.is_told);
                 let scope = PauseScope::Conversation(conversation);
-                effects.extend(opened.map(|(name, paused)| resumed(scope, name, paused)));
+                step.effects.extend(opened.map(|(name, paused)| resumed(scope, name, paused)));
             }
         }
         let route = self.routes.get_mut(sent.route);
         if !route.limit.gate.is_probe(sent.attempt) {
             return false;
         }
-        let Some((name, paused)) = route.limit.open(now) else { return false };
+        let Some((name, paused)) = route.limit.open(step.now) else { return false };
         if std::mem::take(&mut route.limit.is_told) {
-            effects.push(resumed(PauseScope::Route(route.name.clone()), name, paused));
+            step.effects.push(resumed(PauseScope::Route(route.name.clone()), name, paused));
         }
         true
     }
