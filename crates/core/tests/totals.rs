@@ -1,5 +1,5 @@
-//! What the organizations of a process hold together has limits. At one of them, nobody holds more than it does, or than
-//! its small share.
+//! What the organizations of a process hold together has limits. At one of them, nobody holds more than it does, or
+//! than its small share.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
