@@ -205,7 +205,13 @@ impl Dispatcher {
                 self.auth.invalidate(generation);
                 self.keep_places(step, attempt.load);
             }
-            Blame::Open(wait) => self.put_aside(step, attempt.load, step.now.after(wait)),
+            Blame::Open(wait) => {
+                if !departure.is_token_fresh {
+                    // It may have ended by now, and others would only find that out.
+                    self.auth.invalidate(generation);
+                }
+                self.put_aside(step, attempt.load, step.now.after(wait));
+            }
             Blame::Request if attempt.load.members.len() > 1 => self.halve(attempt.load, true, step.effects),
             Blame::Request => self.end(step, attempt.load.reunite(), Reason::Rejected, &Told::of(&answer)),
             Blame::OneWitness => {

@@ -14,8 +14,10 @@ pub const KEPT: &[u64] = &[
     1, 3, 4,    // a promise that follows another was left without its message when that one was withdrawn
     870,  // a token that ended as soon as it was granted was the message's fault
     1008, // a message withdrawn on the wire, and answered with 429, was called ambiguous
+    3428, // another witness of refused credentials went into a pause
     3746, 5613, // two token requests at once, after a second 401 while the first was under way
     6403, 6586, 6757, // an aborted request arrived after its slot's window had begun
+    9634, // with a slow budget a message that was refused twice took every slot, with a token that had ended
 ];
 /// One more seed per this many has a single route or conversation that fails.
 const SCOPED_SHARE: u64 = 5;

@@ -12,6 +12,8 @@ use crate::dispatcher::{Effect, Notice, Step};
 use crate::lanes::LaneId;
 use crate::random::Random;
 
+/// For so long at most others have their turns before what was refused comes back: as between probes.
+const OTHERS_MAX: Duration = Duration::from_secs(60);
 /// A route that refused a fresh token is asked with another one after this time: its permission may have been granted.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
@@ -122,7 +124,7 @@ impl TokenEvidence {
     }
 
     /// Weighs a second 401.
-    fn weigh(&mut self, refusal: &Refusal, since: Timestamp, random: &mut Random) -> Blame {
+    fn weigh(&mut self, now: Timestamp, refusal: &Refusal, since: Timestamp, random: &mut Random) -> Blame {
         let Refusal { subjects, is_fresh, is_only_witness, .. } = refusal;
         let is_of_messages = subjects.iter().all(|subject| subject.is_conversation());
         let was_accepted = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
@@ -156,7 +158,9 @@ impl TokenEvidence {
             self.only_witness = Some(self.refused.clone());
             return Blame::OneWitness;
         }
-        Blame::Open(AUTH_BACKOFF.wait(1, random))
+        // If it came back sooner each time than a slow budget lets two requests leave, no other would ever tell.
+        let lasting = now.since(since).min(OTHERS_MAX);
+        Blame::Open(AUTH_BACKOFF.wait(1, random).max(lasting))
     }
 }
 
@@ -180,7 +184,7 @@ impl Health {
             }
             None if self.is_always_refused(now, sent.route) => Blame::Request,
             None => Blame::Token,
-            Some(since) => self.tokens.weigh(refusal, since, random),
+            Some(since) => self.tokens.weigh(now, refusal, since, random),
         };
         if let (Blame::OneWitness, Some(Subject::Conversation(lane))) = (blame, refusal.subjects.first().copied()) {
             // Anything else is the better probe.
@@ -228,9 +232,10 @@ impl Health {
         self.auth_problem.as_ref().and(self.tokens.only_witness.as_deref())
     }
 
-    /// There is somebody whom the token wasn't refused to: that one probes at once. Whether it would have had to wait.
+    /// There is somebody whom the token wasn't refused to: that one probes at once, unless a pause has come between.
+    /// Whether it would have had to wait.
     pub(in crate::dispatcher) fn hear_another_witness(&mut self, now: Timestamp) -> bool {
-        self.organization.make_due(now)
+        self.organization.closed_by() == Some(Cause::Auth) && self.organization.make_due(now)
     }
 
     /// Whether credentials count as refused, on whoever's evidence.
@@ -258,7 +263,7 @@ mod tests {
     }
 
     fn weigh(evidence: &mut TokenEvidence, refusal: Refusal) -> Blame {
-        evidence.weigh(&refusal, at(100), &mut Random::from_seed(1))
+        evidence.weigh(at(300), &refusal, at(100), &mut Random::from_seed(1))
     }
 
     const ONE: Subject = Subject::Conversation(1);
@@ -273,6 +278,21 @@ mod tests {
         assert_eq!(weigh(&mut evidence, second(OTHER, false)), Blame::Credentials);
         evidence.accepted(at(50), RouteId::OTHERS);
         assert!(matches!(weigh(&mut evidence, second(OTHER, false)), Blame::Open(_)), "the count begins again");
+    }
+
+    #[test]
+    fn what_goes_on_being_refused_lets_others_go_first() {
+        let wait = |now_ms: u64| match TokenEvidence::default().weigh(
+            at(now_ms),
+            &second(ONE, false),
+            at(100),
+            &mut Random::from_seed(1),
+        ) {
+            Blame::Open(wait) => wait,
+            blame => unreachable!("{blame:?}: nobody else has told"),
+        };
+        assert!(wait(20_100) >= Duration::from_secs(20), "slots may be so far apart");
+        assert_eq!(wait(7_200_100), OTHERS_MAX, "an outage of hours is no reason for another");
     }
 
     #[test]
