@@ -14,7 +14,7 @@ const { collect, failure, open, optionsFor, PATIENCE_MS, serve, textOf } = requi
 
 const CANARY = 'canary-header-41c7'
 const options = { credentials: { accessToken: 'token' } }
-/** The headers that Spillway sends with a message when the caller sets none. */
+/** Headers of every message, even when the caller sets none. */
 const OURS = ['accept', 'authorization', 'content-length', 'content-type', 'host', 'idempotency-key', 'user-agent']
 
 /** A server that keeps the requests, as `{ headers, body }`, and answers each with what `answer(request)` gives: its status. */

@@ -12,7 +12,7 @@ const CONVERSATIONS = 12
 const FRAGMENT = '<h1>Sign in</h1>'
 const ARRAYS = { route: 'messaging-array', batch: { mode: 'array', maxMessages: 10, lingerMs: 0 } }
 
-/** Sends a message of each conversation to a server in this state, and heals it when the outage is told. */
+/** Sends one message per conversation to a server in this state. Restores the server when the outage event arrives. */
 async function throughOutage(t, outage, options) {
   const simulator = await simulate(t, { outages: [outage] })
   const sender = await open(t, simulator, options)

@@ -14,7 +14,7 @@ const cli = require('../cli/support.js')
 const MANY = 100
 const KILLS = 5
 
-/** Options for so many organizations with one file. */
+/** The options of `count` organizations that share one file. */
 const optionsForMany = (simulator, file, count, options) => Array.from({ length: count }, () => optionsFor(simulator, file, options))
 
 /** What the system has for this process of the files in a folder, and of their threads. */

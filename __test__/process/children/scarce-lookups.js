@@ -1,5 +1,5 @@
 'use strict'
-// Sends a message to a host name while the process is at its thread limit, so that the DNS lookup fails. Then frees threads.
+// Uses up the thread limit of the process, so that the DNS lookup for a message fails. Then ends the extra threads.
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 

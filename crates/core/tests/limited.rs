@@ -44,20 +44,6 @@ fn workitem(bench: &mut Bench) -> u64 {
     call(bench, "/api/v2/taskmanagement/workitems")
 }
 
-/// Answers what leaves; the names of all that did.
-fn serve(bench: &mut Bench, ms: u64, answer: impl Fn(&str) -> Answer) -> Vec<String> {
-    let mut left = Vec::new();
-    for _ in 0..ms {
-        for (attempt, name) in bench.leaving() {
-            let answer = answer(&name);
-            left.push(name);
-            bench.answer(attempt, answer);
-        }
-        bench.wait_ms(1);
-    }
-    left
-}
-
 fn pauses(bench: &Bench) -> Vec<Pause> {
     bench.dispatcher.snapshot(bench.now).pauses
 }
@@ -96,7 +82,7 @@ fn a_named_limit_of_an_endpoint_holds_back_what_takes_it_alone() {
     workitem(&mut bench);
     call(&mut bench, "/api/v2/users");
     bench.send("m", "c");
-    assert_eq!(serve(&mut bench, 29_999, |_| status(200)).len(), 2, "everything else goes");
+    assert_eq!(bench.serve(29_999, |_| status(200)).len(), 2, "everything else goes");
     let snapshot = bench.dispatcher.snapshot(bench.now);
     assert_eq!(snapshot.pause, None, "messages flow");
     let [Pause { scope, limit, closure }] = &snapshot.pauses[..] else { panic!("{:?}", snapshot.pauses) };
@@ -107,7 +93,7 @@ fn a_named_limit_of_an_endpoint_holds_back_what_takes_it_alone() {
     assert_eq!(probe.len(), 1, "one of the two that wait probes");
     let effects = bench.answer(probe[0].0, status(200));
     assert_eq!(told(&effects), [("resumed", route(WORKITEMS), key)]);
-    assert_eq!(serve(&mut bench, 10, |_| status(200)).len(), 1, "the other one follows");
+    assert_eq!(bench.serve(10, |_| status(200)).len(), 1, "the other one follows");
     assert!(pauses(&bench).is_empty() && bench.dispatcher.is_idle());
 }
 
@@ -121,7 +107,7 @@ fn a_named_limit_of_a_conversation_holds_back_its_messages_alone() {
         assert!(matches!(&told(&effects)[..], [("throttled", PauseScope::Conversation(_), Some(_))]));
         (2..5).for_each(|index| drop(bench.send(&format!("a{index}"), "a")));
         (0..20).for_each(|index| drop(bench.send(&format!("b{index}"), "b")));
-        let left = serve(&mut bench, 9_999, |_| status(200));
+        let left = bench.serve(9_999, |_| status(200));
         assert_eq!(left.len(), 20, "{ordering}: {left:?}");
         assert!(left.iter().all(|name| name.starts_with('b')));
         assert_eq!(scopes(&bench), [conversation("a")]);
@@ -131,9 +117,9 @@ fn a_named_limit_of_a_conversation_holds_back_its_messages_alone() {
         let probe = bench.leaving();
         assert_eq!(ids(&probe), ["a1"], "{ordering}: a single one, in its place");
         bench.answer(probe[0].0, of_conversation(10));
-        assert!(serve(&mut bench, 9_999, |_| status(200)).is_empty(), "{ordering}: the others wait for the next");
+        assert!(bench.serve(9_999, |_| status(200)).is_empty(), "{ordering}: the others wait for the next");
         bench.wait_ms(1);
-        let left = serve(&mut bench, 100, |_| status(200));
+        let left = bench.serve(100, |_| status(200));
         assert_eq!(left, ["a1", "a2", "a3", "a4"], "{ordering}");
         assert!(pauses(&bench).is_empty() && bench.dispatcher.is_idle());
     }
@@ -148,7 +134,7 @@ fn a_limit_of_the_token_holds_back_everything() {
         bench.answer(first[0].0, answer);
         bench.send("m2", "c2");
         workitem(&mut bench);
-        assert!(serve(&mut bench, 9_999, |_| status(200)).is_empty());
+        assert!(bench.serve(9_999, |_| status(200)).is_empty());
         assert_eq!(scopes(&bench), [PauseScope::Organization]);
         assert_eq!(pauses(&bench)[0].limit.as_ref().unwrap().value, Some(2));
     }
@@ -162,7 +148,7 @@ fn a_limit_of_the_messages_route_lets_calls_go() {
     bench.answer(first[0].0, named("messaging", "messages.rate.per.minute", 10));
     bench.send("m2", "c2");
     workitem(&mut bench);
-    let left = serve(&mut bench, 9_999, |_| status(200));
+    let left = bench.serve(9_999, |_| status(200));
     assert_eq!(left, ["/api/v2/taskmanagement/workitems"]);
     let snapshot = bench.dispatcher.snapshot(bench.now);
     assert!(snapshot.pause.is_some(), "it is all that messages wait for");
@@ -173,7 +159,7 @@ fn a_limit_of_the_messages_route_lets_calls_go() {
     let probe = bench.leaving();
     assert_eq!(ids(&probe), ["m1"]);
     bench.answer(probe[0].0, status(200));
-    assert_eq!(serve(&mut bench, 100, |_| status(200)), ["m2"]);
+    assert_eq!(bench.serve(100, |_| status(200)), ["m2"]);
 }
 
 #[test]
@@ -192,7 +178,7 @@ fn a_key_that_changes_moves_the_pause() {
     bench.send("m", "c");
     assert!(bench.leaving().is_empty(), "now it is everybody's");
     bench.wait_ms(10_000);
-    let left = serve(&mut bench, 100, |_| status(200));
+    let left = bench.serve(100, |_| status(200));
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(pauses(&bench).is_empty());
 }
@@ -207,10 +193,10 @@ fn both_limits_at_the_same_moment_hold_for_as_long_as_each_asks() {
     bench.answer(of("/api/v2/taskmanagement/workitems"), of_route(30));
     bench.answer(of("m"), of_token(10));
     assert_eq!(scopes(&bench), [PauseScope::Organization, route(WORKITEMS)]);
-    assert!(serve(&mut bench, 9_999, |_| status(200)).is_empty());
+    assert!(bench.serve(9_999, |_| status(200)).is_empty());
     bench.wait_ms(1);
-    assert_eq!(serve(&mut bench, 20_000, |_| status(200)), ["m"], "the limited endpoint doesn't hold the probe");
-    assert_eq!(serve(&mut bench, 100, |_| status(200)), ["/api/v2/taskmanagement/workitems"]);
+    assert_eq!(bench.serve(20_000, |_| status(200)), ["m"], "the limited endpoint doesn't hold the probe");
+    assert_eq!(bench.serve(100, |_| status(200)), ["/api/v2/taskmanagement/workitems"]);
 }
 
 #[test]
@@ -251,7 +237,7 @@ fn a_cut_probe_is_followed_by_another() {
     assert_eq!(ids(&next), ["/api/v2/taskmanagement/workitems"], "its caller no longer waits for the first");
     let of_a = probes.iter().find(|(_, id)| id == "a1").unwrap().0;
     bench.answer(of_a, bench::unanswered());
-    assert_eq!(serve(&mut bench, 60_000, |_| status(200)), ["a1"]);
+    assert_eq!(bench.serve(60_000, |_| status(200)), ["a1"]);
 }
 
 #[test]
@@ -282,12 +268,12 @@ fn a_limit_without_a_time_is_probed_at_growing_intervals() {
 fn what_is_limited_elsewhere_is_no_news_for_the_learner() {
     let mut bench = Bench::new(json!({ "rateLimit": { "learn": true, "start": { "requests": 50, "perMs": 1_000 } } }));
     bench.send("m0", "c0");
-    serve(&mut bench, 100, |_| status(200));
+    bench.serve(100, |_| status(200));
     let before = bench.dispatcher.snapshot(bench.now).quota;
     for index in 1..20 {
         workitem(&mut bench);
         bench.send(&format!("m{index}"), "limited");
-        serve(&mut bench, 3_100, |name| if name.starts_with('m') { of_conversation(1) } else { of_route(1) });
+        bench.serve(3_100, |name| if name.starts_with('m') { of_conversation(1) } else { of_route(1) });
     }
     assert_eq!(bench.dispatcher.snapshot(bench.now).quota, before);
 }
@@ -306,10 +292,10 @@ fn a_pause_goes_on_in_the_next_engine() {
     workitem(&mut next);
     next.send("a1", "a");
     next.send("b1", "b");
-    assert_eq!(serve(&mut next, 58_999, |_| status(200)), ["b1"]);
+    assert_eq!(next.serve(58_999, |_| status(200)), ["b1"]);
     assert_eq!(scopes(&next), [route(WORKITEMS), conversation("a")]);
     next.wait_ms(1);
-    assert_eq!(serve(&mut next, 10, |_| status(200)).len(), 2);
+    assert_eq!(next.serve(10, |_| status(200)).len(), 2);
 }
 
 #[test]
@@ -323,10 +309,10 @@ fn a_limited_route_stays_so_through_an_outage_of_all() {
         bench.answer(attempt, Answer::Unsent { problem: "refused".to_owned() });
     }
     assert_eq!(bench.dispatcher.snapshot(bench.now).outage.map(|closure| closure.reason), Some("breaker"));
-    let left = serve(&mut bench, 59_000, |_| status(200));
+    let left = bench.serve(59_000, |_| status(200));
     assert_eq!(left.len(), 10, "{left:?}");
     assert_eq!(scopes(&bench), [route(WORKITEMS)]);
-    assert_eq!(serve(&mut bench, 1_500, |_| status(200)).len(), 1);
+    assert_eq!(bench.serve(1_500, |_| status(200)).len(), 1);
 }
 
 #[test]
@@ -368,7 +354,7 @@ fn an_operator_probes_a_limit_at_once() {
             bench.answer(attempt, if name == "a1" { of_conversation(60) } else { of_route(60) });
         }
         bench.handle(Event::Resume(bench::of(99), scope.clone()));
-        assert_eq!(serve(&mut bench, 10, |_| status(200)).len(), 1, "{scope:?}");
+        assert_eq!(bench.serve(10, |_| status(200)).len(), 1, "{scope:?}");
         assert_eq!(pauses(&bench).len(), 1);
     }
 }

@@ -57,25 +57,11 @@ fn believed(bench: &Bench, what: &str) -> Vec<PauseScope> {
     open
 }
 
-/// Answers what leaves; the names of all that did.
-fn serve(bench: &mut Bench, ms: u64, answer: impl Fn(&str) -> Answer) -> Vec<String> {
-    let mut left = Vec::new();
-    for _ in 0..ms {
-        for (attempt, name) in bench.leaving() {
-            let answer = answer(&name);
-            left.push(name);
-            bench.answer(attempt, answer);
-        }
-        bench.wait_ms(1);
-    }
-    left
-}
-
 /// One conversation, of several that send, was refused; the others wait.
 fn doubted(seconds: u64) -> Bench {
     let mut bench = Bench::new(json!({}));
     bench.send("b0", "b");
-    serve(&mut bench, 10, |_| status(200));
+    bench.serve(10, |_| status(200));
     bench.send("a1", "a");
     let first = bench.leaving();
     bench.answer(first[0].0, refuse(seconds));
@@ -89,14 +75,14 @@ fn doubted(seconds: u64) -> Bench {
 fn everything_waits_for_a_moment_and_one_of_another_conversation_tells() {
     let mut bench = doubted(10);
     assert_eq!(scopes(&bench), [PauseScope::Unknown]);
-    assert!(serve(&mut bench, HOLD_MS - 1, |_| status(200)).is_empty());
+    assert!(bench.serve(HOLD_MS - 1, |_| status(200)).is_empty());
     bench.wait_ms(1);
     let probe = bench.leaving();
     assert_eq!(ids(&probe), ["b1"], "a single one");
     bench.answer(probe[0].0, status(200));
     assert_eq!(scopes(&bench), [conversation("a")], "it passed in the window that has refused the other");
-    assert_eq!(serve(&mut bench, 5_000, |_| status(200)), ["c1", "d1"]);
-    assert_eq!(serve(&mut bench, 6_000, |_| status(200)), ["a1"], "in its time");
+    assert_eq!(bench.serve(5_000, |_| status(200)), ["c1", "d1"]);
+    assert_eq!(bench.serve(6_000, |_| status(200)), ["a1"], "in its time");
     assert!(scopes(&bench).is_empty() && bench.dispatcher.is_idle());
     assert_eq!(believed(&bench, "its own"), []);
 }
@@ -109,8 +95,8 @@ fn a_second_refusal_makes_it_everybodys_for_as_long_as_it_was_asked_for() {
         let probe = bench.leaving();
         bench.answer(probe[0].0, refuse(seconds));
         assert_eq!(scopes(&bench), [PauseScope::Organization]);
-        assert!(serve(&mut bench, 9_700, |_| status(200)).is_empty(), "{seconds}");
-        assert_eq!(serve(&mut bench, 1_000, |_| status(200)).len(), 4, "{seconds}: the refused one among them");
+        assert!(bench.serve(9_700, |_| status(200)).is_empty(), "{seconds}");
+        assert_eq!(bench.serve(1_000, |_| status(200)).len(), 4, "{seconds}: the refused one among them");
         let (unknown, all) = (PauseScope::Unknown, PauseScope::Organization);
         let told = [(true, unknown.clone()), (false, unknown), (true, all.clone()), (false, all)];
         assert_eq!(bench.pauses_told, told, "{seconds}");
@@ -133,7 +119,7 @@ fn what_comes_while_only_one_waits_finds_out() {
     assert_eq!(ids(&probe), ["m1"]);
     bench.answer(probe[0].0, status(200));
     assert_eq!(scopes(&bench), [PauseScope::Route(WORKITEMS.into())]);
-    assert_eq!(serve(&mut bench, 10, |_| status(200)), ["m2"]);
+    assert_eq!(bench.serve(10, |_| status(200)), ["m2"]);
 }
 
 #[test]
@@ -144,11 +130,11 @@ fn all_messages_are_limited_and_calls_are_not() {
     }
     bench.request("GET");
     let answer = |name: &str| if name == "/x" { status(200) } else { retry_after(10) };
-    let left = serve(&mut bench, 5_000, answer);
+    let left = bench.serve(5_000, answer);
     assert!(left.contains(&"/x".to_owned()), "{left:?}");
     bench.request("GET");
-    assert_eq!(serve(&mut bench, 1_000, answer), ["/x"], "calls go");
-    assert_eq!(serve(&mut bench, 60_000, |_| status(200)).len(), 3);
+    assert_eq!(bench.serve(1_000, answer), ["/x"], "calls go");
+    assert_eq!(bench.serve(60_000, |_| status(200)).len(), 3);
 }
 
 #[test]
@@ -158,8 +144,8 @@ fn a_probe_that_tells_nothing_is_followed_by_another() {
     let probe = bench.leaving();
     bench.answer(probe[0].0, unanswered());
     assert_eq!(scopes(&bench), [PauseScope::Unknown], "still");
-    assert!(serve(&mut bench, HOLD_MS - 1, |_| status(200)).is_empty(), "not at once");
-    let left = serve(&mut bench, 2_000, |_| status(200));
+    assert!(bench.serve(HOLD_MS - 1, |_| status(200)).is_empty(), "not at once");
+    let left = bench.serve(2_000, |_| status(200));
     assert!(left.contains(&"c1".to_owned()) && !left.contains(&"a1".to_owned()), "{left:?}");
     assert_eq!(scopes(&bench), [conversation("a")]);
 
@@ -167,7 +153,7 @@ fn a_probe_that_tells_nothing_is_followed_by_another() {
     bench.wait_ms(HOLD_MS);
     let probe = bench.leaving();
     bench.answer(probe[0].0, status(503));
-    let left = serve(&mut bench, 5_000, |_| status(200));
+    let left = bench.serve(5_000, |_| status(200));
     assert!(left.len() >= 3 && !left.contains(&"a1".to_owned()), "{left:?}");
     assert_eq!(scopes(&bench), [conversation("a")]);
 }
@@ -183,11 +169,11 @@ fn the_next_engine_goes_on_in_doubt() {
     next.send("a1", "a");
     next.send("b1", "b");
     next.send("c1", "c");
-    assert!(serve(&mut next, HOLD_MS, |_| status(200)).is_empty(), "the moment is not over");
+    assert!(next.serve(HOLD_MS, |_| status(200)).is_empty(), "the moment is not over");
     let probe = next.leaving();
     assert_eq!(probe.len(), 1);
     next.answer(probe[0].0, status(200));
-    assert_eq!(serve(&mut next, 50_000, |_| status(200)).len(), 1);
+    assert_eq!(next.serve(50_000, |_| status(200)).len(), 1);
     assert_eq!(scopes(&next), [conversation("a")]);
     assert_eq!(next.pauses_told.first(), Some(&(true, conversation("a"))), "as it would be told by the first");
 }
@@ -202,8 +188,8 @@ fn two_conversations_that_are_refused_at_once_are_two() {
         bench.answer(attempt, retry_after(10));
     }
     bench.send("c1", "c");
-    assert_eq!(serve(&mut bench, 5_000, |_| status(200)), ["c1"]);
-    assert_eq!(serve(&mut bench, 6_000, |_| status(200)).len(), 2);
+    assert_eq!(bench.serve(5_000, |_| status(200)), ["c1"]);
+    assert_eq!(bench.serve(6_000, |_| status(200)).len(), 2);
 }
 
 #[test]
@@ -211,7 +197,7 @@ fn an_operator_has_what_is_in_doubt_probed_at_once() {
     let mut bench = doubted(60);
     let resume = spillway_core::dispatcher::Event::Resume(bench::of(99), PauseScope::Organization);
     bench.handle(resume);
-    assert_eq!(serve(&mut bench, 100, |_| status(200)).len(), 4);
+    assert_eq!(bench.serve(100, |_| status(200)).len(), 4);
 }
 
 const RUN_MS: u64 = 120_000;

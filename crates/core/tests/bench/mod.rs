@@ -160,6 +160,20 @@ impl Bench {
         self.handle(Event::Answered(attempt, answer))
     }
 
+    /// For so long, answers at once whatever leaves. Returns what left, by id.
+    pub fn serve(&mut self, ms: u64, answer: impl Fn(&str) -> Answer) -> Vec<String> {
+        let mut left = Vec::new();
+        for _ in 0..ms {
+            for (attempt, name) in self.leaving() {
+                let answer = answer(&name);
+                left.push(name);
+                self.answer(attempt, answer);
+            }
+            self.wait_ms(1);
+        }
+        left
+    }
+
     /// Answers everything that leaves at once, until nothing more does, and passes on all effects. Returns what left,
     /// by id.
     pub fn answer_all(&mut self, answer: impl Fn(&str) -> Answer, mut hear: impl FnMut(&[Effect])) -> Vec<String> {

@@ -88,7 +88,7 @@ impl Dispatcher {
         self.carry(now, spent, 0)
     }
 
-    /// When the requests that hold a slot had their answers, in order. Those count that the learner has not heard of.
+    /// The times at which slots were spent, in order. Includes refusals that the learner has not been told of yet.
     fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
         let mut spent = self.quota.spent(now);
         let earlier = spent.len();
