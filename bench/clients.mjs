@@ -3,6 +3,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import { readFileSync } from 'node:fs'
+import { threadId } from 'node:worker_threads'
 
 import axios from 'axios'
 import { Pool } from 'undici'
@@ -27,7 +28,7 @@ let organizations = 0
 
 export function openSender(url, options = {}) {
   return Sender.open({
-    organization: `bench-${process.pid}-${++organizations}`,
+    organization: `bench-${process.pid}-${threadId}-${++organizations}`,
     apiUrl: url,
     loginUrl: url,
     store: 'memory',
