@@ -32,6 +32,7 @@ const MODULES = [
   'lanes',
   'stats',
   'budget',
+  'lease',
   'retry',
   'settings',
   'error',
@@ -51,7 +52,7 @@ const MODULES = [
 ]
 
 /** Folders of the core whose modules use each other in no circle. */
-const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'budget', 'budget::learned', 'evidence', 'retry', 'settings', 'store', 'store::file']
+const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'budget', 'budget::learned', 'lease', 'evidence', 'retry', 'settings', 'store', 'store::file']
 
 /** Every crate that `crate` needs when it is built, on any platform. */
 function dependencies(crate) {

@@ -17,6 +17,7 @@ pub mod http;
 pub mod joins;
 pub mod json;
 pub mod lanes;
+pub mod lease;
 mod lock;
 pub mod message;
 pub mod outcome;

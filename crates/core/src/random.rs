@@ -30,6 +30,11 @@ impl Random {
         low + Duration::from_micros(self.0.random_range(0..=span))
     }
 
+    /// A number that a script's double holds exactly: below 2 to the power of 53.
+    pub fn draw(&mut self) -> u64 {
+        self.0.next_u64() >> 11
+    }
+
     /// A version 7 UUID: sorts by time, which keeps generated message ids in the order of their acceptance.
     pub fn message_id(&mut self, epoch_ms: u64) -> Box<str> {
         let mut bytes = [0; 10];

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::evidence::NamedLimit;
 use crate::lanes::Slot;
+use crate::lease::Renewal;
 use crate::message::Ticket;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt, Redriven};
 use crate::shipment::Shipment;
@@ -68,6 +69,8 @@ pub enum Effect {
     FetchToken,
     /// The store is to keep this, before anything that is told or sent after it.
     Store(Change),
+    /// Send this to the store of the fleet. One at a time is under way.
+    Renew(Box<Renewal>),
     /// The store is to give these back.
     Load(Vec<(Slot, Seq)>),
     /// Tell whoever listens.

@@ -6,6 +6,7 @@ use super::AttemptId;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
+use crate::lease::{Failure, Grant, News};
 use crate::message::{Submission, Ticket};
 use crate::outcome::LetterFilter;
 use crate::retry::Answer;
@@ -58,6 +59,12 @@ pub enum Event {
     StoreHealed(Salvage),
     /// The store has another owner, for good: what was accepted is that one's to send.
     Disowned(Error),
+    /// The store of the fleet has answered the renewal under way.
+    Granted(Box<Grant>),
+    /// It has not, and won't: the same renewal is to be sent again.
+    RenewalFailed(Failure),
+    /// It tells everybody this.
+    FleetNews(News),
     /// A caller wants to know when everything submitted so far is settled; until the time, if one is given.
     Drain(Ticket, Option<Timestamp>),
 }

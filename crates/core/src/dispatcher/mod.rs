@@ -331,6 +331,7 @@ impl Dispatcher {
             Event::StoreTrouble(error) => self.store_troubled(error, step.effects),
             Event::Disowned(error) => self.begin_disowned(error, step.effects),
             Event::StoreHealed(salvage) => self.store_healed(salvage, step.effects),
+            Event::Granted(_) | Event::RenewalFailed(_) | Event::FleetNews(_) => {}
         }
         if self.health.note_standstill(step.now, self.auth.is_out()) {
             self.saving.demand();

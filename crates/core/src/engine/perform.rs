@@ -90,6 +90,7 @@ impl Engine {
                 }
             }
             Effect::FetchToken => self.fetch_token(),
+            Effect::Renew(_) => unreachable!("no option makes a fleet yet"),
             Effect::Notice(notice) => {
                 let name = Happening::Notice(notice.clone()).name();
                 self.happen(name, || Happening::Notice(notice.clone()));

@@ -3,6 +3,7 @@
 
 mod address;
 mod batch;
+mod budget;
 mod channel;
 mod credentials;
 mod headers;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::batch::{BatchMode, BatchSettings, Cost, FieldPath, Keep};
+pub use self::budget::{SharedBudget, WhenUnreachable};
 pub use self::channel::{Channel, TextUnits};
 pub use self::credentials::Credentials;
 pub use self::headers::Headers;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The quota is to be learned; there are no rates then.
     pub learn: Option<Learn>,
+    /// The rates are those of a fleet: each host leases a share of them.
+    pub budget: Option<SharedBudget>,
     /// Attempts, age, pauses.
     pub retry: RetrySettings,
     /// Whether and how messages travel together.
@@ -197,6 +201,7 @@ impl Settings {
             store: store::read(&root)?,
             rates,
             learn,
+            budget: None,
             retry: retry(&root)?,
             ordering: root.choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
             queue: queue(&root)?,

@@ -1,0 +1,91 @@
+//! What a host says.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::pause::{PauseReport, Scope};
+
+/// A host: one engine of an organization in one process. Drawn at random when the engine starts
+/// ([`crate::random::Random::draw`]), and never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Host(pub u64);
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:014x}", self.0)
+    }
+}
+
+/// Names a memory of the store: drawn at random when the store begins to keep an organization's budget, or finds that
+/// it has forgotten. The store takes it from [`Renewal::draw`], since a script has no chance of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// Names a lease within an epoch: the version of the store at which it was opened. All renewals of a lease carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub u64);
+
+/// Slots that have the same rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// In how long they are free; zero if they are now.
+    pub span: Duration,
+    /// How many.
+    pub slots: u32,
+}
+
+/// The last state of the store that a host knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The memory of the store.
+    pub epoch: Epoch,
+    /// Its version.
+    pub version: u64,
+    /// The lease that the host goes on with.
+    pub lease: LeaseId,
+    /// How long before this renewal the host has sent the one whose answer it heard last. The store compares it with
+    /// what has passed on its own clock.
+    pub ago: Duration,
+    /// Whether the lease was in force when the renewal was sent. If not, what the host holds is no evidence for a
+    /// store that has forgotten.
+    pub is_live: bool,
+}
+
+/// One window of the quota, as a host has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowReport {
+    /// The window; each of a renewal has another length. It names the window.
+    pub per: Duration,
+    /// The quota that is configured on this host. The lowest of the fleet counts.
+    pub requests: NonZeroU32,
+    /// Slots that the host holds, those that it gives back by this renewal included.
+    pub held: u32,
+    /// Slots that the host can use: what it has used lately, and what waits. Zero: nothing.
+    pub need: u32,
+    /// Slots that it gives back, by their rests, shortest first. It no longer uses them from before it has sent this.
+    pub back: Vec<Rest>,
+}
+
+/// What a host says: asks for its lease, or for a longer one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// Who.
+    pub host: Host,
+    /// Goes up by one for each renewal whose answer was heard. The first is 1.
+    pub number: u64,
+    /// What it knows of the store: none if it has no lease, or has lost it.
+    pub seen: Option<Seen>,
+    /// Conversations with messages that could leave: the weight of the host.
+    pub weight: u32,
+    /// For how long the lease is to last.
+    pub lasts: Duration,
+    /// The windows of the quota, shortest first.
+    pub windows: Vec<WindowReport>,
+    /// What it has to say about pauses, in order.
+    pub pauses: Vec<PauseReport>,
+    /// Scopes that the fleet has paused, and that this host would probe now: it wants their tokens.
+    pub probes: Vec<Scope>,
+    /// A random number below 2 to the power of 53: the next epoch's name, if the store has to begin one.
+    pub draw: u64,
+}
