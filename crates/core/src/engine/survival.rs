@@ -113,6 +113,11 @@ fn is_told(effect: &Effect) -> bool {
         | Effect::Redriven(..)
         | Effect::Drained(..)
         | Effect::Notice(_) => true,
-        Effect::Send { .. } | Effect::Cut(_) | Effect::Store(_) | Effect::Load(_) | Effect::Renew(_) | Effect::FetchToken => false,
+        Effect::Send { .. }
+        | Effect::Cut(_)
+        | Effect::Store(_)
+        | Effect::Load(_)
+        | Effect::Renew(_)
+        | Effect::FetchToken => false,
     }
 }

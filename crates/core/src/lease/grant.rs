@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::identity::{Epoch, LeaseId};
 use super::pause::Pause;
-use super::renewal::{Epoch, LeaseId, Rest};
+use super::renewal::Rest;
 
 /// One window of the quota, as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,15 +22,18 @@
 //! # What the store decides
 //! [`book`] has the rules of the store as code.
 
+pub mod book;
 mod grant;
+mod identity;
 mod news;
 mod pause;
 mod renewal;
 
 pub use self::grant::{Grant, WindowGrant};
+pub use self::identity::{Epoch, Host, LeaseId};
 pub use self::news::{Failure, FailureKind, News};
 pub use self::pause::{Pause, PauseReport, Scope};
-pub use self::renewal::{Epoch, Host, LeaseId, Renewal, Rest, Seen, WindowReport};
+pub use self::renewal::{Renewal, Rest, Seen, WindowReport};
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::renewal::Host;
+use super::identity::Host;
 
 /// For what a pause holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

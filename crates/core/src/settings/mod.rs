@@ -3,7 +3,6 @@
 
 mod address;
 mod batch;
-mod budget;
 mod channel;
 mod credentials;
 mod headers;
@@ -11,6 +10,7 @@ mod rate;
 mod reader;
 pub mod region;
 mod route;
+mod shared;
 mod statuses;
 mod store;
 
@@ -20,7 +20,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::batch::{BatchMode, BatchSettings, Cost, FieldPath, Keep};
-pub use self::budget::{SharedBudget, WhenUnreachable};
 pub use self::channel::{Channel, TextUnits};
 pub use self::credentials::Credentials;
 pub use self::headers::Headers;
@@ -28,6 +27,7 @@ use self::rate::RateLimit;
 pub use self::rate::{Learn, Rate};
 use self::reader::Reader;
 pub use self::route::{PRESETS, Route};
+pub use self::shared::{Shared, WhenUnreachable};
 pub use self::statuses::Statuses;
 pub use self::store::{Durability, StoreSettings};
 use crate::error::Error;
@@ -71,7 +71,7 @@ pub struct Settings {
     /// The quota is to be learned; there are no rates then.
     pub learn: Option<Learn>,
     /// The rates are those of a fleet: each host leases a share of them.
-    pub budget: Option<SharedBudget>,
+    pub shared: Option<Shared>,
     /// Attempts, age, pauses.
     pub retry: RetrySettings,
     /// Whether and how messages travel together.
@@ -201,7 +201,7 @@ impl Settings {
             store: store::read(&root)?,
             rates,
             learn,
-            budget: None,
+            shared: None,
             retry: retry(&root)?,
             ordering: root.choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
             queue: queue(&root)?,

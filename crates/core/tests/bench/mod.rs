@@ -236,7 +236,7 @@ pub fn settled(effects: &[Effect]) -> Vec<String> {
         Effect::Drained(ticket, left) => Some(format!("{} drained {left:?}", ticket.number)),
         Effect::Send { .. } | Effect::Cut(_) | Effect::FetchToken | Effect::Notice(_) => None,
         // With a store, callers hear of nothing before it is kept.
-        Effect::Store(_) | Effect::Load(_) => None,
+        Effect::Store(_) | Effect::Load(_) | Effect::Renew(_) => None,
     };
     effects.iter().filter_map(word).collect()
 }

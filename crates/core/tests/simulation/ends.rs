@@ -67,6 +67,7 @@ impl Books {
                 Ok(())
             }
             Effect::Store(_) | Effect::Load(_) => broken("store", "there is none"),
+            Effect::Renew(_) => broken("fleet", "there is none"),
             Effect::Send { .. } | Effect::FetchToken | Effect::Notice(_) => Ok(()),
         }
     }

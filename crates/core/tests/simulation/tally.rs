@@ -69,7 +69,12 @@ impl Tally {
             Effect::Notice(Notice::Resumed { .. }) => "resumed",
             Effect::Notice(Notice::Outage { reason: "auth", open: true, .. }) => "auth outage",
             Effect::Notice(Notice::Outage { open: true, .. }) => "server outage",
-            Effect::Done(_) | Effect::Redriven(..) | Effect::Notice(_) | Effect::Store(_) | Effect::Load(_) => return,
+            Effect::Done(_)
+            | Effect::Redriven(..)
+            | Effect::Notice(_)
+            | Effect::Store(_)
+            | Effect::Load(_)
+            | Effect::Renew(_) => return,
         };
         self.count(what);
     }

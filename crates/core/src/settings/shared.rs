@@ -8,12 +8,12 @@ pub enum WhenUnreachable {
     /// Send nothing until it can.
     Hold,
     /// Send at this rate, of its own.
-    Share(Rate),
+    Static(Rate),
 }
 
 /// The quota is shared with other hosts: each leases a part of the rates.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharedBudget {
+pub struct Shared {
     /// What happens without the store.
     pub when_unreachable: WhenUnreachable,
 }
