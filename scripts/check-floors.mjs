@@ -52,7 +52,20 @@ const MODULES = [
 ]
 
 /** Folders of the core whose modules use each other in no circle. */
-const ACYCLIC = ['engine', 'http', 'lanes', 'batcher', 'budget', 'budget::learned', 'lease', 'evidence', 'retry', 'settings', 'store', 'store::file']
+const ACYCLIC = [
+  'engine',
+  'http',
+  'lanes',
+  'batcher',
+  'budget',
+  'budget::learned',
+  'lease',
+  'evidence',
+  'retry',
+  'settings',
+  'store',
+  'store::file',
+]
 
 /** Every crate that `crate` needs when it is built, on any platform. */
 function dependencies(crate) {
