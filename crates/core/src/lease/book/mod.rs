@@ -9,15 +9,16 @@
 //! unless the store has forgotten.
 //!
 //! # A host that is late
-//! A lease ends at its deadline, but what the host held stays its own until nothing that it has sent can count any more:
+//! A lease ends at its deadline, but what the host held stays its own until nothing that it has sent can count any
+//! more:
 //! [`LATENESS`] and a window later. A host that comes back sooner goes on as if nothing had been; only its deadline has
 //! passed meanwhile, and so it has sent nothing. Afterwards its slots are the pool's, free.
 //!
 //! # A store that has forgotten
 //! A store that begins, or that finds that it is not what it was (another run of the server, an epoch or a version
-//! that a host knows and it doesn't), may have forgotten who holds what. Hosts with a lease in force then keep what they
-//! say that they hold, and nobody gets anything more until every lease that it may have forgotten is over, and a window
-//! later. A store that is new can't tell that nobody was before, and waits as well.
+//! that a host knows and it doesn't), may have forgotten who holds what. Hosts with a lease in force then keep what
+//! they say that they hold, and nobody gets anything more until every lease that it may have forgotten is over, and a
+//! window later. A store that is new can't tell that nobody was before, and waits as well.
 
 mod pauses;
 mod pool;
