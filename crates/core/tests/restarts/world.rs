@@ -422,7 +422,7 @@ impl World {
             }
             Effect::FetchToken => self.handle(Event::Token(TokenNews::Granted(None)))?,
             Effect::CallAnswered(..) | Effect::Drained(..) | Effect::Cut(_) | Effect::Notice(_) => {}
-            Effect::Store(_) => unreachable!("told before"),
+            Effect::Store(_) | Effect::Renew(_) => unreachable!("told before, or of a fleet"),
         }
         Ok(())
     }
