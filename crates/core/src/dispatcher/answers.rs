@@ -136,12 +136,12 @@ impl Dispatcher {
     }
 
     fn read_cost(&mut self, now: Timestamp, attempt: &Attempt, verdict: Verdict, answer: &Answer) {
-        let (used, reset) = match answer {
-            Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => (evidence.used, evidence.reset),
-            Answer::Unsent { .. } | Answer::Unanswered { .. } => (None, None),
+        let evidence = match answer {
+            Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => Some(evidence),
+            Answer::Unsent { .. } | Answer::Unanswered { .. } => None,
         };
-        let messages = (verdict == Verdict::Delivered).then_some(attempt.load.members.len());
-        self.cost.answered(now, used, reset, messages, self.attempts.in_flight() == 0);
+        let delivered = (verdict == Verdict::Delivered).then_some(attempt.load.members.len());
+        self.batching.answered(now, evidence, delivered, self.attempts.in_flight() == 0);
     }
 
     /// What the answer says about the server, whatever becomes of the message.

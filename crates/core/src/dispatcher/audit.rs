@@ -36,10 +36,10 @@ impl Dispatcher {
 
     /// Messages in batches that wait, and in the parts of others that follow what is under way.
     fn bound_in_batches(&self) -> usize {
-        let waiting = self.bound.iter().chain(self.parked.values()).chain(self.suspects.loads());
+        let waiting = self.bound.iter().chain(self.suspects.loads());
         let following = self.attempts.iter().map(|(_, attempt, _)| attempt.load.following());
-        let found = self.batches.values().map(Vec::len);
-        waiting.map(|load| load.members.len() + load.following()).chain(following).chain(found).sum()
+        let waiting = waiting.map(|load| load.members.len() + load.following());
+        waiting.chain(following).sum::<usize>() + self.earlier_run.members()
     }
 }
 

@@ -20,7 +20,7 @@ const NOT_SENT: &str = "the server said of an earlier message that the conversat
 impl Dispatcher {
     /// Buries the next messages of the first conversation in line. What is not in memory is loaded first.
     pub(super) fn bury_some(&mut self, step: &mut Step<'_>) {
-        if self.store_problem.is_some() {
+        if self.standing.problem().is_some() {
             return;
         }
         let Some(Burial { conversation, up_to, told }) = self.endings.next_burial() else { return };
@@ -41,7 +41,7 @@ impl Dispatcher {
 
     /// Called at the end of each turn: schedules the next one while there is something left to bury.
     pub(super) fn look_for_burial(&mut self, now: Timestamp) {
-        if self.endings.has_burials() && self.store_problem.is_none() {
+        if self.endings.has_burials() && self.standing.problem().is_none() {
             self.look_again(now.after(TURN_WAIT));
         }
     }

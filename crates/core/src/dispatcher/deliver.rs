@@ -44,7 +44,7 @@ impl Dispatcher {
         let Told { response, retry_after, .. } = told;
         let Some(response) = response else { unreachable!("only an answer says that a message is delivered") };
         let Attempt { load, bytes, .. } = attempt;
-        self.batch_limits.passed(load.members.len(), bytes);
+        self.batching.passed(load.members.len(), bytes);
         let trip = Trip { batch_size: load.size(), left_at };
         let mut throttled = Members::new();
         // The last one takes the response itself: mostly there is one.

@@ -11,9 +11,9 @@ use crate::message::Cargo;
 impl Dispatcher {
     /// Makes the request of a load, and takes slots for it. It counts from when it leaves.
     pub(super) fn start(&mut self, step: &mut Step<'_>, mut load: Load) {
-        let cost = self.cost.of(load.members.len()).min(self.quota.cost_max());
+        let cost = self.batching.cost_of(load.members.len(), self.quota.cost_max());
         self.quota.reserve(step.now, cost);
-        self.half_empty_since = None;
+        self.batching.begins();
         self.note_senders(step.now, &load);
         self.keep_departure(step, &load);
         for slot in &load.members {
@@ -46,7 +46,7 @@ impl Dispatcher {
     /// it was called back.
     pub fn may_leave(&self, id: AttemptId) -> bool {
         match self.attempts.departing(id) {
-            _ if self.disowned.is_some() => false,
+            _ if self.standing.disowned().is_some() => false,
             Some(attempt) => {
                 let conversations = self.conversations_of(&attempt.load).map(|conversation| &**conversation);
                 self.health.may_leave(id, attempt.route, conversations)
@@ -68,7 +68,7 @@ impl Dispatcher {
         let (generation, is_token_fresh) = (self.auth.generation(), self.auth.is_fresh(now));
         let attempt = self.attempts.leave(id, Departure { at: now, generation, is_token_fresh });
         self.quota.left(now, attempt.cost);
-        self.cost.left();
+        self.batching.left();
         let mut is_retry = false;
         for slot in &attempt.load.members {
             self.outbox.set_state(*slot, State::InFlight);

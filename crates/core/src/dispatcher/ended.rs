@@ -71,12 +71,11 @@ impl Dispatcher {
 
     /// Takes a conversation's messages out of waiting batches, except out of those that the server may already know.
     fn return_to_lane(&mut self, conversation: &Arc<str>) {
-        let waiting = self.bound.iter().chain(self.parked.values());
-        let bound: Vec<Slot> = waiting.flat_map(Load::all).filter(|slot| self.is_of(*slot, conversation)).collect();
+        let bound: Vec<Slot> =
+            self.bound.iter().flat_map(Load::all).filter(|slot| self.is_of(*slot, conversation)).collect();
         for slot in bound.into_iter().rev() {
             debug_assert!(self.outbox.get(slot).state() == State::Bound, "it waits in a batch");
-            let mut loads = self.bound.iter_mut().chain(self.parked.values_mut());
-            if loads.any(|load| load.remove(slot)) {
+            if self.bound.iter_mut().any(|load| load.remove(slot)) {
                 self.unpark(slot);
             }
         }

@@ -105,9 +105,8 @@ impl Endings {
             return Some(Turn::At(at));
         }
         let name = self.turns.remove(place)?;
-        if let Some(ending) = self.endings.get_mut(&name) {
-            ending.waits = false;
-        }
+        let Some(ending) = self.endings.get_mut(&name) else { unreachable!("whatever waits has been refused") };
+        ending.waits = false;
         Some(Turn::Now(name))
     }
 
@@ -125,7 +124,7 @@ impl Endings {
 
     /// The conversations in line, each with the time of its first refusal and the time of the next turn.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp, Option<Timestamp>)> {
-        self.turns.iter().filter_map(|name| Some((name, self.endings.get(name)?.since, self.next_turn)))
+        self.turns.iter().map(|name| (name, self.endings[name].since, self.next_turn))
     }
 
     /// The same for one conversation, if it is in line.

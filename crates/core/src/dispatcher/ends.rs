@@ -39,7 +39,7 @@ impl Dispatcher {
                 self.counters.delivered += 1;
                 let (seq, status, batch_size) = (entry.seq, response.status, trip.batch_size);
                 let queued = trip.left_at.since(entry.submitted_at);
-                if self.durable {
+                if self.standing.is_durable() {
                     let (id, id_given) = (message.id().into(), message.id_given());
                     let conversation = Arc::clone(message.conversation_shared());
                     let at = step.now;
@@ -184,7 +184,7 @@ impl Dispatcher {
     }
 
     pub(super) fn keep(&self, change: Change, effects: &mut Vec<Effect>) {
-        if self.durable {
+        if self.standing.is_durable() {
             effects.push(Effect::Store(change));
         }
     }

@@ -214,7 +214,7 @@ impl Dispatcher {
     fn hold_in_lane(&self, ahead: usize, holds: &mut Vec<(Hold, Option<Timestamp>)>) {
         if ahead > 0 {
             holds.push((Hold::Lane(ahead), None));
-            holds.extend(self.joins.obstacle().map(|_| (Hold::Apart, None)));
+            holds.extend(self.batching.joins().obstacle().map(|_| (Hold::Apart, None)));
         }
     }
 
@@ -226,7 +226,7 @@ impl Dispatcher {
     }
 
     fn apart(&self) -> Option<Box<str>> {
-        self.joins.obstacle().map(Into::into)
+        self.batching.joins().obstacle().map(Into::into)
     }
 
     fn problem(&self) -> Option<Box<str>> {
@@ -250,7 +250,7 @@ impl Dispatcher {
 
     /// What holds every message alike.
     fn hold_all(&self, now: Timestamp, holds: &mut Vec<(Hold, Option<Timestamp>)>) {
-        if self.store_problem.is_some() {
+        if self.standing.problem().is_some() {
             holds.push((Hold::Store, None));
         }
         if let Some(hold) = self.health.operator_hold() {

@@ -10,7 +10,7 @@ use crate::store::{Change, Departure, Flight, batch_number};
 impl Dispatcher {
     /// Before the wire: after a crash these messages are known as sent and not answered.
     pub(super) fn keep_departure(&self, step: &mut Step<'_>, load: &Load) {
-        if self.durable {
+        if self.standing.is_durable() {
             step.effects.push(Effect::Store(Change::Depart(self.flight(load, step.now, false))));
         }
     }
@@ -41,7 +41,7 @@ impl Dispatcher {
 
     /// These are off the wire, and go on waiting; a batch that the server may know as it is is kept as one.
     pub(super) fn keep_return(&self, load: &Load, effects: &mut Vec<Effect>) {
-        if !self.durable {
+        if !self.standing.is_durable() {
             return;
         }
         let is_batch = load.is_frozen() && load.members.len() > 1;

@@ -38,7 +38,8 @@ impl Followers {
         }
         let list = self.of.remove(&slot).unwrap_or_default();
         for promise in &list {
-            self.followed.remove(&promise.ticket);
+            let followed = self.followed.remove(&promise.ticket);
+            debug_assert_eq!(followed, Some(slot), "a ticket is found for as long as its promise is there");
         }
         list
     }

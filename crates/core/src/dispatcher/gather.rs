@@ -38,20 +38,15 @@ impl Dispatcher {
         }
         let entry = self.outbox.get(slot);
         let is_first_attempt = matches!(entry.cargo, Cargo::Message(_)) && self.outbox.course(slot).attempts == 0;
-        let requests = self.lanes.queued() / self.batch_limits.messages();
+        let requests = self.lanes.queued() / self.batching.messages();
         let more_is_due = self.lanes.queued() > self.lanes.offered() && !self.attempts.is_empty();
         let waits = is_first_attempt
             && more_is_due
-            && !self.cost.is_per_message()
+            && !self.batching.is_cost_per_message()
             && !self.drains.is_waiting()
             && requests > self.quota.available(now) as usize
             && !self.fills_an_array(lane);
-        if !waits {
-            self.half_empty_since = None;
-            return None;
-        }
-        let until = self.half_empty_since.get_or_insert(now).after(self.settings.batch.linger);
-        (until > now).then_some(until)
+        self.batching.wait_half_empty(now, waits)
     }
 
     /// Whether what may go with the head of this lane is as much as an array takes.
@@ -64,9 +59,9 @@ impl Dispatcher {
             // Nothing can ever join it.
             (true, false) => return true,
         };
-        company >= self.batch_limits.messages()
+        company >= self.batching.messages()
             // The outbox holds more than what is on offer: only then is it worth the exact look.
-            || (self.outbox.bytes() >= self.batch_limits.bytes() && self.offered_bytes() > self.batch_limits.bytes())
+            || (self.outbox.bytes() >= self.batching.bytes() && self.offered_bytes() > self.batching.bytes())
     }
 
     fn offered_bytes(&self) -> usize {
@@ -89,11 +84,7 @@ impl Dispatcher {
 
     /// Messages that the budget lets travel together now, at least one.
     pub(super) fn members_max(&self, now: Timestamp) -> usize {
-        let affordable = match self.cost.is_per_message() {
-            false => usize::MAX,
-            true => self.quota.available(now).min(self.quota.cost_max()) as usize,
-        };
-        self.batch_limits.messages().min(affordable).max(1)
+        self.batching.members_max(|| self.quota.available(now).min(self.quota.cost_max()))
     }
 
     /// Adds to the message that was just taken from `lane` what may travel with it.
@@ -170,7 +161,7 @@ impl Dispatcher {
             return false;
         };
         let larger = size.with(message.body().len());
-        let fits = larger.bytes() <= self.batch_limits.bytes() && self.same_head(first, message);
+        let fits = larger.bytes() <= self.batching.bytes() && self.same_head(first, message);
         if fits {
             *size = larger;
         }
@@ -197,7 +188,7 @@ impl Dispatcher {
                 apart = Some(if leader.has_headers_of(message) { "params" } else { "headers" }.to_owned());
                 break;
             }
-            if !merge.add(body, self.batch_limits.bytes()) {
+            if !merge.add(body, self.batching.bytes()) {
                 apart = merge.obstacle(body).map(|field| format!("body.{field}"));
                 break;
             }
@@ -205,10 +196,7 @@ impl Dispatcher {
             debug_assert_eq!(taken, Some(slot), "it was looked at just now");
             members.push(slot);
         }
-        self.joins.joined += (members.len() - 1) as u64;
-        if let Some(field) = apart {
-            self.joins.prevent(&field);
-        }
+        self.batching.merged(members.len() - 1, apart.as_deref());
         if members.len() == 1 { Load::of(members) } else { Load::of(members).with_body(merge.into_body()) }
     }
 

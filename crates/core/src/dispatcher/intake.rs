@@ -52,12 +52,12 @@ impl Dispatcher {
     }
 
     /// Lets in what waits, as far as there is room: some per turn, since a large message makes room for many small
-    /// ones.
-    pub(super) fn admit_waiting(&mut self, step: &mut Step<'_>) {
+    /// ones. Whether as many were let in as may be per turn.
+    pub(super) fn admit_waiting(&mut self, step: &mut Step<'_>) -> bool {
         for _ in 0..ADMITTED_PER_TURN {
-            let Some((number, first)) = self.waiting.first() else { return };
+            let Some((number, first)) = self.waiting.first() else { return false };
             if !self.has_room(first.submission.cargo.len()) {
-                return;
+                return false;
             }
             let Some(waiting) = self.leave_waiting(number) else { unreachable!("the first in the line is there") };
             let Waiting { submission, submitted_at, epoch, redriven, .. } = waiting;
@@ -69,7 +69,7 @@ impl Dispatcher {
                 self.admit(step, submission, Origin { submitted_at, epoch, letter: None });
             }
         }
-        self.admits_more = true;
+        true
     }
 
     /// Never accepted, so there is no dead letter: the caller still has it.
@@ -83,7 +83,7 @@ impl Dispatcher {
     }
 
     fn check(&self, submission: &Submission) -> Result<(), Error> {
-        if let Some(error) = &self.disowned {
+        if let Some(error) = self.standing.disowned() {
             return Err(error.clone());
         }
         let (bytes, bytes_max) = (submission.cargo.len(), self.settings.queue.max_bytes);
@@ -229,7 +229,7 @@ impl Dispatcher {
             return;
         };
         let path = self.check_path(letter);
-        if let Some(problem) = self.store_problem.clone().or(path.err()) {
+        if let Some(problem) = self.standing.problem().cloned().or(path.err()) {
             step.effects.push(Effect::Failed(ticket, problem));
             return;
         }
@@ -253,9 +253,9 @@ impl Dispatcher {
         let Some(id) = submission.cargo.id() else { unreachable!("a dead letter is a message, which has an id") };
         // Another message may have its id by now, and be dead, too.
         let is_there = self.letters.get(id).is_some_and(|letter| letter.cargo.is_same_message(&submission.cargo));
-        let problem = match &self.store_problem {
+        let problem = match self.standing.problem() {
             _ if !is_there => Some(Error::NotFound { what: "dead letter", id: id.to_owned() }),
-            problem => problem.clone(),
+            problem => problem.cloned(),
         };
         if let Some(problem) = problem {
             self.drains.leave(epoch);
@@ -283,9 +283,9 @@ impl Dispatcher {
     }
 
     fn readmit(&mut self, step: &mut Step<'_>, submission: Submission, sweep: Option<Ticket>, epoch: Epoch) {
-        let taken = self.letters.take_numbered(submission.cargo.id().unwrap_or_default());
-        let letter = taken.map(|(number, letter)| FormerLetter { number, letter, sweep });
-        debug_assert!(letter.is_some(), "it was found just now");
+        let taken = submission.cargo.id().and_then(|id| self.letters.take_numbered(id));
+        let Some((number, letter)) = taken else { unreachable!("the letter was found just now") };
+        let letter = Some(FormerLetter { number, letter, sweep });
         self.admit(step, submission, Origin { submitted_at: step.now, epoch, letter });
     }
 

@@ -12,33 +12,11 @@ use crate::message::{Cargo, Settle};
 use crate::outcome::Reason;
 use crate::store::{Change, Record, Salvage};
 
-/// Messages and bytes that wait in memory beside what is on its way; a backlog beyond them waits in the store alone.
-const HOT_MESSAGES_MAX: usize = 8_192;
-const HOT_BYTES_MAX: usize = 8_388_608;
-
-/// Bytes of bodies in memory beside what is on the wire, up to which a message that comes back from there, or waits for
-/// a time of its own, keeps its body: half of what may be loaded ahead.
-const WAITING_BYTES_MAX: usize = 33_554_432;
-
-/// How much of the outbox waits in memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    messages: usize,
-    bytes: usize,
-    pub(super) waiting_bytes: usize,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { messages: HOT_MESSAGES_MAX, bytes: HOT_BYTES_MAX, waiting_bytes: WAITING_BYTES_MAX }
-    }
-}
-
 impl Dispatcher {
     /// Keeps fewer messages in memory, and the bodies of none that goes on waiting, so that a small test meets what a
     /// large backlog meets.
     pub fn keep_in_memory(&mut self, messages: usize) {
-        self.window = Window { messages, waiting_bytes: 0, ..self.window };
+        self.window.shrink_to(messages);
     }
 
     /// Bytes of bodies in memory, those on the wire included.
@@ -50,7 +28,7 @@ impl Dispatcher {
     pub(super) fn insertion(&self, slot: Slot, redriven: bool) -> Option<Change> {
         let entry = self.outbox.get(slot);
         let Cargo::Message(message) = &entry.cargo else { return None };
-        if !self.durable {
+        if !self.standing.is_durable() {
             return None;
         }
         let record = Box::new(Record {
@@ -118,7 +96,10 @@ impl Dispatcher {
             return;
         }
         let waiter = if waits { self.outbox.forget_waiter(slot) } else { None };
-        let Some(id) = self.outbox.get(slot).cargo.id() else { return };
+        let Some(id) = self.outbox.get(slot).cargo.id() else {
+            debug_assert!(waiter.is_none(), "a call settles by its answer");
+            return;
+        };
         let accepted = |ticket, duplicate| Effect::Accepted { ticket, id: id.into(), duplicate };
         effects.extend(waiter.map(|ticket| accepted(ticket, false)));
         let satisfied = self.followers.take_if(slot, |follower| follower.settle == Settle::OnAcceptance);
@@ -127,9 +108,8 @@ impl Dispatcher {
 
     /// Beyond the window the newest cool: their turn comes last.
     fn cool_beyond_window(&mut self, slot: Slot) {
-        let (messages, bytes) = self.outbox.hot();
-        let beyond = messages > self.window.messages || bytes > self.window.bytes;
-        if self.durable && beyond && self.outbox.has(slot) && self.outbox.may_cool(slot) {
+        let is_beyond = self.standing.is_durable() && self.window.is_exceeded_by(&self.outbox);
+        if is_beyond && self.outbox.has(slot) && self.outbox.may_cool(slot) {
             self.outbox.cool(slot);
         }
     }
@@ -149,38 +129,21 @@ impl Dispatcher {
     /// Nothing can be kept for now, or still, for another reason.
     pub(super) fn store_troubled(&mut self, error: Error, effects: &mut Vec<Effect>) {
         let problem = error.to_string();
-        if self.store_problem.replace(error).is_none() {
+        if self.standing.begin_trouble(error) {
             effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: true }));
         }
     }
 
     /// Everything can be kept again, perhaps in another file.
     pub(super) fn store_healed(&mut self, salvage: Salvage, effects: &mut Vec<Effect>) {
-        let problem = self.salvaged(&salvage).unwrap_or_default();
+        let problem = self.standing.salvaged(&salvage).unwrap_or_default();
         if salvage.set_aside.is_some() {
             // What the damaged file said of the wire and the budget may be lost, or presumed: what is known takes its
             // place at once.
             self.saving.demand();
         }
-        if self.store_problem.take().is_some() {
+        if self.standing.end_trouble() {
             effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
         }
-    }
-
-    /// Counts what a damaged file has lost; in words where it lies, if there was one.
-    pub(super) fn salvaged(&mut self, salvage: &Salvage) -> Option<String> {
-        let Salvage { set_aside, unreadable, unreadable_parts } = salvage;
-        self.unreadable += unreadable;
-        self.unreadable_pages += unreadable_parts;
-        let path = set_aside.clone()?;
-        let mut problem =
-            format!("the damaged file is set aside at {path}, and {unreadable} rows of it could not be read");
-        if *unreadable_parts > 0 {
-            problem += &format!(
-                "; {unreadable_parts} pages of it could not be read at all, and how many rows they had is unknown"
-            );
-        }
-        self.set_aside = Some(path);
-        Some(problem)
     }
 }

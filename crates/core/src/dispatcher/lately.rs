@@ -20,6 +20,8 @@ pub(super) struct Lately {
     sent: HashMap<u64, Timestamp>,
     /// Each conversation once, by the time at which it was last checked for expiry.
     by_age: VecDeque<(Timestamp, u64)>,
+    /// The last message of the reserve was a latecomer's.
+    went_last: bool,
 }
 
 impl Lately {
@@ -36,6 +38,16 @@ impl Lately {
     pub(super) fn is_late(&self, now: Timestamp, conversation: &str, memory: Duration) -> bool {
         let sent = self.sent.get(&self.hasher.hash_one(conversation));
         sent.is_none_or(|at| now.since(*at) >= memory)
+    }
+
+    /// Whether a latecomer had the last turn of the budget's reserve.
+    pub(super) fn went_last(&self) -> bool {
+        self.went_last
+    }
+
+    /// A turn of the reserve goes to a latecomer, or to another.
+    pub(super) fn note_turn(&mut self, is_late: bool) {
+        self.went_last = is_late;
     }
 
     fn forget(&mut self, now: Timestamp, memory: Duration) {

@@ -45,15 +45,14 @@ impl Letters {
     /// The same, with its number.
     pub(super) fn take_numbered(&mut self, id: &str) -> Option<(u64, DeadLetter)> {
         let number = self.by_id.remove(id)?;
-        let letter = self.letters.remove(&number)?;
+        let Some(letter) = self.letters.remove(&number) else { unreachable!("a letter is found by its id as well") };
         self.bytes -= letter.bytes();
         Some((number, letter))
     }
 
     /// One that was taken is there again, in its place.
     pub(super) fn put_back(&mut self, number: u64, letter: DeadLetter) {
-        let Some(id) = letter.cargo.id() else { return };
-        let earlier = self.by_id.insert(id.into(), number);
+        let earlier = self.by_id.insert(id_of(&letter).into(), number);
         debug_assert!(earlier.is_none(), "its id was in the outbox meanwhile");
         self.bytes += letter.bytes();
         self.letters.insert(number, letter);

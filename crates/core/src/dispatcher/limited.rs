@@ -86,7 +86,7 @@ impl Dispatcher {
             self.quota.heard(now, Heard { sent_at, cost, refused: true, evidence: Some(evidence) });
         } else if self.health.has_anything_passed() {
             let (suspect, evidence) = (suspect.clone(), evidence.clone());
-            self.health.put_off(Unheard { sent_at, answered_at: now, cost, evidence, suspect });
+            self.health.unheard_mut().put_off(Unheard { sent_at, answered_at: now, cost, evidence, suspect });
         } else {
             // It would keep the second request back, which tells.
             self.quota.heard(now, Heard { sent_at, cost, refused: false, evidence: None });
@@ -97,7 +97,7 @@ impl Dispatcher {
     /// Tells the learner what it has not heard, since it is known by now for whose limit's sake it was refused. Whether
     /// there was something to tell.
     pub(super) fn hear_settled(&mut self, now: Timestamp) -> bool {
-        let settled = self.health.take_settled(now);
+        let settled = self.health.unheard_mut().take_settled(now);
         let has_settled = !settled.is_empty();
         for (unheard, refused) in settled {
             let Unheard { sent_at, answered_at, cost, evidence, .. } = unheard;

@@ -115,7 +115,7 @@ impl Dispatcher {
 
     /// The same, if a bound batch would go before it, but was the last probe: it may be the one thing that fails.
     pub(super) fn better_probe_than_bound(&mut self, now: Timestamp) -> Option<LaneId> {
-        let first = *self.bound.front()?.members.first()?;
+        let first = self.bound.first_member()?;
         let entry = self.outbox.get(first);
         let prospect = Prospect { lane: entry.lane, route: entry.route, is_slow: false };
         if self.health.probed_last(prospect) { self.best_probe(now) } else { None }

@@ -1,7 +1,6 @@
 //! What the store gives back: a cold message, or a body, that is in memory again, or that can't be read.
 
 use super::drains::Epoch;
-use super::load::Load;
 use super::outbox::{Cold, Course, Entry, Promise, State, StoredBody};
 use super::{Dispatcher, Effect, Notice, Step};
 use crate::clock::Timestamp;
@@ -107,20 +106,9 @@ impl Dispatcher {
 
     /// The other messages of a batch that is repeated go by their lanes.
     fn disband_around(&mut self, slot: Slot) {
-        let is_around = |load: &Load| load.members.contains(&slot);
-        let parked = self.parked.iter().find(|(_, load)| is_around(load)).map(|(number, _)| *number);
-        let load = match self.bound.iter().position(is_around) {
-            Some(place) => self.bound.remove(place),
-            // Its timer finds nothing any more.
-            None => parked.and_then(|number| self.parked.remove(&number)),
-        };
-        let Some(load) = load else { unreachable!("a message that is bound is in a batch") };
-        load.all()
-            .filter(|other| *other != slot)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .for_each(|one| self.unpark(one));
+        let load = self.bound.take_with(slot);
+        let others: Vec<Slot> = load.all().filter(|other| *other != slot).collect();
+        others.into_iter().rev().for_each(|one| self.unpark(one));
     }
 
     fn tell_unreadable(
@@ -134,7 +122,7 @@ impl Dispatcher {
             let problem = format!("the store can't read this message: {STAYS}");
             effects.push(Effect::Failed(follower.ticket, Error::Store { trouble: Trouble::Corrupt, problem }));
         }
-        self.unreadable += 1;
+        self.standing.count_unreadable();
         if id.is_some() {
             let failure = DeliveryFailure {
                 reason: Reason::Unreadable,

@@ -15,8 +15,6 @@ const AHEAD_MAX: usize = 4_096;
 /// members of the next request are loaded however large they are, and some small ones however much is here already.
 const AHEAD_BYTES_MAX: usize = 67_108_864;
 const AHEAD_BYTES_MIN: usize = 1_048_576;
-/// Of the messages that are asked for ahead, this part leaves before the next look.
-const LOOKS_PER_AHEAD: usize = 4;
 
 impl Dispatcher {
     /// Whether only the store has the message, or its body. Asks for it, and for those after it, then.
@@ -52,8 +50,7 @@ impl Dispatcher {
     /// Called for every request that starts: asks now and then for messages whose turn is near, so that none of them
     /// has to wait.
     pub(super) fn look_ahead(&mut self, step: &mut Step<'_>, members: usize) {
-        self.leaves_to_look = self.leaves_to_look.saturating_sub(members);
-        if self.leaves_to_look == 0 && self.outbox.has_unloaded() {
+        if self.window.note_leaving(members) && self.outbox.has_unloaded() {
             self.load_ahead(step, None);
         }
     }
@@ -61,7 +58,7 @@ impl Dispatcher {
     /// Asks for what is near, and for the one whose turn it is.
     fn load_ahead(&mut self, step: &mut Step<'_>, turn: Option<Slot>) {
         let count = self.ahead_max();
-        self.leaves_to_look = count / LOOKS_PER_AHEAD;
+        self.window.note_looked(count);
         let room = AHEAD_BYTES_MAX.saturating_sub(self.bytes_beside_wire()).max(AHEAD_BYTES_MIN);
         let mut bytes = 0;
         let near = self.next_messages(count).take_while(|slot| {
@@ -76,7 +73,7 @@ impl Dispatcher {
         match self.settings.batch.mode {
             BatchMode::None => AHEAD_MIN,
             BatchMode::Array | BatchMode::Merge => {
-                (REQUESTS_AHEAD * self.batch_limits.messages()).clamp(AHEAD_MIN, AHEAD_MAX)
+                (REQUESTS_AHEAD * self.batching.messages()).clamp(AHEAD_MIN, AHEAD_MAX)
             }
         }
     }
@@ -84,7 +81,7 @@ impl Dispatcher {
     /// The messages that leave next, in the order in which requests take them.
     fn next_messages(&self, count: usize) -> impl Iterator<Item = Slot> {
         let (rounds, runs) = if self.one_conversation_per_request() {
-            (None, Some(self.lanes.next_in_runs(self.batch_limits.messages(), count)))
+            (None, Some(self.lanes.next_in_runs(self.batching.messages(), count)))
         } else {
             (Some(self.lanes.next_in_rounds(count)), None)
         };
@@ -96,7 +93,7 @@ impl Dispatcher {
         let mut bytes = 0;
         self.next_messages(self.members_max(now)).enumerate().map_while(move |(place, slot)| {
             bytes += self.outbox.bytes_of(slot);
-            (place == 0 || bytes <= self.batch_limits.bytes()).then_some(slot)
+            (place == 0 || bytes <= self.batching.bytes()).then_some(slot)
         })
     }
 

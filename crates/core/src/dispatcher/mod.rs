@@ -6,6 +6,8 @@ mod answers;
 mod attempts;
 mod audit;
 mod auth;
+mod batching;
+mod bound;
 mod burial;
 mod carryover;
 mod credentials;
@@ -13,6 +15,7 @@ mod deliver;
 mod departures;
 mod drains;
 mod duplicates;
+mod earlier_run;
 mod effect;
 mod ended;
 mod endings;
@@ -42,31 +45,32 @@ mod ownership;
 mod parking;
 mod progress;
 mod pump;
-
 mod recovery;
 mod redrives;
 mod settle;
 mod shipment;
 mod sounding;
+mod standing;
 mod step;
 mod suspects;
 mod sweep;
 mod takeover;
 mod timers;
 mod waiting;
+mod window;
 mod withdraw;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-
-use hashbrown::HashMap;
 
 use self::attempts::Attempts;
 use self::auth::Auth;
+use self::batching::Batching;
+use self::bound::BoundLoads;
 pub use self::carryover::Carryover;
 use self::carryover::Saving;
 use self::drains::Drains;
 use self::duplicates::Recent;
+use self::earlier_run::EarlierRun;
 pub use self::effect::{Effect, Notice};
 use self::endings::Endings;
 pub use self::event::{Event, TokenNews};
@@ -76,29 +80,27 @@ use self::health::Health;
 pub use self::health::{AttemptId, Cause};
 use self::held_calls::HeldCalls;
 use self::inquiry::Inquiry;
-use self::keeping::Window;
 use self::lately::Lately;
 use self::letters::Letters;
-use self::load::Load;
 use self::outbox::Outbox;
-use self::recovery::Batches;
+use self::progress::LastLook;
 use self::redrives::Redrives;
 use self::sounding::Sounding;
+use self::standing::Standing;
 use self::step::Step;
 use self::suspects::Suspects;
 use self::timers::{Timer, Timers};
 use self::waiting::WaitingRoom;
-use crate::batcher::{CostMeter, Limits};
+use self::window::Window;
 use crate::budget::Quota;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::joins::Joins;
-use crate::lanes::{Lanes, Slot};
+use crate::lanes::Lanes;
 use crate::message::Ticket;
 use crate::outcome::DeadLetter;
 use crate::random::Random;
 use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
-use crate::stats::{Counters, Depth, Pause, PauseScope, Snapshot, StoreStanding};
+use crate::stats::{Counters, Depth, Pause, PauseScope, Snapshot};
 use crate::store::Change;
 use crate::totals::{Amount, Holdings, Part, Totals};
 
@@ -163,8 +165,6 @@ pub struct Dispatcher {
     timers: Timers,
     quota: Quota,
     lately: Lately,
-    /// The last message of the reserve was a latecomer's.
-    late_went: bool,
     health: Health,
     held_calls: HeldCalls,
     auth: Auth,
@@ -174,49 +174,19 @@ pub struct Dispatcher {
     letters: Letters,
     redrives: Redrives,
     drains: Drains,
-    batch_limits: Limits,
-    cost: CostMeter,
+    batching: Batching,
     inquiry: Inquiry,
-    /// Bound loads that may be sent. They go before anything else, since their lanes wait for them.
-    bound: VecDeque<Load>,
-    /// Bound loads in backoff, by their number.
-    parked: HashMap<u64, Load>,
-    parkings: u64,
+    bound: BoundLoads,
     suspects: Suspects,
     endings: Endings,
     sounding: Option<Sounding>,
     attempts: Attempts,
+    /// The number of the last message or call that was accepted.
     accepted: u64,
-    /// Messages with this number or a lower one are of an earlier run.
-    earlier: u64,
-    /// When a half-empty array began to wait for answers that are due; `None` if none waits.
-    half_empty_since: Option<Timestamp>,
-    joins: Joins,
-    /// When the budget or the token allows the next request. Whatever else may start one comes as an event.
-    start_at: Option<Timestamp>,
-    /// The last turn let in from the waiting room as many as a turn may.
-    admits_more: bool,
-    /// The last pass over the lanes stopped at the limit of requests under way, with work still ready.
-    wire_is_full: bool,
+    last_look: LastLook,
     counters: Counters,
-    /// Messages are kept in a store.
-    durable: bool,
-    store_problem: Option<Error>,
-    /// Why nothing is sent any more: another owner has claimed the store.
-    disowned: Option<Error>,
-    /// Batches of an earlier run, until the store has reported all of their messages.
-    batches: Batches,
-    /// Messages of an earlier run that were on the wire and must not be sent again, in the order of acceptance. Empty
-    /// once the store has reported everything.
-    unanswered: Vec<Slot>,
-    recovered: u64,
-    unreadable: u64,
-    /// Pages of damaged files that could not be read.
-    unreadable_pages: u64,
-    /// The path of the damaged file that the store has replaced.
-    set_aside: Option<Box<str>>,
-    /// How many more messages leave before the next check for cold messages whose turn is near.
-    leaves_to_look: usize,
+    standing: Standing,
+    earlier_run: EarlierRun,
     window: Window,
     saving: Saving,
 }
@@ -233,7 +203,6 @@ impl Dispatcher {
             },
             health: Health::new(now, settings.retry.max_pause, MESSAGE_METHOD, &settings.route.template()),
             lately: Lately::default(),
-            late_went: false,
             held_calls: HeldCalls::default(),
             auth: Auth::new(),
             recent: Recent::new(settings.dedupe),
@@ -245,34 +214,18 @@ impl Dispatcher {
             timers: Timers::default(),
             letters: Letters::default(),
             redrives: Redrives::default(),
-            batch_limits: Limits::new(&settings.batch),
-            cost: CostMeter::new(settings.batch.cost),
+            batching: Batching::new(&settings.batch),
             inquiry: if settings.learn.is_some_and(|learn| learn.read_limits) { Inquiry::Due } else { Inquiry::Over },
-            bound: VecDeque::new(),
-            parked: HashMap::new(),
-            parkings: 0,
+            bound: BoundLoads::default(),
             suspects: Suspects::default(),
             endings: Endings::default(),
             sounding: None,
             attempts: Attempts::default(),
             accepted: 0,
-            earlier: 0,
-            half_empty_since: None,
-            joins: Joins::default(),
-            start_at: None,
-            admits_more: false,
-            wire_is_full: false,
+            last_look: LastLook::default(),
             counters: Counters::default(),
-            durable: settings.store.is_durable(),
-            store_problem: None,
-            disowned: None,
-            batches: Batches::default(),
-            unanswered: Vec::new(),
-            recovered: 0,
-            unreadable: 0,
-            unreadable_pages: 0,
-            set_aside: None,
-            leaves_to_look: 0,
+            standing: Standing::new(settings.store.is_durable()),
+            earlier_run: EarlierRun::default(),
             window: Window::default(),
             saving: Saving::default(),
             settings,
@@ -342,10 +295,10 @@ impl Dispatcher {
     /// Fires the timers that are due and starts the requests that may leave.
     pub fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         let step = &mut Step { now, effects };
-        if self.disowned.is_some() {
+        if self.standing.disowned().is_some() {
             return self.turn_away(step.effects);
         }
-        self.admits_more = false;
+        let mut admits_more = false;
         for _ in 0..DUE_PER_TURN {
             let Some(timer) = self.timers.pop_due(step.now) else { break };
             self.fire(step, timer);
@@ -354,18 +307,18 @@ impl Dispatcher {
         // order.
         if !self.has_overdue(step.now) {
             self.bury_some(step);
-            self.admit_waiting(step);
+            admits_more |= self.admit_waiting(step);
             self.sweep(step);
             self.pump(step);
             // What ends makes room for others, which may leave, or end as well.
             while self.end_held_calls(step) {
-                self.admit_waiting(step);
+                admits_more |= self.admit_waiting(step);
                 self.pump(step);
             }
             self.look_for_sweep(step.now);
             self.look_for_burial(step.now);
         }
-        if self.admits_more {
+        if admits_more {
             self.look_again(step.now);
         }
         self.save(step);
@@ -387,7 +340,7 @@ impl Dispatcher {
 
     /// When [`Self::poll`] must be called again, unless an event comes earlier.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let wakes = self.disowned.is_none().then_some([self.timers.next(), self.start_at]);
+        let wakes = self.standing.disowned().is_none().then_some([self.timers.next(), self.last_look.again_at()]);
         wakes.into_iter().flatten().flatten().min()
     }
 
@@ -401,7 +354,7 @@ impl Dispatcher {
             Timer::Unpark(slot) => self.unpark(slot),
             Timer::Resume => self.end_hold(step),
             Timer::Judge => self.judge_overdue(step),
-            Timer::Release(number) => self.bound.extend(self.parked.remove(&number)),
+            Timer::Release(number) => self.bound.release(number),
             Timer::Expire(slot) => self.expire(step, slot),
             Timer::ExpireWaiting(number) => self.expire_waiting(step, number),
             Timer::Deadline(slot) => self.time_out(step, slot),
@@ -433,7 +386,7 @@ impl Dispatcher {
     }
 
     fn drop_letter(&mut self, ticket: Ticket, id: Box<str>, effects: &mut Vec<Effect>) {
-        if let Some(error) = self.disowned.clone() {
+        if let Some(error) = self.standing.disowned().cloned() {
             effects.push(Effect::Failed(ticket, error));
         } else if self.letters.take(&id).is_some() {
             self.keep(Change::DropLetter { id }, effects);
@@ -445,7 +398,7 @@ impl Dispatcher {
 
     /// Messages of an earlier run that the store had.
     pub fn recovered(&self) -> u64 {
-        self.recovered
+        self.standing.recovered()
     }
 
     /// Dead letters behind the number `after`, oldest first, with their numbers.
@@ -489,14 +442,8 @@ impl Dispatcher {
             outage_problem: outage_problem.flatten(),
             refusals: self.health.refused_with().cloned(),
             outages: self.outages(),
-            joins: (self.settings.batch.mode == BatchMode::Merge).then(|| self.joins.clone()),
-            store: self.durable.then(|| StoreStanding {
-                recovered: self.recovered,
-                unreadable: self.unreadable,
-                unreadable_pages: self.unreadable_pages,
-                set_aside: self.set_aside.clone(),
-                problem: self.store_problem.clone(),
-            }),
+            joins: (self.settings.batch.mode == BatchMode::Merge).then(|| self.batching.joins().clone()),
+            store: self.standing.told(),
         }
     }
 }

@@ -10,12 +10,11 @@ use crate::message::Cargo;
 impl Dispatcher {
     /// Why there is nothing to do here any more; `None` while the store is this one's.
     pub fn disowned(&self) -> Option<&Error> {
-        self.disowned.as_ref()
+        self.standing.disowned()
     }
 
     pub(super) fn begin_disowned(&mut self, error: Error, effects: &mut Vec<Effect>) {
-        debug_assert!(self.durable, "memory has one owner");
-        self.disowned = Some(error.clone());
+        self.standing.disown(error.clone());
         self.store_troubled(error, effects);
         self.turn_away(effects);
     }
@@ -23,7 +22,7 @@ impl Dispatcher {
     /// Fails whoever waits for what will not happen here. Calls that are on the wire have their answer to come, and no
     /// other attempt.
     pub(super) fn turn_away(&mut self, effects: &mut Vec<Effect>) {
-        let Some(error) = self.disowned.clone() else { return };
+        let Some(error) = self.standing.disowned().cloned() else { return };
         while let Some(waiting) = self.waiting.first().map(|(number, _)| number).and_then(|n| self.leave_waiting(n)) {
             self.drains.leave(waiting.epoch);
             effects.push(Effect::Failed(waiting.submission.ticket, error.clone()));

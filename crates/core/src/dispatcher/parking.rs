@@ -68,9 +68,8 @@ impl Dispatcher {
         if load.is_frozen() && load.following() == 0 {
             load.members.iter().for_each(|slot| self.unload_beyond_window(*slot));
         }
-        self.parkings += 1;
-        self.parked.insert(self.parkings, load);
-        self.timers.set(until, Timer::Release(self.parkings));
+        let number = self.bound.park(load);
+        self.timers.set(until, Timer::Release(number));
     }
 
     /// What waits for its next attempt waits no longer than what is shut: its own time said something of a server that
@@ -106,8 +105,8 @@ impl Dispatcher {
     /// those, its body waits in the store: while the messages at the front fail, others follow them, and each would
     /// leave its body in memory.
     pub(super) fn unload_beyond_window(&mut self, slot: Slot) {
-        let is_beyond = self.bytes_beside_wire() > self.window.waiting_bytes;
-        if self.durable && is_beyond && self.outbox.may_unload(slot) {
+        let is_beyond = self.window.is_exceeded_by_waiting(self.bytes_beside_wire());
+        if self.standing.is_durable() && is_beyond && self.outbox.may_unload(slot) {
             self.outbox.unload(slot);
         }
     }
@@ -121,7 +120,7 @@ impl Dispatcher {
     /// What was split from the same batch goes on.
     pub(super) fn bind_next(&mut self, load: Load) {
         if let Some(next) = load.next() {
-            self.bound.push_back(next);
+            self.bound.push_last(next);
         }
     }
 

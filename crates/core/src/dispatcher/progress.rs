@@ -7,6 +7,31 @@ use crate::clock::Timestamp;
 /// request for each connection under way, another one begins however large it is.
 const DEPARTING_BYTES_MAX: usize = 16_777_216;
 
+/// How the last pass over the lanes ended.
+#[derive(Debug, Default)]
+pub(super) struct LastLook {
+    /// When the budget or the token allows the next request. Whatever else may start one comes as an event.
+    again_at: Option<Timestamp>,
+    /// It stopped at the limit of requests under way, with work still ready.
+    found_full_wire: bool,
+}
+
+impl LastLook {
+    /// Another pass begins.
+    pub(super) fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    /// There is work that can only go when others are answered.
+    pub(super) fn note_full_wire(&mut self) {
+        self.found_full_wire = true;
+    }
+
+    pub(super) fn again_at(&self) -> Option<Timestamp> {
+        self.again_at
+    }
+}
+
 impl Dispatcher {
     /// Whether nothing is left to do: no message, no request.
     pub fn is_idle(&self) -> bool {
@@ -25,7 +50,7 @@ impl Dispatcher {
 
     /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.
     pub(super) fn look_again(&mut self, at: Timestamp) {
-        self.start_at = Some(self.start_at.map_or(at, |earlier| earlier.min(at)));
+        self.last_look.again_at = Some(self.last_look.again_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     /// While requests wait for a disk that is slow and connections for them, more are made.
@@ -48,7 +73,11 @@ impl Dispatcher {
             return 0;
         }
         // What waits for room in the outbox gets it, and goes, as others leave.
-        let behind = if self.wire_is_full { self.bound.len() + self.lanes.ready() + self.waiting.len() } else { 0 };
+        let behind = if self.last_look.found_full_wire {
+            self.bound.ready() + self.lanes.ready() + self.waiting.len()
+        } else {
+            0
+        };
         self.attempts.len() + behind
     }
 }

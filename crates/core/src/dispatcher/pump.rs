@@ -25,8 +25,7 @@ const STARTED_PER_TURN: usize = 1_024;
 impl Dispatcher {
     /// Starts everything that gate, connections, token and budget allow; notes when to look again.
     pub(super) fn pump(&mut self, step: &mut Step<'_>) {
-        self.start_at = None;
-        self.wire_is_full = false;
+        self.last_look.begin();
         self.inquire(step);
         self.hear_another_witness(step.now);
         self.shut_lanes(step.now);
@@ -34,7 +33,7 @@ impl Dispatcher {
         if self.hear_settled(step.now) {
             self.tell_quota(step.effects);
         }
-        self.health.settles_at().into_iter().for_each(|at| self.look_again(at));
+        self.health.unheard().settles_at().into_iter().for_each(|at| self.look_again(at));
         let mut has_released = false;
         let mut started = 0;
         while self.peek_next() || self.health.has_lines() {
@@ -48,7 +47,9 @@ impl Dispatcher {
                 Pass::AwaitProbe(None) => return,
             };
             if self.has_enough_attempts() {
-                self.wire_is_full = self.next_is_due(step.now);
+                if self.next_is_due(step.now) {
+                    self.last_look.note_full_wire();
+                }
                 return;
             }
             // Retries don't wait until nothing new comes; and what comes meanwhile doesn't look at the lines again.
@@ -86,15 +87,15 @@ impl Dispatcher {
         }
         let late = self.latecomer(now, candidate);
         // Where both may go they take turns: however many come late, nobody waits for ever.
-        let goes_first = !self.late_went || matches!(turn, Turn::LateUntil(_));
+        let goes_first = !self.lately.went_last() || matches!(turn, Turn::LateUntil(_));
         if let Some(late) = late.filter(|_| goes_first) {
-            self.late_went = true;
+            self.lately.note_turn(true);
             return Ok(late);
         }
         if let Turn::LateUntil(at) = turn {
             return Err(at);
         }
-        self.late_went = false;
+        self.lately.note_turn(false);
         Ok(candidate)
     }
 
@@ -113,7 +114,7 @@ impl Dispatcher {
     }
 
     pub(super) fn peek_next(&mut self) -> bool {
-        !self.bound.is_empty() || self.lanes.peek().is_some()
+        self.bound.has_ready() || self.lanes.peek().is_some()
     }
 
     /// Whether the wire alone holds what comes next: nobody has looked yet whether that has a time of its own, or is in
@@ -121,7 +122,7 @@ impl Dispatcher {
     fn next_is_due(&mut self, now: Timestamp) -> bool {
         let next = self.lanes.peek();
         let is_due = |slot| self.outbox.is_loaded(slot) && !self.is_early(now, slot, true);
-        !self.bound.is_empty() || next.is_some_and(|(_, slot)| is_due(slot))
+        self.bound.has_ready() || next.is_some_and(|(_, slot)| is_due(slot))
     }
 
     fn candidate(&mut self, step: &mut Step<'_>, is_probe: bool) -> Option<Candidate> {
@@ -140,19 +141,19 @@ impl Dispatcher {
         if is_probe && let Some(lane) = self.better_probe_than_bound(step.now) {
             return Some(Candidate::Lane(lane));
         }
-        while let Some(mut load) = self.bound.pop_front() {
+        while let Some(mut load) = self.bound.take_first() {
             if !load.is_frozen() {
                 load.members.retain(|slot| !self.end_if_due(step, *slot));
             }
             if load.members.is_empty() {
-                self.bound.extend(load.next());
+                self.bind_next(load);
             } else if let Some(at) = self.load_waits(step.now, &load) {
                 self.park_load(load, at);
             } else if let Err(at) = self.pay_for_retry(step.now, load.members[0]) {
                 self.park_load(load, at);
             } else {
                 let is_absent = self.load_members_if_absent(&load.members, step.effects);
-                self.bound.push_front(load);
+                self.bound.push_first(load);
                 return (!is_absent).then_some(Candidate::Bound);
             }
         }
@@ -201,15 +202,15 @@ impl Dispatcher {
     /// Loads are cut to what the budget holds, so one message is enough to begin with.
     fn least_cost(&self, candidate: Candidate) -> u32 {
         let members = match candidate {
-            Candidate::Bound => self.bound.front().map_or(1, |load| load.members.len()),
+            Candidate::Bound => self.bound.first().map_or(1, |load| load.members.len()),
             Candidate::Turn | Candidate::Lane(_) => 1,
         };
-        self.cost.of(members).min(self.quota.cost_max())
+        self.batching.cost_of(members, self.quota.cost_max())
     }
 
     fn load(&mut self, now: Timestamp, candidate: Candidate) -> Option<Load> {
         match candidate {
-            Candidate::Bound => self.bound.pop_front(),
+            Candidate::Bound => self.bound.take_first(),
             Candidate::Lane(lane) => {
                 let slot = self.lanes.take_from(lane, &self.outbox)?;
                 Some(self.gather(now, lane, slot))

@@ -1,7 +1,5 @@
 //! What an earlier run left in the store, taken in before anything else happens.
 
-use std::collections::BTreeMap;
-
 use super::load::Load;
 use super::loaded::recovered;
 use super::outbox::{Cold, Course, State};
@@ -10,11 +8,8 @@ use super::{Dispatcher, Effect, Notice, Step};
 use crate::lanes::Slot;
 use crate::outcome::Reason;
 use crate::settings::Ambiguous;
-use crate::store::{Change, Opening, Record, Row, Waiting, batch_of};
+use crate::store::{Change, Opening, Record, Row, Waiting};
 use crate::totals::Amount;
-
-/// Batches that were on the wire, or are to be repeated: their members by their places, told one by one.
-pub(super) type Batches = BTreeMap<u64, Vec<Slot>>;
 
 impl Dispatcher {
     /// Takes in what the store found: messages in the order of their acceptance, but for those of a damaged file whose
@@ -39,7 +34,7 @@ impl Dispatcher {
 
     /// Nobody in this run waits for it, so it can wait cold.
     fn found_waiting(&mut self, waiting: Waiting) {
-        self.recovered += 1;
+        self.standing.count_recovered();
         let Waiting { seq, id, conversation, bytes, priority, expires_at } = waiting;
         let (lane, key) = (self.lanes.of_conversation(&conversation.into()), self.outbox.key_of(&id));
         let epoch = self.drains.enter();
@@ -53,7 +48,7 @@ impl Dispatcher {
 
     /// It was sent. If no answer to it is on record, its outcome is unknown, and the setting decides.
     pub(super) fn found_started(&mut self, step: &mut Step<'_>, mut record: Record) -> Slot {
-        self.recovered += 1;
+        self.standing.count_recovered();
         let Record { seq, sent, batch, .. } = record;
         let lane = self.lanes.join(&mut record.message);
         let (entry, course) = recovered(step.now, record, lane, self.drains.enter());
@@ -69,7 +64,7 @@ impl Dispatcher {
         if sent && self.settings.retry.ambiguous == Ambiguous::Fail {
             self.lanes.push_in_order(lane, self.outbox.get(slot).item(slot), &self.outbox);
             // Its letter is newer than those that are still to be read, and the outbox isn't empty before all is told.
-            self.unanswered.push(slot);
+            self.earlier_run.add_unanswered(slot);
             return slot;
         }
         if sent {
@@ -80,7 +75,7 @@ impl Dispatcher {
             self.lanes.hold(lane);
             self.outbox.set_state(slot, State::Bound);
             // Places rise by one, whatever the order of acceptance was.
-            self.batches.entry(batch).or_default().push(slot);
+            self.earlier_run.add_member(batch, slot);
         } else {
             self.lanes.push_in_order(lane, self.outbox.get(slot).item(slot), &self.outbox);
             self.unload_beyond_window(slot);
@@ -91,8 +86,8 @@ impl Dispatcher {
     /// All is told: batches are put together again, and the budget goes on where it was.
     pub(super) fn opened(&mut self, step: &mut Step<'_>, opening: &Opening) {
         self.accepted = self.accepted.max(opening.last_seq);
-        self.earlier = opening.last_seq;
-        if let Some(problem) = self.salvaged(&opening.salvage) {
+        self.earlier_run.ended_at(opening.last_seq);
+        if let Some(problem) = self.standing.salvaged(&opening.salvage) {
             step.effects.push(Effect::Notice(Notice::Outage { reason: "store", problem, open: false }));
         }
         self.put_batches_together();
@@ -110,14 +105,10 @@ impl Dispatcher {
 
     /// Batches whose members are all told are to be repeated as they were.
     pub(super) fn put_batches_together(&mut self) {
-        let mut loads: BTreeMap<u64, Vec<Slot>> = BTreeMap::new();
-        for (place, slots) in std::mem::take(&mut self.batches) {
-            loads.entry(batch_of(place)).or_default().extend(slots);
-        }
-        for members in loads.into_values() {
+        for members in self.earlier_run.take_batches() {
             if self.make_one_request(&members) {
                 members.iter().for_each(|slot| self.unload_beyond_window(*slot));
-                self.bound.push_back(Load::of(members.into()).freeze());
+                self.bound.push_last(Load::of(members.into()).freeze());
             } else {
                 // With another route or mode it can't be repeated as it was: each goes by itself, and may arrive twice.
                 members.into_iter().rev().for_each(|slot| self.unpark(slot));
@@ -127,7 +118,7 @@ impl Dispatcher {
 
     /// Ends messages that were on the wire and must not be sent again. Whether there were any.
     pub(super) fn bury_unanswered(&mut self, step: &mut Step<'_>, problem: &str) -> bool {
-        let unanswered = std::mem::take(&mut self.unanswered);
+        let unanswered = self.earlier_run.take_unanswered();
         let any = !unanswered.is_empty();
         for slot in unanswered {
             self.bury(step, slot, Reason::Ambiguous, None, Some(problem.to_owned()));

@@ -79,7 +79,7 @@ impl Redrives {
 
     /// Letters up to this one were looked at; `None` when they were the last.
     pub(super) fn note_looked(&mut self, ticket: Ticket, up_to: Option<u64>) {
-        let Some(sweep) = self.of(ticket) else { return };
+        let Some(sweep) = self.of(ticket) else { unreachable!("a call whose letters were looked at goes on") };
         match up_to {
             Some(number) => sweep.after = number,
             None => sweep.is_through = true,
@@ -87,7 +87,7 @@ impl Redrives {
     }
 
     pub(super) fn count(&mut self, ticket: Ticket, fate: Fate) {
-        let Some(sweep) = self.of(ticket) else { return };
+        let Some(sweep) = self.of(ticket) else { unreachable!("a call whose letters were looked at goes on") };
         match fate {
             // It is counted when the store keeps it.
             Fate::Returns => {}

@@ -108,7 +108,7 @@ impl Dispatcher {
         if load.is_bound() {
             self.bind(&load);
             self.fail_unauthorized(&load.members, step.effects);
-            self.bound.push_front(load);
+            self.bound.push_first(load);
             return;
         }
         // Each goes to the front: the last one first keeps their turns.
@@ -197,8 +197,8 @@ impl Dispatcher {
     /// that run has ended, so that each restart would spend attempts until the breaker trips; then, at the latest, it
     /// is known.
     fn is_untold(&self, load: &Load) -> bool {
-        let is_of_earlier = |slot: &Slot| self.outbox.seq_of(*slot).is_some_and(|seq| seq <= self.earlier);
-        !self.health.has_passed() && !self.carries_call(load) && load.members.iter().any(is_of_earlier)
+        let is_of_earlier = |slot: &Slot| self.outbox.seq_of(*slot).is_some_and(|seq| self.earlier_run.accepted(seq));
+        !self.health.has_message_passed() && !self.carries_call(load) && load.members.iter().any(is_of_earlier)
     }
 
     /// Whether another connection may do, and has not been tried: from now on it has, for each of these messages.
@@ -250,7 +250,7 @@ impl Dispatcher {
             return self.end(step, load, Reason::Rejected, told);
         }
         if status == TOO_LARGE {
-            self.batch_limits.too_large(load.members.len(), bytes);
+            self.batching.too_large(load.members.len(), bytes);
         }
         self.halve(load, status == BAD_REQUEST, step.effects);
     }
@@ -263,7 +263,7 @@ impl Dispatcher {
         let load = load.split(one_is_at_fault);
         load.all().for_each(|slot| self.keep_return(&Load::of_one(slot), effects));
         self.bind(&load);
-        self.bound.push_back(load);
+        self.bound.push_last(load);
     }
 
     pub(super) fn end(&mut self, step: &mut Step<'_>, load: Load, reason: Reason, told: &Told) {

@@ -39,7 +39,7 @@ impl Sounding {
 impl Dispatcher {
     /// Whether a probe of the messages has to be one that costs none.
     pub(super) fn has_to_sound(&self) -> bool {
-        self.health.has_to_sound() && (self.lanes.queued() > 0 || !self.bound.is_empty())
+        self.health.has_to_sound() && (self.lanes.queued() > 0 || self.bound.has_ready())
     }
 
     /// Sends it, unless it is under way, as soon as token and budget allow it.
@@ -60,7 +60,7 @@ impl Dispatcher {
 
     /// Where the message goes that would be risked, as far as it is in memory.
     fn next_message_path(&mut self) -> Option<String> {
-        let bound = self.bound.front().and_then(|load| load.members.first()).copied();
+        let bound = self.bound.first_member();
         let slot = bound.or_else(|| self.lanes.peek().map(|(_, slot)| slot))?;
         match &self.outbox.get(slot).cargo {
             Cargo::Message(message) if self.outbox.cold(slot).is_none() => self.settings.route.path(message).ok(),

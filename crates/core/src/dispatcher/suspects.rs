@@ -87,8 +87,12 @@ impl Suspects {
 
     /// Takes those out of which that holds, by their places and what is known of them.
     fn take(&mut self, ends: impl Fn(usize, &Suspect) -> bool) -> Vec<Suspect> {
-        let mut place = 0..;
-        self.held.extract_if(.., |suspect| ends(place.next().unwrap_or_default(), suspect)).collect()
+        let mut looked_at = 0;
+        let takes = |suspect: &mut Suspect| {
+            looked_at += 1;
+            ends(looked_at - 1, suspect)
+        };
+        self.held.extract_if(.., takes).collect()
     }
 
     /// A message of this conversation was accepted.
@@ -227,7 +231,9 @@ impl Dispatcher {
     }
 
     fn attempts_of(&self, load: &Load) -> u32 {
-        load.members.iter().map(|slot| self.outbox.course(*slot).attempts).max().unwrap_or_default()
+        let attempts = load.members.iter().map(|slot| self.outbox.course(*slot).attempts);
+        let Some(most) = attempts.max() else { unreachable!("a request that was refused carried something") };
+        most
     }
 
     /// Whether all of its messages may be tried once more at that time, this attempt counted.

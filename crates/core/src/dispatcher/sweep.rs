@@ -19,7 +19,7 @@ impl Dispatcher {
     /// All dead letters that the filter takes are to be sent again, as if each were redriven by its id; but none waits
     /// for room in the outbox.
     pub(super) fn begin_sweep(&mut self, ticket: Ticket, filter: LetterFilter<Timestamp>, effects: &mut Vec<Effect>) {
-        match self.disowned.clone() {
+        match self.standing.disowned().cloned() {
             Some(error) => effects.push(Effect::Failed(ticket, error)),
             None => self.redrives.begin(ticket, filter, self.letters.newest()),
         }
@@ -28,7 +28,7 @@ impl Dispatcher {
     /// The next letters of the first call, and the end of those that are through.
     pub(super) fn sweep(&mut self, step: &mut Step<'_>) {
         if let Some(span) = self.redrives.next() {
-            match self.store_problem.clone() {
+            match self.standing.problem().cloned() {
                 Some(problem) => {
                     self.redrives.end(span.ticket);
                     step.effects.push(Effect::Failed(span.ticket, problem));

@@ -27,12 +27,12 @@ impl Dispatcher {
     /// For a store in memory: another one keeps the messages by itself.
     pub fn take_over(&mut self, now: Timestamp, mut other: Self, effects: &mut Vec<Effect>) -> Vec<Ticket> {
         let step = &mut Step { now, effects };
-        debug_assert!(!self.durable, "a durable store is read again instead");
+        debug_assert!(!self.standing.is_durable(), "a durable store is read again instead");
         self.inherit(step.now, other.carryover(step.now));
         self.attempts.continue_after(&other.attempts);
-        (self.accepted, self.earlier) = (other.accepted, other.accepted);
+        self.accepted = other.accepted;
+        self.earlier_run.ended_at(other.accepted);
         self.counters = other.counters;
-        self.recovered = other.recovered;
         self.health.take_over(&other.health);
         self.auth.take_over(&other.auth);
         if let Some(hold) = other.health.operator_hold() {
@@ -47,6 +47,7 @@ impl Dispatcher {
         let mut followers = std::mem::take(&mut other.followers);
         let waiting = std::mem::take(&mut other.waiting);
         let mut entries: Vec<(Slot, Entry, Course)> = std::mem::take(&mut other.outbox).into_hot().collect();
+        let other_recovered = other.standing.recovered();
         // A panic while the rest of it is dropped would end what has just been saved.
         std::mem::forget(other);
         entries.sort_unstable_by_key(|(_, entry, _)| entry.seq);
@@ -54,6 +55,7 @@ impl Dispatcher {
             let followers = followers.take(slot);
             self.take_over_one(step, (entry, course), &known, (slot, followers));
         }
+        self.standing.set_recovered(other_recovered);
         self.put_batches_together();
         self.bury_unanswered(step, "the engine failed before the answer came");
         for waiting in waiting.into_line() {
@@ -102,13 +104,12 @@ impl Dispatcher {
             body_bytes: None,
         };
         let slot = self.found_started(step, record);
-        self.recovered -= 1;
         if let Some(promise) = waiter {
             self.outbox.set_waiter(slot, promise);
         }
         self.followers.put(slot, followers);
         // Bound to others, or to be buried as unanswered, it ends with these.
-        if withdrawn && batch.is_none() && !self.unanswered.contains(&slot) {
+        if withdrawn && batch.is_none() && !self.earlier_run.is_unanswered(slot) {
             self.bury(step, slot, Reason::Aborted, None, None);
         } else if withdrawn {
             self.outbox.course_mut(slot).withdrawn = true;
@@ -120,8 +121,7 @@ impl Dispatcher {
         for (_, attempt, _) in self.attempts.iter().filter(|(_, _, departure)| departure.is_some()) {
             known.on_wire.extend(attempt.load.members.iter().map(|slot| (*slot, ())));
         }
-        let loads =
-            self.attempts.iter().map(|(_, attempt, _)| &attempt.load).chain(&self.bound).chain(self.parked.values());
+        let loads = self.attempts.iter().map(|(_, attempt, _)| &attempt.load).chain(self.bound.iter());
         let loads = loads.chain(self.suspects.loads());
         let is_on_wire = |slot: &Slot| known.on_wire.contains_key(slot);
         for load in loads.filter(|load| load.members.len() > 1) {

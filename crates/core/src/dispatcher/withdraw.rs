@@ -122,6 +122,6 @@ impl Dispatcher {
     pub(super) fn unbind(&mut self, slot: Slot) -> bool {
         let under_way = self.attempts.loads_mut();
         let held = self.suspects.loads_mut();
-        self.bound.iter_mut().chain(self.parked.values_mut()).chain(held).chain(under_way).any(|load| load.remove(slot))
+        self.bound.iter_mut().chain(held).chain(under_way).any(|load| load.remove(slot))
     }
 }

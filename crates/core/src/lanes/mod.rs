@@ -131,7 +131,10 @@ impl Lanes {
         }
         let id = self.insert(Some(Arc::clone(conversation)));
         let (lanes, hasher) = (&self.lanes, &self.hasher);
-        let rehash = |id: &LaneId| hasher.hash_one(lanes[*id as usize].conversation.as_deref().unwrap_or_default());
+        let rehash = |id: &LaneId| match &lanes[*id as usize].conversation {
+            Some(conversation) => hasher.hash_one(&**conversation),
+            None => unreachable!("only lanes of conversations are found by name"),
+        };
         self.by_conversation.insert(hash, id, rehash);
         id
     }

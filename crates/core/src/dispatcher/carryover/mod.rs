@@ -92,7 +92,7 @@ impl Dispatcher {
     fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
         let mut spent = self.quota.spent(now);
         let earlier = spent.len();
-        spent.extend(self.health.unheard().flat_map(|(at, cost)| (0..cost).map(move |_| at)));
+        spent.extend(self.health.unheard().costs().flat_map(|(at, cost)| (0..cost).map(move |_| at)));
         if spent.len() > earlier {
             spent.sort_unstable();
         }
@@ -128,7 +128,7 @@ impl Dispatcher {
 
     /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.
     pub(super) fn save(&mut self, step: &mut Step<'_>) {
-        if !self.durable {
+        if !self.standing.is_durable() {
             return;
         }
         let paused = self.health.limits_in_force(step.now);

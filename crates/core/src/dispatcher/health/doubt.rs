@@ -7,113 +7,32 @@
 //! (docs/decisions/2026-11-30-limits-without-a-name.md)
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use hashbrown::HashMap;
-
+use super::RouteId;
+use super::in_use::InUse;
+use super::own_limits::OwnLimits;
 use super::scope::Suspect;
 use super::spread::Spread;
-use super::{Gate, RouteId};
+use super::streak::Streak;
+use super::suspicion::Suspicion;
+use super::unheard::UnheardRefusals;
 use crate::clock::Timestamp;
-use crate::evidence::{Evidence, RESET_SLACK, WaitSource};
 
-/// For so long everything waits after a 429 that names nothing; then others probe.
-pub(super) const HOLD: Duration = Duration::from_millis(250);
-/// A wait that is no longer is waited out: who probes earlier is refused, if it is a limit of all with windows of a
-/// second.
-pub(super) const WAITED_OUT: Duration = Duration::from_secs(1);
-/// So many that are refused before anything has passed are everybody.
+/// As many that are refused before anything has passed are everybody.
 const SUSPICIONS_MIN: usize = 3;
 /// Suspects that are told apart; the oldest gives its place away.
 const SUSPICIONS_MAX: usize = 64;
-/// What has passed so lately is in use.
-const USE_MAX: Duration = Duration::from_secs(60);
-/// For so long after its last refusal a conversation or route is known to have a limit of its own.
-const REMEMBERED: Duration = Duration::from_secs(600);
-const REMEMBERED_MAX: usize = 1_024;
-/// The learner hears of a refusal after this time at the latest, and of one that is still in doubt as of none.
-const UNHEARD_MAX: Duration = Duration::from_secs(3);
-/// So many times likelier than not one and the same is refused again and again for its own limit's sake.
-const ODDS_MIN: f64 = 20.0;
-
-/// What was refused, and may have a limit of its own.
-#[derive(Clone, Debug)]
-pub(super) struct Suspicion {
-    pub(super) suspect: Suspect,
-    pub(super) since: Timestamp,
-    /// The window that refused it lasts at least until then: what passes before, another one's limit has not refused.
-    pub(super) window_until: Timestamp,
-    /// What the server asked for.
-    pub(super) asked: Option<(Timestamp, WaitSource)>,
-    /// When it goes again.
-    pub(super) until: Timestamp,
-    /// Others have passed since, though not for sure in the same window.
-    pub(super) have_others_passed: bool,
-    /// Another route has passed in the same window: the limit is that of all messages, if not its own.
-    pub(super) is_of_route: bool,
-}
-
-impl Suspicion {
-    /// As an earlier engine has left it.
-    pub(super) fn of(now: Timestamp, suspect: Suspect, gate: &Gate) -> Self {
-        let (closure, source) = (gate.closure(), gate.throttled_by().unwrap_or(WaitSource::Backoff));
-        let until = closure.as_ref().and_then(|closure| closure.until).unwrap_or(now);
-        let asked = (source != WaitSource::Backoff).then_some((until, source));
-        Self {
-            suspect,
-            since: closure.map_or(now, |closure| closure.since).min(now),
-            window_until: asked.map_or(now, |_| until.before(RESET_SLACK)),
-            asked,
-            until,
-            have_others_passed: false,
-            is_of_route: false,
-        }
-    }
-}
-
-/// A refusal that the learner has not heard of yet.
-#[derive(Clone, Debug)]
-pub(in crate::dispatcher) struct Unheard {
-    pub(in crate::dispatcher) sent_at: Timestamp,
-    pub(in crate::dispatcher) answered_at: Timestamp,
-    pub(in crate::dispatcher) cost: u32,
-    pub(in crate::dispatcher) evidence: Evidence,
-    pub(in crate::dispatcher) suspect: Suspect,
-}
-
-/// One and the same that is refused again and again, and what has passed since the last time.
-#[derive(Debug)]
-struct Streak {
-    suspect: Suspect,
-    own: u32,
-    others: u32,
-    odds: f64,
-}
-
-impl Streak {
-    /// If its next request is refused as well.
-    fn odds_now(&self) -> f64 {
-        let own = f64::from(self.own) + 1.0;
-        self.odds * (own + f64::from(self.others)) / own
-    }
-}
-
-/// Who has passed, and when.
-type Passed = (RouteId, Option<Arc<str>>, Timestamp);
 
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
     suspicions: Vec<Suspicion>,
     /// The organization's gate is shut until somebody else has probed.
     holds_all: bool,
-    /// The two that have passed last, the newest first.
-    passed: [Option<Passed>; 2],
+    in_use: InUse,
     streak: Option<Streak>,
     spread: Spread,
-    remembered: HashMap<Arc<str>, Timestamp>,
-    unheard: Vec<Unheard>,
-    /// Whether they were refused for the organization's limit.
-    settled: Vec<(Unheard, bool)>,
+    own_limits: OwnLimits,
+    unheard: UnheardRefusals,
 }
 
 impl Doubt {
@@ -161,7 +80,7 @@ impl Doubt {
         }
         let oldest = (self.suspicions.len() == SUSPICIONS_MAX).then(|| self.suspicions.remove(0));
         if let Some(oldest) = &oldest {
-            self.settle(&oldest.suspect, false);
+            self.unheard.settle(&oldest.suspect, false);
         }
         self.suspicions.push(suspicion);
         oldest
@@ -181,39 +100,30 @@ impl Doubt {
                 if is_sure { &mut own } else { &mut unsure }.push(one.suspect.clone());
             }
         }
-        cleared.iter().for_each(|suspect| self.settle(suspect, false));
+        cleared.iter().for_each(|suspect| self.unheard.settle(suspect, false));
         let is_everybodys = self.spread.is_everybodys();
-        unsure.iter().for_each(|suspect| self.settle(suspect, is_everybodys));
+        unsure.iter().for_each(|suspect| self.unheard.settle(suspect, is_everybodys));
         own
     }
 
     /// Its limit is its own.
     pub(super) fn remember(&mut self, now: Timestamp, suspect: &Suspect) {
         self.forget(suspect);
-        self.settle(suspect, false);
+        self.unheard.settle(suspect, false);
         self.spread.forget(suspect);
         if let Suspect::Conversation(conversation) = suspect {
-            if self.remembered.len() >= REMEMBERED_MAX && !self.remembered.contains_key(conversation) {
-                let oldest = self.remembered.iter().min_by_key(|(_, at)| **at).map(|(name, _)| Arc::clone(name));
-                oldest.map(|oldest| self.remembered.remove(&oldest));
-            }
-            self.remembered.insert(Arc::clone(conversation), now);
+            self.own_limits.remember(now, conversation);
         }
     }
 
     pub(super) fn remembers(&self, now: Timestamp, conversation: &str) -> bool {
-        self.remembered.get(conversation).is_some_and(|at| now.since(*at) < REMEMBERED)
-    }
-
-    /// Whether a route that met a limit of its own at that time is known to have one.
-    pub(super) fn is_remembered(now: Timestamp, limited_at: Option<Timestamp>) -> bool {
-        limited_at.is_some_and(|at| now.since(at) < REMEMBERED)
+        self.own_limits.has(now, conversation)
     }
 
     /// Nobody will know whose limit it was.
     pub(super) fn acquit(&mut self, suspect: &Suspect) {
         self.forget(suspect);
-        self.settle(suspect, false);
+        self.unheard.settle(suspect, false);
     }
 
     fn forget(&mut self, suspect: &Suspect) {
@@ -222,35 +132,34 @@ impl Doubt {
 
     /// Its own probe has passed: whose limit it was nobody knows, and everybody's is likelier.
     pub(super) fn passed_itself(&mut self, suspect: &Suspect) {
-        let Some(suspicion) = self.get(suspect) else { return };
+        let Some(suspicion) = self.get(suspect) else { unreachable!("only a suspect probes for itself") };
         let is_of_route = suspicion.is_of_route;
         self.forget(suspect);
-        self.settle(suspect, !is_of_route);
+        self.unheard.settle(suspect, !is_of_route);
     }
 
     /// Whether it is always this one that is refused, while others pass: that is no chance.
     pub(super) fn is_refused_again(&self, suspect: &Suspect) -> bool {
-        self.streak.as_ref().is_some_and(|streak| streak.suspect == *suspect && streak.odds_now() >= ODDS_MIN)
+        self.streak.as_ref().is_some_and(|streak| streak.shows_own_limit_of(suspect))
     }
 
     /// It was refused, and nobody knows for whose limit's sake.
     pub(super) fn note_refused(&mut self, now: Timestamp, suspect: &Suspect) {
         self.spread.note_refused(now, suspect);
-        let odds = self.streak.as_ref().filter(|streak| streak.suspect == *suspect).map_or(1.0, Streak::odds_now);
-        self.streak = Some(Streak { suspect: suspect.clone(), own: 0, others: 0, odds });
+        self.streak = Some(Streak::with(suspect, self.streak.as_ref()));
     }
 
     /// The limit is everybody's: those that were under suspicion.
     pub(super) fn clear(&mut self) -> Vec<Suspicion> {
         self.streak = None;
-        self.remembered.clear();
-        self.settled.extend(self.unheard.drain(..).map(|unheard| (unheard, true)));
+        self.own_limits.clear();
+        self.unheard.settle_all();
         std::mem::take(&mut self.suspicions)
     }
 
     /// It is all messages', or everybody's: those that were under suspicion, whose place `suspect` takes.
     pub(super) fn widen(&mut self, suspect: &Suspect) -> Vec<Suspicion> {
-        self.unheard.iter_mut().for_each(|one| one.suspect = suspect.clone());
+        self.unheard.widen(suspect);
         std::mem::take(&mut self.suspicions)
     }
 
@@ -258,75 +167,29 @@ impl Doubt {
     pub(super) fn note_passed(&mut self, now: Timestamp, route: RouteId, conversation: Option<&Arc<str>>) {
         self.spread.note_passed(route, conversation);
         if let Some(streak) = &mut self.streak {
-            let is_it = streak.suspect.is_one_of(route, conversation);
-            let count = if is_it { &mut streak.own } else { &mut streak.others };
-            *count = count.saturating_add(1);
+            streak.note_passed(route, conversation);
         }
-        let is_same = |one: &Passed| one.0 == route && (one.1.as_ref() == conversation || route != RouteId::MESSAGES);
-        match &mut self.passed {
-            [Some(newest), _] if is_same(newest) => newest.2 = now,
-            [newest, older] => *older = newest.replace((route, conversation.cloned(), now)),
-        }
+        self.in_use.note_passed(now, route, conversation);
     }
 
-    /// Whether anything has ever passed.
-    pub(super) fn has_passed(&self) -> bool {
-        self.passed[0].is_some()
+    pub(super) fn in_use(&self) -> &InUse {
+        &self.in_use
     }
 
-    /// Whether something else than this one has passed lately.
-    pub(super) fn are_others_in_use(&self, now: Timestamp, suspect: &Suspect) -> bool {
-        self.passed.iter().flatten().any(|(route, conversation, at)| {
-            !suspect.is_one_of(*route, conversation.as_ref()) && now.since(*at) < USE_MAX
-        })
+    pub(super) fn unheard(&self) -> &UnheardRefusals {
+        &self.unheard
     }
 
-    /// Whether a route that has passed last at that time is in use.
-    pub(super) fn is_in_use(now: Timestamp, passed_at: Option<Timestamp>) -> bool {
-        passed_at.is_some_and(|at| now.since(at) < USE_MAX)
-    }
-
-    /// The learner is told when it is known whose limit has refused it.
-    pub(super) fn put_off(&mut self, unheard: Unheard) {
-        self.unheard.push(unheard);
-    }
-
-    pub(super) fn unheard(&self) -> impl Iterator<Item = (Timestamp, u32)> {
-        let settled = self.settled.iter().map(|(unheard, _)| unheard);
-        self.unheard.iter().chain(settled).map(|unheard| (unheard.answered_at, unheard.cost))
-    }
-
-    fn settle(&mut self, suspect: &Suspect, is_organizations: bool) {
-        let (settled, unheard) = std::mem::take(&mut self.unheard).into_iter().partition(|one| one.suspect == *suspect);
-        self.unheard = unheard;
-        let settled: Vec<Unheard> = settled;
-        self.settled.extend(settled.into_iter().map(|unheard| (unheard, is_organizations)));
-    }
-
-    /// What the learner is to hear, and whether it was the organization's limit. What is still in doubt after so long
-    /// was not, as far as it is concerned.
-    pub(super) fn take_settled(&mut self, now: Timestamp) -> Vec<(Unheard, bool)> {
-        if self.unheard.is_empty() && self.settled.is_empty() {
-            return Vec::new();
-        }
-        let is_late = |one: &Unheard| one.answered_at.after(UNHEARD_MAX) <= now;
-        let (late, unheard) = std::mem::take(&mut self.unheard).into_iter().partition(is_late);
-        self.unheard = unheard;
-        let late: Vec<Unheard> = late;
-        let mut settled = std::mem::take(&mut self.settled);
-        settled.extend(late.into_iter().map(|unheard| (unheard, false)));
-        settled
-    }
-
-    /// When the next of them is late.
-    pub(super) fn settles_at(&self) -> Option<Timestamp> {
-        self.unheard.iter().map(|one| one.answered_at.after(UNHEARD_MAX)).min()
+    pub(super) fn unheard_mut(&mut self) -> &mut UnheardRefusals {
+        &mut self.unheard
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatcher::health::unheard::Unheard;
+    use crate::evidence::{Evidence, WaitSource};
 
     fn at_ms(ms: u64) -> Timestamp {
         Timestamp::from_micros(ms * 1_000)
@@ -387,46 +250,25 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_always_refused_while_others_pass_is_no_chance() {
-        let mut doubt = suspecting(&["a"]);
-        let a = conversation("a");
-        let passes = |doubt: &mut Doubt, count: usize| {
-            (0..count).for_each(|_| doubt.note_passed(at_ms(0), RouteId::MESSAGES, Some(&"b".into())));
-        };
-        doubt.note_refused(at_ms(0), &a);
-        passes(&mut doubt, 4);
-        assert!(!doubt.is_refused_again(&a));
-        doubt.note_refused(at_ms(0), &a);
-        passes(&mut doubt, 4);
-        assert!(doubt.is_refused_again(&a), "25 times likelier");
-        doubt.note_refused(at_ms(0), &conversation("b"));
-        assert!(!doubt.is_refused_again(&a), "it is not always the same one");
-    }
-
-    #[test]
     fn the_learner_hears_of_what_is_everybodys() {
-        let unheard = |name: &str, ms: u64| Unheard {
-            sent_at: at_ms(ms),
-            answered_at: at_ms(ms),
+        let unheard = || Unheard {
+            sent_at: at_ms(0),
+            answered_at: at_ms(0),
             cost: 1,
             evidence: Evidence::default(),
-            suspect: conversation(name),
+            suspect: conversation("a"),
         };
-        let told = |doubt: &mut Doubt, ms: u64| -> Vec<bool> {
-            doubt.take_settled(at_ms(ms)).into_iter().map(|(_, refused)| refused).collect()
+        let told = |doubt: &mut Doubt| -> Vec<bool> {
+            doubt.unheard.take_settled(at_ms(0)).into_iter().map(|(_, refused)| refused).collect()
         };
-        let mut doubt = suspecting(&["a", "b"]);
-        doubt.put_off(unheard("a", 0));
-        doubt.put_off(unheard("b", 1_000));
-        assert!(told(&mut doubt, 2_999).is_empty());
-        assert_eq!(doubt.settles_at(), Some(at_ms(3_000)));
-        assert_eq!(told(&mut doubt, 3_000), [false], "still in doubt");
-        doubt.clear();
-        assert_eq!(told(&mut doubt, 3_000), [true]);
         let mut doubt = suspecting(&["a"]);
-        doubt.put_off(unheard("a", 0));
+        doubt.unheard_mut().put_off(unheard());
+        doubt.clear();
+        assert_eq!(told(&mut doubt), [true]);
+        let mut doubt = suspecting(&["a"]);
+        doubt.unheard_mut().put_off(unheard());
         doubt.remember(at_ms(0), &conversation("a"));
-        assert_eq!(told(&mut doubt, 0), [false]);
-        assert!(doubt.remembers(at_ms(599_000), "a") && !doubt.remembers(at_ms(600_000), "a"));
+        assert_eq!(told(&mut doubt), [false]);
+        assert!(doubt.remembers(at_ms(1), "a"));
     }
 }

@@ -12,10 +12,12 @@ mod doubt;
 mod failures;
 mod gate;
 mod hold;
+mod in_use;
 mod limit;
 mod line;
 mod notices;
 mod outage;
+mod own_limits;
 mod passage;
 mod probes;
 mod refusals;
@@ -25,7 +27,10 @@ mod scope;
 mod spacing;
 mod spread;
 mod standstill;
+mod streak;
+mod suspicion;
 mod throttle;
+mod unheard;
 
 use std::time::Duration;
 
@@ -36,7 +41,6 @@ pub(super) use self::conversations::LaneNews;
 use self::credentials::TokenEvidence;
 pub(super) use self::credentials::{Blame, Refusal, Subject};
 use self::doubt::Doubt;
-pub(super) use self::doubt::Unheard;
 pub(super) use self::failures::Failure;
 use self::failures::FailureRun;
 pub(super) use self::gate::Gate;
@@ -56,6 +60,7 @@ use self::routes::Routes;
 pub(super) use self::scope::{Scope, Suspect};
 pub(super) use self::standstill::Span;
 use self::standstill::Standstill;
+pub(super) use self::unheard::{Unheard, UnheardRefusals};
 use crate::clock::Timestamp;
 use crate::dispatcher::Step;
 use crate::evidence::NamedLimit;
@@ -96,7 +101,6 @@ pub(super) struct Health {
     patience: Patience,
     probed: Probed,
     standstill: Standstill,
-    has_passed: bool,
     /// Routes that something waits for, longest first.
     lines: Vec<RouteId>,
     tokens: TokenEvidence,
@@ -129,7 +133,6 @@ impl Health {
             patience: Patience::default(),
             probed: Probed::default(),
             standstill: Standstill::default(),
-            has_passed: false,
             lines: Vec::new(),
             tokens: TokenEvidence::default(),
             auth_problem: None,
@@ -175,9 +178,13 @@ impl Health {
         self.standstill.inherit(spans);
     }
 
-    /// Whether the server has answered a message in this run otherwise than by a failure.
-    pub(super) fn has_passed(&self) -> bool {
-        self.has_passed
+    /// Refusals that the learner has not heard of yet.
+    pub(super) fn unheard(&self) -> &UnheardRefusals {
+        self.doubt.unheard()
+    }
+
+    pub(super) fn unheard_mut(&mut self) -> &mut UnheardRefusals {
+        self.doubt.unheard_mut()
     }
 
     /// The age of something at that time, without the time during which messages were held back.
@@ -198,7 +205,6 @@ impl Health {
         self.tokens.accepted(step.now, sent.route);
         let are_accepted = self.end_refusals(sent);
         if sent.route == RouteId::MESSAGES {
-            self.has_passed = true;
             self.caution.iter_mut().for_each(Caution::succeeded);
         }
         let is_probe = self.organization.is_probe(sent.attempt);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bequest::Bequest;
-use super::doubt::Suspicion;
 use super::limit::{Begun, resumed};
+use super::suspicion::Suspicion;
 use super::{Cause, Gate, Health, Limit, RouteId, Suspect};
 use crate::clock::Timestamp;
 use crate::dispatcher::{Effect, Notice, Step};

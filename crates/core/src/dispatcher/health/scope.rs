@@ -1,9 +1,13 @@
-//! For what a limit holds.
+//! For what a limit holds: what the server names, or what is known of whom it has refused before and of who else
+//! passes.
 
 use std::sync::Arc;
 
-use super::RouteId;
-use crate::evidence::{Extent, NamedLimit};
+use super::in_use::is_in_use;
+use super::own_limits::is_remembered;
+use super::{AttemptId, Health, RouteId};
+use crate::clock::Timestamp;
+use crate::evidence::{Evidence, Extent, NamedLimit};
 
 /// For what a limit holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,5 +64,120 @@ impl Scope {
             (Extent::Conversation, Some(conversation)) => Self::Conversation(conversation),
             (Extent::Conversation | Extent::Route, _) => Self::Route(route),
         }
+    }
+}
+
+impl Health {
+    /// What a 429 to a request of our own applies to: everything, unless it names a limit.
+    pub(in crate::dispatcher) fn scope_of_own(&self, route: RouteId, evidence: &Evidence) -> Scope {
+        match &evidence.limit {
+            Some(limit) => Scope::named(limit, route, None),
+            None => Scope::Organization,
+        }
+    }
+
+    /// What a 429 applies to. `conversation`: that of the refused messages, if they all belong to one.
+    pub(in crate::dispatcher) fn scope_of(
+        &self,
+        now: Timestamp,
+        (attempt, route): (AttemptId, RouteId),
+        conversation: Option<Arc<str>>,
+        evidence: &Evidence,
+    ) -> Scope {
+        if let Some(limit) = &evidence.limit {
+            return Scope::named(limit, route, conversation);
+        }
+        let suspect = match conversation.filter(|_| route == RouteId::MESSAGES) {
+            Some(conversation) => Suspect::Conversation(conversation),
+            None => Suspect::Route(route),
+        };
+        if self.has_own_limit(now, &suspect) {
+            return suspect.into_scope();
+        }
+        if route == RouteId::MESSAGES && self.has_own_limit(now, &Suspect::Route(route)) {
+            return Scope::Route(route);
+        }
+        let is_probe = self.organization.is_probe(attempt);
+        if self.is_throttled() && !self.doubt.holds_all() {
+            // It is known to be everybody's, for now; a probe that is told of a later time may have met another limit.
+            let until = self.organization.closure().and_then(|closure| closure.until);
+            let asked = evidence.wait_within(self.max_pause).map(|wait| now.after(wait.span));
+            let is_another = is_probe && asked.is_some_and(|asked| until.is_none_or(|until| asked > until));
+            return if is_another { Scope::Unknown(suspect) } else { Scope::Organization };
+        }
+        let is_widened = self.doubt.is_widened_by(&suspect, is_probe);
+        let may_be_routes = route == RouteId::MESSAGES && self.doubt.is_of_route(route) && self.are_calls_in_use(now);
+        if is_widened && may_be_routes {
+            return Scope::Unknown(Suspect::Route(route));
+        }
+        let is_of_many = suspect == Suspect::Route(RouteId::MESSAGES) && !self.are_calls_in_use(now);
+        if is_widened || is_of_many { Scope::Organization } else { Scope::Unknown(suspect) }
+    }
+
+    /// Whether the suspect is known to have a limit of its own, so that its refusal needs no other explanation.
+    fn has_own_limit(&self, now: Timestamp, suspect: &Suspect) -> bool {
+        let (limit, is_remembered) = match suspect {
+            Suspect::Route(id) => {
+                let route = self.routes.get(*id);
+                (Some(&route.limit), is_remembered(now, route.limited_at))
+            }
+            Suspect::Conversation(name) => (self.conversations.get(name), self.doubt.remembers(now, name)),
+        };
+        // A limit that has a name gives it every time.
+        let is_in_force = limit.is_some_and(|limit| !limit.gate.is_open() && limit.name.is_none());
+        let is_suspect = self.doubt.get(suspect).is_some();
+        is_remembered || (is_in_force && !is_suspect) || self.doubt.is_refused_again(suspect)
+    }
+
+    fn are_calls_in_use(&self, now: Timestamp) -> bool {
+        let is_used = |(id, route): (RouteId, &super::routes::Route)| {
+            id != RouteId::MESSAGES
+                && route.limit.gate.is_open()
+                && (route.has_calls() || is_in_use(now, route.passed_at))
+        };
+        self.routes.iter().any(is_used)
+    }
+
+    /// Whether calls wait, or are on the wire, whose route has no limit of its own.
+    fn are_calls_there(&self, suspect: &Suspect) -> bool {
+        let is_other = |id: RouteId| id != RouteId::MESSAGES && id != suspect.route();
+        self.routes.iter().any(|(id, route)| is_other(id) && route.limit.gate.is_open() && route.has_calls())
+    }
+
+    /// Something was taken: it is among those that are in use.
+    pub(in crate::dispatcher) fn note_passed(
+        &mut self,
+        now: Timestamp,
+        route: RouteId,
+        conversation: Option<&Arc<str>>,
+    ) {
+        self.doubt.note_passed(now, route, conversation);
+        self.routes.get_mut(route).passed_at = Some(now);
+    }
+
+    /// Whether others can tell whose limit has refused the suspect: they are in use, or wait. `conversations`: that
+    /// have messages in the outbox.
+    pub(in crate::dispatcher) fn can_others_tell(
+        &self,
+        now: Timestamp,
+        suspect: &Suspect,
+        conversations: usize,
+    ) -> bool {
+        let others = match suspect {
+            Suspect::Route(RouteId::MESSAGES) => return self.are_calls_there(suspect),
+            Suspect::Route(_) => conversations,
+            Suspect::Conversation(_) => conversations.saturating_sub(1),
+        };
+        others > 0 || self.are_calls_there(suspect) || self.doubt.in_use().has_others_than(now, suspect)
+    }
+
+    /// Whether anything has ever been taken in this run.
+    pub(in crate::dispatcher) fn has_anything_passed(&self) -> bool {
+        self.doubt.in_use().has_any()
+    }
+
+    /// Whether a message has.
+    pub(in crate::dispatcher) fn has_message_passed(&self) -> bool {
+        self.routes.get(RouteId::MESSAGES).passed_at.is_some()
     }
 }
