@@ -1,4 +1,4 @@
-// A large organization, in a thread of its own: it says when it is under way.
+// A large organization, in a thread or a process of its own: it says when it is under way.
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { message, openSender } from '../clients.mjs'
@@ -7,6 +7,10 @@ import { enqueueAll } from '../held.mjs'
 const WAITING = 300_000
 const LARGE_BYTES = 8 * 2 ** 20
 const AT_ONCE = 4
+
+const { load, url } = workerData ?? JSON.parse(process.argv[2])
+const say = (word) => (parentPort === null ? process.send(word) : parentPort.postMessage(word))
+if (parentPort === null) process.on('disconnect', () => process.exit())
 
 /** Each begins, and resolves when it is under way. */
 const LOADS = {
@@ -31,8 +35,8 @@ function repeat(work) {
   const caller = async () => {
     for (;;) await work(index++)
   }
-  for (let each = 0; each < AT_ONCE; each++) caller().catch((error) => parentPort.postMessage({ error: String(error) }))
+  for (let each = 0; each < AT_ONCE; each++) caller().catch((error) => say({ error: String(error) }))
 }
 
-await LOADS[workerData.load](workerData.url)
-parentPort.postMessage('under way')
+await LOADS[load](url)
+say('under way')

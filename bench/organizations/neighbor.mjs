@@ -1,6 +1,9 @@
-// What a small organization's messages take while a large one, driven by a thread of its own, has much to do.
+// What a small organization's messages take while a large one, driven by a thread of its own, has much to do. In a process
+// of its own it shares the machine with the small one, and nothing else.
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
 import { message, openSender } from '../clients.mjs'
@@ -9,11 +12,25 @@ import { quantile } from '../harness.mjs'
 const EVERY_MS = 5
 const SPAN_MS = 5_000
 
-export async function start({ url, load, loadUrl }) {
+const LOAD = new URL('load.mjs', import.meta.url)
+
+const KINDS = {
+  thread(workerData) {
+    const worker = new Worker(LOAD, { workerData })
+    return { begun: once(worker, 'message'), stop: () => worker.terminate() }
+  },
+  process(options) {
+    const child = fork(fileURLToPath(LOAD), [JSON.stringify(options)])
+    return { begun: once(child, 'message'), stop: () => child.disconnect() }
+  },
+}
+
+/** Alone, without a `load`; else beside it, in a 'thread' or a 'process'. */
+export async function start({ url, load, loadUrl, where }) {
   const small = await openSender(url, { connections: { max: 8 } })
   await small.send(message(0))
-  const worker = load && new Worker(new URL('load.mjs', import.meta.url), { workerData: { load, url: loadUrl } })
-  if (worker) await once(worker, 'message')
+  const large = load && KINDS[where]({ load, url: loadUrl })
+  await large?.begun
   return {
     async round() {
       const took = []
@@ -28,7 +45,7 @@ export async function start({ url, load, loadUrl }) {
       return { p50: quantile(took, 0.5), p99: quantile(took, 0.99), messages: took.length }
     },
     async stop() {
-      await worker?.terminate()
+      await large?.stop()
       await small.close()
     },
   }

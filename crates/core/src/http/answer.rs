@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Body;
 use hyper::ext::ReasonPhrase;
@@ -13,8 +12,9 @@ use hyper::header::{CONTENT_TYPE, DATE};
 use once_cell::sync::Lazy;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::body::{self, End};
 use super::headers::latin1;
-use super::memory::{ANSWER_BYTES_MAX, Memory, Reservation};
+use super::memory::{ANSWER_BYTES_MAX, Memory};
 use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::outcome::Response;
@@ -46,13 +46,6 @@ impl Wanted {
     }
 }
 
-/// How a body was read.
-enum End {
-    Whole,
-    TooLarge,
-    Cut,
-}
-
 /// Reads the body up to its limits; whether it was read to its end. The status is known here, so that a cut or slow
 /// body doesn't make the outcome unknown. Its headers, emptied, are left in `spare`.
 pub(super) async fn read<B: Body<Data = Bytes>>(
@@ -65,7 +58,7 @@ pub(super) async fn read<B: Body<Data = Bytes>>(
     let (mut bytes, mut reservation) = (Vec::new(), MEMORY.reservation());
     let end = tokio::select! {
         biased;
-        end = read_body(body, wanted.bytes_max, &mut bytes, &mut reservation) => end,
+        end = body::read(body, wanted.bytes_max, &mut bytes, &mut reservation) => end,
         () = limit => End::Cut,
     };
     let problem = reservation.is_waiting().then_some(NO_MEMORY);
@@ -121,35 +114,6 @@ fn evidence(headers: &HeaderMap, body: &[u8]) -> Evidence {
         .collect();
     let text = |name: &str| texts.iter().find(|(own, _)| *own == name).map(|(_, value)| &**value);
     Evidence::read(text, body, Clock::epoch_ms_now())
-}
-
-/// What has come is in `bytes`, also when the rest comes too late. Copied, since a chunk holds its connection's whole
-/// buffer.
-async fn read_body<B: Body<Data = Bytes>>(
-    body: B,
-    bytes_max: usize,
-    bytes: &mut Vec<u8>,
-    reservation: &mut Reservation,
-) -> End {
-    let mut body = pin!(body);
-    loop {
-        let chunk = match body.frame().await {
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(_)) => return End::Cut,
-            None => return End::Whole,
-        };
-        let fits = chunk.len().min(bytes_max - bytes.len());
-        let length = bytes.len() + fits;
-        if length > bytes.capacity() {
-            let capacity = length.max(2 * bytes.capacity()).min(bytes_max);
-            reservation.grow_to(capacity).await;
-            bytes.reserve_exact(capacity - bytes.len());
-        }
-        bytes.extend_from_slice(&chunk[..fits]);
-        if fits < chunk.len() {
-            return End::TooLarge;
-        }
-    }
 }
 
 fn lower_case(headers: &HeaderMap) -> Vec<(String, String)> {

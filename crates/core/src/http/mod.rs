@@ -2,6 +2,7 @@
 //! answers read.
 
 mod answer;
+mod body;
 mod clients;
 mod connections;
 mod headers;
