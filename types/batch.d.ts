@@ -56,7 +56,7 @@ export interface BatchOptions {
   /**
    * Where the messages go, which decides how long a merged text may be and how it is counted: `'open'` and `'web'` 4,000,
    * `'facebook'` 2,000, `'instagram'` 1,000, `'sms'` 765 septets of GSM-7 or 335 units of UCS-2. Default: `'open'` with
-   * `open-inbound`, `'sms'`, the shortest, with `conversation` and `agentless`; else it is not known, and 2,000 hold.
+   * `open-inbound`, `'sms'`, the shortest, with `conversation` and `agentless`; `'instagram'` with `social-media`; else it is not known, and 2,000 hold.
    */
   channel?: 'open' | 'web' | 'sms' | 'facebook' | 'instagram'
   /**

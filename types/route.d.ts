@@ -8,12 +8,27 @@ import type { Message } from './messages.js'
  * - `open-inbound`: `/api/v2/conversations/messages/{integrationId}/inbound/open/message`
  * - `open-event`: `/api/v2/conversations/messages/{integrationId}/inbound/open/event`
  * - `open-receipt`: `/api/v2/conversations/messages/{integrationId}/inbound/open/receipt`
+ * - `open-response`: `/api/v2/conversations/messages/{integrationId}/inbound/open/structured/response`
  * - `conversation`: `/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/messages`
+ * - `typing`: `/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/typing`
+ * - `social-media`: `/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/socialmedia/messages`
+ * - `internal`: `/api/v2/conversations/{conversationId}/communications/{communicationId}/internalmessages`
  * - `agentless`: `/api/v2/conversations/messages/agentless`
  *
  * Placeholders other than `conversationId` are filled from {@link Message.params}.
  */
-export type RoutePreset = 'messaging' | 'messaging-array' | 'open-inbound' | 'open-event' | 'open-receipt' | 'conversation' | 'agentless'
+export type RoutePreset =
+  | 'messaging'
+  | 'messaging-array'
+  | 'open-inbound'
+  | 'open-event'
+  | 'open-receipt'
+  | 'open-response'
+  | 'conversation'
+  | 'typing'
+  | 'social-media'
+  | 'internal'
+  | 'agentless'
 
 /** A route of your own. */
 export interface CustomRoute {

@@ -3,9 +3,11 @@
 // Whatever an id holds, it stays in its one segment of the path: a raw server looks at what really came over the wire.
 
 const assert = require('node:assert/strict')
+const { readFileSync } = require('node:fs')
 const { describe, it } = require('node:test')
 
 const { ConfigError } = require('../../index.js')
+const { TEMPLATES } = require('../../lib/otel/attributes.js')
 const { failure, open, record } = require('./support.js')
 
 /** Values, and the segment that a server must see: all but RFC 3986's unreserved characters encoded. */
@@ -61,6 +63,18 @@ describe('an id stays in its segment', () => {
       assert.equal(requests.at(-1).headers['x-injected'], undefined)
     }
     assert.equal(requests.length, SEGMENTS.length)
+  })
+
+  it('the path of each preset, which is one of the newest SDK where that has such a route', async (t) => {
+    const { url, requests } = await record(t)
+    const sdk = readFileSync(require.resolve('purecloud-platform-client-v2'), 'utf8')
+    for (const [route, template] of Object.entries(TEMPLATES)) {
+      const sender = await open(t, url, { route })
+      const names = [...template.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).filter((name) => name !== 'conversationId')
+      await sender.send({ conversationId: 'c', body: {}, params: Object.fromEntries(names.map((name) => [name, 'p'])) })
+      assert.equal(requests.at(-1).url, template.replace('{conversationId}', 'c').replace(/\{\w+\}/g, 'p'), route)
+      assert.equal(sdk.includes(`'${template}'`), !route.startsWith('messaging'), route)
+    }
   })
 
   it('a param, two in one segment, and behind a base URL with a path', async (t) => {

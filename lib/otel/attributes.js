@@ -9,7 +9,11 @@ const TEMPLATES = {
   'open-inbound': '/api/v2/conversations/messages/{integrationId}/inbound/open/message',
   'open-event': '/api/v2/conversations/messages/{integrationId}/inbound/open/event',
   'open-receipt': '/api/v2/conversations/messages/{integrationId}/inbound/open/receipt',
+  'open-response': '/api/v2/conversations/messages/{integrationId}/inbound/open/structured/response',
   conversation: '/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/messages',
+  typing: '/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/typing',
+  'social-media': '/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/socialmedia/messages',
+  internal: '/api/v2/conversations/{conversationId}/communications/{communicationId}/internalmessages',
   agentless: '/api/v2/conversations/messages/agentless',
 }
 

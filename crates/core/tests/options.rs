@@ -245,6 +245,8 @@ fn merging_is_bounded_by_the_channel_unless_it_is_said_otherwise() {
         (json!("open-inbound"), json!({ "ignore": [] }), 4_000, TextUnits::Utf16, 0),
         (json!("agentless"), json!({}), 765, TextUnits::Sms, 0),
         (json!("conversation"), json!({}), 765, TextUnits::Sms, 0),
+        (json!("social-media"), json!({}), 1_000, TextUnits::Utf16, 0),
+        (json!("internal"), json!({}), 2_000, TextUnits::Utf16, 0),
         (json!("conversation"), json!({ "channel": "web" }), 4_000, TextUnits::Utf16, 0),
         (json!("conversation"), json!({ "channel": "facebook" }), 2_000, TextUnits::Utf16, 0),
         (json!("conversation"), json!({ "channel": "instagram" }), 1_000, TextUnits::Utf16, 0),

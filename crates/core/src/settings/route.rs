@@ -31,9 +31,10 @@ pub struct Preset {
     varying: &'static [&'static str],
 }
 
-/// The messages of an agent and of a bot go to any channel, so theirs is the one with the shortest texts. By the
-/// provider's rules each open inbound message has a time and an id of its own.
-pub const PRESETS: [Preset; 7] = [
+/// The messages of an agent and of a bot go to any channel, so theirs is the one with the shortest texts; the same
+/// holds for replies on social media. By the provider's rules each open inbound message has a time and an id of its
+/// own.
+pub const PRESETS: [Preset; 11] = [
     Preset {
         name: "messaging",
         path: "/api/v2/messaging/conversations/{conversationId}/messages",
@@ -70,10 +71,38 @@ pub const PRESETS: [Preset; 7] = [
         varying: &[],
     },
     Preset {
+        name: "open-response",
+        path: "/api/v2/conversations/messages/{integrationId}/inbound/open/structured/response",
+        text_field: None,
+        channel: None,
+        varying: &[],
+    },
+    Preset {
         name: "conversation",
         path: "/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/messages",
         text_field: Some("textBody"),
         channel: Some(Channel::Sms),
+        varying: &[],
+    },
+    Preset {
+        name: "typing",
+        path: "/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/typing",
+        text_field: None,
+        channel: None,
+        varying: &[],
+    },
+    Preset {
+        name: "social-media",
+        path: "/api/v2/conversations/messages/{conversationId}/communications/{communicationId}/socialmedia/messages",
+        text_field: Some("textBody"),
+        channel: Some(Channel::Instagram),
+        varying: &[],
+    },
+    Preset {
+        name: "internal",
+        path: "/api/v2/conversations/{conversationId}/communications/{communicationId}/internalmessages",
+        text_field: Some("text"),
+        channel: None,
         varying: &[],
     },
     Preset {
