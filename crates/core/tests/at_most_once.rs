@@ -117,6 +117,34 @@ fn a_message_is_risked_only_after_an_answer_to_what_is_safe_to_repeat() {
     }
 }
 
+/// Its failure is newer than what was answered meanwhile.
+#[test]
+fn a_message_that_fails_late_has_the_question_asked_again() {
+    let mut bench = Bench::new(fail());
+    (0..40).for_each(|index| drop(bench.send(&format!("m{index}"), &format!("c{index}"))));
+    for _ in 0..2 {
+        bench.leaving().into_iter().for_each(|(attempt, _)| drop(bench.answer(attempt, status(200))));
+    }
+    let under_way = bench.leaving();
+    assert!(under_way.len() >= 6);
+    for (attempt, _) in &under_way[..4] {
+        bench.answer(*attempt, unanswered());
+    }
+    let mut asked = Vec::new();
+    for failed in &under_way[4..6] {
+        let (attempt, name) = loop {
+            bench.wait_ms(50);
+            if let Some(left) = bench.leaving().pop() {
+                break left;
+            }
+        };
+        bench.answer(attempt, status(200));
+        bench.answer(failed.0, unanswered());
+        asked.push(name);
+    }
+    assert_eq!(asked, [SOUNDING, SOUNDING]);
+}
+
 #[test]
 fn where_messages_may_be_sent_again_they_probe_themselves() {
     let arrive = |bench: &mut Bench, now: u64| {

@@ -382,6 +382,25 @@ fn what_is_held_can_be_withdrawn_and_expires() {
     assert!(bench.dispatcher.is_idle());
 }
 
+/// Nobody waits any more for what others may tell of it.
+#[test]
+fn what_was_withdrawn_or_has_expired_on_the_wire_ends_with_its_refusal() {
+    use spillway_core::dispatcher::Event;
+    let mut bench = Bench::new(json!({}));
+    bench.send("other", "other");
+    let (withdrawn, _) = bench.send("withdrawn", "a");
+    let expires_at = bench.now.after(Duration::from_secs(1));
+    bench.submit("late", "b", |submission| submission.expires_at = Some(expires_at));
+    let leaving = bench.leaving();
+    assert_eq!(settled(&bench.handle(Event::Cancel(bench::of(withdrawn)))), [] as [&str; 0], "it is on the wire");
+    bench.wait_ms(1_000);
+    bench.poll();
+    assert_eq!(settled(&bench.answer(leaving[1].0, status(407))), ["0 DELIVERY_ABORTED"]);
+    assert_eq!(settled(&bench.answer(leaving[2].0, status(407))), ["3 EXPIRED"]);
+    assert_eq!(settled(&bench.answer(leaving[0].0, status(200))), ["1 delivered"]);
+    assert!(bench.dispatcher.is_idle());
+}
+
 #[test]
 fn conversations_that_are_refused_for_their_own_sake_end_and_stop_nobody() {
     let mut bench = Bench::new(json!({}));

@@ -49,7 +49,7 @@ impl Dispatcher {
             return self.suspect(step, id, (attempt, left_at), fingerprint, &answer);
         }
         if verdict == Verdict::Ambiguous && !carries_call {
-            self.health.note_unknown();
+            self.health.note_unknown(left_at);
         }
         self.move_gates(step, attempt.sent(id, left_at), (standing, &limits), &answer);
         if matches!(standing, Verdict::Delivered | Verdict::Rejected) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::letters::RESPONSE_BYTES_MAX;
+use super::load::Load;
 use super::outbox::{Course, Entry, Promise, State};
 use super::timers::Timer;
 use super::waiting::Waiting;
@@ -181,6 +182,13 @@ impl Dispatcher {
         };
         self.bury(step, slot, reason, self.last_answer(slot), None);
         true
+    }
+
+    /// Ends those of a load. A batch that the server may know stays whole.
+    pub(super) fn end_those_due(&mut self, step: &mut Step<'_>, load: &mut Load) {
+        if !load.is_frozen() {
+            load.members.retain(|slot| !self.end_if_due(step, *slot));
+        }
     }
 
     pub(super) fn keep(&self, change: Change, effects: &mut Vec<Effect>) {

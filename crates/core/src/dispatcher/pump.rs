@@ -142,9 +142,7 @@ impl Dispatcher {
             return Some(Candidate::Lane(lane));
         }
         while let Some(mut load) = self.bound.take_first() {
-            if !load.is_frozen() {
-                load.members.retain(|slot| !self.end_if_due(step, *slot));
-            }
+            self.end_those_due(step, &mut load);
             if load.members.is_empty() {
                 self.bind_next(load);
             } else if let Some(at) = self.load_waits(step.now, &load) {

@@ -104,8 +104,12 @@ impl Dispatcher {
     }
 
     /// They go to the front of their lanes, or their batch before everything else.
-    pub(super) fn put_back(&mut self, step: &mut Step<'_>, load: Load) {
+    pub(super) fn put_back(&mut self, step: &mut Step<'_>, mut load: Load) {
         if load.is_bound() {
+            self.end_those_due(step, &mut load);
+            if load.members.is_empty() {
+                return self.bind_next(load);
+            }
             self.bind(&load);
             self.fail_unauthorized(&load.members, step.effects);
             self.bound.push_first(load);
@@ -121,16 +125,16 @@ impl Dispatcher {
     }
 
     /// No attempt is spent; the messages wait until then, and others go meanwhile.
-    pub(super) fn put_aside(&mut self, step: &mut Step<'_>, load: Load, until: Timestamp) {
+    pub(super) fn put_aside(&mut self, step: &mut Step<'_>, mut load: Load, until: Timestamp) {
         self.unspend_attempt(&load.members);
         self.keep_return(&load, step.effects);
-        if load.is_bound() {
-            return self.park_load(load, until);
-        }
-        for slot in load.members {
-            if !self.end_if_due(step, slot) {
-                self.park(slot, until, Parking::Retry);
-            }
+        self.end_those_due(step, &mut load);
+        if load.members.is_empty() {
+            self.bind_next(load);
+        } else if load.is_bound() {
+            self.park_load(load, until);
+        } else {
+            load.members.iter().for_each(|slot| self.park(*slot, until, Parking::Retry));
         }
     }
 

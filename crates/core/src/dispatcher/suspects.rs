@@ -181,7 +181,12 @@ impl Dispatcher {
         if whom == Whom::Everybody {
             self.acquit(step);
         }
-        let load = attempt.load;
+        // Of whom nobody waits any more, or whose time is over, it need not be known whose the refusal was.
+        let mut load = attempt.load;
+        self.end_those_due(step, &mut load);
+        if load.members.is_empty() {
+            return self.bind_next(load);
+        }
         let is_shared = self.are_others_refused(&load);
         let wait = self.others_may_tell(step.now, &load);
         if whom == Whom::Everybody || (whom == Whom::Probe && wait.is_some()) {

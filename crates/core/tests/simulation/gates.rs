@@ -34,7 +34,8 @@ pub struct Gates {
     under_way: HashMap<AttemptId, Vec<Whose>>,
     /// Refused without a name since everything could leave last, and when.
     suspects: HashMap<Whose, u64>,
-    /// Of these, those after whose refusal something else has passed: the limit may be their own.
+    /// Of these, those after whose refusal something else has passed: the limit may be their own. And the messages'
+    /// route, if a call has.
     cleared: HashSet<Whose>,
     /// The limit is everybody's: several routes have met it.
     is_everybodys: bool,
@@ -59,7 +60,7 @@ impl Gates {
     pub fn sent(&mut self, now_us: u64, attempt: AttemptId, passes: Vec<Whose>) -> Checked {
         for whose in &passes {
             if let Some(gate) = self.gates.get_mut(whose) {
-                gate.sent(now_us, attempt)?;
+                gate.sent(now_us, attempt).map_err(|broken| broken.of(whose))?;
             }
         }
         self.under_way.insert(attempt, passes);
@@ -81,7 +82,13 @@ impl Gates {
         }
         if matches!(came, Came::Answered | Came::Refused) {
             let others = self.suspects.iter().filter(|(suspect, at)| !passed.contains(suspect) && **at <= sent_us);
-            self.cleared.extend(others.map(|(suspect, _)| suspect.clone()));
+            let others: Vec<Whose> = others.map(|(suspect, _)| suspect.clone()).collect();
+            // A call that passes says of messages that were refused no more than that the limit may be that of them
+            // all.
+            if passed.iter().any(is_call) && others.iter().any(|other| !is_call(other)) {
+                self.cleared.insert(Whose::Route(MESSAGES.to_owned()));
+            }
+            self.cleared.extend(others);
         }
         for whose in passed {
             let Some(gate) = self.gates.get_mut(&whose) else { continue };
@@ -112,7 +119,9 @@ impl Gates {
         let outcome = match &own {
             // What the dispatcher asks by itself.
             None => Outcome::Throttled(evidence.clone()),
-            Some(own) if self.cleared.contains(own) && !self.is_everybodys => Outcome::MayBeOwn,
+            Some(_) if !self.is_everybodys && passed.iter().any(|whose| self.cleared.contains(whose)) => {
+                Outcome::MayBeOwn
+            }
             Some(_) if self.is_everybodys && !asks_more => Outcome::Throttled(evidence.clone()),
             Some(own) => {
                 let is_other_route = |other: &Whose| is_call(other) != is_call(own) || (is_call(own) && other != own);

@@ -16,8 +16,11 @@ pub const KEPT: &[u64] = &[
     1008, // a message withdrawn on the wire, and answered with 429, was called ambiguous
     3428, // another witness of refused credentials went into a pause
     3746, 5613, // two token requests at once, after a second 401 while the first was under way
-    6403, 6586, 6757, // an aborted request arrived after its slot's window had begun
-    9634, // with a slow budget a message that was refused twice took every slot, with a token that had ended
+    6403, 6586, 6757,       // an aborted request arrived after its slot's window had begun
+    20485,      // a message that failed after what is safe to repeat had been answered left that answer in force
+    8589937313, // a message that was withdrawn on the wire, and refused as if everybody were, waited for others to tell
+    8589939887, // one of all messages, whose route had a limit of its own, was refused
+    9634,       // with a slow budget a message that was refused twice took every slot, with a token that had ended
 ];
 /// One more seed per this many has a single route or conversation that fails.
 const SCOPED_SHARE: u64 = 5;

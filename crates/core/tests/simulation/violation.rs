@@ -8,6 +8,13 @@ pub struct Violation {
     pub detail: String,
 }
 
+impl Violation {
+    /// Says whose rule it is.
+    pub fn of(self, whose: impl fmt::Debug) -> Self {
+        Self { detail: format!("{whose:?}: {}", self.detail), ..self }
+    }
+}
+
 pub type Checked = Result<(), Violation>;
 
 pub fn broken<T>(rule: &'static str, detail: impl Into<String>) -> Result<T, Violation> {

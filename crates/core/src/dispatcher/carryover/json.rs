@@ -38,6 +38,8 @@ pub(super) struct Saved {
     in_doubt: bool,
     /// An operator's.
     hold: Option<SavedHold>,
+    /// Messages in a row with an unknown outcome.
+    unknown: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,6 +104,7 @@ impl Saved {
                 since_ms: -millis(now.since(since)),
                 until_ms: until.map(|until| millis(until.since(now)) - millis(now.since(until))),
             }),
+            unknown: carryover.pauses.unknown,
         }
     }
 
@@ -125,8 +128,12 @@ impl Saved {
         spent.sort_unstable();
         let under_way = self.under_way.min(SPENT_MAX as u32);
         let limit = |pause: SavedPause| pause.limit(saved_at, now, max_pause);
-        let mut pauses =
-            Bequest { organization: self.pause.map(limit), is_in_doubt: self.in_doubt, ..Bequest::default() };
+        let mut pauses = Bequest {
+            organization: self.pause.map(limit),
+            is_in_doubt: self.in_doubt,
+            unknown: self.unknown,
+            ..Bequest::default()
+        };
         for saved in self.pauses.into_iter().take(LIMITS_MAX) {
             match saved {
                 SavedLimit { route: Some(route), pause, .. } => pauses.routes.push((route, limit(pause))),

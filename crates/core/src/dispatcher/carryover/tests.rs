@@ -117,6 +117,25 @@ fn messages_do_not_age_while_an_earlier_run_held_them_back_nor_between_runs() {
     assert_eq!(bare.health.age(at_ms(5_000), at_ms(100_000)).as_secs(), 95, "nothing is known");
 }
 
+/// Each restart would give up as many messages again to find the outage that the last run had found.
+#[test]
+fn an_outage_of_the_last_run_is_asked_about_before_a_message_is_risked() {
+    for (unknown, asks_first) in [(3, false), (4, true)] {
+        let mut first = dispatcher(1, 0);
+        first.health.be_cautious();
+        (0..unknown).for_each(|_| first.health.note_unknown(at_ms(0)));
+        let budget = Saved::of(&first.checkpoint(at_ms(5_000)), at_ms(5_000)).to_json();
+        let opening = Opening { budget: Some(budget), budget_at: Some(at_ms(5_000)), ..Opening::default() };
+        let mut second = dispatcher(1, 9_000);
+        second.health.be_cautious();
+        second.restore(&mut Step { now: at_ms(9_000), effects: &mut Vec::new() }, &opening);
+        assert_eq!((second.health.has_to_sound(), second.health.holds_messages()), (asks_first, asks_first));
+        let mut careless = dispatcher(1, 9_000);
+        careless.restore(&mut Step { now: at_ms(9_000), effects: &mut Vec::new() }, &opening);
+        assert!(!careless.health.holds_messages(), "with 'retry' no outcome costs a message");
+    }
+}
+
 #[test]
 fn a_budget_begins_with_what_its_predecessor_spent() {
     let mut first = Quota::new(&[rate(3, 100), rate(10, 1_000)], at_ms(0));

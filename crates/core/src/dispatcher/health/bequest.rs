@@ -14,6 +14,8 @@ pub(in crate::dispatcher) struct Bequest {
     /// By the names of their routes.
     pub(in crate::dispatcher) routes: Vec<(Box<str>, Limit)>,
     pub(in crate::dispatcher) conversations: Vec<(Arc<str>, Limit)>,
+    /// Messages that were given up in a row, since nobody knows whether the server has taken them.
+    pub(in crate::dispatcher) unknown: u32,
 }
 
 impl Bequest {

@@ -17,15 +17,15 @@ const RISK_WAIT: Duration = Duration::from_secs(10);
 pub(super) struct Caution {
     unknown: u32,
     risk_max: usize,
-    /// The server has answered since the last failure: a message may probe.
-    is_clear: bool,
+    /// The server has answered since the last failure, at this time: a message may probe.
+    cleared_at: Option<Timestamp>,
     /// Messages that were risked after such an answer, and have an unknown outcome, since the last that was taken.
     deceived: u32,
 }
 
 impl Caution {
     pub(super) fn new() -> Self {
-        Self { unknown: 0, risk_max: RISK_MIN, is_clear: false, deceived: 0 }
+        Self { unknown: 0, risk_max: RISK_MIN, cleared_at: None, deceived: 0 }
     }
 
     pub(super) fn succeeded(&mut self) {
@@ -38,13 +38,14 @@ impl Caution {
         self.unknown >= UNKNOWN_MAX
     }
 
-    pub(super) fn shut(&mut self) {
-        self.is_clear = false;
+    /// A message failed, whatever was answered while it was under way, or an outage begins.
+    pub(super) fn failed(&mut self) {
+        self.cleared_at = None;
     }
 
     /// How long no message is risked after this failure, at least.
     pub(super) fn risk_wait(self) -> Duration {
-        match self.deceived.checked_sub(2).filter(|_| self.is_clear) {
+        match self.deceived.checked_sub(2).filter(|_| self.cleared_at.is_some()) {
             Some(doublings) => RISK_WAIT.saturating_mul(2 << doublings.min(30)),
             None => Duration::ZERO,
         }
@@ -57,12 +58,27 @@ impl Health {
         self.caution = Some(Caution::new());
     }
 
+    /// Since the last message that was taken.
+    pub(super) fn unknown_outcomes(&self) -> u32 {
+        self.caution.map_or(0, |caution| caution.unknown)
+    }
+
+    /// Those of the last engine. What was an outage then may be one still: no message is needed to find that out.
+    pub(super) fn inherit_unknown(&mut self, now: Timestamp, unknown: u32) {
+        let Some(caution) = &mut self.caution else { return };
+        caution.unknown = unknown;
+        if caution.is_outage() {
+            self.routes.get_mut(RouteId::MESSAGES).gate.shut(now, now, Cause::Outage);
+        }
+    }
+
     /// It is not known whether the server has taken a message, which is given up for it.
-    pub(in crate::dispatcher) fn note_unknown(&mut self) {
+    pub(in crate::dispatcher) fn note_unknown(&mut self, left_at: Timestamp) {
         if let Some(caution) = &mut self.caution {
             caution.unknown = caution.unknown.saturating_add(1);
             caution.risk_max = RISK_MIN;
-            caution.deceived = caution.deceived.saturating_add(u32::from(caution.is_clear));
+            let is_deceived = caution.cleared_at.is_some_and(|at| at <= left_at);
+            caution.deceived = caution.deceived.saturating_add(u32::from(is_deceived));
         }
     }
 
@@ -71,11 +87,12 @@ impl Health {
         self.caution.map(|caution| caution.risk_max)
     }
 
-    /// Whether a message that probes would be risked in an outage of which nothing is known yet.
+    /// Whether a message that probes would be risked in an outage of which nothing is known yet. An outage may have
+    /// begun while everybody is refused.
     pub(in crate::dispatcher) fn has_to_sound(&self) -> bool {
         let gates = [&self.organization, &self.routes.get(RouteId::MESSAGES).gate];
         let fails = gates.into_iter().any(|gate| gate.closed_by() == Some(Cause::Outage));
-        fails && self.caution.is_some_and(|caution| !caution.is_clear)
+        self.caution.is_some_and(|caution| (fails || caution.is_outage()) && caution.cleared_at.is_none())
     }
 
     /// Whether what everybody may ask has been answered while messages failed: their own path tells more then.
@@ -95,7 +112,7 @@ impl Health {
     /// The server has answered it: a message probes next.
     pub(in crate::dispatcher) fn note_sounded(&mut self, now: Timestamp, attempt: AttemptId) {
         if let Some(caution) = &mut self.caution {
-            caution.is_clear = true;
+            caution.cleared_at = Some(now);
         }
         self.sounding_lost(now, attempt);
     }

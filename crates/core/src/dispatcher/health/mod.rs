@@ -248,6 +248,9 @@ impl Health {
             Failure::Unsent | Failure::Unanswered => Duration::ZERO,
         };
         let wait = asked.max(self.caution.map_or(Duration::ZERO, Caution::risk_wait)).min(self.max_pause);
+        if route == RouteId::MESSAGES {
+            self.caution.iter_mut().for_each(Caution::failed);
+        }
         // Any answer other than a 429 shows that the limit is no longer in force.
         match failure {
             Failure::Answered { .. } => {
@@ -292,7 +295,7 @@ impl Health {
     /// Shuts everything, for at least as long as the server asks. Outages of single routes become part of it.
     fn shut_organization(&mut self, now: Timestamp, sent: Sent, wait: Duration, random: &mut Random) {
         let until = spacing::next_probe(&self.organization, now, sent.left_at, random).max(now.after(wait));
-        self.caution.iter_mut().for_each(Caution::shut);
+        self.caution.iter_mut().for_each(Caution::failed);
         self.organization.shut(now, until, Cause::Outage);
         self.organization.strike();
         let fails = |gate: &Gate| gate.closed_by() == Some(Cause::Outage);
@@ -306,7 +309,7 @@ impl Health {
         let gate = &mut self.routes.get_mut(sent.route).gate;
         let shuts = gate.is_probe(sent.attempt) || (trips && gate.is_open());
         if shuts {
-            self.caution.iter_mut().for_each(Caution::shut);
+            self.caution.iter_mut().for_each(Caution::failed);
             let until = spacing::next_probe(gate, now, sent.left_at, random).max(now.after(wait));
             // A failure doesn't say that refusals are over.
             let cause = gate.closed_by().filter(|cause| *cause == Cause::Refused).unwrap_or(Cause::Outage);

@@ -208,7 +208,8 @@ impl Health {
         let organization = self.organization.bequest(now);
         let organization = organization.map(|gate| Limit::of(now, gate, self.organization_limit.clone()));
         let is_in_doubt = organization.is_some() && self.doubt.holds_all();
-        Bequest { organization, is_in_doubt, routes: routes.collect(), conversations }
+        let unknown = self.unknown_outcomes();
+        Bequest { organization, is_in_doubt, routes: routes.collect(), conversations, unknown }
     }
 
     /// Goes on after a panic: what was sent before the gate last opened still tells nothing new.
@@ -217,7 +218,8 @@ impl Health {
     }
 
     pub(in crate::dispatcher) fn inherit(&mut self, now: Timestamp, bequest: Bequest) {
-        let Bequest { organization, is_in_doubt, routes, conversations } = bequest;
+        let Bequest { organization, is_in_doubt, routes, conversations, unknown } = bequest;
+        self.inherit_unknown(now, unknown);
         if let Some(Limit { gate, name, .. }) = organization {
             self.organization = gate;
             let scope = if is_in_doubt { PauseScope::Unknown } else { PauseScope::Organization };
