@@ -18,6 +18,7 @@ const {
 } = require('./checks.js')
 const { abortReason, Completions } = require('./completions.js')
 const { inContext, outside } = require('./context.js')
+const { describe } = require('./describe.js')
 const { Diagnostics } = require('./diagnostics.js')
 const { asyncDispose } = require('./dispose.js')
 const { each, surface } = require('./each.js')
@@ -27,7 +28,6 @@ const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
 const { parseOptions } = require('./options.js')
-const { prometheusText } = require('./prometheus.js')
 const { BASE_URLS, RAW, VERSION } = require('./raw.js')
 const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
@@ -136,14 +136,14 @@ class Sender extends ContextEmitter {
     return this.#recovered
   }
 
-  /** One exposition of several senders. Senders of one organization read the same engine: it is there once. */
   static metrics(senders) {
-    const readings = new Map()
-    for (const sender of senders) {
-      const stats = sender.stats()
-      readings.set(stats.organization, stats)
-    }
-    return prometheusText([...readings.values()])
+    const natives = Array.from(senders, (sender, index) => {
+      if (!(typeof sender === 'object' && sender !== null && #native in sender)) {
+        throw new TypeError(`senders[${index}] must be a Sender, got ${describe(sender)}`)
+      }
+      return sender.#native
+    })
+    return native().exposition(natives)
   }
 
   send(message, options) {
@@ -185,7 +185,7 @@ class Sender extends ContextEmitter {
   }
 
   metrics() {
-    return prometheusText([this.stats()])
+    return Sender.metrics([this])
   }
 
   async explain(id) {

@@ -3,6 +3,8 @@
 
 mod completions;
 mod errors;
+#[cfg_attr(test, allow(dead_code))]
+mod exposition;
 mod frame;
 mod json;
 mod mailbox;

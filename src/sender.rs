@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use napi::bindgen_prelude::{BufferSlice, Uint8Array};
+use napi::bindgen_prelude::{BufferSlice, ClassInstance, Uint8Array};
 use napi::{Env, JsString, Result};
 use napi_derive::napi;
 use spillway_core::engine::sink::Sink;
@@ -15,7 +15,7 @@ use spillway_core::settings::Settings;
 use crate::errors::thrown;
 use crate::mailbox::Mailbox;
 use crate::waker::NativeWaker;
-use crate::{frame, ops, stats};
+use crate::{exposition, frame, ops, stats};
 
 /// A sender's native half.
 #[napi]
@@ -67,13 +67,7 @@ impl NativeSender {
     /// Completions since the last time, as a JSON array: all, or as many as are good for one turn of the event loop.
     #[napi(catch_unwind, ts_return_type = "string")]
     pub fn take<'env>(&self, env: &'env Env) -> Result<JsString<'env>> {
-        let rows = self.mailbox.take();
-        if rows.is_ascii() {
-            // Latin-1 is copied, where UTF-8 would be decoded.
-            return env.create_string_latin1(&rows);
-        }
-        // Rows are JSON, and JSON is UTF-8.
-        env.create_string(String::from_utf8_lossy(&rows))
+        string(env, &self.mailbox.take())
     }
 
     /// The body of an answer whose row says that it crosses by itself; only once.
@@ -94,4 +88,20 @@ impl NativeSender {
     pub fn stats(&self) -> String {
         stats::stats_text(&self.handle)
     }
+}
+
+/// The numbers of these senders' engines in Prometheus' text format.
+#[cfg_attr(test, allow(dead_code))]
+#[napi(catch_unwind, ts_return_type = "string")]
+pub fn exposition<'env>(env: &'env Env, senders: Vec<ClassInstance<NativeSender>>) -> Result<JsString<'env>> {
+    string(env, exposition::exposition(senders.iter().map(|sender| &sender.handle)).as_bytes())
+}
+
+/// A text in UTF-8 as JavaScript has it.
+fn string<'env>(env: &'env Env, text: &[u8]) -> Result<JsString<'env>> {
+    if text.is_ascii() {
+        // Latin-1 is copied, where UTF-8 would be decoded.
+        return env.create_string_latin1(text);
+    }
+    env.create_string(String::from_utf8_lossy(text))
 }

@@ -4,7 +4,6 @@ const assert = require('node:assert/strict')
 const { test } = require('node:test')
 
 const { Sender } = require('../../index.js')
-const { prometheusText } = require('../../lib/prometheus.js')
 const { message, open, simulate, until } = require('../http/support.js')
 const { parseExposition } = require('./exposition.js')
 
@@ -72,12 +71,6 @@ test('an organization of any name is one label', async (t) => {
   }
 })
 
-test('a label with a line break stays one line', () => {
-  // No organization has one today; the escape doesn't rely on it.
-  const families = parseExposition(prometheusText([{ organization: 'a\n"b', queue: { messages: 1 } }]))
-  assert.equal(families.get('spillway_queue_messages').samples[0].labels.organization, 'a\n"b')
-})
-
 test('several organizations make one exposition, senders of one organization one set of series', async (t) => {
   const simulator = await simulate(t)
   const a = await open(t, simulator)
@@ -87,28 +80,6 @@ test('several organizations make one exposition, senders of one organization one
   const organizations = families.get('spillway_requests_total').samples.map(({ labels }) => labels.organization)
   assert.deepEqual(organizations.sort(), [a, b].map((sender) => sender.stats().organization).sort())
   assert.equal(Sender.metrics([]), '\n')
-})
-
-test('quantiles of nothing are NaN, and what nobody knows is absent', () => {
-  const none = { p50: 0, p99: 0, max: 0, count: 0 }
-  const families = parseExposition(
-    prometheusText([
-      {
-        organization: 'o',
-        latencies: { queuedMs: none, requestMs: none, totalMs: none },
-        budget: { available: 0, nextInMs: null },
-        pause: { reason: 'backoff', untilMs: null, remainingMs: null },
-      },
-    ]),
-  )
-  assert.deepEqual(
-    families.get('spillway_message_total_seconds').samples.map((sample) => sample.value),
-    [NaN, NaN, NaN, 0],
-  )
-  assert.equal(families.has('spillway_budget_next_seconds'), false)
-  assert.equal(families.has('spillway_pause_remaining_seconds'), false)
-  assert.equal(families.has('spillway_messages_accepted_total'), false)
-  assert.equal(value(families, 'spillway_paused'), 1)
 })
 
 test('the parser of these tests refuses what is no exposition', () => {
@@ -127,23 +98,6 @@ test('the parser of these tests refuses what is no exposition', () => {
   }
 })
 
-test('an outage of the store is one, and what its file could give back is counted', () => {
-  const store = { recovered: 7, unreadable: 2, setAside: null, problem: { code: 'STORE_FULL', message: 'the disk is full' } }
-  const read = (store, outage = null) => parseExposition(prometheusText([{ organization: 'o', outage, store }]))
-  const outages = (families) => ['auth', 'breaker', 'refused', 'store'].map((reason) => value(families, 'spillway_outage', { reason }))
-  const full = read(store)
-  assert.deepEqual(outages(full), [0, 0, 0, 1])
-  assert.equal(value(full, 'spillway_messages_recovered_total'), 7)
-  assert.equal(value(full, 'spillway_messages_unreadable_total'), 2)
-  assert.equal(value(full, 'spillway_store_set_aside'), 0)
-
-  const mended = read({ ...store, setAside: '/data/outbox.db.corrupt-1', problem: null }, { reason: 'breaker', sinceMs: 1 })
-  assert.deepEqual(outages(mended), [0, 1, 0, 0])
-  assert.equal(value(mended, 'spillway_store_set_aside'), 1)
-
-  const memory = read(null)
-  assert.deepEqual(outages(memory), [0, 0, 0, 0])
-  for (const name of ['spillway_messages_recovered_total', 'spillway_messages_unreadable_total', 'spillway_store_set_aside']) {
-    assert.equal(memory.has(name), false, name)
-  }
+test('what is no sender is refused by its place', () => {
+  assert.throws(() => Sender.metrics([{ stats: () => ({}) }]), { name: 'TypeError', message: /senders\[0\]/ })
 })

@@ -1,0 +1,363 @@
+//! Prometheus' text exposition format, version 0.0.4, of all readings in one text. Only numbers get in: no id, no text,
+//! no secret. In Rust, since a process of a thousand organizations has tens of thousands of samples, and the event loop
+//! waits for them.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use spillway_core::budget::{Believed, Why};
+use spillway_core::clock::Timestamp;
+use spillway_core::handle::Handle;
+use spillway_core::stats::{Counters, Depth, Latencies, Latency, Pause, PauseScope, Snapshot, StoreStanding};
+
+/// Of one organization without pauses. A guess that is wrong costs a little memory for a moment, or one more
+/// allocation.
+const TEXT_BYTES_LIKELY: usize = 2_560;
+
+/// What one family says of an organization. What is not known is left out.
+enum Samples {
+    Counter(fn(&Counters) -> u64),
+    Depth(fn(&Depth) -> usize),
+    /// Of a file store; there are none of an outbox in memory.
+    StoreCounter(fn(&StoreStanding) -> u64),
+    StoreGauge(fn(&StoreStanding) -> bool),
+    Gauge(fn(&Snapshot, Timestamp, &mut Rows<'_>)),
+    Summary(fn(&Latencies) -> &Latency),
+}
+
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    samples: Samples,
+}
+
+const fn family(name: &'static str, help: &'static str, samples: Samples) -> Family {
+    Family { name, help, samples }
+}
+
+const FAMILIES: &[Family] = &[
+    family(
+        "spillway_messages_accepted_total",
+        "Messages that entered the outbox.",
+        Samples::Counter(|counters| counters.accepted),
+    ),
+    family(
+        "spillway_messages_duplicate_total",
+        "Messages whose id was known already.",
+        Samples::Counter(|counters| counters.duplicates),
+    ),
+    family(
+        "spillway_messages_delivered_total",
+        "Messages that ended as a receipt.",
+        Samples::Counter(|counters| counters.delivered),
+    ),
+    family(
+        "spillway_messages_dead_letter_total",
+        "Messages that ended as a dead letter.",
+        Samples::Counter(|counters| counters.dead_letters),
+    ),
+    family(
+        "spillway_dead_letters_dropped_total",
+        "Dead letters that were evicted.",
+        Samples::Counter(|counters| counters.dead_letters_dropped),
+    ),
+    family("spillway_requests_total", "Requests sent to the API.", Samples::Counter(|counters| counters.requests)),
+    family(
+        "spillway_request_retries_total",
+        "Requests that repeated a failed one.",
+        Samples::Counter(|counters| counters.retries),
+    ),
+    family(
+        "spillway_requests_throttled_total",
+        "Requests that were answered with 429.",
+        Samples::Counter(|counters| counters.throttled),
+    ),
+    family(
+        "spillway_token_requests_total",
+        "Access tokens that were requested.",
+        Samples::Counter(|counters| counters.token_requests),
+    ),
+    family("spillway_queue_messages", "Messages and requests in the outbox.", Samples::Depth(|depth| depth.messages)),
+    family("spillway_queue_bytes", "Bytes of the bodies in the outbox.", Samples::Depth(|depth| depth.bytes)),
+    family(
+        "spillway_queue_waiting_messages",
+        "Messages that wait for room in the outbox.",
+        Samples::Depth(|depth| depth.waiting),
+    ),
+    family(
+        "spillway_queue_conversations",
+        "Conversations with messages in the outbox.",
+        Samples::Depth(|depth| depth.conversations),
+    ),
+    family("spillway_requests_in_flight", "Requests on the wire.", Samples::Depth(|depth| depth.in_flight)),
+    family("spillway_dead_letters", "Dead letters that are kept.", Samples::Depth(|depth| depth.dead_letters)),
+    family(
+        "spillway_queue_refused_messages",
+        "Refused messages that are tried again, since the refusal may be that of everybody.",
+        Samples::Depth(|depth| depth.refused),
+    ),
+    family(
+        "spillway_quota_requests",
+        "Requests that the server allows in any rolling window of window_seconds.",
+        Samples::Gauge(quota),
+    ),
+    family(
+        "spillway_budget_available_requests",
+        "Requests that may leave now.",
+        Samples::Gauge(|snapshot, _, rows| rows.add(&[], f64::from(snapshot.available))),
+    ),
+    family(
+        "spillway_budget_next_seconds",
+        "Time until the next request may leave.",
+        Samples::Gauge(|snapshot, now, rows| match snapshot.next_free {
+            _ if snapshot.available > 0 => rows.add(&[], 0.0),
+            Some(at) => rows.add(&[], at.since(now).as_secs_f64()),
+            None => {}
+        }),
+    ),
+    family(
+        "spillway_paused",
+        "1 while nothing is sent because the server asked for a pause.",
+        Samples::Gauge(|snapshot, _, rows| rows.add_flag(&[], snapshot.pause.is_some())),
+    ),
+    family(
+        "spillway_pause_remaining_seconds",
+        "What is left of the pause.",
+        Samples::Gauge(|snapshot, now, rows| match snapshot.pause.map(|pause| pause.until) {
+            None => rows.add(&[], 0.0),
+            Some(Some(until)) => rows.add(&[], until.since(now).as_secs_f64()),
+            Some(None) => {}
+        }),
+    ),
+    family(
+        "spillway_pauses",
+        "Pauses in force, by scope, route and the limit that the server named.",
+        Samples::Gauge(|snapshot, _, rows| pauses(&snapshot.pauses, rows)),
+    ),
+    family("spillway_outage", "1 while nothing can be sent, by its reason.", Samples::Gauge(outage)),
+    family(
+        "spillway_messages_recovered_total",
+        "Messages of an earlier run that went on in this one.",
+        Samples::StoreCounter(|store| store.recovered),
+    ),
+    family(
+        "spillway_messages_unreadable_total",
+        "Messages that the file could not give back.",
+        Samples::StoreCounter(|store| store.unreadable),
+    ),
+    family(
+        "spillway_store_set_aside",
+        "1 if a damaged file was set aside since the start.",
+        Samples::StoreGauge(|store| store.set_aside.is_some()),
+    ),
+    family(
+        "spillway_message_queued_seconds",
+        "From acceptance to the start of the request that delivered.",
+        Samples::Summary(|latencies| &latencies.queued),
+    ),
+    family(
+        "spillway_message_request_seconds",
+        "From the start of the request that delivered to its answer.",
+        Samples::Summary(|latencies| &latencies.request),
+    ),
+    family(
+        "spillway_message_total_seconds",
+        "From acceptance to the answer that delivered.",
+        Samples::Summary(|latencies| &latencies.total),
+    ),
+];
+
+impl Samples {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Counter(_) | Self::StoreCounter(_) => "counter",
+            Self::Depth(_) | Self::StoreGauge(_) | Self::Gauge(_) => "gauge",
+            Self::Summary(_) => "summary",
+        }
+    }
+
+    fn write(&self, reading: &Reading, rows: &mut Rows<'_>) {
+        let snapshot = match self {
+            Self::Summary(of) => return summary(of(&reading.latencies), rows),
+            _ => match &reading.snapshot {
+                Some(snapshot) => snapshot,
+                None => return,
+            },
+        };
+        match (self, &snapshot.store) {
+            (Self::Counter(of), _) => rows.add(&[], of(&snapshot.counters) as f64),
+            (Self::Depth(of), _) => rows.add(&[], of(&snapshot.depth) as f64),
+            (Self::Gauge(write), _) => write(snapshot, reading.now, rows),
+            (Self::StoreCounter(of), Some(store)) => rows.add(&[], of(store) as f64),
+            (Self::StoreGauge(of), Some(store)) => rows.add_flag(&[], of(store)),
+            (Self::StoreCounter(_) | Self::StoreGauge(_) | Self::Summary(_), _) => {}
+        }
+    }
+}
+
+fn quota(snapshot: &Snapshot, _: Timestamp, rows: &mut Rows<'_>) {
+    let is_configured = snapshot.quota.iter().all(|one| one.why == Why::Configured);
+    let source = if is_configured { "configured" } else { "learned" };
+    for Believed { requests, per, .. } in &snapshot.quota {
+        let window = per.as_secs_f64().to_string();
+        rows.add(&[("window_seconds", &window), ("source", source)], f64::from(*requests));
+    }
+}
+
+/// Conversations are counted, not named: nobody wants a time series for each.
+fn pauses(pauses: &[Pause], rows: &mut Rows<'_>) {
+    let mut counts: Vec<([(&str, String); 5], u32)> = Vec::new();
+    for Pause { scope, limit, .. } in pauses {
+        let (scope, route) = match scope {
+            PauseScope::Organization => ("organization", ""),
+            PauseScope::Route(route) => ("route", &**route),
+            PauseScope::Conversation(_) => ("conversation", ""),
+            PauseScope::Unknown => ("unknown", ""),
+        };
+        let limit = limit.as_deref();
+        let labels = [
+            ("scope", scope.to_owned()),
+            ("route", route.to_owned()),
+            ("namespace", limit.and_then(|limit| limit.namespace.as_deref()).unwrap_or_default().to_owned()),
+            ("key", limit.map(|limit| &*limit.key).unwrap_or_default().to_owned()),
+            ("value", limit.and_then(|limit| limit.value).map(|value| value.to_string()).unwrap_or_default()),
+        ];
+        match counts.iter_mut().find(|(known, _)| *known == labels) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((labels, 1)),
+        }
+    }
+    for (labels, count) in &counts {
+        let labels = labels.each_ref().map(|(name, value)| (*name, &**value));
+        rows.add(&labels, f64::from(*count));
+    }
+}
+
+/// Several may hold at once: `outage` of the stats is the first of them.
+fn outage(snapshot: &Snapshot, _: Timestamp, rows: &mut Rows<'_>) {
+    let first = snapshot.outage.map(|closure| closure.reason);
+    let others = snapshot.outages.iter().filter(|outage| outage.route.is_none()).map(|outage| outage.closure.reason);
+    for reason in ["auth", "breaker", "refused", "token"] {
+        let is_out = first == Some(reason) || others.clone().any(|other| other == reason);
+        rows.add_flag(&[("reason", reason)], is_out);
+    }
+    let has_trouble = snapshot.store.as_ref().is_some_and(|store| store.problem.is_some());
+    rows.add_flag(&[("reason", "store")], has_trouble);
+}
+
+/// The quantiles are those of all values since the engine's start. There is no sum: the underlying histogram has none.
+fn summary(latency: &Latency, rows: &mut Rows<'_>) {
+    // A quantile of nothing is NaN, as with the official clients; 0 would draw a perfect service.
+    let known = |ms: f64| if latency.count() == 0 { f64::NAN } else { ms / 1_000.0 };
+    rows.add(&[("quantile", "0.5")], known(latency.quantile_ms(0.5)));
+    rows.add(&[("quantile", "0.99")], known(latency.quantile_ms(0.99)));
+    rows.add(&[("quantile", "1")], known(latency.max_ms()));
+    rows.add_count(latency.count());
+}
+
+/// Samples of one family and one organization, at the end of a text.
+struct Rows<'text> {
+    text: &'text mut String,
+    name: &'static str,
+    organization: &'text str,
+}
+
+impl Rows<'_> {
+    fn add(&mut self, labels: &[(&str, &str)], value: f64) {
+        self.begin("");
+        for (name, value) in labels {
+            self.text.push(',');
+            self.text.push_str(name);
+            self.text.push_str("=\"");
+            escape(self.text, value);
+            self.text.push('"');
+        }
+        self.end(value);
+    }
+
+    fn add_flag(&mut self, labels: &[(&str, &str)], is_set: bool) {
+        self.add(labels, f64::from(u8::from(is_set)));
+    }
+
+    fn add_count(&mut self, count: u64) {
+        self.begin("_count");
+        self.end(count as f64);
+    }
+
+    fn begin(&mut self, suffix: &str) {
+        self.text.push_str(self.name);
+        self.text.push_str(suffix);
+        self.text.push_str("{organization=\"");
+        self.text.push_str(self.organization);
+        self.text.push('"');
+    }
+
+    fn end(&mut self, value: f64) {
+        let written = match value {
+            f64::INFINITY => writeln!(self.text, "}} +Inf"),
+            f64::NEG_INFINITY => writeln!(self.text, "}} -Inf"),
+            value => writeln!(self.text, "}} {value}"),
+        };
+        debug_assert!(written.is_ok(), "a String takes anything");
+    }
+}
+
+fn escape(text: &mut String, value: &str) {
+    for char in value.chars() {
+        match char {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            other => text.push(other),
+        }
+    }
+}
+
+/// What an engine says of itself.
+struct Reading {
+    /// Escaped.
+    organization: String,
+    snapshot: Option<Snapshot>,
+    latencies: Latencies,
+    now: Timestamp,
+}
+
+impl Reading {
+    fn of(handle: &Handle) -> Self {
+        let (snapshot, latencies) = handle.stats();
+        Self { organization: escaped(handle.organization()), snapshot, latencies, now: handle.clock().now() }
+    }
+}
+
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    escape(&mut text, value);
+    text
+}
+
+/// One exposition of these engines. Senders of one organization read the same engine: it is there once.
+pub(crate) fn exposition<'a>(handles: impl Iterator<Item = &'a Handle>) -> String {
+    let mut known = HashSet::new();
+    let once = handles.filter(|handle| known.insert(handle.organization().to_owned()));
+    text_of(&once.map(Reading::of).collect::<Vec<_>>())
+}
+
+fn text_of(readings: &[Reading]) -> String {
+    let mut text = String::with_capacity(readings.len() * TEXT_BYTES_LIKELY);
+    for Family { name, help, samples } in FAMILIES {
+        let before = text.len();
+        let head = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {}", samples.kind());
+        debug_assert!(head.is_ok(), "a String takes anything");
+        let without_samples = text.len();
+        for reading in readings {
+            samples.write(reading, &mut Rows { text: &mut text, name, organization: &reading.organization });
+        }
+        if text.len() == without_samples {
+            text.truncate(before);
+        }
+    }
+    if text.is_empty() { "\n".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests;
