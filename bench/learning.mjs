@@ -25,6 +25,7 @@ const ORDER = [
   'learn, Retry-After',
   'learn, limit named',
   'learn, readLimits',
+  'beside',
 ]
 
 const percent = (share) => `${(100 * share).toFixed(3)} %`

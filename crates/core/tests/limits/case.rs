@@ -33,7 +33,18 @@ pub struct Case {
     pub conversations: u64,
     /// Who sends instead.
     pub crowd: Option<Crowd>,
+    /// What has a limit of its own, and always something waiting.
+    pub limited: Option<Limited>,
     pub words: String,
+}
+
+/// What is sent besides, and meets a limit of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Limited {
+    /// Calls of one endpoint.
+    Endpoint,
+    /// Messages of one conversation.
+    Conversation,
 }
 
 /// Conversations that want more than the quota all the time, and others that come late.
@@ -76,6 +87,7 @@ impl Case {
             load: None,
             conversations: 1,
             crowd: None,
+            limited: None,
             words: format!("{requests} per {per_ms} ms, {algorithm}"),
         }
     }

@@ -39,6 +39,11 @@ impl Figures {
         self.0.iter().min_by(|one, other| one.outcome.goodput.total_cmp(&other.outcome.goodput)).unwrap()
     }
 
+    /// The one whose late messages, or those that flow beside what is limited, took longest.
+    pub fn slowest(&self) -> &Run {
+        self.0.iter().max_by(|one, other| one.outcome.late_s.total_cmp(&other.outcome.late_s)).unwrap()
+    }
+
     pub fn most_refused(&self) -> &Run {
         self.0.iter().max_by(|one, other| one.outcome.refused.total_cmp(&other.outcome.refused)).unwrap()
     }

@@ -6,6 +6,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
 mod agenda;
+mod beside;
 mod case;
 #[path = "../simulation/draw.rs"]
 #[allow(dead_code, reason = "each test crate uses a part of it")]

@@ -7,7 +7,7 @@ use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -16,7 +16,7 @@ use spillway_core::shipment::Shipment;
 use spillway_simulator::{Config, Model, Reply, Request};
 
 use super::agenda::Agenda;
-use super::case::Case;
+use super::case::{Case, Limited};
 use super::draw::Draw;
 use super::score::{Outcome, Score};
 
@@ -26,6 +26,9 @@ pub const EPOCH_MS: u64 = 1_767_225_600_000;
 const QUEUED: usize = 1_500;
 /// Of each busy conversation so many wait.
 const BACKLOG: u64 = 100;
+/// Where calls go that have a limit of their own, and the conversation that has one.
+pub const LIMITED_ENDPOINT: &str = "/api/v2/users/me";
+pub const LIMITED_CONVERSATION: &str = "limited";
 /// So far apart are the messages of a late conversation.
 const LATE_GAP_US: u64 = 5_000_000;
 
@@ -47,6 +50,9 @@ enum Happening {
 enum Sender {
     Busy(u64),
     Late,
+    /// Any of many, beside something that is limited.
+    Flowing,
+    Limited,
 }
 
 pub struct World {
@@ -80,7 +86,7 @@ impl World {
             "route": "messaging",
             "store": "memory",
             "rateLimit": case.rate_limit,
-            "ordering": if case.crowd.is_some() { "conversation" } else { "none" },
+            "ordering": if case.crowd.is_some() || case.limited.is_some() { "conversation" } else { "none" },
             "connections": { "max": 1_024 },
             "dedupeMs": 0,
         });
@@ -108,6 +114,7 @@ impl World {
         }
         world.next_comes();
         world.gather_crowd();
+        world.submit_limited();
         world.dispatcher.handle(Timestamp::START, Event::Token(TokenNews::Granted(None)), &mut world.effects);
         world
     }
@@ -146,8 +153,34 @@ impl World {
     }
 
     fn submit_of_any(&mut self) {
-        let conversation = self.tickets % self.case.conversations;
-        self.submit(&format!("c{conversation}"));
+        let conversation = format!("c{}", self.tickets % self.case.conversations);
+        match self.case.limited {
+            None => self.submit(&conversation),
+            Some(_) => self.submit_of(Sender::Flowing, &conversation),
+        }
+    }
+
+    /// There is always one more of what is limited.
+    fn submit_limited(&mut self) {
+        match self.case.limited {
+            None => {}
+            Some(Limited::Conversation) => self.submit_of(Sender::Limited, LIMITED_CONVERSATION),
+            Some(Limited::Endpoint) => {
+                self.submit_cargo(Cargo::Call(Box::new(Call {
+                    method: "GET".into(),
+                    path: LIMITED_ENDPOINT.into(),
+                    headers: Vec::new(),
+                    body: None,
+                    timeout: None,
+                    response_bytes_max: 1_024,
+                    raw: false,
+                    idempotent: None,
+                    limits: CallLimits::default(),
+                })));
+                self.has_submitted = true;
+                self.senders.insert(self.tickets, (Sender::Limited, self.now_us));
+            }
+        }
     }
 
     fn gather_crowd(&mut self) {
@@ -174,9 +207,14 @@ impl World {
     }
 
     fn delivered(&mut self, number: u64) {
-        match self.senders.remove(&number) {
+        let sender = self.senders.remove(&number);
+        if !matches!(sender, Some((Sender::Limited, _))) {
+            self.score.delivered(self.now_us);
+        }
+        match sender {
             Some((Sender::Busy(busy), _)) => self.submit_of(Sender::Busy(busy), &format!("busy-{busy}")),
-            Some((Sender::Late, since_us)) => self.score.late(since_us, self.now_us),
+            Some((Sender::Late | Sender::Flowing, since_us)) => self.score.late(since_us, self.now_us),
+            Some((Sender::Limited, _)) => self.submit_limited(),
             None => {}
         }
     }
@@ -190,18 +228,22 @@ impl World {
     }
 
     fn submit(&mut self, conversation: &str) {
-        self.tickets += 1;
         let message = Message::new(Parts {
-            id: &self.tickets.to_string(),
+            id: &(self.tickets + 1).to_string(),
             conversation,
             body: r#"{"text":"hello"}"#,
             ..Parts::default()
         })
         .expect("a message");
+        self.submit_cargo(Cargo::Message(message));
+    }
+
+    fn submit_cargo(&mut self, cargo: Cargo) {
+        self.tickets += 1;
         let submission = Submission {
             ticket: Ticket { handle: 0, number: self.tickets },
             settle: Settle::OnOutcome,
-            cargo: Cargo::Message(message),
+            cargo,
             priority: 0,
             expires_at: None,
             not_before: None,
@@ -214,9 +256,9 @@ impl World {
             match effect {
                 Effect::Send { attempt, shipment } => self.send(attempt, shipment),
                 Effect::Delivered { waiter, .. } => {
-                    self.score.delivered(self.now_us);
                     waiter.into_iter().for_each(|ticket| self.delivered(ticket.number));
                 }
+                Effect::CallAnswered(ticket, _) => self.delivered(ticket.number),
                 Effect::Notice(notice) if self.trace => println!("{:.3} {notice:?}", self.now_us as f64 / 1e6),
                 _ => {}
             }
