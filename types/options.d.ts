@@ -141,7 +141,9 @@ export interface RetryOptions {
   maxAttempts?: number
   /**
    * How long after its first attempt a message may be tried again, in milliseconds. Time in which a pause or an outage holds
-   * messages back does not count, nor does the time between two runs with the same file. 0 to 2,592,000,000 (30 days). Default 600,000.
+   * messages back does not count, nor does the time between two runs with the same file. Three failures in a row are an outage where a
+   * message would be given up for its age, though it never reached the server or was answered with 421, 425 or 503; not with 0.
+   * 0 to 2,592,000,000 (30 days). Default 600,000.
    */
   maxAgeMs?: number
   /**

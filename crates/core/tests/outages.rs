@@ -98,6 +98,21 @@ fn an_outage_of_any_kind_loses_nothing_however_few_messages_wait() {
     }
 }
 
+/// What was surely not processed says nothing of the message, however short its life is.
+#[test]
+fn a_short_age_loses_no_message_that_is_alone_to_an_outage_that_processes_none() {
+    let is_processed = |name: &str| !["refused", "DNS", "TLS", "503"].contains(&name);
+    for (name, down) in outages() {
+        for max_age in [1_000, 5_000, 30_000] {
+            let mut bench = Bench::new(json!({ "retry": { "maxAgeMs": max_age } }));
+            send(&mut bench, 1);
+            let answer = |now| if now < MINUTE { down.clone() } else { status(200) };
+            let done = run(&mut bench, 0, 2 * MINUTE, 50, answer);
+            assert_eq!(done.lost().is_empty(), !is_processed(name), "{name}, {max_age} ms: {:?}", done.ends);
+        }
+    }
+}
+
 #[test]
 fn steady_traffic_loses_nothing_either() {
     for (name, down) in outages() {

@@ -51,7 +51,8 @@ impl Dispatcher {
         if verdict == Verdict::Ambiguous && !carries_call {
             self.health.note_unknown(left_at);
         }
-        self.move_gates(step, attempt.sent(id, left_at), (standing, &limits), &answer);
+        let is_last = verdict == Verdict::Transient && self.is_aging_out(step.now, &attempt.load, &answer);
+        self.move_gates(step, (attempt.sent(id, left_at), is_last), (standing, &limits), &answer);
         if matches!(standing, Verdict::Delivered | Verdict::Rejected) {
             self.note_passed(step.now, &attempt);
         }
@@ -102,7 +103,7 @@ impl Dispatcher {
         match verdict {
             Verdict::Throttled if is_answer => self.health.note_sounded(step.now, id),
             Verdict::Throttled | Verdict::Transient | Verdict::Ambiguous => {
-                self.move_gates(step, sent, (verdict, &limits), answer);
+                self.move_gates(step, (sent, false), (verdict, &limits), answer);
             }
             Verdict::Delivered | Verdict::Rejected | Verdict::Unauthorized => self.health.note_sounded(step.now, id),
         }
@@ -144,11 +145,11 @@ impl Dispatcher {
         self.batching.answered(now, evidence, delivered, self.attempts.in_flight() == 0);
     }
 
-    /// What the answer says about the server, whatever becomes of the message.
+    /// What the answer says about the server, whatever becomes of the message. `is_last`: it would be given up.
     fn move_gates(
         &mut self,
         step: &mut Step<'_>,
-        sent: Sent,
+        (sent, is_last): (Sent, bool),
         (verdict, limits): (Verdict, &[(Scope, Evidence)]),
         answer: &Answer,
     ) {
@@ -167,6 +168,9 @@ impl Dispatcher {
                     }
                 };
                 let resumes = self.health.failed(step, sent, failure, || problem(answer), &mut self.random);
+                if is_last && !self.health.holds_messages() {
+                    self.health.find_outage(step, sent, || problem(answer), &mut self.random);
+                }
                 self.health.note_failure(sent.route, || LastFailure::of(answer, || problem(answer)));
                 resumes
             }

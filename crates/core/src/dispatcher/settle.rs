@@ -197,6 +197,21 @@ impl Dispatcher {
         }
     }
 
+    /// Whether one of these messages is too old for its next attempt, however soon that may be.
+    pub(super) fn is_aging_out(&self, now: Timestamp, load: &Load, answer: &Answer) -> bool {
+        let limits = self.settings.retry;
+        let asked = answer.retry_after().unwrap_or_default().min(limits.max_pause);
+        // Who allows no second attempt wants none.
+        let may_try_again = !limits.max_age.is_zero() && limits.max_attempts > 1;
+        may_try_again
+            && !self.carries_call(load)
+            && load.members.iter().any(|slot| {
+                let course = self.outbox.course(*slot);
+                let next = now.after(RETRY_BACKOFF.longest(course.attempts).max(asked));
+                self.health.age(course.first_attempt_at.unwrap_or(now), next) > limits.max_age
+            })
+    }
+
     /// Whether messages of an earlier run fail before anything has passed in this one. That may be an outage in which
     /// that run has ended, so that each restart would spend attempts until the breaker trips; then, at the latest, it
     /// is known.

@@ -35,6 +35,11 @@ impl Backoff {
         random.between(self.floor, self.ceiling(failures))
     }
 
+    /// No wait after the `failures`-th failure in a row is longer.
+    pub fn longest(&self, failures: u32) -> Duration {
+        self.ceiling(failures).max(self.floor)
+    }
+
     /// How long the waits after each of these failures in a row take together on average.
     pub fn usual(&self, failures: Range<u32>) -> Duration {
         failures.map(|failures| (self.floor + self.ceiling(failures).max(self.floor)) / 2).sum()

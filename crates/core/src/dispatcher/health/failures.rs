@@ -6,6 +6,8 @@ use super::routes::RouteId;
 
 /// Failures in a row that are taken for an outage rather than for a few requests' bad luck.
 const FAILURES_MAX: u32 = 10;
+/// So many are no bad luck of one message that would be given up for them.
+const RUN_MIN: u32 = 3;
 /// Routes that fail one after the other are several: the server is at fault. A cut connection says more than a status.
 const ROUTES_ANSWERED_MIN: usize = 3;
 const ROUTES_CUT_MIN: usize = 2;
@@ -60,6 +62,11 @@ impl FailureRun {
         self.unsent >= FAILURES_MAX
             || (self.sent >= FAILURES_MAX && routes >= ROUTES_ANSWERED_MIN)
             || (self.cut >= FAILURES_MAX && routes >= ROUTES_CUT_MIN)
+    }
+
+    /// Whether as many have failed in a row as one message may have for bad luck.
+    pub(super) fn is_long(&self) -> bool {
+        self.unsent.saturating_add(self.sent) >= RUN_MIN
     }
 
     /// Whether this route is not the only one that has failed.

@@ -277,6 +277,20 @@ impl Health {
         false
     }
 
+    /// A message would be given up for its age, though the server has never processed it: if nothing has passed since
+    /// several failures, that is an outage which too few messages have met to tell it sooner.
+    pub(super) fn find_outage(
+        &mut self,
+        step: &mut Step<'_>,
+        sent: Sent,
+        problem: impl FnOnce() -> String,
+        random: &mut Random,
+    ) {
+        if self.failures.is_long() && self.shut_route(step.now, sent, true, Duration::ZERO, random) {
+            self.tell_outage(Cause::Outage, problem, step.effects);
+        }
+    }
+
     /// Counts a failure of the route. Returns whether the route has an outage.
     fn blame_route(&mut self, sent: Sent, failure: Failure) -> bool {
         let route = self.routes.get_mut(sent.route);
