@@ -41,7 +41,7 @@ impl<'a> Cursor<'a> {
 struct Texts<'a>(&'a str);
 
 impl<'a> Texts<'a> {
-    /// The next text, of so many UTF-16 units: as many bytes where all is ASCII, which nearly everything is.
+    /// The next text, of this many UTF-16 units: as many bytes where all is ASCII, which nearly everything is.
     fn next(&mut self, units: u32) -> Result<&'a str, Error> {
         let units = units as usize;
         let is_ascii = self.0.as_bytes().get(..units).is_some_and(<[u8]>::is_ascii);
@@ -52,7 +52,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// How many bytes of the text so many UTF-16 units are; none when they end within a character or behind the text.
+/// How many bytes of the text this many UTF-16 units are; none when they end within a character or behind the text.
 fn bytes_of(text: &str, units: usize) -> Option<usize> {
     let mut left = units;
     for (at, character) in text.char_indices() {

@@ -16,7 +16,7 @@ use conversations::Conversations;
 pub use report::Report;
 use window::RollingWindow;
 
-/// So many message ids, and conversations, are remembered; further ones count as accepted only.
+/// The most message ids, and conversations, that are remembered; further ones count as accepted only.
 const IDS_MAX: usize = 5_000_000;
 
 /// Counts what a server sees.

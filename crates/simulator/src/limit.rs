@@ -109,7 +109,7 @@ impl Limit {
 /// What the limits say to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// 0: it passes. Otherwise it is refused, and one would pass in so many microseconds.
+    /// 0: it passes. Otherwise it is refused, and one would pass in this many microseconds.
     pub wait_us: u64,
     /// How each quota stands after the request, in the order of the configuration.
     pub standings: Vec<Standing>,

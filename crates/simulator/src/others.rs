@@ -2,7 +2,7 @@
 
 use crate::config::Others;
 
-/// So many foreign requests are caught up with at once; of a longer silence the oldest are left out.
+/// The most foreign requests that are caught up with at once; of a longer silence the oldest are left out.
 const CATCH_UP_MAX: u64 = 1_000_000;
 
 /// Bursts of foreign requests, evenly spread, spent only when somebody looks.

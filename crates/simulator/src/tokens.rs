@@ -13,7 +13,7 @@ use crate::request::Request;
 
 /// How the tokens of this server start; so it knows those that it has forgotten for expired ones.
 const PREFIX: &str = "simulated-";
-/// So many tokens are remembered at once; when there are more, the expired ones are forgotten first, then all.
+/// The most tokens that are remembered at once; when there are more, the expired ones are forgotten first, then all.
 const TOKENS_MAX: usize = 10_000;
 
 /// The tokens of one server.

@@ -78,7 +78,7 @@ impl Pacer {
         self.granted -= i64::from(cost);
     }
 
-    /// Starts anew with an empty bucket.
+    /// Starts again with an empty bucket.
     pub(super) fn restart(&mut self, now: Timestamp) {
         self.now.set(now);
         self.limiter = RateLimiter::direct_with_clock(self.quota, self.now.clone());

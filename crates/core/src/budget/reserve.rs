@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 
 /// Of shorter windows nobody waits for long.
 const WINDOW_MIN: Duration = Duration::from_secs(10);
-/// The reserve is one part in so many.
+/// The reserve is one part in this many.
 const PARTS: u32 = 2;
 
 /// Who may use what is free now.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::clock::Timestamp;
 use crate::message::Ticket;
 
-/// Epochs by their numbers, which begin anew after the last: only how far one is from another counts.
+/// Epochs by their numbers, which begin again after the last: only how far one is from another counts.
 pub(super) type Epoch = u32;
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use crate::lanes::Slot;
 use crate::settings::BatchMode;
 use crate::store::Seq;
 
-/// Messages that are asked for ahead of their turn: so many fit between two looks at the disk, even at full speed.
+/// Messages that are asked for ahead of their turn: as many as leave between two looks at the disk at full speed.
 const AHEAD_MIN: usize = 256;
 /// Where several travel together: the members of this many requests, within a limit.
 const REQUESTS_AHEAD: usize = 4;

@@ -50,7 +50,7 @@ pub(super) enum Fate {
     Returns,
     /// The outbox is full.
     Full,
-    /// It would be refused if it were sent to this sender anew.
+    /// This sender would refuse it if it were sent again.
     Unsendable,
 }
 

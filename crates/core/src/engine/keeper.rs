@@ -16,7 +16,7 @@ use crate::message::Ticket;
 use crate::settings::Settings;
 use crate::store::{self, Begun, Change, FencingToken, Handover, News, Seq, Store};
 
-/// News on their way to the engine; the store waits while so many are.
+/// The most news on their way to the engine; beyond that the store waits.
 const NEWS_MAX: usize = 64;
 
 /// A store, and what waits for it.
@@ -125,13 +125,13 @@ impl Keeper {
         None
     }
 
-    /// Changes up to this one are durable, and so many inserts among them.
+    /// Changes up to this one are durable, among them this many inserts.
     pub(super) fn committed(&mut self, up_to: u64, inserts: usize) {
         self.durable = self.durable.max(up_to);
         self.changes.settled(inserts);
     }
 
-    /// So many inserts are not kept.
+    /// This many inserts are not kept.
     pub(super) fn refused(&mut self, inserts: usize) {
         self.changes.settled(inserts);
     }

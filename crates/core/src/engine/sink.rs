@@ -60,7 +60,7 @@ pub struct LettersWanted {
     pub after: u64,
     /// Those up to this number; none for the first page of a reading, which ends at the newest that there is then.
     pub until: Option<u64>,
-    /// So many at most.
+    /// The most letters of a page.
     pub limit: usize,
 }
 

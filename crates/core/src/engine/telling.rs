@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::dispatcher::Dispatcher;
 
-/// So many requests on the wire are full load, if as many messages wait for nothing else: their answers come soon, and
-/// no connection waits for a caller.
+/// This many requests on the wire are full load, if as many messages wait for nothing else: their answers come soon,
+/// and no connection waits for a caller.
 const ON_WIRE_MIN: usize = 16;
-/// How long a delivery may wait for others then, for each sender that is woken, up to so many: it is their wakes that
+/// How long a delivery may wait for others then, for each sender that is woken, up to this many: it is their wakes that
 /// cost.
 const TOGETHER: Duration = Duration::from_millis(2);
 const SENDERS_MAX: usize = 2;

@@ -20,10 +20,10 @@ const USER_KEYS: [&str; 2] = ["org.app.user", "token"];
 /// The limit that holds besides.
 const ORGANIZATION_KEY: &str = "org.requests";
 const WINDOWS: [(&str, u64); 4] = [("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)];
-/// Of so many entities the limits are read.
+/// The most entities whose limits are read.
 const ENTITIES_MAX: usize = 1_000;
 
-/// So many requests in a window.
+/// The requests that a window allows.
 pub type RequestLimit = (NonZeroU32, Duration);
 
 /// Whose token it is that requests carry.

@@ -20,7 +20,7 @@ pub use self::named::{Extent, NamedLimit};
 use self::span::ServerTime;
 pub use self::usual::{RESET_SLACK, USUAL_WINDOWS, WINDOW_MAX, usual_window};
 
-/// So many quotas of one answer are read; a server that lists more is believed in the first ones.
+/// How many quotas of one answer are read; a server that lists more is believed in the first ones.
 pub const QUOTAS_MAX: usize = 4;
 
 /// What a server said about one of its quotas.

@@ -14,7 +14,7 @@ use crate::lock::lock;
 
 /// Connections get one in this many file descriptors. The rest is left for outboxes and the rest of the process.
 const PART_OF_DESCRIPTORS: usize = 2;
-/// So many connections begin at once, and then one after each such span.
+/// This many connections begin at once, and then one after each such span.
 const BEGUN_AT_ONCE: u32 = 32;
 const BETWEEN_BEGINNINGS: Duration = Duration::from_micros(500);
 const CONNECTIONS_MIN: usize = 16;

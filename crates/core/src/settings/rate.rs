@@ -9,7 +9,7 @@ use super::DAY_MS;
 use super::reader::Reader;
 use crate::error::Error;
 
-/// A quota: so many requests per window.
+/// A quota: N requests per window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Requests that may arrive in any rolling window.

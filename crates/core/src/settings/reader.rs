@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         Ok(*choice)
     }
 
-    /// A list of so many values at most; an absent one is empty.
+    /// A list of at most this many values; an absent one is empty.
     pub(super) fn list(&self, key: &'static str, length_max: usize) -> Result<&'a [Value], Error> {
         match self.value(key) {
             None => Ok(&[]),

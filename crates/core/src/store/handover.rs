@@ -62,7 +62,7 @@ impl Handover {
         std::mem::take(&mut self.changes)
     }
 
-    /// So many inserts are durable or refused.
+    /// This many inserts are durable or refused.
     pub fn settled(&mut self, inserts: usize) {
         self.inserts_out -= inserts;
     }

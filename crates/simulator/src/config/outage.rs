@@ -71,7 +71,7 @@ impl OutageKind {
 }
 
 impl Outage {
-    /// Whether it lasts, so many microseconds after the list was set.
+    /// Whether it lasts this many microseconds after the list was set.
     pub(crate) fn is_on(&self, since_us: u64) -> bool {
         self.from_us <= since_us && self.until_us.is_none_or(|until_us| since_us < until_us)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// So many arrivals of one window are remembered (80 MB); the count of a fuller window stops there.
+/// The most arrivals of one window that are remembered (80 MB); the count of a fuller window stops there.
 const ARRIVALS_MAX: usize = 10_000_000;
 
 /// Counts arrivals whose times never go back. Two arrivals exactly a window apart are not in one window.

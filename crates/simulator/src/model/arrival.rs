@@ -18,7 +18,7 @@ const TOKEN_LIMITS_MAX: usize = 10_000;
 enum Verdict {
     /// Accepted: status and body.
     Accepted(u16, String),
-    /// 429: may come again in so many microseconds; the limit that refuses it, with its value.
+    /// 429: may come again in this many microseconds; the limit that refuses it, with its value.
     Refused(u64, Option<(LimitName, Option<u64>)>),
     /// Another error.
     Failed(u16),

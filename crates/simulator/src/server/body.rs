@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-/// Of a body that is too long, so many bytes are read and thrown away, so that its client comes to reading the answer.
+/// Of a body that is too long, this many bytes are read and thrown away, so that its client comes to reading the
+/// answer.
 const DISCARDED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A body, or the start of one that is too long.

@@ -19,13 +19,13 @@ const LEFT_SHARE_MIN: u32 = 8;
 /// `Retry-After` comes in whole seconds, rounded up. As a date it is off by up to two: both `Date` and the end are
 /// whole.
 const TOLD_SLACK: Duration = Duration::from_secs(2);
-/// The setting explains a refusal that came after as many requests, but for one in so many.
+/// The setting explains a refusal that came after as many requests, but for one in this many.
 const START_SLACK: u64 = 10;
 /// A window that was refused though less than this share of it was used is not what refused.
 const EXPLAINS_MIN: f64 = 0.5;
 /// A limit that falls by more than that so soon after it was inferred was none: a longer one's store was spent.
 const UNPROVED_MAX: Duration = Duration::from_secs(60);
-/// A limit of which at least one part in so many was used may be what refused.
+/// A limit of which at least one part in this many was used may be what refused.
 const SUSPECT_SHARE: u64 = 4;
 
 /// Refusals since the last time that nothing was on the wire.

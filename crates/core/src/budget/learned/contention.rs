@@ -12,9 +12,9 @@ use crate::budget::pacer::Pacer;
 use crate::clock::Timestamp;
 use crate::settings::Rate;
 
-/// After so many windows without a sign of others, they are gone. A window of a minute needs fewer.
+/// After this many windows without a sign of others, they are gone. A window of a minute needs fewer.
 const QUIET_WINDOWS: u32 = 10;
-/// What was refused is tried again after so many windows.
+/// What was refused is tried again after this many windows.
 const WINDOWS_BEFORE_MORE: u32 = 60;
 /// Where nothing is left, it is looked again so often.
 const LOOKS_PER_WINDOW: u32 = 32;

@@ -14,7 +14,7 @@ use crate::evidence::{Evidence, RESET_SLACK, Told, USUAL_WINDOWS, WINDOW_MAX, us
 const WINDOW_MIN: Duration = Duration::from_millis(1);
 /// What we have sent is known of windows up to this.
 const TRAIL_MAX: Duration = Duration::from_secs(60);
-/// Without a word of windows, a number that is so many times another's is another limit, not what became of it.
+/// Without a word of windows, a number that is this many times another's is another limit, not what became of it.
 const RENUMBERED_MAX: u32 = 4;
 /// So much more used than is ours is others' use, not an error of ours.
 const FOREIGN_MIN: u64 = 2;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// After so many full windows one request more is tried: with 50 requests a window that is one refusal in 600.
+/// After this many full windows one request more is tried: with 50 requests per window that is one refusal in 600.
 const WINDOWS_BETWEEN_TRIES_MAX: u32 = 12;
 const WINDOWS_BETWEEN_TRIES_MIN: u32 = 2;
 /// Tries may be refused to this share of the requests.
@@ -68,8 +68,8 @@ impl Climb {
         }
     }
 
-    /// So many full windows lie between two tries. A try costs a refusal, and of few requests that is a large part; but
-    /// of what fell from far above there is more to regain than to lose.
+    /// How many full windows are between two tries. A try costs a refusal, and of few requests that is a large part;
+    /// but of what fell from far above there is more to regain than to lose.
     fn rest(&self, now: Timestamp, requests: u32) -> u32 {
         let (high, at) = self.high;
         let may_come_back = requests < high / 2 && now.since(at) < HIGH_KEPT;
@@ -144,7 +144,7 @@ impl Climb {
         *self = Self { windows_between, cost: self.cost, high: self.high, ..Self::after_refusal(now) };
     }
 
-    /// A refusal has cost so many windows: the dearer, the rarer.
+    /// A refusal has cost this many windows: the dearer, the rarer.
     pub(super) fn cost(&mut self, windows: f64) {
         self.cost += (windows - self.cost) * COST_WEIGHT;
     }

@@ -1,4 +1,4 @@
-//! One limit that is believed in: so many requests per window, and the slots that are taken of it.
+//! One limit that is believed in: its requests per window, and the slots that are taken of it.
 
 use std::time::Duration;
 
@@ -237,7 +237,7 @@ impl Layer {
         }
     }
 
-    /// Whether so many requests are about all that it allows.
+    /// Whether this many requests are about all that it allows.
     pub(super) fn is_nearly(&self, used: u64) -> bool {
         used + 2 + u64::from(self.requests / 32) >= u64::from(self.requests)
     }

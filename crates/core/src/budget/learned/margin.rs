@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 
 /// Each such refusal widens the rest by so much ...
 const WIDENING: f64 = 1.15;
-/// ... and it takes so many windows without another to come down by one step.
+/// ... and it takes this many windows without another to come down by one step.
 const WINDOWS: u32 = 200;
 /// With this the rest is four times as long at most: by then it is a window after the answer.
 const LEVEL_MAX: u32 = 9;
@@ -32,7 +32,7 @@ impl Caution {
         }
     }
 
-    /// So many times the usual rest.
+    /// How many times the usual rest.
     pub(super) fn factor(self) -> f64 {
         WIDENING.powi(self.level as i32)
     }

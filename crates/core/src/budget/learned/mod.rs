@@ -32,7 +32,7 @@ use crate::clock::Timestamp;
 use crate::evidence::{Evidence, RequestLimit, Unnamed, WINDOW_MAX};
 use crate::settings::{Learn, Rate};
 
-/// After a pause the whole quota leaves evenly within so many round trips.
+/// After a pause the whole quota leaves evenly within this many round trips.
 const RAMP_ROUND_TRIPS: u32 = 2;
 /// A change of less than this is no news.
 const NEWS_MIN: f64 = 0.1;

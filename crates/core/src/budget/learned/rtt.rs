@@ -21,10 +21,10 @@ const SPREADS: f64 = 3.5;
 /// The weight of a new answer in the average, as of TCP's.
 const WEIGHT: f64 = 1.0 / 32.0;
 const STEADY_WITHIN: f64 = 0.25;
-/// An answer that took less than one part in so many of the average is too quick to be one of those that it is made of
-/// ...
+/// An answer that took less than one part in this many of the average is too quick to be one of those that it is made
+/// of ...
 const TOO_QUICK: f64 = 16.0;
-/// ... if so many come in a row, and as many as are under way still: the quickest of a bunch are always the first.
+/// ... if this many come in a row, and as many as are under way still: the quickest of a bunch are always the first.
 const IN_A_ROW: u32 = 4;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +33,7 @@ pub(super) struct Travel {
     mean: f64,
     /// The same, but it only moves when it is far off: slots of one bunch that rested unequally would part.
     steady: f64,
-    /// So many answers in a row were too quick for it.
+    /// How many answers in a row were too quick for it.
     quick: u32,
     /// What the newest of them took, in seconds, while it is in doubt for them.
     doubt: Option<f64>,

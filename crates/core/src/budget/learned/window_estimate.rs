@@ -34,9 +34,9 @@ const PACE: u32 = 8;
 const PACE_MIN: Duration = Duration::from_millis(1_500);
 const EDGES_MAX: usize = 8;
 const ANSWERS_MAX: usize = 32;
-/// So many requests are looked back.
+/// How many requests are looked back upon.
 const WALK_MAX: usize = 4_096;
-/// After so many answers without a proof, and all requests of a window, it is a minute; until it is looked again.
+/// After this many answers without a proof, and all requests of a window, it is a minute; until it is looked again.
 const ANSWERS_ENOUGH: u32 = 8;
 const EDGE_IS_NEWS: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(600);

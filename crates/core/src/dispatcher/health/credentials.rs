@@ -73,7 +73,7 @@ pub(in crate::dispatcher) enum Blame {
     Credentials,
 }
 
-/// So many conversations are remembered that a fresh token was refused to.
+/// How many conversations are remembered to which a fresh token was refused.
 const TWICE_REFUSED_MAX: usize = 1_024;
 
 /// Who was accepted and refused lately.

@@ -13,7 +13,7 @@ use crate::outcome::Response;
 use crate::random::Random;
 use crate::stats::Refusals;
 
-/// So many conversations that are refused one after the other are everybody.
+/// This many conversations that are refused one after the other are everybody.
 const CONVERSATIONS_MIN: usize = 3;
 /// Error codes of an API are short; what is longer, or has other characters than they have, may be anything.
 const CODE_BYTES_MAX: usize = 100;

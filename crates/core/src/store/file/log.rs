@@ -32,7 +32,7 @@ pub(super) fn used_bytes(db: &Connection) -> Result<u64> {
     Ok(u64::try_from(frames).map_or(0, bytes_of))
 }
 
-/// Bytes of a log of so many pages.
+/// Bytes of a log of this many pages.
 pub(super) fn bytes_of(frames: u64) -> u64 {
     HEADER_BYTES + frames * FRAME_BYTES
 }

@@ -109,12 +109,12 @@ impl Upkeep {
         self.expires_at = Some(now);
     }
 
-    /// So many changes of a part were written.
+    /// This many changes of a part were written.
     pub(super) fn wrote_part(&mut self, part: Part, changes: usize, now: Timestamp) {
         self.sweeps.wrote(part, changes, now);
     }
 
-    /// So many changes were written in all, and the database has these pages since.
+    /// This many changes were written in all, and the database has these pages since.
     pub(super) fn wrote(&mut self, changes: usize, pages: Pages) {
         self.pages = Some(pages);
         self.changes_since_slice += changes;
@@ -193,7 +193,7 @@ impl Upkeep {
     fn tend_log(&mut self, db: &Connection) {
         let Ok(used) = log::used_bytes(db) else { return };
         if used < self.moved_at {
-            // It has started anew.
+            // It has started again.
             self.moved_at = 0;
         }
         if used - self.moved_at >= self.checkpoint_bytes {

@@ -1,5 +1,5 @@
 //! What is on the wire: what was when the budget was saved, and a log of what left and came back since. Those of one
-//! commit share a row, as JSON with a checksum; the next save begins the log anew. A message that is settled is gone
+//! commit share a row, as JSON with a checksum; the next save begins the log again. A message that is settled is gone
 //! from the outbox, and its number never comes again, so that what the log says of it counts no more.
 
 use std::collections::HashMap;
@@ -86,7 +86,7 @@ pub(super) fn append(db: &Connection, part: Part, carried: bool, happenings: &[H
     Ok(())
 }
 
-/// Begins the log anew with what is on the wire now.
+/// Begins the log again with what is on the wire now.
 pub(super) fn begin(db: &Connection, part: Part, on_wire: &[Happening]) -> Result<()> {
     let mut delete = db.prepare_cached("DELETE FROM wire WHERE number > ?1 AND number <= ?2")?;
     delete.execute(params![part.start(), part.end()])?;

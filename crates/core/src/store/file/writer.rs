@@ -33,7 +33,7 @@ use crate::store::{News, Row};
 /// Changes that are taken in one turn, however many more come in. It takes milliseconds: nobody's changes wait behind a
 /// large backlog of somebody else's.
 const TAKEN_MAX: usize = 65_536;
-/// After a commit with so many changes, the next waits for company in short steps until it has enough, since each
+/// After a commit with this many changes, the next waits for company in short steps until it has enough, since each
 /// commit costs as much of the processor as some forty changes. All steps take less time than the requests last that
 /// wait for the disk, and nobody who awaits one message after the other meets them.
 const COMMIT_SIBLINGS: usize = 64;

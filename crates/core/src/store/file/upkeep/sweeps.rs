@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 
 /// Old receipts of a part are looked for so often at most.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// And after so many changes.
+/// And after this many changes.
 const SWEEP_CHANGES: usize = 4_096;
 /// Rows of receipts that are looked at together, and how often in one step: more than changes come between two steps,
 /// so that sweeping keeps up.
@@ -46,7 +46,7 @@ impl Sweeps {
         self.0.remove(&part);
     }
 
-    /// So many changes of a part were written.
+    /// This many changes of a part were written.
     pub(super) fn wrote(&mut self, part: Part, changes: usize, now: Timestamp) {
         let Some(sweep) = self.0.get_mut(&part) else { return };
         sweep.changes += changes;
