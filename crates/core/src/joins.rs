@@ -4,6 +4,16 @@
 const FIELDS_MAX: usize = 16;
 
 /// Counts since the engine's start.
+///
+/// ```
+/// use spillway_core::joins::Joins;
+///
+/// let mut joins = Joins::default();
+/// joins.prevent("body.channel");
+/// assert_eq!(joins.obstacle(), Some("body.channel"), "nothing has ever joined");
+/// joins.joined += 1;
+/// assert_eq!(joins.obstacle(), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Joins {
     /// Messages that joined another one's request.

@@ -13,6 +13,13 @@ use crate::text::without_bom;
 const HTML_SEARCHED: usize = 1_024;
 
 /// What a server answered: status, bounded body, and the headers that matter.
+///
+/// ```
+/// use spillway_core::outcome::Response;
+///
+/// let response = Response { status: 202, ..Response::default() };
+/// assert!(response.is_success() && !response.is_html_page());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// HTTP status.
@@ -70,6 +77,12 @@ pub struct Receipt {
 }
 
 /// Why a message became a dead letter, or a request failed.
+///
+/// ```
+/// use spillway_core::outcome::Reason;
+///
+/// assert_eq!(Reason::of_letter(Reason::Expired.word()), Some(Reason::Expired));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The server refused it for good.

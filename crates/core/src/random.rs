@@ -6,6 +6,15 @@ use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
 
 /// A seeded source of jitter and of generated ids.
+///
+/// ```
+/// use std::time::Duration;
+/// use spillway_core::random::Random;
+///
+/// let (mut one, mut same) = (Random::from_seed(7), Random::from_seed(7));
+/// let second = Duration::from_secs(1);
+/// assert_eq!(one.between(Duration::ZERO, second), same.between(Duration::ZERO, second), "a seed replays a run");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Random(SmallRng);
 

@@ -175,6 +175,16 @@ pub struct Snapshot {
 }
 
 /// A latency distribution with two significant digits, up to an hour.
+///
+/// ```
+/// use std::time::Duration;
+/// use spillway_core::stats::Latency;
+///
+/// let mut latency = Latency::default();
+/// (1..=100).for_each(|ms| latency.record(Duration::from_millis(ms)));
+/// assert_eq!(latency.count(), 100);
+/// assert!((49.0..=51.0).contains(&latency.quantile_ms(0.5)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Latency(Histogram<u32>);
 

@@ -79,6 +79,14 @@ impl Total {
 }
 
 /// What is held together, and how much it may be.
+///
+/// ```
+/// use spillway_core::totals::{Amount, Holdings, Totals};
+///
+/// let max = Holdings { queue: Amount { count: 1_000, bytes: 1 << 20 }, ..Holdings::default() };
+/// let totals = Totals::new(max);
+/// assert_eq!((totals.held(), totals.max()), (Holdings::default(), max));
+/// ```
 #[derive(Debug)]
 pub struct Totals {
     queue: Total,

@@ -3,6 +3,14 @@
 use bytes::{Bytes, BytesMut};
 
 /// The exact size of an array while it is put together.
+///
+/// ```
+/// use spillway_core::batcher::{ArraySize, join};
+///
+/// let bodies = [r#"{"a":1}"#, r#"{"b":2}"#];
+/// let size = bodies.iter().fold(ArraySize::default(), |size, body| size.with(body.len()));
+/// assert_eq!((size.messages(), size.bytes()), (2, join(bodies.into_iter()).len()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArraySize {
     messages: usize,

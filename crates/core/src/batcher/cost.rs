@@ -17,6 +17,13 @@ struct Reading {
 }
 
 /// The cost in force.
+///
+/// ```
+/// use spillway_core::{batcher::CostMeter, settings::Cost};
+///
+/// assert_eq!(CostMeter::new(Cost::Request).of(10), 1);
+/// assert_eq!(CostMeter::new(Cost::Message).of(10), 10);
+/// ```
 #[derive(Debug)]
 pub struct CostMeter {
     per_message: bool,
@@ -38,7 +45,7 @@ impl CostMeter {
         self.per_message
     }
 
-    /// What a request with so many messages costs.
+    /// What a request with this many messages costs.
     pub fn of(&self, messages: usize) -> u32 {
         if self.per_message { u32::try_from(messages).unwrap_or(u32::MAX) } else { 1 }
     }

@@ -8,6 +8,15 @@ const PASSES_TO_GROW: u32 = 20;
 const GROWTH_DIVISOR: usize = 8;
 
 /// The working size, learned from 413.
+///
+/// ```
+/// use spillway_core::batcher::Limits;
+/// use spillway_core::settings::{BatchMode, BatchSettings};
+///
+/// let mut limits = Limits::new(&BatchSettings::of(BatchMode::Array));
+/// limits.too_large(10, 200_000);
+/// assert_eq!((limits.messages(), limits.bytes()), (5, 100_000), "half of what was refused");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
     ceiling: (usize, usize),

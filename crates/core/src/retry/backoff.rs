@@ -53,6 +53,15 @@ impl Backoff {
 
 /// `min(cap, base · 2^n)`, and up to a twentieth more, so that hosts that began together drift apart. For waits whose
 /// sum counts: with full jitter some are short.
+///
+/// ```
+/// use std::time::Duration;
+/// use spillway_core::{random::Random, retry::Doubling};
+///
+/// let backoff = Doubling::new(Duration::from_secs(1), Duration::from_secs(120));
+/// let wait = backoff.wait(3, &mut Random::from_seed(1));
+/// assert!(wait >= Duration::from_secs(4) && wait <= backoff.longest(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Doubling {
     base: Duration,

@@ -37,6 +37,13 @@ pub enum Answer {
 }
 
 /// What an answer means.
+///
+/// ```
+/// use spillway_core::retry::{Answer, Verdict, classify};
+///
+/// let unsent = Answer::Unsent { problem: "connection refused".to_owned() };
+/// assert_eq!(classify(&unsent), Verdict::Transient, "it has not arrived, so it may be sent again");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// 2xx.
