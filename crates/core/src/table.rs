@@ -64,6 +64,9 @@ impl<T> Table<T> {
 
     /// With 2^n shards and some split again: those before the next to split are chosen by one bit more.
     fn shard_of(&self, hash: u64) -> usize {
+        if self.shards.len() == 1 {
+            return 0;
+        }
         let bits = (hash >> SHARD_BITS_FROM) as usize;
         let level = self.shards.len().ilog2();
         let shard = bits & ((2 << level) - 1);

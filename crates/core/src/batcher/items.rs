@@ -28,8 +28,8 @@ pub struct Item {
 /// different statuses says nothing certain; ids that nobody sent are passed over.
 pub fn read_items(body: &[u8], ids: &[&str]) -> Option<Vec<Option<Item>>> {
     let text = json::text_of(body);
-    let known: HashSet<&str> = ids.iter().copied().collect();
     let list = list_of(json::raw(&text)?)?;
+    let known: HashSet<&str> = ids.iter().copied().collect();
     let items: Vec<Told<'_>> = list.into_iter().map(|value| Told::of(value, &known)).collect();
     if items.iter().all(|item| item.status.is_none()) {
         return None;

@@ -29,12 +29,10 @@ pub(super) enum TextLength {
 impl TextLength {
     pub(super) fn of(text: &str, units: TextUnits) -> Self {
         match units {
-            TextUnits::Utf16 => Self::Units(text.encode_utf16().count()),
+            TextUnits::Utf16 => Self::Units(utf16_units(text)),
             TextUnits::CodePoints => Self::Units(text.chars().count()),
             TextUnits::Bytes => Self::Units(text.len()),
-            TextUnits::Sms => {
-                Self::Sms { septets: text.chars().map(septets).sum(), utf16: text.encode_utf16().count() }
-            }
+            TextUnits::Sms => Self::Sms { septets: text.chars().map(septets).sum(), utf16: utf16_units(text) },
         }
     }
 
@@ -58,6 +56,12 @@ impl TextLength {
             Self::Sms { septets: None, utf16 } => utf16 <= length_max.saturating_mul(UCS2_PER_PART) / SEPTETS_PER_PART,
         }
     }
+}
+
+/// As many as `encode_utf16` gives, counted by bytes, many at a time: a unit per character, which is a byte that
+/// continues none, and one more per character of four bytes.
+fn utf16_units(text: &str) -> usize {
+    text.bytes().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(byte >= 0xf0)).sum()
 }
 
 /// Septets of a character in GSM-7; none if it has no place there.
@@ -103,6 +107,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn units_are_those_of_utf_16(text in "\\PC{0,40}") {
+            prop_assert_eq!(utf16_units(&text), text.encode_utf16().count());
+        }
+
         #[test]
         fn the_length_of_two_texts_is_the_sum(one in "[a-z€ç😀\\n]{0,9}", other in "[a-z€ç😀\\n]{0,9}") {
             for units in UNITS {

@@ -5,8 +5,8 @@
 mod array;
 mod cost;
 mod difference;
+mod idempotency_key;
 mod items;
-mod key;
 mod length;
 mod limits;
 mod merge;
@@ -14,7 +14,7 @@ mod text;
 
 pub use self::array::{ArraySize, join};
 pub use self::cost::CostMeter;
+pub use self::idempotency_key::{first_of, key_of};
 pub use self::items::{Item, read_items};
-pub use self::key::{first_of, key_of};
 pub use self::limits::Limits;
 pub use self::merge::Merge;

@@ -61,7 +61,9 @@ impl Dispatcher {
             self.tell_quota(step.effects);
         }
         for slot in &attempt.load.members {
-            self.outbox.course_mut(*slot).refused_at = None;
+            if self.outbox.course(*slot).refused_at.is_some() {
+                self.outbox.course_mut(*slot).refused_at = None;
+            }
         }
         let route = attempt.route;
         let is_failure = matches!(verdict, Verdict::Transient | Verdict::Ambiguous);
@@ -247,16 +249,13 @@ impl Dispatcher {
         answer: Answer,
         items: Option<Vec<Option<Item>>>,
     ) {
-        let nothing = Told { retry_after: answer.retry_after(), ..Told::default() };
-        let (too_large, told) = match answer {
-            Answer::Answered { response, .. } => (false, Told { response: Some(response), ..nothing }),
-            Answer::TooLarge { response, problem, .. } => {
-                (true, Told { response: Some(response), problem: problem.map(str::to_owned), ..nothing })
-            }
-            Answer::Unsent { problem } | Answer::Unanswered { problem } => {
-                (false, Told { problem: Some(problem), ..nothing })
-            }
+        let retry_after = answer.retry_after();
+        let (too_large, response, problem) = match answer {
+            Answer::Answered { response, .. } => (false, Some(response), None),
+            Answer::TooLarge { response, problem, .. } => (true, Some(response), problem.map(str::to_owned)),
+            Answer::Unsent { problem } | Answer::Unanswered { problem } => (false, None, Some(problem)),
         };
+        let told = Told { response, problem, retry_after };
         match verdict {
             Verdict::Delivered if too_large && self.carries_call(&attempt.load) => {
                 self.end(step, attempt.load, Reason::ResponseTooLarge, &told);

@@ -18,7 +18,7 @@ const MULTI_STATUS: u16 = 207;
 pub(super) const TOO_MANY: u16 = 429;
 
 impl Dispatcher {
-    /// What a list of statuses says about each message of an array; none for any other answer.
+    /// What a list of statuses says about each message of an array; `None` for any other answer.
     pub(super) fn items(&self, load: &Load, answer: &Answer) -> Option<Vec<Option<Item>>> {
         let Answer::Answered { response, .. } = answer else { return None };
         if !self.settings.route.is_array() || response.truncated {
@@ -46,17 +46,22 @@ impl Dispatcher {
         let Attempt { load, bytes, .. } = attempt;
         self.batching.passed(load.members.len(), bytes);
         let trip = Trip { batch_size: load.size(), left_at };
-        let mut throttled = Members::new();
         // The last one takes the response itself: mostly there is one.
         let responses = std::iter::repeat_n(response, load.members.len());
-        for ((index, slot), response) in load.members.iter().enumerate().zip(responses) {
-            match items.as_ref().map(|items| items.get(index).cloned().flatten()) {
-                None => {
-                    self.conversation_lives(*slot);
-                    self.succeed(step, *slot, trip, response);
-                }
-                Some(Some(item)) if item.status == TOO_MANY => throttled.push(*slot),
-                Some(item) => self.deliver_item(step, *slot, trip, item, (response, retry_after)),
+        let members = load.members.iter().zip(responses);
+        let Some(items) = items else {
+            for (slot, response) in members {
+                self.conversation_lives(*slot);
+                self.succeed(step, *slot, trip, response);
+            }
+            return self.bind_next(load);
+        };
+        debug_assert_eq!(items.len(), load.members.len(), "each message has its place in the list");
+        let mut throttled = Members::new();
+        for ((slot, response), item) in members.zip(items) {
+            match item {
+                Some(item) if item.status == TOO_MANY => throttled.push(*slot),
+                item => self.deliver_item(step, *slot, trip, item, (response, retry_after)),
             }
         }
         if !throttled.is_empty() {

@@ -25,15 +25,16 @@ pub(super) struct Trip {
 /// A message that has left the outbox.
 pub(super) struct Removed {
     entry: Entry,
-    pub(super) course: Course,
+    attempts: u32,
+    ambiguous: bool,
+    pub(super) waiter: Option<Promise>,
     pub(super) followers: Vec<Promise>,
 }
 
 impl Dispatcher {
     /// The server took it.
     pub(super) fn succeed(&mut self, step: &mut Step<'_>, slot: Slot, trip: Trip, response: Response) {
-        let Removed { entry, course, followers } = self.remove(slot);
-        let Course { attempts, waiter, .. } = course;
+        let Removed { entry, attempts, waiter, followers, .. } = self.remove(slot);
         let waiter = waiter.map(|promise| promise.ticket);
         match entry.cargo {
             Cargo::Message(message) => {
@@ -78,8 +79,7 @@ impl Dispatcher {
         problem: Option<String>,
     ) {
         debug_assert!(self.outbox.is_loaded(slot), "a dead letter has its body");
-        let Removed { entry, course, followers } = self.remove(slot);
-        let Course { attempts, ambiguous, waiter, .. } = course;
+        let Removed { entry, attempts, ambiguous, waiter, followers } = self.remove(slot);
         let waiter = waiter.map(|promise| promise.ticket);
         let failure = DeliveryFailure { attempts, ambiguous, response, problem, ..Self::failure(&entry.cargo, reason) };
         let Cargo::Message(message) = &entry.cargo else {
@@ -133,16 +133,17 @@ impl Dispatcher {
     /// Takes a message out of outbox, lane, timers and drains.
     pub(super) fn remove(&mut self, slot: Slot) -> Removed {
         let (entry, course) = self.outbox.remove(slot);
+        let Course { attempts, ambiguous, waiter, expires_at, parked_until, .. } = course;
         match entry.state() {
             State::Storing => {}
             State::Queued => self.lanes.remove(entry.lane, slot, entry.seq, &self.outbox),
             State::Parked(_) => {
-                course.parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
+                parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
                 self.lanes.settle(entry.lane);
             }
             State::Departing | State::InFlight | State::Bound => self.lanes.settle(entry.lane),
         }
-        if let Some(at) = course.expires_at {
+        if let Some(at) = expires_at {
             self.timers.clear(at, Timer::Expire(slot));
         }
         if let Some(at) = entry.cargo.deadline() {
@@ -153,7 +154,7 @@ impl Dispatcher {
             self.health.leave(entry.route);
             self.held_calls.forget(slot, &mut self.timers);
         }
-        Removed { entry, course, followers: self.followers.take(slot) }
+        Removed { entry, attempts, ambiguous, waiter, followers: self.followers.take(slot) }
     }
 
     pub(super) fn tell_if_empty(&self, effects: &mut Vec<Effect>) {

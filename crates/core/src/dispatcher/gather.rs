@@ -12,7 +12,7 @@ use crate::message::Cargo;
 use crate::settings::{BatchMode, Ordering};
 
 impl Dispatcher {
-    /// Until when an array waits for more messages before the one whose turn it is leaves; none when it may leave.
+    /// Until when an array waits for more messages before the one whose turn it is leaves; `None` if it may leave.
     pub(super) fn lingers(&self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
         let batch = &self.settings.batch;
         let entry = self.outbox.get(slot);

@@ -5,7 +5,6 @@ use super::ends::Removed;
 use super::outbox::{Course, State};
 use super::timers::Timer;
 use super::{Dispatcher, Effect, Notice, Step};
-use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::lanes::Slot;
 use crate::message::{Cargo, Settle};
@@ -24,7 +23,7 @@ impl Dispatcher {
         self.outbox.hot().1
     }
 
-    /// The insert of a message that was just taken in; none where there is no store, or nothing to keep.
+    /// The insert of a message that was just taken in; `None` without a store, or if there is nothing to keep.
     pub(super) fn insertion(&self, slot: Slot, redriven: bool) -> Option<Change> {
         let entry = self.outbox.get(slot);
         let Cargo::Message(message) = &entry.cargo else { return None };
@@ -56,7 +55,7 @@ impl Dispatcher {
         };
         let is_call = matches!(entry.cargo, Cargo::Call(_));
         entry.lane = lane;
-        let item = entry.item(slot);
+        let (item, deadline) = (entry.item(slot), entry.cargo.deadline());
         self.outbox.set_state(slot, State::Queued);
         let Course { expires_at, withdrawn, .. } = *self.outbox.course(slot);
         if is_late {
@@ -67,14 +66,17 @@ impl Dispatcher {
         if let Some(at) = expires_at {
             self.timers.set(at, Timer::Expire(slot));
         }
-        if let Some(at) = self.outbox.get(slot).cargo.deadline() {
+        if let Some(at) = deadline {
             self.timers.set(at, Timer::Deadline(slot));
         }
         self.tell_accepted(slot, step.effects);
         if withdrawn {
             self.bury(step, slot, Reason::Aborted, None, None);
         } else {
-            if !self.may_find_out(step.now, slot) {
+            // A call may show whether refused credentials work again. Messages stay, and the first of them does; but
+            // where there are only calls, which don't, nobody would.
+            let may_find_out = is_call && !self.health.is_shut(step.now);
+            if !may_find_out {
                 self.fail_unauthorized(&[slot], step.effects);
             }
             self.cool_beyond_window(slot);
@@ -82,12 +84,6 @@ impl Dispatcher {
         if is_call && self.is_out() {
             self.held_calls.watch(slot);
         }
-    }
-
-    /// Whether this request is to show if refused credentials work again. Messages stay, and the first of them does;
-    /// but where there are only requests, which don't, nobody would.
-    fn may_find_out(&self, now: Timestamp, slot: Slot) -> bool {
-        !self.health.is_shut(now) && matches!(self.outbox.get(slot).cargo, Cargo::Call(_))
     }
 
     fn tell_accepted(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
@@ -116,8 +112,8 @@ impl Dispatcher {
 
     /// The store did not take it, so it was never accepted. A dead letter stays one.
     pub(super) fn refused(&mut self, slot: Slot, error: &Error, effects: &mut Vec<Effect>) {
-        let Removed { course, followers, .. } = self.remove(slot);
-        let tickets = course.waiter.iter().chain(&followers).map(|promise| promise.ticket);
+        let Removed { waiter, followers, .. } = self.remove(slot);
+        let tickets = waiter.iter().chain(&followers).map(|promise| promise.ticket);
         effects.extend(tickets.map(|ticket| Effect::Failed(ticket, error.clone())));
         if let Some((number, letter, sweep)) = self.redrives.refused(slot) {
             self.letters.put_back(number, letter);

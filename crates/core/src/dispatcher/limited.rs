@@ -97,6 +97,9 @@ impl Dispatcher {
     /// Tells the learner what it has not heard, since it is known by now for whose limit's sake it was refused. Whether
     /// there was something to tell.
     pub(super) fn hear_settled(&mut self, now: Timestamp) -> bool {
+        if self.health.unheard().is_empty() {
+            return false;
+        }
         let settled = self.health.unheard_mut().take_settled(now);
         let has_settled = !settled.is_empty();
         for (unheard, refused) in settled {
@@ -117,8 +120,11 @@ impl Dispatcher {
 
     /// A request was taken: who sends.
     pub(super) fn note_passed(&mut self, now: Timestamp, attempt: &Attempt) {
-        let conversation = self.conversation_of(&attempt.load);
-        self.health.note_passed(now, attempt.route, conversation.as_ref());
+        self.health.note_passed(now, attempt.route);
+        if self.health.asks_who_passes(now) {
+            let conversation = self.conversation_of(&attempt.load);
+            self.health.note_who_passed(now, attempt.route, conversation.as_ref());
+        }
     }
 
     /// Shuts the lanes of conversations that wait for a limit, and opens those whose time is over.
@@ -134,7 +140,7 @@ impl Dispatcher {
         self.health.conversation_due_at().into_iter().for_each(|at| self.look_again(at));
     }
 
-    /// Until when a bound load waits for its conversations' limits; none if it may go.
+    /// Until when a bound load waits for its conversations' limits; `None` if it may go.
     pub(super) fn load_waits(&mut self, now: Timestamp, load: &Load) -> Option<Timestamp> {
         if !self.health.has_limited_conversations() {
             return None;

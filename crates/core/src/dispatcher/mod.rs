@@ -259,10 +259,27 @@ impl Dispatcher {
     pub fn handle(&mut self, now: Timestamp, event: Event, effects: &mut Vec<Effect>) {
         let step = &mut Step { now, effects };
         match event {
+            // These two are frequent, and neither shuts nor opens anything.
             Event::Submit(submission) => self.submit(step, submission),
-            Event::Cancel(ticket) => self.cancel(step, ticket),
             Event::Left(attempt) => self.left(step.now, attempt),
-            Event::Answered(attempt, answer) => self.answered(step, attempt, answer),
+            Event::Answered(attempt, answer) => {
+                self.answered(step, attempt, answer);
+                self.note_standstill(step.now);
+            }
+            event => {
+                self.handle_rare(step, event);
+                self.note_standstill(step.now);
+            }
+        }
+        debug_assert!(self.health.stands_still() == self.is_held(), "whether messages age is always known");
+        self.audit();
+    }
+
+    /// What comes once in a while, apart from the path that every message takes.
+    fn handle_rare(&mut self, step: &mut Step<'_>, event: Event) {
+        match event {
+            Event::Submit(_) | Event::Left(_) | Event::Answered(..) => unreachable!("these are frequent"),
+            Event::Cancel(ticket) => self.cancel(step, ticket),
             Event::Withheld(attempt) => self.withheld(step, attempt),
             Event::Token(news) => self.token(step, news),
             Event::Redrive(ticket, id) => self.redrive(step, ticket, id),
@@ -286,10 +303,6 @@ impl Dispatcher {
             Event::StoreHealed(salvage) => self.store_healed(salvage, step.effects),
             Event::Granted(_) | Event::RenewalFailed(_) | Event::FleetNews(_) => {}
         }
-        if self.health.note_standstill(step.now, self.auth.is_out()) {
-            self.saving.demand();
-        }
-        self.audit();
     }
 
     /// Fires the timers that are due and starts the requests that may leave.
@@ -321,6 +334,7 @@ impl Dispatcher {
         if admits_more {
             self.look_again(step.now);
         }
+        self.note_standstill(step.now);
         self.save(step);
         self.finish_drains(step.effects);
         self.count();

@@ -23,14 +23,15 @@ impl Dispatcher {
     /// A head that waits for a time of its own leaves its lane until then; a retry without retry budget joins the line
     /// of its route, unless the request that it would join is `paid` for.
     pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot, paid: bool) -> bool {
-        let not_before = self.outbox.course(slot).not_before;
-        match not_before {
+        let course = self.outbox.course(slot);
+        let is_first_attempt = course.attempts == 0;
+        match course.not_before {
             Some(at) if at > now => {
                 self.lanes.take(&self.outbox);
                 self.park(slot, at, Parking::NotBefore);
                 true
             }
-            _ if paid => false,
+            _ if paid || is_first_attempt => false,
             _ => match self.pay_for_retry(now, slot) {
                 Ok(()) => false,
                 Err(at) => {

@@ -48,6 +48,18 @@ impl Dispatcher {
         self.health.holds_messages()
     }
 
+    /// Whether nothing can be tried, so that messages don't age.
+    pub(super) fn is_held(&self) -> bool {
+        self.auth.is_out() || self.health.holds_messages()
+    }
+
+    /// Called wherever something may have changed that holds all messages back.
+    pub(super) fn note_standstill(&mut self, now: Timestamp) {
+        if self.health.note_standstill(now, self.is_held()) {
+            self.saving.demand();
+        }
+    }
+
     /// The earliest of the times that were noted: a batch may wait for company longer than a request for the budget.
     pub(super) fn look_again(&mut self, at: Timestamp) {
         self.last_look.again_at = Some(self.last_look.again_at.map_or(at, |earlier| earlier.min(at)));

@@ -36,7 +36,11 @@ impl Dispatcher {
         self.health.unheard().settles_at().into_iter().for_each(|at| self.look_again(at));
         let mut has_released = false;
         let mut started = 0;
-        while self.peek_next() || self.health.has_lines() {
+        loop {
+            let is_there = self.peek_next();
+            if !is_there && !self.health.has_lines() {
+                return;
+            }
             if started >= STARTED_PER_TURN {
                 return self.look_again(step.now);
             }
@@ -53,7 +57,7 @@ impl Dispatcher {
                 return;
             }
             // Retries don't wait until nothing new comes; and what comes meanwhile doesn't look at the lines again.
-            if !std::mem::replace(&mut has_released, true) || !self.peek_next() {
+            if !std::mem::replace(&mut has_released, true) || !is_there {
                 self.release_lines(step.now);
             }
             let Some(candidate) = self.candidate(step, is_probe) else { return };

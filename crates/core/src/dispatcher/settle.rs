@@ -69,9 +69,9 @@ impl Told {
 }
 
 impl Dispatcher {
-    /// What an answer means to so many messages, by the delivery table and the statuses that the settings add: whether
-    /// such a request was processed is as unknown as with those of the table. A batch that may have been refused for
-    /// one of its messages is parted first.
+    /// What an answer means to this many messages, by the delivery table and the statuses that the settings add:
+    /// whether such a request was processed is as unknown as with those of the table. A batch that may have been
+    /// refused for one of its messages is parted first.
     pub(super) fn verdict(&self, answer: &Answer, members: usize) -> Verdict {
         match (classify(answer), answer.status()) {
             (Verdict::Rejected, Some(TOO_LARGE | BAD_REQUEST)) if members > 1 => Verdict::Rejected,

@@ -11,7 +11,7 @@ use crate::batcher::{Merge, join, key_of};
 use crate::lanes::Slot;
 use crate::message::{Call, Cargo, Message};
 use crate::settings::Settings;
-use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
+use crate::shipment::{Key, MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 
 /// How much longer an array's answer may be for each further message, and how long at most: one that is cut doesn't
 /// tell about the messages at its end.
@@ -30,17 +30,23 @@ impl Dispatcher {
         );
         match &self.outbox.get(load.members[0]).cargo {
             Cargo::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
-            Cargo::Message(message) => Shipment {
-                method: MESSAGE_METHOD.into(),
-                path: self.path_of(message),
-                headers: self.headers_of(message),
-                body: Some(self.body(message, load)),
-                idempotency_key: Some(key_of(load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()))),
-                timeout: self.settings.connections.request_timeout,
-                response_bytes_max: self.response_bytes_max(load.members.len()),
-                keep_headers: false,
-                messages: load.size(),
-            },
+            Cargo::Message(message) => {
+                let (key, body) = match self.body_of_many(load) {
+                    Some(body) => (self.key_of_many(&load.members), body),
+                    None => message.shared(),
+                };
+                Shipment {
+                    method: MESSAGE_METHOD.into(),
+                    path: self.path_of(message),
+                    headers: self.headers_of(message),
+                    body: Some(body),
+                    idempotency_key: Some(key),
+                    timeout: self.settings.connections.request_timeout,
+                    response_bytes_max: self.response_bytes_max(load.members.len()),
+                    keep_headers: false,
+                    messages: load.size(),
+                }
+            }
         }
     }
 
@@ -70,16 +76,25 @@ impl Dispatcher {
         (MESSAGE_RESPONSE_BYTES_MAX + (members - 1) * ITEM_RESPONSE_BYTES_MAX).min(ARRAY_RESPONSE_BYTES_MAX)
     }
 
-    fn body(&self, first: &Message, load: &mut Load) -> Bytes {
+    /// The body of several messages, or of one in an array; `None` if it is that of a single message.
+    fn body_of_many(&self, load: &mut Load) -> Option<Bytes> {
         if let Some(body) = load.take_body() {
-            return body;
+            return Some(body);
         }
         if self.settings.route.is_array() {
-            return join(self.messages(&load.members).map(Message::body));
+            return Some(join(self.messages(&load.members).map(Message::body)));
+        }
+        if load.members.len() == 1 {
+            return None;
         }
         // They made one body when they were gathered, or were found to when the outbox was opened.
-        let merged = if load.members.len() > 1 { self.merged(&load.members) } else { None };
-        merged.unwrap_or_else(|| first.body_shared())
+        let merged = self.merged(&load.members);
+        debug_assert!(merged.is_some(), "messages that travel together make one body");
+        merged
+    }
+
+    fn key_of_many(&self, members: &[Slot]) -> Key {
+        key_of(self.messages(members).map(Message::id)).into()
     }
 
     fn messages<'a>(&'a self, slots: &'a [Slot]) -> impl Iterator<Item = &'a Message> + Clone {

@@ -38,6 +38,7 @@ impl Dispatcher {
         if let Some(hold) = other.health.operator_hold() {
             self.hold(hold, step.effects);
         }
+        self.note_standstill(step.now);
         self.letters = std::mem::take(&mut other.letters);
         self.redrives = std::mem::take(&mut other.redrives);
         std::mem::swap(&mut self.recent, &mut other.recent);

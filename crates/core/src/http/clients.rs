@@ -5,6 +5,7 @@ use std::sync::Arc;
 use once_cell::sync::OnceCell;
 
 use super::connections::{Connections, IDLE_MAX};
+use super::proxy::proxies_plain;
 use super::stream::HEADERS_MAX;
 use super::{chain, names, request, tls};
 use crate::error::Error;
@@ -80,12 +81,4 @@ impl Clients {
             builder.tls_certs_only([])
         })
     }
-}
-
-/// Whether there may be a proxy for plain HTTP. For HTTPS a proxy is a tunnel, and the connection through it is like
-/// any other.
-fn proxies_plain() -> bool {
-    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
 }

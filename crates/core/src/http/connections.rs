@@ -1,30 +1,20 @@
-//! Connections: reqwest makes them, hyper speaks on them, and this keeps them.
-//!
-//! reqwest knows how to connect – names, time limits, TLS and its roots, proxies – but what it does for each request
-//! beside that costs more than the request itself. So a layer around its connector takes every connection away as soon
-//! as it is made, and puts it here; requests go to hyper directly.
+//! Connections: reqwest makes them (`takeover`), hyper speaks on them, and this keeps them.
 //!
 //! A request takes an idle connection, or has one made. So there are never more of them than requests at a time, and
 //! there are no more requests at a time than `connections.max`.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::client::conn::http1::SendRequest;
 use tokio::task::AbortHandle;
-use tower_layer::Layer;
-use tower_service::Service;
 
 use super::room::{IdlePool, Place, ROOM, Room};
-use super::stream::{HEAD_BYTES_MAX, HEADERS_MAX, HeadAllowance, Stream};
+use super::stream::HeadAllowance;
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
 
@@ -38,8 +28,6 @@ const NEW_MAX: Duration = Duration::from_secs(1);
 /// A reset of a connection that was idle for as long is put down to that: no server announces a shorter time by
 /// default.
 const IDLE_SUSPECT: Duration = Duration::from_secs(5);
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// A connection, ready for a request or about to be.
 pub(super) struct Connection {
@@ -229,6 +217,12 @@ impl Connections {
         }
     }
 
+    /// One was just made. It takes a place that was reserved, unless the request that wanted it is gone.
+    pub(super) fn add(&self, requests: SendRequest<Full<Bytes>>, head: HeadAllowance, task: AbortHandle) {
+        let place = lock(&self.pool).places.pop();
+        self.put(Connection { requests, head, task, _place: place }, IDLE_MAX, true);
+    }
+
     fn put(&self, connection: Connection, idle_max: Duration, is_new: bool) {
         let now = self.clock.now();
         if !connection.requests.is_closed() && !idle_max.is_zero() {
@@ -265,82 +259,20 @@ impl fmt::Debug for Connections {
     }
 }
 
-/// What the request that asked for a connection is told: there is one, but not for reqwest.
-#[derive(Debug)]
-struct TakenOver;
-
-impl fmt::Display for TakenOver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection was taken over")
-    }
-}
-
-impl Error for TakenOver {}
-
-/// Whether reqwest failed only since its connection lies among the idle ones.
-pub(super) fn is_taken(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.is::<TakenOver>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// The layer's connector.
-#[derive(Clone, Debug)]
-pub(super) struct Taking<S> {
-    connector: S,
-    connections: Connections,
-}
-
-impl<S> Layer<S> for Connections {
-    type Service = Taking<S>;
-
-    fn layer(&self, connector: S) -> Self::Service {
-        Taking { connector, connections: self.clone() }
-    }
-}
-
-impl<S, Target> Service<Target> for Taking<S>
-where
-    S: Service<Target, Error = Failure>,
-    S::Response: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, Failure>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        self.connector.poll_ready(context)
-    }
-
-    fn call(&mut self, target: Target) -> Self::Future {
-        let (connect, connections) = (self.connector.call(target), self.connections.clone());
-        Box::pin(async move {
-            let (stream, head) = Stream::new(connect.await?);
-            let handshake = Builder::new().max_headers(HEADERS_MAX).max_header_size(HEAD_BYTES_MAX).handshake(stream);
-            let (requests, exchange) = handshake.await?;
-            let task = tokio::spawn(exchange).abort_handle();
-            let place = lock(&connections.pool).places.pop();
-            connections.put(Connection { requests, head, task, _place: place }, IDLE_MAX, true);
-            Err(Failure::from(TakenOver))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::io::{self, IoSlice};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
     use hyper::rt::{Read, ReadBufCursor, Write};
     use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+    use tower_layer::Layer;
+    use tower_service::Service;
 
     use super::*;
+    use crate::http::takeover::{Failure, TakenOver};
     use crate::message::{Message, Parts};
 
     /// Where a part that is written lies, and its length.
@@ -407,7 +339,7 @@ mod tests {
             let mut requests = connections.take().unwrap().connection.requests;
             requests.ready().await.unwrap();
             let message = Message::new(Parts { id: "m", body: &"x".repeat(length), ..Parts::default() }).unwrap();
-            let unanswered = requests.send_request(hyper::Request::new(Full::new(message.body_shared())));
+            let unanswered = requests.send_request(hyper::Request::new(Full::new(message.shared().1)));
             let parts = tokio::select! {
                 parts = writes.recv() => parts.unwrap(),
                 _ = unanswered => unreachable!("nothing answers"),

@@ -10,14 +10,15 @@ mod limit;
 mod memory;
 mod names;
 mod oauth;
+mod proxy;
 mod quote;
 mod request;
 mod room;
 mod stream;
+mod takeover;
 pub mod tls;
 
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +29,12 @@ use reqwest::header::{HeaderMap, HeaderValue};
 
 use self::answer::{Wanted, read};
 use self::clients::Clients;
-use self::connections::{Connections, Fate, Taken, is_taken};
+use self::connections::{Connections, Fate, Taken};
 use self::headers::idle_max;
 use self::limit::elapsed;
 pub use self::oauth::TokenAnswer;
 use self::request::Origin;
+use self::takeover::is_taken;
 use crate::error::Error;
 use crate::retry::Answer;
 use crate::settings::Settings;
@@ -169,29 +171,6 @@ impl Client {
                 Ok(_) => return Err(Answer::Unsent { problem: "the connection was not taken over".to_owned() }),
             }
         }
-    }
-
-    /// A proxy for plain HTTP wants whole URLs, and perhaps a password; reqwest knows which. None when time is up.
-    async fn send_by_proxy(
-        &self,
-        request: Request<Full<Bytes>>,
-        wanted: Wanted,
-        mut limit: Pin<&mut impl Future<Output = ()>>,
-    ) -> Option<Answer> {
-        let client = match self.clients.plain() {
-            Ok(client) => client,
-            Err(problem) => return Some(Answer::Unsent { problem }),
-        };
-        let sent = tokio::select! {
-            biased;
-            sent = client.execute(self.origin.absolute(request)) => sent,
-            () = &mut limit => return None,
-        };
-        Some(match sent {
-            Ok(response) => read(hyper::Response::from(response), wanted, limit, &mut HeaderMap::new()).await.0,
-            Err(error) if error.is_connect() => Answer::Unsent { problem: chain(error) },
-            Err(error) => Answer::Unanswered { problem: chain(error) },
-        })
     }
 }
 

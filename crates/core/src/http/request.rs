@@ -1,4 +1,4 @@
-//! A shipment as a request: built from parts that are checked once, not parsed anew for each.
+//! A shipment as a request: built from parts that are checked once, not parsed again for each.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use reqwest::header::{
 };
 
 use super::headers::header_value;
-use crate::shipment::Shipment;
+use crate::shipment::{Key, Shipment};
 
 pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spillway/", env!("CARGO_PKG_VERSION")));
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
@@ -127,11 +127,11 @@ impl Origin {
 }
 
 /// Most ids have nothing that must be encoded, and become the value as they are.
-fn idempotency_key(id: Box<str>) -> Result<HeaderValue, hyper::http::Error> {
+fn idempotency_key(id: Key) -> Result<HeaderValue, hyper::http::Error> {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-');
     // To its end, as in `is_plain`.
     if id.bytes().fold(true, |all, byte| all & harmless(byte)) {
-        return Ok(HeaderValue::from_maybe_shared(Bytes::from(Box::<[u8]>::from(id)))?);
+        return Ok(HeaderValue::from_maybe_shared(id.into_bytes())?);
     }
     let safe = Cow::from(utf8_percent_encode(&id, IDEMPOTENCY));
     Ok(HeaderValue::from_str(&safe)?)

@@ -39,6 +39,30 @@ pub enum Bar {
 }
 
 /// What a lane needs to know of a message.
+///
+/// ```
+/// use std::sync::Arc;
+/// use spillway_core::lanes::{Item, Lanes, Numbers, Slot};
+///
+/// /// Numbers are places here.
+/// struct Places;
+///
+/// impl Numbers for Places {
+///     fn seq(&self, slot: Slot) -> u64 {
+///         u64::from(slot)
+///     }
+/// }
+///
+/// let mut lanes = Lanes::new(true);
+/// let lane = lanes.of_conversation(&Arc::from("c-1"));
+/// for slot in [1, 2] {
+///     lanes.push(lane, Item { slot, seq: u64::from(slot), priority: 0 });
+/// }
+/// assert_eq!(lanes.take(&Places), Some((lane, 1)));
+/// assert_eq!(lanes.peek(), None, "the second waits for the outcome of the first");
+/// lanes.settle(lane);
+/// assert_eq!(lanes.take(&Places), Some((lane, 2)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
     /// Its place in the outbox.
@@ -376,41 +400,35 @@ impl Lanes {
 
     /// Moves the lane to where its state says, and forgets an empty one.
     fn refresh(&mut self, id: LaneId, in_front: bool) {
-        self.count(id);
-        let lane = &self.lanes[id as usize];
+        let lane = &mut self.lanes[id as usize];
+        let may_go = lane.may_go(self.ordered);
+        let kind = match lane.conversation {
+            None => Kind::Request,
+            Some(_) if lane.is_late => Kind::Late,
+            Some(_) => Kind::Usual,
+        };
+        if kind != Kind::Request {
+            let queued = lane.queue.len();
+            let offered = if may_go { queued } else { 0 };
+            let before = (
+                std::mem::replace(&mut lane.queued, queued) as usize,
+                std::mem::replace(&mut lane.offered, offered) as usize,
+            );
+            self.queued = self.queued + queued as usize - before.0;
+            self.offered = self.offered + offered as usize - before.1;
+            self.offering = self.offering + usize::from(offered > 0) - usize::from(before.1 > 0);
+        }
         match lane.queue.priority() {
-            Some(priority) if lane.may_go(self.ordered) => {
-                let kind = match lane.conversation {
-                    None => Kind::Request,
-                    Some(_) if lane.is_late => Kind::Late,
-                    Some(_) => Kind::Usual,
-                };
-                self.ready.set(id, priority, in_front, kind)
-            }
+            Some(priority) if may_go => self.ready.set(id, priority, in_front, kind),
             Some(_) => self.ready.clear(id),
             None => {
+                let is_empty = lane.outstanding == 0;
                 self.ready.clear(id);
-                if lane.outstanding == 0 {
+                if is_empty {
                     self.forget(id);
                 }
             }
         }
-    }
-
-    fn count(&mut self, id: LaneId) {
-        let lane = &mut self.lanes[id as usize];
-        if lane.conversation.is_none() {
-            return;
-        }
-        let queued = lane.queue.len();
-        let offered = if lane.may_go(self.ordered) { queued } else { 0 };
-        let before = (
-            std::mem::replace(&mut lane.queued, queued) as usize,
-            std::mem::replace(&mut lane.offered, offered) as usize,
-        );
-        self.queued = self.queued + queued as usize - before.0;
-        self.offered = self.offered + offered as usize - before.1;
-        self.offering = self.offering + usize::from(offered > 0) - usize::from(before.1 > 0);
     }
 
     fn forget(&mut self, id: LaneId) {

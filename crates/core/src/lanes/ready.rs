@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::LaneId;
 use crate::message::Priority;
 
-/// Every so many turns go to a lower priority that waits.
+/// One turn in this many goes to a lower priority that waits.
 const TURNS_PER_LOWER: u64 = 16;
 /// Stale entries that are put up with beside as many as there are lanes.
 const STALE_MAX: usize = 64;
@@ -92,8 +92,9 @@ impl Ready {
 
     /// The lane isn't ready.
     pub(super) fn clear(&mut self, lane: LaneId) {
-        if let Some(stand) = self.stands.get_mut(lane as usize) {
-            self.lanes -= usize::from(stand.priority.is_some());
+        // One that isn't ready has no entry that is not stale.
+        if let Some(stand) = self.stands.get_mut(lane as usize).filter(|stand| stand.priority.is_some()) {
+            self.lanes -= 1;
             *stand = Stand { stamp: stand.stamp.wrapping_add(1), priority: None };
         }
     }
@@ -141,8 +142,7 @@ impl Ready {
 
     /// The lane whose turn it is.
     pub(super) fn peek(&mut self) -> Option<LaneId> {
-        let priority = self.choose()?;
-        self.queues.get(&priority)?.front().map(|(lane, _)| *lane)
+        self.choose()?.front().map(|(lane, _)| *lane)
     }
 
     /// The priority of a lane that is ready.
@@ -152,31 +152,32 @@ impl Ready {
 
     /// The same, and its turn is over.
     pub(super) fn pop(&mut self) -> Option<LaneId> {
-        let priority = self.choose()?;
-        let (lane, _) = self.queues.get_mut(&priority)?.pop_front()?;
+        let (lane, _) = self.choose()?.pop_front()?;
         self.entries -= 1;
         self.turns = self.turns.wrapping_add(1);
         self.clear(lane);
         Some(lane)
     }
 
-    fn choose(&mut self) -> Option<Reverse<Priority>> {
-        let (stands, entries) = (&self.stands, &mut self.entries);
+    /// The queue whose turn it is: its first lane is ready.
+    fn choose(&mut self) -> Option<&mut VecDeque<(LaneId, u32)>> {
+        let Self { queues, stands, entries, turns, .. } = self;
         // Nearly always all have one priority: then there is nothing to choose, and no map to go through.
-        if self.queues.len() == 1 {
-            let mut only = self.queues.first_entry()?;
+        if queues.len() == 1 {
+            let mut only = queues.first_entry()?;
             drop_stale(stands, only.get_mut(), entries);
             if only.get().is_empty() {
                 only.remove();
                 return None;
             }
-            return Some(*only.key());
+            return Some(only.into_mut());
         }
-        self.queues.retain(|_, queue| {
+        queues.retain(|_, queue| {
             drop_stale(stands, queue, entries);
             !queue.is_empty()
         });
-        self.queues.keys().nth(rank(self.turns, self.queues.len())).copied()
+        let rank = rank(*turns, queues.len());
+        queues.values_mut().nth(rank)
     }
 }
 

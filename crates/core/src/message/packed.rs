@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 
 use super::Params;
+use crate::shipment::Key;
 
 /// The texts of a message, one by one.
 #[derive(Clone, Copy, Default)]
@@ -41,6 +42,15 @@ pub struct Unfit {
 /// All its own texts are one, in the order of [`Parts`]: a million messages wait, and each allocation of their own
 /// would cost them 16 bytes and more, and the time to make and to free it. The requests that carry it share that one,
 /// too.
+///
+/// ```
+/// use spillway_core::message::{Message, Parts};
+///
+/// let parts = Parts { id: "m-1", conversation: "c-1", body: r#"{"text":"hi"}"#, ..Parts::default() };
+/// let message = Message::new(parts).expect("the texts fit");
+/// assert_eq!((message.id(), message.conversation()), ("m-1", "c-1"));
+/// assert_eq!(message.without_body().body(), "");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     conversation: Arc<str>,
@@ -126,7 +136,9 @@ impl Message {
     /// From now on its conversation's name is this one, which is equal to it: a lane's messages have one among them.
     pub fn share_conversation(&mut self, equal: &Arc<str>) {
         debug_assert_eq!(self.conversation, *equal);
-        self.conversation = Arc::clone(equal);
+        if !Arc::ptr_eq(&self.conversation, equal) {
+            self.conversation = Arc::clone(equal);
+        }
     }
 
     /// Values for the route's other placeholders, as the JSON object that came; none is the same as none in it.
@@ -177,11 +189,12 @@ impl Message {
         Self { text: Text(self.text.0[..self.body_at()].into()), ..self.clone() }
     }
 
-    /// The same bytes, not copied, for a request.
-    pub fn body_shared(&self) -> Bytes {
-        let mut bytes = Bytes::from_owner(self.text.clone());
-        bytes.advance(self.body_at());
-        bytes
+    /// The bytes of id and body, not copied, for a request.
+    pub fn shared(&self) -> (Key, Bytes) {
+        let mut body = Bytes::from_owner(self.text.clone());
+        let id = body.slice(..usize::from(self.id_end));
+        body.advance(self.body_at());
+        (Key::of_text(id), body)
     }
 
     fn headers_end(&self) -> usize {
@@ -243,13 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_share_its_body() {
+    fn requests_share_its_id_and_its_body() {
         let message = Message::new(PARTS).unwrap();
-        let bytes = message.body_shared();
+        let (id, bytes) = message.shared();
+        assert_eq!((id.as_ptr(), &*id), (message.id().as_ptr(), message.id()));
         assert_eq!((bytes.as_ptr(), &*bytes), (message.body().as_ptr(), message.body().as_bytes()));
         drop(message);
-        assert_eq!(bytes, PARTS.body);
-        assert!(Message::new(Parts { body: "", ..PARTS }).unwrap().body_shared().is_empty());
+        assert_eq!((&*id, bytes), (PARTS.id, Bytes::from(PARTS.body)));
+        assert!(Message::new(Parts { body: "", ..PARTS }).unwrap().shared().1.is_empty());
     }
 
     #[test]

@@ -273,10 +273,10 @@ impl Route {
     /// # Errors
     /// As [`Self::path`].
     pub fn check(&self, message: &Message) -> Result<(), Error> {
-        let params = message.params();
-        self.fill(message, params.as_ref())?;
+        let Some(params) = message.params() else { return self.fill(message, None) };
+        self.fill(message, Some(&params))?;
         let is_foreign = |key: &&String| !self.takes(key);
-        match params.iter().flat_map(Params::keys).find(is_foreign) {
+        match params.keys().find(is_foreign) {
             None => Ok(()),
             Some(key) if key == PLACEHOLDER_CONVERSATION => {
                 Err(Error::message(format!("params.{key}"), "must be left out: it is the message's own conversationId"))
@@ -295,7 +295,8 @@ impl Route {
     }
 
     fn fill(&self, message: &Message, params: Option<&Params>) -> Result<(), Error> {
-        self.pieces.iter().try_for_each(|piece| match piece.value(message, params) {
+        let mut placeholders = self.pieces.iter().filter(|piece| !matches!(piece, Piece::Literal(_)));
+        placeholders.try_for_each(|piece| match piece.value(message, params) {
             Ok(_) => Ok(()),
             Err(problem) => Err(piece.error(problem)),
         })

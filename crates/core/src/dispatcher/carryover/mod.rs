@@ -125,6 +125,7 @@ impl Dispatcher {
         self.quota.inherit(now, &carryover.spent);
         self.health.inherit(now, carryover.pauses);
         self.health.inherit_standstill(carryover.standstill);
+        self.note_standstill(now);
     }
 
     /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.

@@ -163,6 +163,11 @@ impl Doubt {
         std::mem::take(&mut self.suspicions)
     }
 
+    /// Whether it would tell anything new who has passed now.
+    pub(super) fn asks_who_passes(&self, now: Timestamp) -> bool {
+        self.streak.is_some() || !self.spread.is_empty() || !self.in_use.is_fresh(now)
+    }
+
     /// Something of a route, or of a conversation, has passed.
     pub(super) fn note_passed(&mut self, now: Timestamp, route: RouteId, conversation: Option<&Arc<str>>) {
         self.spread.note_passed(route, conversation);

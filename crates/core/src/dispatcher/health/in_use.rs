@@ -9,6 +9,9 @@ use crate::clock::Timestamp;
 
 /// For how long.
 const USE_MAX: Duration = Duration::from_secs(60);
+/// While both are younger than this, there is no need to note another: it would cost a busy queue something per
+/// message.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Whether a route that has passed last at that time is in use.
 pub(super) fn is_in_use(now: Timestamp, passed_at: Option<Timestamp>) -> bool {
@@ -34,6 +37,11 @@ impl Passed {
 pub(super) struct InUse([Option<Passed>; 2]);
 
 impl InUse {
+    /// Whether two have passed a moment ago.
+    pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
+        self.0[1].as_ref().is_some_and(|older| now.since(older.at) < FRESH)
+    }
+
     pub(super) fn note_passed(&mut self, now: Timestamp, route: RouteId, conversation: Option<&Arc<str>>) {
         match &mut self.0 {
             [Some(newest), _] if newest.is_of(route, conversation) => newest.at = now,

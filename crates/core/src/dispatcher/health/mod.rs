@@ -164,8 +164,13 @@ impl Health {
     }
 
     /// Must be called whenever a gate or anything else that holds all messages back may have changed. Whether it has.
-    pub(super) fn note_standstill(&mut self, now: Timestamp, else_held: bool) -> bool {
-        self.standstill.note(now, else_held || self.holds_messages())
+    pub(super) fn note_standstill(&mut self, now: Timestamp, is_held: bool) -> bool {
+        self.standstill.note(now, is_held)
+    }
+
+    /// Whether messages are noted as held back.
+    pub(super) fn stands_still(&self) -> bool {
+        self.standstill.lasts()
     }
 
     /// When messages did not age, until now.
@@ -209,7 +214,9 @@ impl Health {
         }
         let is_probe = self.organization.is_probe(sent.attempt);
         self.clear_up(step, sent);
-        let ends_limit = self.end_limits(step, sent) && sent.route == RouteId::MESSAGES;
+        // Nearly always none is in force, and so none is probed.
+        let may_end = self.conversations.are_probed() || !self.routes.get(sent.route).limit.gate.is_open();
+        let ends_limit = may_end && self.end_limits(step, sent) && sent.route == RouteId::MESSAGES;
         let route = self.routes.get_mut(sent.route);
         route.breaker.succeeded();
         route.retries.succeeded();

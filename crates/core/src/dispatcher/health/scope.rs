@@ -144,15 +144,24 @@ impl Health {
         self.routes.iter().any(|(id, route)| is_other(id) && route.limit.gate.is_open() && route.has_calls())
     }
 
-    /// Something was taken: it is among those that are in use.
-    pub(in crate::dispatcher) fn note_passed(
+    /// Something of this route was taken.
+    pub(in crate::dispatcher) fn note_passed(&mut self, now: Timestamp, route: RouteId) {
+        self.routes.get_mut(route).passed_at = Some(now);
+    }
+
+    /// Whether it would tell anything new who sends what was taken.
+    pub(in crate::dispatcher) fn asks_who_passes(&self, now: Timestamp) -> bool {
+        self.doubt.asks_who_passes(now)
+    }
+
+    /// Who sends it: that one is in use.
+    pub(in crate::dispatcher) fn note_who_passed(
         &mut self,
         now: Timestamp,
         route: RouteId,
         conversation: Option<&Arc<str>>,
     ) {
         self.doubt.note_passed(now, route, conversation);
-        self.routes.get_mut(route).passed_at = Some(now);
     }
 
     /// Whether others can tell whose limit has refused the suspect: they are in use, or wait. `conversations`: that

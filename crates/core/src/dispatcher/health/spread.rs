@@ -15,9 +15,9 @@ const REFUSALS_MAX: usize = 8;
 const REFUSALS_MIN: usize = 3;
 /// After this time without one, the next is the first.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
-/// If that these few have limits of their own is so many times likelier than that all have one, it is not everybody's.
+/// If limits of these few are likelier than one of all by this factor, it is not everybody's.
 const ODDS_MIN: f64 = 4.0;
-/// Two with limits of their own are so many times less likely than one, and so on.
+/// Two with limits of their own are less likely than one by this factor, and so on.
 const ODDS_OF_ONE_MORE: f64 = 2.0;
 
 #[derive(Debug, Default)]
@@ -31,6 +31,10 @@ pub(super) struct Spread {
 }
 
 impl Spread {
+    pub(super) fn is_empty(&self) -> bool {
+        self.refused.is_empty()
+    }
+
     pub(super) fn note_refused(&mut self, now: Timestamp, suspect: &Suspect) {
         if self.last.is_some_and(|last| now.since(last) >= FORGOTTEN_AFTER) {
             *self = Self::default();

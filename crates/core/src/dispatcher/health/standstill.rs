@@ -39,6 +39,11 @@ impl Standstill {
         true
     }
 
+    /// Whether one lasts.
+    pub(super) fn lasts(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// For the next run: those of this one until now, oldest first. Of many, the oldest are one.
     pub(super) fn carried(&self, now: Timestamp) -> Vec<Span> {
         let current = self.since.map(|since| (since, now));

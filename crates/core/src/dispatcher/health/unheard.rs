@@ -32,6 +32,10 @@ impl UnheardRefusals {
         self.in_doubt.push(unheard);
     }
 
+    pub(in crate::dispatcher) fn is_empty(&self) -> bool {
+        self.in_doubt.is_empty() && self.settled.is_empty()
+    }
+
     /// When they were answered, and what they cost.
     pub(in crate::dispatcher) fn costs(&self) -> impl Iterator<Item = (Timestamp, u32)> {
         let settled = self.settled.iter().map(|(unheard, _)| unheard);

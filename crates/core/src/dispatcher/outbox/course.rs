@@ -96,6 +96,11 @@ impl Courses {
         self.0.get(id?.index()).copied()
     }
 
+    /// Takes room only if there is something to note.
+    pub(super) fn insert(&mut self, course: Course) -> Option<CourseId> {
+        (course != Course::NONE).then(|| CourseId::of(self.0.insert(course)))
+    }
+
     /// To note something; takes room, if it is the first thing to note.
     pub(super) fn get_mut(&mut self, id: &mut Option<CourseId>) -> &mut Course {
         let id = *id.get_or_insert_with(|| CourseId::of(self.0.insert(Course::NONE)));

@@ -25,7 +25,7 @@ use crate::lanes::{Numbers, Slot};
 use crate::message::{Cargo, Ticket};
 use crate::table::Table;
 
-/// So many places an empty outbox keeps for the next messages.
+/// The places that an empty outbox keeps for the next messages.
 const SPARE_PLACES: usize = 4_096;
 
 #[derive(Debug, Default)]
@@ -45,19 +45,18 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn insert(&mut self, entry: Entry, course: Course) -> Slot {
+    pub(super) fn insert(&mut self, mut entry: Entry, course: Course) -> Slot {
+        debug_assert!(entry.course.is_none(), "nothing is noted of what has just come");
         let hash = entry.cargo.id().map(|id| self.keys.hash(id));
         let hot_bytes = entry.cargo.len();
         let bytes = course.stored_body.map_or(hot_bytes, |body| body.bytes as usize);
         self.hot_bytes += hot_bytes;
         self.unloaded += usize::from(course.stored_body.is_some());
         self.tally.enter(entry.state);
+        entry.course = self.courses.insert(course);
         let slot = self.occupy(Place::Hot(entry), hash, bytes);
-        if course != Course::NONE {
-            *self.course_mut(slot) = course;
-        }
         if let Some(promise) = course.waiter {
-            self.set_waiter(slot, promise);
+            self.add_ticket(slot, promise.ticket);
         }
         slot
     }
@@ -81,22 +80,31 @@ impl Outbox {
     /// From now on the outcome settles this promise.
     pub(super) fn set_waiter(&mut self, slot: Slot, promise: Promise) {
         self.course_mut(slot).waiter = Some(promise);
+        self.add_ticket(slot, promise.ticket);
+    }
+
+    fn add_ticket(&mut self, slot: Slot, ticket: Ticket) {
         let (places, courses, hasher) = (&self.places, &self.courses, &self.hasher);
         let rehash = |slot: &Slot| hash_of(places[*slot as usize].ticket_hash(courses, hasher));
-        self.tickets.insert(hasher.hash_one(promise.ticket), slot, rehash);
+        self.tickets.insert(hasher.hash_one(ticket), slot, rehash);
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Course) {
-        let bytes = self.bytes_of(slot);
-        self.forget_ticket(slot);
-        self.forget_id(slot);
         let Place::Hot(entry) = self.places.remove(slot as usize) else {
             unreachable!("a cold message is loaded before anything becomes of it")
         };
-        self.bytes -= bytes;
-        self.hot_bytes -= entry.cargo.len();
-        self.tally.leave(entry.state);
         let course = self.courses.remove(entry.course);
+        if let Some(id) = entry.cargo.id() {
+            let found = self.ids.remove(self.keys.hash(id), |other| *other == slot);
+            debug_assert!(found.is_some(), "a message is found by its id for as long as it is there");
+        }
+        if let Some(promise) = course.waiter {
+            self.remove_ticket(slot, promise.ticket);
+        }
+        let hot_bytes = entry.cargo.len();
+        self.bytes -= course.stored_body.map_or(hot_bytes, |body| body.bytes as usize);
+        self.hot_bytes -= hot_bytes;
+        self.tally.leave(entry.state);
         self.unloaded -= usize::from(course.stored_body.is_some());
         self.give_back_room();
         (entry, course)
@@ -147,9 +155,13 @@ impl Outbox {
     fn forget_ticket(&mut self, slot: Slot) -> Option<Ticket> {
         let Place::Hot(entry) = &self.places[slot as usize] else { return None };
         let Promise { ticket, .. } = self.courses.get(entry.course).waiter?;
+        self.remove_ticket(slot, ticket);
+        Some(ticket)
+    }
+
+    fn remove_ticket(&mut self, slot: Slot, ticket: Ticket) {
         let found = self.tickets.remove(self.hasher.hash_one(ticket), |other| *other == slot);
         debug_assert!(found.is_some(), "a message is found by its ticket for as long as somebody waits for it");
-        Some(ticket)
     }
 
     /// Keeps only the number of a message that the store holds whole.
