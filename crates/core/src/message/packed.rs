@@ -153,7 +153,9 @@ impl Message {
 
     /// Whether both have the same values for the route.
     pub fn has_params_of(&self, other: &Self) -> bool {
-        self.params_json() == other.params_json()
+        let has_none = |message: &Self| message.params_end == message.id_end;
+        (has_none(self) && has_none(other))
+            || self.params_json() == other.params_json()
             || self.params().unwrap_or_default() == other.params().unwrap_or_default()
     }
 
@@ -169,7 +171,8 @@ impl Message {
 
     /// Whether both have the same headers, so that one request may carry both.
     pub fn has_headers_of(&self, other: &Self) -> bool {
-        self.headers_json() == other.headers_json()
+        (self.headers_bytes == 0 && other.headers_bytes == 0)
+            || self.headers_json() == other.headers_json()
             || self.headers().unwrap_or_default() == other.headers().unwrap_or_default()
     }
 
