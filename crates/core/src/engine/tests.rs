@@ -110,7 +110,7 @@ async fn however_much_is_submitted_at_once_others_have_their_turns_in_between() 
         engine.take_in().await;
         turns.push(queued(&engine) - before);
     }
-    assert_eq!(turns, [512, 512, 512, 464]);
+    assert_eq!(turns, [[128; 15].as_slice(), &[80]].concat());
 }
 
 #[tokio::test]
@@ -129,5 +129,5 @@ async fn many_explanations_are_given_over_several_turns() {
         engine.finish_turn();
         turns.push(lock(&ear.0).len() - before);
     }
-    assert_eq!(turns, [8, 8, 4]);
+    assert_eq!(turns, [2; 10]);
 }

@@ -1,16 +1,16 @@
 //! How much an engine does before it lets the others run: one thread serves all organizations, and none may keep it for
-//! more than some milliseconds. It is counted in messages, of which each takes a few microseconds, so that a test can
-//! tell without a clock.
+//! more than a millisecond or so, since a message of another one may meet several such turns. It is counted in
+//! messages, of which each takes a few microseconds, so that a test can tell without a clock.
 
 use super::Command;
 
 /// As many, and then the others have their turns.
-const WORK_PER_TURN: usize = 512;
+const WORK_PER_TURN: usize = 128;
 /// The work of an answer, with what it settles; of an `explain()`, which looks at thousands of lanes; of news of the
 /// store, of which one tells of up to a thousand messages; and of a page of dead letters, which may have a megabyte.
 const ANSWER_WORK: usize = 4;
 const EXPLANATION_WORK: usize = 64;
-const NEWS_WORK: usize = 256;
+const NEWS_WORK: usize = WORK_PER_TURN;
 const LETTERS_WORK: usize = WORK_PER_TURN;
 
 /// The work since others last ran.
