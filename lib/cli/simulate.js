@@ -3,10 +3,10 @@
 const { Simulator } = require('../simulator.js')
 const { readConfig } = require('./config.js')
 const { watchInterrupt } = require('./interrupt.js')
+const { rate, UNIT_MS } = require('./rate.js')
 const { count, table } = require('./summary.js')
 const { number, UsageError } = require('./usage.js')
 
-const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1
 
 const help = `Usage: spillway simulate [--port N] [--host H] [--quota N/TIME]... [--outage KIND@FROM+FOR]... [--config FILE] [--json]
@@ -38,7 +38,7 @@ async function run(values, _positionals, io) {
   const config = values.config === undefined ? {} : await readConfig(values.config)
   if (values.port !== undefined) config.port = number('--port', values.port, { min: 0, max: 65_535, integer: true })
   if (values.host !== undefined) config.host = values.host
-  if (values.quota !== undefined) config.quota = values.quota.map(parseQuota)
+  if (values.quota !== undefined) config.quota = values.quota.map((text) => rate('--quota', text))
   if (values.outage !== undefined) config.outages = values.outage.map(parseOutage)
 
   const { signal, release } = watchInterrupt(io.signals)
@@ -53,12 +53,6 @@ async function run(values, _positionals, io) {
   await simulator.close()
   io.stdout.write(values.json ? `${JSON.stringify({ ledger })}\n` : `\n${ledgerTable(ledger)}`)
   return 0
-}
-
-function parseQuota(text) {
-  const match = /^(\d+)\/(\d+)(ms|s|m|h)$/.exec(text)
-  if (!match) throw new UsageError(`--quota must be like 100/1s (N/TIME in ms, s, m or h), got ${JSON.stringify(text)}`)
-  return { requests: Number(match[1]), perMs: Number(match[2]) * UNIT_MS[match[3]] }
 }
 
 function parseOutage(text) {
