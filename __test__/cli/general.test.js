@@ -6,7 +6,7 @@ const { test } = require('node:test')
 const { version } = require('../../package.json')
 const { assertEnd, run } = require('./support.js')
 
-const COMMANDS = ['demo', 'simulate', 'send', 'outbox']
+const COMMANDS = ['demo', 'simulate', 'send', 'ramp', 'outbox']
 
 test('help and version, of the whole and of each command', async () => {
   const help = await run(['--help'])
@@ -36,8 +36,8 @@ test('help and version, of the whole and of each command', async () => {
 
 test('a wrong command line says what is wrong and where help is, with exit code 2', async () => {
   const table = [
-    [[], 'spillway: a command is missing; known are demo, simulate, send, outbox (see spillway --help)'],
-    [['sned'], 'spillway: unknown command "sned"; known are demo, simulate, send, outbox'],
+    [[], 'spillway: a command is missing; known are demo, simulate, send, ramp, outbox (see spillway --help)'],
+    [['sned'], 'spillway: unknown command "sned"; known are demo, simulate, send, ramp, outbox'],
     [['--fast'], "spillway: Unknown option '--fast'"],
     [['--json', 'demo'], 'spillway: options come after the command'],
     [['demo', '--sped', '5'], "spillway demo: Unknown option '--sped'"],

@@ -26,7 +26,7 @@ const { PATIENCE_MS, until } = require('../until.js')
 const ROOT = join(__dirname, '../..')
 const PAGES = [
   'README.md',
-  ...['adapters', 'cli', 'durability', 'errors', 'observability', 'requests', 'testing'].map((name) => `docs/${name}.md`),
+  ...['adapters', 'cli', 'durability', 'errors', 'observability', 'ramp', 'requests', 'testing'].map((name) => `docs/${name}.md`),
 ]
 /** Pages whose blocks have tests of their own, in this folder. */
 const TESTED_ELSEWHERE = ['docs/deployment.md', 'docs/migrating.md']

@@ -12,6 +12,7 @@ const COMMANDS = {
   demo: () => require('./demo.js'),
   simulate: () => require('./simulate.js'),
   send: () => require('./send.js'),
+  ramp: () => require('./ramp.js'),
   outbox: () => require('./outbox.js'),
 }
 
@@ -23,6 +24,7 @@ Commands:
   demo       send a peak hour through Spillway to a simulated Genesys, and sum it up
   simulate   run the simulator until Ctrl-C, and print what arrived
   send       send messages from a file or standard input
+  ramp       find the limit of a server, gently, and write a report
   outbox     look into the file of a sender, and redrive its dead letters
 
 Options:

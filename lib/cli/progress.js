@@ -10,7 +10,8 @@ const RATE_WINDOW_MS = 1000
 
 /**
  * Shows how far a run is: a bar where the stream is a terminal, a plain line every second elsewhere. `read()` gives
- * `{ settled, total, inFlight?, budget?, queued?, note? }`; a total of null is one that isn't known yet.
+ * `{ settled, total, share?, inFlight?, budget?, queued?, note? }`; a total of null is one that isn't known yet, and `share` is how full the
+ * bar is where that is another question.
  */
 class Progress {
   #stream
@@ -77,9 +78,9 @@ class Progress {
   }
 }
 
-function bar({ settled, total }) {
-  if (!total) return ''
-  const full = Math.round((Math.min(settled, total) / total) * BAR_CHARS)
+function bar({ settled, total, share = total ? settled / total : null }) {
+  if (share === null) return ''
+  const full = Math.round(Math.min(share, 1) * BAR_CHARS)
   return `[${'#'.repeat(full)}${'-'.repeat(BAR_CHARS - full)}]  `
 }
 
