@@ -38,6 +38,7 @@ const FILES = [
   'limited',
   'impatient',
   'held_calls',
+  'share',
   'ends',
   'progress',
   'audit',

@@ -23,6 +23,7 @@ fn snapshot() -> Snapshot {
         outage_problem: None,
         refusals: None,
         outages: Vec::new(),
+        fleet: None,
         joins: None,
         store: None,
     }

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::evidence::NamedLimit;
 use crate::joins::Joins;
+use crate::lease::Host;
 
 /// What happened since the engine's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,6 +140,31 @@ pub struct StoreStanding {
     pub problem: Option<Error>,
 }
 
+/// A host's part in a fleet that shares its budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetStanding {
+    /// Its name in the fleet.
+    pub host: Host,
+    /// Hosts that have a lease, by the last answer of the store.
+    pub hosts: u32,
+    /// Slots of the shortest window that it holds.
+    pub share: u32,
+    /// What is due of these.
+    pub target: u32,
+    /// Until when its lease is in force, if it is.
+    pub lease_until: Option<Timestamp>,
+    /// The store is new, or has forgotten who holds what: until then it hands out nothing.
+    pub forgetting_until: Option<Timestamp>,
+    /// Hosts have configured different quotas: the lowest counts.
+    pub differs: bool,
+    /// It sends by its static share, since the store can't be reached.
+    pub is_static: bool,
+    /// Renewals sent, repetitions included.
+    pub renewals: u64,
+    /// Why the store does not answer.
+    pub problem: Option<Box<str>>,
+}
+
 /// A reading of everything but the latencies.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -168,6 +194,8 @@ pub struct Snapshot {
     pub refusals: Option<Refusals>,
     /// The same with its scope, and routes of calls that are out.
     pub outages: Vec<Outage>,
+    /// The fleet that shares the budget, if there is one.
+    pub fleet: Option<Box<FleetStanding>>,
     /// How texts merge, if they are to.
     pub joins: Option<Joins>,
     /// The store, if there is one beside memory.

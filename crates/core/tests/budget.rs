@@ -42,7 +42,7 @@ fn arrivals(rates: &[Rate], fates: &[Fate], restart_every: usize) -> Vec<u64> {
             let answer_at = answers.peek().map(|Reverse((at, _))| *at);
             let at = match not_yet {
                 NotYet::Until(at) => answer_at.map_or(at, |answer_at| answer_at.min(at)),
-                NotYet::AtAnswer => answer_at.unwrap(),
+                NotYet::AtAnswer | NotYet::AtGrant => answer_at.unwrap(),
             };
             assert!(at > now || answer_at.is_some(), "a wait that doesn't end");
             now = now.max(at);

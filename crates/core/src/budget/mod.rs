@@ -1,13 +1,14 @@
 //! The budget: how many requests may leave now, so that the quota holds *at the server*.
 //!
-//! A quota that the caller configures is kept exactly (`exact`). Without one, it is learned from what the server says
-//! and refuses (`learned`).
+//! A quota that the caller configures is kept exactly (`exact`), or a host's share of one (`shared`). Without one, it
+//! is learned from what the server says and refuses (`learned`).
 
 mod belief;
 mod exact;
 mod learned;
 mod pacer;
 mod reserve;
+mod shared;
 mod slots;
 
 use std::time::Duration;
@@ -17,9 +18,12 @@ use self::exact::{GUARD, Window};
 pub use self::learned::Heard;
 use self::learned::Learner;
 pub use self::reserve::Turn;
+use self::shared::Share;
+pub use self::shared::{Demand, Holding};
 use crate::clock::Timestamp;
 use crate::evidence::RequestLimit;
-use crate::settings::{Learn, Rate};
+use crate::lease::{Grant, WindowReport};
+use crate::settings::{Learn, Rate, WhenUnreachable};
 
 /// A request without an answer arrives within this time of leaving, or never: a slow path and two retransmissions.
 const ON_ITS_WAY_MAX: Duration = Duration::from_secs(1);
@@ -31,6 +35,8 @@ pub enum NotYet {
     Until(Timestamp),
     /// Every slot is on the wire: ask again after the next answer.
     AtAnswer,
+    /// This host of a fleet has no slot: ask again after the next grant.
+    AtGrant,
 }
 
 #[derive(Debug)]
@@ -38,6 +44,8 @@ enum Kind {
     /// All windows of an organization. A request needs a slot in each.
     Known(Vec<Window>),
     Learned(Box<Learner>),
+    /// A share of windows that hosts have together.
+    Shared(Box<Share>),
 }
 
 /// The budget of an organization.
@@ -71,6 +79,12 @@ impl Quota {
         }
     }
 
+    /// A share of a quota, which begins empty.
+    pub fn shared(rates: &[Rate], when_unreachable: WhenUnreachable, now: Timestamp) -> Self {
+        let share = Share::new(rates, when_unreachable, now);
+        Self { kind: Kind::Shared(Box::new(share)), started_at: now, taken_at: None }
+    }
+
     /// A budget whose quota is learned.
     pub fn learning(learn: Learn, now: Timestamp) -> Self {
         Self { kind: Kind::Learned(Box::new(Learner::new(learn, now))), started_at: now, taken_at: None }
@@ -84,13 +98,14 @@ impl Quota {
         let windows = match &mut self.kind {
             Kind::Known(windows) => windows,
             Kind::Learned(learner) => return learner.check(now, cost),
+            Kind::Shared(share) => return share.check(now, cost),
         };
         let mut latest = None;
         for window in windows {
             match window.check(now, cost) {
                 Ok(()) => {}
-                Err(NotYet::AtAnswer) => return Err(NotYet::AtAnswer),
                 Err(NotYet::Until(at)) => latest = latest.max(Some(at)),
+                Err(other) => return Err(other),
             }
         }
         match latest {
@@ -105,6 +120,7 @@ impl Quota {
         match &self.kind {
             Kind::Known(windows) => windows.iter().map(|window| window.turn(now, last)).fold(Turn::All, Turn::and),
             Kind::Learned(learner) => learner.turn(now, last),
+            Kind::Shared(share) => share.turn(now, last),
         }
     }
 
@@ -113,6 +129,7 @@ impl Quota {
         let longest = match &self.kind {
             Kind::Known(windows) => widest(windows).map_or(Duration::ZERO, |window| window.rate().per),
             Kind::Learned(learner) => learner.longest(),
+            Kind::Shared(share) => share.longest(),
         };
         reserve::memory(longest)
     }
@@ -124,6 +141,7 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.take(cost)),
             Kind::Learned(learner) => learner.reserve(now, cost),
+            Kind::Shared(share) => share.take(cost),
         }
     }
 
@@ -131,7 +149,7 @@ impl Quota {
     pub fn left(&mut self, now: Timestamp, cost: u32) {
         match &mut self.kind {
             // A known quota counts from the answer.
-            Kind::Known(_) => {}
+            Kind::Known(_) | Kind::Shared(_) => {}
             Kind::Learned(learner) => learner.left(now, cost),
         }
     }
@@ -141,6 +159,7 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.release(cost)),
             Kind::Learned(learner) => learner.cancel(cost),
+            Kind::Shared(share) => share.release(cost),
         }
     }
 
@@ -149,6 +168,7 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.answered(now, heard.cost)),
             Kind::Learned(learner) => learner.heard(now, heard),
+            Kind::Shared(share) => share.answered(now, heard.cost),
         }
     }
 
@@ -160,6 +180,7 @@ impl Quota {
             Kind::Learned(learner) => {
                 learner.heard(at, Heard { sent_at: left_at, cost, refused: false, evidence: None });
             }
+            Kind::Shared(share) => share.answered(at, cost),
         }
     }
 
@@ -173,6 +194,7 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.release(cost)),
             Kind::Learned(learner) => learner.unsent(now, left_at, cost),
+            Kind::Shared(share) => share.release(cost),
         }
     }
 
@@ -187,7 +209,7 @@ impl Quota {
     /// Whether a quota is to be learned and nothing was learned yet.
     pub fn knows_nothing(&self) -> bool {
         match &self.kind {
-            Kind::Known(_) => false,
+            Kind::Known(_) | Kind::Shared(_) => false,
             Kind::Learned(learner) => learner.knows_nothing(),
         }
     }
@@ -197,6 +219,7 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.restart(now)),
             Kind::Learned(learner) => learner.restart(now),
+            Kind::Shared(share) => share.restart(now),
         }
     }
 
@@ -205,6 +228,7 @@ impl Quota {
         match &self.kind {
             Kind::Known(windows) => windows.iter().map(|window| window.rate().burst.get()).min().unwrap_or(u32::MAX),
             Kind::Learned(learner) => learner.cost_max(),
+            Kind::Shared(share) => share.cost_max(),
         }
     }
 
@@ -213,6 +237,7 @@ impl Quota {
         match &self.kind {
             Kind::Known(windows) => windows.iter().map(|window| window.available(now)).min().unwrap_or(u32::MAX),
             Kind::Learned(learner) => learner.available(now),
+            Kind::Shared(share) => share.available(now),
         }
     }
 
@@ -221,6 +246,7 @@ impl Quota {
         let windows = match &self.kind {
             Kind::Known(windows) => windows,
             Kind::Learned(learner) => return learner.next_free(now),
+            Kind::Shared(share) => return share.next_free(now),
         };
         let mut latest = None;
         for spent in windows.iter().filter(|window| window.available(now) == 0) {
@@ -234,6 +260,7 @@ impl Quota {
         match &self.kind {
             Kind::Known(windows) => windows.iter().filter_map(|window| window.next_reading(now)).min(),
             Kind::Learned(learner) => learner.next_reading(now),
+            Kind::Shared(share) => share.next_reading(now),
         }
     }
 
@@ -242,6 +269,8 @@ impl Quota {
         match &self.kind {
             Kind::Known(windows) => widest(windows).map(|window| window.spent(now)).unwrap_or_default(),
             Kind::Learned(learner) => learner.spent(now),
+            // The store keeps the share of a host that has ended until nothing of it counts.
+            Kind::Shared(_) => Vec::new(),
         }
     }
 
@@ -250,6 +279,7 @@ impl Quota {
         match &self.kind {
             Kind::Known(windows) => widest(windows).map_or(Duration::ZERO, |window| window.rate().per + GUARD),
             Kind::Learned(learner) => learner.widest() + GUARD,
+            Kind::Shared(share) => share.longest() + GUARD,
         }
     }
 
@@ -258,6 +288,7 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.inherit(now, spent)),
             Kind::Learned(learner) => learner.inherit(now, spent),
+            Kind::Shared(_) => {}
         }
     }
 
@@ -266,29 +297,25 @@ impl Quota {
         match &self.kind {
             Kind::Known(windows) => windows.iter().map(|window| window.time_for(requests)).max().unwrap_or_default(),
             Kind::Learned(learner) => learner.time_for(requests),
+            Kind::Shared(share) => share.time_for(requests),
         }
     }
 
     /// The limits in force, and why they are believed.
     pub fn believed(&self) -> Vec<Believed> {
+        let configured =
+            |Rate { requests, per, .. }| Believed { requests: requests.get(), per, why: Why::Configured, share: None };
         match &self.kind {
-            Kind::Known(windows) => {
-                let configured = |Rate { requests, per, .. }| Believed {
-                    requests: requests.get(),
-                    per,
-                    why: Why::Configured,
-                    share: None,
-                };
-                windows.iter().map(|window| configured(window.rate())).collect()
-            }
+            Kind::Known(windows) => windows.iter().map(|window| configured(window.rate())).collect(),
             Kind::Learned(learner) => learner.believed(),
+            Kind::Shared(share) => share.rates().map(configured).collect(),
         }
     }
 
     /// Since when these limits are in force.
     pub fn since(&self) -> Timestamp {
         match &self.kind {
-            Kind::Known(_) => self.started_at,
+            Kind::Known(_) | Kind::Shared(_) => self.started_at,
             Kind::Learned(learner) => learner.since().unwrap_or(self.started_at),
         }
     }
@@ -296,7 +323,7 @@ impl Quota {
     /// The limits in force, if they differ enough from those that this last returned.
     pub fn news(&mut self) -> Option<Vec<Believed>> {
         match &mut self.kind {
-            Kind::Known(_) => None,
+            Kind::Known(_) | Kind::Shared(_) => None,
             Kind::Learned(learner) => learner.news(),
         }
     }
@@ -304,7 +331,7 @@ impl Quota {
     /// What was learned, for the next engine or the next run; empty for a known quota.
     pub fn belief(&self, now: Timestamp) -> Belief {
         match &self.kind {
-            Kind::Known(_) => Belief::default(),
+            Kind::Known(_) | Kind::Shared(_) => Belief::default(),
             Kind::Learned(learner) => learner.belief(now),
         }
     }
@@ -313,6 +340,69 @@ impl Quota {
     pub fn restore(&mut self, now: Timestamp, belief: &Belief) {
         if let Kind::Learned(learner) = &mut self.kind {
             learner.restore(now, belief);
+        }
+    }
+
+    fn share(&self) -> Option<&Share> {
+        match &self.kind {
+            Kind::Shared(share) => Some(share),
+            Kind::Known(_) | Kind::Learned(_) => None,
+        }
+    }
+
+    fn share_mut(&mut self) -> Option<&mut Share> {
+        match &mut self.kind {
+            Kind::Shared(share) => Some(share),
+            Kind::Known(_) | Kind::Learned(_) => None,
+        }
+    }
+
+    /// Whether what was made may leave: the lease of the share is in force, and what was made has its slots.
+    pub fn lease_lets(&self, now: Timestamp) -> bool {
+        self.share().is_none_or(|share| share.may_leave(now))
+    }
+
+    /// Whether there is a lease, in force.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.share().is_some_and(|share| share.is_live(now))
+    }
+
+    /// Until when the lease is, or was, in force.
+    pub fn lease_until(&self) -> Option<Timestamp> {
+        self.share().and_then(Share::until)
+    }
+
+    /// How the share stands.
+    pub fn holding(&self) -> Holding {
+        self.share().map(Share::holding).unwrap_or_default()
+    }
+
+    /// How long this host may go without renewing its lease.
+    pub fn cadence(&self) -> Duration {
+        self.share().map(Share::cadence).unwrap_or_default()
+    }
+
+    /// Whether this host has a static share for when the store can't be reached.
+    pub fn has_fallback(&self) -> bool {
+        self.share().is_some_and(Share::has_fallback)
+    }
+
+    /// The lease is over and the store can't be reached; or that is over.
+    pub fn set_adrift(&mut self, is_adrift: bool) {
+        if let Some(share) = self.share_mut() {
+            share.set_adrift(is_adrift);
+        }
+    }
+
+    /// What a renewal says of each window. What it gives back is no longer ours.
+    pub fn report(&mut self, now: Timestamp, demand: Demand) -> Vec<WindowReport> {
+        self.share_mut().map(|share| share.report(now, demand)).unwrap_or_default()
+    }
+
+    /// The store has answered the renewal that was sent at `sent_at`.
+    pub fn granted(&mut self, now: Timestamp, sent_at: Timestamp, grant: &Grant) {
+        if let Some(share) = self.share_mut() {
+            share.granted(now, sent_at, grant);
         }
     }
 }

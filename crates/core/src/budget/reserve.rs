@@ -106,7 +106,7 @@ mod tests {
                         now = at;
                         continue;
                     }
-                    Err(super::super::NotYet::AtAnswer) => panic!("nothing is on the wire"),
+                    Err(_) => panic!("nothing is on the wire"),
                 }
                 match turn(now, last, &slots, 60, MINUTE) {
                     Turn::LateUntil(at) => now = at,

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use super::NotYet;
 use crate::clock::Timestamp;
+use crate::lease::Rest;
 
 /// How finely a budget that comes back is told.
 const READINGS_PER_WINDOW: u32 = 100;
 const READING_GRAIN_MIN: Duration = Duration::from_millis(20);
 const READING_GRAIN_MAX: Duration = Duration::from_secs(10);
+/// Rests of slots that are given back are whole units of this, the longer ones: fewer are told.
+const REST_GRAIN: Duration = Duration::from_millis(1);
 /// Of the slots that come back, so many are looked at to spread what is free.
 const LOOKS_MAX: usize = 64;
 
@@ -95,6 +98,31 @@ impl Slots {
     pub(super) fn last_within(&self, at: Timestamp, span: Duration) -> Timestamp {
         let behind = self.cooling.partition_point(|free| *free <= at.after(span));
         behind.checked_sub(1).and_then(|index| self.cooling.get(index)).map_or(at, |free| at.max(*free))
+    }
+
+    /// Gives up to `count` of `limit` slots away, those that are free first; by their rests.
+    pub(super) fn give(&mut self, now: Timestamp, count: u32, limit: u32) -> Vec<Rest> {
+        self.cooling.drain(..self.cooled(now));
+        let free = count.min(self.available(now, limit));
+        let mut rests = Vec::new();
+        if free > 0 {
+            rests.push(Rest { span: Duration::ZERO, slots: free });
+        }
+        let resting = ((count - free) as usize).min(self.cooling.len());
+        for free_at in self.cooling.drain(..resting) {
+            let grains = free_at.since(now).as_micros().div_ceil(REST_GRAIN.as_micros());
+            let span = REST_GRAIN.saturating_mul(u32::try_from(grains).unwrap_or(u32::MAX));
+            match rests.last_mut() {
+                Some(last) if last.span == span => last.slots += 1,
+                _ => rests.push(Rest { span, slots: 1 }),
+            }
+        }
+        rests
+    }
+
+    /// Slots that are not free.
+    pub(super) fn taken(&self, now: Timestamp) -> u32 {
+        (self.held() - self.cooled(now)).try_into().unwrap_or(u32::MAX)
     }
 
     /// When the held slots are free, those of answered requests alone.

@@ -56,6 +56,11 @@ impl Dispatcher {
         }
     }
 
+    /// The same, at the moment when it leaves: the lease of a host's share must be in force, too.
+    pub fn may_leave_at(&self, now: Timestamp, id: AttemptId) -> bool {
+        self.may_leave(id) && self.lease_lets(now)
+    }
+
     /// A request leaves: from now on it counts, and its attempt is spent.
     pub(super) fn left(&mut self, now: Timestamp, id: AttemptId) {
         self.counters.requests += 1;

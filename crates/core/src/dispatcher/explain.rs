@@ -230,13 +230,16 @@ impl Dispatcher {
     }
 
     fn problem(&self) -> Option<Box<str>> {
-        self.health.problem().or_else(|| self.auth.problem()).map(Into::into)
+        let of_budget = || self.budget_outage().map(|(_, problem)| problem);
+        self.health.problem().or_else(|| self.auth.problem()).or_else(of_budget).map(Into::into)
     }
 
     /// What holds messages back for another reason than a 429, and what went wrong.
     pub(super) fn outage(&self) -> Option<(Closure, Option<Box<str>>)> {
         let shut = self.health.outage_closure().map(|closure| (closure, self.health.problem()));
-        let (closure, problem) = shut.or_else(|| self.auth.outage().map(|closure| (closure, self.auth.problem())))?;
+        let unauthorized = || self.auth.outage().map(|closure| (closure, self.auth.problem()));
+        let of_budget = || self.budget_outage().map(|(closure, problem)| (closure, Some(problem)));
+        let (closure, problem) = shut.or_else(unauthorized).or_else(of_budget)?;
         Some((closure, problem.map(Into::into)))
     }
 
@@ -245,6 +248,9 @@ impl Dispatcher {
         let mut outages = self.health.outages();
         let problem = || self.auth.problem().map(Into::into);
         outages.extend(self.auth.outage().map(|closure| Outage { route: None, closure, problem: problem() }));
+        let of_budget =
+            |(closure, problem): (Closure, &str)| Outage { route: None, closure, problem: Some(problem.into()) };
+        outages.extend(self.budget_outage().map(of_budget));
         outages
     }
 

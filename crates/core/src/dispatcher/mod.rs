@@ -38,6 +38,7 @@ mod lines;
 mod load;
 mod loaded;
 mod loading;
+mod membership;
 mod operator;
 mod outbox;
 mod own_request;
@@ -48,6 +49,7 @@ mod pump;
 mod recovery;
 mod redrives;
 mod settle;
+mod share;
 mod shipment;
 mod sounding;
 mod standing;
@@ -82,6 +84,7 @@ use self::held_calls::HeldCalls;
 use self::inquiry::Inquiry;
 use self::lately::Lately;
 use self::letters::Letters;
+use self::membership::Membership;
 use self::outbox::Outbox;
 use self::progress::LastLook;
 use self::redrives::Redrives;
@@ -189,6 +192,8 @@ pub struct Dispatcher {
     earlier_run: EarlierRun,
     window: Window,
     saving: Saving,
+    /// This host's part in a fleet that shares the budget.
+    membership: Option<Box<Membership>>,
 }
 
 impl Dispatcher {
@@ -197,9 +202,10 @@ impl Dispatcher {
         let is_cautious = settings.retry.ambiguous == Ambiguous::Fail;
         let mut dispatcher = Self {
             lanes: Lanes::new(settings.ordering == Ordering::Conversation),
-            quota: match settings.learn {
-                Some(learn) => Quota::learning(learn, now),
-                None => Quota::new(&settings.rates, now),
+            quota: match (settings.learn, &settings.shared) {
+                (Some(learn), _) => Quota::learning(learn, now),
+                (None, Some(shared)) => Quota::shared(&settings.rates, shared.when_unreachable, now),
+                (None, None) => Quota::new(&settings.rates, now),
             },
             health: Health::new(now, settings.retry.max_pause, MESSAGE_METHOD, &settings.route.template()),
             lately: Lately::default(),
@@ -228,11 +234,15 @@ impl Dispatcher {
             earlier_run: EarlierRun::default(),
             window: Window::default(),
             saving: Saving::default(),
+            membership: None,
             settings,
             random,
         };
         if is_cautious {
             dispatcher.health.be_cautious();
+        }
+        if dispatcher.settings.learn.is_none() && dispatcher.settings.shared.is_some() {
+            dispatcher.membership = Some(Box::new(Membership::new(&mut dispatcher.random)));
         }
         dispatcher
     }
@@ -257,6 +267,8 @@ impl Dispatcher {
     /// Processes one event. Requests are started by [`Self::poll`] only, so that many events cost one pass over the
     /// lanes.
     pub fn handle(&mut self, now: Timestamp, event: Event, effects: &mut Vec<Effect>) {
+        let earlier = effects.len();
+        let is_fleets = matches!(event, Event::Granted(_) | Event::FleetNews(_));
         let step = &mut Step { now, effects };
         match event {
             // These two are frequent, and neither shuts nor opens anything.
@@ -270,6 +282,9 @@ impl Dispatcher {
                 self.handle_rare(step, event);
                 self.note_standstill(step.now);
             }
+        }
+        if !is_fleets {
+            self.report_pauses(&step.effects[earlier..]);
         }
         debug_assert!(self.health.stands_still() == self.is_held(), "whether messages age is always known");
         self.audit();
@@ -301,12 +316,15 @@ impl Dispatcher {
             Event::StoreTrouble(error) => self.store_troubled(error, step.effects),
             Event::Disowned(error) => self.begin_disowned(error, step.effects),
             Event::StoreHealed(salvage) => self.store_healed(salvage, step.effects),
-            Event::Granted(_) | Event::RenewalFailed(_) | Event::FleetNews(_) => {}
+            Event::Granted(grant) => self.granted(step, &grant),
+            Event::RenewalFailed(failure) => self.renewal_failed(step, failure),
+            Event::FleetNews(news) => self.fleet_news(step, &news),
         }
     }
 
     /// Fires the timers that are due and starts the requests that may leave.
     pub fn poll(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let earlier = effects.len();
         let step = &mut Step { now, effects };
         if self.standing.disowned().is_some() {
             return self.turn_away(step.effects);
@@ -334,6 +352,8 @@ impl Dispatcher {
         if admits_more {
             self.look_again(step.now);
         }
+        self.report_pauses(&step.effects[earlier..]);
+        self.renew(step);
         self.note_standstill(step.now);
         self.save(step);
         self.finish_drains(step.effects);
@@ -456,6 +476,7 @@ impl Dispatcher {
             outage_problem: outage_problem.flatten(),
             refusals: self.health.refused_with().cloned(),
             outages: self.outages(),
+            fleet: self.fleet_standing(now),
             joins: (self.settings.batch.mode == BatchMode::Merge).then(|| self.batching.joins().clone()),
             store: self.standing.told(),
         }

@@ -24,7 +24,7 @@ impl Dispatcher {
                 self.look_again(at);
                 return None;
             }
-            Err(NotYet::AtAnswer) => return None,
+            Err(NotYet::AtAnswer | NotYet::AtGrant) => return None,
             Ok(()) => self.quota.reserve(step.now, 1),
         }
         let attempt = self.attempts.number();

@@ -50,7 +50,12 @@ impl Dispatcher {
 
     /// Whether nothing can be tried, so that messages don't age.
     pub(super) fn is_held(&self) -> bool {
-        self.auth.is_out() || self.health.holds_messages()
+        self.auth.is_out() || self.health.holds_messages() || self.is_out_of_budget()
+    }
+
+    /// Whether nothing can be sent since the store of the fleet can't be reached.
+    fn is_out_of_budget(&self) -> bool {
+        self.membership.as_ref().is_some_and(|member| member.is_out()) && !self.quota.has_fallback()
     }
 
     /// Called wherever something may have changed that holds all messages back.

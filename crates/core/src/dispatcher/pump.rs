@@ -6,6 +6,7 @@ use super::{Dispatcher, Step};
 use crate::budget::{NotYet, Turn};
 use crate::clock::Timestamp;
 use crate::lanes::LaneId;
+use crate::lease::Scope;
 use crate::settings::BatchMode;
 
 /// What goes next.
@@ -46,6 +47,7 @@ impl Dispatcher {
             }
             let is_probe = match self.health.pass(step.now) {
                 Pass::Free => false,
+                Pass::Probe if !self.obtain_probe(step.now, &Scope::Organization) => return,
                 Pass::Probe => true,
                 Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => return self.look_again(at),
                 Pass::AwaitProbe(None) => return,
@@ -68,7 +70,10 @@ impl Dispatcher {
                 Ok(()) => {
                     let candidate = match self.in_turn(step.now, candidate, is_probe) {
                         Ok(candidate) => candidate,
-                        Err(at) => return self.look_again(at),
+                        Err(at) => {
+                            self.note_held_back();
+                            return self.look_again(at);
+                        }
                     };
                     let Some(load) = self.load(step.now, candidate) else {
                         unreachable!("the candidate is still there")
@@ -77,8 +82,13 @@ impl Dispatcher {
                     self.start(step, load);
                     self.shut_lanes(step.now);
                 }
-                Err(NotYet::Until(at)) => return self.look_again(at),
-                Err(NotYet::AtAnswer) => return,
+                Err(not_yet) => {
+                    self.note_held_back();
+                    if let NotYet::Until(at) = not_yet {
+                        self.look_again(at);
+                    }
+                    return;
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What comes without being asked for, and what goes wrong.
 
+use super::identity::Host;
 use super::pause::{Pause, Scope};
 
 /// What the store pushes to all hosts of an organization. It may be lost: everything in it is in the next grant, too.
@@ -9,10 +10,10 @@ pub enum News {
     Paused(Pause),
     /// The pause with this number is over.
     Resumed(Scope, u64),
-    /// A host has too few slots while others have more than is due to them: who holds any renews its lease now.
-    Short,
-    /// Slots are in the pool that hosts may have been waiting for: who has too few asks again.
-    Free,
+    /// A host has too few slots, and these have more than is due to them: they renew their leases now.
+    Short(Vec<Host>),
+    /// There are slots again for these, which have fewer than is due to them: they ask again.
+    Free(Vec<Host>),
 }
 
 /// Why a renewal has no answer.

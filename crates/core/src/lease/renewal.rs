@@ -24,8 +24,8 @@ pub struct Seen {
     pub version: u64,
     /// The lease that the host goes on with.
     pub lease: LeaseId,
-    /// How long before this renewal the host has sent the one whose answer it heard last. The store compares it with
-    /// what has passed on its own clock.
+    /// How long before this renewal the host has first sent the one whose answer it heard last. The store compares it
+    /// with what has passed on its own clock.
     pub ago: Duration,
     /// Whether the lease was in force when the renewal was sent. If not, what the host holds is no evidence for a
     /// store that has forgotten.
@@ -58,6 +58,8 @@ pub struct Renewal {
     pub seen: Option<Seen>,
     /// Conversations with messages that could leave: the weight of the host.
     pub weight: u32,
+    /// Requests that have left since the renewal before.
+    pub sent: u32,
     /// For how long the lease is to last.
     pub lasts: Duration,
     /// The windows of the quota, shortest first.
@@ -66,6 +68,7 @@ pub struct Renewal {
     pub pauses: Vec<PauseReport>,
     /// Scopes that the fleet has paused, and that this host would probe now: it wants their tokens.
     pub probes: Vec<Scope>,
-    /// A random number below 2 to the power of 53: the next epoch's name, if the store has to begin one.
+    /// A random number below 2 to the power of 53, another one in each repetition: the next epoch's name, if the store
+    /// has to begin one.
     pub draw: u64,
 }

@@ -104,7 +104,7 @@ fn leave_in_silence(quota: &mut Quota, mut now: Timestamp, mut waiting: VecDeque
                 continue;
             }
             Err(NotYet::Until(at)) => at,
-            Err(NotYet::AtAnswer) => end,
+            Err(NotYet::AtAnswer | NotYet::AtGrant) => end,
         };
         if let Some(sent_at) = waiting.pop_front() {
             now = now.max(sent_at.after(TRIP));
@@ -138,6 +138,7 @@ proptest! {
             };
             match refusal {
                 NotYet::Until(at) => prop_assert!(at > now && at.since(now) <= DAY * 2, "a wait of {:?}", at.since(now)),
+                NotYet::AtGrant => prop_assert!(false, "no host of a fleet"),
                 NotYet::AtAnswer => prop_assert!(!waiting.is_empty(), "waits for an answer that never comes"),
             }
             now = now.after(Duration::from_micros(took_us));

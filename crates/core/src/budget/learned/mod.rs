@@ -402,7 +402,9 @@ impl Learner {
 /// The later of two refusals; one without a time is the latest.
 fn later(one: Result<(), NotYet>, other: Result<(), NotYet>) -> Result<(), NotYet> {
     match (one, other) {
-        (Err(NotYet::AtAnswer), _) | (_, Err(NotYet::AtAnswer)) => Err(NotYet::AtAnswer),
+        (Err(NotYet::AtAnswer | NotYet::AtGrant), _) | (_, Err(NotYet::AtAnswer | NotYet::AtGrant)) => {
+            Err(NotYet::AtAnswer)
+        }
         (Err(NotYet::Until(one)), Err(NotYet::Until(other))) => Err(NotYet::Until(one.max(other))),
         (Err(NotYet::Until(at)), Ok(())) | (Ok(()), Err(NotYet::Until(at))) => Err(NotYet::Until(at)),
         (Ok(()), Ok(())) => Ok(()),

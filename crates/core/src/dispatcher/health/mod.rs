@@ -10,6 +10,7 @@ mod conversations;
 mod credentials;
 mod doubt;
 mod failures;
+mod fleet;
 mod gate;
 mod hold;
 mod in_use;

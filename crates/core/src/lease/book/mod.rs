@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use self::pauses::Pauses;
 use self::pool::Pool;
-use self::record::{Part, Record};
-use self::targets::{Claim, accrue, targets};
+use self::record::{Part, Record, Turn};
+use self::targets::{Claim, Due, targets};
 use super::grant::{Grant, WindowGrant};
 use super::identity::{Epoch, Host, LeaseId};
 use super::news::News;
@@ -45,8 +45,6 @@ pub type Micros = u64;
 /// a renewal travels.
 const DRIFT: Micros = 100_000;
 const TRAVEL: Micros = 1_000_000;
-/// Deficits grow for this long, at most, between two renewals.
-const ACCRUAL_MAX: Micros = 5_000_000;
 /// Where there are fewer slots for each host, hosts are told at once of a single one that is free.
 const SCARCE: u32 = 8;
 const WEIGHT_MAX: u32 = 1_000_000;
@@ -87,8 +85,8 @@ struct Memory {
     version: u64,
     /// When the last renewal was executed.
     at: Micros,
-    /// Up to when deficits are counted.
-    accrued: Micros,
+    /// That of the host whose turn was over last, at least.
+    pass: u64,
     /// Until when nothing is handed out.
     forgetting: Option<Micros>,
     /// By the window's length.
@@ -149,7 +147,7 @@ impl Memory {
             epoch: Epoch(renewal.draw),
             version: 0,
             at: server.now,
-            accrued: server.now,
+            pass: 0,
             forgetting: None,
             pools: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -177,8 +175,8 @@ impl Memory {
             self.forget(server, renewal);
         }
         let now = server.now;
-        if self.has_jumped(now, renewal) {
-            self.restart(now);
+        if let Some(by) = self.jump(now, renewal) {
+            self.shift(now, by);
         }
         self.at = now;
         if self.standing(renewal) == Standing::Known {
@@ -189,7 +187,9 @@ impl Memory {
         let standing = self.standing(renewal);
         let mut news = Vec::new();
         self.version += 1;
-        self.accrue(now);
+        if standing == Standing::Next {
+            self.end_turn(now, renewal);
+        }
         let open = match standing {
             Standing::Next => self.hosts.remove(&renewal.host),
             Standing::New | Standing::Claims | Standing::Known => {
@@ -204,14 +204,22 @@ impl Memory {
             at: now,
             deadline: now,
             weight: 1,
+            pass: self.pass,
+            stride: 0,
+            turn: None,
             parts: BTreeMap::new(),
         });
+        let needed = record.needs();
         record.number = renewal.number;
         record.at = now;
         record.deadline = now + micros(renewal.lasts.min(LEASE_MAX));
         record.weight = renewal.weight.clamp(1, WEIGHT_MAX);
         for window in &renewal.windows {
             self.take_in(now, &mut record, window, standing);
+        }
+        if !needed && record.needs() {
+            // It has missed no turns while it needed nothing.
+            record.pass = record.pass.max(self.pass);
         }
         self.hosts.insert(renewal.host, record);
         let mut gives = false;
@@ -257,38 +265,33 @@ impl Memory {
         }
     }
 
-    /// Whether more has passed on the store's clock since the host's last renewal than can have, or less than nothing.
-    fn has_jumped(&self, now: Micros, renewal: &Renewal) -> bool {
+    /// By how much the store's clock has been put forward or back since the host's last renewal, at most: more has
+    /// passed there than can have, or less than nothing.
+    fn jump(&self, now: Micros, renewal: &Renewal) -> Option<i64> {
         if now < self.at {
-            return true;
+            return Some(-signed(self.at - now));
         }
-        let Some(seen) = renewal.seen else { return false };
-        let known = self.hosts.get(&renewal.host);
-        known.is_some_and(|record| {
-            let is_next = record.lease == seen.lease && renewal.number == record.number + 1;
-            let ago = micros(seen.ago);
-            is_next && now.saturating_sub(record.at) > ago + ago / 10 + DRIFT + TRAVEL
-        })
+        let seen = renewal.seen?;
+        let known = self.hosts.get(&renewal.host)?;
+        let is_next = known.lease == seen.lease && renewal.number == known.number + 1;
+        let (passed, ago) = (now.saturating_sub(known.at), micros(seen.ago));
+        let is_forward = is_next && passed > ago + ago / 10 + DRIFT + TRAVEL;
+        is_forward.then(|| signed(passed + TRAVEL - (ago - ago / 10)))
     }
 
-    /// Nothing that was noted as a time is to be trusted: every rest and every lease begins again.
-    fn restart(&mut self, now: Micros) {
-        for (per, pool) in &mut self.pools {
-            pool.restart(now + late(*per));
-        }
+    /// Every time that was noted is moved with the clock: no rest and no lease is over before it is.
+    fn shift(&mut self, now: Micros, by: i64) {
+        let shift = |at: &mut Micros| *at = at.saturating_add_signed(by);
+        self.pools.values_mut().for_each(|pool| pool.times().for_each(shift));
         for record in self.hosts.values_mut() {
-            record.at = now;
-            record.deadline = now + micros(LEASE_MAX);
-            for (per, part) in &mut record.parts {
-                let slots = part.fresh.iter().map(|(_, slots)| slots).sum();
-                part.fresh = if slots == 0 { Vec::new() } else { vec![(now + late(*per), slots)] };
-            }
+            shift(&mut record.at);
+            record.at = record.at.min(now);
+            shift(&mut record.deadline);
+            record.turn.iter_mut().for_each(|turn| shift(&mut turn.began));
+            record.parts.values_mut().flat_map(|part| &mut part.fresh).for_each(|(at, _)| shift(at));
         }
-        self.forgetting = self.forgetting.map(|_| {
-            let longest = self.pools.keys().next_back().copied().unwrap_or_default();
-            now + micros(LEASE_MAX) + late(longest)
-        });
-        self.pauses.restart(now);
+        self.forgetting.iter_mut().for_each(shift);
+        self.pauses.times().for_each(shift);
     }
 
     /// What dead hosts held, and what was forgotten, is the pool's when nothing of it can count any more.
@@ -326,14 +329,8 @@ impl Memory {
         let per = micros(window.per);
         let requests = self.requests(per).unwrap_or(u32::MAX).min(window.requests.get());
         let known = self.shared(per) + self.pools.entry(per).or_default().total();
-        let part = record.parts.entry(per).or_insert(Part {
-            requests: 0,
-            need: 0,
-            share: 0,
-            target: 0,
-            deficit: 0,
-            fresh: Vec::new(),
-        });
+        let part =
+            record.parts.entry(per).or_insert(Part { requests: 0, need: 0, share: 0, target: 0, fresh: Vec::new() });
         part.requests = window.requests.get();
         part.need = window.need.min(window.requests.get());
         part.fresh.clear();
@@ -381,7 +378,7 @@ impl Memory {
         let live = self.hosts.iter().filter(|(_, record)| record.is_live(now));
         let claims = live.filter_map(|(host, record)| {
             let part = record.parts.get(&per).filter(|part| part.need > 0)?;
-            Some((*host, Claim { weight: record.weight, need: part.need, deficit: part.deficit }))
+            Some((*host, Claim { weight: record.weight, need: part.need, pass: record.pass }))
         });
         claims.unzip()
     }
@@ -392,39 +389,36 @@ impl Memory {
         self.requests(per).unwrap_or_default().saturating_sub(dead)
     }
 
-    /// Counts what each host has had too little of since the last time.
-    fn accrue(&mut self, now: Micros) {
-        let millis = now.saturating_sub(self.accrued).min(ACCRUAL_MAX) / 1_000;
-        self.accrued = now;
-        let pers: Vec<Micros> = self.pools.keys().copied().collect();
-        for per in pers {
-            let (hosts, mut claims) = self.claims(now, per);
-            let shares: Vec<u32> = hosts.iter().map(|host| self.hosts[host].share(per)).collect();
-            accrue(self.divisible(now, per), &mut claims, &shares, millis);
-            for (host, claim) in hosts.iter().zip(claims) {
-                if let Some(part) = self.hosts.get_mut(host).and_then(|record| record.parts.get_mut(&per)) {
-                    part.deficit = claim.deficit;
-                }
-            }
+    /// The turn of a host is over when it has used what it had by it.
+    fn end_turn(&mut self, now: Micros, renewal: &Renewal) {
+        let Some(per) = self.shortest() else { return };
+        let Some(record) = self.hosts.get_mut(&renewal.host) else { return };
+        if record.ends_turn(now, per, renewal.sent) {
+            self.pass = self.pass.max(record.pass);
+            record.pass += record.stride;
         }
+    }
+
+    fn shortest(&self) -> Option<Micros> {
+        self.pools.keys().next().copied()
     }
 
     /// Sets every host's target.
     fn aim(&mut self, now: Micros, per: Micros) {
         let (hosts, claims) = self.claims(now, per);
         let due = targets(self.divisible(now, per), &claims);
-        let mut due = hosts.into_iter().zip(due).collect::<BTreeMap<Host, u32>>();
+        let mut due = hosts.into_iter().zip(due).collect::<BTreeMap<Host, Due>>();
         let is_forgetting = self.forgetting.is_some();
+        let is_shortest = self.shortest() == Some(per);
         for (host, record) in &mut self.hosts {
+            let Due { slots, stride } = due.remove(host).unwrap_or_default();
+            if is_shortest {
+                record.stride = stride.unwrap_or(record.stride);
+                record.turn = stride.map(|_| record.turn.unwrap_or(Turn { began: now, sent: 0 }));
+            }
             let Some(part) = record.parts.get_mut(&per) else { continue };
-            part.target = due.remove(host).unwrap_or_default();
-            if is_forgetting {
-                // Nobody could have what it would give back.
-                part.target = part.share;
-            }
-            if part.need == 0 {
-                part.deficit = 0;
-            }
+            // While nobody could have what it would give back, a host keeps what it has.
+            part.target = if is_forgetting { part.share } else { slots };
         }
     }
 
@@ -438,10 +432,17 @@ impl Memory {
         part.share += part.fresh.iter().map(|(_, slots)| slots).sum::<u32>();
     }
 
-    /// Whether a host that has a lease lacks slots of a window.
+    /// Whether a host that has a lease lacks slots of a window, or waits for its turn where slots are few.
     fn is_short(&self, now: Micros) -> bool {
-        let mut live = self.hosts.values().filter(|record| record.is_live(now));
-        live.any(|record| record.parts.values().any(|part| part.share < part.target))
+        let live = || self.hosts.values().filter(|record| record.is_live(now));
+        let has_turns = self.shortest().is_some_and(|per| self.is_scarce(now, per)) && live().any(Record::has_turn);
+        has_turns || live().any(|record| record.parts.values().any(|part| part.share < part.target))
+    }
+
+    /// Whether a single slot matters, since there are few for each host.
+    fn is_scarce(&self, now: Micros, per: Micros) -> bool {
+        let live = self.hosts.values().filter(|record| record.is_live(now));
+        self.requests(per).unwrap_or_default() < SCARCE.saturating_mul(count(live))
     }
 
     /// Tells who has more than is due to it that others have less, and these that there is something again.
@@ -450,24 +451,24 @@ impl Memory {
             return;
         }
         let live = || self.hosts.iter().filter(|(_, record)| record.is_live(now));
-        let is_scarce = |per: Micros| self.requests(per).unwrap_or_default() < SCARCE.saturating_mul(count(live()));
-        let parts = |per: Micros| live().filter_map(move |(host, record)| Some((*host, record.parts.get(&per)?)));
-        let own = |per: Micros| parts(per).find(|(host, _)| *host == renewal.host).map(|(_, part)| part);
-        let lacks = |per: Micros| {
-            own(per).is_some_and(|part| {
-                let lack = part.target.saturating_sub(part.share);
-                lack > 0 && (part.share == 0 || lack > 1 || is_scarce(per))
-            })
+        let others = |is: &dyn Fn(&Record) -> bool| {
+            let others = live().filter(|(host, record)| **host != renewal.host && is(record));
+            others.map(|(host, _)| *host).collect::<Vec<Host>>()
         };
-        let others_exceed = |per: Micros| parts(per).any(|(_, part)| part.share > part.target);
-        let others_lack = |per: Micros| parts(per).any(|(host, part)| host != renewal.host && part.share < part.target);
-        let pers = || renewal.windows.iter().map(|window| micros(window.per));
-        if pers().any(|per| lacks(per) && others_exceed(per)) {
-            news.push(News::Short);
+        let pers: Vec<Micros> = renewal.windows.iter().map(|window| micros(window.per)).collect();
+        let own = self.hosts.get(&renewal.host);
+        let lacking = |per: &&Micros| own.is_some_and(|own| own.lacks(**per));
+        let lacking: Vec<Micros> = pers.iter().filter(lacking).copied().collect();
+        let holders = others(&|record| lacking.iter().any(|per| record.exceeds(*per)));
+        if !holders.is_empty() {
+            news.push(News::Short(holders));
         }
         let has_free = |per: Micros| self.pools.get(&per).is_some_and(|pool| !pool.is_empty());
-        if gives && pers().any(|per| is_scarce(per) && has_free(per) && others_lack(per)) {
-            news.push(News::Free);
+        let is_told = |per: &&Micros| gives && has_free(**per) && self.is_scarce(now, **per);
+        let scarce: Vec<Micros> = pers.iter().filter(is_told).copied().collect();
+        let waiting = others(&|record| scarce.iter().any(|per| record.is_short(*per)));
+        if !waiting.is_empty() {
+            news.push(News::Free(waiting));
         }
     }
 
@@ -527,6 +528,10 @@ fn micros(span: Duration) -> Micros {
 
 fn span(micros: Micros) -> Duration {
     Duration::from_micros(micros)
+}
+
+fn signed(span: Micros) -> i64 {
+    i64::try_from(span).unwrap_or(i64::MAX)
 }
 
 fn count(hosts: impl Iterator) -> u32 {

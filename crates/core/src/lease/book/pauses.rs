@@ -34,12 +34,12 @@ impl Pauses {
         self.by_scope.retain(|_, pause| now < pause.until + UNPROBED_MAX);
     }
 
-    /// The times are no longer to be trusted: none goes on for longer than it could.
-    pub(super) fn restart(&mut self, now: Micros) {
-        for pause in self.by_scope.values_mut() {
-            pause.until = pause.until.min(now + PAUSE_MAX);
-            pause.prober = None;
-        }
+    /// Every time in them.
+    pub(super) fn times(&mut self) -> impl Iterator<Item = &mut Micros> {
+        self.by_scope.values_mut().flat_map(|pause| {
+            let probed = pause.prober.iter_mut().map(|(_, until)| until);
+            std::iter::once(&mut pause.until).chain(probed)
+        })
     }
 
     pub(super) fn clear(&mut self) {

@@ -44,11 +44,9 @@ impl Pool {
         taken
     }
 
-    /// All are free at this time: what was noted is no longer to be trusted.
-    pub(super) fn restart(&mut self, free_at: Micros) {
-        let total = self.total();
-        self.0.clear();
-        self.put(free_at, total);
+    /// When they are free; all of them are to be moved by the same span.
+    pub(super) fn times(&mut self) -> impl Iterator<Item = &mut Micros> {
+        self.0.iter_mut().map(|(at, _)| at)
     }
 
     pub(super) fn clear(&mut self) {

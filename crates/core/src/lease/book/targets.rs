@@ -1,22 +1,28 @@
 //! What is due to each host: max-min fair, weighted by the conversations that wait there.
 //!
 //! A host that needs less than its part gets what it needs, and the others share what is left. What whole slots can't
-//! divide goes round: a host that has had less than its part so far is the next to have a slot more.
+//! divide goes round: each host that is due a fraction has a slot more for a turn. A host's pass grows with each of its
+//! turns, the faster the smaller its fraction, and who has the lowest pass is next (stride scheduling).
 //!
 //! Whole numbers only, below 2 to the power of 53, so that a script computes the same.
 
-/// How much of a debt is remembered, in thousandths of a slot, times milliseconds: 20 slots for a second.
-const DEFICIT_MAX: i64 = 20_000_000;
-/// Thousandths of a slot.
-const MILLI: i64 = 1_000;
+/// What the pass of a host grows by in a turn, if a whole slot is due to it.
+const STRIDE: u64 = 1_000;
 
 /// A host that needs slots of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) weight: u32,
     pub(super) need: u32,
-    /// What it has had too little so far; negative: too much.
-    pub(super) deficit: i64,
+    pub(super) pass: u64,
+}
+
+/// What is due to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) slots: u32,
+    /// One of these is its turn, after which its pass grows by this.
+    pub(super) stride: Option<u64>,
 }
 
 /// How a window is divided.
@@ -47,34 +53,27 @@ fn divide(slots: u32, claims: &[Claim]) -> (Vec<bool>, Division) {
     }
 }
 
-/// The target of each claim, in their order.
-pub(super) fn targets(slots: u32, claims: &[Claim]) -> Vec<u32> {
+/// What is due to each claim, in their order.
+pub(super) fn targets(slots: u32, claims: &[Claim]) -> Vec<Due> {
     let (is_open, rest) = divide(slots, claims);
-    let part = |claim: &Claim| (rest.slots * u64::from(claim.weight)).checked_div(rest.weights).unwrap_or_default();
-    let mut targets: Vec<u32> = Vec::with_capacity(claims.len());
+    let part = |claim: &Claim| rest.slots * u64::from(claim.weight);
+    let fraction = |claim: &Claim| part(claim).checked_rem(rest.weights).unwrap_or_default();
+    let mut due = Vec::with_capacity(claims.len());
+    let mut left = rest.slots;
     for (claim, is_open) in claims.iter().zip(&is_open) {
-        targets.push(if *is_open { part(claim).try_into().unwrap_or(u32::MAX) } else { claim.need });
+        let whole = part(claim).checked_div(rest.weights).unwrap_or_default();
+        let slots = if *is_open { u32::try_from(whole).unwrap_or(u32::MAX) } else { claim.need };
+        left -= if *is_open { u64::from(slots) } else { 0 };
+        due.push(Due { slots, stride: None });
     }
-    let given: u64 =
-        targets.iter().zip(&is_open).filter(|(_, open)| **open).map(|(target, _)| u64::from(*target)).sum();
-    let left = if is_open.contains(&true) { rest.slots - given } else { 0 };
-    let mut next: Vec<usize> = (0..claims.len()).filter(|at| is_open[*at]).collect();
-    next.sort_by_key(|at| std::cmp::Reverse(claims[*at].deficit));
-    debug_assert!(left <= next.len() as u64, "less than one is left for each");
-    next.iter().zip(0..left).for_each(|(at, _)| targets[*at] += 1);
-    targets
-}
-
-/// The deficits after `millis` in which each claim had this share of the slots.
-pub(super) fn accrue(slots: u32, claims: &mut [Claim], shares: &[u32], millis: u64) {
-    let (is_open, rest) = divide(slots, claims);
-    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
-    for ((claim, is_open), share) in claims.iter_mut().zip(is_open).zip(shares) {
-        let part = (rest.slots * u64::from(claim.weight) * MILLI.unsigned_abs()).checked_div(rest.weights);
-        let part = i64::try_from(part.unwrap_or_default()).unwrap_or(i64::MAX);
-        let change = (part - i64::from(*share) * MILLI) * millis;
-        claim.deficit = if is_open { (claim.deficit + change).clamp(-DEFICIT_MAX, DEFICIT_MAX) } else { 0 };
+    let mut next: Vec<usize> = (0..claims.len()).filter(|at| is_open[*at] && fraction(&claims[*at]) > 0).collect();
+    debug_assert!(next.is_empty() || left < next.len() as u64, "less than one is left for each");
+    next.sort_by_key(|at| claims[*at].pass);
+    for (at, _) in next.into_iter().zip(0..left) {
+        due[at].slots += 1;
+        due[at].stride = (STRIDE * rest.weights).checked_div(fraction(&claims[at]));
     }
+    due
 }
 
 #[cfg(test)]
@@ -82,30 +81,40 @@ mod tests {
     use super::*;
 
     fn claims(list: &[(u32, u32)]) -> Vec<Claim> {
-        list.iter().map(|(weight, need)| Claim { weight: *weight, need: *need, deficit: 0 }).collect()
+        list.iter().map(|(weight, need)| Claim { weight: *weight, need: *need, pass: 0 }).collect()
+    }
+
+    fn slots(slots: u32, claims: &[Claim]) -> Vec<u32> {
+        targets(slots, claims).into_iter().map(|due| due.slots).collect()
     }
 
     #[test]
     fn who_needs_little_gets_it_and_the_others_share_the_rest() {
-        assert_eq!(targets(100, &claims(&[(1, 10), (1, 1_000), (1, 1_000)])), [10, 45, 45]);
-        assert_eq!(targets(100, &claims(&[(1, 10), (1, 20)])), [10, 20], "the rest stays in the pool");
-        assert_eq!(targets(100, &claims(&[(3, 1_000), (1, 1_000)])), [75, 25]);
-        assert_eq!(targets(100, &claims(&[(3, 30), (1, 1_000)])), [30, 70]);
-        assert_eq!(targets(100, &[]), [0; 0]);
-        assert_eq!(targets(0, &claims(&[(1, 1)])), [0]);
+        assert_eq!(slots(100, &claims(&[(1, 10), (1, 1_000), (1, 1_000)])), [10, 45, 45]);
+        assert_eq!(slots(100, &claims(&[(1, 10), (1, 20)])), [10, 20], "the rest stays in the pool");
+        assert_eq!(slots(100, &claims(&[(3, 1_000), (1, 1_000)])), [75, 25]);
+        assert_eq!(slots(100, &claims(&[(3, 30), (1, 1_000)])), [30, 70]);
+        assert_eq!(slots(100, &[]), [0; 0]);
+        assert_eq!(slots(0, &claims(&[(1, 1)])), [0]);
+    }
+
+    /// How many slots each has had after so many turns.
+    fn turns(count: u32, slots: u32, mut hosts: Vec<Claim>) -> Vec<u32> {
+        let mut had = vec![0; hosts.len()];
+        for _ in 0..count {
+            for ((due, host), had) in targets(slots, &hosts).into_iter().zip(&mut hosts).zip(&mut had) {
+                host.pass += due.stride.unwrap_or_default();
+                *had += due.slots;
+            }
+        }
+        had
     }
 
     #[test]
     fn what_whole_slots_cannot_divide_goes_round() {
-        let mut hosts = claims(&[(1, 9), (1, 9), (1, 9), (1, 9)]);
-        let mut had = [0; 4];
-        for _ in 0..40 {
-            let shares = targets(3, &hosts);
-            assert_eq!(shares.iter().sum::<u32>(), 3);
-            shares.iter().zip(&mut had).for_each(|(share, had)| *had += share);
-            accrue(3, &mut hosts, &shares, 250);
-        }
-        assert_eq!(had, [30; 4]);
+        assert_eq!(turns(40, 3, claims(&[(1, 9), (1, 9), (1, 9), (1, 9)])), [30; 4]);
+        assert_eq!(turns(40, 10, claims(&[(1, 9), (1, 9), (1, 9), (1, 9)])), [100; 4]);
+        assert_eq!(turns(40, 1, claims(&[(3, 9), (1, 9)])), [30, 10], "by weights, too");
     }
 
     #[test]
@@ -116,15 +125,15 @@ mod tests {
             u32::try_from((state >> 33) % (most + 1)).unwrap_or_default()
         };
         for _ in 0..20_000 {
-            let slots = draw(50);
+            let there = draw(50);
             let count = draw(8);
             let hosts: Vec<Claim> = (0..count)
-                .map(|_| Claim { weight: 1 + draw(5), need: draw(40), deficit: i64::from(draw(2_000)) - 1_000 })
+                .map(|_| Claim { weight: 1 + draw(5), need: draw(40), pass: u64::from(draw(2_000)) })
                 .collect();
-            let due = targets(slots, &hosts);
+            let due = slots(there, &hosts);
             let needed: u32 = hosts.iter().map(|host| host.need).sum();
-            assert_eq!(due.iter().sum::<u32>(), slots.min(needed), "{slots} for {hosts:?}: {due:?}");
-            assert!(due.iter().zip(&hosts).all(|(due, host)| *due <= host.need), "{slots} for {hosts:?}: {due:?}");
+            assert_eq!(due.iter().sum::<u32>(), there.min(needed), "{there} for {hosts:?}: {due:?}");
+            assert!(due.iter().zip(&hosts).all(|(due, host)| *due <= host.need), "{there} for {hosts:?}: {due:?}");
         }
     }
 }

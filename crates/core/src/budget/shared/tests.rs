@@ -1,0 +1,131 @@
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::lease::{Epoch, LeaseId, WindowGrant};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at_ms(ms: u64) -> Timestamp {
+    Timestamp::from_micros(ms * 1_000)
+}
+
+fn rate(requests: u32) -> Rate {
+    let requests = NonZeroU32::new(requests).unwrap();
+    Rate { requests, per: SECOND, burst: requests }
+}
+
+fn share() -> Share {
+    Share::new(&[rate(10)], WhenUnreachable::Hold, at_ms(0))
+}
+
+fn grant(share: u32, target: u32, fresh: &[(u64, u32)]) -> Grant {
+    let fresh = fresh.iter().map(|(ms, slots)| Rest { span: Duration::from_millis(*ms), slots: *slots }).collect();
+    Grant {
+        number: 1,
+        epoch: Epoch(1),
+        version: 1,
+        lease: LeaseId(1),
+        lasts: Duration::from_secs(3),
+        windows: vec![WindowGrant { per: SECOND, requests: 10, share, target, fresh }],
+        is_short: false,
+        forgetting: None,
+        hosts: 1,
+        differs: false,
+        pauses: Vec::new(),
+    }
+}
+
+const BUSY: Demand = Demand::Some { waiting: 3, is_held_back: true, others_lack: false };
+const CROWDED: Demand = Demand::Some { waiting: 3, is_held_back: true, others_lack: true };
+
+#[test]
+fn nothing_leaves_without_a_lease_or_after_it() {
+    let mut share = share();
+    assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtGrant));
+    share.granted(at_ms(20), at_ms(0), &grant(2, 2, &[(0, 2)]));
+    assert_eq!(share.check(at_ms(20), 1), Ok(()));
+    share.take(1);
+    assert!(share.may_leave(at_ms(2_999)), "the lease counts from before the renewal was sent");
+    assert!(!share.may_leave(at_ms(3_000)));
+    assert_eq!(share.check(at_ms(3_000), 1), Err(NotYet::AtGrant));
+}
+
+#[test]
+fn a_slot_that_comes_with_a_rest_rests_from_when_it_comes() {
+    let mut share = share();
+    share.granted(at_ms(100), at_ms(0), &grant(1, 1, &[(400, 1)]));
+    assert_eq!(share.check(at_ms(100), 1), Err(NotYet::Until(at_ms(500))));
+    assert_eq!(share.check(at_ms(500), 1), Ok(()));
+}
+
+#[test]
+fn what_is_on_the_wire_and_what_cools_has_its_slot() {
+    let mut share = share();
+    share.granted(at_ms(0), at_ms(0), &grant(2, 2, &[(0, 2)]));
+    share.take(1);
+    share.take(1);
+    assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtAnswer));
+    share.answered(at_ms(50), 1);
+    assert_eq!(share.check(at_ms(60), 1), Err(NotYet::Until(at_ms(1_050).after(GUARD))));
+    assert_eq!(share.next_free(at_ms(60)), Some(at_ms(1_050).after(GUARD)));
+    share.release(1);
+    assert_eq!(share.check(at_ms(60), 1), Ok(()));
+}
+
+#[test]
+fn what_is_too_much_goes_back_with_its_rest_and_is_gone_at_once() {
+    let mut share = share();
+    share.granted(at_ms(0), at_ms(0), &grant(6, 6, &[(0, 6)]));
+    for _ in 0..4 {
+        share.take(1);
+    }
+    share.answered(at_ms(0), 1);
+    share.answered(at_ms(100), 1);
+    share.granted(at_ms(200), at_ms(200), &grant(6, 2, &[]));
+    assert!(share.holding().has_surplus);
+    let report = share.report(at_ms(500), CROWDED);
+    let rests = [(0, 2), (501, 1), (601, 1)].map(|(ms, slots)| Rest { span: Duration::from_millis(ms), slots });
+    assert_eq!((report[0].held, &report[0].back[..]), (6, &rests[..]));
+    let Holding { share: own, target, has_surplus, .. } = share.holding();
+    assert_eq!((own, target, has_surplus), (2, 2, false));
+    assert_eq!(share.available(at_ms(500)), 0, "two are on the wire");
+}
+
+#[test]
+fn nothing_goes_back_while_nobody_lacks_anything() {
+    let mut share = share();
+    share.granted(at_ms(0), at_ms(0), &grant(6, 2, &[(0, 6)]));
+    let report = share.report(at_ms(0), BUSY);
+    assert_eq!((report[0].need, report[0].back.len()), (4, 0));
+    assert_eq!(share.report(at_ms(0), Demand::None)[0].back.len(), 1, "a host that has nothing to send keeps nothing");
+}
+
+#[test]
+fn what_was_made_under_a_lease_that_was_lost_does_not_leave_under_the_next_one() {
+    let mut share = share();
+    share.granted(at_ms(0), at_ms(0), &grant(5, 5, &[(0, 5)]));
+    for _ in 0..3 {
+        share.take(1);
+    }
+    share.granted(at_ms(60_000), at_ms(60_000), &grant(2, 5, &[(0, 2)]));
+    assert!(!share.may_leave(at_ms(60_000)), "three were made, and two have slots");
+    share.release(1);
+    assert!(share.may_leave(at_ms(60_000)));
+    assert_eq!(share.check(at_ms(60_000), 1), Err(NotYet::AtAnswer));
+}
+
+#[test]
+fn adrift_a_host_has_what_is_its_own() {
+    let mut share = Share::new(&[rate(10)], WhenUnreachable::Static(rate(2)), at_ms(0));
+    assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtGrant));
+    share.set_adrift(true);
+    assert_eq!(share.check(at_ms(0), 1), Ok(()));
+    share.take(1);
+    share.take(1);
+    assert!(share.may_leave(at_ms(0)));
+    assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtAnswer));
+    share.answered(at_ms(10), 2);
+    share.set_adrift(false);
+    share.granted(at_ms(500), at_ms(500), &grant(3, 3, &[(0, 3)]));
+    assert_eq!(share.available(at_ms(500)), 1, "what it has sent by itself counts");
+}
