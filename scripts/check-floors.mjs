@@ -25,6 +25,7 @@ const RUST = [CORE, join(ROOT, 'crates/simulator/src'), join(ROOT, 'crates/vfs/s
 const MODULES = [
   'handle',
   'engine',
+  'fleet',
   'http',
   'dispatcher',
   'store',
@@ -54,6 +55,7 @@ const MODULES = [
 /** Folders of the core whose modules use each other in no circle. */
 const ACYCLIC = [
   'engine',
+  'fleet',
   'http',
   'lanes',
   'batcher',

@@ -12,6 +12,7 @@ pub mod dispatcher;
 pub mod engine;
 pub mod error;
 pub mod evidence;
+pub mod fleet;
 pub mod handle;
 pub mod http;
 pub mod joins;

@@ -8,7 +8,7 @@ mod connections;
 mod headers;
 mod limit;
 mod memory;
-mod names;
+pub(crate) mod names;
 mod oauth;
 mod proxy;
 mod quote;

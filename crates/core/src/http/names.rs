@@ -3,7 +3,8 @@
 //! reqwest would use the runtime's pool of threads, which panics when the system gives it no thread: the request would
 //! never end. Here the lookup fails, and with it the attempt, which is repeated.
 
-use std::net::ToSocketAddrs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::thread;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,15 +16,21 @@ pub(super) struct SystemNames;
 
 impl Resolve for SystemNames {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let (answer, answered) = oneshot::channel();
-            // The port is put in by the caller. Nobody listens any more once the time to connect is up.
-            let look_up = move || drop(answer.send((name.as_str(), 0).to_socket_addrs()));
-            thread::Builder::new().name("spillway-names".to_owned()).spawn(look_up)?;
-            let addresses = answered.await??;
-            Ok(Box::new(addresses) as Addrs)
-        })
+        // The port is put in by the caller.
+        Box::pin(async move { Ok(Box::new(addresses(name.as_str().to_owned(), 0).await?) as Addrs) })
     }
+}
+
+/// The addresses of a host.
+///
+/// # Errors
+/// When the name is unknown, or there is no thread to look it up on.
+pub(crate) async fn addresses(host: String, port: u16) -> io::Result<impl Iterator<Item = SocketAddr> + Send> {
+    let (answer, answered) = oneshot::channel();
+    // Nobody listens any more once the time to connect is up.
+    let look_up = move || drop(answer.send((host.as_str(), port).to_socket_addrs()));
+    thread::Builder::new().name("spillway-names".to_owned()).spawn(look_up)?;
+    answered.await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub fn settle(bundled: &str) -> Result<Vec<String>, Error> {
 }
 
 /// The configuration that all clients share. Settles it without roots of Node.js if nobody has given any.
-pub(super) fn configuration() -> Result<ClientConfig, Error> {
+pub(crate) fn configuration() -> Result<ClientConfig, Error> {
     if !is_settled() {
         settle("")?;
     }

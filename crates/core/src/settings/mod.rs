@@ -8,6 +8,7 @@ mod credentials;
 mod headers;
 mod rate;
 mod reader;
+mod redis_url;
 pub mod region;
 mod route;
 mod shared;
@@ -26,6 +27,7 @@ pub use self::headers::Headers;
 use self::rate::RateLimit;
 pub use self::rate::{Learn, Rate};
 use self::reader::Reader;
+pub use self::redis_url::{Login, Node, PASSWORD_VARIABLE, RedisUrl, Topology, USERNAME_VARIABLE};
 pub use self::route::{PRESETS, Route};
 pub use self::shared::{Shared, WhenUnreachable};
 pub use self::statuses::Statuses;
@@ -68,10 +70,10 @@ pub struct Settings {
     pub rates: Vec<Rate>,
     /// Where accepted messages live.
     pub store: StoreSettings,
-    /// The quota is to be learned; there are no rates then.
-    pub learn: Option<Learn>,
     /// The rates are those of a fleet: each host leases a share of them.
     pub shared: Option<Shared>,
+    /// The quota is to be learned; there are no rates then.
+    pub learn: Option<Learn>,
     /// Attempts, age, pauses.
     pub retry: RetrySettings,
     /// Whether and how messages travel together.
@@ -189,7 +191,9 @@ impl Settings {
             .to_owned();
         let (api_url, login_url) = address::read(&root)?;
         let route = route(&root)?;
-        let RateLimit { rates, learn } = rate::read(&root)?;
+        let limit = rate::read(&root)?;
+        let shared = shared::read(&root, &limit)?;
+        let RateLimit { rates, learn } = limit;
         let mut settings = Self {
             organization,
             api_url,
@@ -200,8 +204,8 @@ impl Settings {
             headers: headers::read(&root)?,
             store: store::read(&root)?,
             rates,
+            shared,
             learn,
-            shared: None,
             retry: retry(&root)?,
             ordering: root.choice("ordering", &[("conversation", Ordering::Conversation), ("none", Ordering::None)])?,
             queue: queue(&root)?,
@@ -239,6 +243,12 @@ impl Settings {
         }
         if self.headers != other.headers {
             return Some(("headers".to_owned(), "other headers".to_owned(), "its own headers".to_owned()));
+        }
+        if let (Some(own), Some(theirs)) = (&self.shared, &other.shared)
+            && own.url.login != theirs.url.login
+            && own.url.is_same_place(&theirs.url)
+        {
+            return Some(("budget".to_owned(), "another login".to_owned(), "its own login".to_owned()));
         }
         let value = |settings: &Self, name: &str| {
             settings.trail.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())

@@ -92,7 +92,7 @@ fn learn_rate(object: &Reader<'_>, key: &'static str, requests: u64, per_ms: u64
     Ok(Rate { requests: count(requests), per: Duration::from_millis(per_ms), burst: count(requests) })
 }
 
-fn rate(object: Reader<'_>) -> Result<Rate, Error> {
+pub(super) fn rate(object: Reader<'_>) -> Result<Rate, Error> {
     const REQUESTS_MAX: u64 = 1_000_000;
     let requests = object.integer_required("requests", 1..=REQUESTS_MAX)?;
     let per_ms = object.integer_required("perMs", 1..=DAY_MS)?;

@@ -1,0 +1,14 @@
+//! The fleet's store: a Redis or Valkey that hosts lease their shares of the quota from.
+//!
+//! There is one courier per process and Redis. Each engine with a shared budget joins it, gives it renewals, and hears
+//! what came of them. The rules of the store are those of [`crate::lease`], in a script.
+
+mod connection;
+mod courier;
+mod failure;
+mod link;
+pub mod script;
+mod stream;
+pub mod wire;
+
+pub use self::courier::{Membership, join};

@@ -1,0 +1,762 @@
+-- The store of a fleet's budget: executes one renewal. The rules are those of lease/book, function by function and in
+-- its words; tests/fleet runs the same histories through both.
+--
+-- KEYS[1] is a hash with all that is known of an organization; no field and no key expires, deadlines are values. ARGV is
+-- what wire.rs writes. All times are whole microseconds of this server's clock, or spans; all numbers are whole and below
+-- 2^53.
+
+local LATENESS, GUARD, LEASE_MAX = 1000000, 250, 15000000
+local DRIFT, TRAVEL, ACCRUAL_MAX = 100000, 1000000, 5000000
+local SCARCE, WEIGHT_MAX = 8, 1000000
+local DEFICIT_MAX, MILLI = 20000000, 1000
+local PROBE_LASTS, UNPROBED_MAX, PAUSE_MAX, PAUSES_MAX = 10000000, 60000000, 86400000000, 256
+
+local min, max = math.min, math.max
+local key = KEYS[1]
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+-- Another one after each start of the server, and on each of its replicas.
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-'
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function divided(a, b)
+  return (a - a % b) / b
+end
+
+local function sorted(map)
+  local keys = {}
+  for name in pairs(map) do
+    keys[#keys + 1] = name
+  end
+  table.sort(keys)
+  return keys
+end
+
+-- After the end of a lease, or of a rest that is not to be trusted, nothing of it counts any more in a window.
+local function late(per)
+  return LATENESS + per + GUARD
+end
+
+-- The renewal
+
+local place = 0
+
+local function word()
+  place = place + 1
+  return ARGV[place]
+end
+
+local function number()
+  return tonumber(word())
+end
+
+local function list(read)
+  local found = {}
+  for at = 1, number() do
+    found[at] = read()
+  end
+  return found
+end
+
+local channel = word()
+local renewal = { host = word(), number = number(), draw = word() }
+local seen = { epoch = word(), version = number(), lease = number(), ago = number(), is_live = number() == 1 }
+if seen.epoch == '' then
+  seen = nil
+end
+renewal.weight = number()
+renewal.lasts = number()
+renewal.windows = list(function()
+  local window = { per = number(), requests = number(), held = number(), need = number() }
+  window.back = list(function()
+    return { span = number(), slots = number() }
+  end)
+  return window
+end)
+renewal.pauses = list(function()
+  return { word = word(), scope = word(), number = number() }
+end)
+renewal.probes = list(word)
+
+-- What is kept: `m` the store itself, `p:` a window's pool, `h:` a host, `s:` a pause, by its scope.
+
+local kept, memory = {}, nil
+local hosts, pools, pauses = {}, {}, {}
+
+local function pairs_of(next_number)
+  local found = {}
+  for at = 1, next_number() do
+    found[at] = { next_number(), next_number() }
+  end
+  return found
+end
+
+local function reader(value)
+  local words = string.gmatch(value, '%S+')
+  return words, function()
+    return tonumber(words())
+  end
+end
+
+local function load()
+  local fields = redis.call('HGETALL', key)
+  for at = 1, #fields, 2 do
+    local field, value = fields[at], fields[at + 1]
+    kept[field] = value
+    local words, next_number = reader(value)
+    local kind, name = string.sub(field, 1, 2), string.sub(field, 3)
+    if field == 'm' then
+      memory = { run = words(), epoch = words(), version = next_number(), at = next_number(), accrued = next_number() }
+      memory.forgetting, memory.last = next_number(), next_number()
+    elseif kind == 'p:' then
+      pools[tonumber(name)] = pairs_of(next_number)
+    elseif kind == 'h:' then
+      local record = { lease = next_number(), first = next_number(), number = next_number(), at = next_number() }
+      record.deadline, record.weight, record.parts = next_number(), next_number(), {}
+      for _ = 1, next_number() do
+        local per = next_number()
+        local part = { requests = next_number(), need = next_number(), share = next_number(), target = next_number() }
+        part.deficit = next_number()
+        part.fresh = pairs_of(next_number)
+        record.parts[per] = part
+      end
+      hosts[name] = record
+    elseif kind == 's:' then
+      local pause = { number = next_number(), till = next_number(), prober = words() or '-', probes_till = next_number() }
+      pauses[name] = pause
+    end
+  end
+end
+
+local function with_pairs(words, found)
+  words[#words + 1] = text(#found)
+  for _, pair in ipairs(found) do
+    words[#words + 1] = text(pair[1])
+    words[#words + 1] = text(pair[2])
+  end
+end
+
+local function with_numbers(words, ...)
+  for _, value in ipairs({ ... }) do
+    words[#words + 1] = text(value)
+  end
+end
+
+local function save()
+  local fields = {}
+  local words = { memory.run, memory.epoch }
+  with_numbers(words, memory.version, memory.at, memory.accrued, memory.forgetting, memory.last)
+  fields['m'] = table.concat(words, ' ')
+  for per, pool in pairs(pools) do
+    words = {}
+    with_pairs(words, pool)
+    fields['p:' .. text(per)] = table.concat(words, ' ')
+  end
+  for host, record in pairs(hosts) do
+    words = {}
+    with_numbers(words, record.lease, record.first, record.number, record.at, record.deadline, record.weight)
+    local pers = sorted(record.parts)
+    with_numbers(words, #pers)
+    for _, per in ipairs(pers) do
+      local part = record.parts[per]
+      with_numbers(words, per, part.requests, part.need, part.share, part.target, part.deficit)
+      with_pairs(words, part.fresh)
+    end
+    fields['h:' .. host] = table.concat(words, ' ')
+  end
+  for scope, pause in pairs(pauses) do
+    words = {}
+    with_numbers(words, pause.number, pause.till)
+    words[#words + 1] = pause.prober
+    with_numbers(words, pause.probes_till)
+    fields['s:' .. scope] = table.concat(words, ' ')
+  end
+  -- In order: replicas and the append-only file get the same commands.
+  for _, field in ipairs(sorted(fields)) do
+    if kept[field] ~= fields[field] then
+      redis.call('HSET', key, field, fields[field])
+    end
+  end
+  for _, field in ipairs(sorted(kept)) do
+    if not fields[field] then
+      redis.call('HDEL', key, field)
+    end
+  end
+end
+
+-- Pools: pairs of the time at which slots are free, and how many; earliest first
+
+local function pool_of(per)
+  if not pools[per] then
+    pools[per] = {}
+  end
+  return pools[per]
+end
+
+local function total(found)
+  local slots = 0
+  for _, pair in ipairs(found) do
+    slots = slots + pair[2]
+  end
+  return slots
+end
+
+local function put(pool, free_at, slots)
+  if slots == 0 then
+    return
+  end
+  local at = 1
+  while pool[at] and pool[at][1] < free_at do
+    at = at + 1
+  end
+  if pool[at] and pool[at][1] == free_at then
+    pool[at][2] = pool[at][2] + slots
+  else
+    table.insert(pool, at, { free_at, slots })
+  end
+end
+
+local function take(pool, missing)
+  local taken = {}
+  while missing > 0 and pool[1] do
+    local slots = min(pool[1][2], missing)
+    taken[#taken + 1] = { pool[1][1], slots }
+    missing = missing - slots
+    if slots == pool[1][2] then
+      table.remove(pool, 1)
+    else
+      pool[1][2] = pool[1][2] - slots
+    end
+  end
+  return taken
+end
+
+-- Sums over hosts
+
+local function is_live(record)
+  return record.deadline > now
+end
+
+local function share(record, per)
+  return record.parts[per] and record.parts[per].share or 0
+end
+
+-- The quota of the fleet: the lowest that is configured.
+local function requests(per)
+  local lowest
+  for _, record in pairs(hosts) do
+    local part = record.parts[per]
+    if part and (not lowest or part.requests < lowest) then
+      lowest = part.requests
+    end
+  end
+  return lowest
+end
+
+local function shared(per)
+  local slots = 0
+  for _, record in pairs(hosts) do
+    slots = slots + share(record, per)
+  end
+  return slots
+end
+
+-- Slots that are not a dead host's.
+local function divisible(per)
+  local slots = requests(per) or 0
+  for _, record in pairs(hosts) do
+    if not is_live(record) then
+      slots = slots - share(record, per)
+    end
+  end
+  return max(slots, 0)
+end
+
+-- Targets
+
+local function claims_of(per)
+  local claims = {}
+  for _, host in ipairs(sorted(hosts)) do
+    local record = hosts[host]
+    local part = record.parts[per]
+    if is_live(record) and part and part.need > 0 then
+      claims[#claims + 1] = { weight = record.weight, part = part, is_open = true }
+    end
+  end
+  return claims
+end
+
+-- Who needs less than its part gets that, and is no longer open. Gives what the others share, and their weights.
+local function divide(slots, claims)
+  local weights = 0
+  for _, claim in ipairs(claims) do
+    weights = weights + claim.weight
+  end
+  while true do
+    local served = {}
+    for _, claim in ipairs(claims) do
+      if claim.is_open and claim.part.need * weights <= slots * claim.weight then
+        served[#served + 1] = claim
+      end
+    end
+    if #served == 0 then
+      return slots, weights
+    end
+    for _, claim in ipairs(served) do
+      claim.is_open = false
+      slots = slots - claim.part.need
+      weights = weights - claim.weight
+    end
+  end
+end
+
+-- Sets every host's target.
+local function aim(per)
+  local claims = claims_of(per)
+  local slots, weights = divide(divisible(per), claims)
+  for _, record in pairs(hosts) do
+    if record.parts[per] then
+      record.parts[per].target = 0
+    end
+  end
+  local open, left = {}, slots
+  for at, claim in ipairs(claims) do
+    if claim.is_open then
+      claim.at = at
+      claim.part.target = divided(slots * claim.weight, weights)
+      left = left - claim.part.target
+      open[#open + 1] = claim
+    else
+      claim.part.target = claim.part.need
+    end
+  end
+  -- What whole slots can't divide goes round.
+  table.sort(open, function(one, other)
+    if one.part.deficit ~= other.part.deficit then
+      return one.part.deficit > other.part.deficit
+    end
+    return one.at < other.at
+  end)
+  for at = 1, min(left, #open) do
+    open[at].part.target = open[at].part.target + 1
+  end
+  for _, record in pairs(hosts) do
+    local part = record.parts[per]
+    if part then
+      if memory.forgetting >= 0 then
+        part.target = part.share
+      end
+      if part.need == 0 then
+        part.deficit = 0
+      end
+    end
+  end
+end
+
+-- Counts what each host has had too little of since the last time.
+local function accrue()
+  local millis = divided(min(max(now - memory.accrued, 0), ACCRUAL_MAX), 1000)
+  memory.accrued = now
+  for per in pairs(pools) do
+    local claims = claims_of(per)
+    local slots, weights = divide(divisible(per), claims)
+    for _, claim in ipairs(claims) do
+      if claim.is_open then
+        local due = divided(slots * claim.weight * MILLI, weights)
+        local deficit = claim.part.deficit + (due - claim.part.share * MILLI) * millis
+        claim.part.deficit = max(-DEFICIT_MAX, min(deficit, DEFICIT_MAX))
+      else
+        claim.part.deficit = 0
+      end
+    end
+  end
+end
+
+-- Slots in their course
+
+-- There are as many slots as the quota allows, as soon as what is too many comes back.
+local function fill(per)
+  local quota = requests(per)
+  if not quota then
+    return
+  end
+  local pool = pool_of(per)
+  local there = shared(per) + total(pool)
+  if there > quota then
+    take(pool, there - quota)
+  elseif memory.forgetting < 0 then
+    put(pool, now, quota - there)
+  end
+end
+
+local function longest_of(map)
+  local longest = 0
+  for per in pairs(map) do
+    longest = max(longest, per)
+  end
+  return longest
+end
+
+-- Begins a new epoch, in which nothing is known.
+local function forget()
+  memory.run, memory.epoch, memory.at = run, renewal.draw, now
+  hosts, pauses = {}, {}
+  local longest = 0
+  for per in pairs(pools) do
+    pools[per] = {}
+    longest = max(longest, per)
+  end
+  for _, window in ipairs(renewal.windows) do
+    longest = max(longest, window.per)
+  end
+  memory.forgetting = now + LEASE_MAX + late(longest)
+end
+
+-- Whether the host knows of a later state than this one: it was restored from an older one.
+local function is_behind()
+  if not seen then
+    return false
+  end
+  if seen.epoch ~= memory.epoch then
+    return seen.is_live and memory.forgetting < 0
+  end
+  local record = hosts[renewal.host]
+  return seen.version > memory.version
+    or (record ~= nil and record.lease == seen.lease and record.number + 1 < renewal.number)
+end
+
+local function standing()
+  local lease = seen and seen.epoch == memory.epoch and seen.lease
+  local record = hosts[renewal.host]
+  if record and renewal.number < record.number then
+    return 'known'
+  elseif record and renewal.number == record.number then
+    return (record.first == renewal.number or lease == record.lease) and 'known' or 'new'
+  elseif record and lease == record.lease and renewal.number == record.number + 1 then
+    return 'next'
+  elseif seen and seen.is_live and memory.forgetting >= 0 and seen.epoch ~= memory.epoch then
+    return 'claims'
+  end
+  return 'new'
+end
+
+-- Whether more has passed on this clock since the host's last renewal than can have, or less than nothing.
+local function has_jumped()
+  if now < memory.at then
+    return true
+  end
+  local record = hosts[renewal.host]
+  if not seen or not record or record.lease ~= seen.lease or renewal.number ~= record.number + 1 then
+    return false
+  end
+  return max(now - record.at, 0) > seen.ago + divided(seen.ago, 10) + DRIFT + TRAVEL
+end
+
+-- Nothing that was noted as a time is to be trusted: every rest and every lease begins again.
+local function restart()
+  for per, pool in pairs(pools) do
+    local slots = total(pool)
+    pools[per] = {}
+    put(pools[per], now + late(per), slots)
+  end
+  for _, record in pairs(hosts) do
+    record.at, record.deadline = now, now + LEASE_MAX
+    for per, part in pairs(record.parts) do
+      local slots = total(part.fresh)
+      part.fresh = {}
+      put(part.fresh, now + late(per), slots)
+    end
+  end
+  if memory.forgetting >= 0 then
+    memory.forgetting = now + LEASE_MAX + late(longest_of(pools))
+  end
+  for _, pause in pairs(pauses) do
+    pause.till = min(pause.till, now + PAUSE_MAX)
+    pause.prober, pause.probes_till = '-', 0
+  end
+end
+
+-- What dead hosts held, and what was forgotten, is the pool's when nothing of it can count any more.
+local function dissolve()
+  for _, host in ipairs(sorted(hosts)) do
+    local record = hosts[host]
+    for per, part in pairs(record.parts) do
+      if part.share > 0 and now >= record.deadline + late(per) then
+        put(pool_of(per), now, part.share)
+        part.share, part.fresh = 0, {}
+      end
+    end
+    if now >= record.deadline + late(longest_of(record.parts)) then
+      hosts[host] = nil
+    end
+  end
+  if memory.forgetting >= 0 and memory.forgetting <= now then
+    memory.forgetting = -1
+    for _, per in ipairs(sorted(pools)) do
+      fill(per)
+    end
+  end
+end
+
+-- What the host says of a window.
+local function take_in(record, window, stands)
+  local per = window.per
+  local quota = min(requests(per) or window.requests, window.requests)
+  local there = shared(per) + total(pool_of(per))
+  local part = record.parts[per]
+  if not part then
+    part = { share = 0, target = 0, deficit = 0 }
+    record.parts[per] = part
+  end
+  part.requests, part.need, part.fresh = window.requests, min(window.need, window.requests), {}
+  if stands == 'claims' then
+    -- What it has given back may be another host's by now.
+    local held = window.held
+    for _, rest in ipairs(window.back) do
+      held = held - rest.slots
+    end
+    part.share = min(max(held, 0), max(quota - there, 0))
+  elseif stands == 'next' then
+    for _, rest in ipairs(window.back) do
+      local slots = min(rest.slots, part.share)
+      part.share = part.share - slots
+      put(pool_of(per), now + min(rest.span, late(per)), slots)
+    end
+  end
+end
+
+local function hand_out(record, per)
+  if memory.forgetting < 0 then
+    local part = record.parts[per]
+    part.fresh = take(pool_of(per), max(part.target - part.share, 0))
+    part.share = part.share + total(part.fresh)
+  end
+end
+
+-- News
+
+local function publish(...)
+  redis.call('PUBLISH', channel, table.concat({ ... }, '\n'))
+end
+
+-- Tells who has more than is due to it that others have less, and these that there is something again.
+local function tell_slots(gives)
+  if memory.forgetting >= 0 then
+    return
+  end
+  local live = 0
+  for _, record in pairs(hosts) do
+    live = live + (is_live(record) and 1 or 0)
+  end
+  local is_short, is_free = false, false
+  for _, window in ipairs(renewal.windows) do
+    local per = window.per
+    local is_scarce = (requests(per) or 0) < SCARCE * live
+    local lacks, others_exceed, others_lack = false, false, false
+    for host, record in pairs(hosts) do
+      local part = is_live(record) and record.parts[per]
+      if part then
+        local lack = max(part.target - part.share, 0)
+        others_exceed = others_exceed or part.share > part.target
+        if host == renewal.host then
+          lacks = lack > 0 and (part.share == 0 or lack > 1 or is_scarce)
+        else
+          others_lack = others_lack or lack > 0
+        end
+      end
+    end
+    is_short = is_short or (lacks and others_exceed)
+    is_free = is_free or (gives and is_scarce and others_lack and #pool_of(per) > 0)
+  end
+  if is_short then
+    publish('short')
+  end
+  if is_free then
+    publish('free')
+  end
+end
+
+-- Pauses
+
+local function prober_of(pause)
+  if pause.prober ~= '-' and pause.probes_till > now then
+    return pause.prober, pause.probes_till - now
+  end
+  return '', 0
+end
+
+local function report(told)
+  local pause = pauses[told.scope]
+  if told.word == 'paused' then
+    local till, count = now + min(told.number, PAUSE_MAX), 0
+    for _ in pairs(pauses) do
+      count = count + 1
+    end
+    if (not pause and count >= PAUSES_MAX) or (pause and pause.till >= till) then
+      return
+    end
+    memory.last = memory.last + 1
+    pauses[told.scope] = { number = memory.last, till = till, prober = '-', probes_till = 0 }
+    publish('paused', text(memory.last), text(max(till - now, 0)), '', '0', told.scope)
+  elseif told.word == 'resumed' then
+    if pause and pause.number <= told.number then
+      publish('resumed', text(pause.number), told.scope)
+      pauses[told.scope] = nil
+    end
+  elseif pause and pause.prober == renewal.host then
+    pause.prober, pause.probes_till = '-', 0
+  end
+end
+
+-- The host wants to probe: it is the prober if nobody else is, and the time of the pause is over.
+local function ask(scope)
+  local pause = pauses[scope]
+  if pause and pause.till <= now and (pause.prober == '-' or pause.prober == renewal.host or pause.probes_till <= now) then
+    pause.prober, pause.probes_till = renewal.host, now + PROBE_LASTS
+  end
+end
+
+-- The answer
+
+local function is_short()
+  for _, record in pairs(hosts) do
+    if is_live(record) then
+      for _, part in pairs(record.parts) do
+        if part.share < part.target then
+          return true
+        end
+      end
+    end
+  end
+  return false
+end
+
+local function live_hosts()
+  local count, first, differs = 0, nil, false
+  for _, record in pairs(hosts) do
+    if is_live(record) then
+      count = count + 1
+      local words = {}
+      for _, per in ipairs(sorted(record.parts)) do
+        with_numbers(words, per, record.parts[per].requests)
+      end
+      local quotas = table.concat(words, ' ')
+      first = first or quotas
+      differs = differs or quotas ~= first
+    end
+  end
+  return count, differs
+end
+
+local function grant()
+  local record = hosts[renewal.host]
+  local count, differs = live_hosts()
+  local answer = {
+    renewal.number,
+    memory.epoch,
+    memory.version,
+    record and record.lease or 0,
+    record and max(record.deadline - now, 0) or 0,
+    is_short() and 1 or 0,
+    memory.forgetting >= 0 and max(memory.forgetting - now, 0) or -1,
+    count,
+    differs and 1 or 0,
+  }
+  local function add(value)
+    answer[#answer + 1] = value
+  end
+  add(#renewal.windows)
+  for _, window in ipairs(renewal.windows) do
+    local part = record and record.parts[window.per]
+    local fresh = part and part.fresh or {}
+    add(window.per)
+    add(requests(window.per) or 0)
+    add(part and part.share or 0)
+    add(part and part.target or 0)
+    add(#fresh)
+    for _, pair in ipairs(fresh) do
+      add(max(pair[1] - now, 0))
+      add(pair[2])
+    end
+  end
+  local scopes = sorted(pauses)
+  add(#scopes)
+  for _, scope in ipairs(scopes) do
+    local pause = pauses[scope]
+    local prober, probes_for = prober_of(pause)
+    add(scope)
+    add(pause.number)
+    add(max(pause.till - now, 0))
+    add(prober)
+    add(probes_for)
+  end
+  return answer
+end
+
+-- The renewal is executed
+
+local function renew()
+  if run ~= memory.run or is_behind() then
+    forget()
+  end
+  if has_jumped() then
+    restart()
+  end
+  memory.at = now
+  if standing() == 'known' then
+    return
+  end
+  dissolve()
+  local stands = standing()
+  memory.version = memory.version + 1
+  accrue()
+  local record = hosts[renewal.host]
+  hosts[renewal.host] = nil
+  if stands ~= 'next' then
+    -- A lease that nobody can go on with: what it held rests in full.
+    if record then
+      for per, part in pairs(record.parts) do
+        put(pool_of(per), max(record.deadline, now) + late(per), part.share)
+      end
+    end
+    record = { lease = memory.version, first = renewal.number, parts = {} }
+  end
+  record.number, record.at = renewal.number, now
+  record.deadline = now + min(renewal.lasts, LEASE_MAX)
+  record.weight = max(1, min(renewal.weight, WEIGHT_MAX))
+  for _, window in ipairs(renewal.windows) do
+    take_in(record, window, stands)
+  end
+  hosts[renewal.host] = record
+  local gives = false
+  for _, window in ipairs(renewal.windows) do
+    gives = gives or (stands == 'next' and #window.back > 0)
+    fill(window.per)
+    aim(window.per)
+    hand_out(record, window.per)
+  end
+  tell_slots(gives)
+  for scope, pause in pairs(pauses) do
+    if now >= pause.till + UNPROBED_MAX then
+      pauses[scope] = nil
+    end
+  end
+  for _, told in ipairs(renewal.pauses) do
+    report(told)
+  end
+  for _, scope in ipairs(renewal.probes) do
+    ask(scope)
+  end
+end
+
+load()
+if not memory then
+  memory = { version = 0, accrued = now, last = 0 }
+  forget()
+end
+renew()
+save()
+return grant()

@@ -1,0 +1,80 @@
+//! A real Redis or Valkey for tests, on a free port of this machine; found on the PATH, or installed where Debian's
+//! packages can be.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+const PORTS_TRIED_MAX: u32 = 5;
+
+/// A server that ends with this.
+pub(crate) struct Server {
+    child: Child,
+    /// On the loopback.
+    pub(crate) port: u16,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts a `redis-server`.
+    pub(crate) fn redis() -> Self {
+        Self::find("redis-server").expect("a redis-server is needed on the PATH, and installing Debian's did not work")
+    }
+
+    /// Starts a `valkey-server`, if there is one.
+    pub(crate) fn valkey() -> Option<Self> {
+        Self::find("valkey-server")
+    }
+
+    fn find(program: &'static str) -> Option<Self> {
+        let is_there = || Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+        if !is_there() {
+            install(program);
+        }
+        is_there().then(|| Self::start(program))
+    }
+
+    fn start(program: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        for _ in 0..PORTS_TRIED_MAX {
+            // Another process may take the port before the server does.
+            let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+            let port = free.expect("a port is free").port();
+            let mut child = Command::new(program)
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+                .arg(folder.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("it can be started");
+            let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+            if lines.any(|line| line.is_ok_and(|line| line.contains("Ready to accept connections"))) {
+                // What it says later is read by nobody, and must not stop it.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Self { child, port, _folder: folder };
+            }
+            let _ = child.wait();
+        }
+        panic!("{program} did not start on any of {PORTS_TRIED_MAX} ports");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn install(package: &str) {
+    for arguments in [&["-qq", "update"][..], &["-qq", "install", "-y", package]] {
+        for (program, first) in [("apt-get", None), ("sudo", Some(["--non-interactive", "apt-get"]))] {
+            let mut command = Command::new(program);
+            command.args(first.iter().flatten()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+            if command.status().is_ok_and(|status| status.success()) {
+                break;
+            }
+        }
+    }
+}
