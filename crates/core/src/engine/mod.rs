@@ -5,6 +5,7 @@ mod couriers;
 #[cfg(test)]
 mod hang_tests;
 mod keeper;
+mod leases;
 mod opening;
 mod opening_watch;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use self::callback::Callback;
 use self::couriers::{Courier, Couriers};
 use self::keeper::Keeper;
+use self::leases::{Leases, next_delivery};
 use self::panics::{Panics, unwound};
 use self::registry::Published;
 use self::sink::{Completion, GivenToken, Happening, Interest, LettersPage, LettersWanted, RequestEnd, Sink};
@@ -150,6 +152,8 @@ pub(crate) struct Engine {
     /// Requests that may leave as soon as there is a connection for them.
     outgoing: VecDeque<(AttemptId, Shipment)>,
     keeper: Option<Keeper>,
+    /// There once it runs, if the budget is shared.
+    leases: Option<Leases>,
     store_gone: bool,
     /// The last guest, who is to hear that its handle has closed once the store has.
     farewell: Option<Guest>,
@@ -198,6 +202,7 @@ impl Engine {
             in_flight: HashMap::new(),
             outgoing: VecDeque::new(),
             keeper: None,
+            leases: None,
             store_gone: false,
             farewell: None,
             drains: HashMap::new(),
@@ -217,6 +222,7 @@ impl Engine {
     /// Runs until the last handle has closed, or all have left and nothing is to do. In a box, since each way to end
     /// takes the engine along, and its task would have room for all of them.
     pub(crate) async fn run(mut self: Box<Self>) {
+        self.leases = Leases::join(&self.settings);
         if let Err(error) = self.open_store().await {
             return self.turn_away(error).await;
         }
@@ -286,6 +292,7 @@ impl Engine {
                 Some(command) = self.inbox.recv() => self.command(command),
                 Some(report) = self.reports.recv() => self.report(self.clock.now(), report),
                 news = next_news(&mut self.keeper), if !self.store_gone => self.store_news(news),
+                Some(delivery) = next_delivery(&mut self.leases) => self.delivered(delivery),
                 () = sleep_until(wake) => {}
             }
         } else {
@@ -307,6 +314,11 @@ impl Engine {
             && let Some(news) = self.keeper.as_mut().and_then(Keeper::try_next)
         {
             self.store_news(Some(news));
+        }
+        while !self.turn.is_over()
+            && let Some(delivery) = self.leases.as_mut().and_then(Leases::try_next)
+        {
+            self.delivered(delivery);
         }
         self.watch_store();
         if held_until.is_some() {

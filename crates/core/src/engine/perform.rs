@@ -90,7 +90,10 @@ impl Engine {
                 }
             }
             Effect::FetchToken => self.fetch_token(),
-            Effect::Renew(_) => unreachable!("no option makes a fleet yet"),
+            Effect::Renew(renewal) => match &self.leases {
+                Some(leases) => leases.renew(renewal),
+                None => unreachable!("who shares no budget renews no lease"),
+            },
             Effect::Notice(notice) => {
                 let name = Happening::Notice(notice.clone()).name();
                 self.happen(name, || Happening::Notice(notice.clone()));

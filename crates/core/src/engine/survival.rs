@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::couriers::Couriers;
+use super::leases::Leases;
 use super::opening::CLOSE_PATIENCE;
 use super::panics::caught;
 use super::sink::Completion;
@@ -27,6 +28,7 @@ impl Engine {
         // Answers to what was cut, and to its dispatcher, come to nobody.
         (self.reporter, self.reports) = unbounded_channel();
         self.couriers = Couriers::new(Arc::clone(&self.client), self.reporter.clone());
+        self.leases = Leases::join(&self.settings);
         self.token = None;
         self.performing.extend(self.effects.drain(..));
         self.performing.retain(is_told);

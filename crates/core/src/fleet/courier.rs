@@ -5,19 +5,18 @@
 //! only sees to it that there is a connection.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use once_cell::sync::Lazy;
 use redis::{RedisError, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::connection::{Call, Connection, Opened, Push};
 use super::failure::{self, Remedy};
 use super::link::{Job, Link, MemberId, Place, State};
+use super::members::{Delivery, Member, Order, retire};
 use super::wire;
-use crate::lease::{Failure, FailureKind, Grant, News, Renewal};
-use crate::lock::lock;
+use crate::lease::{Failure, FailureKind, News, Renewal};
 use crate::random::Random;
 use crate::settings::{RedisUrl, Topology};
 
@@ -25,82 +24,6 @@ use crate::settings::{RedisUrl, Topology};
 const GATHERING: Duration = Duration::from_millis(50);
 /// A key moves to at most so many nodes before its renewal fails.
 const HOPS_MAX: u32 = 5;
-
-static COURIERS: Lazy<Mutex<HashMap<RedisUrl, UnboundedSender<Order>>>> = Lazy::new(Mutex::default);
-
-/// What a courier brings.
-#[derive(Debug)]
-pub enum Delivery {
-    /// The store has answered.
-    Granted(Box<Grant>),
-    /// It has not, and won't.
-    Failed(Failure),
-    /// It tells everybody this.
-    News(News),
-}
-
-/// An engine's place at the courier; dropped, it leaves.
-#[derive(Debug)]
-pub struct Membership {
-    id: MemberId,
-    orders: UnboundedSender<Order>,
-}
-
-/// Joins the process's courier for this Redis; starts it if there is none. What it brings goes to `deliveries`. To be
-/// called on the runtime of the engines.
-pub fn join(url: &RedisUrl, organization: &str, deliveries: UnboundedSender<Delivery>) -> Membership {
-    let mut couriers = lock(&COURIERS);
-    let orders = couriers.entry(url.clone()).or_insert_with(|| {
-        let (orders, inbox) = unbounded_channel();
-        tokio::spawn(Courier::new(url.clone(), inbox).run());
-        orders
-    });
-    static LAST: Mutex<u64> = Mutex::new(0);
-    let id = {
-        let mut last = lock(&LAST);
-        *last += 1;
-        MemberId(*last)
-    };
-    let member = Member { organization: organization.into(), deliveries, home: Place::Start };
-    // A courier ends under this lock only, so it is there to hear this.
-    let _ = orders.send(Order::Join(id, member));
-    Membership { id, orders: orders.clone() }
-}
-
-impl Membership {
-    /// Sends a renewal. `urgent`: a message waits for its answer.
-    pub fn renew(&self, renewal: Box<Renewal>, urgent: bool) {
-        let _ = self.orders.send(Order::Renew(self.id, renewal, urgent));
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        let _ = self.orders.send(Order::Leave(self.id));
-    }
-}
-
-#[derive(Debug)]
-enum Order {
-    Join(MemberId, Member),
-    Renew(MemberId, Box<Renewal>, bool),
-    Leave(MemberId),
-}
-
-#[derive(Debug)]
-struct Member {
-    organization: Arc<str>,
-    deliveries: UnboundedSender<Delivery>,
-    /// Where its key is.
-    home: Place,
-}
-
-impl Member {
-    fn deliver(&self, delivery: Delivery) {
-        // Its engine may have ended meanwhile.
-        let _ = self.deliveries.send(delivery);
-    }
-}
 
 /// What the courier's own tasks report.
 enum Report {
@@ -113,7 +36,7 @@ enum Report {
     Gathered,
 }
 
-struct Courier {
+pub(super) struct Courier {
     url: Arc<RedisUrl>,
     inbox: UnboundedReceiver<Order>,
     reporter: UnboundedSender<Report>,
@@ -129,7 +52,7 @@ struct Courier {
 }
 
 impl Courier {
-    fn new(url: RedisUrl, inbox: UnboundedReceiver<Order>) -> Self {
+    pub(super) fn new(url: RedisUrl, inbox: UnboundedReceiver<Order>) -> Self {
         let (reporter, reports) = unbounded_channel();
         Self {
             url: Arc::new(url),
@@ -145,8 +68,9 @@ impl Courier {
         }
     }
 
-    async fn run(mut self) {
-        while !self.retire_if_unused() {
+    pub(super) async fn run(mut self) {
+        // Its first member is in the inbox.
+        while !self.members.is_empty() || !retire(&self.url, &self.inbox) {
             let mut urgent = false;
             tokio::select! {
                 Some(order) = self.inbox.recv() => urgent |= self.take(order),
@@ -164,20 +88,6 @@ impl Courier {
         }
     }
 
-    /// Leaves the registry when the last member has left. Whether it is out.
-    fn retire_if_unused(&mut self) -> bool {
-        if !self.members.is_empty() {
-            return false;
-        }
-        let mut couriers = lock(&COURIERS);
-        // Nobody has ever joined it, or somebody is on the way in.
-        if self.links.is_empty() || !self.inbox.is_empty() {
-            return false;
-        }
-        couriers.remove(&self.url);
-        true
-    }
-
     /// Whether somebody waits for what it is.
     fn take(&mut self, order: Order) -> bool {
         match order {
@@ -188,7 +98,8 @@ impl Courier {
                 self.subscribe(&Place::Start, vec![id]);
                 false
             }
-            Order::Renew(id, renewal, urgent) => {
+            Order::Renew(id, renewal) => {
+                let urgent = is_awaited(&renewal);
                 let Some(member) = self.members.get(&id) else { return false };
                 let (home, organization) = (member.home.clone(), Arc::clone(&member.organization));
                 self.queue(home, Job { member: id, organization, renewal, hops: 0, asking: false });
@@ -459,4 +370,10 @@ impl Courier {
             }
         });
     }
+}
+
+/// Whether a message waits for the answer, or others are to hear of it at once.
+fn is_awaited(renewal: &Renewal) -> bool {
+    let is_out = renewal.windows.iter().any(|window| window.held == 0 && window.need > 0);
+    renewal.seen.is_none() || is_out || !renewal.pauses.is_empty() || !renewal.probes.is_empty()
 }

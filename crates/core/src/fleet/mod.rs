@@ -7,8 +7,11 @@ mod connection;
 mod courier;
 mod failure;
 mod link;
+mod members;
+mod membership;
 pub mod script;
 mod stream;
 pub mod wire;
 
-pub use self::courier::{Membership, join};
+pub use self::members::Delivery;
+pub use self::membership::{Membership, join};

@@ -1,0 +1,52 @@
+//! The engine's side of the fleet's store: renewals out, grants and news in.
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::Engine;
+use crate::dispatcher::Event;
+use crate::fleet::{self, Delivery, Membership};
+use crate::lease::Renewal;
+use crate::settings::Settings;
+
+/// A place at the courier of the process.
+pub(super) struct Leases {
+    membership: Membership,
+    deliveries: UnboundedReceiver<Delivery>,
+}
+
+impl Leases {
+    /// `None` where the budget is not shared.
+    pub(super) fn join(settings: &Settings) -> Option<Self> {
+        let shared = settings.shared.as_ref()?;
+        let (sender, deliveries) = unbounded_channel();
+        let membership = fleet::join(&shared.url, &settings.organization, sender);
+        Some(Self { membership, deliveries })
+    }
+
+    pub(super) fn renew(&self, renewal: Box<Renewal>) {
+        self.membership.renew(renewal);
+    }
+
+    pub(super) fn try_next(&mut self) -> Option<Delivery> {
+        self.deliveries.try_recv().ok()
+    }
+}
+
+/// What the store says next; never, where there is none.
+pub(super) async fn next_delivery(leases: &mut Option<Leases>) -> Option<Delivery> {
+    match leases {
+        Some(leases) => leases.deliveries.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Engine {
+    pub(super) fn delivered(&mut self, delivery: Delivery) {
+        self.turn.answer();
+        self.handle(match delivery {
+            Delivery::Granted(grant) => Event::Granted(grant),
+            Delivery::Failed(failure) => Event::RenewalFailed(failure),
+            Delivery::News(news) => Event::FleetNews(news),
+        });
+    }
+}
