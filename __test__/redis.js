@@ -13,15 +13,15 @@ const INSTALL_MS_MAX = 180_000
 const PORTS_TRIED_MAX = 5
 
 /**
- * A real Redis on a free port of this machine, with its files in a folder of its own below `under`; installed first where
+ * A real Redis on a free port of this machine, or on that of an earlier one, with its files in a folder of its own below `under`; installed first where
  * Debian's packages can be: `{ port, stop() }`.
  */
-async function startRedis({ args = [], under = tmpdir() } = {}) {
+async function startRedis({ args = [], under = tmpdir(), port: wanted } = {}) {
   await findOrInstall()
   const folder = mkdtempSync(join(under, '.spillway-redis-'))
   const all = ['--bind', '127.0.0.1', '--save', '', '--dir', folder, ...args]
   for (let tried = 1; ; tried++) {
-    const port = await freePort()
+    const port = wanted ?? (await freePort())
     const server = spawn('redis-server', ['--port', String(port), ...all], { stdio: ['ignore', 'pipe', 'inherit'] })
     const ended = once(server, 'exit')
     const stop = async () => {

@@ -5,7 +5,7 @@ use spillway_core::budget::{Believed, Why};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::evidence::NamedLimit;
 use spillway_core::handle::Handle;
-use spillway_core::stats::{Closure, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding};
+use spillway_core::stats::{Closure, FleetStanding, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding};
 use spillway_core::totals::{Holdings, Totals};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {
@@ -118,6 +118,23 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             }
             data
         }),
+        "fleet": snapshot.fleet.as_deref().map(|fleet| fleet_data(fleet, clock)),
+    })
+}
+
+fn fleet_data(fleet: &FleetStanding, clock: &Clock) -> Value {
+    let at = |time: Option<Timestamp>| time.map(|time| clock.epoch_ms(time));
+    json!({
+        "host": fleet.host.to_string(),
+        "hosts": fleet.hosts,
+        "share": fleet.share,
+        "target": fleet.target,
+        "leaseUntilMs": at(fleet.lease_until),
+        "waitsUntilMs": at(fleet.forgetting_until),
+        "rateLimitsDiffer": fleet.differs,
+        "usesOwnShare": fleet.is_static,
+        "renewals": fleet.renewals,
+        "problem": fleet.problem,
     })
 }
 

@@ -5,13 +5,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::Engine;
 use crate::dispatcher::Event;
 use crate::fleet::{self, Delivery, Membership};
-use crate::lease::Renewal;
+use crate::lease::{Host, News, Renewal};
 use crate::settings::Settings;
 
 /// A place at the courier of the process.
 pub(super) struct Leases {
     membership: Membership,
     deliveries: UnboundedReceiver<Delivery>,
+    /// What the dispatcher calls itself; known from its first renewal on.
+    host: Option<Host>,
 }
 
 impl Leases {
@@ -20,10 +22,11 @@ impl Leases {
         let shared = settings.shared.as_ref()?;
         let (sender, deliveries) = unbounded_channel();
         let membership = fleet::join(&shared.url, &settings.organization, sender);
-        Some(Self { membership, deliveries })
+        Some(Self { membership, deliveries, host: None })
     }
 
-    pub(super) fn renew(&self, renewal: Box<Renewal>) {
+    pub(super) fn renew(&mut self, renewal: Box<Renewal>) {
+        self.host = Some(renewal.host);
         self.membership.renew(renewal);
     }
 
@@ -47,6 +50,14 @@ impl Engine {
             Delivery::Granted(grant) => Event::Granted(grant),
             Delivery::Failed(failure) => Event::RenewalFailed(failure),
             Delivery::News(news) => Event::FleetNews(news),
+            Delivery::Connected => return self.connected(),
         });
+    }
+
+    /// The store can be reached, perhaps again: as if it had called upon this host.
+    fn connected(&mut self) {
+        let Some(host) = self.leases.as_ref().and_then(|leases| leases.host) else { return };
+        self.handle(Event::FleetNews(News::Free(vec![host])));
+        self.handle(Event::FleetNews(News::Short(vec![host])));
     }
 }

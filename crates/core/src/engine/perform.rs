@@ -8,7 +8,7 @@ use super::keeper::Keeper;
 use super::panics::unwound;
 use super::sink::{Completion, Happening, RequestEnd};
 use super::{CALLBACK_TIMEOUT, DrainKind, Engine, Life, OnTheWire, Report};
-use crate::dispatcher::{AttemptId, Effect, Event};
+use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event};
 use crate::error::Error;
 use crate::http::TokenAnswer;
 use crate::lock::lock;
@@ -73,7 +73,7 @@ impl Engine {
                 self.complete(ticket.handle, Completion::Redriven(ticket.number, outcome));
             }
             Effect::Drained(ticket, left) => self.drained(ticket, left),
-            Effect::Send { attempt, .. } if !self.dispatcher.may_leave(attempt) => {
+            Effect::Send { attempt, .. } if !self.dispatcher.may_leave_at(self.clock.now(), attempt) => {
                 self.handle(Event::Withheld(attempt));
             }
             Effect::Send { attempt, shipment } if self.may_send() => self.send(attempt, shipment),
@@ -90,7 +90,7 @@ impl Engine {
                 }
             }
             Effect::FetchToken => self.fetch_token(),
-            Effect::Renew(renewal) => match &self.leases {
+            Effect::Renew(renewal) => match &mut self.leases {
                 Some(leases) => leases.renew(renewal),
                 None => unreachable!("who shares no budget renews no lease"),
             },
@@ -115,16 +115,21 @@ impl Engine {
 
     /// Sends what may leave, as far as there are connections; what may not any more goes back.
     pub(super) fn send_outgoing(&mut self) {
-        let shut = self.outgoing.back().is_some_and(|(attempt, _)| !self.dispatcher.may_leave(*attempt));
+        // One time for all: what goes back is what doesn't leave.
+        let now = self.clock.now();
+        let may_leave = |dispatcher: &Dispatcher, attempt: AttemptId| dispatcher.may_leave_at(now, attempt);
+        let shut = self.outgoing.back().is_some_and(|(attempt, _)| !may_leave(&self.dispatcher, *attempt));
         if shut {
-            let (leaving, back) = self.outgoing.drain(..).partition(|(attempt, _)| self.dispatcher.may_leave(*attempt));
+            let outgoing = std::mem::take(&mut self.outgoing);
+            let (leaving, back) =
+                outgoing.into_iter().partition(|(attempt, _)| may_leave(&self.dispatcher, *attempt));
             self.outgoing = leaving;
             self.withhold(back);
         }
         while self.may_send()
             && let Some((attempt, shipment)) = self.outgoing.pop_front()
         {
-            if self.dispatcher.may_leave(attempt) {
+            if may_leave(&self.dispatcher, attempt) {
                 self.send(attempt, shipment);
             }
         }

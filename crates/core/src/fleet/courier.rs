@@ -16,7 +16,7 @@ use super::failure::{self, Remedy};
 use super::link::{Job, Link, MemberId, Place, State};
 use super::members::{Delivery, Member, Order, retire};
 use super::wire;
-use crate::lease::{Failure, FailureKind, News, Renewal};
+use crate::lease::{Failure, FailureKind, Renewal};
 use crate::random::Random;
 use crate::settings::{RedisUrl, Topology};
 
@@ -173,7 +173,10 @@ impl Courier {
             }
             Report::Subscribed(place, generation, members, outcome) if self.is_current(&place, generation) => {
                 match outcome {
-                    Ok(()) => self.tell_again(&members),
+                    Ok(()) => {
+                        let members = members.iter().filter_map(|id| self.members.get(id));
+                        members.for_each(|member| member.deliver(Delivery::Connected));
+                    }
                     Err(error) => self.lose(&place, failure::of_connection(&error, false)),
                 }
             }
@@ -223,14 +226,6 @@ impl Courier {
             let outcome = calls.subscribe(&channels).await;
             let _ = reporter.send(Report::Subscribed(place, generation, members, outcome));
         });
-    }
-
-    /// Something may have been published while they could not hear it.
-    fn tell_again(&self, members: &[MemberId]) {
-        for member in members.iter().filter_map(|id| self.members.get(id)) {
-            member.deliver(Delivery::News(News::Free));
-            member.deliver(Delivery::News(News::Short));
-        }
     }
 
     fn pushed(&self, channel: &[u8], payload: &[u8]) {

@@ -22,6 +22,8 @@ pub enum Delivery {
     Failed(Failure),
     /// It tells everybody this.
     News(News),
+    /// There is a connection again, or for the first time. What was published before may be lost.
+    Connected,
 }
 
 /// What a courier is asked for.

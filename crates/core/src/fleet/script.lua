@@ -6,9 +6,9 @@
 -- 2^53.
 
 local LATENESS, GUARD, LEASE_MAX = 1000000, 250, 15000000
-local DRIFT, TRAVEL, ACCRUAL_MAX = 100000, 1000000, 5000000
-local SCARCE, WEIGHT_MAX = 8, 1000000
-local DEFICIT_MAX, MILLI = 20000000, 1000
+local DRIFT, TRAVEL = 100000, 1000000
+local SCARCE, FEW, WEIGHT_MAX = 8, 4, 1000000
+local DEFICIT_MAX, MILLI, SENT_MAX = 20000, 1000, 1000000
 local PROBE_LASTS, UNPROBED_MAX, PAUSE_MAX, PAUSES_MAX = 10000000, 60000000, 86400000000, 256
 
 local min, max = math.min, math.max
@@ -69,6 +69,7 @@ if seen.epoch == '' then
 end
 renewal.weight = number()
 renewal.lasts = number()
+renewal.sent = number()
 renewal.windows = list(function()
   local window = { per = number(), requests = number(), held = number(), need = number() }
   window.back = list(function()
@@ -109,17 +110,16 @@ local function load()
     local words, next_number = reader(value)
     local kind, name = string.sub(field, 1, 2), string.sub(field, 3)
     if field == 'm' then
-      memory = { run = words(), epoch = words(), version = next_number(), at = next_number(), accrued = next_number() }
+      memory = { run = words(), epoch = words(), version = next_number(), at = next_number() }
       memory.forgetting, memory.last = next_number(), next_number()
     elseif kind == 'p:' then
       pools[tonumber(name)] = pairs_of(next_number)
     elseif kind == 'h:' then
       local record = { lease = next_number(), first = next_number(), number = next_number(), at = next_number() }
-      record.deadline, record.weight, record.parts = next_number(), next_number(), {}
+      record.deadline, record.weight, record.deficit, record.parts = next_number(), next_number(), next_number(), {}
       for _ = 1, next_number() do
         local per = next_number()
         local part = { requests = next_number(), need = next_number(), share = next_number(), target = next_number() }
-        part.deficit = next_number()
         part.fresh = pairs_of(next_number)
         record.parts[per] = part
       end
@@ -148,7 +148,7 @@ end
 local function save()
   local fields = {}
   local words = { memory.run, memory.epoch }
-  with_numbers(words, memory.version, memory.at, memory.accrued, memory.forgetting, memory.last)
+  with_numbers(words, memory.version, memory.at, memory.forgetting, memory.last)
   fields['m'] = table.concat(words, ' ')
   for per, pool in pairs(pools) do
     words = {}
@@ -157,12 +157,12 @@ local function save()
   end
   for host, record in pairs(hosts) do
     words = {}
-    with_numbers(words, record.lease, record.first, record.number, record.at, record.deadline, record.weight)
+    with_numbers(words, record.lease, record.first, record.number, record.at, record.deadline, record.weight, record.deficit)
     local pers = sorted(record.parts)
     with_numbers(words, #pers)
     for _, per in ipairs(pers) do
       local part = record.parts[per]
-      with_numbers(words, per, part.requests, part.need, part.share, part.target, part.deficit)
+      with_numbers(words, per, part.requests, part.need, part.share, part.target)
       with_pairs(words, part.fresh)
     end
     fields['h:' .. host] = table.concat(words, ' ')
@@ -283,7 +283,7 @@ local function claims_of(per)
     local record = hosts[host]
     local part = record.parts[per]
     if is_live(record) and part and part.need > 0 then
-      claims[#claims + 1] = { weight = record.weight, part = part, is_open = true }
+      claims[#claims + 1] = { weight = record.weight, deficit = record.deficit, part = part, is_open = true }
     end
   end
   return claims
@@ -335,43 +335,51 @@ local function aim(per)
   end
   -- What whole slots can't divide goes round.
   table.sort(open, function(one, other)
-    if one.part.deficit ~= other.part.deficit then
-      return one.part.deficit > other.part.deficit
+    if one.deficit ~= other.deficit then
+      return one.deficit > other.deficit
     end
     return one.at < other.at
   end)
   for at = 1, min(left, #open) do
     open[at].part.target = open[at].part.target + 1
   end
-  for _, record in pairs(hosts) do
-    local part = record.parts[per]
-    if part then
-      if memory.forgetting >= 0 then
-        part.target = part.share
-      end
-      if part.need == 0 then
-        part.deficit = 0
+  if memory.forgetting >= 0 then
+    for _, record in pairs(hosts) do
+      if record.parts[per] then
+        record.parts[per].target = record.parts[per].share
       end
     end
   end
 end
 
--- Counts what each host has had too little of since the last time.
-local function accrue()
-  local millis = divided(min(max(now - memory.accrued, 0), ACCRUAL_MAX), 1000)
-  memory.accrued = now
-  for per in pairs(pools) do
-    local claims = claims_of(per)
-    local slots, weights = divide(divisible(per), claims)
-    for _, claim in ipairs(claims) do
-      if claim.is_open then
-        local due = divided(slots * claim.weight * MILLI, weights)
-        local deficit = claim.part.deficit + (due - claim.part.share * MILLI) * millis
-        claim.part.deficit = max(-DEFICIT_MAX, min(deficit, DEFICIT_MAX))
-      else
-        claim.part.deficit = 0
-      end
+local function needs(record)
+  for _, part in pairs(record.parts) do
+    if part.need > 0 then
+      return true
     end
+  end
+  return false
+end
+
+-- What the host has sent since its last renewal was everybody's, by their weights.
+local function settle()
+  local owing, weights = {}, 0
+  for host, record in pairs(hosts) do
+    if is_live(record) and needs(record) then
+      owing[host] = record
+      weights = weights + record.weight
+    end
+  end
+  if not owing[renewal.host] then
+    return
+  end
+  local sent = min(renewal.sent, SENT_MAX) * MILLI
+  for host, record in pairs(owing) do
+    local deficit = record.deficit + divided(sent * record.weight, weights)
+    if host == renewal.host then
+      deficit = deficit - sent
+    end
+    record.deficit = max(-DEFICIT_MAX, min(deficit, DEFICIT_MAX))
   end
 end
 
@@ -508,7 +516,7 @@ local function take_in(record, window, stands)
   local there = shared(per) + total(pool_of(per))
   local part = record.parts[per]
   if not part then
-    part = { share = 0, target = 0, deficit = 0 }
+    part = { share = 0, target = 0 }
     record.parts[per] = part
   end
   part.requests, part.need, part.fresh = window.requests, min(window.need, window.requests), {}
@@ -542,7 +550,41 @@ local function publish(...)
   redis.call('PUBLISH', channel, table.concat({ ... }, '\n'))
 end
 
--- Tells who has more than is due to it that others have less, and these that there is something again.
+-- Whether a quarter of what is due is missing.
+local function lacks(part)
+  local lack = max(part.target - part.share, 0)
+  return lack > 0 and lack * FEW >= part.target
+end
+
+-- Whether a quarter of what it has is too much.
+local function exceeds(part)
+  local surplus = max(part.share - part.target, 0)
+  return surplus > 0 and surplus * FEW >= part.share
+end
+
+local function is_less(part)
+  return part.share < part.target
+end
+
+-- Tells the other hosts of which this holds in one of the windows.
+local function tell_others(subject, pers, holds)
+  local told = {}
+  for _, host in ipairs(sorted(hosts)) do
+    local record = hosts[host]
+    local concerned = false
+    for _, per in ipairs(pers) do
+      concerned = concerned or (record.parts[per] ~= nil and holds(record.parts[per]))
+    end
+    if concerned and host ~= renewal.host and is_live(record) then
+      told[#told + 1] = host
+    end
+  end
+  if #told > 0 then
+    publish(subject, unpack(told))
+  end
+end
+
+-- Tells who has more than is due to it that this host has less, and others that there is something again.
 local function tell_slots(gives)
   if memory.forgetting >= 0 then
     return
@@ -551,32 +593,18 @@ local function tell_slots(gives)
   for _, record in pairs(hosts) do
     live = live + (is_live(record) and 1 or 0)
   end
-  local is_short, is_free = false, false
+  local lacking, scarce = {}, {}
   for _, window in ipairs(renewal.windows) do
     local per = window.per
-    local is_scarce = (requests(per) or 0) < SCARCE * live
-    local lacks, others_exceed, others_lack = false, false, false
-    for host, record in pairs(hosts) do
-      local part = is_live(record) and record.parts[per]
-      if part then
-        local lack = max(part.target - part.share, 0)
-        others_exceed = others_exceed or part.share > part.target
-        if host == renewal.host then
-          lacks = lack > 0 and (part.share == 0 or lack > 1 or is_scarce)
-        else
-          others_lack = others_lack or lack > 0
-        end
-      end
+    if lacks(hosts[renewal.host].parts[per]) then
+      lacking[#lacking + 1] = per
     end
-    is_short = is_short or (lacks and others_exceed)
-    is_free = is_free or (gives and is_scarce and others_lack and #pool_of(per) > 0)
+    if gives and #pool_of(per) > 0 and (requests(per) or 0) < SCARCE * live then
+      scarce[#scarce + 1] = per
+    end
   end
-  if is_short then
-    publish('short')
-  end
-  if is_free then
-    publish('free')
-  end
+  tell_others('short', lacking, exceeds)
+  tell_others('free', scarce, is_less)
 end
 
 -- Pauses
@@ -712,7 +740,7 @@ local function renew()
   dissolve()
   local stands = standing()
   memory.version = memory.version + 1
-  accrue()
+  settle()
   local record = hosts[renewal.host]
   hosts[renewal.host] = nil
   if stands ~= 'next' then
@@ -722,13 +750,16 @@ local function renew()
         put(pool_of(per), max(record.deadline, now) + late(per), part.share)
       end
     end
-    record = { lease = memory.version, first = renewal.number, parts = {} }
+    record = { lease = memory.version, first = renewal.number, deficit = 0, parts = {} }
   end
   record.number, record.at = renewal.number, now
   record.deadline = now + min(renewal.lasts, LEASE_MAX)
   record.weight = max(1, min(renewal.weight, WEIGHT_MAX))
   for _, window in ipairs(renewal.windows) do
     take_in(record, window, stands)
+  end
+  if not needs(record) then
+    record.deficit = 0
   end
   hosts[renewal.host] = record
   local gives = false
@@ -754,7 +785,7 @@ end
 
 load()
 if not memory then
-  memory = { version = 0, accrued = now, last = 0 }
+  memory = { version = 0, last = 0 }
   forget()
 end
 renew()

@@ -45,6 +45,7 @@ pub fn arguments(organization: &str, renewal: &Renewal) -> Vec<Vec<u8>> {
     }
     out.number(u64::from(renewal.weight));
     out.span(renewal.lasts);
+    out.number(u64::from(renewal.sent));
     out.count(&renewal.windows);
     for window in &renewal.windows {
         out.span(window.per);
@@ -156,8 +157,8 @@ pub fn news(payload: &[u8]) -> Option<News> {
     let text = std::str::from_utf8(payload).ok()?;
     let (word, rest) = text.split_once('\n').unwrap_or((text, ""));
     match word {
-        "short" => Some(News::Short),
-        "free" => Some(News::Free),
+        "short" => Some(News::Short(hosts(rest)?)),
+        "free" => Some(News::Free(hosts(rest)?)),
         "resumed" => {
             let (number, name) = rest.split_once('\n')?;
             Some(News::Resumed(scope(name)?, number.parse().ok()?))
@@ -171,6 +172,10 @@ pub fn news(payload: &[u8]) -> Option<News> {
         }
         _ => None,
     }
+}
+
+fn hosts(lines: &str) -> Option<Vec<Host>> {
+    lines.split('\n').map(|id| Some(Host(u64::from_str_radix(id, 16).ok()?))).collect()
 }
 
 /// Outside: whether it makes sense. Inside: whether somebody probes.

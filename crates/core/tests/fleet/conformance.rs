@@ -68,13 +68,9 @@ struct Model {
 }
 
 impl Model {
-    fn new(dice: &mut Dice, host: u64) -> Self {
-        let windows = match dice.below(4) {
-            0 => vec![(1_000, 10), (60_000, 300)],
-            1 => vec![(1_000, 3)],
-            2 => vec![(60_000, 1 + dice.below(400))],
-            _ => vec![(1_000, 10)],
-        };
+    fn new(dice: &mut Dice, lengths: &[u64], host: u64) -> Self {
+        // Hosts may be configured with different quotas.
+        let windows = lengths.iter().map(|per| (*per, if dice.one_in(3) { 1 + dice.below(12) } else { 10 })).collect();
         Self { host: Host(host), number: 0, granted: None, last: None, windows }
     }
 
@@ -118,6 +114,7 @@ impl Model {
             seen,
             weight: dice.small(20),
             lasts: Duration::from_millis(3_000 + dice.below(2) * 15_000),
+            sent: if dice.one_in(30) { u32::MAX } else { dice.small(12) },
             windows,
             pauses,
             probes,
@@ -190,10 +187,11 @@ async fn history(real: &mut Real, seed: u64) {
     let snapshot_key = format!("{key}:snapshot");
     cmd("DEL").arg(&key).exec_async(&mut real.redis).await.unwrap();
     let mut dice = Dice(seed);
+    let lengths: &[u64] = dice.pick::<&[u64]>(&[&[1_000][..], &[60_000], &[1_000, 60_000]]);
     let mut book = Book::default();
     let mut snapshot: Option<Book> = None;
     let mut hosts: Vec<Model> =
-        (0..1 + dice.below(5)).map(|host| Model::new(&mut dice, (host + 1) * 0x1234_5678_9abc)).collect();
+        (0..1 + dice.below(5)).map(|host| Model::new(&mut dice, lengths, (host + 1) * 0x1234_5678_9abc)).collect();
     let mut server = Server { now: 1_700_000_000_000_000 + dice.below(1_000_000), run: 1 };
     for step in 0..STEPS {
         server.now += match dice.below(40) {
@@ -221,7 +219,7 @@ async fn history(real: &mut Real, seed: u64) {
             }
             5 => {
                 let host = dice.below(1 << 40);
-                hosts.push(Model::new(&mut dice, host));
+                hosts.push(Model::new(&mut dice, lengths, host));
             }
             _ => {}
         }

@@ -33,7 +33,7 @@ impl Member {
     /// Its courier hears what is published. A renewal may go before.
     async fn connected(self) -> Self {
         let mut this = self;
-        this.news(&News::Short).await;
+        this.connection().await;
         this
     }
 
@@ -52,6 +52,7 @@ impl Member {
             seen: None,
             weight: 1,
             lasts: Duration::from_secs(3),
+            sent: 0,
             windows: vec![window],
             pauses,
             probes: Vec::new(),
@@ -68,16 +69,21 @@ impl Member {
             match self.next().await {
                 Delivery::Granted(grant) => return Ok(*grant),
                 Delivery::Failed(failure) => return Err(failure),
-                Delivery::News(_) => {}
+                Delivery::News(_) | Delivery::Connected => {}
             }
         }
+    }
+
+    /// What has failed meanwhile is of the time before.
+    async fn connection(&mut self) {
+        while !matches!(self.next().await, Delivery::Connected) {}
     }
 
     async fn news(&mut self, wanted: &News) {
         loop {
             match self.next().await {
                 Delivery::News(news) if news == *wanted => return,
-                Delivery::News(_) => {}
+                Delivery::News(_) | Delivery::Connected => {}
                 other => panic!("{other:?} is no news"),
             }
         }
@@ -105,7 +111,7 @@ impl Member {
             match self.answer().await {
                 Ok(grant) => return grant,
                 // The courier says when there is something to say.
-                Err(_) => self.news(&News::Short).await,
+                Err(_) => self.connection().await,
             }
         }
     }

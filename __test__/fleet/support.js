@@ -1,0 +1,116 @@
+'use strict'
+
+// A fleet: a real Redis, a simulator that judges, and hosts that are processes. What is started here ends with its test.
+
+const assert = require('node:assert/strict')
+const { fork } = require('node:child_process')
+const { once } = require('node:events')
+const net = require('node:net')
+const path = require('node:path')
+
+const { defer } = require('../defer.js')
+const { optionsFor, simulate } = require('../http/support.js')
+const { startRedis } = require('../redis.js')
+const { settled, until } = require('../until.js')
+
+const HOST = path.join(__dirname, 'children/host.js')
+
+async function redis(t, options) {
+  const server = await startRedis(options)
+  defer(t, () => server.stop())
+  return server
+}
+
+/** Says something to a Redis, in its inline form. Gives the first line of its answer. */
+async function tell(port, command) {
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write(`${command}\r\n`)
+  const [answer] = await once(socket, 'data')
+  socket.destroy()
+  const [line] = answer.toString().split('\r\n')
+  assert.doesNotMatch(line, /^-/)
+  return line
+}
+
+/** A process with a sender. */
+class Host {
+  #child
+  #waiting = new Map()
+  #number = 0
+  events = []
+
+  constructor(name, child) {
+    this.name = name
+    this.#child = child
+    child.on('message', ({ number, value, problem, ...told }) => {
+      if (told.event) return this.events.push(told)
+      const { resolve, reject } = this.#waiting.get(number)
+      this.#waiting.delete(number)
+      problem === undefined ? resolve(value) : reject(new Error(problem))
+    })
+  }
+
+  do(task, argument) {
+    const number = ++this.#number
+    return settled(
+      new Promise((resolve, reject) => {
+        this.#waiting.set(number, { resolve, reject })
+        this.#child.send({ number, task, argument })
+      }),
+    )
+  }
+
+  signal(name) {
+    this.#child.kill(name)
+  }
+
+  async end() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#child.kill('SIGKILL')
+    await once(this.#child, 'exit')
+  }
+
+  async read() {
+    return this.do('read')
+  }
+
+  /** The first event of this name for which `wanted` holds. */
+  event(name, wanted = () => true) {
+    return until(() => this.events.find((told) => told.event === name && wanted(told.payload)))
+  }
+}
+
+/** Hosts with the same options, and the simulator that they send to. The quota is what it allows in any rolling window. */
+async function fleet(t, { names = ['a', 'b', 'c', 'd'], quota = { requests: 50, perMs: 1_000 }, simulator: config, ...options }) {
+  const simulator = await simulate(t, { quota: { ...quota, algorithm: 'sliding-log' }, latencyMs: { min: 2, max: 10 }, ...config })
+  const shared = optionsFor(simulator, { rateLimit: quota, ...options })
+  const join = async (name, more = {}) => {
+    const host = new Host(name, fork(HOST))
+    defer(t, () => host.end())
+    await host.do('open', { ...shared, ...more })
+    return host
+  }
+  const hosts = await Promise.all(names.map((name) => join(name)))
+  return { simulator, hosts, join, organization: shared.organization }
+}
+
+/** The ledger's word on the budget: never more than the quota in any rolling window, so that nothing was refused. */
+function assertExact(simulator, quota) {
+  const { mostInWindow, refused, arrivals } = simulator.ledger()
+  assert.ok(arrivals > 0, 'something has arrived')
+  assert.ok(mostInWindow <= quota.requests, `${mostInWindow} in a window that allows ${quota.requests}`)
+  assert.equal(refused, 0)
+}
+
+/** Everything that the hosts were given has arrived. */
+async function allDelivered(hosts, count) {
+  for (const host of hosts) {
+    await until(async () => {
+      const { delivered, failed } = await host.read()
+      assert.equal(failed, 0, `of ${host.name}`)
+      return delivered >= count
+    })
+  }
+}
+
+module.exports = { allDelivered, assertExact, fleet, redis, tell }
