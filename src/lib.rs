@@ -5,6 +5,8 @@ mod completions;
 mod errors;
 #[cfg_attr(test, allow(dead_code))]
 mod exposition;
+#[cfg_attr(test, allow(dead_code))]
+mod fleet;
 mod frame;
 mod json;
 mod mailbox;

@@ -5,7 +5,9 @@ use spillway_core::budget::{Believed, Why};
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::evidence::NamedLimit;
 use spillway_core::handle::Handle;
-use spillway_core::stats::{Closure, FleetStanding, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding};
+use spillway_core::stats::{
+    Closure, FleetStanding, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding,
+};
 use spillway_core::totals::{Holdings, Totals};
 
 pub(crate) fn stats_text(handle: &Handle) -> String {

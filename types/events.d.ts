@@ -21,6 +21,7 @@ export interface SenderEvents {
   /**
    * An outage of what carries messages began (`open: true`) or ended: the credentials are refused, too many requests fail, messages
    * of several conversations in a row are refused in the same way (`refused`), no access token can be had, the store can't be written,
+   * the Redis of a shared budget can't be reached (`budget`),
    * or a defect interrupted the engine, which then continues with the messages that it had. A route of
    * calls that fails without the others is in `stats().outages` only.
    * `message` says why; at its end it is empty, unless a damaged file was replaced: then it says where that was set aside. A file that

@@ -55,6 +55,25 @@ export interface SenderOptions {
    * down, and leaves to others what they use of it. `stats().quota` says what is believed.
    */
   rateLimit: RateLimit | readonly RateLimit[] | 'learn' | LearnOptions
+  /**
+   * Shares the budget with every process and host that names the same organization and Redis (6.2 or newer) or Valkey: together they
+   * send no more than `rateLimit`, which must be a known quota, not `'learn'`. Each holds a lease on a part of it, in proportion to
+   * the conversations that wait there. Without it, every process has a budget of its own.
+   * - `'redis://USER:PASSWORD@HOST:6379/0'`: one server
+   * - `'redis+sentinel://HOST:26379,HOST:26379/PRIMARY'`: the primary that the Sentinels know by this name
+   * - `'redis+cluster://HOST:6379,HOST:6379'`: a cluster, by some of its nodes
+   *
+   * With `rediss` in place of `redis`, connections are encrypted. User and password may stand in the environment variables
+   * `SPILLWAY_REDIS_USERNAME` and `SPILLWAY_REDIS_PASSWORD` instead. They are never shown. See docs/fleet.md.
+   */
+  budget?: `redis${string}`
+  /**
+   * What happens when the lease is over and the Redis of `budget` can't be reached. Messages stay in the outbox either way, and an
+   * outage `budget` is told.
+   * - `'hold'` (default): nothing is sent until it can be reached again.
+   * - `{ requests, perMs }`: this host sends at this rate of its own. The rates of all hosts together should not exceed the quota.
+   */
+  whenBudgetUnreachable?: 'hold' | RateLimit
   /** How messages are joined into requests. Default `{ mode: 'none' }`. */
   batch?: BatchOptions
   /** When a failed message is tried again, and for how long. */

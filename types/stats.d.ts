@@ -118,6 +118,8 @@ export interface Stats {
      */
     problem: null | { code: string; message: string }
   }
+  /** This host's part of a fleet that shares the budget; null without the option `budget`. */
+  fleet: null | FleetStats
   /**
    * What all organizations of the process hold together, and may hold at most. Beyond that an organization holds no more than it
    * does, or than a small share if that is more: see docs/limits.md. Counted once per turn of each organization's engine.
@@ -132,6 +134,33 @@ export interface Stats {
     /** Both. */
     totalMs: LatencyStats
   }
+}
+
+/** A host's part of a fleet, in {@link Stats}. */
+export interface FleetStats {
+  /** Its name there, drawn at its start. */
+  host: string
+  /** Hosts that have a lease, this one included, by the last answer of the store. */
+  hosts: number
+  /** Requests of the shortest window that this host holds. */
+  share: number
+  /** What is due to it of these. It gives back what it holds beyond that. */
+  target: number
+  /** Until when its lease is in force, in epoch milliseconds; null if it has none. A host with nothing to send has none. */
+  leaseUntilMs: number | null
+  /**
+   * Until when the store hands out nothing, in epoch milliseconds, since it is new or has forgotten who holds what: it was restarted,
+   * flushed, restored or failed over. Hosts go on with what they hold. Else null.
+   */
+  waitsUntilMs: number | null
+  /** Whether hosts have different `rateLimit`s: the lowest counts. */
+  rateLimitsDiffer: boolean
+  /** Whether it sends at its own rate of `whenBudgetUnreachable`. */
+  usesOwnShare: boolean
+  /** Renewals that were sent to the store, repetitions included. */
+  renewals: number
+  /** Why the store does not answer, as a sentence, without secrets; null if it does. */
+  problem: string | null
 }
 
 /** What organizations hold, in {@link Stats}. */
@@ -229,11 +258,12 @@ export type PauseReason = 'retry-after' | 'reset' | 'text' | 'backoff' | 'operat
  * Why messages can't be sent:
  * - `auth`: the credentials are refused
  * - `breaker`: the server, or the way to it, fails
+ * - `budget`: the Redis that shares the budget can't be reached, and the lease is over. See `whenBudgetUnreachable`
  * - `refused`: the server refuses everybody's messages in the same way, so that they wait
  * - `token`: no access token can be had: the login host can't be reached or doesn't answer as it should, or the `accessToken`
  *   function throws or never answers. Messages wait, and a token ends it. Told after two failures, or after 15 s without an answer.
  */
-export type OutageReason = 'auth' | 'breaker' | 'refused' | 'token'
+export type OutageReason = 'auth' | 'breaker' | 'budget' | 'refused' | 'token'
 
 /** An outage, in {@link Stats}. */
 export interface OutageState {

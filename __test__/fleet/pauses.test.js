@@ -18,7 +18,7 @@ describe('a pause of a fleet', () => {
       budget: `redis://127.0.0.1:${port}`,
       quota: QUOTA,
       // The server allows less than it is said to: somebody is refused.
-      simulator: { quota: { requests: 40, perMs: 1_000, algorithm: 'fixed-window' }, retryAfter: 'exact' },
+      simulator: { quota: { requests: 40, perMs: 1_000, algorithm: 'fixed-window' }, retryAfter: 'right' },
     })
     await Promise.all(hosts.map((host) => host.do('send', { prefix: host.name, count: 150 })))
     const paused = await Promise.all(hosts.map((host) => host.event('throttled', ({ scope }) => scope === 'organization')))

@@ -14,6 +14,7 @@ const COMMANDS = {
   send: () => require('./send.js'),
   ramp: () => require('./ramp.js'),
   outbox: () => require('./outbox.js'),
+  fleet: () => require('./fleet.js'),
 }
 
 const HELP = `Usage: spillway <command> [options]
@@ -26,6 +27,7 @@ Commands:
   send       send messages from a file or standard input
   ramp       find the limit of a server, gently, and write a report
   outbox     look into the file of a sender, and redrive its dead letters
+  fleet      show how hosts share a budget in a Redis
 
 Options:
   -h, --help   this text, or with a command that command's

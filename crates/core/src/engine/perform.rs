@@ -121,8 +121,7 @@ impl Engine {
         let shut = self.outgoing.back().is_some_and(|(attempt, _)| !may_leave(&self.dispatcher, *attempt));
         if shut {
             let outgoing = std::mem::take(&mut self.outgoing);
-            let (leaving, back) =
-                outgoing.into_iter().partition(|(attempt, _)| may_leave(&self.dispatcher, *attempt));
+            let (leaving, back) = outgoing.into_iter().partition(|(attempt, _)| may_leave(&self.dispatcher, *attempt));
             self.outgoing = leaving;
             self.withhold(back);
         }

@@ -148,6 +148,17 @@ impl Calls {
         Ok(wanted.into_iter().filter_map(|index| answers[index].take()).collect())
     }
 
+    /// The server's time, and all fields of a key.
+    pub(super) async fn state(&mut self, key: &str) -> Result<(Value, Value), RedisError> {
+        let mut pipeline = pipe();
+        pipeline.cmd("TIME").cmd("HGETALL").arg(key);
+        let mut answers = self.redis.send_packed_commands(&pipeline, 0, 2).await?.into_iter();
+        match (answers.next(), answers.next()) {
+            (Some(time), Some(fields)) => Ok((time, fields)),
+            _ => Err((ErrorKind::UnexpectedReturnType, "fewer answers than questions").into()),
+        }
+    }
+
     /// Hears what is published on these channels from now on.
     pub(super) async fn subscribe(&mut self, channels: &[String]) -> Result<(), RedisError> {
         for channel in channels {

@@ -6,6 +6,7 @@
 mod connection;
 mod courier;
 mod failure;
+pub mod inspection;
 mod link;
 mod members;
 mod membership;

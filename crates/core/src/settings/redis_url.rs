@@ -22,11 +22,6 @@ pub(super) const SENTINEL_USERNAME_VARIABLE: &str = "SPILLWAY_REDIS_SENTINEL_USE
 /// The same for Sentinels.
 pub(super) const SENTINEL_PASSWORD_VARIABLE: &str = "SPILLWAY_REDIS_SENTINEL_PASSWORD";
 
-/// What is allowed, for errors.
-pub(super) const RULE: &str = "\"redis://HOST:PORT\", \"redis+sentinel://HOST:PORT,HOST:PORT/MASTER\" or \
-    \"redis+cluster://HOST:PORT,HOST:PORT\", with \"rediss\" in place of \"redis\" for TLS, \"USER:PASSWORD@\" \
-    (percent-encoded) in front of the hosts and, except for a cluster, a database number from 0 to 1023 behind them";
-
 const PORT: u16 = 6_379;
 const SENTINEL_PORT: u16 = 26_379;
 const DATABASE_MAX: u16 = 1_023;
@@ -83,7 +78,12 @@ pub struct Login {
 }
 
 impl RedisUrl {
-    /// Reads a URL. What is missing of the login comes from the environment. `None` if it isn't as [`RULE`] says.
+    /// What is allowed, for errors.
+    pub const RULE: &str = "\"redis://HOST:PORT\", \"redis+sentinel://HOST:PORT,HOST:PORT/MASTER\" or \
+        \"redis+cluster://HOST:PORT,HOST:PORT\", with \"rediss\" in place of \"redis\" for TLS, \"USER:PASSWORD@\" \
+        (percent-encoded) in front of the hosts and, except for a cluster, a database number from 0 to 1023 behind them";
+
+    /// Reads a URL. What is missing of the login comes from the environment. `None` if it isn't as [`Self::RULE`] says.
     pub fn parse(text: &str) -> Option<Self> {
         Self::parse_with(text, |name| env::var(name).ok().filter(|value| !value.is_empty()))
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::rate::{self, Rate, RateLimit};
 use super::reader::Reader;
-use super::redis_url::{self, RedisUrl};
+use super::redis_url::RedisUrl;
 use crate::error::Error;
 
 /// The quota is shared with all processes and hosts that name the same organization and Redis.
@@ -36,7 +36,7 @@ pub(super) fn read(root: &Reader<'_>, limit: &RateLimit) -> Result<Option<Shared
         };
     };
     // Not `text`, which would note the password.
-    let url = value.as_str().and_then(RedisUrl::parse).ok_or_else(|| root.refuse("budget", redis_url::RULE))?;
+    let url = value.as_str().and_then(RedisUrl::parse).ok_or_else(|| root.refuse("budget", RedisUrl::RULE))?;
     root.note("budget", &url);
     if limit.learn.is_some() {
         return Err(root.refuse(
