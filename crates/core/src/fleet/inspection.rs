@@ -140,7 +140,9 @@ impl Inspection {
             Some(("h", host)) => {
                 // lease, first, number, time
                 words.nth(3)?;
-                let (deadline, conversations, _deficit): (u64, u64, i64) = (next(words)?, next(words)?, next(words)?);
+                let (deadline, conversations): (u64, u64) = (next(words)?, next(words)?);
+                // pass, stride, turn
+                words.nth(3)?;
                 for _ in 0..next::<u64>(words)? {
                     let (per, requests): (u64, u64) = (next(words)?, next(words)?);
                     let (needs, share, target): (u64, u64, u64) = (next(words)?, next(words)?, next(words)?);

@@ -8,7 +8,7 @@
 local LATENESS, GUARD, LEASE_MAX = 1000000, 250, 15000000
 local DRIFT, TRAVEL = 100000, 1000000
 local SCARCE, FEW, WEIGHT_MAX = 8, 4, 1000000
-local DEFICIT_MAX, MILLI, SENT_MAX = 20000, 1000, 1000000
+local STRIDE, TURN_MAX = 1000, 10000000
 local PROBE_LASTS, UNPROBED_MAX, PAUSE_MAX, PAUSES_MAX = 10000000, 60000000, 86400000000, 256
 
 local min, max = math.min, math.max
@@ -111,12 +111,17 @@ local function load()
     local kind, name = string.sub(field, 1, 2), string.sub(field, 3)
     if field == 'm' then
       memory = { run = words(), epoch = words(), version = next_number(), at = next_number() }
-      memory.forgetting, memory.last = next_number(), next_number()
+      memory.pass, memory.forgetting, memory.last = next_number(), next_number(), next_number()
     elseif kind == 'p:' then
       pools[tonumber(name)] = pairs_of(next_number)
     elseif kind == 'h:' then
       local record = { lease = next_number(), first = next_number(), number = next_number(), at = next_number() }
-      record.deadline, record.weight, record.deficit, record.parts = next_number(), next_number(), next_number(), {}
+      record.deadline, record.weight, record.pass, record.stride = next_number(), next_number(), next_number(), next_number()
+      -- No turn began before 1970.
+      record.turn, record.parts = { began = next_number(), sent = next_number() }, {}
+      if record.turn.began < 0 then
+        record.turn = nil
+      end
       for _ = 1, next_number() do
         local per = next_number()
         local part = { requests = next_number(), need = next_number(), share = next_number(), target = next_number() }
@@ -148,7 +153,7 @@ end
 local function save()
   local fields = {}
   local words = { memory.run, memory.epoch }
-  with_numbers(words, memory.version, memory.at, memory.forgetting, memory.last)
+  with_numbers(words, memory.version, memory.at, memory.pass, memory.forgetting, memory.last)
   fields['m'] = table.concat(words, ' ')
   for per, pool in pairs(pools) do
     words = {}
@@ -157,7 +162,9 @@ local function save()
   end
   for host, record in pairs(hosts) do
     words = {}
-    with_numbers(words, record.lease, record.first, record.number, record.at, record.deadline, record.weight, record.deficit)
+    local turn = record.turn or { began = -1, sent = 0 }
+    with_numbers(words, record.lease, record.first, record.number, record.at, record.deadline, record.weight)
+    with_numbers(words, record.pass, record.stride, turn.began, turn.sent)
     local pers = sorted(record.parts)
     with_numbers(words, #pers)
     for _, per in ipairs(pers) do
@@ -283,7 +290,7 @@ local function claims_of(per)
     local record = hosts[host]
     local part = record.parts[per]
     if is_live(record) and part and part.need > 0 then
-      claims[#claims + 1] = { weight = record.weight, deficit = record.deficit, part = part, is_open = true }
+      claims[#claims + 1] = { weight = record.weight, record = record, part = part, is_open = true }
     end
   end
   return claims
@@ -313,41 +320,53 @@ local function divide(slots, claims)
   end
 end
 
--- Sets every host's target.
+local function shortest()
+  local found
+  for per in pairs(pools) do
+    found = min(found or per, per)
+  end
+  return found
+end
+
+-- Sets every host's target. What whole slots can't divide goes round: who has the lowest pass has a slot more, for a turn.
 local function aim(per)
   local claims = claims_of(per)
   local slots, weights = divide(divisible(per), claims)
-  for _, record in pairs(hosts) do
-    if record.parts[per] then
-      record.parts[per].target = 0
-    end
-  end
-  local open, left = {}, slots
+  local targets, strides = {}, {}
+  local fractions, left = {}, slots
   for at, claim in ipairs(claims) do
     if claim.is_open then
-      claim.at = at
-      claim.part.target = divided(slots * claim.weight, weights)
-      left = left - claim.part.target
-      open[#open + 1] = claim
+      claim.at, claim.fraction = at, slots * claim.weight % weights
+      targets[claim.record] = (slots * claim.weight - claim.fraction) / weights
+      left = left - targets[claim.record]
+      if claim.fraction > 0 then
+        fractions[#fractions + 1] = claim
+      end
     else
-      claim.part.target = claim.part.need
+      targets[claim.record] = claim.part.need
     end
   end
-  -- What whole slots can't divide goes round.
-  table.sort(open, function(one, other)
-    if one.deficit ~= other.deficit then
-      return one.deficit > other.deficit
+  table.sort(fractions, function(one, other)
+    if one.record.pass ~= other.record.pass then
+      return one.record.pass < other.record.pass
     end
     return one.at < other.at
   end)
-  for at = 1, min(left, #open) do
-    open[at].part.target = open[at].part.target + 1
+  for at = 1, min(left, #fractions) do
+    local claim = fractions[at]
+    targets[claim.record] = targets[claim.record] + 1
+    strides[claim.record] = divided(STRIDE * weights, claim.fraction)
   end
-  if memory.forgetting >= 0 then
-    for _, record in pairs(hosts) do
-      if record.parts[per] then
-        record.parts[per].target = record.parts[per].share
-      end
+  local is_shortest = per == shortest()
+  for _, record in pairs(hosts) do
+    if is_shortest then
+      record.stride = strides[record] or record.stride
+      record.turn = strides[record] and (record.turn or { began = now, sent = 0 })
+    end
+    local part = record.parts[per]
+    if part then
+      -- While nobody could have what it would give back, a host keeps what it has.
+      part.target = memory.forgetting >= 0 and part.share or targets[record] or 0
     end
   end
 end
@@ -361,25 +380,22 @@ local function needs(record)
   return false
 end
 
--- What the host has sent since its last renewal was everybody's, by their weights.
-local function settle()
-  local owing, weights = {}, 0
-  for host, record in pairs(hosts) do
-    if is_live(record) and needs(record) then
-      owing[host] = record
-      weights = weights + record.weight
-    end
-  end
-  if not owing[renewal.host] then
+-- The turn of the host is over when it has used what it had by it.
+local function end_turn()
+  local per, record = shortest(), hosts[renewal.host]
+  if not per or not record.turn then
     return
   end
-  local sent = min(renewal.sent, SENT_MAX) * MILLI
-  for host, record in pairs(owing) do
-    local deficit = record.deficit + divided(sent * record.weight, weights)
-    if host == renewal.host then
-      deficit = deficit - sent
-    end
-    record.deficit = max(-DEFICIT_MAX, min(deficit, DEFICIT_MAX))
+  local turn, part = record.turn, record.parts[per]
+  if not part or part.share < part.target then
+    turn.began = now
+    return
+  end
+  turn.sent = turn.sent + renewal.sent
+  if (part.share > 0 and turn.sent >= part.share) or now >= turn.began + per + TURN_MAX then
+    memory.pass = max(memory.pass, record.pass)
+    record.pass = record.pass + record.stride
+    record.turn = nil
   end
 end
 
@@ -451,39 +467,53 @@ local function standing()
   return 'new'
 end
 
--- Whether more has passed on this clock since the host's last renewal than can have, or less than nothing.
-local function has_jumped()
+-- By how much this clock has been put forward or back since the host's last renewal, at most: more has passed here than can
+-- have, or less than nothing.
+local function jump()
   if now < memory.at then
-    return true
+    return now - memory.at
   end
   local record = hosts[renewal.host]
   if not seen or not record or record.lease ~= seen.lease or renewal.number ~= record.number + 1 then
-    return false
+    return nil
   end
-  return max(now - record.at, 0) > seen.ago + divided(seen.ago, 10) + DRIFT + TRAVEL
+  local passed, tenth = max(now - record.at, 0), divided(seen.ago, 10)
+  if passed > seen.ago + tenth + DRIFT + TRAVEL then
+    return passed + TRAVEL - (seen.ago - tenth)
+  end
+  return nil
 end
 
--- Nothing that was noted as a time is to be trusted: every rest and every lease begins again.
-local function restart()
-  for per, pool in pairs(pools) do
-    local slots = total(pool)
-    pools[per] = {}
-    put(pools[per], now + late(per), slots)
+-- Every time that was noted is moved with the clock: no rest and no lease is over before it is.
+local function shift(by)
+  local function moved(at)
+    return max(at + by, 0)
+  end
+  local function move(found)
+    for _, pair in ipairs(found) do
+      pair[1] = moved(pair[1])
+    end
+  end
+  for _, pool in pairs(pools) do
+    move(pool)
   end
   for _, record in pairs(hosts) do
-    record.at, record.deadline = now, now + LEASE_MAX
-    for per, part in pairs(record.parts) do
-      local slots = total(part.fresh)
-      part.fresh = {}
-      put(part.fresh, now + late(per), slots)
+    record.at, record.deadline = min(moved(record.at), now), moved(record.deadline)
+    if record.turn then
+      record.turn.began = moved(record.turn.began)
+    end
+    for _, part in pairs(record.parts) do
+      move(part.fresh)
     end
   end
   if memory.forgetting >= 0 then
-    memory.forgetting = now + LEASE_MAX + late(longest_of(pools))
+    memory.forgetting = moved(memory.forgetting)
   end
   for _, pause in pairs(pauses) do
-    pause.till = min(pause.till, now + PAUSE_MAX)
-    pause.prober, pause.probes_till = '-', 0
+    pause.till = moved(pause.till)
+    if pause.prober ~= '-' then
+      pause.probes_till = moved(pause.probes_till)
+    end
   end
 end
 
@@ -687,7 +717,8 @@ local function grant()
     memory.epoch,
     memory.version,
     record and record.lease or 0,
-    record and max(record.deadline - now, 0) or 0,
+    -- A clock that was put forward may have moved it farther than a lease lasts.
+    record and min(max(record.deadline - now, 0), LEASE_MAX) or 0,
     is_short() and 1 or 0,
     memory.forgetting >= 0 and max(memory.forgetting - now, 0) or -1,
     count,
@@ -730,8 +761,9 @@ local function renew()
   if run ~= memory.run or is_behind() then
     forget()
   end
-  if has_jumped() then
-    restart()
+  local by = jump()
+  if by then
+    shift(by)
   end
   memory.at = now
   if standing() == 'known' then
@@ -740,7 +772,9 @@ local function renew()
   dissolve()
   local stands = standing()
   memory.version = memory.version + 1
-  settle()
+  if stands == 'next' then
+    end_turn()
+  end
   local record = hosts[renewal.host]
   hosts[renewal.host] = nil
   if stands ~= 'next' then
@@ -750,16 +784,18 @@ local function renew()
         put(pool_of(per), max(record.deadline, now) + late(per), part.share)
       end
     end
-    record = { lease = memory.version, first = renewal.number, deficit = 0, parts = {} }
+    record = { lease = memory.version, first = renewal.number, pass = memory.pass, stride = 0, parts = {} }
   end
+  local needed = needs(record)
   record.number, record.at = renewal.number, now
   record.deadline = now + min(renewal.lasts, LEASE_MAX)
   record.weight = max(1, min(renewal.weight, WEIGHT_MAX))
   for _, window in ipairs(renewal.windows) do
     take_in(record, window, stands)
   end
-  if not needs(record) then
-    record.deficit = 0
+  if not needed and needs(record) then
+    -- It has missed no turns while it needed nothing.
+    record.pass = max(record.pass, memory.pass)
   end
   hosts[renewal.host] = record
   local gives = false
@@ -785,7 +821,7 @@ end
 
 load()
 if not memory then
-  memory = { version = 0, last = 0 }
+  memory = { version = 0, pass = 0, last = 0 }
   forget()
 end
 renew()
