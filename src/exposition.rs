@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use spillway_core::budget::{Believed, Why};
 use spillway_core::clock::Timestamp;
 use spillway_core::handle::Handle;
-use spillway_core::stats::{Counters, Depth, Latencies, Latency, Pause, PauseScope, Snapshot, StoreStanding};
+use spillway_core::stats::{
+    Counters, Depth, FleetStanding, Latencies, Latency, Pause, PauseScope, Snapshot, StoreStanding,
+};
 
 /// Of one organization without pauses. A guess that is wrong costs a little memory for a moment, or one more
 /// allocation.
@@ -21,6 +23,9 @@ enum Samples {
     /// Of a file store; there are none of an outbox in memory.
     StoreCounter(fn(&StoreStanding) -> u64),
     StoreGauge(fn(&StoreStanding) -> bool),
+    /// Of a shared budget; there are none of a process's own.
+    FleetCounter(fn(&FleetStanding) -> u64),
+    FleetGauge(fn(&FleetStanding, Timestamp) -> f64),
     Gauge(fn(&Snapshot, Timestamp, &mut Rows<'_>)),
     Summary(fn(&Latencies) -> &Latency),
 }
@@ -151,6 +156,36 @@ const FAMILIES: &[Family] = &[
         Samples::StoreGauge(|store| store.set_aside.is_some()),
     ),
     family(
+        "spillway_fleet_hosts",
+        "Hosts that have a lease on a part of the shared budget.",
+        Samples::FleetGauge(|fleet, _| f64::from(fleet.hosts)),
+    ),
+    family(
+        "spillway_fleet_share_requests",
+        "Requests of the shortest window that this host holds.",
+        Samples::FleetGauge(|fleet, _| f64::from(fleet.share)),
+    ),
+    family(
+        "spillway_fleet_target_requests",
+        "What is due to this host of these.",
+        Samples::FleetGauge(|fleet, _| f64::from(fleet.target)),
+    ),
+    family(
+        "spillway_fleet_lease_seconds",
+        "What is left of this host's lease; 0 without one.",
+        Samples::FleetGauge(|fleet, now| fleet.lease_until.map_or(0.0, |until| until.since(now).as_secs_f64())),
+    ),
+    family(
+        "spillway_fleet_unreachable",
+        "1 while the store of the shared budget does not answer.",
+        Samples::FleetGauge(|fleet, _| f64::from(u8::from(fleet.problem.is_some()))),
+    ),
+    family(
+        "spillway_fleet_renewals_total",
+        "Renewals that were sent to the store of the shared budget.",
+        Samples::FleetCounter(|fleet| fleet.renewals),
+    ),
+    family(
         "spillway_message_queued_seconds",
         "From acceptance to the start of the request that delivered.",
         Samples::Summary(|latencies| &latencies.queued),
@@ -170,8 +205,8 @@ const FAMILIES: &[Family] = &[
 impl Samples {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Counter(_) | Self::StoreCounter(_) => "counter",
-            Self::Depth(_) | Self::StoreGauge(_) | Self::Gauge(_) => "gauge",
+            Self::Counter(_) | Self::StoreCounter(_) | Self::FleetCounter(_) => "counter",
+            Self::Depth(_) | Self::StoreGauge(_) | Self::FleetGauge(_) | Self::Gauge(_) => "gauge",
             Self::Summary(_) => "summary",
         }
     }
@@ -184,7 +219,15 @@ impl Samples {
                 None => return,
             },
         };
+        if let Some(fleet) = &snapshot.fleet {
+            match self {
+                Self::FleetCounter(of) => rows.add(&[], of(fleet) as f64),
+                Self::FleetGauge(of) => rows.add(&[], of(fleet, reading.now)),
+                _ => {}
+            }
+        }
         match (self, &snapshot.store) {
+            (Self::FleetCounter(_) | Self::FleetGauge(_), _) => {}
             (Self::Counter(of), _) => rows.add(&[], of(&snapshot.counters) as f64),
             (Self::Depth(of), _) => rows.add(&[], of(&snapshot.depth) as f64),
             (Self::Gauge(write), _) => write(snapshot, reading.now, rows),
@@ -237,7 +280,7 @@ fn pauses(pauses: &[Pause], rows: &mut Rows<'_>) {
 fn outage(snapshot: &Snapshot, _: Timestamp, rows: &mut Rows<'_>) {
     let first = snapshot.outage.map(|closure| closure.reason);
     let others = snapshot.outages.iter().filter(|outage| outage.route.is_none()).map(|outage| outage.closure.reason);
-    for reason in ["auth", "breaker", "refused", "token"] {
+    for reason in ["auth", "breaker", "budget", "refused", "token"] {
         let is_out = first == Some(reason) || others.clone().any(|other| other == reason);
         rows.add_flag(&[("reason", reason)], is_out);
     }

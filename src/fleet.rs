@@ -1,5 +1,5 @@
-//! `fleetOf`: a look at the budget that hosts share. For the command line, which is a process of its own: it may wait for
-//! the answer.
+//! `fleetOf`: a look at the budget that hosts share. For the command line, which is a process of its own: it may wait
+//! for the answer.
 
 use napi::Result;
 use napi_derive::napi;

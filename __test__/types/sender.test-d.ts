@@ -57,6 +57,18 @@ const all: SenderOptions = {
   connections: { max: 64, connectTimeoutMs: 5_000, requestTimeoutMs: 16_000 },
   dedupeMs: 0,
 }
+const shared: SenderOptions = {
+  ...base,
+  rateLimit: { requests: 300, perMs: 60_000 },
+  budget: 'rediss+sentinel://a:26379,b/main',
+  whenBudgetUnreachable: { requests: 10, perMs: 1_000 },
+}
+const held: SenderOptions = { ...shared, budget: 'redis://localhost', whenBudgetUnreachable: 'hold' }
+// @ts-expect-error: a budget is shared through a Redis.
+const elsewhere: SenderOptions = { ...shared, budget: 'https://localhost' }
+// @ts-expect-error: there are two ways.
+const guessed: SenderOptions = { ...shared, whenBudgetUnreachable: 'guess' }
+
 const file: SenderOptions = { ...base, store: 'file:./outbox.db', rateLimit: 'learn', batch: { mode: 'merge' } }
 
 const learning: SenderOptions = {
@@ -236,8 +248,11 @@ export {
   array,
   both,
   diagnosed,
+  elsewhere,
   events,
   file,
+  guessed,
+  held,
   members,
   merge,
   noCost,
@@ -247,6 +262,7 @@ export {
   noStore,
   noSuchStore,
   noUnits,
+  shared,
   stats,
   unknownKey,
 }

@@ -679,9 +679,12 @@ end
 
 -- The answer
 
+-- Whether a host that has a lease lacks slots of a window, or has them for a turn where there are few.
 local function is_short()
+  local live, has_turn = 0, false
   for _, record in pairs(hosts) do
     if is_live(record) then
+      live, has_turn = live + 1, has_turn or record.turn ~= nil
       for _, part in pairs(record.parts) do
         if part.share < part.target then
           return true
@@ -689,7 +692,8 @@ local function is_short()
       end
     end
   end
-  return false
+  local per = shortest()
+  return has_turn and per ~= nil and (requests(per) or 0) < SCARCE * live
 end
 
 local function live_hosts()
