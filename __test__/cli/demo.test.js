@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict')
 const { describe, it } = require('node:test')
 
+const { redis } = require('../fleet/support.js')
 const { assertEnd, row, run, scratch, start } = require('./support.js')
 
 describe('spillway demo', () => {
@@ -30,6 +31,40 @@ describe('spillway demo', () => {
     const { idealMs, elapsedMs, delayMs } = runs[0]
     assert.ok(idealMs > 0 && elapsedMs >= idealMs, `${elapsedMs} of ${idealMs}`)
     assert.ok(delayMs.p50 <= delayMs.p99 && delayMs.p99 <= delayMs.max)
+  })
+
+  it('--hosts sends through several processes that share one budget, without a 429', async (t) => {
+    const { port } = await redis(t)
+    const budget = `redis://127.0.0.1:${port}`
+    const end = await run(['demo', '--hosts', '3', '--budget', budget, '--speed', '20', '--json'])
+    assertEnd(end, 0)
+    assert.equal(end.stderr, '')
+    const [{ name, messages, unique, delivered, lost, outOfOrder, duplicatesDelivered, duplicatesRecognized, requests, throttled }] =
+      JSON.parse(end.stdout).runs
+    assert.deepEqual(
+      { name, delivered, lost, outOfOrder, duplicatesDelivered, duplicatesRecognized, requests, throttled },
+      {
+        name: 'Spillway, 3 hosts',
+        delivered: unique,
+        lost: 0,
+        outOfOrder: 0,
+        duplicatesDelivered: 0,
+        duplicatesRecognized: messages - unique,
+        requests: unique,
+        throttled: 0,
+      },
+    )
+  })
+
+  it('--hosts finds a Redis on the PATH, and says what it needs without one', async () => {
+    const none = await run(['demo', '--hosts', '2'], { env: { PATH: '/nowhere' } })
+    assertEnd(none, 2)
+    assert.match(none.stderr, /needs redis-server or valkey-server on the PATH, or the URL of a Redis: --budget/)
+    for (const args of [
+      ['--hosts', '1'],
+      ['--budget', 'redis://localhost'],
+    ])
+      assertEnd(await run(['demo', ...args]), 2)
   })
 
   it('--compare prints both ways side by side, on plain lines where there is no terminal', async () => {

@@ -4,6 +4,7 @@ const path = require('node:path')
 
 const { Sender } = require('../sender.js')
 const { Simulator } = require('../simulator.js')
+const { throughFleet } = require('./demo-fleet.js')
 const { HandRolled, TRIES_MAX } = require('./handrolled.js')
 const { idealTime } = require('./ideal.js')
 const { EXIT_INTERRUPTED, watchInterrupt } = require('./interrupt.js')
@@ -16,10 +17,11 @@ const { number, UsageError } = require('./usage.js')
 const EXAMPLE = path.join(__dirname, '../../examples/webchat-peak.jsonl')
 const QUOTA_PER_SECOND = 100
 const SPEED_MAX = 1000
+const HOSTS_MAX = 16
 const CREDENTIALS = { clientId: 'demo', clientSecret: 'demo-secret' }
 const CLOSE_TIMEOUT_MS = 2000
 
-const help = `Usage: spillway demo [--file PATH] [--compare] [--speed N] [--json]
+const help = `Usage: spillway demo [--file PATH] [--compare] [--speed N] [--hosts N [--budget URL]] [--json]
 
 Starts a simulated Genesys that allows ${QUOTA_PER_SECOND} requests a second (fixed window, Retry-After: 0, 20-60 ms latency,
 OAuth), sends a peak hour of chat messages through Spillway to it, and sums up what arrived.
@@ -29,6 +31,8 @@ Options:
                 default: the example that comes with the package
   --compare     then also the hand-rolled way: a POST a message, exponential backoff with jitter, ${TRIES_MAX} tries
   --speed N     everything N times as fast, the quota too (0.01 to ${SPEED_MAX}, default 1)
+  --hosts N     the same through N processes that share one budget (2 to ${HOSTS_MAX}), and each one's share while it runs
+  --budget URL  where they share it; default: a redis-server or valkey-server of the PATH, which ends with the demo
   --json        the summary as JSON, and no progress
   -h, --help    this text
   --version     the version
@@ -40,16 +44,20 @@ const options = {
   file: { type: 'string' },
   compare: { type: 'boolean' },
   speed: { type: 'string' },
+  hosts: { type: 'string' },
+  budget: { type: 'string' },
 }
 
 async function run(values, _positionals, io) {
   const speed = values.speed === undefined ? 1 : number('--speed', values.speed, { min: 0.01, max: SPEED_MAX })
+  const hosts = values.hosts === undefined ? 1 : number('--hosts', values.hosts, { min: 2, max: HOSTS_MAX, integer: true })
+  if (values.budget !== undefined && hosts === 1) throw new UsageError('--budget goes with --hosts')
   const peak = await readPeak(values.file ?? EXAMPLE, speed)
   const { signal, release } = watchInterrupt(io.signals)
-  const stage = { peak, signal, io, quiet: values.json ?? false }
+  const stage = { peak, signal, io, quiet: values.json ?? false, hosts, budget: values.budget }
   if (!values.json) io.stdout.write(introduction(peak))
   try {
-    const runs = [await onSimulator(stage, throughSpillway)]
+    const runs = [await onSimulator(stage, hosts === 1 ? throughSpillway : throughSeveral)]
     if (values.compare && !signal.aborted) runs.push(await onSimulator(stage, handRolled))
     if (signal.aborted) return interrupted(runs, io)
     io.stdout.write(values.json ? `${JSON.stringify({ runs })}\n` : `\n${summaryTable(runs)}`)
@@ -109,18 +117,19 @@ async function onSimulator(stage, way) {
     credentials: CREDENTIALS,
   })
   try {
-    const { name, duplicatesRecognized, elapsedMs, delayMs } = await way(stage, simulator)
+    const { name, duplicatesRecognized, elapsedMs, delayMs, warmUps = 0 } = await way(stage, simulator)
     const ledger = simulator.ledger()
+    const delivered = ledger.uniqueIds - warmUps
     return {
       name,
       messages: peak.rows.length,
       unique: peak.unique,
-      delivered: ledger.uniqueIds,
-      lost: peak.unique - ledger.uniqueIds,
+      delivered,
+      lost: peak.unique - delivered,
       outOfOrder: ledger.orderViolations,
       duplicatesDelivered: ledger.duplicates,
       duplicatesRecognized,
-      requests: ledger.arrivals,
+      requests: ledger.arrivals - warmUps,
       throttled: ledger.refused,
       elapsedMs,
       idealMs: peak.idealMs,
@@ -131,16 +140,16 @@ async function onSimulator(stage, way) {
   }
 }
 
+function optionsFor({ url }) {
+  return { organization: 'demo', apiUrl: url, loginUrl: url, credentials: CREDENTIALS, route: 'messaging', store: 'memory' }
+}
+
+function throughSeveral(stage, simulator) {
+  return throughFleet(stage, simulator, optionsFor(simulator))
+}
+
 async function throughSpillway({ peak, signal, io, quiet }, simulator) {
-  const sender = await Sender.open({
-    organization: 'demo',
-    apiUrl: simulator.url,
-    loginUrl: simulator.url,
-    credentials: CREDENTIALS,
-    route: 'messaging',
-    store: 'memory',
-    rateLimit: { requests: peak.quota, perMs: 1000 },
-  })
+  const sender = await Sender.open({ ...optionsFor(simulator), rateLimit: { requests: peak.quota, perMs: 1000 } })
   const replay = new Replay(peak.rows, peak.speed)
   const read = () => ({ settled: replay.settled, total: peak.rows.length, ...engineReading(sender.stats()) })
   const progress = quiet ? NO_PROGRESS : new Progress(io.stdout, 'spillway   ', read)

@@ -1,0 +1,63 @@
+'use strict'
+
+const { spawn } = require('node:child_process')
+const { once } = require('node:events')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { createServer } = require('node:net')
+const { tmpdir } = require('node:os')
+const path = require('node:path')
+
+const { UsageError } = require('./usage.js')
+
+const PROGRAMS = ['redis-server', 'valkey-server']
+const PORTS_TRIED_MAX = 5
+
+/** A Redis or Valkey of this machine on a free port, without anything on the disk: `{ url, stop() }`. */
+async function startLocalRedis() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'spillway-demo-'))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  for (const program of PROGRAMS) {
+    for (let tried = 0; tried < PORTS_TRIED_MAX; tried++) {
+      const port = await freePort()
+      const server = spawn(program, ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      const ended = new Promise((resolve) => server.on('error', () => resolve('missing')).on('exit', () => resolve('ended')))
+      const outcome = await Promise.race([ended, listening(server)])
+      if (outcome === 'listening') {
+        const stop = async () => {
+          server.kill()
+          await ended
+          remove()
+        }
+        return { url: `redis://127.0.0.1:${port}`, stop }
+      }
+      if (outcome === 'missing') break
+    }
+  }
+  remove()
+  throw new UsageError(`--hosts needs ${PROGRAMS.join(' or ')} on the PATH, or the URL of a Redis: --budget redis://HOST:PORT`)
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  return port
+}
+
+async function listening(server) {
+  let log = ''
+  for await (const chunk of server.stdout.iterator({ destroyOnReturn: false })) {
+    log += chunk
+    if (log.includes('Ready to accept connections')) {
+      // What it says later is read by nobody, and must not stop it.
+      server.stdout.resume()
+      return 'listening'
+    }
+  }
+  return 'ended'
+}
+
+module.exports = { startLocalRedis }
