@@ -13,7 +13,7 @@ use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
-use spillway_core::settings::{Settings, Shared, WhenUnreachable};
+use spillway_core::settings::{RedisUrl, Settings, Shared, WhenUnreachable};
 
 /// Hosts beside each other, whose store answers at once.
 struct Fleet {
@@ -31,7 +31,8 @@ impl Fleet {
         let options = r#"{ "organization": "fleet", "apiUrl": "http://127.0.0.1:1", "route": "messaging", "store": "memory",
             "credentials": { "accessToken": "token" }, "rateLimit": { "requests": 20, "perMs": 1000 } }"#;
         let mut settings = Settings::from_json(options).unwrap();
-        settings.shared = Some(Shared { when_unreachable: WhenUnreachable::Hold });
+        settings.shared =
+            Some(Shared { url: RedisUrl::parse("redis://fleet").unwrap(), when_unreachable: WhenUnreachable::Hold });
         let settings = Arc::new(settings);
         let new = |seed| Dispatcher::new(Arc::clone(&settings), Random::from_seed(seed), Timestamp::START);
         let hosts = (0..count).map(new).collect();

@@ -7,7 +7,7 @@ use serde_json::json;
 use spillway_core::dispatcher::{AttemptId, Effect, Event};
 use spillway_core::lease::{Failure, FailureKind, Grant, Host as Name, News, Renewal};
 use spillway_core::retry::Answer;
-use spillway_core::settings::{Settings, Shared, WhenUnreachable};
+use spillway_core::settings::{RedisUrl, Settings, Shared, WhenUnreachable};
 use spillway_core::shipment::Shipment;
 use spillway_simulator::{Config, Model, Reply};
 
@@ -92,7 +92,8 @@ impl World {
             "connections": { "max": 64, "requestTimeoutMs": 5_000 },
         });
         let mut settings = Settings::from_json(&options.to_string()).unwrap();
-        settings.shared = Some(Shared { when_unreachable: WhenUnreachable::Hold });
+        settings.shared =
+            Some(Shared { url: RedisUrl::parse("redis://fleet").unwrap(), when_unreachable: WhenUnreachable::Hold });
         let quota: Vec<_> = plan
             .rates
             .iter()

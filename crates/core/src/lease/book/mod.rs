@@ -491,7 +491,8 @@ impl Memory {
             epoch: self.epoch,
             version: self.version,
             lease: record.map_or(LeaseId(0), |record| record.lease),
-            lasts: span(record.map_or(0, |record| record.deadline.saturating_sub(now))),
+            // A clock that was put forward may have moved it farther than a lease lasts.
+            lasts: span(record.map_or(0, |record| record.deadline.saturating_sub(now))).min(LEASE_MAX),
             windows: renewal.windows.iter().map(window).collect(),
             is_short: self.is_short(now),
             forgetting: self.forgetting.map(|until| span(until.saturating_sub(now))),
