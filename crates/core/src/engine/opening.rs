@@ -158,12 +158,6 @@ impl Engine {
         if self.keeper.is_some() {
             self.withhold_all();
         }
-        // Nothing leaves any more: the others of the fleet may have what this host held.
-        if let Some(leases) = &mut self.leases
-            && let Some(renewal) = self.dispatcher.farewell(self.clock.now())
-        {
-            leases.renew(renewal);
-        }
         if let Some(keeper) = self.keeper.take() {
             self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
             keeper.close(CLOSE_PATIENCE, self.clock.now()).await;
