@@ -36,8 +36,8 @@ test('help and version, of the whole and of each command', async () => {
 
 test('a wrong command line says what is wrong and where help is, with exit code 2', async () => {
   const table = [
-    [[], 'spillway: a command is missing; known are demo, simulate, send, ramp, outbox (see spillway --help)'],
-    [['sned'], 'spillway: unknown command "sned"; known are demo, simulate, send, ramp, outbox'],
+    [[], 'spillway: a command is missing; known are demo, simulate, send, ramp, outbox, fleet (see spillway --help)'],
+    [['sned'], 'spillway: unknown command "sned"; known are demo, simulate, send, ramp, outbox, fleet'],
     [['--fast'], "spillway: Unknown option '--fast'"],
     [['--json', 'demo'], 'spillway: options come after the command'],
     [['demo', '--sped', '5'], "spillway demo: Unknown option '--sped'"],
