@@ -26,7 +26,7 @@ test('each usage error is one line with a hint, and exit code 2', async (t) => {
   const file = scratch(t)
   const config = file('ok.json', { organization: 'acme' })
   const env = { SPILLWAY_ACCESS_TOKEN: 'token' }
-  const known = 'known are demo, simulate, send, outbox'
+  const known = 'known are demo, simulate, send, ramp, outbox, fleet'
   const table = [
     [[], `spillway: a command is missing; ${known}`],
     [['constructor'], `spillway: unknown command "constructor"; ${known}`],
