@@ -421,3 +421,18 @@ fn no_slot_is_there_twice() {
         }
     }
 }
+
+#[test]
+fn no_answer_tells_of_a_longer_lease_than_there_is() {
+    let mut book = learned(10);
+    let (mut one, mut other) = (Double::new(1, 10), Double::new(2, 10));
+    one.renew(&mut book, LEARNED, &[]);
+    other.renew(&mut book, LEARNED, &[]);
+    let late = LEARNED + 4_900_000;
+    let unheard = Renewal { lasts: LEASE_MAX, ..other.renewal(late, &[]) };
+    book.renew(server(late), &unheard);
+    // The first host's renewal travels for so long that the store's clock seems to have jumped: all is moved with it.
+    book.renew(server(late), &one.renewal(LEARNED + 1_000, &[]));
+    let (again, _) = book.renew(server(late), &unheard);
+    assert_eq!(again.lasts, LEASE_MAX);
+}
