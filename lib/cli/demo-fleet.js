@@ -19,9 +19,7 @@ async function throughFleet({ peak, signal, io, quiet, hosts: count, budget }, s
   try {
     await all(hosts, 'open', () => ({ options: { ...options, budget: redis.url, rateLimit: rate } }))
     if (!quiet)
-      io.stdout.write(
-        `\n${count} hosts, one budget. A new Redis hands nothing out for 17 s: hosts that it does not know may hold shares.\n`,
-      )
+      io.stdout.write(`\n${count} hosts, one budget. A new Redis hands nothing out for 8 s: hosts that it does not know may hold shares.\n`)
     await all(hosts.slice(0, 1), 'warmUp')
     const parts = partsOf(peak.rows, count)
     const total = (field) => hosts.reduce((sum, { reading }) => sum + reading[field], 0)

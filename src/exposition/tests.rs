@@ -108,14 +108,14 @@ fn outages_that_hold_at_once_are_told_by_reason_and_the_stores_is_one() {
         let lines = lines(Some(snapshot));
         samples(&lines, "spillway_outage").iter().map(|line| line.ends_with('1')).collect::<Vec<_>>()
     };
-    assert_eq!(flags(snapshot()), [false; 5]);
+    assert_eq!(flags(snapshot()), [false; 6]);
     let of_a_route = Outage { route: Some("GET /x".into()), closure: closure("breaker", None), problem: None };
     let of_all = Outage { route: None, closure: closure("token", None), problem: None };
     let outages = vec![of_a_route, of_all];
     let both = Snapshot { outage: Some(closure("refused", None)), outages, ..snapshot() };
-    assert_eq!(flags(both), [false, false, true, true, false], "auth, breaker, refused, token, store");
+    assert_eq!(flags(both), [false, false, false, true, true, false], "auth, breaker, budget, refused, token, store");
     let store = StoreStanding { problem: Some(Error::Closed), ..StoreStanding::default() };
-    assert_eq!(flags(Snapshot { store: Some(store), ..snapshot() }), [false, false, false, false, true]);
+    assert_eq!(flags(Snapshot { store: Some(store), ..snapshot() }), [false, false, false, false, false, true]);
 }
 
 #[test]

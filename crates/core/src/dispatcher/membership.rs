@@ -23,6 +23,8 @@ const BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(1_000));
 /// A host with fewer slots than this renews its lease often while hosts lack any.
 const FEW_SLOTS: u32 = 8;
+/// Pauses that are reported together: as many as the store keeps. The organization's always is.
+const REPORTS_MAX: usize = 256;
 /// Of a pause whose number is not known yet.
 const NEWEST: u64 = (1 << 53) - 1;
 
@@ -309,7 +311,15 @@ impl Membership {
 
     /// This host was refused.
     pub(super) fn report_pause(&mut self, scope: Scope, lasts: Duration) {
-        self.reports.push(PauseReport::Paused(scope, lasts));
+        // While the store can't be reached it may be refused many times.
+        self.reports.retain(|report| *report.scope() != scope);
+        self.report(PauseReport::Paused(scope, lasts));
+    }
+
+    fn report(&mut self, report: PauseReport) {
+        if self.reports.len() < REPORTS_MAX || *report.scope() == Scope::Organization {
+            self.reports.push(report);
+        }
     }
 
     /// This host was let through.
@@ -320,7 +330,9 @@ impl Membership {
         let known = self.pauses.remove(&scope).map(|known| known.number);
         // Who has heard of no number is the last who was refused.
         let number = if is_told { Some(NEWEST) } else { known };
-        self.reports.extend(number.map(|number| PauseReport::Resumed(scope, number)));
+        if let Some(number) = number {
+            self.report(PauseReport::Resumed(scope, number));
+        }
     }
 
     /// Whether the store has yet to hear, or to answer, that this host was refused.
@@ -399,5 +411,40 @@ impl Membership {
 
     pub(super) fn forgetting_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.forgetting_until.filter(|until| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conversation(number: usize) -> Scope {
+        Scope::Conversation(format!("c{number}").into())
+    }
+
+    #[test]
+    fn however_long_the_store_is_away_pauses_take_no_more_room_than_it_has() {
+        let mut member = Membership::new(&mut Random::from_seed(1));
+        for _ in 0..3 {
+            (0..1_000).for_each(|number| member.report_pause(conversation(number), Duration::from_secs(1)));
+        }
+        assert_eq!(member.reports.len(), REPORTS_MAX);
+        member.report_pause(Scope::Organization, Duration::from_secs(1));
+        member.report_pause(Scope::Organization, Duration::from_secs(2));
+        let organization: Vec<_> =
+            member.reports.iter().filter(|report| *report.scope() == Scope::Organization).collect();
+        assert_eq!(
+            organization,
+            [&PauseReport::Paused(Scope::Organization, Duration::from_secs(2))],
+            "the last one, once"
+        );
+    }
+
+    #[test]
+    fn what_is_over_is_told_instead_of_its_beginning() {
+        let mut member = Membership::new(&mut Random::from_seed(1));
+        member.report_pause(conversation(1), Duration::from_secs(1));
+        member.report_resumed(conversation(1));
+        assert_eq!(member.reports, [PauseReport::Resumed(conversation(1), NEWEST)]);
     }
 }

@@ -5,7 +5,7 @@
 -- what wire.rs writes. All times are whole microseconds of this server's clock, or spans; all numbers are whole and below
 -- 2^53.
 
-local LATENESS, GUARD, LEASE_MAX = 1000000, 250, 15000000
+local LATENESS, GUARD, LEASE_MAX = 1000000, 250, 6000000
 local DRIFT, TRAVEL = 100000, 1000000
 local SCARCE, FEW, WEIGHT_MAX = 8, 4, 1000000
 local STRIDE, TURN_MAX = 1000, 10000000

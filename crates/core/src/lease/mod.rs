@@ -44,10 +44,10 @@ pub const LATENESS: Duration = Duration::from_secs(1);
 /// places.
 pub const GUARD: Duration = Duration::from_micros(250);
 /// A host renews its lease at least this often while it needs one.
-pub const CADENCE_MAX: Duration = Duration::from_secs(5);
+pub const CADENCE_MAX: Duration = Duration::from_secs(2);
 /// It never renews a lease more often than this without an occasion.
 pub const CADENCE_MIN: Duration = Duration::from_secs(1);
 /// A lease lasts for as many cadences.
 pub const CADENCES_PER_LEASE: u32 = 3;
 /// No lease is longer.
-pub const LEASE_MAX: Duration = Duration::from_secs(15);
+pub const LEASE_MAX: Duration = Duration::from_secs(6);

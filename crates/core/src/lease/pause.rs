@@ -32,6 +32,15 @@ pub enum PauseReport {
     Unprobed(Scope),
 }
 
+impl PauseReport {
+    /// What it is about.
+    pub fn scope(&self) -> &Scope {
+        match self {
+            Self::Paused(scope, _) | Self::Resumed(scope, _) | Self::Unprobed(scope) => scope,
+        }
+    }
+}
+
 /// A pause that is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {

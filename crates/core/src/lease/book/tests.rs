@@ -6,7 +6,7 @@ use crate::lease::pause::{PauseReport, Scope};
 const SECOND: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(3);
 /// When a store that begins at zero hands out its first slot, of a window of a second.
-const LEARNED: Micros = 17_000_250;
+const LEARNED: Micros = 8_000_250;
 
 fn server(now: Micros) -> Server {
     Server { now, run: 1 }
