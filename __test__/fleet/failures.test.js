@@ -10,7 +10,8 @@ const { proxy } = require('./proxy.js')
 const { allDelivered, assertExact, fleet, redis, tell } = require('./support.js')
 
 const QUOTA = { requests: 50, perMs: 1_000 }
-const COUNT = 150
+/** More than leases last for that are in force when Redis is gone. */
+const COUNT = 300
 const NAMES = ['a', 'b']
 
 /** A fleet whose messages are half delivered. */

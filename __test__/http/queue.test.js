@@ -639,6 +639,7 @@ test('stats: all fields, and what they say', async (t) => {
       outage: null,
       outages: [],
       merging: null,
+      fleet: null,
       store: null,
       process: before.process,
       latencies: { queuedMs: none, requestMs: none, totalMs: none },

@@ -172,8 +172,11 @@ impl Membership {
         match &self.call {
             Call::UnderWay(_) => return None,
             Call::Failed(_, again_at) => {
-                let is_wanted =
-                    is_active || !self.reports.is_empty() || (condition.is_live && condition.holding.has_slots);
+                // Who has told of an outage tells of its end, too, also if nothing waits by then.
+                let is_wanted = is_active
+                    || !self.reports.is_empty()
+                    || self.is_outage_told
+                    || (condition.is_live && condition.holding.has_slots);
                 return is_wanted.then_some(*again_at);
             }
             Call::Idle => {}
@@ -417,6 +420,7 @@ impl Membership {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lease::FailureKind;
 
     fn conversation(number: usize) -> Scope {
         Scope::Conversation(format!("c{number}").into())
@@ -446,5 +450,20 @@ mod tests {
         member.report_pause(conversation(1), Duration::from_secs(1));
         member.report_resumed(conversation(1));
         assert_eq!(member.reports, [PauseReport::Resumed(conversation(1), NEWEST)]);
+    }
+
+    #[test]
+    fn who_has_told_of_an_outage_asks_until_it_is_over_though_nothing_waits() {
+        let mut random = Random::from_seed(1);
+        let mut member = Membership::new(&mut random);
+        let (now, holding) = (Timestamp::START, Holding::default());
+        let idle = Condition { has_demand: false, is_busy: false, is_live: false, holding };
+        member.send(now, false, CADENCE_MIN, (1, 0), || (1, Vec::new()));
+        let failure = Failure { kind: FailureKind::Unreachable, problem: "refused".to_owned(), may_have_run: false };
+        member.failed(now, failure, &mut random);
+        assert_eq!(member.due_at(now, idle), None, "nobody needs a lease");
+        member.tell_outage(true);
+        assert_eq!(member.due_at(now, idle), member.again_at());
+        assert!(member.again_at().is_some());
     }
 }
