@@ -3,10 +3,11 @@
 const { execFile, spawn } = require('node:child_process')
 const { once } = require('node:events')
 const { mkdtempSync, rmSync } = require('node:fs')
-const { createServer } = require('node:net')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { promisify } = require('node:util')
+
+const { freePort, listening } = require('../lib/cli/local-redis.js')
 
 const run = promisify(execFile)
 const INSTALL_MS_MAX = 180_000
@@ -55,26 +56,6 @@ function apt(...args) {
 
 function explain(cause) {
   throw new Error("a redis-server is needed on the PATH, and installing Debian's did not work", { cause })
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  return port
-}
-
-/** Null when it listens, else what it said instead. */
-async function listening(server) {
-  let log = ''
-  for await (const chunk of server.stdout.iterator({ destroyOnReturn: false })) {
-    log += chunk
-    if (log.includes('Ready to accept connections')) break
-  }
-  // What it says later is read by nobody, and must not stop it.
-  server.stdout.resume()
-  return log.includes('Ready to accept connections') ? null : log
 }
 
 module.exports = { startRedis }

@@ -152,7 +152,7 @@ publish('organizations', {
     },
     {
       heading: 'A small organization beside a large one',
-      body: `${neighborTable}\n\nBar: ≤ 2 × alone. The small one sends a message every 5 ms; the large one is driven by another thread of the process. Clients and servers share the cores of this machine: what that alone costs is what the small one takes while the large one runs in a process of its own.`,
+      body: `${neighborTable}\n\nBar: ≤ 2 × alone. The small one sends a message every 5 ms; the large one is driven by another thread of the same process. Clients and servers share this machine's cores: what that alone costs is what the small one takes while the large one runs in a process of its own.`,
     },
     {
       heading: 'Fairness',

@@ -40,7 +40,7 @@ function clientsOf(sender, url, options) {
 /** Makes calls of several routes fail until that is an outage of the organization. A message waits in it, for as long as it lasts. */
 async function bringDown(sender) {
   ignore(sender.send(message('waits')))
-  // It must be answered before the calls: they get the latest answer, and Spillway keeps no headers of an answer to a message.
+  // Wait for the message's answer first: calls report the latest response, and those to messages are kept without headers.
   await until(() => sender.stats().counters.requests === 1 && sender.stats().queue.inFlight === 0)
   const calls = Array.from({ length: 12 }, (_, index) =>
     failure(sender.request({ method: 'GET', path: `/api/v2/${'abcd'[index % 4]}`, retry: false })),

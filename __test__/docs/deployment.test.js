@@ -24,7 +24,7 @@ for (const [name, code] of files) writeFileSync(join(folder, name), code)
 const load = (name) => import(pathToFileURL(join(folder, name)))
 const environment = (simulator, more) => ({ ...process.env, API_URL: simulator.url, TOKEN: 'token', ...more })
 
-/** Starts the service, waits until it has accepted a message, and then stops it with SIGTERM, as an orchestrator does. */
+/** Starts the service, waits for it to accept a message, and stops it with SIGTERM, as an orchestrator would. */
 async function serve(file, env) {
   const child = spawn(process.execPath, [file], { env: { ...env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'], timeout: PATIENCE_MS })
   const [line] = await once(child.stdout, 'data')

@@ -1,6 +1,6 @@
 'use strict'
 
-// What happens to a shared budget when its Redis does: never more than the quota arrives, and afterwards everything goes on.
+// Failures of the Redis behind a shared budget: no more than the quota ever arrives, and sending resumes once Redis is back.
 
 const assert = require('node:assert/strict')
 const { describe, it } = require('node:test')

@@ -24,7 +24,7 @@ async function startLocalRedis() {
       })
       const ended = new Promise((resolve) => server.on('error', () => resolve('missing')).on('exit', () => resolve('ended')))
       const outcome = await Promise.race([ended, listening(server)])
-      if (outcome === 'listening') {
+      if (outcome === null) {
         const stop = async () => {
           server.kill()
           await ended
@@ -47,17 +47,16 @@ async function freePort() {
   return port
 }
 
+/** Null once it listens, else what it said instead. */
 async function listening(server) {
   let log = ''
   for await (const chunk of server.stdout.iterator({ destroyOnReturn: false })) {
     log += chunk
-    if (log.includes('Ready to accept connections')) {
-      // What it says later is read by nobody, and must not stop it.
-      server.stdout.resume()
-      return 'listening'
-    }
+    if (log.includes('Ready to accept connections')) break
   }
-  return 'ended'
+  // Nobody reads its later output, which must not block it.
+  server.stdout.resume()
+  return log.includes('Ready to accept connections') ? null : log
 }
 
-module.exports = { startLocalRedis }
+module.exports = { freePort, listening, startLocalRedis }

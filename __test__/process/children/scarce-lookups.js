@@ -1,5 +1,5 @@
 'use strict'
-// Uses up the thread limit of the process, so that the DNS lookup for a message fails. Then ends the extra threads.
+// Starts threads up to the process's limit, so that the DNS lookup for a message fails, and then stops them.
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 

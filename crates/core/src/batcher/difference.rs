@@ -11,7 +11,7 @@ use crate::settings::FieldPath;
 
 /// Deeper values are compared as they are written.
 const DEPTH_MAX: usize = 64;
-/// A path as it is told: at most this many names, each at most this long.
+/// A reported path has at most this many names, each cut to this length.
 const NAMES_SHOWN_MAX: usize = 8;
 const NAME_BYTES_MAX: usize = 64;
 

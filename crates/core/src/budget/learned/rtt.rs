@@ -21,10 +21,10 @@ const SPREADS: f64 = 3.5;
 /// The weight of a new answer in the average, as of TCP's.
 const WEIGHT: f64 = 1.0 / 32.0;
 const STEADY_WITHIN: f64 = 0.25;
-/// An answer that took less than one part in this many of the average is too quick to be one of those that it is made
-/// of ...
+/// An answer is suspiciously quick if it took less than the average divided by this.
 const TOO_QUICK: f64 = 16.0;
-/// ... if this many come in a row, and as many as are under way still: the quickest of a bunch are always the first.
+/// The average is outdated once this many answers in a row are that quick, or as many as are still in flight if that is
+/// more: of a group of requests, the quickest answers always arrive first.
 const IN_A_ROW: u32 = 4;
 
 #[derive(Clone, Copy, Debug, Default)]
