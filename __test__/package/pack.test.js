@@ -26,8 +26,7 @@ const STEP_LIMIT_MS = 120_000
 const ROOT_BYTES_MAX = 512 * 1024
 /** Of an addon whose unpacking was interrupted: its header, and no more of its code than that. */
 const CUT_BYTES = 64 * 1024
-/** Of a build with debug information, as tests have it, with a Redis client in it; a release has a third of that. */
-const ADDON_BYTES_MAX = 20 * 1024 * 1024
+const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
 const ENTRY_POINTS = { index: '', sdk: 'lib/adapters/sdk/', axios: 'lib/adapters/axios/', fetch: 'lib/adapters/fetch/', otel: 'lib/otel/' }
 const LEGITIMATE = [
