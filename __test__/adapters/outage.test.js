@@ -41,7 +41,7 @@ function clientsOf(sender, url, options) {
 async function bringDown(sender) {
   ignore(sender.send(message('waits')))
   // Wait for the message's answer first: calls report the latest response, and those to messages are kept without headers.
-  await until(() => sender.stats().counters.requests === 1 && sender.stats().queue.inFlight === 0)
+  await until(() => sender.stats().counters.requests >= 1 && sender.stats().queue.inFlight === 0)
   const calls = Array.from({ length: 12 }, (_, index) =>
     failure(sender.request({ method: 'GET', path: `/api/v2/${'abcd'[index % 4]}`, retry: false })),
   )
