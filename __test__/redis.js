@@ -8,9 +8,9 @@ const { join } = require('node:path')
 const { promisify } = require('node:util')
 
 const { freePort, listening } = require('../lib/cli/local-redis.js')
+const { install } = require('./debian.js')
 
 const run = promisify(execFile)
-const INSTALL_MS_MAX = 180_000
 const PORTS_TRIED_MAX = 5
 
 /**
@@ -43,19 +43,10 @@ async function findOrInstall() {
   try {
     await run('redis-server', ['--version'])
   } catch {
-    await apt('update').catch(explain)
-    await apt('install', '-y', 'redis-server').catch(explain)
+    await install('redis-server').catch((cause) => {
+      throw new Error("a redis-server is needed on the PATH, and installing Debian's did not work", { cause })
+    })
   }
-}
-
-function apt(...args) {
-  const command = ['apt-get', '-qq', ...args]
-  if (process.getuid?.() !== 0) command.unshift('sudo', '--non-interactive')
-  return run(command[0], command.slice(1), { timeout: INSTALL_MS_MAX })
-}
-
-function explain(cause) {
-  throw new Error("a redis-server is needed on the PATH, and installing Debian's did not work", { cause })
 }
 
 module.exports = { startRedis }
