@@ -8,7 +8,7 @@ use spillway_core::dispatcher::{Explanation, Hold, Notice, Whereabouts};
 use spillway_core::engine::sink::{Completion, Happening, LettersPage};
 use spillway_core::error::Error;
 use spillway_core::json::Body;
-use spillway_core::message::Cargo;
+use spillway_core::message::Payload;
 use spillway_core::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Redriven};
 use spillway_core::stats::{ENDED, Pause, PauseScope};
 
@@ -206,7 +206,7 @@ impl<'a> PageRow<'a> {
 
 impl<'a> LetterRow<'a> {
     fn of(letter: &'a DeadLetter, clock: &Clock) -> Option<Self> {
-        let Cargo::Message(message) = &letter.cargo else { return None };
+        let Payload::Message(message) = &letter.payload else { return None };
         let failure = FailureRow::of(message.conversation(), &letter.failure, letter.at, clock);
         Some(Self { failure, body: Body { bytes: message.body().as_bytes(), truncated: false } })
     }
@@ -296,7 +296,7 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
             ("retry", format!("the server refused it{status}, perhaps not for its own sake: it is tried again"))
         }
         Hold::NotBefore => ("notBefore", "it is scheduled for later (notBefore)".to_owned()),
-        Hold::Company => ("batch", "it waits for its batch to fill".to_owned()),
+        Hold::BatchMates => ("batch", "it waits for its batch to fill".to_owned()),
         Hold::Apart => {
             let field = apart.as_deref().unwrap_or("a field");
             ("batch", format!("nothing has merged so far: messages differ in {field}"))
@@ -411,8 +411,8 @@ mod tests {
     fn told_of_messages(body: &str) -> Vec<Completion> {
         let (at, failure) = (Timestamp::START, failure(Some("m"), body));
         let parts = spillway_core::message::Parts { id: "m", conversation: "c", body, ..Default::default() };
-        let cargo = Cargo::Message(spillway_core::message::Message::new(parts).unwrap());
-        let letter = DeadLetter { cargo, priority: 0, failure: failure.clone(), at };
+        let payload = Payload::Message(spillway_core::message::Message::new(parts).unwrap());
+        let letter = DeadLetter { payload, priority: 0, failure: failure.clone(), at };
         vec![
             Completion::Delivered(1, receipt(body)),
             Completion::Event(Happening::Delivered(receipt(body))),

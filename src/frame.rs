@@ -8,7 +8,7 @@ use std::time::Duration;
 use spillway_core::clock::Clock;
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
-use spillway_core::message::{Cargo, Message, Parts, Settle, Submission};
+use spillway_core::message::{Message, Parts, Payload, Settle, Submission};
 use spillway_core::random::Random;
 
 const FLAG_ENQUEUE: u32 = 1;
@@ -101,7 +101,7 @@ fn read_one(
     Ok(Submission {
         ticket: handle.ticket(ticket as u64),
         settle: if flags & FLAG_ENQUEUE == 0 { Settle::OnOutcome } else { Settle::OnAcceptance },
-        cargo: Cargo::Message(message),
+        payload: Payload::Message(message),
         priority: i8::try_from(priority as i32).unwrap_or(0),
         expires_at: (expires_in_ms >= 0.0).then(|| handle.clock().now().after(span(expires_in_ms))),
         not_before: (not_before >= 0.0).then(|| handle.clock().at_epoch_ms(not_before)),

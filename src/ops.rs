@@ -8,7 +8,7 @@ use serde::Deserialize;
 use spillway_core::engine::sink::{GivenToken, Interest, LettersWanted};
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
-use spillway_core::message::{Call, CallLimits, Cargo, Settle, Submission};
+use spillway_core::message::{Call, CallLimits, Payload, Settle, Submission};
 use spillway_core::outcome::{LetterFilter, Reason};
 use spillway_core::stats::PauseScope;
 
@@ -118,7 +118,7 @@ pub(crate) fn read_request(handle: &Handle, ticket: u64, head: &str, body: Optio
     Ok(Submission {
         ticket: handle.ticket(ticket),
         settle: Settle::OnOutcome,
-        cargo: Cargo::Call(Box::new(call)),
+        payload: Payload::Call(Box::new(call)),
         priority: head.priority,
         expires_at: head.expires_in_ms.map(ends_in),
         not_before: None,

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spillway_core::clock::Timestamp;
-use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
+use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenEvent};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Message, Parts, Payload, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -39,7 +39,7 @@ fn submission(number: u64, with_id: bool) -> Submission {
     Submission {
         ticket: Ticket { handle: 0, number },
         settle: Settle::OnOutcome,
-        cargo: Cargo::Message(
+        payload: Payload::Message(
             Message::new(Parts {
                 id: &id,
                 conversation: &format!("02c4365b-e5bc-47e6-85ad-{:012}", number % CONVERSATIONS),
@@ -69,7 +69,7 @@ fn run(settings: &Arc<Settings>, with_id: bool) -> (f64, u64) {
         for effect in std::mem::take(&mut effects) {
             match effect {
                 Effect::FetchToken => {
-                    dispatcher.handle(now, Event::Token(TokenNews::Granted(None)), &mut effects);
+                    dispatcher.handle(now, Event::Token(TokenEvent::Granted(None)), &mut effects);
                 }
                 Effect::Send { attempt, .. } => {
                     dispatcher.handle(now, Event::Left(attempt), &mut effects);

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use spillway_core::clock::Timestamp;
-use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
+use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenEvent};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Message, Parts, Payload, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -56,21 +56,21 @@ fn submission(number: u64, count: u64, bench: &Bench, room: &mut String) -> Subm
     Submission {
         ticket: Ticket { handle: 0, number },
         settle: bench.settle,
-        cargo: Cargo::Message(Message::new_in(room, parts).unwrap()),
+        payload: Payload::Message(Message::new_in(room, parts).unwrap()),
         priority: 0,
         expires_at: None,
         not_before: None,
     }
 }
 
-struct World {
+struct Sim {
     dispatcher: Dispatcher,
     now: Timestamp,
     effects: Vec<Effect>,
     settled: u64,
 }
 
-impl World {
+impl Sim {
     fn submit(&mut self, submission: Submission) {
         self.dispatcher.handle(self.now, Event::Submit(submission), &mut self.effects);
     }
@@ -81,7 +81,7 @@ impl World {
         self.dispatcher.poll(self.now, &mut self.effects);
         for effect in std::mem::take(&mut self.effects) {
             let event = match effect {
-                Effect::FetchToken => Event::Token(TokenNews::Granted(None)),
+                Effect::FetchToken => Event::Token(TokenEvent::Granted(None)),
                 Effect::Send { attempt, .. } => {
                     self.dispatcher.handle(self.now, Event::Left(attempt), &mut self.effects);
                     let response = Response { status: 200, ..Response::default() };
@@ -108,7 +108,7 @@ fn main() {
         bench.route, bench.batch
     );
     let settings = Arc::new(Settings::from_json(&settings).unwrap());
-    let mut world = World {
+    let mut sim = Sim {
         dispatcher: Dispatcher::new(settings, Random::from_seed(1), Timestamp::START),
         now: Timestamp::START,
         effects: Vec::new(),
@@ -116,15 +116,15 @@ fn main() {
     };
     let mut room = String::new();
     for number in 0..count {
-        world.submit(submission(number, count, &bench, &mut room));
+        sim.submit(submission(number, count, &bench, &mut room));
         if !bench.backlog && number % 16 == 0 {
-            world.turn();
+            sim.turn();
         }
     }
-    while !world.dispatcher.is_idle() {
-        world.turn();
+    while !sim.dispatcher.is_idle() {
+        sim.turn();
     }
-    world.turn();
-    assert_eq!(world.settled, count);
+    sim.turn();
+    assert_eq!(sim.settled, count);
     println!("{count} messages");
 }

@@ -14,23 +14,23 @@ use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::message::{Message, Parts};
 use spillway_core::random::Random;
 use spillway_core::store::file::{Options, SqliteStore};
-use spillway_core::store::{Change, FencingToken, News, Record, Store};
+use spillway_core::store::{Change, FencingToken, Record, Store, StoreEvent};
 
 const SINGLES: u64 = 1_000;
 /// A tick's worth of submissions.
 const TICK: u64 = 256;
 
-fn begin(path: &Path, clock: Clock) -> (SqliteStore, Receiver<News>) {
+fn begin(path: &Path, clock: Clock) -> (SqliteStore, Receiver<StoreEvent>) {
     let (tell, news) = mpsc::channel();
     let store =
         SqliteStore::open(Options::new(path, "acme"), clock, Box::new(move |news| drop(tell.send(news)))).unwrap();
     (store, news)
 }
 
-fn open(path: &Path, clock: Clock) -> (SqliteStore, FencingToken, Receiver<News>) {
+fn open(path: &Path, clock: Clock) -> (SqliteStore, FencingToken, Receiver<StoreEvent>) {
     let (store, news) = begin(path, clock);
     loop {
-        if let News::Opened(opening) = news.recv().unwrap() {
+        if let StoreEvent::Opened(opening) = news.recv().unwrap() {
             return (store, opening.token, news);
         }
     }
@@ -41,12 +41,12 @@ fn record(seq: u64, id: Box<str>, at: Timestamp) -> Change {
     let parts =
         Parts { id: &id, id_given: true, conversation: &conversation, body: &"x".repeat(300), ..Parts::default() };
     let message = Message::new(parts).unwrap();
-    Change::Insert { slot: 0, record: Box::new(Record::new(seq, message, at)) }
+    Change::Insert { entry_id: 0, record: Box::new(Record::new(seq, message, at)) }
 }
 
-fn wait(news: &Receiver<News>, number: u64) {
+fn wait(news: &Receiver<StoreEvent>, number: u64) {
     loop {
-        if let News::Committed { up_to, .. } = news.recv().unwrap()
+        if let StoreEvent::Committed { up_to, .. } = news.recv().unwrap()
             && up_to >= number
         {
             return;
@@ -70,7 +70,7 @@ fn many(path: &Path, clock: Clock, count: u64) -> Duration {
     wait(&news, count);
     let took = clock.now().since(start);
     store.close();
-    while !matches!(news.recv().unwrap(), News::Closed) {}
+    while !matches!(news.recv().unwrap(), StoreEvent::Closed) {}
     took
 }
 
@@ -107,14 +107,14 @@ fn reopen(path: &Path, clock: Clock) -> (Duration, usize) {
     let mut rows = 0;
     loop {
         match news.recv().unwrap() {
-            News::Found(found) => rows += found.len(),
-            News::Opened(_) => break,
+            StoreEvent::Found(found) => rows += found.len(),
+            StoreEvent::Opened(_) => break,
             other => println!("{other:?}"),
         }
     }
     let took = clock.now().since(start);
     store.close();
-    while !matches!(news.recv().unwrap(), News::Closed) {}
+    while !matches!(news.recv().unwrap(), StoreEvent::Closed) {}
     (took, rows)
 }
 

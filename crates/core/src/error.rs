@@ -100,8 +100,8 @@ pub enum Error {
     /// The store can't be opened, read or written.
     #[error("{problem}")]
     Store {
-        /// What kind of trouble it is.
-        trouble: Trouble,
+        /// What kind of error it is.
+        kind: StoreErrorKind,
         /// What happened, with the path, and what to do about it.
         problem: String,
     },
@@ -115,7 +115,7 @@ pub enum Error {
 
 /// What can be wrong with a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum StoreErrorKind {
     /// Another owner has it, or has had it since.
     Locked,
     /// It has no space left.
@@ -134,7 +134,7 @@ pub enum Trouble {
     Failed,
 }
 
-impl Trouble {
+impl StoreErrorKind {
     /// The error code.
     pub fn code(self) -> &'static str {
         match self {
@@ -179,7 +179,7 @@ impl Error {
             Self::Closed => "CLOSED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::DrainTimeout { .. } => "DRAIN_TIMEOUT",
-            Self::Store { trouble, .. } => trouble.code(),
+            Self::Store { kind, .. } => kind.code(),
             Self::Resources { .. } => "RESOURCES_EXHAUSTED",
         }
     }

@@ -69,7 +69,7 @@ impl Handle {
         self.command(Command::Ready(self.ticket(number)));
     }
 
-    /// Withdraws what the ticket stands for.
+    /// Cancels what the ticket stands for.
     pub fn cancel(&self, number: u64) {
         self.command(Command::Cancel(self.ticket(number)));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Cargo, Message, Priority};
+use crate::message::{Message, Payload, Priority};
 use crate::text::without_bom;
 
 /// So much of a body is searched for the beginning of a page: comments may stand in front of it.
@@ -93,7 +93,7 @@ pub enum Reason {
     Ambiguous,
     /// `expiresInMs` passed before it could be sent.
     Expired,
-    /// The caller withdrew it.
+    /// The caller canceled it.
     Aborted,
     /// The answer is larger than `maxResponseBytes`.
     ResponseTooLarge,
@@ -216,7 +216,7 @@ impl fmt::Display for DeliveryFailure {
             Reason::Exhausted => write!(f, "{what} failed after {} attempts", self.attempts)?,
             Reason::Ambiguous => write!(f, "{what} was sent but not answered, so its outcome is unknown")?,
             Reason::Expired => write!(f, "{what} expired before it could be sent")?,
-            Reason::Aborted => write!(f, "{what} was withdrawn by its caller")?,
+            Reason::Aborted => write!(f, "{what} was canceled by its caller")?,
             Reason::ResponseTooLarge => write!(f, "the response to {what} is larger than allowed")?,
             Reason::TimedOut => write!(f, "{what} was not answered within its deadlineMs")?,
             Reason::Throttled { retry_after } => {
@@ -239,7 +239,7 @@ impl fmt::Display for DeliveryFailure {
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// The message or, never kept, a request.
-    pub cargo: Cargo,
+    pub payload: Payload,
     /// Its priority.
     pub priority: Priority,
     /// Why it was given up.
@@ -251,7 +251,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// Bytes of its body, and of the answer that it keeps.
     pub fn bytes(&self) -> usize {
-        self.cargo.len() + self.failure.response.as_ref().map_or(0, |response| response.body.len())
+        self.payload.len() + self.failure.response.as_ref().map_or(0, |response| response.body.len())
     }
 }
 

@@ -28,12 +28,12 @@ fn stored(options: serde_json::Value, messages: &[&str]) -> Bench {
 
 /// The disk has what these effects tell it.
 fn keep(bench: &mut Bench, effects: &[Effect]) {
-    let slots = effects.iter().filter_map(|effect| match effect {
-        Effect::Store(Change::Insert { slot, .. }) => Some(*slot),
+    let entry_ids = effects.iter().filter_map(|effect| match effect {
+        Effect::Store(Change::Insert { entry_id, .. }) => Some(*entry_id),
         _ => None,
     });
-    let slots = slots.collect();
-    bench.handle(Event::Kept(slots));
+    let entry_ids = entry_ids.collect();
+    bench.handle(Event::Persisted(entry_ids));
 }
 
 /// Polls; what would leave if the disk and the connections let it.
@@ -202,7 +202,7 @@ fn a_request_shows_the_token_that_is_there_when_it_leaves() {
     let mut bench = stored(json!({}), &["a"]);
     let made = waiting(&mut bench);
     bench.wait_ms(1_000);
-    bench.handle(Event::Token(spillway_core::dispatcher::TokenNews::Granted(None)));
+    bench.handle(Event::Token(spillway_core::dispatcher::TokenEvent::Granted(None)));
     bench.handle(Event::Left(made[0].0));
     bench.answer(made[0].0, status(401));
     let fetches = bench.poll_waiting();

@@ -12,7 +12,7 @@ use bench::{Bench, ids, of, settled, status};
 use serde_json::{Value, json};
 use spillway_core::dispatcher::{Effect, Event, Hold};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Cargo, Message, Parts};
+use spillway_core::message::{Message, Parts, Payload};
 use spillway_core::outcome::{DeliveryFailure, LetterFilter, Reason, Response};
 use spillway_core::retry::Answer;
 use spillway_core::stats::PauseScope;
@@ -265,7 +265,7 @@ fn run_arrays(setting: &str, whole: bool) -> (usize, Vec<(String, u64)>) {
             bench.submit(&id, conversation, |submission| {
                 let body = format!("{{\"id\":\"{id}\"}}");
                 let parts = Parts { id: &id, id_given: true, conversation, body: &body, ..Parts::default() };
-                submission.cargo = Cargo::Message(Message::new(parts).unwrap());
+                submission.payload = Payload::Message(Message::new(parts).unwrap());
             });
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bench::{Bench, answered, ids, of, settled, status};
 use serde_json::json;
 use spillway_core::clock::Timestamp;
-use spillway_core::dispatcher::{Effect, Event, TokenNews};
+use spillway_core::dispatcher::{Effect, Event, TokenEvent};
 use spillway_core::error::Error;
 use spillway_core::evidence::Evidence;
 use spillway_core::message::Call;
@@ -270,7 +270,7 @@ fn the_end_of_the_outage_lets_a_call_go_on() {
 }
 
 #[test]
-fn cancelled_while_it_is_held_it_leaves_nothing() {
+fn canceled_while_it_is_held_it_leaves_nothing() {
     let mut bench = outage(json!({}), &unavailable());
     let before = bench.dispatcher.next_wake();
     let (ticket, _) = bench.request("GET");
@@ -291,7 +291,7 @@ fn without_a_token_there_is_nothing_to_wait_for() {
     bench.poll();
     bench.send("m", "c");
     let failed =
-        || Event::Token(TokenNews::Failed { problem: "the login host refuses the connection".into(), wait: None });
+        || Event::Token(TokenEvent::Failed { problem: "the login host refuses the connection".into(), wait: None });
     bench.handle(failed());
     let (second, _) = bench.request_as("GET", once);
     assert!(settled(&bench.poll()).is_empty(), "one failure is no outage");

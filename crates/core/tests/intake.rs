@@ -76,7 +76,7 @@ fn a_duplicate_in_the_waiting_room_follows_its_message_when_it_gets_in() {
 }
 
 #[test]
-fn promises_of_one_message_withdraw_it_only_together() {
+fn promises_of_one_message_cancel_it_only_together() {
     let mut bench = Bench::new(json!({}));
     let (first, _) = bench.send("a", "c");
     let (second, _) = bench.send("a", "c");
@@ -125,8 +125,8 @@ fn a_drain_waits_for_what_was_there_and_tells_what_is_left() {
     assert_eq!(settled(&bench.poll()), [format!("{short} drained Some(2)")]);
     bench.answer(leaving[0].0, status(200));
     let last = bench.leaving();
-    let withdrawn = bench.drain(None);
-    bench.handle(Event::Cancel(of(withdrawn)));
+    let canceled = bench.drain(None);
+    bench.handle(Event::Cancel(of(canceled)));
     bench.answer(last[0].0, status(400));
     assert_eq!(settled(&bench.poll()), [format!("{patient} drained None")], "a dead letter is settled, too");
     assert_eq!(bench.dispatcher.unsettled(), 1);
@@ -200,7 +200,7 @@ fn full_with_a_letter(when_full: &str) -> (Bench, u64) {
 }
 
 fn letters(bench: &Bench) -> Vec<&str> {
-    bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.cargo.id()).collect()
+    bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.payload.id()).collect()
 }
 
 #[test]

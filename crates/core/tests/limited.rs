@@ -11,7 +11,7 @@ use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Effect, Event, Hold, Notice};
 use spillway_core::evidence::{Evidence, NamedLimit};
-use spillway_core::message::{Call, CallLimits, Cargo, Submission};
+use spillway_core::message::{Call, CallLimits, Payload, Submission};
 use spillway_core::retry::Answer;
 use spillway_core::stats::{Pause, PauseScope};
 
@@ -423,9 +423,9 @@ fn messages_flow_beside_what_is_limited() {
 #[test]
 fn a_call_that_would_wait_for_too_long_is_told_at_once() {
     type Change = fn(&mut Submission);
-    let timeout: Change = |submission| match &mut submission.cargo {
-        Cargo::Call(call) => call.timeout = Some(Duration::from_secs(5)),
-        Cargo::Message(_) => {}
+    let timeout: Change = |submission| match &mut submission.payload {
+        Payload::Call(call) => call.timeout = Some(Duration::from_secs(5)),
+        Payload::Message(_) => {}
     };
     let expires: Change = |submission| {
         submission.expires_at = Some(Timestamp::from_micros(5_000_000));
@@ -437,7 +437,7 @@ fn a_call_that_would_wait_for_too_long_is_told_at_once() {
         let mut bench = Bench::new(json!({}));
         let call_with = |bench: &mut Bench| {
             bench.submit("", "", |submission| {
-                submission.cargo = Cargo::Call(Box::new(Call {
+                submission.payload = Payload::Call(Box::new(Call {
                     method: "POST".into(),
                     path: "/api/v2/taskmanagement/workitems".into(),
                     headers: Vec::new(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bench::Bench;
 use serde_json::{Value, json};
 use spillway_core::dispatcher::{AttemptId, Effect, Event};
-use spillway_core::lanes::Slot;
+use spillway_core::lanes::EntryId;
 use spillway_core::message::{Message, Parts};
 use spillway_core::store::{Change, Opening, Record, Row, Seq, Unreadable, Waiting};
 
@@ -65,7 +65,7 @@ impl Backlog {
 /// Messages per request of the first requests, with a disk that answers after the next turn, and a server after the
 /// turn after that.
 fn fills(bench: &mut Bench, backlog: Backlog) -> Vec<u32> {
-    let (mut reads, mut answers): (VecDeque<Vec<(Slot, Seq)>>, VecDeque<AttemptId>) = Default::default();
+    let (mut reads, mut answers): (VecDeque<Vec<(EntryId, Seq)>>, VecDeque<AttemptId>) = Default::default();
     let mut fills = Vec::new();
     let mut idle = 0;
     while fills.len() < REQUESTS && !bench.dispatcher.is_idle() {
@@ -86,7 +86,7 @@ fn fills(bench: &mut Bench, backlog: Backlog) -> Vec<u32> {
         if let Some(wanted) = read {
             let loaded = wanted
                 .into_iter()
-                .map(|(slot, seq)| (slot, seq, backlog.record(seq, bench).ok_or_else(Unreadable::default)));
+                .map(|(entry_id, seq)| (entry_id, seq, backlog.record(seq, bench).ok_or_else(Unreadable::default)));
             bench.handle(Event::Loaded(loaded.collect()));
         }
         if let Some(attempt) = answered {
@@ -184,7 +184,7 @@ fn what_is_in_memory_beside_the_wire_is_bounded_by_bytes() {
             for effect in bench.poll_waiting() {
                 match effect {
                     Effect::Load(wanted) => {
-                        let loaded = wanted.into_iter().map(|(slot, seq)| {
+                        let loaded = wanted.into_iter().map(|(entry_id, seq)| {
                             here.insert(seq);
                             let (id, conversation) = (format!("m{seq}"), backlog.conversation(seq));
                             let parts = Parts {
@@ -195,7 +195,7 @@ fn what_is_in_memory_beside_the_wire_is_bounded_by_bytes() {
                                 ..Parts::default()
                             };
                             let record = Record::new(seq, Message::new(parts).unwrap(), bench.now);
-                            (slot, seq, Ok(Box::new(record)))
+                            (entry_id, seq, Ok(Box::new(record)))
                         });
                         let loaded = loaded.collect();
                         bench.handle(Event::Loaded(loaded));

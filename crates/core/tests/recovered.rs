@@ -8,9 +8,9 @@ use bench::{Bench, settled};
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Effect, Event, Notice};
-use spillway_core::error::{Error, Trouble};
+use spillway_core::error::{Error, StoreErrorKind};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Cargo, Message, Parts};
+use spillway_core::message::{Message, Parts, Payload};
 use spillway_core::outcome::{DeadLetter, DeliveryFailure, Reason, Response};
 use spillway_core::retry::Answer;
 use spillway_core::store::{Opening, Record, Row, Salvage, Unreadable, Waiting, batch_number};
@@ -251,13 +251,13 @@ fn the_problem_of_a_store_is_the_latest_one_until_it_is_over_and_one_outage() {
     let mut bench = Bench::new(json!({ "store": "file:any.db" }));
     bench.handle(Event::Opened(Box::default()));
     let mut notices = Vec::new();
-    for trouble in [Trouble::Full, Trouble::Failed, Trouble::Full] {
-        let error = Error::Store { trouble, problem: format!("{trouble:?}") };
-        notices.extend(bench.handle(Event::StoreTrouble(error)));
+    for kind in [StoreErrorKind::Full, StoreErrorKind::Failed, StoreErrorKind::Full] {
+        let error = Error::Store { kind, problem: format!("{kind:?}") };
+        notices.extend(bench.handle(Event::StoreDegraded(error)));
         let problem = bench.dispatcher.snapshot(bench.now).store.unwrap().problem.unwrap();
-        assert_eq!(problem.to_string(), format!("{trouble:?}"));
+        assert_eq!(problem.to_string(), format!("{kind:?}"));
     }
-    notices.extend(bench.handle(Event::StoreHealed(Salvage::default())));
+    notices.extend(bench.handle(Event::StoreRestored(Salvage::default())));
     assert!(bench.dispatcher.snapshot(bench.now).store.unwrap().problem.is_none());
     assert_eq!(notices.len(), 2, "it began and ended once: {notices:?}");
 }
@@ -267,9 +267,9 @@ fn a_file_that_is_replaced_while_it_is_open_is_told_by_the_end_of_the_outage_and
     let mut bench = Bench::new(json!({ "store": "file:any.db" }));
     bench.handle(Event::Opened(Box::default()));
     let problem = "the store any.db is damaged".to_owned();
-    bench.handle(Event::StoreTrouble(Error::Store { trouble: Trouble::Corrupt, problem }));
+    bench.handle(Event::StoreDegraded(Error::Store { kind: StoreErrorKind::Corrupt, problem }));
     let salvage = Salvage { set_aside: Some("any.db.corrupt-then".into()), unreadable: 3, unreadable_parts: 2 };
-    let told = bench.handle(Event::StoreHealed(salvage)).into_iter().find_map(|effect| match effect {
+    let told = bench.handle(Event::StoreRestored(salvage)).into_iter().find_map(|effect| match effect {
         Effect::Notice(Notice::Outage { reason: "store", problem, open: false }) => Some(problem),
         _ => None,
     });
@@ -325,7 +325,7 @@ fn letter(bench: &Bench, id: &str) -> Row {
         ambiguous: false,
         problem: None,
     };
-    Row::Letter(Box::new(DeadLetter { cargo: Cargo::Message(message(id)), priority: 0, failure, at: bench.now }))
+    Row::Letter(Box::new(DeadLetter { payload: Payload::Message(message(id)), priority: 0, failure, at: bench.now }))
 }
 
 fn at_most_once() -> Bench {
@@ -365,7 +365,7 @@ fn a_letter_of_the_opening_is_newer_than_those_of_earlier_runs() {
         bench.handle(Event::Found(vec![row]));
     }
     bench.handle(Event::Opened(Box::new(Opening { last_seq: 4, ..Opening::default() })));
-    let letters: Vec<_> = bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.cargo.id()).collect();
+    let letters: Vec<_> = bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.payload.id()).collect();
     assert_eq!(letters, ["old", "less old", "new"]);
 }
 

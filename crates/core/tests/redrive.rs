@@ -10,9 +10,9 @@ use bench::{Bench, ids, of, sends, settled, status};
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{Effect, Event};
-use spillway_core::error::{Error, Trouble};
-use spillway_core::lanes::Slot;
-use spillway_core::message::{Cargo, Message, Parts};
+use spillway_core::error::{Error, StoreErrorKind};
+use spillway_core::lanes::EntryId;
+use spillway_core::message::{Message, Parts, Payload};
 use spillway_core::outcome::{DeadLetter, DeliveryFailure, LetterFilter, Reason};
 use spillway_core::retry::Answer;
 use spillway_core::stats::PauseScope;
@@ -36,7 +36,7 @@ fn bury(bench: &mut Bench, id: &str, conversation: &str, answer: Answer) {
 }
 
 fn letters(bench: &Bench) -> Vec<String> {
-    bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.cargo.id().map(str::to_owned)).collect()
+    bench.dispatcher.letters(0).filter_map(|(_, letter)| letter.payload.id().map(str::to_owned)).collect()
 }
 
 /// Lets the call go on until it has settled; what leaves meanwhile is delivered, in this order.
@@ -181,7 +181,7 @@ fn letter(bench: &Bench, id: &str, body: &str) -> Row {
         ambiguous: false,
         problem: None,
     };
-    Row::Letter(Box::new(DeadLetter { cargo: Cargo::Message(message), priority: 0, failure, at: bench.now }))
+    Row::Letter(Box::new(DeadLetter { payload: Payload::Message(message), priority: 0, failure, at: bench.now }))
 }
 
 /// A sender with a file that has letters with these bodies.
@@ -194,12 +194,12 @@ fn with_file(bodies: &[(&str, &str)]) -> Bench {
     bench
 }
 
-fn redrives(effects: &[Effect]) -> Vec<Slot> {
-    let slot = |effect: &Effect| match effect {
-        Effect::Store(Change::Redrive { slot, .. }) => Some(*slot),
+fn redrives(effects: &[Effect]) -> Vec<EntryId> {
+    let entry_id = |effect: &Effect| match effect {
+        Effect::Store(Change::Redrive { entry_id, .. }) => Some(*entry_id),
         _ => None,
     };
-    effects.iter().filter_map(slot).collect()
+    effects.iter().filter_map(entry_id).collect()
 }
 
 #[test]
@@ -207,9 +207,9 @@ fn one_that_is_too_large_by_now_holds_nobody_up() {
     let large = format!("\"{}\"", "x".repeat(2_000));
     let mut bench = with_file(&[("large", &large), ("small", "1")]);
     bench.handle(Event::RedriveAll(of(900), ALL));
-    let slots = redrives(&bench.poll());
-    assert_eq!(slots.len(), 1);
-    bench.handle(Event::Kept(slots));
+    let entry_ids = redrives(&bench.poll());
+    assert_eq!(entry_ids.len(), 1);
+    bench.handle(Event::Persisted(entry_ids));
     assert_eq!(settled(&bench.poll()), ["900 redriven 1 full 0 unsendable 1"]);
     assert_eq!(letters(&bench), ["large"]);
 }
@@ -219,32 +219,32 @@ fn with_a_file_it_settles_when_all_are_kept() {
     let mut bench = with_file(&[("a", "1"), ("b", "2")]);
     bench.handle(Event::RedriveAll(of(900), ALL));
     let effects = bench.poll();
-    let slots = redrives(&effects);
-    assert_eq!((slots.len(), settled(&effects).len()), (2, 0));
-    bench.handle(Event::Kept(slots[..1].to_vec()));
+    let entry_ids = redrives(&effects);
+    assert_eq!((entry_ids.len(), settled(&effects).len()), (2, 0));
+    bench.handle(Event::Persisted(entry_ids[..1].to_vec()));
     bench.wait_ms(1);
     assert!(settled(&bench.poll()).is_empty());
-    bench.handle(Event::Kept(slots[1..].to_vec()));
+    bench.handle(Event::Persisted(entry_ids[1..].to_vec()));
     assert_eq!(settled(&bench.poll()), ["900 redriven 2 full 0 unsendable 0"]);
 }
 
 fn full_disk() -> Error {
-    Error::Store { trouble: Trouble::Full, problem: "the disk is full".to_owned() }
+    Error::Store { kind: StoreErrorKind::Full, problem: "the disk is full".to_owned() }
 }
 
 #[test]
 fn what_the_store_refuses_stays_a_letter_in_its_place() {
     let mut bench = with_file(&[("a", "1"), ("b", "2"), ("c", "3")]);
     bench.handle(Event::RedriveAll(of(900), ALL));
-    let slots = redrives(&bench.poll());
-    bench.handle(Event::Kept(slots[..1].to_vec()));
-    assert_eq!(settled(&bench.handle(Event::Refused(slots[1..].to_vec(), full_disk()))), ["900 STORE_FULL"]);
+    let entry_ids = redrives(&bench.poll());
+    bench.handle(Event::Persisted(entry_ids[..1].to_vec()));
+    assert_eq!(settled(&bench.handle(Event::Refused(entry_ids[1..].to_vec(), full_disk()))), ["900 STORE_FULL"]);
     assert_eq!(letters(&bench), ["b", "c"]);
 
-    let slots = redrives(&bench.handle(Event::Redrive(of(901), "b".into())));
-    assert_eq!(settled(&bench.handle(Event::Refused(slots, full_disk()))), ["901 STORE_FULL"]);
+    let entry_ids = redrives(&bench.handle(Event::Redrive(of(901), "b".into())));
+    assert_eq!(settled(&bench.handle(Event::Refused(entry_ids, full_disk()))), ["901 STORE_FULL"]);
     assert_eq!(letters(&bench), ["b", "c"], "one by its id does so, too");
-    bench.handle(Event::StoreTrouble(full_disk()));
+    bench.handle(Event::StoreDegraded(full_disk()));
     bench.handle(Event::RedriveAll(of(902), ALL));
     assert_eq!(settled(&bench.poll()), ["902 STORE_FULL"]);
     assert_eq!(letters(&bench), ["b", "c"]);
@@ -252,7 +252,7 @@ fn what_the_store_refuses_stays_a_letter_in_its_place() {
 
 #[test]
 fn who_has_lost_the_file_is_told() {
-    let locked = || Error::Store { trouble: Trouble::Locked, problem: "it is another's".to_owned() };
+    let locked = || Error::Store { kind: StoreErrorKind::Locked, problem: "it is another's".to_owned() };
     let mut bench = with_file(&[("a", "1")]);
     bench.handle(Event::RedriveAll(of(900), ALL));
     bench.poll();

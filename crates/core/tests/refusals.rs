@@ -13,7 +13,7 @@ use bench::{Bench, answered, ids, retry_after, settled, status, unanswered};
 use serde_json::json;
 use spillway_core::dispatcher::{Effect, Hold, Notice};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Cargo, Message, Parts};
+use spillway_core::message::{Message, Parts, Payload};
 use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
 
@@ -367,7 +367,7 @@ fn nobody_is_held_for_longer_than_others_may_need() {
 }
 
 #[test]
-fn what_is_held_can_be_withdrawn_and_expires() {
+fn what_is_held_can_be_canceled_and_expires() {
     use spillway_core::dispatcher::Event;
     let mut bench = Bench::new(json!({}));
     send(&mut bench, 3, 3);
@@ -384,15 +384,15 @@ fn what_is_held_can_be_withdrawn_and_expires() {
 
 /// Nobody waits any more for what others may tell of it.
 #[test]
-fn what_was_withdrawn_or_has_expired_on_the_wire_ends_with_its_refusal() {
+fn what_was_canceled_or_has_expired_on_the_wire_ends_with_its_refusal() {
     use spillway_core::dispatcher::Event;
     let mut bench = Bench::new(json!({}));
     bench.send("other", "other");
-    let (withdrawn, _) = bench.send("withdrawn", "a");
+    let (canceled, _) = bench.send("canceled", "a");
     let expires_at = bench.now.after(Duration::from_secs(1));
     bench.submit("late", "b", |submission| submission.expires_at = Some(expires_at));
     let leaving = bench.leaving();
-    assert_eq!(settled(&bench.handle(Event::Cancel(bench::of(withdrawn)))), [] as [&str; 0], "it is on the wire");
+    assert_eq!(settled(&bench.handle(Event::Cancel(bench::of(canceled)))), [] as [&str; 0], "it is on the wire");
     bench.wait_ms(1_000);
     bench.poll();
     assert_eq!(settled(&bench.answer(leaving[1].0, status(407))), ["0 DELIVERY_ABORTED"]);
@@ -510,7 +510,7 @@ fn one_at_fault_takes_no_array_with_it() {
         bench.submit(id, id, |submission| {
             let body = format!("\"{id}\"");
             let parts = Parts { id, id_given: true, conversation: id, body: &body, ..Parts::default() };
-            submission.cargo = Cargo::Message(Message::new(parts).unwrap());
+            submission.payload = Payload::Message(Message::new(parts).unwrap());
         });
     }
     let mut ends = Vec::new();
@@ -557,7 +557,7 @@ fn send_named(bench: &mut Bench, names: impl Iterator<Item = String>) {
         bench.submit(&name, &name, |submission| {
             let body = json!(name).to_string();
             let parts = Parts { id: &name, id_given: true, conversation: &name, body: &body, ..Parts::default() };
-            submission.cargo = Cargo::Message(Message::new(parts).unwrap());
+            submission.payload = Payload::Message(Message::new(parts).unwrap());
         });
     }
 }

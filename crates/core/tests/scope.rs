@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bench::{Bench, ids, retry_after, settled, status, unanswered};
 use serde_json::json;
-use spillway_core::dispatcher::{AttemptId, Effect, Event, Hold, Notice, TokenNews};
-use spillway_core::message::{Cargo, Message, Parts};
+use spillway_core::dispatcher::{AttemptId, Effect, Event, Hold, Notice, TokenEvent};
+use spillway_core::message::{Message, Parts, Payload};
 use spillway_core::retry::Answer;
 use spillway_core::stats::PauseScope;
 
@@ -248,7 +248,7 @@ fn the_backlog_of_an_incident_drains_at_the_quota() {
 }
 
 fn grant(bench: &mut Bench) {
-    bench.handle(Event::Token(TokenNews::Granted(None)));
+    bench.handle(Event::Token(TokenEvent::Granted(None)));
 }
 
 /// Answers whatever leaves, grants every token that is asked for: what settled.
@@ -391,7 +391,7 @@ fn refused_in_an_array(others_come: bool) {
         let body = format!(r#"{{"text":"{id}"}}"#);
         let parts = Parts { id: &id, id_given: true, conversation: &id, body: &body, ..Parts::default() };
         let message = Message::new(parts).unwrap();
-        let (_, effects) = bench.submit("", "", |submission| submission.cargo = Cargo::Message(message));
+        let (_, effects) = bench.submit("", "", |submission| submission.payload = Payload::Message(message));
         all.extend(effects);
     }
     let mut others = 0;

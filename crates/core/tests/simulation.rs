@@ -7,8 +7,6 @@
 
 #[path = "simulation/arrivals.rs"]
 mod arrivals;
-#[path = "simulation/books.rs"]
-mod books;
 #[path = "simulation/callers.rs"]
 mod callers;
 #[path = "simulation/controls.rs"]
@@ -25,8 +23,8 @@ mod gate;
 mod gates;
 #[path = "simulation/network.rs"]
 mod network;
-#[path = "simulation/parcel.rs"]
-mod parcel;
+#[path = "simulation/oracle.rs"]
+mod oracle;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/risk.rs"]
@@ -35,6 +33,10 @@ mod risk;
 mod scoped;
 #[path = "simulation/seeds.rs"]
 mod seeds;
+#[path = "simulation/sim.rs"]
+mod sim;
+#[path = "simulation/submission_model.rs"]
+mod submission_model;
 #[path = "simulation/tally.rs"]
 mod tally;
 #[path = "simulation/tickets.rs"]
@@ -47,8 +49,6 @@ mod violation;
 mod weather;
 #[path = "simulation/wire.rs"]
 mod wire;
-#[path = "simulation/world.rs"]
-mod world;
 
 #[test]
 fn every_seed_keeps_the_guarantees() {

@@ -12,7 +12,7 @@ use bench::{Bench, retry_after, status, unanswered};
 use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::{AttemptId, Effect, Event};
-use spillway_core::lanes::Slot;
+use spillway_core::lanes::EntryId;
 use spillway_core::message::{Message, Parts};
 use spillway_core::outcome::Reason;
 use spillway_core::retry::Answer;
@@ -86,10 +86,10 @@ impl Run {
         self.perform(effects);
     }
 
-    fn read(&mut self, (slot, seq): (Slot, Seq)) -> Loaded {
+    fn read(&mut self, (entry_id, seq): (EntryId, Seq)) -> Loaded {
         *self.loads.entry(seq).or_default() += 1;
         let record = if self.lost.contains(&seq) { Err(Unreadable::default()) } else { Ok(self.record(seq)) };
-        (slot, seq, record.map(Box::new))
+        (entry_id, seq, record.map(Box::new))
     }
 
     /// Does what is asked for; the requests that have left.
@@ -223,7 +223,7 @@ fn a_message_that_expires_without_its_body_is_a_dead_letter_with_it() {
         run.buried.iter().filter(|(_, why)| **why == Reason::Expired).map(|(seq, _)| *seq).collect();
     assert_eq!(expired, [1, 2, 3]);
     for (_, letter) in run.bench.dispatcher.letters(0) {
-        assert_eq!(letter.cargo.len(), BYTES);
+        assert_eq!(letter.payload.len(), BYTES);
     }
 }
 

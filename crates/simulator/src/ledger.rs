@@ -44,7 +44,7 @@ struct Acceptances {
 
 /// What the client of an accepted request gets to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Answered {
     /// That it was accepted.
     Accepted,
     /// Nothing: its answer is cut, or garbage.
@@ -118,9 +118,14 @@ impl Ledger {
     }
 
     /// A request of these messages was accepted.
-    pub(crate) fn accepted<'a>(&mut self, now_us: u64, messages: impl Iterator<Item = &'a Message<'a>>, told: Told) {
+    pub(crate) fn accepted<'a>(
+        &mut self,
+        now_us: u64,
+        messages: impl Iterator<Item = &'a Message<'a>>,
+        told: Answered,
+    ) {
         self.counts.accepted += 1;
-        self.counts.accepted_then_failed += u64::from(told == Told::Failed);
+        self.counts.accepted_then_failed += u64::from(told == Answered::Failed);
         self.counts.last_accepted_ms = Some(ms(now_us));
         for message in messages {
             self.check_order(message);
@@ -131,8 +136,8 @@ impl Ledger {
     }
 
     /// A message of this id was accepted.
-    fn count(&mut self, id: &str, told: Told) {
-        let (cut, failed) = (u32::from(told == Told::Nothing), u32::from(told == Told::Failed));
+    fn count(&mut self, id: &str, told: Answered) {
+        let (cut, failed) = (u32::from(told == Answered::Nothing), u32::from(told == Answered::Failed));
         let has_room = self.ids.len() < IDS_MAX;
         let hash = self.hashes.hash_one(id);
         match self.ids.entry(hash, |known| known.hash == hash && *known.id == *id, |known| known.hash) {

@@ -30,16 +30,16 @@ pub fn read_items(body: &[u8], ids: &[&str]) -> Option<Vec<Option<Item>>> {
     let text = json::text_of(body);
     let list = list_of(json::raw(&text)?)?;
     let known: HashSet<&str> = ids.iter().copied().collect();
-    let items: Vec<Told<'_>> = list.into_iter().map(|value| Told::of(value, &known)).collect();
+    let items: Vec<ItemEntry<'_>> = list.into_iter().map(|value| ItemEntry::of(value, &known)).collect();
     if items.iter().all(|item| item.status.is_none()) {
         return None;
     }
     if items.iter().all(|item| item.id.is_none()) {
         let by_position =
-            if items.len() == ids.len() { items.iter().map(Told::item).collect() } else { vec![None; ids.len()] };
+            if items.len() == ids.len() { items.iter().map(ItemEntry::item).collect() } else { vec![None; ids.len()] };
         return Some(by_position);
     }
-    let mut by_id: HashMap<&str, Option<&Told<'_>>> = HashMap::new();
+    let mut by_id: HashMap<&str, Option<&ItemEntry<'_>>> = HashMap::new();
     for item in &items {
         let Some(id) = item.id.as_deref() else { continue };
         by_id
@@ -51,17 +51,17 @@ pub fn read_items(body: &[u8], ids: &[&str]) -> Option<Vec<Option<Item>>> {
             })
             .or_insert(Some(item));
     }
-    Some(ids.iter().map(|id| by_id.get(id).copied().flatten().and_then(Told::item)).collect())
+    Some(ids.iter().map(|id| by_id.get(id).copied().flatten().and_then(ItemEntry::item)).collect())
 }
 
 /// An entry of the list: a status, if it has one, and the id, if it is one that was sent.
-struct Told<'a> {
+struct ItemEntry<'a> {
     id: Option<String>,
     status: Option<u16>,
     value: &'a RawValue,
 }
 
-impl<'a> Told<'a> {
+impl<'a> ItemEntry<'a> {
     fn of(value: &'a RawValue, known: &HashSet<&str>) -> Self {
         let statuses = json::fields(value, STATUSES).unwrap_or_default();
         let ids = json::fields(value, IDS).unwrap_or_default();

@@ -3,35 +3,35 @@
 use std::num::NonZeroU16;
 
 use super::attempts::{Attempt, Departure};
+use super::batch::Batch;
 use super::deliver::TOO_MANY;
 use super::health::{Blame, Failure, LastFailure, Refusal, RouteId, Scope, Sent};
-use super::load::Load;
-use super::settle::Told;
+use super::settle::Reply;
 use super::{AttemptId, Dispatcher, Step};
 use crate::batcher::Item;
 use crate::budget::Heard;
 use crate::clock::Timestamp;
 use crate::evidence::Evidence;
-use crate::message::Cargo;
+use crate::message::Payload;
 use crate::outcome::Reason;
 use crate::retry::{Answer, Verdict, classify};
 
 impl Dispatcher {
     pub(super) fn answered(&mut self, step: &mut Step<'_>, id: AttemptId, answer: Answer) {
-        if self.inquired(step, id, &answer) || self.sounded(step, id, &answer) {
+        if self.looked_up_limits(step, id, &answer) || self.sounded(step, id, &answer) {
             return;
         }
         let Some((attempt, departure)) = self.attempts.take_answered(id) else { return };
         let left_at = departure.at;
-        let carries_call = self.carries_call(&attempt.load);
-        let verdict = match self.verdict(&answer, attempt.load.members.len()) {
+        let carries_call = self.carries_call(&attempt.batch);
+        let verdict = match self.verdict(&answer, attempt.batch.members.len()) {
             // Somebody else answered: whether the API has taken the message is unknown. A call gets what came.
             Verdict::Delivered if answer.is_html_page() && !carries_call => Verdict::Ambiguous,
             verdict => verdict,
         };
         self.read_cost(step.now, &attempt, verdict, &answer);
-        let items = if verdict == Verdict::Delivered { self.items(&attempt.load, &answer) } else { None };
-        if let Some((fingerprint, refusal)) = self.refusal_of_all(&attempt.load, items.as_deref(), &answer) {
+        let items = if verdict == Verdict::Delivered { self.items(&attempt.batch, &answer) } else { None };
+        if let Some((fingerprint, refusal)) = self.refusal_of_all(&attempt.batch, items.as_deref(), &answer) {
             self.read_quota(step, (attempt.cost, left_at), (verdict, &[]), &answer);
             return self.suspect(step, id, (attempt, left_at), fingerprint, &refusal);
         }
@@ -44,14 +44,14 @@ impl Dispatcher {
             return self.unauthorized(step, id, (attempt, departure), answer);
         }
         if verdict == Verdict::Rejected
-            && let Some(fingerprint) = self.fingerprint(&attempt.load, &answer)
+            && let Some(fingerprint) = self.fingerprint(&attempt.batch, &answer)
         {
             return self.suspect(step, id, (attempt, left_at), fingerprint, &answer);
         }
         if verdict == Verdict::Ambiguous && !carries_call {
             self.health.note_unknown(left_at);
         }
-        let is_last = verdict == Verdict::Transient && self.is_aging_out(step.now, &attempt.load, &answer);
+        let is_last = verdict == Verdict::Transient && self.is_aging_out(step.now, &attempt.batch, &answer);
         self.move_gates(step, (attempt.sent(id, left_at), is_last), (standing, &limits), &answer);
         if matches!(standing, Verdict::Delivered | Verdict::Rejected) {
             self.note_passed(step.now, &attempt);
@@ -60,17 +60,17 @@ impl Dispatcher {
         if self.hear_settled(step.now) {
             self.tell_quota(step.effects);
         }
-        for slot in &attempt.load.members {
-            if self.outbox.course(*slot).refused_at.is_some() {
-                self.outbox.course_mut(*slot).refused_at = None;
+        for slot in &attempt.batch.members {
+            if self.outbox.delivery_state(*slot).refused_at.is_some() {
+                self.outbox.delivery_state_mut(*slot).refused_at = None;
             }
         }
         let route = attempt.route;
         let is_failure = matches!(verdict, Verdict::Transient | Verdict::Ambiguous);
         let is_accepted = standing == Verdict::Delivered && !carries_call;
         if is_accepted
-            && let Some(Cargo::Message(message)) =
-                attempt.load.members.first().map(|slot| &self.outbox.get(*slot).cargo)
+            && let Some(Payload::Message(message)) =
+                attempt.batch.members.first().map(|slot| &self.outbox.get(*slot).payload)
         {
             self.suspects.note_accepted(step.now, message.conversation_shared());
         }
@@ -143,7 +143,7 @@ impl Dispatcher {
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => Some(evidence),
             Answer::Unsent { .. } | Answer::Unanswered { .. } => None,
         };
-        let delivered = (verdict == Verdict::Delivered).then_some(attempt.load.members.len());
+        let delivered = (verdict == Verdict::Delivered).then_some(attempt.batch.members.len());
         self.batching.answered(now, evidence, delivered, self.attempts.in_flight() == 0);
     }
 
@@ -192,14 +192,14 @@ impl Dispatcher {
         (attempt, departure): (Attempt, Departure),
         answer: Answer,
     ) {
-        let members = attempt.load.members.iter();
-        let since = members.filter_map(|slot| self.outbox.course(*slot).refused_at).min();
-        for slot in &attempt.load.members {
-            self.outbox.course_mut(*slot).refused_at.get_or_insert(step.now);
+        let members = attempt.batch.members.iter();
+        let since = members.filter_map(|slot| self.outbox.delivery_state(*slot).refused_at).min();
+        for slot in &attempt.batch.members {
+            self.outbox.delivery_state_mut(*slot).refused_at.get_or_insert(step.now);
         }
         let shows_another = |other: Option<Departure>| other.is_some_and(|one| one.generation != departure.generation);
         let refusal = Refusal {
-            subjects: attempt.load.members.iter().map(|slot| self.subject_of(*slot)).collect(),
+            subjects: attempt.batch.members.iter().map(|slot| self.subject_of(*slot)).collect(),
             since,
             is_fresh: departure.is_token_fresh,
             is_only_witness: !self.peek_next() && self.attempts.iter().all(|(_, _, other)| shows_another(other)),
@@ -209,34 +209,34 @@ impl Dispatcher {
         match self.health.unauthorized(step.now, attempt.sent(id, departure.at), &refusal, &mut self.random) {
             Blame::Token => {
                 self.auth.invalidate(generation);
-                self.keep_places(step, attempt.load);
+                self.keep_places(step, attempt.batch);
             }
             Blame::Open(wait) => {
                 if !departure.is_token_fresh {
                     // It may have ended by now, and others would only find that out.
                     self.auth.invalidate(generation);
                 }
-                self.put_aside(step, attempt.load, step.now.after(wait));
+                self.put_aside(step, attempt.batch, step.now.after(wait));
             }
-            Blame::Request if attempt.load.members.len() > 1 => self.halve(attempt.load, true, step.effects),
-            Blame::Request => self.end(step, attempt.load.reunite(), Reason::Rejected, &Told::of(&answer)),
+            Blame::Request if attempt.batch.members.len() > 1 => self.halve(attempt.batch, true, step.effects),
+            Blame::Request => self.end(step, attempt.batch.reunite(), Reason::Rejected, &Reply::of(&answer)),
             Blame::OneWitness => {
                 self.auth.invalidate(generation);
                 let until = self.health.refuse_credentials(step, problem(), &mut self.random);
                 self.auth.refused(until);
-                if attempt.load.members.len() > 1 {
+                if attempt.batch.members.len() > 1 {
                     // Its parts are witnesses of their own.
-                    let members = attempt.load.members.clone();
-                    self.halve(attempt.load, true, step.effects);
+                    let members = attempt.batch.members.clone();
+                    self.halve(attempt.batch, true, step.effects);
                     self.fail_unauthorized(&members, step.effects);
                 } else {
-                    self.keep_places(step, attempt.load);
+                    self.keep_places(step, attempt.batch);
                 }
             }
             Blame::Credentials => {
                 self.auth.invalidate(generation);
                 self.refuse_credentials(step, problem());
-                self.keep_places(step, attempt.load);
+                self.keep_places(step, attempt.batch);
             }
         }
     }
@@ -255,40 +255,40 @@ impl Dispatcher {
             Answer::TooLarge { response, problem, .. } => (true, Some(response), problem.map(str::to_owned)),
             Answer::Unsent { problem } | Answer::Unanswered { problem } => (false, None, Some(problem)),
         };
-        let told = Told { response, problem, retry_after };
+        let told = Reply { response, problem, retry_after };
         match verdict {
-            Verdict::Delivered if too_large && self.carries_call(&attempt.load) => {
-                self.end(step, attempt.load, Reason::ResponseTooLarge, &told);
+            Verdict::Delivered if too_large && self.carries_call(&attempt.batch) => {
+                self.end(step, attempt.batch, Reason::ResponseTooLarge, &told);
             }
             // A message is delivered by the status; a request without the whole of its answer isn't answered.
-            Verdict::Delivered if told.is_cut_short() && self.carries_call(&attempt.load) => {
-                self.repeat_or_end(step, attempt.load, &told);
+            Verdict::Delivered if told.is_cut_short() && self.carries_call(&attempt.batch) => {
+                self.repeat_or_end(step, attempt.batch, &told);
             }
             // It may have been a list of statuses, and some of them failures.
             Verdict::Delivered if told.is_cut_short() && self.settings.route.is_array() => {
                 let problem = Some("the answer was cut, so that it does not tell about each message".to_owned());
-                self.repeat_or_end(step, attempt.load, &Told { problem, ..told });
+                self.repeat_or_end(step, attempt.batch, &Reply { problem, ..told });
             }
             Verdict::Delivered => self.deliver(step, (attempt, left_at), told, items),
             Verdict::Throttled => {
-                let call = attempt.load.members.first().copied().filter(|_| self.carries_call(&attempt.load));
-                self.keep_places(step, attempt.load);
+                let call = attempt.batch.members.first().copied().filter(|_| self.carries_call(&attempt.batch));
+                self.keep_places(step, attempt.batch);
                 if let Some(slot) = call.filter(|slot| self.outbox.has(*slot)) {
                     let status = told.response.as_ref().and_then(|response| NonZeroU16::new(response.status));
-                    self.outbox.course_mut(slot).last_status = status;
+                    self.outbox.delivery_state_mut(slot).last_status = status;
                 }
                 self.end_impatient(step);
             }
             Verdict::Unauthorized => unreachable!("a 401 is looked at before"),
             Verdict::Ambiguous => {
                 let problem = told.is_processed().then(|| PAGE.to_owned());
-                self.repeat_or_end(step, attempt.load, &Told { problem: problem.or(told.problem), ..told });
+                self.repeat_or_end(step, attempt.batch, &Reply { problem: problem.or(told.problem), ..told });
             }
-            Verdict::Transient => self.retry(step, attempt.load, &told),
+            Verdict::Transient => self.retry(step, attempt.batch, &told),
             // The repetition found its first request at work, or done: the answer to that one is what to wait for.
-            Verdict::Rejected if self.is_known_to_server(&attempt.load, &told) => {
+            Verdict::Rejected if self.is_known_to_server(&attempt.batch, &told) => {
                 let problem = Some("an earlier attempt has no answer, and its idempotency key is in use".to_owned());
-                self.repeat_or_end(step, attempt.load, &Told { problem, ..told });
+                self.repeat_or_end(step, attempt.batch, &Reply { problem, ..told });
             }
             Verdict::Rejected => self.reject(step, attempt, &told),
         }
@@ -296,10 +296,10 @@ impl Dispatcher {
 
     /// Whether a conflict is one of these messages with themselves: they may have arrived before, under the same key. A
     /// request has no key of ours.
-    pub(super) fn is_known_to_server(&self, load: &Load, told: &Told) -> bool {
+    pub(super) fn is_known_to_server(&self, batch: &Batch, told: &Reply) -> bool {
         told.has_conflict()
-            && !self.carries_call(load)
-            && load.members.iter().all(|slot| self.outbox.course(*slot).ambiguous)
+            && !self.carries_call(batch)
+            && batch.members.iter().all(|slot| self.outbox.delivery_state(*slot).ambiguous)
     }
 }
 

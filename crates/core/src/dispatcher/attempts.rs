@@ -6,15 +6,15 @@
 use hashbrown::HashMap;
 
 use super::auth::Generation;
+use super::batch::Batch;
 use super::health::{AttemptId, RouteId, Sent};
-use super::load::Load;
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) load: Load,
+    pub(super) batch: Batch,
     pub(super) route: RouteId,
     /// Slots of the quota that it holds.
     pub(super) cost: u32,
@@ -70,8 +70,8 @@ impl Attempts {
 
     /// A request with this number is about to leave.
     pub(super) fn begin(&mut self, id: AttemptId, attempt: Attempt) {
-        debug_assert!(!attempt.load.members.is_empty(), "a request carries something");
-        self.carried += attempt.load.members.len();
+        debug_assert!(!attempt.batch.members.is_empty(), "a request carries something");
+        self.carried += attempt.batch.members.len();
         self.bytes += attempt.bytes;
         let before = self.under_way.insert(id, UnderWay { attempt, departure: None });
         debug_assert!(before.is_none(), "a number is given once");
@@ -112,7 +112,7 @@ impl Attempts {
 
     fn take(&mut self, id: AttemptId) -> Option<UnderWay> {
         let taken = self.under_way.remove(&id)?;
-        self.carried -= taken.attempt.load.members.len();
+        self.carried -= taken.attempt.batch.members.len();
         self.bytes -= taken.attempt.bytes;
         if taken.departure.is_some() {
             self.in_flight -= 1;
@@ -122,8 +122,8 @@ impl Attempts {
     }
 
     /// The one that carries a message or call that is under way.
-    pub(super) fn carrying(&self, slot: Slot) -> AttemptId {
-        let carries = |attempt: &Attempt| attempt.load.members.contains(&slot);
+    pub(super) fn carrying(&self, entry_id: EntryId) -> AttemptId {
+        let carries = |attempt: &Attempt| attempt.batch.members.contains(&entry_id);
         let found = self.under_way.iter().find(|(_, under_way)| carries(&under_way.attempt));
         let Some((id, _)) = found else { unreachable!("what is under way is in an attempt") };
         *id
@@ -140,8 +140,8 @@ impl Attempts {
         self.under_way.iter().map(|(id, under_way)| (*id, &under_way.attempt, under_way.departure))
     }
 
-    pub(super) fn loads_mut(&mut self) -> impl Iterator<Item = &mut Load> {
-        self.under_way.values_mut().map(|under_way| &mut under_way.attempt.load)
+    pub(super) fn loads_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.under_way.values_mut().map(|under_way| &mut under_way.attempt.batch)
     }
 
     /// Requests that are about to leave or have left.

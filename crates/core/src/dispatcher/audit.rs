@@ -36,9 +36,9 @@ impl Dispatcher {
 
     /// Messages in batches that wait, and in the parts of others that follow what is under way.
     fn bound_in_batches(&self) -> usize {
-        let waiting = self.bound.iter().chain(self.suspects.loads());
-        let following = self.attempts.iter().map(|(_, attempt, _)| attempt.load.following());
-        let waiting = waiting.map(|load| load.members.len() + load.following());
+        let waiting = self.bound.iter().chain(self.suspects.batches());
+        let following = self.attempts.iter().map(|(_, attempt, _)| attempt.batch.following());
+        let waiting = waiting.map(|batch| batch.members.len() + batch.following());
         waiting.chain(following).sum::<usize>() + self.earlier_run.members()
     }
 }
@@ -50,14 +50,14 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::dispatcher::outbox::{Parking, State};
-    use crate::dispatcher::{Event, TokenNews};
-    use crate::lanes::Slot;
-    use crate::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+    use crate::dispatcher::{Event, TokenEvent};
+    use crate::lanes::EntryId;
+    use crate::message::{Message, Parts, Payload, Settle, Submission, Ticket};
     use crate::random::Random;
     use crate::settings::Settings;
 
     const NOW: Timestamp = Timestamp::START;
-    const FIRST: Slot = 0;
+    const FIRST: EntryId = 0;
 
     /// With one message, which waits for the token.
     fn dispatcher() -> Dispatcher {
@@ -71,7 +71,7 @@ mod tests {
         let submission = Submission {
             ticket: Ticket { handle: 1, number: 1 },
             settle: Settle::OnOutcome,
-            cargo: Cargo::Message(Message::new(parts).unwrap()),
+            payload: Payload::Message(Message::new(parts).unwrap()),
             priority: 0,
             expires_at: None,
             not_before: None,
@@ -91,7 +91,7 @@ mod tests {
         for (place, lose) in losses.into_iter().enumerate() {
             let mut dispatcher = dispatcher();
             lose(&mut dispatcher);
-            let step = || dispatcher.handle(NOW, Event::Token(TokenNews::Refused(String::new())), &mut Vec::new());
+            let step = || dispatcher.handle(NOW, Event::Token(TokenEvent::Refused(String::new())), &mut Vec::new());
             let step = std::panic::AssertUnwindSafe(step);
             assert!(std::panic::catch_unwind(step).is_err(), "loss {place} was not found out");
         }

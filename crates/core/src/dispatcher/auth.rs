@@ -44,7 +44,7 @@ enum Fetch {
 
 /// Fetches that have failed since the last one that didn't.
 #[derive(Clone, Debug)]
-struct Trouble {
+struct TokenFailure {
     since: Timestamp,
     failures: u32,
     problem: Box<str>,
@@ -66,12 +66,12 @@ pub(super) struct Auth {
     generation: Generation,
     token: Option<Token>,
     fetch: Fetch,
-    trouble: Option<Trouble>,
+    failing: Option<TokenFailure>,
 }
 
 impl Auth {
     pub(super) fn new() -> Self {
-        Self { generation: 0, token: None, fetch: Fetch::Idle, trouble: None }
+        Self { generation: 0, token: None, fetch: Fetch::Idle, failing: None }
     }
 
     /// The token to use now, and whether one must be fetched (then it is taken as running).
@@ -118,15 +118,15 @@ impl Auth {
             Fetch::Running { since } => since,
             Fetch::Idle | Fetch::NotBefore(_) => now,
         };
-        let trouble = self.trouble_since(since);
-        trouble.failures = trouble.failures.saturating_add(1);
-        trouble.problem = problem.into_boxed_str();
-        let backoff = BACKOFF.wait(trouble.failures, random);
+        let failing = self.failing_since(since);
+        failing.failures = failing.failures.saturating_add(1);
+        failing.problem = problem.into_boxed_str();
+        let backoff = BACKOFF.wait(failing.failures, random);
         self.fetch = Fetch::NotBefore(now.after(wait.map_or(backoff, |wait| wait.max(backoff))));
     }
 
-    fn trouble_since(&mut self, since: Timestamp) -> &mut Trouble {
-        self.trouble.get_or_insert_with(|| Trouble {
+    fn failing_since(&mut self, since: Timestamp) -> &mut TokenFailure {
+        self.failing.get_or_insert_with(|| TokenFailure {
             since,
             failures: 0,
             problem: format!("none has come for {} s", SLOW.as_secs()).into(),
@@ -142,32 +142,32 @@ impl Auth {
         if let Fetch::Running { since } = self.fetch
             && now.since(since) >= SLOW
         {
-            self.trouble_since(since).failures = FAILURES_MIN.max(self.failures());
+            self.failing_since(since).failures = FAILURES_MIN.max(self.failures());
         }
-        let trouble = self.trouble.as_mut().filter(|trouble| trouble.failures >= FAILURES_MIN)?;
-        (!std::mem::replace(&mut trouble.is_outage, true)).then_some(&*trouble.problem)
+        let failing = self.failing.as_mut().filter(|failing| failing.failures >= FAILURES_MIN)?;
+        (!std::mem::replace(&mut failing.is_outage, true)).then_some(&*failing.problem)
     }
 
     /// The login host has given a token, or said that there is none. Whether an outage is over.
-    pub(super) fn end_trouble(&mut self) -> bool {
-        self.trouble.take().is_some_and(|trouble| trouble.is_outage)
+    pub(super) fn end_degraded(&mut self) -> bool {
+        self.failing.take().is_some_and(|failing| failing.is_outage)
     }
 
     /// Whether messages wait for want of a token, and listeners know.
     pub(super) fn is_out(&self) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| trouble.is_outage)
+        self.failing.as_ref().is_some_and(|failing| failing.is_outage)
     }
 
     /// Why, while that is so.
     pub(super) fn outage_problem(&self) -> Option<&str> {
-        self.trouble.as_ref().filter(|trouble| trouble.is_outage).map(|trouble| &*trouble.problem)
+        self.failing.as_ref().filter(|failing| failing.is_outage).map(|failing| &*failing.problem)
     }
 
     /// The same, for who asks.
     pub(super) fn outage(&self) -> Option<Closure> {
-        let trouble = self.trouble.as_ref().filter(|trouble| trouble.is_outage)?;
+        let failing = self.failing.as_ref().filter(|failing| failing.is_outage)?;
         let next = self.next_fetch();
-        Some(Closure { reason: NO_TOKEN, since: trouble.since, until: next, next_probe: next })
+        Some(Closure { reason: NO_TOKEN, since: failing.since, until: next, next_probe: next })
     }
 
     /// When the next token is asked for, if that waits.
@@ -180,12 +180,12 @@ impl Auth {
 
     /// Why there is no token, if fetching one fails.
     pub(super) fn problem(&self) -> Option<&str> {
-        self.trouble.as_ref().map(|trouble| &*trouble.problem)
+        self.failing.as_ref().map(|failing| &*failing.problem)
     }
 
     /// Goes on after a panic: who knows of an outage is told its end.
     pub(super) fn take_over(&mut self, other: &Self) {
-        self.trouble.clone_from(&other.trouble);
+        self.failing.clone_from(&other.failing);
     }
 
     /// The login host has refused: that fetch is over.
@@ -236,6 +236,6 @@ impl Auth {
 
     /// Failed fetches in a row.
     pub(super) fn failures(&self) -> u32 {
-        self.trouble.as_ref().map_or(0, |trouble| trouble.failures)
+        self.failing.as_ref().map_or(0, |failing| failing.failures)
     }
 }

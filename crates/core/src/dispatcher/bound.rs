@@ -2,41 +2,41 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::load::Load;
-use crate::lanes::Slot;
+use super::batch::Batch;
+use crate::lanes::EntryId;
 
 #[derive(Debug, Default)]
 pub(super) struct BoundLoads {
     /// Those that may go. They go before anything else, since their lanes wait for them.
-    ready: VecDeque<Load>,
+    ready: VecDeque<Batch>,
     /// Those in backoff, by the number that their timer has.
-    parked: BTreeMap<u64, Load>,
+    parked: BTreeMap<u64, Batch>,
     last_parked: u64,
 }
 
 impl BoundLoads {
     /// Goes before all others.
-    pub(super) fn push_first(&mut self, load: Load) {
-        debug_assert!(!load.members.is_empty(), "an empty batch never goes");
-        self.ready.push_front(load);
+    pub(super) fn push_first(&mut self, batch: Batch) {
+        debug_assert!(!batch.members.is_empty(), "an empty batch never goes");
+        self.ready.push_front(batch);
     }
 
-    pub(super) fn push_last(&mut self, load: Load) {
-        debug_assert!(!load.members.is_empty(), "an empty batch never goes");
-        self.ready.push_back(load);
+    pub(super) fn push_last(&mut self, batch: Batch) {
+        debug_assert!(!batch.members.is_empty(), "an empty batch never goes");
+        self.ready.push_back(batch);
     }
 
     /// The one that goes next.
-    pub(super) fn first(&self) -> Option<&Load> {
+    pub(super) fn first(&self) -> Option<&Batch> {
         self.ready.front()
     }
 
     /// The message that leads the one that goes next.
-    pub(super) fn first_member(&self) -> Option<Slot> {
+    pub(super) fn first_member(&self) -> Option<EntryId> {
         self.first()?.members.first().copied()
     }
 
-    pub(super) fn take_first(&mut self) -> Option<Load> {
+    pub(super) fn take_first(&mut self) -> Option<Batch> {
         self.ready.pop_front()
     }
 
@@ -51,9 +51,9 @@ impl BoundLoads {
     }
 
     /// Keeps one until it is released by the number that this returns.
-    pub(super) fn park(&mut self, load: Load) -> u64 {
+    pub(super) fn park(&mut self, batch: Batch) -> u64 {
         self.last_parked += 1;
-        self.parked.insert(self.last_parked, load);
+        self.parked.insert(self.last_parked, batch);
         self.last_parked
     }
 
@@ -62,26 +62,26 @@ impl BoundLoads {
         self.ready.extend(self.parked.remove(&number));
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Load> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Batch> {
         self.ready.iter().chain(self.parked.values())
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Load> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
         self.ready.iter_mut().chain(self.parked.values_mut())
     }
 
     /// Takes the batch out that has this message as a member. The timer of one in backoff finds nothing then.
-    pub(super) fn take_with(&mut self, member: Slot) -> Load {
-        let has_it = |load: &Load| load.members.contains(&member);
+    pub(super) fn take_with(&mut self, member: EntryId) -> Batch {
+        let has_it = |batch: &Batch| batch.members.contains(&member);
         let found = match self.ready.iter().position(has_it) {
             Some(place) => self.ready.remove(place),
             None => {
-                let parked = self.parked.iter().find(|(_, load)| has_it(load)).map(|(number, _)| *number);
+                let parked = self.parked.iter().find(|(_, batch)| has_it(batch)).map(|(number, _)| *number);
                 parked.and_then(|number| self.parked.remove(&number))
             }
         };
-        let Some(load) = found else { unreachable!("a message that is bound is in a batch") };
-        load
+        let Some(batch) = found else { unreachable!("a message that is bound is in a batch") };
+        batch
     }
 }
 
@@ -94,21 +94,21 @@ mod tests {
     #[test]
     fn what_is_released_goes_last_and_what_is_put_back_first() {
         let mut bound = BoundLoads::default();
-        let later = bound.park(Load::of_one(1));
-        bound.push_last(Load::of_one(2));
-        bound.push_first(Load::of(smallvec![3, 4]));
+        let later = bound.park(Batch::of_one(1));
+        bound.push_last(Batch::of_one(2));
+        bound.push_first(Batch::of(smallvec![3, 4]));
         assert_eq!((bound.ready(), bound.first_member()), (2, Some(3)));
         bound.release(later);
         bound.release(later);
-        let order: Vec<Slot> = std::iter::from_fn(|| bound.take_first()).map(|load| load.members[0]).collect();
+        let order: Vec<EntryId> = std::iter::from_fn(|| bound.take_first()).map(|batch| batch.members[0]).collect();
         assert_eq!(order, [3, 2, 1]);
     }
 
     #[test]
     fn a_batch_is_found_by_a_member_whether_it_may_go_or_is_parked() {
         let mut bound = BoundLoads::default();
-        let parked = bound.park(Load::of(smallvec![1, 2]));
-        bound.push_last(Load::of(smallvec![3, 4]));
+        let parked = bound.park(Batch::of(smallvec![1, 2]));
+        bound.push_last(Batch::of(smallvec![3, 4]));
         assert_eq!(bound.take_with(4).members[..], [3, 4]);
         assert_eq!(bound.take_with(1).members[..], [1, 2]);
         bound.release(parked);

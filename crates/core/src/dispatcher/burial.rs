@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::endings::Burial;
 use super::{Dispatcher, Step};
 use crate::clock::Timestamp;
-use crate::lanes::{Bar, Numbers, Slot};
+use crate::lanes::{Bar, EntryId, Numbers};
 use crate::outcome::Reason;
 
 /// The most messages buried per turn, and the most bytes loaded for it.
@@ -24,16 +24,18 @@ impl Dispatcher {
             return;
         }
         let Some(Burial { conversation, up_to, told }) = self.endings.next_burial() else { return };
-        let there_then = self.lanes.waiting_of(&conversation).filter(|slot| self.outbox.seq(*slot) <= up_to);
-        let slots: Vec<Slot> = there_then.take(MESSAGES_PER_TURN).collect();
-        if slots.is_empty() {
+        let there_then = self.lanes.waiting_of(&conversation).filter(|entry_id| self.outbox.seq(*entry_id) <= up_to);
+        let entry_ids: Vec<EntryId> = there_then.take(MESSAGES_PER_TURN).collect();
+        if entry_ids.is_empty() {
             self.endings.end_burial();
             return self.lanes.open(&conversation, Bar::Ended);
         }
-        let (loaded, absent): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| self.outbox.is_loaded(*slot));
-        for slot in loaded {
-            let reason = if self.outbox.course(slot).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
-            self.bury(step, slot, reason, told.response.clone(), Some(NOT_SENT.to_owned()));
+        let (loaded, absent): (Vec<EntryId>, Vec<EntryId>) =
+            entry_ids.into_iter().partition(|entry_id| self.outbox.is_loaded(*entry_id));
+        for entry_id in loaded {
+            let reason =
+                if self.outbox.delivery_state(entry_id).ambiguous { Reason::Ambiguous } else { Reason::Rejected };
+            self.bury(step, entry_id, reason, told.response.clone(), Some(NOT_SENT.to_owned()));
         }
         self.load_within(BYTES_PER_TURN, absent, step.effects);
         self.endings.put_burial_last();

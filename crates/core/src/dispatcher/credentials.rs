@@ -3,19 +3,19 @@
 use super::auth::{Access, NO_TOKEN};
 use super::health::Subject;
 use super::outbox::State;
-use super::{Dispatcher, Effect, Notice, Step, TokenNews};
+use super::{Dispatcher, Effect, Notice, Step, TokenEvent};
 use crate::error::Error;
-use crate::lanes::Slot;
-use crate::message::Cargo;
+use crate::lanes::EntryId;
+use crate::message::Payload;
 
 impl Dispatcher {
     /// A message is of its conversation, a call of its route.
-    pub(super) fn subject_of(&self, slot: Slot) -> Subject {
-        let lane = match self.outbox.cold(slot) {
+    pub(super) fn subject_of(&self, entry_id: EntryId) -> Subject {
+        let lane = match self.outbox.cold(entry_id) {
             Some(cold) => cold.lane,
             None => {
-                let entry = self.outbox.get(slot);
-                if matches!(entry.cargo, Cargo::Call(_)) {
+                let entry = self.outbox.get(entry_id);
+                if matches!(entry.payload, Payload::Call(_)) {
                     return Subject::Route(entry.route);
                 }
                 entry.lane
@@ -27,23 +27,23 @@ impl Dispatcher {
     pub(super) fn refuse_credentials(&mut self, step: &mut Step<'_>, problem: String) {
         let until = self.health.refuse_credentials(step, problem, &mut self.random);
         self.auth.refused(until);
-        let cold = self.followers.slots().filter(|slot| self.outbox.cold(*slot).is_some());
-        let slots: Vec<Slot> = self.outbox.hot_slots().chain(cold).collect();
-        self.fail_unauthorized(&slots, step.effects);
+        let cold = self.followers.entry_ids().filter(|entry_id| self.outbox.cold(*entry_id).is_some());
+        let entry_ids: Vec<EntryId> = self.outbox.hot_slots().chain(cold).collect();
+        self.fail_unauthorized(&entry_ids, step.effects);
     }
 
-    pub(super) fn token(&mut self, step: &mut Step<'_>, news: TokenNews) {
+    pub(super) fn token(&mut self, step: &mut Step<'_>, news: TokenEvent) {
         match news {
-            TokenNews::Granted(lifetime) => {
+            TokenEvent::Granted(lifetime) => {
                 self.auth.granted(step.now, lifetime);
                 self.end_token_trouble(step.effects);
             }
-            TokenNews::Refused(problem) => {
+            TokenEvent::Refused(problem) => {
                 self.auth.fetch_over();
                 self.end_token_trouble(step.effects);
                 self.refuse_credentials(step, problem);
             }
-            TokenNews::Failed { problem, wait } => {
+            TokenEvent::Failed { problem, wait } => {
                 let wait = wait.map(|wait| wait.min(self.settings.retry.max_pause));
                 self.auth.failed(step.now, problem, wait, &mut self.random);
                 self.tell_token_outage(step);
@@ -59,42 +59,42 @@ impl Dispatcher {
     }
 
     fn end_token_trouble(&mut self, effects: &mut Vec<Effect>) {
-        if self.auth.end_trouble() {
+        if self.auth.end_degraded() {
             let problem = String::new();
             effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: false }));
         }
     }
 
     /// While credentials are refused, promises are told so at once; the messages stay.
-    pub(super) fn fail_unauthorized(&mut self, slots: &[Slot], effects: &mut Vec<Effect>) {
+    pub(super) fn fail_unauthorized(&mut self, entry_ids: &[EntryId], effects: &mut Vec<Effect>) {
         if !self.health.has_auth_problem() {
             return;
         }
-        for slot in slots {
-            let Some(error) = self.auth_error(*slot) else { continue };
-            let waiter = self.outbox.forget_waiter(*slot);
-            let followers = self.followers.take(*slot);
+        for entry_id in entry_ids {
+            let Some(error) = self.auth_error(*entry_id) else { continue };
+            let waiter = self.outbox.forget_waiter(*entry_id);
+            let followers = self.followers.take(*entry_id);
             for ticket in waiter.into_iter().chain(followers.into_iter().map(|promise| promise.ticket)) {
                 effects.push(Effect::Failed(ticket, error.clone()));
             }
-            let cold = self.outbox.cold(*slot).is_some();
-            if !cold && matches!(self.outbox.get(*slot).cargo, Cargo::Call(_)) {
-                self.discard(*slot);
+            let cold = self.outbox.cold(*entry_id).is_some();
+            if !cold && matches!(self.outbox.get(*entry_id).payload, Payload::Call(_)) {
+                self.discard(*entry_id);
             }
         }
     }
 
     /// `None` for what is on the wire or about to be: that has its answer to come, or comes back; and `None` for what
     /// isn't accepted yet.
-    pub(super) fn auth_error(&self, slot: Slot) -> Option<Error> {
-        let problem = self.health.auth_problem(self.subject_of(slot))?;
+    pub(super) fn auth_error(&self, entry_id: EntryId) -> Option<Error> {
+        let problem = self.health.auth_problem(self.subject_of(entry_id))?;
         let kept = || format!("{problem}; the message stays in the outbox and is sent once the credentials work");
-        if self.outbox.cold(slot).is_some() {
+        if self.outbox.cold(entry_id).is_some() {
             return Some(Error::Auth { problem: kept(), message_id: None });
         }
-        let entry = self.outbox.get(slot);
+        let entry = self.outbox.get(entry_id);
         let tells = !matches!(entry.state(), State::Departing | State::InFlight | State::Storing);
-        tells.then(|| match entry.cargo.id() {
+        tells.then(|| match entry.payload.id() {
             Some(id) => Error::Auth { problem: kept(), message_id: Some(id.to_owned()) },
             None => Error::Auth { problem: problem.to_owned(), message_id: None },
         })

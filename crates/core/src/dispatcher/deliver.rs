@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::attempts::Attempt;
-use super::ends::Trip;
-use super::load::{Load, Members};
-use super::settle::Told;
+use super::batch::{Batch, Members};
+use super::ends::Carrier;
+use super::settle::Reply;
 use super::{Dispatcher, Step};
 use crate::batcher::{Item, read_items};
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::outcome::{Reason, Response};
 use crate::retry::{Answer, Verdict};
 
@@ -19,13 +19,14 @@ pub(super) const TOO_MANY: u16 = 429;
 
 impl Dispatcher {
     /// What a list of statuses says about each message of an array; `None` for any other answer.
-    pub(super) fn items(&self, load: &Load, answer: &Answer) -> Option<Vec<Option<Item>>> {
+    pub(super) fn items(&self, batch: &Batch, answer: &Answer) -> Option<Vec<Option<Item>>> {
         let Answer::Answered { response, .. } = answer else { return None };
         if !self.settings.route.is_array() || response.truncated {
             return None;
         }
-        let ids: Vec<&str> = load.members.iter().filter_map(|slot| self.outbox.get(*slot).cargo.id()).collect();
-        if ids.len() < load.members.len() {
+        let ids: Vec<&str> =
+            batch.members.iter().filter_map(|entry_id| self.outbox.get(*entry_id).payload.id()).collect();
+        if ids.len() < batch.members.len() {
             return None;
         }
         // A 207 says that there is a status for each, so without them nothing is certain.
@@ -38,39 +39,39 @@ impl Dispatcher {
         &mut self,
         step: &mut Step<'_>,
         (attempt, left_at): (Attempt, Timestamp),
-        told: Told,
+        told: Reply,
         items: Option<Vec<Option<Item>>>,
     ) {
-        let Told { response, retry_after, .. } = told;
+        let Reply { response, retry_after, .. } = told;
         let Some(response) = response else { unreachable!("only an answer says that a message is delivered") };
-        let Attempt { load, bytes, .. } = attempt;
-        self.batching.passed(load.members.len(), bytes);
-        let trip = Trip { batch_size: load.size(), left_at };
+        let Attempt { batch, bytes, .. } = attempt;
+        self.batching.passed(batch.members.len(), bytes);
+        let carrier = Carrier { batch_size: batch.size(), left_at };
         // The last one takes the response itself: mostly there is one.
-        let responses = std::iter::repeat_n(response, load.members.len());
-        let members = load.members.iter().zip(responses);
+        let responses = std::iter::repeat_n(response, batch.members.len());
+        let members = batch.members.iter().zip(responses);
         let Some(items) = items else {
-            for (slot, response) in members {
-                self.conversation_lives(*slot);
-                self.succeed(step, *slot, trip, response);
+            for (entry_id, response) in members {
+                self.conversation_lives(*entry_id);
+                self.succeed(step, *entry_id, carrier, response);
             }
-            return self.bind_next(load);
+            return self.bind_next(batch);
         };
-        debug_assert_eq!(items.len(), load.members.len(), "each message has its place in the list");
+        debug_assert_eq!(items.len(), batch.members.len(), "each message has its place in the list");
         let mut throttled = Members::new();
-        for ((slot, response), item) in members.zip(items) {
+        for ((entry_id, response), item) in members.zip(items) {
             match item {
-                Some(item) if item.status == TOO_MANY => throttled.push(*slot),
-                item => self.deliver_item(step, *slot, trip, item, (response, retry_after)),
+                Some(item) if item.status == TOO_MANY => throttled.push(*entry_id),
+                item => self.deliver_item(step, *entry_id, carrier, item, (response, retry_after)),
             }
         }
         if !throttled.is_empty() {
-            self.keep_places(step, Load::of(throttled));
+            self.keep_places(step, Batch::of(throttled));
         }
-        if load.members.iter().any(|slot| self.outbox.has(*slot)) {
-            self.disband(step, load);
+        if batch.members.iter().any(|entry_id| self.outbox.has(*entry_id)) {
+            self.disband(step, batch);
         } else {
-            self.bind_next(load);
+            self.bind_next(batch);
         }
     }
 
@@ -78,22 +79,22 @@ impl Dispatcher {
     fn deliver_item(
         &mut self,
         step: &mut Step<'_>,
-        slot: Slot,
-        trip: Trip,
+        entry_id: EntryId,
+        carrier: Carrier,
         item: Option<Item>,
         (whole, retry_after): (Response, Option<Duration>),
     ) {
-        let alone = Load::of_one(slot);
+        let alone = Batch::of_one(entry_id);
         let Some(Item { status, body }) = item else {
             let problem = Some("the answer's list of statuses does not tell about this message".to_owned());
-            return self.repeat_or_end(step, alone, &Told { problem, retry_after, ..Told::default() });
+            return self.repeat_or_end(step, alone, &Reply { problem, retry_after, ..Reply::default() });
         };
         let response = Response { status, body, ..whole };
-        let told = Told { response: Some(response.clone()), retry_after, ..Told::default() };
+        let told = Reply { response: Some(response.clone()), retry_after, ..Reply::default() };
         match self.verdict(&Answer::Answered { response: response.clone(), evidence: Default::default() }, 1) {
             Verdict::Delivered => {
-                self.conversation_lives(slot);
-                self.succeed(step, slot, trip, response);
+                self.conversation_lives(entry_id);
+                self.succeed(step, entry_id, carrier, response);
             }
             Verdict::Transient => self.retry(step, alone, &told),
             Verdict::Ambiguous => self.repeat_or_end(step, alone, &told),
@@ -106,10 +107,10 @@ impl Dispatcher {
 
     /// Some messages of a part go again, each by its lane: so must the parts behind it, which may hold later messages
     /// of the same conversations.
-    fn disband(&mut self, step: &mut Step<'_>, load: Load) {
-        for slot in load.into_rest().into_iter().rev() {
-            if !self.end_if_due(step, slot) {
-                self.unpark(slot);
+    fn disband(&mut self, step: &mut Step<'_>, batch: Batch) {
+        for entry_id in batch.into_rest().into_iter().rev() {
+            if !self.end_if_due(step, entry_id) {
+                self.unpark(entry_id);
             }
         }
     }

@@ -1,42 +1,42 @@
 //! A request is made, and leaves or is withheld. It counts from when it leaves.
 
 use super::attempts::{Attempt, Departure};
+use super::batch::Batch;
 use super::health::RouteId;
-use super::load::Load;
 use super::outbox::State;
 use super::{AttemptId, Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
-use crate::message::Cargo;
+use crate::message::Payload;
 
 impl Dispatcher {
-    /// Makes the request of a load, and takes slots for it. It counts from when it leaves.
-    pub(super) fn start(&mut self, step: &mut Step<'_>, mut load: Load) {
-        let cost = self.batching.cost_of(load.members.len(), self.quota.cost_max());
+    /// Makes the request of a batch, and takes slots for it. It counts from when it leaves.
+    pub(super) fn start(&mut self, step: &mut Step<'_>, mut batch: Batch) {
+        let cost = self.batching.cost_of(batch.members.len(), self.quota.cost_max());
         self.quota.reserve(step.now, cost);
         self.batching.begins();
-        self.note_senders(step.now, &load);
-        self.keep_departure(step, &load);
-        for slot in &load.members {
+        self.note_senders(step.now, &batch);
+        self.keep_departure(step, &batch);
+        for slot in &batch.members {
             self.outbox.set_state(*slot, State::Departing);
         }
-        self.look_ahead(step, load.members.len());
-        let shipment = self.shipment(&mut load);
+        self.look_ahead(step, batch.members.len());
+        let shipment = self.shipment(&mut batch);
         let bytes = shipment.body.as_ref().map_or(0, bytes::Bytes::len);
-        let first = self.outbox.get(load.members[0]);
+        let first = self.outbox.get(batch.members[0]);
         let (route, lane) = (first.route, first.lane);
         let attempt = self.attempts.number();
         self.health.departs(step.now, attempt, route, lane);
-        self.tell_departure(step.now, attempt, &load);
-        self.spend_turns(&load);
-        self.attempts.begin(attempt, Attempt { load, route, cost, bytes });
+        self.tell_departure(step.now, attempt, &batch);
+        self.spend_turns(&batch);
+        self.attempts.begin(attempt, Attempt { batch, route, cost, bytes });
         step.effects.push(Effect::Send { attempt, shipment });
     }
 
     /// These have sent now, and come late no more.
-    fn note_senders(&mut self, now: Timestamp, load: &Load) {
+    fn note_senders(&mut self, now: Timestamp, batch: &Batch) {
         let Some(memory) = self.quota.turn_memory() else { return };
-        for slot in &load.members {
-            if let Cargo::Message(message) = &self.outbox.get(*slot).cargo {
+        for slot in &batch.members {
+            if let Payload::Message(message) = &self.outbox.get(*slot).payload {
                 self.lately.sends(now, message.conversation(), memory);
             }
         }
@@ -48,11 +48,11 @@ impl Dispatcher {
         match self.attempts.departing(id) {
             _ if self.standing.disowned().is_some() => false,
             Some(attempt) => {
-                let conversations = self.conversations_of(&attempt.load).map(|conversation| &**conversation);
+                let conversations = self.conversations_of(&attempt.batch).map(|conversation| &**conversation);
                 self.health.may_leave(id, attempt.route, conversations)
             }
             None if self.sounding_departs(id) => self.health.may_leave(id, RouteId::MESSAGES, std::iter::empty()),
-            None => self.inquiry.is_departing(id),
+            None => self.limits_lookup.is_departing(id),
         }
     }
 
@@ -64,8 +64,8 @@ impl Dispatcher {
     /// A request leaves: from now on it counts, and its attempt is spent.
     pub(super) fn left(&mut self, now: Timestamp, id: AttemptId) {
         self.counters.requests += 1;
-        if self.inquiry.is_departing(id) {
-            return self.inquiry_left(now);
+        if self.limits_lookup.is_departing(id) {
+            return self.limits_lookup_left(now);
         }
         if self.sounding_departs(id) {
             return self.sounding_left(now);
@@ -75,13 +75,13 @@ impl Dispatcher {
         self.quota.left(now, attempt.cost);
         self.batching.left();
         let mut is_retry = false;
-        for slot in &attempt.load.members {
+        for slot in &attempt.batch.members {
             self.outbox.set_state(*slot, State::InFlight);
-            let course = self.outbox.course_mut(*slot);
-            course.attempts += 1;
-            course.retry_paid = false;
-            course.first_attempt_at.get_or_insert(now);
-            is_retry |= course.attempts > 1;
+            let delivery_state = self.outbox.delivery_state_mut(*slot);
+            delivery_state.attempts += 1;
+            delivery_state.retry_paid = false;
+            delivery_state.first_attempt_at.get_or_insert(now);
+            is_retry |= delivery_state.attempts > 1;
         }
         self.counters.retries += u64::from(is_retry);
         let more_at = self.health.left(attempt.sent(id, now), is_retry);
@@ -90,8 +90,8 @@ impl Dispatcher {
 
     /// It has not left, and never will: nothing of it was counted.
     pub(super) fn withheld(&mut self, step: &mut Step<'_>, id: AttemptId) {
-        if self.inquiry.is_departing(id) {
-            return self.inquiry_withheld();
+        if self.limits_lookup.is_departing(id) {
+            return self.limits_lookup_withheld();
         }
         if self.sounding_departs(id) {
             return self.sounding_withheld(step.now, id);
@@ -99,6 +99,6 @@ impl Dispatcher {
         let Some(attempt) = self.attempts.take_withheld(id) else { return };
         self.health.lost(step.now, id, attempt.route);
         self.quota.cancel(attempt.cost);
-        self.give_back(step, attempt.load);
+        self.give_back(step, attempt.batch);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::store::batch_of;
 
 #[derive(Debug, Default)]
@@ -11,10 +11,10 @@ pub(super) struct EarlierRun {
     /// Messages with this number or a lower one are of an earlier run.
     last_seq: u64,
     /// Members of batches, by their places, until the store has reported all of them.
-    members: BTreeMap<u64, Vec<Slot>>,
+    members: BTreeMap<u64, Vec<EntryId>>,
     /// Messages that were on the wire and must not be sent again, in the order of acceptance. Empty once the store has
     /// reported everything.
-    unanswered: Vec<Slot>,
+    unanswered: Vec<EntryId>,
 }
 
 impl EarlierRun {
@@ -29,8 +29,8 @@ impl EarlierRun {
     }
 
     /// A member of a batch that was on the wire, or was to be repeated; `place` says of which batch, and where in it.
-    pub(super) fn add_member(&mut self, place: u64, slot: Slot) {
-        self.members.entry(place).or_default().push(slot);
+    pub(super) fn add_member(&mut self, place: u64, entry_id: EntryId) {
+        self.members.entry(place).or_default().push(entry_id);
     }
 
     /// Members of batches that are not put together again yet.
@@ -39,23 +39,23 @@ impl EarlierRun {
     }
 
     /// The members of each batch, in the order of its body.
-    pub(super) fn take_batches(&mut self) -> Vec<Vec<Slot>> {
-        let mut batches: BTreeMap<u64, Vec<Slot>> = BTreeMap::new();
-        for (place, slots) in std::mem::take(&mut self.members) {
-            batches.entry(batch_of(place)).or_default().extend(slots);
+    pub(super) fn take_batches(&mut self) -> Vec<Vec<EntryId>> {
+        let mut batches: BTreeMap<u64, Vec<EntryId>> = BTreeMap::new();
+        for (place, entry_ids) in std::mem::take(&mut self.members) {
+            batches.entry(batch_of(place)).or_default().extend(entry_ids);
         }
         batches.into_values().collect()
     }
 
-    pub(super) fn add_unanswered(&mut self, slot: Slot) {
-        self.unanswered.push(slot);
+    pub(super) fn add_unanswered(&mut self, entry_id: EntryId) {
+        self.unanswered.push(entry_id);
     }
 
-    pub(super) fn is_unanswered(&self, slot: Slot) -> bool {
-        self.unanswered.contains(&slot)
+    pub(super) fn is_unanswered(&self, entry_id: EntryId) -> bool {
+        self.unanswered.contains(&entry_id)
     }
 
-    pub(super) fn take_unanswered(&mut self) -> Vec<Slot> {
+    pub(super) fn take_unanswered(&mut self) -> Vec<EntryId> {
         std::mem::take(&mut self.unanswered)
     }
 }
@@ -68,8 +68,8 @@ mod tests {
     #[test]
     fn batches_come_back_in_the_order_of_their_bodies_however_they_are_reported() {
         let mut run = EarlierRun::default();
-        for (first, place, slot) in [(7, 1, 31), (2, 0, 10), (7, 0, 30), (2, 1, 11)] {
-            run.add_member(batch_number(first, place), slot);
+        for (first, place, entry_id) in [(7, 1, 31), (2, 0, 10), (7, 0, 30), (2, 1, 11)] {
+            run.add_member(batch_number(first, place), entry_id);
         }
         assert_eq!(run.members(), 4);
         assert_eq!(run.take_batches(), [vec![10, 11], vec![30, 31]]);

@@ -7,7 +7,7 @@ use crate::budget::Believed;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::evidence::NamedLimit;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::lease::Renewal;
 use crate::message::Ticket;
 use crate::outcome::{CallAnswer, DeliveryFailure, Receipt, Redriven};
@@ -72,7 +72,7 @@ pub enum Effect {
     /// Send this to the store of the fleet. One at a time is under way.
     Renew(Box<Renewal>),
     /// The store is to give these back.
-    Load(Vec<(Slot, Seq)>),
+    Load(Vec<(EntryId, Seq)>),
     /// Tell whoever listens.
     Notice(Notice),
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Dispatcher;
+use super::batch::Batch;
 use super::endings::{Burial, Turn};
-use super::load::Load;
 use super::outbox::State;
-use super::settle::Told;
+use super::settle::Reply;
 use crate::clock::Timestamp;
-use crate::lanes::{Bar, Slot};
-use crate::message::Cargo;
+use crate::lanes::{Bar, EntryId};
+use crate::message::Payload;
 use crate::outcome::Response;
 use crate::retry::{Ended, says_ended};
 use crate::settings::EndedConversation;
@@ -26,12 +26,12 @@ const TURN_WAIT_MIN: Duration = Duration::from_millis(10);
 const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 impl Dispatcher {
-    /// The conversations in a refused load that the answer reports as over.
-    pub(super) fn ended_by(&self, load: &Load, told: &Told) -> Vec<Arc<str>> {
+    /// The conversations in a refused batch that the answer reports as over.
+    pub(super) fn ended_by(&self, batch: &Batch, told: &Reply) -> Vec<Arc<str>> {
         let Some(response) = &told.response else { return Vec::new() };
         let is_in_path = self.settings.route.names_conversation();
         let mut ended: Vec<Arc<str>> = Vec::new();
-        for conversation in self.conversations_of(load) {
+        for conversation in self.conversations_of(batch) {
             if !ended.contains(conversation) && says_ended(response, conversation, is_in_path).is_some() {
                 ended.push(Arc::clone(conversation));
             }
@@ -39,15 +39,15 @@ impl Dispatcher {
         ended
     }
 
-    /// Whether a refusal names a conversation of this load, and so says nothing about others.
-    pub(super) fn names_conversation_of(&self, load: &Load, response: &Response) -> bool {
+    /// Whether a refusal names a conversation of this batch, and so says nothing about others.
+    pub(super) fn names_conversation_of(&self, batch: &Batch, response: &Response) -> bool {
         let is_in_path = self.settings.route.names_conversation();
         let is_named = |name: &Arc<str>| says_ended(response, name, is_in_path) == Some(Ended::Named);
-        self.conversations_of(load).any(is_named)
+        self.conversations_of(batch).any(is_named)
     }
 
     /// A message was buried because the server says that its conversation is over.
-    pub(super) fn conversation_ended(&mut self, now: Timestamp, conversation: &Arc<str>, told: &Told) {
+    pub(super) fn conversation_ended(&mut self, now: Timestamp, conversation: &Arc<str>, told: &Reply) {
         // What is left of a batch goes back to the lane, where the conversation's turns are kept.
         self.return_to_lane(conversation);
         match self.settings.retry.ended_conversation {
@@ -71,26 +71,26 @@ impl Dispatcher {
 
     /// Takes a conversation's messages out of waiting batches, except out of those that the server may already know.
     fn return_to_lane(&mut self, conversation: &Arc<str>) {
-        let bound: Vec<Slot> =
-            self.bound.iter().flat_map(Load::all).filter(|slot| self.is_of(*slot, conversation)).collect();
-        for slot in bound.into_iter().rev() {
-            debug_assert!(self.outbox.get(slot).state() == State::Bound, "it waits in a batch");
-            if self.bound.iter_mut().any(|load| load.remove(slot)) {
-                self.unpark(slot);
+        let bound: Vec<EntryId> =
+            self.bound.iter().flat_map(Batch::all).filter(|entry_id| self.is_of(*entry_id, conversation)).collect();
+        for entry_id in bound.into_iter().rev() {
+            debug_assert!(self.outbox.get(entry_id).state() == State::Bound, "it waits in a batch");
+            if self.bound.iter_mut().any(|batch| batch.remove(entry_id)) {
+                self.unpark(entry_id);
             }
         }
     }
 
-    fn is_of(&self, slot: Slot, conversation: &Arc<str>) -> bool {
-        matches!(&self.outbox.get(slot).cargo, Cargo::Message(message) if message.conversation_shared() == conversation)
+    fn is_of(&self, entry_id: EntryId, conversation: &Arc<str>) -> bool {
+        matches!(&self.outbox.get(entry_id).payload, Payload::Message(message) if message.conversation_shared() == conversation)
     }
 
     /// The server accepted this message, so its conversation is alive.
-    pub(super) fn conversation_lives(&mut self, slot: Slot) {
+    pub(super) fn conversation_lives(&mut self, entry_id: EntryId) {
         if self.endings.is_empty() {
             return;
         }
-        if let Cargo::Message(message) = &self.outbox.get(slot).cargo {
+        if let Payload::Message(message) = &self.outbox.get(entry_id).payload {
             let conversation = Arc::clone(message.conversation_shared());
             self.try_conversation_again(&conversation);
         }
@@ -133,12 +133,12 @@ impl Dispatcher {
         per_request.unwrap_or_default().saturating_mul(share).clamp(TURN_WAIT_MIN, TURN_WAIT_MAX)
     }
 
-    /// A request was made for this load: its ended conversations go to the back of the line.
-    pub(super) fn spend_turns(&mut self, load: &Load) {
+    /// A request was made for this batch: its ended conversations go to the back of the line.
+    pub(super) fn spend_turns(&mut self, batch: &Batch) {
         if self.endings.is_empty() {
             return;
         }
-        let conversations: Vec<Arc<str>> = self.conversations_of(load).cloned().collect();
+        let conversations: Vec<Arc<str>> = self.conversations_of(batch).cloned().collect();
         for conversation in conversations {
             if self.endings.line_up(&conversation) {
                 self.lanes.shut(&conversation, Bar::Ended);

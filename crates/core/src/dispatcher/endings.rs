@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::settle::Told;
+use super::settle::Reply;
 use crate::clock::Timestamp;
 
 /// Conversations tracked at a time. Beyond that, the least recently refused one is dropped.
@@ -33,7 +33,7 @@ pub(super) struct Burial {
     /// The newest sequence number when the answer came. Messages accepted later are tried: the conversation may be
     /// back.
     pub(super) up_to: u64,
-    pub(super) told: Told,
+    pub(super) told: Reply,
 }
 
 #[derive(Debug, Default)]

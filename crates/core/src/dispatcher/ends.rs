@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
+use super::batch::Batch;
 use super::letters::RESPONSE_BYTES_MAX;
-use super::load::Load;
-use super::outbox::{Course, Entry, Promise, State};
+use super::outbox::{DeliveryState, Entry, Promise, State};
 use super::timers::Timer;
 use super::waiting::Waiting;
 use super::{Dispatcher, Effect, Notice, Step};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::Slot;
-use crate::message::{Cargo, Ticket};
+use crate::lanes::EntryId;
+use crate::message::{Payload, Ticket};
 use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Reason, Receipt, Response};
 use crate::store::Change;
 
 /// The request that carried a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trip {
+pub(super) struct Carrier {
     pub(super) batch_size: u32,
     pub(super) left_at: Timestamp,
 }
@@ -33,14 +33,14 @@ pub(super) struct Removed {
 
 impl Dispatcher {
     /// The server took it.
-    pub(super) fn succeed(&mut self, step: &mut Step<'_>, slot: Slot, trip: Trip, response: Response) {
-        let Removed { entry, attempts, waiter, followers, .. } = self.remove(slot);
+    pub(super) fn succeed(&mut self, step: &mut Step<'_>, entry_id: EntryId, carrier: Carrier, response: Response) {
+        let Removed { entry, attempts, waiter, followers, .. } = self.remove(entry_id);
         let waiter = waiter.map(|promise| promise.ticket);
-        match entry.cargo {
-            Cargo::Message(message) => {
+        match entry.payload {
+            Payload::Message(message) => {
                 self.counters.delivered += 1;
-                let (seq, status, batch_size) = (entry.seq, response.status, trip.batch_size);
-                let queued = trip.left_at.since(entry.submitted_at);
+                let (seq, status, batch_size) = (entry.seq, response.status, carrier.batch_size);
+                let queued = carrier.left_at.since(entry.submitted_at);
                 if self.standing.is_durable() {
                     let (id, id_given) = (message.id().into(), message.id_given());
                     let conversation = Arc::clone(message.conversation_shared());
@@ -58,10 +58,10 @@ impl Dispatcher {
                     let receipt = Receipt { duplicate: true, ..receipt.clone() };
                     step.effects.push(Effect::Delivered { waiter: Some(ticket), receipt, request: None });
                 }
-                let request = Some(step.now.since(trip.left_at));
+                let request = Some(step.now.since(carrier.left_at));
                 step.effects.push(Effect::Delivered { waiter, receipt, request });
             }
-            Cargo::Call(call) => {
+            Payload::Call(call) => {
                 let answer = CallAnswer { response, attempts, raw: call.raw };
                 step.effects.extend(waiter.map(|ticket| Effect::CallAnswered(ticket, answer)));
             }
@@ -73,17 +73,18 @@ impl Dispatcher {
     pub(super) fn bury(
         &mut self,
         step: &mut Step<'_>,
-        slot: Slot,
+        entry_id: EntryId,
         reason: Reason,
         response: Option<Response>,
         problem: Option<String>,
     ) {
-        debug_assert!(self.outbox.is_loaded(slot), "a dead letter has its body");
-        let Removed { entry, attempts, ambiguous, waiter, followers } = self.remove(slot);
+        debug_assert!(self.outbox.is_loaded(entry_id), "a dead letter has its body");
+        let Removed { entry, attempts, ambiguous, waiter, followers } = self.remove(entry_id);
         let waiter = waiter.map(|promise| promise.ticket);
-        let failure = DeliveryFailure { attempts, ambiguous, response, problem, ..Self::failure(&entry.cargo, reason) };
-        let Cargo::Message(message) = &entry.cargo else {
-            step.effects.extend(waiter.map(|ticket| call_failed(&entry.cargo, ticket, failure)));
+        let failure =
+            DeliveryFailure { attempts, ambiguous, response, problem, ..Self::failure(&entry.payload, reason) };
+        let Payload::Message(message) = &entry.payload else {
+            step.effects.extend(waiter.map(|ticket| call_failed(&entry.payload, ticket, failure)));
             self.tell_if_empty(step.effects);
             return;
         };
@@ -95,7 +96,7 @@ impl Dispatcher {
         }
         step.effects.push(Effect::Buried { waiter, conversation, failure });
         self.counters.dead_letters += 1;
-        let letter = DeadLetter { cargo: entry.cargo, priority: entry.priority, failure: kept, at: step.now };
+        let letter = DeadLetter { payload: entry.payload, priority: entry.priority, failure: kept, at: step.now };
         let max = self.part.letters_max(self.letters.amount());
         for id in self.letters.add(letter, max) {
             self.counters.dead_letters_dropped += 1;
@@ -105,14 +106,14 @@ impl Dispatcher {
     }
 
     /// Without a word to anyone: its caller knows already.
-    pub(super) fn discard(&mut self, slot: Slot) {
-        self.remove(slot);
+    pub(super) fn discard(&mut self, entry_id: EntryId) {
+        self.remove(entry_id);
     }
 
-    pub(super) fn failure(cargo: &Cargo, reason: Reason) -> DeliveryFailure {
+    pub(super) fn failure(payload: &Payload, reason: Reason) -> DeliveryFailure {
         DeliveryFailure {
             reason,
-            id: cargo.id().map(Into::into),
+            id: payload.id().map(Into::into),
             response: None,
             attempts: 0,
             ambiguous: false,
@@ -131,30 +132,30 @@ impl Dispatcher {
     }
 
     /// Takes a message out of outbox, lane, timers and drains.
-    pub(super) fn remove(&mut self, slot: Slot) -> Removed {
-        let (entry, course) = self.outbox.remove(slot);
-        let Course { attempts, ambiguous, waiter, expires_at, parked_until, .. } = course;
+    pub(super) fn remove(&mut self, entry_id: EntryId) -> Removed {
+        let (entry, delivery_state) = self.outbox.remove(entry_id);
+        let DeliveryState { attempts, ambiguous, waiter, expires_at, parked_until, .. } = delivery_state;
         match entry.state() {
             State::Storing => {}
-            State::Queued => self.lanes.remove(entry.lane, slot, entry.seq, &self.outbox),
+            State::Queued => self.lanes.remove(entry.lane, entry_id, entry.seq, &self.outbox),
             State::Parked(_) => {
-                parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(slot)));
+                parked_until.into_iter().for_each(|at| self.timers.clear(at, Timer::Unpark(entry_id)));
                 self.lanes.settle(entry.lane);
             }
             State::Departing | State::InFlight | State::Bound => self.lanes.settle(entry.lane),
         }
         if let Some(at) = expires_at {
-            self.timers.clear(at, Timer::Expire(slot));
+            self.timers.clear(at, Timer::Expire(entry_id));
         }
-        if let Some(at) = entry.cargo.deadline() {
-            self.timers.clear(at, Timer::Deadline(slot));
+        if let Some(at) = entry.payload.deadline() {
+            self.timers.clear(at, Timer::Deadline(entry_id));
         }
         self.drains.leave(entry.epoch);
-        if matches!(entry.cargo, Cargo::Call(_)) {
+        if matches!(entry.payload, Payload::Call(_)) {
             self.health.leave(entry.route);
-            self.held_calls.forget(slot, &mut self.timers);
+            self.held_calls.forget(entry_id, &mut self.timers);
         }
-        Removed { entry, attempts, ambiguous, waiter, followers: self.followers.take(slot) }
+        Removed { entry, attempts, ambiguous, waiter, followers: self.followers.take(entry_id) }
     }
 
     pub(super) fn tell_if_empty(&self, effects: &mut Vec<Effect>) {
@@ -164,31 +165,31 @@ impl Dispatcher {
     }
 
     /// What is kept of the answer to its last attempt.
-    pub(super) fn last_answer(&self, slot: Slot) -> Option<Response> {
-        let status = self.outbox.course(slot).last_status?.get();
+    pub(super) fn last_answer(&self, entry_id: EntryId) -> Option<Response> {
+        let status = self.outbox.delivery_state(entry_id).last_status?.get();
         Some(Response { status, ..Response::default() })
     }
 
-    /// Ends a message that was withdrawn, or has expired, while it was on the wire or bound. Whether it did.
-    pub(super) fn end_if_due(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
-        let entry = self.outbox.get(slot);
-        let course = self.outbox.course(slot);
-        let expired = course.expires_at.is_some_and(|at| at <= step.now);
+    /// Ends a message that was canceled, or has expired, while it was on the wire or bound. Whether it did.
+    pub(super) fn end_if_due(&mut self, step: &mut Step<'_>, entry_id: EntryId) -> bool {
+        let entry = self.outbox.get(entry_id);
+        let delivery_state = self.outbox.delivery_state(entry_id);
+        let expired = delivery_state.expires_at.is_some_and(|at| at <= step.now);
         // A request whose promise was refused meanwhile has nobody to answer to.
-        let orphaned = matches!(entry.cargo, Cargo::Call(_)) && course.waiter.is_none();
-        let reason = match (course.withdrawn || orphaned, expired) {
+        let orphaned = matches!(entry.payload, Payload::Call(_)) && delivery_state.waiter.is_none();
+        let reason = match (delivery_state.canceled || orphaned, expired) {
             (true, _) => Reason::Aborted,
             (false, true) => Reason::Expired,
             (false, false) => return false,
         };
-        self.bury(step, slot, reason, self.last_answer(slot), None);
+        self.bury(step, entry_id, reason, self.last_answer(entry_id), None);
         true
     }
 
-    /// Ends those of a load. A batch that the server may know stays whole.
-    pub(super) fn end_those_due(&mut self, step: &mut Step<'_>, load: &mut Load) {
-        if !load.is_frozen() {
-            load.members.retain(|slot| !self.end_if_due(step, *slot));
+    /// Ends those of a batch. A batch that the server may know stays whole.
+    pub(super) fn end_those_due(&mut self, step: &mut Step<'_>, batch: &mut Batch) {
+        if !batch.is_frozen() {
+            batch.members.retain(|entry_id| !self.end_if_due(step, *entry_id));
         }
     }
 
@@ -201,8 +202,8 @@ impl Dispatcher {
 
 /// How the caller of a request is told that it has failed. One who judges answers by himself gets the answer: then no
 /// status is a failure.
-pub(super) fn call_failed(cargo: &Cargo, ticket: Ticket, mut failure: DeliveryFailure) -> Effect {
-    let is_raw = matches!(cargo, Cargo::Call(call) if call.raw);
+pub(super) fn call_failed(payload: &Payload, ticket: Ticket, mut failure: DeliveryFailure) -> Effect {
+    let is_raw = matches!(payload, Payload::Call(call) if call.raw);
     if !is_raw {
         return Effect::Failed(ticket, Error::Delivery(Box::new(failure)));
     }

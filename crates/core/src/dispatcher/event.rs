@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::AttemptId;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::Slot;
-use crate::lease::{Failure, Grant, News};
+use crate::lanes::EntryId;
+use crate::lease::{Broadcast, Failure, Grant};
 use crate::message::{Submission, Ticket};
 use crate::outcome::LetterFilter;
 use crate::retry::Answer;
@@ -32,7 +32,7 @@ pub enum Event {
     /// more.
     Withheld(AttemptId),
     /// What came of a token fetch.
-    Token(TokenNews),
+    Token(TokenEvent),
     /// An operator holds everything back, for this long or until somebody ends it.
     Pause(Ticket, Option<Duration>),
     /// An operator ends the pause: whatever is shut in this scope is probed at once.
@@ -48,15 +48,15 @@ pub enum Event {
     /// The store has told all that an earlier run left.
     Opened(Box<Opening>),
     /// The store keeps these messages: they are accepted.
-    Kept(Vec<Slot>),
+    Persisted(Vec<EntryId>),
     /// The store did not take these messages.
-    Refused(Vec<Slot>, Error),
+    Refused(Vec<EntryId>, Error),
     /// The store gives messages back, or can't.
     Loaded(Vec<Loaded>),
     /// The store can't keep anything for now, for this reason.
-    StoreTrouble(Error),
+    StoreDegraded(Error),
     /// It can again.
-    StoreHealed(Salvage),
+    StoreRestored(Salvage),
     /// The store has another owner, for good: what was accepted is that one's to send.
     Disowned(Error),
     /// The store of the fleet has answered the renewal under way.
@@ -64,14 +64,14 @@ pub enum Event {
     /// It has not, and won't: the same renewal is to be sent again.
     RenewalFailed(Failure),
     /// It tells everybody this.
-    FleetNews(News),
+    FleetBroadcast(Broadcast),
     /// A caller wants to know when everything submitted so far is settled; until the time, if one is given.
     Drain(Ticket, Option<Timestamp>),
 }
 
 /// What came of a token fetch; the token itself stays with the HTTP client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenNews {
+pub enum TokenEvent {
     /// A token, and its life if that is known.
     Granted(Option<Duration>),
     /// The credentials are wrong.

@@ -8,8 +8,8 @@ use super::health::Cause;
 use super::outbox::{Cold, Parking, State};
 use crate::budget::Turn;
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
-use crate::message::Cargo;
+use crate::lanes::EntryId;
+use crate::message::Payload;
 use crate::stats::{Closure, Outage, Pause, PauseScope};
 
 /// Where a message is.
@@ -49,7 +49,7 @@ pub enum Hold {
     /// Its own `notBefore`.
     NotBefore,
     /// Others may come to share its request.
-    Company,
+    BatchMates,
     /// It goes by itself: merging is on, and nothing has ever merged.
     Apart,
     /// There is no access token, or the credentials are refused.
@@ -94,16 +94,16 @@ pub struct Explanation {
 impl Dispatcher {
     /// Explains a message; none when its id is unknown, or it is delivered.
     pub fn explain(&self, now: Timestamp, id: &str) -> Option<Explanation> {
-        if let Some(slot) = self.outbox.by_id(id) {
-            return Some(self.explain_entry(now, slot));
+        if let Some(entry_id) = self.outbox.by_id(id) {
+            return Some(self.explain_entry(now, entry_id));
         }
         if let Some((position, waiting)) = self.waiting.position(id) {
             let ahead = self.outbox.len() + position;
             let mut holds = vec![(Hold::Capacity, None)];
-            let pauses = self.pauses_on(now, conversation_of(&waiting.submission.cargo), &mut Vec::new());
+            let pauses = self.pauses_on(now, conversation_of(&waiting.submission.payload), &mut Vec::new());
             let expected_at = self.expected(now, &mut holds, ahead);
             return Some(Explanation {
-                conversation: conversation(&waiting.submission.cargo),
+                conversation: conversation(&waiting.submission.payload),
                 whereabouts: Whereabouts::WaitingRoom,
                 holds,
                 pauses,
@@ -116,7 +116,7 @@ impl Dispatcher {
             });
         }
         self.letters.get(id).map(|letter| Explanation {
-            conversation: conversation(&letter.cargo),
+            conversation: conversation(&letter.payload),
             whereabouts: Whereabouts::DeadLetter,
             holds: Vec::new(),
             pauses: Vec::new(),
@@ -129,8 +129,8 @@ impl Dispatcher {
         })
     }
 
-    fn explain_cold(&self, now: Timestamp, cold: &Cold, slot: Slot) -> Explanation {
-        let ahead_in_lane = self.lanes.ahead(cold.lane, slot, &self.outbox);
+    fn explain_cold(&self, now: Timestamp, cold: &Cold, entry_id: EntryId) -> Explanation {
+        let ahead_in_lane = self.lanes.ahead(cold.lane, entry_id, &self.outbox);
         let ahead = self.lanes.turns_before(cold.lane, ahead_in_lane);
         let mut holds = Vec::new();
         self.hold_in_lane(ahead_in_lane, &mut holds);
@@ -152,29 +152,29 @@ impl Dispatcher {
         }
     }
 
-    fn explain_entry(&self, now: Timestamp, slot: Slot) -> Explanation {
-        if let Some(cold) = self.outbox.cold(slot) {
-            return self.explain_cold(now, cold, slot);
+    fn explain_entry(&self, now: Timestamp, entry_id: EntryId) -> Explanation {
+        if let Some(cold) = self.outbox.cold(entry_id) {
+            return self.explain_cold(now, cold, entry_id);
         }
-        let entry = self.outbox.get(slot);
+        let entry = self.outbox.get(entry_id);
         let (ahead_in_lane, ahead) = match entry.state() {
             State::Queued => {
-                let ahead = self.lanes.ahead(entry.lane, slot, &self.outbox);
+                let ahead = self.lanes.ahead(entry.lane, entry_id, &self.outbox);
                 (ahead, self.lanes.turns_before(entry.lane, ahead))
             }
             State::Storing | State::Parked(_) | State::Bound | State::Departing | State::InFlight => (0, 0),
         };
         let in_flight = entry.state() == State::InFlight;
-        let mut holds = if in_flight { Vec::new() } else { self.holds(now, slot, ahead_in_lane) };
+        let mut holds = if in_flight { Vec::new() } else { self.holds(now, entry_id, ahead_in_lane) };
         if entry.state() == State::Queued && ahead_in_lane == 0 {
-            holds.extend(self.lingers(now, entry.lane, slot).map(|until| (Hold::Company, Some(until))));
+            holds.extend(self.lingers(now, entry.lane, entry_id).map(|until| (Hold::BatchMates, Some(until))));
         }
-        let conversation_shared = conversation_of(&entry.cargo).filter(|_| !in_flight);
+        let conversation_shared = conversation_of(&entry.payload).filter(|_| !in_flight);
         let pauses = self.pauses_on(now, conversation_shared, &mut holds);
         let expected_at = if in_flight { None } else { self.expected(now, &mut holds, ahead) };
         Explanation {
             pauses,
-            conversation: conversation(&entry.cargo),
+            conversation: conversation(&entry.payload),
             whereabouts: if in_flight { Whereabouts::InFlight } else { Whereabouts::Queued },
             next_probe: self.next_probe(),
             problem: self.problem(),
@@ -182,18 +182,18 @@ impl Dispatcher {
             expected_at,
             ahead,
             holds,
-            attempts: self.outbox.course(slot).attempts,
+            attempts: self.outbox.delivery_state(entry_id).attempts,
         }
     }
 
-    fn holds(&self, now: Timestamp, slot: Slot, ahead_in_lane: usize) -> Vec<(Hold, Option<Timestamp>)> {
+    fn holds(&self, now: Timestamp, entry_id: EntryId, ahead_in_lane: usize) -> Vec<(Hold, Option<Timestamp>)> {
         let mut holds = Vec::new();
-        let course = self.outbox.course(slot);
-        match self.outbox.get(slot).state() {
-            State::Parked(Parking::Retry | Parking::Line) => holds.push((Hold::Retry, course.parked_until)),
-            State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, course.parked_until)),
-            State::Bound => holds.push(match self.suspects.until(slot) {
-                Some(until) => (Hold::Refusal(course.last_status), Some(until)),
+        let delivery_state = self.outbox.delivery_state(entry_id);
+        match self.outbox.get(entry_id).state() {
+            State::Parked(Parking::Retry | Parking::Line) => holds.push((Hold::Retry, delivery_state.parked_until)),
+            State::Parked(Parking::NotBefore) => holds.push((Hold::NotBefore, delivery_state.parked_until)),
+            State::Bound => holds.push(match self.suspects.until(entry_id) {
+                Some(until) => (Hold::Refusal(delivery_state.last_status), Some(until)),
                 None => (Hold::Retry, None),
             }),
             State::Storing => holds.push((Hold::Store, None)),
@@ -202,7 +202,7 @@ impl Dispatcher {
             }
             State::Departing => holds.push((Hold::Connections, None)),
             State::Queued | State::InFlight => {
-                holds.extend(course.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
+                holds.extend(delivery_state.not_before.filter(|at| *at > now).map(|at| (Hold::NotBefore, Some(at))));
             }
         }
         self.hold_in_lane(ahead_in_lane, &mut holds);
@@ -330,13 +330,13 @@ impl Dispatcher {
     }
 }
 
-fn conversation_of(cargo: &Cargo) -> Option<&Arc<str>> {
-    match cargo {
-        Cargo::Message(message) => Some(message.conversation_shared()),
-        Cargo::Call(_) => None,
+fn conversation_of(payload: &Payload) -> Option<&Arc<str>> {
+    match payload {
+        Payload::Message(message) => Some(message.conversation_shared()),
+        Payload::Call(_) => None,
     }
 }
 
-fn conversation(cargo: &Cargo) -> Box<str> {
-    conversation_of(cargo).map(|conversation| Box::from(&**conversation)).unwrap_or_default()
+fn conversation(payload: &Payload) -> Box<str> {
+    conversation_of(payload).map(|conversation| Box::from(&**conversation)).unwrap_or_default()
 }

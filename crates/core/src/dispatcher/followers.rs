@@ -4,7 +4,7 @@
 use hashbrown::HashMap;
 
 use super::outbox::Promise;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::message::Ticket;
 
 /// Promises that may wait for one message, since its id was sent again.
@@ -13,78 +13,80 @@ pub(super) const FOLLOWERS_MAX: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Followers {
     /// Oldest first; no list is empty.
-    of: HashMap<Slot, Vec<Promise>>,
+    of: HashMap<EntryId, Vec<Promise>>,
     /// The message that each ticket follows. Without this index, cancelling a ticket would search all lists.
-    followed: HashMap<Ticket, Slot>,
+    followed: HashMap<Ticket, EntryId>,
 }
 
 impl Followers {
     /// Adds a promise. Returns whether there was room for it.
-    pub(super) fn add(&mut self, slot: Slot, promise: Promise) -> bool {
-        let list = self.of.entry(slot).or_default();
+    pub(super) fn add(&mut self, entry_id: EntryId, promise: Promise) -> bool {
+        let list = self.of.entry(entry_id).or_default();
         let has_room = list.len() < FOLLOWERS_MAX;
         if has_room {
             list.push(promise);
-            let before = self.followed.insert(promise.ticket, slot);
+            let before = self.followed.insert(promise.ticket, entry_id);
             debug_assert!(before.is_none(), "a ticket follows one message");
         }
         has_room
     }
 
     /// Removes and returns all promises for a message.
-    pub(super) fn take(&mut self, slot: Slot) -> Vec<Promise> {
+    pub(super) fn take(&mut self, entry_id: EntryId) -> Vec<Promise> {
         if self.of.is_empty() {
             return Vec::new();
         }
-        let list = self.of.remove(&slot).unwrap_or_default();
+        let list = self.of.remove(&entry_id).unwrap_or_default();
         for promise in &list {
             let followed = self.followed.remove(&promise.ticket);
-            debug_assert_eq!(followed, Some(slot), "a ticket is found for as long as its promise is there");
+            debug_assert_eq!(followed, Some(entry_id), "a ticket is found for as long as its promise is there");
         }
         list
     }
 
     /// Removes and returns the promises that the predicate selects, in order.
-    pub(super) fn take_if(&mut self, slot: Slot, is_chosen: impl Fn(&Promise) -> bool) -> Vec<Promise> {
-        if !self.has(slot) {
+    pub(super) fn take_if(&mut self, entry_id: EntryId, is_chosen: impl Fn(&Promise) -> bool) -> Vec<Promise> {
+        if !self.has(entry_id) {
             return Vec::new();
         }
-        let (chosen, left) = self.take(slot).into_iter().partition(is_chosen);
-        self.put(slot, left);
+        let (chosen, left) = self.take(entry_id).into_iter().partition(is_chosen);
+        self.put(entry_id, left);
         chosen
     }
 
     /// Removes and returns the oldest promise.
-    pub(super) fn take_first(&mut self, slot: Slot) -> Option<Promise> {
-        let first = self.of.get_mut(&slot)?.remove(0);
+    pub(super) fn take_first(&mut self, entry_id: EntryId) -> Option<Promise> {
+        let first = self.of.get_mut(&entry_id)?.remove(0);
         self.followed.remove(&first.ticket);
-        self.drop_if_empty(slot);
+        self.drop_if_empty(entry_id);
         Some(first)
     }
 
     /// The caller with this ticket has stopped waiting.
     pub(super) fn forget(&mut self, ticket: Ticket) {
-        let Some(slot) = self.followed.remove(&ticket) else { return };
-        let Some(list) = self.of.get_mut(&slot) else { unreachable!("a ticket is in the list that it is found by") };
+        let Some(entry_id) = self.followed.remove(&ticket) else { return };
+        let Some(list) = self.of.get_mut(&entry_id) else {
+            unreachable!("a ticket is in the list that it is found by")
+        };
         list.retain(|promise| promise.ticket != ticket);
-        self.drop_if_empty(slot);
+        self.drop_if_empty(entry_id);
     }
 
     /// Gives a message this list of promises, such as those that an earlier dispatcher kept for it.
-    pub(super) fn put(&mut self, slot: Slot, list: Vec<Promise>) {
-        debug_assert!(!self.of.contains_key(&slot), "nobody else follows it");
+    pub(super) fn put(&mut self, entry_id: EntryId, list: Vec<Promise>) {
+        debug_assert!(!self.of.contains_key(&entry_id), "nobody else follows it");
         if !list.is_empty() {
-            self.followed.extend(list.iter().map(|promise| (promise.ticket, slot)));
-            self.of.insert(slot, list);
+            self.followed.extend(list.iter().map(|promise| (promise.ticket, entry_id)));
+            self.of.insert(entry_id, list);
         }
     }
 
-    pub(super) fn has(&self, slot: Slot) -> bool {
-        self.of.contains_key(&slot)
+    pub(super) fn has(&self, entry_id: EntryId) -> bool {
+        self.of.contains_key(&entry_id)
     }
 
     /// The messages that are followed.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+    pub(super) fn entry_ids(&self) -> impl Iterator<Item = EntryId> {
         self.of.keys().copied()
     }
 
@@ -92,9 +94,9 @@ impl Followers {
         self.followed.keys().copied()
     }
 
-    fn drop_if_empty(&mut self, slot: Slot) {
-        if self.of.get(&slot).is_some_and(Vec::is_empty) {
-            self.of.remove(&slot);
+    fn drop_if_empty(&mut self, entry_id: EntryId) {
+        if self.of.get(&entry_id).is_some_and(Vec::is_empty) {
+            self.of.remove(&entry_id);
         }
     }
 }
@@ -113,7 +115,8 @@ mod tests {
     }
 
     fn assert_consistent(followers: &Followers) {
-        let listed = followers.of.iter().flat_map(|(slot, list)| list.iter().map(|promise| (promise.ticket, *slot)));
+        let listed =
+            followers.of.iter().flat_map(|(entry_id, list)| list.iter().map(|promise| (promise.ticket, *entry_id)));
         assert_eq!(listed.collect::<HashMap<_, _>>(), followers.followed);
         assert!(followers.of.values().all(|list| !list.is_empty()));
     }
@@ -122,7 +125,7 @@ mod tests {
     fn a_ticket_that_leaves_is_in_no_list_and_the_others_keep_their_order() {
         let mut followers = Followers::default();
         for number in 1..=6 {
-            assert!(followers.add((number % 2) as Slot, promise(number)));
+            assert!(followers.add((number % 2) as EntryId, promise(number)));
         }
         followers.forget(promise(3).ticket);
         followers.forget(promise(3).ticket);

@@ -3,26 +3,27 @@
 use smallvec::smallvec;
 
 use super::Dispatcher;
-use super::load::{Load, Members};
+use super::batch::{Batch, Members};
 use super::shipment::begin_merge;
 use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
-use crate::lanes::{LaneId, Slot};
-use crate::message::Cargo;
+use crate::lanes::{EntryId, LaneId};
+use crate::message::Payload;
 use crate::settings::{BatchMode, Ordering};
 
 impl Dispatcher {
     /// Until when an array waits for more messages before the one whose turn it is leaves; `None` if it may leave.
-    pub(super) fn lingers(&self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
+    pub(super) fn lingers(&self, now: Timestamp, lane: LaneId, entry_id: EntryId) -> Option<Timestamp> {
         let batch = &self.settings.batch;
-        let entry = self.outbox.get(slot);
-        if batch.mode != BatchMode::Array || matches!(entry.cargo, Cargo::Call(_)) {
+        let entry = self.outbox.get(entry_id);
+        if batch.mode != BatchMode::Array || matches!(entry.payload, Payload::Call(_)) {
             return None;
         }
-        let ready_at = self.outbox.course(slot).not_before.map_or(entry.submitted_at, |at| at.max(entry.submitted_at));
+        let ready_at =
+            self.outbox.delivery_state(entry_id).not_before.map_or(entry.submitted_at, |at| at.max(entry.submitted_at));
         let until = ready_at.after(batch.linger);
         // Whoever drains wants the outbox empty, not the arrays full.
-        let waits = self.outbox.course(slot).attempts == 0
+        let waits = self.outbox.delivery_state(entry_id).attempts == 0
             && until > now
             && !self.drains.is_waiting()
             && !self.fills_an_array(lane);
@@ -32,12 +33,13 @@ impl Dispatcher {
     /// Until when an array waits half empty, though its messages have waited long enough: while the budget is short of
     /// what the outbox needs, for answers that are due, since they let go of more. Nobody is later for it: requests are
     /// what is scarce, and this one carries more.
-    pub(super) fn wait_half_empty(&mut self, now: Timestamp, lane: LaneId, slot: Slot) -> Option<Timestamp> {
+    pub(super) fn wait_half_empty(&mut self, now: Timestamp, lane: LaneId, entry_id: EntryId) -> Option<Timestamp> {
         if self.settings.batch.mode != BatchMode::Array {
             return None;
         }
-        let entry = self.outbox.get(slot);
-        let is_first_attempt = matches!(entry.cargo, Cargo::Message(_)) && self.outbox.course(slot).attempts == 0;
+        let entry = self.outbox.get(entry_id);
+        let is_first_attempt =
+            matches!(entry.payload, Payload::Message(_)) && self.outbox.delivery_state(entry_id).attempts == 0;
         let requests = self.lanes.queued() / self.batching.messages();
         let more_is_due = self.lanes.queued() > self.lanes.offered() && !self.attempts.is_empty();
         let waits = is_first_attempt
@@ -65,8 +67,8 @@ impl Dispatcher {
     }
 
     fn offered_bytes(&self) -> usize {
-        let slots = self.lanes.on_offer(!self.takes_many_of_one());
-        slots.fold(ArraySize::default(), |size, slot| size.with(self.outbox.bytes_of(slot))).bytes()
+        let entry_ids = self.lanes.on_offer(!self.takes_many_of_one());
+        entry_ids.fold(ArraySize::default(), |size, entry_id| size.with(self.outbox.bytes_of(entry_id))).bytes()
     }
 
     /// Whether all messages of a request are of one conversation.
@@ -88,42 +90,44 @@ impl Dispatcher {
     }
 
     /// Adds to the message that was just taken from `lane` what may travel with it.
-    pub(super) fn gather(&mut self, now: Timestamp, lane: LaneId, first: Slot) -> Load {
+    pub(super) fn gather(&mut self, now: Timestamp, lane: LaneId, first: EntryId) -> Batch {
         let limit = self.members_max(now);
-        match (self.settings.batch.mode, &self.outbox.get(first).cargo) {
-            (BatchMode::Array, Cargo::Message(_)) => self.gather_array(now, lane, first, limit),
-            (BatchMode::Merge, Cargo::Message(_)) => self.gather_texts(now, lane, first, limit),
-            (BatchMode::None, _) | (_, Cargo::Call(_)) => Load::of_one(first),
+        match (self.settings.batch.mode, &self.outbox.get(first).payload) {
+            (BatchMode::Array, Payload::Message(_)) => self.gather_array(now, lane, first, limit),
+            (BatchMode::Merge, Payload::Message(_)) => self.gather_texts(now, lane, first, limit),
+            (BatchMode::None, _) | (_, Payload::Call(_)) => Batch::of_one(first),
         }
     }
 
     /// One message of each conversation in turn; then, where the array's order is kept, more of the same ones.
-    fn gather_array(&mut self, now: Timestamp, lane: LaneId, first: Slot, limit: usize) -> Load {
+    fn gather_array(&mut self, now: Timestamp, lane: LaneId, first: EntryId, limit: usize) -> Batch {
         let mut members: Members = smallvec![first];
-        let mut size = ArraySize::default().with(self.outbox.get(first).cargo.len());
+        let mut size = ArraySize::default().with(self.outbox.get(first).payload.len());
         let mut lanes = vec![lane];
         // A batch is one request: one of its messages pays for the retry, and the others ride along.
-        let mut paid = self.outbox.course(first).retry_paid;
+        let mut paid = self.outbox.delivery_state(first).retry_paid;
         while members.len() < limit {
-            let Some((_, slot)) = self.lanes.peek() else { break };
-            if !self.outbox.is_loaded(slot) {
+            let Some((_, entry_id)) = self.lanes.peek() else { break };
+            if !self.outbox.is_loaded(entry_id) {
                 break;
             }
-            if self.park_if_early(now, slot, paid) {
+            if self.park_if_early(now, entry_id, paid) {
                 continue;
             }
-            if !self.add_to_array(first, slot, &mut size) {
+            if !self.add_to_array(first, entry_id, &mut size) {
                 break;
             }
-            paid |= self.outbox.course(slot).retry_paid;
-            let Some((lane, slot)) = self.lanes.take(&self.outbox) else { unreachable!("it was looked at just now") };
-            members.push(slot);
+            paid |= self.outbox.delivery_state(entry_id).retry_paid;
+            let Some((lane, entry_id)) = self.lanes.take(&self.outbox) else {
+                unreachable!("it was looked at just now")
+            };
+            members.push(entry_id);
             lanes.push(lane);
         }
         if self.settings.batch.array_ordered {
             self.gather_more_of(now, lanes, &mut members, size, limit, paid);
         }
-        Load::of(members)
+        Batch::of(members)
     }
 
     fn gather_more_of(
@@ -139,11 +143,11 @@ impl Dispatcher {
         while members.len() < limit && !lanes.is_empty() {
             index %= lanes.len();
             let lane = lanes[index];
-            let next = self.loaded_head_of(lane).filter(|slot| !self.is_early(now, *slot, paid));
-            let fits = next.is_some_and(|slot| self.add_to_array(members[0], slot, &mut size));
+            let next = self.loaded_head_of(lane).filter(|entry_id| !self.is_early(now, *entry_id, paid));
+            let fits = next.is_some_and(|entry_id| self.add_to_array(members[0], entry_id, &mut size));
             match if fits { self.lanes.take_from(lane, &self.outbox) } else { None } {
-                Some(slot) => {
-                    members.push(slot);
+                Some(entry_id) => {
+                    members.push(entry_id);
                     index += 1;
                 }
                 None => {
@@ -154,9 +158,9 @@ impl Dispatcher {
     }
 
     /// Counts this message in `size`, if the array takes it, too. Whether it does.
-    fn add_to_array(&self, first: Slot, slot: Slot, size: &mut ArraySize) -> bool {
-        let (Cargo::Message(first), Cargo::Message(message)) =
-            (&self.outbox.get(first).cargo, &self.outbox.get(slot).cargo)
+    fn add_to_array(&self, first: EntryId, entry_id: EntryId, size: &mut ArraySize) -> bool {
+        let (Payload::Message(first), Payload::Message(message)) =
+            (&self.outbox.get(first).payload, &self.outbox.get(entry_id).payload)
         else {
             return false;
         };
@@ -169,18 +173,18 @@ impl Dispatcher {
     }
 
     /// The texts that wait behind this one in its conversation, as far as they differ in nothing else.
-    fn gather_texts(&mut self, now: Timestamp, lane: LaneId, first: Slot, limit: usize) -> Load {
+    fn gather_texts(&mut self, now: Timestamp, lane: LaneId, first: EntryId, limit: usize) -> Batch {
         let mut members: Members = smallvec![first];
         // Most lanes hold a single message: nothing to read then.
         let merge = self.loaded_head_of(lane).and_then(|_| begin_merge(&self.settings, &self.outbox, first));
-        let Some(mut merge) = merge else { return Load::of(members) };
+        let Some(mut merge) = merge else { return Batch::of(members) };
         let mut apart = None;
-        let paid = self.outbox.course(first).retry_paid;
+        let paid = self.outbox.delivery_state(first).retry_paid;
         while members.len() < limit {
-            let Some(slot) = self.loaded_head_of(lane) else { break };
-            let (leader, next) = (self.outbox.get(first), self.outbox.get(slot));
-            let (Cargo::Message(leader), Cargo::Message(message)) = (&leader.cargo, &next.cargo) else { break };
-            if self.is_early(now, slot, paid) {
+            let Some(entry_id) = self.loaded_head_of(lane) else { break };
+            let (leader, next) = (self.outbox.get(first), self.outbox.get(entry_id));
+            let (Payload::Message(leader), Payload::Message(message)) = (&leader.payload, &next.payload) else { break };
+            if self.is_early(now, entry_id, paid) {
                 break;
             }
             let body = message.body().as_bytes();
@@ -193,15 +197,15 @@ impl Dispatcher {
                 break;
             }
             let taken = self.lanes.take_from(lane, &self.outbox);
-            debug_assert_eq!(taken, Some(slot), "it was looked at just now");
-            members.push(slot);
+            debug_assert_eq!(taken, Some(entry_id), "it was looked at just now");
+            members.push(entry_id);
         }
         self.batching.merged(members.len() - 1, apart.as_deref());
-        if members.len() == 1 { Load::of(members) } else { Load::of(members).with_body(merge.into_body()) }
+        if members.len() == 1 { Batch::of(members) } else { Batch::of(members).with_body(merge.into_body()) }
     }
 
     /// The head of a lane, if it is in memory: nothing waits for one that isn't.
-    fn loaded_head_of(&self, lane: LaneId) -> Option<Slot> {
-        self.lanes.head_of(lane).filter(|slot| self.outbox.is_loaded(*slot))
+    fn loaded_head_of(&self, lane: LaneId) -> Option<EntryId> {
+        self.lanes.head_of(lane).filter(|entry_id| self.outbox.is_loaded(*entry_id))
     }
 }

@@ -14,8 +14,8 @@ use super::timers::{Timer, Timers};
 use super::waiting::Waiting;
 use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
-use crate::message::{Call, Cargo};
+use crate::lanes::EntryId;
+use crate::message::{Call, Payload};
 use crate::outcome::{DeliveryFailure, Reason};
 
 /// What is stopping calls from being sent.
@@ -33,23 +33,23 @@ enum Regime {
 pub(super) struct HeldCalls {
     regime: Regime,
     /// Calls to check once this turn has started what it can.
-    watched: Vec<Slot>,
+    watched: Vec<EntryId>,
     /// For each held call, the time at which its attempts would have been used up.
-    ends: HashMap<Slot, Timestamp>,
+    ends: HashMap<EntryId, Timestamp>,
 }
 
 impl HeldCalls {
     /// A call has started to wait. It is checked at the end of the turn.
-    pub(super) fn watch(&mut self, slot: Slot) {
-        self.watched.push(slot);
+    pub(super) fn watch(&mut self, entry_id: EntryId) {
+        self.watched.push(entry_id);
     }
 
     /// The call or the outage is over.
-    pub(super) fn forget(&mut self, slot: Slot, timers: &mut Timers) {
+    pub(super) fn forget(&mut self, entry_id: EntryId, timers: &mut Timers) {
         if !self.ends.is_empty()
-            && let Some(at) = self.ends.remove(&slot)
+            && let Some(at) = self.ends.remove(&entry_id)
         {
-            timers.clear(at, Timer::GiveUp(slot));
+            timers.clear(at, Timer::GiveUp(entry_id));
         }
     }
 }
@@ -78,8 +78,8 @@ impl Dispatcher {
         if before == Regime::Operator || (before, regime) == (Regime::Normal, Regime::Outage) {
             has_ended = self.watch_all(step);
         }
-        for slot in std::mem::take(&mut self.held_calls.watched) {
-            has_ended |= self.look_at_held(step, slot);
+        for entry_id in std::mem::take(&mut self.held_calls.watched) {
+            has_ended |= self.look_at_held(step, entry_id);
         }
         has_ended
     }
@@ -87,7 +87,7 @@ impl Dispatcher {
     /// Looks at everything that waits. Whether a call has ended that waits for room.
     fn watch_all(&mut self, step: &mut Step<'_>) -> bool {
         let heads = self.lanes.ready_requests().filter_map(|lane| self.lanes.head_of(lane));
-        let all = heads.chain(self.health.in_lines().map(|(slot, _)| slot));
+        let all = heads.chain(self.health.in_lines().map(|(entry_id, _)| entry_id));
         self.held_calls.watched = all.collect();
         let calls: Vec<u64> = self.waiting.enduring_calls().collect();
         let mut has_ended = false;
@@ -103,7 +103,7 @@ impl Dispatcher {
     /// A call waits for room, which it doesn't get while nothing leaves. Whether its time is over already.
     pub(super) fn bound_waiting_call(&mut self, now: Timestamp, number: u64) -> bool {
         let Some(waiting) = self.waiting.get(number) else { unreachable!("it waits there") };
-        let Cargo::Call(call) = &waiting.submission.cargo else { return false };
+        let Payload::Call(call) = &waiting.submission.payload else { return false };
         let at = now.after(self.endurance(now, call, 0, now));
         self.waiting.set_end(number, Some(at));
         self.timers.set(at, Timer::GiveUpWaiting(number));
@@ -118,25 +118,25 @@ impl Dispatcher {
         let LastFailure { response, problem } = self.outage_cause(RouteId::OTHERS);
         if let Some(Waiting { submission, epoch, .. }) = self.leave_waiting(number) {
             self.drains.leave(epoch);
-            let failure = Self::failure(&submission.cargo, Reason::Exhausted);
+            let failure = Self::failure(&submission.payload, Reason::Exhausted);
             let failure = DeliveryFailure { response, problem, ..failure };
-            effects.push(call_failed(&submission.cargo, submission.ticket, failure));
+            effects.push(call_failed(&submission.payload, submission.ticket, failure));
         }
     }
 
     /// Whether it ends.
-    fn look_at_held(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
-        if !self.outbox.has(slot) || self.outbox.cold(slot).is_some() {
+    fn look_at_held(&mut self, step: &mut Step<'_>, entry_id: EntryId) -> bool {
+        if !self.outbox.has(entry_id) || self.outbox.cold(entry_id).is_some() {
             return false;
         }
-        let pass = self.pass_in_outage(step.now, slot);
-        let entry = self.outbox.get(slot);
-        let is_call = matches!(entry.cargo, Cargo::Call(_));
+        let pass = self.pass_in_outage(step.now, entry_id);
+        let entry = self.outbox.get(entry_id);
+        let is_call = matches!(entry.payload, Payload::Call(_));
         let waits = is_call && matches!(entry.state(), State::Queued | State::Parked(Parking::Line));
         match pass {
-            Pass::Free => self.held_calls.forget(slot, &mut self.timers),
-            Pass::Probe if waits => self.held_calls.watch(slot),
-            Pass::Shut(_) | Pass::AwaitProbe(_) if waits => return self.end_if_over(step, slot),
+            Pass::Free => self.held_calls.forget(entry_id, &mut self.timers),
+            Pass::Probe if waits => self.held_calls.watch(entry_id),
+            Pass::Shut(_) | Pass::AwaitProbe(_) if waits => return self.end_if_over(step, entry_id),
             // It is on the wire, or waits for its next attempt, and is looked at again when it comes back.
             Pass::Probe | Pass::Shut(_) | Pass::AwaitProbe(_) => {}
         }
@@ -144,38 +144,41 @@ impl Dispatcher {
     }
 
     /// Whether it may leave, as far as outages are concerned.
-    fn pass_in_outage(&mut self, now: Timestamp, slot: Slot) -> Pass {
+    fn pass_in_outage(&mut self, now: Timestamp, entry_id: EntryId) -> Pass {
         if self.auth.is_out() {
             return Pass::AwaitProbe(None);
         }
-        self.health.outage_pass(now, self.outbox.get(slot).route)
+        self.health.outage_pass(now, self.outbox.get(entry_id).route)
     }
 
     /// Whether a call that is tried again at `next` would have used up its attempts by then, if it had not been held
     /// back by an outage that is not over.
-    pub(super) fn ends_while_held(&mut self, now: Timestamp, next: Timestamp, slot: Slot) -> bool {
-        let is_over = self.held_calls.ends.get(&slot).is_some_and(|end| *end < next);
-        is_over && self.pass_in_outage(now, slot) != Pass::Free
+    pub(super) fn ends_while_held(&mut self, now: Timestamp, next: Timestamp, entry_id: EntryId) -> bool {
+        let is_over = self.held_calls.ends.get(&entry_id).is_some_and(|end| *end < next);
+        is_over && self.pass_in_outage(now, entry_id) != Pass::Free
     }
 
-    fn end_if_over(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
-        let at = match self.held_calls.ends.get(&slot) {
+    fn end_if_over(&mut self, step: &mut Step<'_>, entry_id: EntryId) -> bool {
+        let at = match self.held_calls.ends.get(&entry_id) {
             Some(at) => *at,
             None => {
                 // It ages as if it had been tried.
-                let course = self.outbox.course_mut(slot);
-                let (attempts, since) = (course.attempts, *course.first_attempt_at.get_or_insert(step.now));
-                let Cargo::Call(call) = &self.outbox.get(slot).cargo else { unreachable!("only calls are held so") };
+                let delivery_state = self.outbox.delivery_state_mut(entry_id);
+                let (attempts, since) =
+                    (delivery_state.attempts, *delivery_state.first_attempt_at.get_or_insert(step.now));
+                let Payload::Call(call) = &self.outbox.get(entry_id).payload else {
+                    unreachable!("only calls are held so")
+                };
                 let at = step.now.after(self.endurance(step.now, call, attempts, since));
-                self.held_calls.ends.insert(slot, at);
-                self.timers.set(at, Timer::GiveUp(slot));
+                self.held_calls.ends.insert(entry_id, at);
+                self.timers.set(at, Timer::GiveUp(entry_id));
                 at
             }
         };
         let is_over = at <= step.now;
         if is_over {
-            let LastFailure { response, problem } = self.outage_cause(self.outbox.get(slot).route);
-            self.bury(step, slot, Reason::Exhausted, response, problem);
+            let LastFailure { response, problem } = self.outage_cause(self.outbox.get(entry_id).route);
+            self.bury(step, entry_id, Reason::Exhausted, response, problem);
         }
         is_over
     }

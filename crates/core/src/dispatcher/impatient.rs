@@ -5,37 +5,37 @@ use std::time::Duration;
 use super::{Dispatcher, Step};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::Slot;
-use crate::message::{Call, Cargo, Submission};
+use crate::lanes::EntryId;
+use crate::message::{Call, Payload, Submission};
 use crate::outcome::Reason;
 
 impl Dispatcher {
     /// Why a call isn't taken: a limit is in force for longer than it may wait.
     pub(super) fn throttled_out(&self, now: Timestamp, submission: &Submission) -> Option<Error> {
-        let Cargo::Call(call) = &submission.cargo else { return None };
+        let Payload::Call(call) = &submission.payload else { return None };
         let retry_after = self.too_long(now, call, submission.expires_at)?;
-        let failure = Self::failure(&submission.cargo, Reason::Throttled { retry_after });
+        let failure = Self::failure(&submission.payload, Reason::Throttled { retry_after });
         Some(Error::Delivery(Box::new(failure)))
     }
 
     /// A pause has begun, or become longer: calls that wait, and would for too long, end.
     pub(super) fn end_impatient(&mut self, step: &mut Step<'_>) {
         let heads = self.lanes.ready_requests().filter_map(|lane| self.lanes.head_of(lane));
-        let waiting: Vec<Slot> = heads.chain(self.health.in_lines().map(|(slot, _)| slot)).collect();
-        for slot in waiting {
-            if self.outbox.has(slot) && self.outbox.cold(slot).is_none() {
-                self.end_if_impatient(step, slot);
+        let waiting: Vec<EntryId> = heads.chain(self.health.in_lines().map(|(entry_id, _)| entry_id)).collect();
+        for entry_id in waiting {
+            if self.outbox.has(entry_id) && self.outbox.cold(entry_id).is_none() {
+                self.end_if_impatient(step, entry_id);
             }
         }
     }
 
     /// Ends a call that would wait for too long. Whether it did.
-    pub(super) fn end_if_impatient(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
-        let Cargo::Call(call) = &self.outbox.get(slot).cargo else { return false };
-        let Some(retry_after) = self.too_long(step.now, call, self.outbox.course(slot).expires_at) else {
+    pub(super) fn end_if_impatient(&mut self, step: &mut Step<'_>, entry_id: EntryId) -> bool {
+        let Payload::Call(call) = &self.outbox.get(entry_id).payload else { return false };
+        let Some(retry_after) = self.too_long(step.now, call, self.outbox.delivery_state(entry_id).expires_at) else {
             return false;
         };
-        self.bury(step, slot, Reason::Throttled { retry_after }, self.last_answer(slot), None);
+        self.bury(step, entry_id, Reason::Throttled { retry_after }, self.last_answer(entry_id), None);
         true
     }
 

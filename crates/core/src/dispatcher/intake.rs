@@ -1,7 +1,7 @@
 //! The way in: duplicates, limits, the waiting room, acceptance.
 
 use super::drains::Epoch;
-use super::outbox::{Course, Entry, Promise, State};
+use super::outbox::{DeliveryState, Entry, Promise, State};
 use super::redrives::Fate;
 use super::timers::Timer;
 use super::waiting::Waiting;
@@ -9,8 +9,8 @@ use super::{Dispatcher, Effect, Step};
 use crate::batcher::ArraySize;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::Slot;
-use crate::message::{Cargo, Message, Settle, Submission, Ticket};
+use crate::lanes::EntryId;
+use crate::message::{Message, Payload, Settle, Submission, Ticket};
 use crate::outcome::{DeadLetter, Reason, Receipt, Response};
 use crate::settings::{BatchMode, WhenFull};
 use crate::totals::Amount;
@@ -31,7 +31,7 @@ impl Dispatcher {
         if self.answer_duplicate(step, &submission) {
             return;
         }
-        let bytes = submission.cargo.len();
+        let bytes = submission.payload.len();
         let epoch = self.drains.enter();
         if self.waiting.is_empty() && self.has_room(bytes) {
             self.admit(step, submission, Origin { submitted_at: step.now, epoch, letter: None });
@@ -56,7 +56,7 @@ impl Dispatcher {
     pub(super) fn admit_waiting(&mut self, step: &mut Step<'_>) -> bool {
         for _ in 0..ADMITTED_PER_TURN {
             let Some((number, first)) = self.waiting.first() else { return false };
-            if !self.has_room(first.submission.cargo.len()) {
+            if !self.has_room(first.submission.payload.len()) {
                 return false;
             }
             let Some(waiting) = self.leave_waiting(number) else { unreachable!("the first in the line is there") };
@@ -76,8 +76,9 @@ impl Dispatcher {
     pub(super) fn expire_waiting(&mut self, step: &mut Step<'_>, number: u64) {
         if let Some(Waiting { submission, epoch, .. }) = self.leave_waiting(number) {
             self.drains.leave(epoch);
-            let timed_out = submission.cargo.deadline().is_some_and(|deadline| deadline <= step.now);
-            let failure = Self::failure(&submission.cargo, if timed_out { Reason::TimedOut } else { Reason::Expired });
+            let timed_out = submission.payload.deadline().is_some_and(|deadline| deadline <= step.now);
+            let failure =
+                Self::failure(&submission.payload, if timed_out { Reason::TimedOut } else { Reason::Expired });
             step.effects.push(Effect::Failed(submission.ticket, Error::Delivery(Box::new(failure))));
         }
     }
@@ -86,14 +87,14 @@ impl Dispatcher {
         if let Some(error) = self.standing.disowned() {
             return Err(error.clone());
         }
-        let (bytes, bytes_max) = (submission.cargo.len(), self.settings.queue.max_bytes);
+        let (bytes, bytes_max) = (submission.payload.len(), self.settings.queue.max_bytes);
         if bytes > bytes_max {
             return Err(Error::message(
                 "body",
                 format!("must be at most queue.maxBytes, {bytes_max} bytes, got {bytes}"),
             ));
         }
-        let Cargo::Message(message) = &submission.cargo else { return Ok(()) };
+        let Payload::Message(message) = &submission.payload else { return Ok(()) };
         let batch = &self.settings.batch;
         let alone = match batch.mode {
             BatchMode::None => 0,
@@ -139,13 +140,13 @@ impl Dispatcher {
 
     /// Answers a message whose id is known: in the outbox, delivered, or a dead letter. Whether it is.
     fn answer_duplicate(&mut self, step: &mut Step<'_>, submission: &Submission) -> bool {
-        let Cargo::Message(message) = &submission.cargo else { return false };
+        let Payload::Message(message) = &submission.payload else { return false };
         if !message.id_given() {
             return false;
         }
         let ticket = submission.ticket;
-        let answer = if let Some(slot) = self.outbox.by_id(message.id()) {
-            self.join_existing(slot, message.id(), submission, step.effects);
+        let answer = if let Some(entry_id) = self.outbox.by_id(message.id()) {
+            self.join_existing(entry_id, message.id(), submission, step.effects);
             return true;
         } else if let Some(letter) = self.letters.get(message.id()) {
             Some(Effect::Failed(ticket, Error::Delivery(Box::new(letter.failure.clone()))))
@@ -166,58 +167,58 @@ impl Dispatcher {
     }
 
     /// The message is in the outbox already: one more waits for it.
-    fn join_existing(&mut self, slot: Slot, id: &str, submission: &Submission, effects: &mut Vec<Effect>) {
+    fn join_existing(&mut self, entry_id: EntryId, id: &str, submission: &Submission, effects: &mut Vec<Effect>) {
         self.counters.duplicates += 1;
-        let cold = self.outbox.cold(slot).is_some();
-        // Withdrawn on the wire, and now wanted again.
-        let wanted_again = !cold && self.outbox.course(slot).withdrawn;
+        let cold = self.outbox.cold(entry_id).is_some();
+        // Canceled on the wire, and now wanted again.
+        let wanted_again = !cold && self.outbox.delivery_state(entry_id).canceled;
         if wanted_again {
-            self.outbox.course_mut(slot).withdrawn = false;
+            self.outbox.delivery_state_mut(entry_id).canceled = false;
         }
-        let is_storing = !cold && self.outbox.get(slot).state() == State::Storing;
+        let is_storing = !cold && self.outbox.get(entry_id).state() == State::Storing;
         let Submission { ticket, settle, .. } = *submission;
         if settle == Settle::OnOutcome || is_storing {
-            effects.extend(self.follow(slot, Promise { ticket, settle }, wanted_again));
+            effects.extend(self.follow(entry_id, Promise { ticket, settle }, wanted_again));
         } else {
             effects.push(Effect::Accepted { ticket, id: id.into(), duplicate: true });
         }
     }
 
     /// One more promise for a message that is in the outbox; as its own, if nobody else's is left.
-    fn follow(&mut self, slot: Slot, promise: Promise, as_own: bool) -> Option<Effect> {
-        if let Some(error) = self.auth_error(slot) {
+    fn follow(&mut self, entry_id: EntryId, promise: Promise, as_own: bool) -> Option<Effect> {
+        if let Some(error) = self.auth_error(entry_id) {
             return Some(Effect::Failed(promise.ticket, error));
         }
         if as_own {
-            self.outbox.set_waiter(slot, promise);
+            self.outbox.set_waiter(entry_id, promise);
             return None;
         }
-        let had_room = self.followers.add(slot, promise);
+        let had_room = self.followers.add(entry_id, promise);
         (!had_room).then(|| Effect::Failed(promise.ticket, self.full()))
     }
 
     /// Takes it into the outbox. It is accepted once the store keeps it; at once, where there is none.
     fn admit(&mut self, step: &mut Step<'_>, submission: Submission, origin: Origin) {
-        let Submission { ticket, settle, cargo, priority, expires_at, not_before } = submission;
+        let Submission { ticket, settle, payload, priority, expires_at, not_before } = submission;
         self.accepted += 1;
-        let mut entry = Entry::new(cargo, self.accepted, origin.submitted_at);
+        let mut entry = Entry::new(payload, self.accepted, origin.submitted_at);
         entry.priority = priority;
         entry.epoch = origin.epoch;
-        if let Cargo::Call(call) = &entry.cargo {
+        if let Payload::Call(call) = &entry.payload {
             entry.route = self.health.join(step.now, call);
         }
         let is_swept = origin.letter.as_ref().is_some_and(|letter| letter.sweep.is_some());
         let waiter = (!is_swept).then_some(Promise { ticket, settle });
         let not_before = not_before.filter(|at| *at > step.now);
-        let course = Course { waiter, expires_at, not_before, ..Course::NONE };
-        let slot = self.outbox.insert(entry, course);
-        let insertion = self.insertion(slot, origin.letter.is_some());
+        let delivery_state = DeliveryState { waiter, expires_at, not_before, ..DeliveryState::NONE };
+        let entry_id = self.outbox.insert(entry, delivery_state);
+        let insertion = self.insertion(entry_id, origin.letter.is_some());
         if let Some(FormerLetter { number, letter, sweep }) = origin.letter {
-            self.redrives.returns(slot, number, letter, sweep);
+            self.redrives.returns(entry_id, number, letter, sweep);
         }
         match insertion {
             Some(change) => step.effects.push(Effect::Store(change)),
-            None => self.kept(step, slot),
+            None => self.persisted(step, entry_id),
         }
     }
 
@@ -234,7 +235,7 @@ impl Dispatcher {
             return;
         }
         let submission = anew(letter, ticket);
-        let bytes = submission.cargo.len();
+        let bytes = submission.payload.len();
         // With smaller limits than those that it was accepted under there is never room.
         let may_wait = bytes <= self.settings.queue.max_bytes && self.may_wait(bytes);
         if self.waiting.is_empty() && self.has_room(bytes) {
@@ -250,9 +251,9 @@ impl Dispatcher {
 
     /// There is room for it. It may be a letter no more; and while nothing can be kept, it stays one.
     fn admit_redriven(&mut self, step: &mut Step<'_>, submission: Submission, epoch: Epoch) {
-        let Some(id) = submission.cargo.id() else { unreachable!("a dead letter is a message, which has an id") };
+        let Some(id) = submission.payload.id() else { unreachable!("a dead letter is a message, which has an id") };
         // Another message may have its id by now, and be dead, too.
-        let is_there = self.letters.get(id).is_some_and(|letter| letter.cargo.is_same_message(&submission.cargo));
+        let is_there = self.letters.get(id).is_some_and(|letter| letter.payload.is_same_message(&submission.payload));
         let problem = match self.standing.problem() {
             _ if !is_there => Some(Error::NotFound { what: "dead letter", id: id.to_owned() }),
             problem => problem.cloned(),
@@ -269,7 +270,7 @@ impl Dispatcher {
     /// The same for one of many: it doesn't wait for room, nor overtakes who does.
     pub(super) fn redrive_numbered(&mut self, step: &mut Step<'_>, number: u64, sweep: Ticket) -> Fate {
         let Some(letter) = self.letters.numbered(number) else { return Fate::Unsendable };
-        let bytes = letter.cargo.len();
+        let bytes = letter.payload.len();
         if self.check_path(letter).is_err() || bytes > self.settings.queue.max_bytes {
             return Fate::Unsendable;
         }
@@ -283,7 +284,7 @@ impl Dispatcher {
     }
 
     fn readmit(&mut self, step: &mut Step<'_>, submission: Submission, sweep: Option<Ticket>, epoch: Epoch) {
-        let taken = submission.cargo.id().and_then(|id| self.letters.take_numbered(id));
+        let taken = submission.payload.id().and_then(|id| self.letters.take_numbered(id));
         let Some((number, letter)) = taken else { unreachable!("the letter was found just now") };
         let letter = Some(FormerLetter { number, letter, sweep });
         self.admit(step, submission, Origin { submitted_at: step.now, epoch, letter });
@@ -291,9 +292,9 @@ impl Dispatcher {
 
     /// The route may have been another one when it was accepted.
     fn check_path(&self, letter: &DeadLetter) -> Result<(), Error> {
-        match &letter.cargo {
-            Cargo::Message(message) => self.settings.route.check_path(message),
-            Cargo::Call(_) => Ok(()),
+        match &letter.payload {
+            Payload::Message(message) => self.settings.route.check_path(message),
+            Payload::Call(_) => Ok(()),
         }
     }
 }
@@ -324,7 +325,7 @@ fn anew(letter: &DeadLetter, ticket: Ticket) -> Submission {
     Submission {
         ticket,
         settle: Settle::OnAcceptance,
-        cargo: letter.cargo.clone(),
+        payload: letter.payload.clone(),
         priority: letter.priority,
         expires_at: None,
         not_before: None,

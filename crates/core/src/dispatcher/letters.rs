@@ -87,7 +87,7 @@ impl Letters {
 
 /// Only messages become letters.
 fn id_of(letter: &DeadLetter) -> &str {
-    match letter.cargo.id() {
+    match letter.payload.id() {
         Some(id) => id,
         None => unreachable!("a dead letter is a message, which has an id"),
     }

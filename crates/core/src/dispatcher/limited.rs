@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Attempt;
+use super::batch::Batch;
 use super::deliver::TOO_MANY;
-use super::health::{LaneNews, Pass, Scope, Unheard};
-use super::load::Load;
+use super::health::{LimitChange, Pass, Scope, Unheard};
 use super::{AttemptId, Dispatcher};
 use crate::batcher::Item;
 use crate::budget::Heard;
 use crate::clock::Timestamp;
 use crate::evidence::Evidence;
 use crate::lanes::Bar;
-use crate::message::Cargo;
+use crate::message::Payload;
 use crate::retry::{Answer, Verdict};
 
 /// A bound batch whose conversation is being probed looks again after this time.
@@ -36,15 +36,15 @@ impl Dispatcher {
             return Vec::new();
         }
         let Some(items) = items else {
-            let conversation = self.conversation_of(&attempt.load);
+            let conversation = self.conversation_of(&attempt.batch);
             return vec![(self.health.scope_of(now, (id, attempt.route), conversation, evidence), evidence.clone())];
         };
         let mut limits: Vec<(Scope, Evidence)> = Vec::new();
-        for (item, slot) in items.iter().zip(&attempt.load.members) {
+        for (item, slot) in items.iter().zip(&attempt.batch.members) {
             let Some(item) = item.as_ref().filter(|item| item.status == TOO_MANY) else { continue };
             let mut evidence = evidence.clone();
             evidence.add_refusal(&item.body);
-            let conversation = self.conversation_of(&Load::of_one(*slot));
+            let conversation = self.conversation_of(&Batch::of_one(*slot));
             let scope = self.health.scope_of(now, (id, attempt.route), conversation, &evidence);
             if !limits.iter().any(|(known, _)| *known == scope) {
                 limits.push((scope, evidence));
@@ -53,18 +53,18 @@ impl Dispatcher {
         limits
     }
 
-    /// The conversation of a load, if all of it is of one.
-    fn conversation_of(&self, load: &Load) -> Option<Arc<str>> {
-        let mut conversations = self.conversations_of(load);
+    /// The conversation of a batch, if all of it is of one.
+    fn conversation_of(&self, batch: &Batch) -> Option<Arc<str>> {
+        let mut conversations = self.conversations_of(batch);
         let first = conversations.next()?;
         conversations.all(|other| other == first).then(|| Arc::clone(first))
     }
 
     /// The conversations of its messages; each message's.
-    pub(super) fn conversations_of(&self, load: &Load) -> impl Iterator<Item = &Arc<str>> {
-        load.members.iter().filter_map(|slot| match &self.outbox.get(*slot).cargo {
-            Cargo::Message(message) => Some(message.conversation_shared()),
-            Cargo::Call(_) => None,
+    pub(super) fn conversations_of(&self, batch: &Batch) -> impl Iterator<Item = &Arc<str>> {
+        batch.members.iter().filter_map(|slot| match &self.outbox.get(*slot).payload {
+            Payload::Message(message) => Some(message.conversation_shared()),
+            Payload::Call(_) => None,
         })
     }
 
@@ -113,7 +113,7 @@ impl Dispatcher {
     /// What was refused is the last of all that probes for others.
     pub(super) fn note_suspects(&mut self, attempt: &Attempt, limits: &[(Scope, Evidence)]) {
         if limits.iter().any(|(scope, _)| matches!(scope, Scope::Unknown(_))) {
-            let lane = self.outbox.get(attempt.load.members[0]).lane;
+            let lane = self.outbox.get(attempt.batch.members[0]).lane;
             self.health.note_suspect(attempt.route, lane);
         }
     }
@@ -122,30 +122,30 @@ impl Dispatcher {
     pub(super) fn note_passed(&mut self, now: Timestamp, attempt: &Attempt) {
         self.health.note_passed(now, attempt.route);
         if self.health.asks_who_passes(now) {
-            let conversation = self.conversation_of(&attempt.load);
+            let conversation = self.conversation_of(&attempt.batch);
             self.health.note_who_passed(now, attempt.route, conversation.as_ref());
         }
     }
 
     /// Shuts the lanes of conversations that wait for a limit, and opens those whose time is over.
     pub(super) fn shut_lanes(&mut self, now: Timestamp) {
-        if self.health.has_lane_news(now) {
-            for one in self.health.lane_news(now) {
+        if self.health.has_limit_change(now) {
+            for one in self.health.limit_change(now) {
                 match one {
-                    LaneNews::Shut(conversation) => self.lanes.shut(&conversation, Bar::Limit),
-                    LaneNews::Open(conversation) => self.lanes.open(&conversation, Bar::Limit),
+                    LimitChange::Shut(conversation) => self.lanes.shut(&conversation, Bar::Limit),
+                    LimitChange::Open(conversation) => self.lanes.open(&conversation, Bar::Limit),
                 }
             }
         }
         self.health.conversation_due_at().into_iter().for_each(|at| self.look_again(at));
     }
 
-    /// Until when a bound load waits for its conversations' limits; `None` if it may go.
-    pub(super) fn load_waits(&mut self, now: Timestamp, load: &Load) -> Option<Timestamp> {
+    /// Until when a bound batch waits for its conversations' limits; `None` if it may go.
+    pub(super) fn load_waits(&mut self, now: Timestamp, batch: &Batch) -> Option<Timestamp> {
         if !self.health.has_limited_conversations() {
             return None;
         }
-        let conversations: Vec<Arc<str>> = self.conversations_of(load).cloned().collect();
+        let conversations: Vec<Arc<str>> = self.conversations_of(batch).cloned().collect();
         let waits = conversations.iter().filter_map(|one| match self.health.conversation_pass(now, one) {
             Pass::Free | Pass::Probe => None,
             Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => Some(at),
@@ -155,11 +155,11 @@ impl Dispatcher {
     }
 
     /// A request is about to leave: it probes the limits of its conversations that are due.
-    pub(super) fn tell_departure(&mut self, now: Timestamp, id: AttemptId, load: &Load) {
+    pub(super) fn tell_departure(&mut self, now: Timestamp, id: AttemptId, batch: &Batch) {
         if !self.health.has_limited_conversations() {
             return;
         }
-        let conversations: Vec<Arc<str>> = self.conversations_of(load).cloned().collect();
+        let conversations: Vec<Arc<str>> = self.conversations_of(batch).cloned().collect();
         conversations.iter().for_each(|one| self.health.departs_with(now, id, one));
     }
 }

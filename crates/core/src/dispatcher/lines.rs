@@ -4,8 +4,8 @@ use super::Dispatcher;
 use super::health::{Pass, Prospect, Rank, RouteId, Subject};
 use super::outbox::{Parking, State};
 use crate::clock::Timestamp;
-use crate::lanes::{LaneId, Slot};
-use crate::message::Cargo;
+use crate::lanes::{EntryId, LaneId};
+use crate::message::Payload;
 
 /// Lanes that are looked at for the best probe.
 const PROSPECTS_MAX: usize = 64;
@@ -25,17 +25,17 @@ impl Dispatcher {
 
     /// A call whose route is shut leaves its lane, so that others go. Messages stay in theirs: all of them take one
     /// route.
-    pub(super) fn hold_for_route(&mut self, now: Timestamp, lane: LaneId, slot: Slot) -> bool {
-        let entry = self.outbox.get(slot);
-        let (route, is_call) = (entry.route, matches!(entry.cargo, Cargo::Call(_)));
+    pub(super) fn hold_for_route(&mut self, now: Timestamp, lane: LaneId, entry_id: EntryId) -> bool {
+        let entry = self.outbox.get(entry_id);
+        let (route, is_call) = (entry.route, matches!(entry.payload, Payload::Call(_)));
         if !is_call || self.route_lets(now, route) {
             return false;
         }
         self.lanes.take_from(lane, &self.outbox);
         // It ages as if it had been tried: a caller gets an answer in the time that its settings say.
-        self.outbox.course_mut(slot).first_attempt_at.get_or_insert(now);
-        self.line_up(slot);
-        self.held_calls.watch(slot);
+        self.outbox.delivery_state_mut(entry_id).first_attempt_at.get_or_insert(now);
+        self.line_up(entry_id);
+        self.held_calls.watch(entry_id);
         true
     }
 
@@ -52,13 +52,13 @@ impl Dispatcher {
             }
             let is_probe = self.health.route_pass(now, route) == Pass::Probe;
             let mut passes = if is_probe { room.min(1) } else { room };
-            while let Some((slot, seq)) = self.health.first_in_line(route).filter(|_| passes > 0) {
-                if self.is_in_line(slot, seq) {
-                    if let Err(at) = self.pay_for_retry(now, slot) {
+            while let Some((entry_id, seq)) = self.health.first_in_line(route).filter(|_| passes > 0) {
+                if self.is_in_line(entry_id, seq) {
+                    if let Err(at) = self.pay_for_retry(now, entry_id) {
                         self.look_again(at);
                         break;
                     }
-                    released.push(slot);
+                    released.push(entry_id);
                     passes -= 1;
                     room -= 1;
                 }
@@ -66,15 +66,15 @@ impl Dispatcher {
             }
         }
         // Each goes to the front: the last one first keeps their turns.
-        released.into_iter().rev().for_each(|slot| self.unpark(slot));
+        released.into_iter().rev().for_each(|entry_id| self.unpark(entry_id));
     }
 
-    /// Whether it is still there: it may have ended meanwhile, and its slot belong to another.
-    fn is_in_line(&self, slot: Slot, seq: u64) -> bool {
-        if !self.outbox.has(slot) || self.outbox.cold(slot).is_some() {
+    /// Whether it is still there: it may have ended meanwhile, and its entry id belong to another.
+    fn is_in_line(&self, entry_id: EntryId, seq: u64) -> bool {
+        if !self.outbox.has(entry_id) || self.outbox.cold(entry_id).is_some() {
             return false;
         }
-        let entry = self.outbox.get(slot);
+        let entry = self.outbox.get(entry_id);
         entry.seq == seq && entry.state() == State::Parked(Parking::Line)
     }
 
@@ -84,7 +84,7 @@ impl Dispatcher {
             return;
         }
         let mut line = self.health.take_line(route);
-        line.retain(|(slot, seq)| self.is_in_line(*slot, *seq));
+        line.retain(|(entry_id, seq)| self.is_in_line(*entry_id, *seq));
         self.health.put_line(route, line);
     }
 
@@ -94,8 +94,8 @@ impl Dispatcher {
         let Some(only) = self.health.only_witness().map(<[Subject]>::to_vec) else { return };
         let near: Vec<LaneId> = self.lanes.next_ready().take(PROSPECTS_MAX).collect();
         let is_another = |lane: LaneId| {
-            let slot = self.lanes.head_of(lane)?;
-            Some(!only.contains(&self.subject_of(slot)))
+            let entry_id = self.lanes.head_of(lane)?;
+            Some(!only.contains(&self.subject_of(entry_id)))
         };
         let is_there = near.into_iter().any(|lane| is_another(lane).unwrap_or(false));
         if is_there && self.health.hear_another_witness(now) {
@@ -109,8 +109,8 @@ impl Dispatcher {
         let prospects = near.into_iter().filter_map(|lane| self.prospect(now, lane));
         let ranked: Vec<(Rank, LaneId)> = prospects.collect();
         let (_, lane) = ranked.into_iter().min_by_key(|(rank, _)| *rank)?;
-        let slot = self.lanes.head_of(lane)?;
-        self.pay_for_retry(now, slot).is_ok().then_some(lane)
+        let entry_id = self.lanes.head_of(lane)?;
+        self.pay_for_retry(now, entry_id).is_ok().then_some(lane)
     }
 
     /// The same, if a bound batch would go before it, but was the last probe: it may be the one thing that fails.
@@ -122,11 +122,12 @@ impl Dispatcher {
     }
 
     fn prospect(&mut self, now: Timestamp, lane: LaneId) -> Option<(Rank, LaneId)> {
-        let slot = self.lanes.head_of(lane).filter(|slot| self.outbox.is_loaded(*slot))?;
-        let (entry, usual) = (self.outbox.get(slot), self.settings.connections.request_timeout);
-        let is_slow = matches!(&entry.cargo, Cargo::Call(call) if call.timeout.is_some_and(|timeout| timeout > usual));
+        let entry_id = self.lanes.head_of(lane).filter(|entry_id| self.outbox.is_loaded(*entry_id))?;
+        let (entry, usual) = (self.outbox.get(entry_id), self.settings.connections.request_timeout);
+        let is_slow =
+            matches!(&entry.payload, Payload::Call(call) if call.timeout.is_some_and(|timeout| timeout > usual));
         let prospect = Prospect { lane, route: entry.route, is_slow };
-        let may_go = !self.is_early(now, slot, true) && self.lingers(now, lane, slot).is_none();
+        let may_go = !self.is_early(now, entry_id, true) && self.lingers(now, lane, entry_id).is_none();
         (may_go && self.route_lets(now, prospect.route)).then(|| (self.health.rank(prospect), lane))
     }
 }

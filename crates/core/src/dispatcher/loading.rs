@@ -2,7 +2,7 @@
 
 use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::settings::BatchMode;
 use crate::store::Seq;
 
@@ -18,17 +18,17 @@ const AHEAD_BYTES_MIN: usize = 1_048_576;
 
 impl Dispatcher {
     /// Whether only the store has the message, or its body. Asks for it, and for those after it, then.
-    pub(super) fn load_if_absent(&mut self, step: &mut Step<'_>, slot: Slot) -> bool {
-        let is_absent = !self.outbox.is_loaded(slot);
+    pub(super) fn load_if_absent(&mut self, step: &mut Step<'_>, entry_id: EntryId) -> bool {
+        let is_absent = !self.outbox.is_loaded(entry_id);
         if is_absent {
-            self.load_ahead(step, Some(slot));
+            self.load_ahead(step, Some(entry_id));
         }
         is_absent
     }
 
     /// The same of the messages of a batch that is repeated.
-    pub(super) fn load_members_if_absent(&mut self, members: &[Slot], effects: &mut Vec<Effect>) -> bool {
-        let is_absent = members.iter().any(|slot| !self.outbox.is_loaded(*slot));
+    pub(super) fn load_members_if_absent(&mut self, members: &[EntryId], effects: &mut Vec<Effect>) -> bool {
+        let is_absent = members.iter().any(|entry_id| !self.outbox.is_loaded(*entry_id));
         if is_absent {
             self.load_all(members.to_vec(), effects);
         }
@@ -40,7 +40,7 @@ impl Dispatcher {
     pub(super) fn load_company(&mut self, step: &mut Step<'_>) -> bool {
         let incomplete = self.settings.batch.mode != BatchMode::None
             && self.outbox.has_unloaded()
-            && self.next_request(step.now).any(|slot| !self.outbox.is_loaded(slot));
+            && self.next_request(step.now).any(|entry_id| !self.outbox.is_loaded(entry_id));
         if incomplete {
             self.load_ahead(step, None);
         }
@@ -56,16 +56,16 @@ impl Dispatcher {
     }
 
     /// Asks for what is near, and for the one whose turn it is.
-    fn load_ahead(&mut self, step: &mut Step<'_>, turn: Option<Slot>) {
+    fn load_ahead(&mut self, step: &mut Step<'_>, turn: Option<EntryId>) {
         let count = self.ahead_max();
         self.window.note_looked(count);
         let room = AHEAD_BYTES_MAX.saturating_sub(self.bytes_beside_wire()).max(AHEAD_BYTES_MIN);
         let mut bytes = 0;
-        let near = self.next_messages(count).take_while(|slot| {
-            bytes += if self.outbox.is_loaded(*slot) { 0 } else { self.outbox.bytes_of(*slot) };
+        let near = self.next_messages(count).take_while(|entry_id| {
+            bytes += if self.outbox.is_loaded(*entry_id) { 0 } else { self.outbox.bytes_of(*entry_id) };
             bytes <= room
         });
-        let near: Vec<Slot> = turn.into_iter().chain(self.next_request(step.now)).chain(near).collect();
+        let near: Vec<EntryId> = turn.into_iter().chain(self.next_request(step.now)).chain(near).collect();
         self.load_all(near, step.effects);
     }
 
@@ -79,7 +79,7 @@ impl Dispatcher {
     }
 
     /// The messages that leave next, in the order in which requests take them.
-    fn next_messages(&self, count: usize) -> impl Iterator<Item = Slot> {
+    fn next_messages(&self, count: usize) -> impl Iterator<Item = EntryId> {
         let (rounds, runs) = if self.one_conversation_per_request() {
             (None, Some(self.lanes.next_in_runs(self.batching.messages(), count)))
         } else {
@@ -89,34 +89,34 @@ impl Dispatcher {
     }
 
     /// The messages that the next request has room for, if they may travel together.
-    fn next_request(&self, now: Timestamp) -> impl Iterator<Item = Slot> {
+    fn next_request(&self, now: Timestamp) -> impl Iterator<Item = EntryId> {
         let mut bytes = 0;
-        self.next_messages(self.members_max(now)).enumerate().map_while(move |(place, slot)| {
-            bytes += self.outbox.bytes_of(slot);
-            (place == 0 || bytes <= self.batching.bytes()).then_some(slot)
+        self.next_messages(self.members_max(now)).enumerate().map_while(move |(place, entry_id)| {
+            bytes += self.outbox.bytes_of(entry_id);
+            (place == 0 || bytes <= self.batching.bytes()).then_some(entry_id)
         })
     }
 
     /// Asks for this one.
-    pub(super) fn load_one(&mut self, slot: Slot, effects: &mut Vec<Effect>) {
-        self.load_all(vec![slot], effects);
+    pub(super) fn load_one(&mut self, entry_id: EntryId, effects: &mut Vec<Effect>) {
+        self.load_all(vec![entry_id], effects);
     }
 
     /// Asks for the first of these, at least one, as far as their bodies stay within `bytes_max`.
-    pub(super) fn load_within(&mut self, bytes_max: usize, slots: Vec<Slot>, effects: &mut Vec<Effect>) {
+    pub(super) fn load_within(&mut self, bytes_max: usize, entry_ids: Vec<EntryId>, effects: &mut Vec<Effect>) {
         let mut bytes = 0;
-        let near = slots.into_iter().enumerate().take_while(|(place, slot)| {
-            bytes += self.outbox.bytes_of(*slot);
+        let near = entry_ids.into_iter().enumerate().take_while(|(place, entry_id)| {
+            bytes += self.outbox.bytes_of(*entry_id);
             *place == 0 || bytes <= bytes_max
         });
-        let near: Vec<Slot> = near.map(|(_, slot)| slot).collect();
+        let near: Vec<EntryId> = near.map(|(_, entry_id)| entry_id).collect();
         self.load_all(near, effects);
     }
 
     /// Asks for those that are not in memory, and not on their way yet.
-    fn load_all(&mut self, slots: Vec<Slot>, effects: &mut Vec<Effect>) {
-        let wanted = slots.into_iter().filter_map(|slot| Some((slot, self.outbox.begin_load(slot)?)));
-        let wanted: Vec<(Slot, Seq)> = wanted.collect();
+    fn load_all(&mut self, entry_ids: Vec<EntryId>, effects: &mut Vec<Effect>) {
+        let wanted = entry_ids.into_iter().filter_map(|entry_id| Some((entry_id, self.outbox.begin_load(entry_id)?)));
+        let wanted: Vec<(EntryId, Seq)> = wanted.collect();
         if !wanted.is_empty() {
             effects.push(Effect::Load(wanted));
         }

@@ -6,9 +6,11 @@ mod answers;
 mod attempts;
 mod audit;
 mod auth;
+mod batch;
 mod batching;
 mod bound;
 mod burial;
+mod cancel;
 mod carryover;
 mod credentials;
 mod deliver;
@@ -28,14 +30,12 @@ mod gather;
 mod health;
 mod held_calls;
 mod impatient;
-mod inquiry;
 mod intake;
-mod keeping;
 mod lately;
 mod letters;
 mod limited;
+mod limits_lookup;
 mod lines;
-mod load;
 mod loaded;
 mod loading;
 mod membership;
@@ -44,6 +44,7 @@ mod outbox;
 mod own_request;
 mod ownership;
 mod parking;
+mod persistence;
 mod progress;
 mod pump;
 mod recovery;
@@ -60,7 +61,6 @@ mod takeover;
 mod timers;
 mod waiting;
 mod window;
-mod withdraw;
 
 use std::sync::Arc;
 
@@ -75,15 +75,15 @@ use self::duplicates::Recent;
 use self::earlier_run::EarlierRun;
 pub use self::effect::{Effect, Notice};
 use self::endings::Endings;
-pub use self::event::{Event, TokenNews};
+pub use self::event::{Event, TokenEvent};
 pub use self::explain::{Explanation, Hold, Whereabouts};
 use self::followers::Followers;
 use self::health::Health;
 pub use self::health::{AttemptId, Cause};
 use self::held_calls::HeldCalls;
-use self::inquiry::Inquiry;
 use self::lately::Lately;
 use self::letters::Letters;
+use self::limits_lookup::LimitsLookup;
 use self::membership::Membership;
 use self::outbox::Outbox;
 use self::progress::LastLook;
@@ -119,9 +119,9 @@ const MESSAGE_METHOD: &str = "POST";
 /// ```
 /// use std::sync::Arc;
 /// use spillway_core::clock::Timestamp;
-/// use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenNews};
+/// use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenEvent};
 /// use spillway_core::evidence::Evidence;
-/// use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+/// use spillway_core::message::{Payload, Message, Parts, Settle, Submission, Ticket};
 /// use spillway_core::{outcome::Response, random::Random, retry::Answer, settings::Settings};
 ///
 /// let options = r#"{
@@ -136,7 +136,7 @@ const MESSAGE_METHOD: &str = "POST";
 /// let submission = Submission {
 ///     ticket: Ticket { handle: 1, number: 1 },
 ///     settle: Settle::OnOutcome,
-///     cargo: Cargo::Message(Message::new(parts).expect("the texts fit")),
+///     payload: Payload::Message(Message::new(parts).expect("the texts fit")),
 ///     priority: 0,
 ///     expires_at: None,
 ///     not_before: None,
@@ -145,7 +145,7 @@ const MESSAGE_METHOD: &str = "POST";
 /// dispatcher.poll(now, &mut effects);
 /// assert!(matches!(effects.pop(), Some(Effect::FetchToken)), "nothing leaves without a token");
 ///
-/// dispatcher.handle(now, Event::Token(TokenNews::Granted(None)), &mut effects);
+/// dispatcher.handle(now, Event::Token(TokenEvent::Granted(None)), &mut effects);
 /// dispatcher.poll(now, &mut effects);
 /// let Some(Effect::Send { attempt, .. }) = effects.pop() else { panic!("a request") };
 /// dispatcher.handle(now, Event::Left(attempt), &mut effects);
@@ -178,7 +178,7 @@ pub struct Dispatcher {
     redrives: Redrives,
     drains: Drains,
     batching: Batching,
-    inquiry: Inquiry,
+    limits_lookup: LimitsLookup,
     bound: BoundLoads,
     suspects: Suspects,
     endings: Endings,
@@ -221,7 +221,11 @@ impl Dispatcher {
             letters: Letters::default(),
             redrives: Redrives::default(),
             batching: Batching::new(&settings.batch),
-            inquiry: if settings.learn.is_some_and(|learn| learn.read_limits) { Inquiry::Due } else { Inquiry::Over },
+            limits_lookup: if settings.learn.is_some_and(|learn| learn.read_limits) {
+                LimitsLookup::Due
+            } else {
+                LimitsLookup::Over
+            },
             bound: BoundLoads::default(),
             suspects: Suspects::default(),
             endings: Endings::default(),
@@ -268,7 +272,7 @@ impl Dispatcher {
     /// lanes.
     pub fn handle(&mut self, now: Timestamp, event: Event, effects: &mut Vec<Effect>) {
         let earlier = effects.len();
-        let is_fleets = matches!(event, Event::Granted(_) | Event::FleetNews(_));
+        let is_fleets = matches!(event, Event::Granted(_) | Event::FleetBroadcast(_));
         let step = &mut Step { now, effects };
         match event {
             // These two are frequent, and neither shuts nor opens anything.
@@ -310,15 +314,17 @@ impl Dispatcher {
             }
             Event::Found(rows) => self.found(step, rows),
             Event::Opened(opening) => self.opened(step, &opening),
-            Event::Kept(slots) => slots.into_iter().for_each(|slot| self.kept(step, slot)),
-            Event::Refused(slots, error) => slots.into_iter().for_each(|slot| self.refused(slot, &error, step.effects)),
+            Event::Persisted(entry_ids) => entry_ids.into_iter().for_each(|entry_id| self.persisted(step, entry_id)),
+            Event::Refused(entry_ids, error) => {
+                entry_ids.into_iter().for_each(|entry_id| self.refused(entry_id, &error, step.effects))
+            }
             Event::Loaded(messages) => self.loaded(step, messages),
-            Event::StoreTrouble(error) => self.store_troubled(error, step.effects),
+            Event::StoreDegraded(error) => self.store_degraded(error, step.effects),
             Event::Disowned(error) => self.begin_disowned(error, step.effects),
-            Event::StoreHealed(salvage) => self.store_healed(salvage, step.effects),
+            Event::StoreRestored(salvage) => self.store_restored(salvage, step.effects),
             Event::Granted(grant) => self.granted(step, &grant),
             Event::RenewalFailed(failure) => self.renewal_failed(step, failure),
-            Event::FleetNews(news) => self.fleet_news(step, &news),
+            Event::FleetBroadcast(news) => self.fleet_broadcast(step, &news),
         }
     }
 
@@ -385,14 +391,14 @@ impl Dispatcher {
 
     fn fire(&mut self, step: &mut Step<'_>, timer: Timer) {
         match timer {
-            Timer::Unpark(slot) => self.unpark(slot),
+            Timer::Unpark(entry_id) => self.unpark(entry_id),
             Timer::Resume => self.end_hold(step),
             Timer::Judge => self.judge_overdue(step),
             Timer::Release(number) => self.bound.release(number),
-            Timer::Expire(slot) => self.expire(step, slot),
+            Timer::Expire(entry_id) => self.expire(step, entry_id),
             Timer::ExpireWaiting(number) => self.expire_waiting(step, number),
-            Timer::Deadline(slot) => self.time_out(step, slot),
-            Timer::GiveUp(slot) => self.held_calls.watch(slot),
+            Timer::Deadline(entry_id) => self.time_out(step, entry_id),
+            Timer::GiveUp(entry_id) => self.held_calls.watch(entry_id),
             Timer::GiveUpWaiting(number) => self.give_up_waiting(number, step.effects),
             Timer::Drain(ticket) => {
                 if let Some((left, _)) = self.drains.give_up(ticket) {

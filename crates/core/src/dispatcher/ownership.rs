@@ -4,8 +4,8 @@
 use super::outbox::State;
 use super::{Dispatcher, Effect};
 use crate::error::Error;
-use crate::lanes::Slot;
-use crate::message::Cargo;
+use crate::lanes::EntryId;
+use crate::message::Payload;
 
 impl Dispatcher {
     /// Why there is nothing to do here any more; `None` while the store is this one's.
@@ -15,7 +15,7 @@ impl Dispatcher {
 
     pub(super) fn begin_disowned(&mut self, error: Error, effects: &mut Vec<Effect>) {
         self.standing.disown(error.clone());
-        self.store_troubled(error, effects);
+        self.store_degraded(error, effects);
         self.turn_away(effects);
     }
 
@@ -29,23 +29,24 @@ impl Dispatcher {
         }
         let failed = self.redrives.fail_all(&error).into_iter();
         effects.extend(failed.map(|(ticket, error)| Effect::Failed(ticket, error)));
-        let is_on_wire = |slot: &Slot| {
-            self.outbox.cold(*slot).is_none()
-                && matches!(self.outbox.get(*slot).state(), State::Departing | State::InFlight)
+        let is_on_wire = |entry_id: &EntryId| {
+            self.outbox.cold(*entry_id).is_none()
+                && matches!(self.outbox.get(*entry_id).state(), State::Departing | State::InFlight)
         };
-        let is_call =
-            |slot: &Slot| self.outbox.cold(*slot).is_none() && matches!(self.outbox.get(*slot).cargo, Cargo::Call(_));
-        let awaited = self.outbox.awaited().into_iter().chain(self.followers.slots());
-        let mut slots: Vec<(Slot, bool)> = awaited.map(|slot| (slot, is_call(&slot))).collect();
-        slots.retain(|(slot, is_call)| !(*is_call && is_on_wire(slot)));
-        slots.sort_unstable();
-        slots.dedup();
-        for (slot, is_call) in slots {
-            let followers = self.followers.take(slot).into_iter().map(|promise| promise.ticket);
-            let waiter = self.outbox.forget_waiter(slot);
+        let is_call = |entry_id: &EntryId| {
+            self.outbox.cold(*entry_id).is_none() && matches!(self.outbox.get(*entry_id).payload, Payload::Call(_))
+        };
+        let awaited = self.outbox.awaited().into_iter().chain(self.followers.entry_ids());
+        let mut entry_ids: Vec<(EntryId, bool)> = awaited.map(|entry_id| (entry_id, is_call(&entry_id))).collect();
+        entry_ids.retain(|(entry_id, is_call)| !(*is_call && is_on_wire(entry_id)));
+        entry_ids.sort_unstable();
+        entry_ids.dedup();
+        for (entry_id, is_call) in entry_ids {
+            let followers = self.followers.take(entry_id).into_iter().map(|promise| promise.ticket);
+            let waiter = self.outbox.forget_waiter(entry_id);
             effects.extend(waiter.into_iter().chain(followers).map(|ticket| Effect::Failed(ticket, error.clone())));
             if is_call {
-                self.discard(slot);
+                self.discard(entry_id);
             }
         }
         let given_up = self.drains.give_up_all().into_iter();

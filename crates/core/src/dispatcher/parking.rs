@@ -2,41 +2,41 @@
 //! to be paid for.
 
 use super::Dispatcher;
-use super::load::Load;
-use super::outbox::{Course, Parking, State};
+use super::batch::Batch;
+use super::outbox::{DeliveryState, Parking, State};
 use super::timers::Timer;
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
-use crate::message::Cargo;
+use crate::lanes::EntryId;
+use crate::message::Payload;
 
 impl Dispatcher {
     /// A retry is paid for once, however long it waits for the budget afterwards.
-    pub(super) fn pay_for_retry(&mut self, now: Timestamp, slot: Slot) -> Result<(), Timestamp> {
-        let Course { attempts, retry_paid, .. } = *self.outbox.course(slot);
+    pub(super) fn pay_for_retry(&mut self, now: Timestamp, entry_id: EntryId) -> Result<(), Timestamp> {
+        let DeliveryState { attempts, retry_paid, .. } = *self.outbox.delivery_state(entry_id);
         if attempts > 0 && !retry_paid {
-            self.health.pay_for_retry(now, self.outbox.get(slot).route)?;
-            self.outbox.course_mut(slot).retry_paid = true;
+            self.health.pay_for_retry(now, self.outbox.get(entry_id).route)?;
+            self.outbox.delivery_state_mut(entry_id).retry_paid = true;
         }
         Ok(())
     }
 
     /// A head that waits for a time of its own leaves its lane until then; a retry without retry budget joins the line
     /// of its route, unless the request that it would join is `paid` for.
-    pub(super) fn park_if_early(&mut self, now: Timestamp, slot: Slot, paid: bool) -> bool {
-        let course = self.outbox.course(slot);
-        let is_first_attempt = course.attempts == 0;
-        match course.not_before {
+    pub(super) fn park_if_early(&mut self, now: Timestamp, entry_id: EntryId, paid: bool) -> bool {
+        let delivery_state = self.outbox.delivery_state(entry_id);
+        let is_first_attempt = delivery_state.attempts == 0;
+        match delivery_state.not_before {
             Some(at) if at > now => {
                 self.lanes.take(&self.outbox);
-                self.park(slot, at, Parking::NotBefore);
+                self.park(entry_id, at, Parking::NotBefore);
                 true
             }
             _ if paid || is_first_attempt => false,
-            _ => match self.pay_for_retry(now, slot) {
+            _ => match self.pay_for_retry(now, entry_id) {
                 Ok(()) => false,
                 Err(at) => {
                     self.lanes.take(&self.outbox);
-                    self.line_up(slot);
+                    self.line_up(entry_id);
                     // The lines were released before: without this, nothing would look at this one again.
                     self.look_again(at);
                     true
@@ -45,31 +45,31 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn park(&mut self, slot: Slot, until: Timestamp, why: Parking) {
-        self.outbox.set_state(slot, State::Parked(why));
-        self.outbox.course_mut(slot).parked_until = Some(until);
-        self.timers.set(until, Timer::Unpark(slot));
-        self.unload_beyond_window(slot);
+    pub(super) fn park(&mut self, entry_id: EntryId, until: Timestamp, why: Parking) {
+        self.outbox.set_state(entry_id, State::Parked(why));
+        self.outbox.delivery_state_mut(entry_id).parked_until = Some(until);
+        self.timers.set(until, Timer::Unpark(entry_id));
+        self.unload_beyond_window(entry_id);
     }
 
-    pub(super) fn unpark(&mut self, slot: Slot) {
-        self.outbox.set_state(slot, State::Queued);
-        let entry = self.outbox.get(slot);
-        let (lane, item, is_call) = (entry.lane, entry.item(slot), matches!(entry.cargo, Cargo::Call(_)));
+    pub(super) fn unpark(&mut self, entry_id: EntryId) {
+        self.outbox.set_state(entry_id, State::Queued);
+        let entry = self.outbox.get(entry_id);
+        let (lane, item, is_call) = (entry.lane, entry.item(entry_id), matches!(entry.payload, Payload::Call(_)));
         self.lanes.put_back(lane, item, &self.outbox);
         if is_call && self.is_out() {
-            self.held_calls.watch(slot);
+            self.held_calls.watch(entry_id);
         }
-        self.unload_beyond_window(slot);
+        self.unload_beyond_window(entry_id);
     }
 
-    /// Keeps a load together until it may go again.
-    pub(super) fn park_load(&mut self, load: Load, until: Timestamp) {
-        self.bind(&load);
-        if load.is_frozen() && load.following() == 0 {
-            load.members.iter().for_each(|slot| self.unload_beyond_window(*slot));
+    /// Keeps a batch together until it may go again.
+    pub(super) fn park_load(&mut self, batch: Batch, until: Timestamp) {
+        self.bind(&batch);
+        if batch.is_frozen() && batch.following() == 0 {
+            batch.members.iter().for_each(|entry_id| self.unload_beyond_window(*entry_id));
         }
-        let number = self.bound.park(load);
+        let number = self.bound.park(batch);
         self.timers.set(until, Timer::Release(number));
     }
 
@@ -77,22 +77,22 @@ impl Dispatcher {
     /// somebody wants to be asked again.
     pub(super) fn end_backoffs(&mut self, now: Timestamp) {
         let is_retry = |timer: Timer| match timer {
-            Timer::Unpark(slot) => self.outbox.get(slot).state() == State::Parked(Parking::Retry),
+            Timer::Unpark(entry_id) => self.outbox.get(entry_id).state() == State::Parked(Parking::Retry),
             timer => matches!(timer, Timer::Release(_)),
         };
         let waiting = self.timers.matching(is_retry);
         for (at, timer) in waiting.into_iter().filter(|(at, _)| *at > now) {
             self.timers.clear(at, timer);
             self.timers.set(now, timer);
-            if let Timer::Unpark(slot) = timer {
-                self.outbox.course_mut(slot).parked_until = Some(now);
+            if let Timer::Unpark(entry_id) = timer {
+                self.outbox.delivery_state_mut(entry_id).parked_until = Some(now);
             }
         }
     }
 
-    pub(super) fn bind(&mut self, load: &Load) {
-        for slot in load.all() {
-            self.outbox.set_state(slot, State::Bound);
+    pub(super) fn bind(&mut self, batch: &Batch) {
+        for entry_id in batch.all() {
+            self.outbox.set_state(entry_id, State::Bound);
         }
     }
 
@@ -105,32 +105,33 @@ impl Dispatcher {
     /// Called for a message that goes on waiting, after an attempt or for a time of its own. Beyond the window for
     /// those, its body waits in the store: while the messages at the front fail, others follow them, and each would
     /// leave its body in memory.
-    pub(super) fn unload_beyond_window(&mut self, slot: Slot) {
+    pub(super) fn unload_beyond_window(&mut self, entry_id: EntryId) {
         let is_beyond = self.window.is_exceeded_by_waiting(self.bytes_beside_wire());
-        if self.standing.is_durable() && is_beyond && self.outbox.may_unload(slot) {
-            self.outbox.unload(slot);
+        if self.standing.is_durable() && is_beyond && self.outbox.may_unload(entry_id) {
+            self.outbox.unload(entry_id);
         }
     }
 
     /// A message that isn't to be sent yet; a retry rides along where another one of the batch has paid.
-    pub(super) fn is_early(&self, now: Timestamp, slot: Slot, paid: bool) -> bool {
-        let course = self.outbox.course(slot);
-        course.not_before.is_some_and(|at| at > now) || (course.attempts > 0 && !course.retry_paid && !paid)
+    pub(super) fn is_early(&self, now: Timestamp, entry_id: EntryId, paid: bool) -> bool {
+        let delivery_state = self.outbox.delivery_state(entry_id);
+        delivery_state.not_before.is_some_and(|at| at > now)
+            || (delivery_state.attempts > 0 && !delivery_state.retry_paid && !paid)
     }
 
     /// What was split from the same batch goes on.
-    pub(super) fn bind_next(&mut self, load: Load) {
-        if let Some(next) = load.next() {
+    pub(super) fn bind_next(&mut self, batch: Batch) {
+        if let Some(next) = batch.next() {
             self.bound.push_last(next);
         }
     }
 
     /// It was taken from its lane, and joins the line of its route.
-    pub(super) fn line_up(&mut self, slot: Slot) {
-        self.outbox.set_state(slot, State::Parked(Parking::Line));
-        let entry = self.outbox.get(slot);
+    pub(super) fn line_up(&mut self, entry_id: EntryId) {
+        self.outbox.set_state(entry_id, State::Parked(Parking::Line));
+        let entry = self.outbox.get(entry_id);
         let (route, seq) = (entry.route, entry.seq);
-        self.health.line_up(route, (slot, seq));
-        self.unload_beyond_window(slot);
+        self.health.line_up(route, (entry_id, seq));
+        self.unload_beyond_window(entry_id);
     }
 }

@@ -1,7 +1,7 @@
 //! The way out: which request starts now, if any may.
 
+use super::batch::Batch;
 use super::health::{Pass, RouteId};
-use super::load::Load;
 use super::{Dispatcher, Step};
 use crate::budget::{NotYet, Turn};
 use crate::clock::Timestamp;
@@ -27,7 +27,7 @@ impl Dispatcher {
     /// Starts everything that gate, connections, token and budget allow; notes when to look again.
     pub(super) fn pump(&mut self, step: &mut Step<'_>) {
         self.last_look.begin();
-        self.inquire(step);
+        self.look_up_limits(step);
         self.hear_another_witness(step.now);
         self.shut_lanes(step.now);
         self.give_turn(step.now);
@@ -75,11 +75,11 @@ impl Dispatcher {
                             return self.look_again(at);
                         }
                     };
-                    let Some(load) = self.load(step.now, candidate) else {
+                    let Some(batch) = self.load(step.now, candidate) else {
                         unreachable!("the candidate is still there")
                     };
-                    started += load.members.len();
-                    self.start(step, load);
+                    started += batch.members.len();
+                    self.start(step, batch);
                     self.shut_lanes(step.now);
                 }
                 Err(not_yet) => {
@@ -155,17 +155,17 @@ impl Dispatcher {
         if is_probe && let Some(lane) = self.better_probe_than_bound(step.now) {
             return Some(Candidate::Lane(lane));
         }
-        while let Some(mut load) = self.bound.take_first() {
-            self.end_those_due(step, &mut load);
-            if load.members.is_empty() {
-                self.bind_next(load);
-            } else if let Some(at) = self.load_waits(step.now, &load) {
-                self.park_load(load, at);
-            } else if let Err(at) = self.pay_for_retry(step.now, load.members[0]) {
-                self.park_load(load, at);
+        while let Some(mut batch) = self.bound.take_first() {
+            self.end_those_due(step, &mut batch);
+            if batch.members.is_empty() {
+                self.bind_next(batch);
+            } else if let Some(at) = self.load_waits(step.now, &batch) {
+                self.park_load(batch, at);
+            } else if let Err(at) = self.pay_for_retry(step.now, batch.members[0]) {
+                self.park_load(batch, at);
             } else {
-                let is_absent = self.load_members_if_absent(&load.members, step.effects);
-                self.bound.push_first(load);
+                let is_absent = self.load_members_if_absent(&batch.members, step.effects);
+                self.bound.push_first(batch);
                 return (!is_absent).then_some(Candidate::Bound);
             }
         }
@@ -214,13 +214,13 @@ impl Dispatcher {
     /// Loads are cut to what the budget holds, so one message is enough to begin with.
     fn least_cost(&self, candidate: Candidate) -> u32 {
         let members = match candidate {
-            Candidate::Bound => self.bound.first().map_or(1, |load| load.members.len()),
+            Candidate::Bound => self.bound.first().map_or(1, |batch| batch.members.len()),
             Candidate::Turn | Candidate::Lane(_) => 1,
         };
         self.batching.cost_of(members, self.quota.cost_max())
     }
 
-    fn load(&mut self, now: Timestamp, candidate: Candidate) -> Option<Load> {
+    fn load(&mut self, now: Timestamp, candidate: Candidate) -> Option<Batch> {
         match candidate {
             Candidate::Bound => self.bound.take_first(),
             Candidate::Lane(lane) => {

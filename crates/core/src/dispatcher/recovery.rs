@@ -1,11 +1,11 @@
 //! What an earlier run left in the store, taken in before anything else happens.
 
-use super::load::Load;
+use super::batch::Batch;
 use super::loaded::recovered;
-use super::outbox::{Cold, Course, State};
+use super::outbox::{Cold, DeliveryState, State};
 use super::timers::Timer;
 use super::{Dispatcher, Effect, Notice, Step};
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::outcome::Reason;
 use crate::settings::Ambiguous;
 use crate::store::{Change, Opening, Record, Row, Waiting};
@@ -39,33 +39,33 @@ impl Dispatcher {
         let (lane, key) = (self.lanes.of_conversation(&conversation.into()), self.outbox.key_of(&id));
         let epoch = self.drains.enter();
         let cold = Cold { seq, key, epoch, expires_at, lane, bytes, priority, loading: false };
-        let slot = self.outbox.insert_cold(cold);
-        self.lanes.push_in_order(lane, cold.item(slot), &self.outbox);
+        let entry_id = self.outbox.insert_cold(cold);
+        self.lanes.push_in_order(lane, cold.item(entry_id), &self.outbox);
         if let Some(at) = expires_at {
-            self.timers.set(at, Timer::Expire(slot));
+            self.timers.set(at, Timer::Expire(entry_id));
         }
     }
 
     /// It was sent. If no answer to it is on record, its outcome is unknown, and the setting decides.
-    pub(super) fn found_started(&mut self, step: &mut Step<'_>, mut record: Record) -> Slot {
+    pub(super) fn found_started(&mut self, step: &mut Step<'_>, mut record: Record) -> EntryId {
         self.standing.count_recovered();
         let Record { seq, sent, batch, .. } = record;
         let lane = self.lanes.join(&mut record.message);
-        let (entry, course) = recovered(step.now, record, lane, self.drains.enter());
-        let Course { attempts, first_attempt_at, ambiguous, expires_at, .. } = course;
+        let (entry, delivery_state) = recovered(step.now, record, lane, self.drains.enter());
+        let DeliveryState { attempts, first_attempt_at, ambiguous, expires_at, .. } = delivery_state;
         debug_assert!(
-            course.stored_body.is_none() || (batch.is_none() && !sent),
+            delivery_state.stored_body.is_none() || (batch.is_none() && !sent),
             "those may have to end, or be compared"
         );
-        let slot = self.outbox.insert(entry, course);
+        let entry_id = self.outbox.insert(entry, delivery_state);
         if let Some(at) = expires_at {
-            self.timers.set(at, Timer::Expire(slot));
+            self.timers.set(at, Timer::Expire(entry_id));
         }
         if sent && self.settings.retry.ambiguous == Ambiguous::Fail {
-            self.lanes.push_in_order(lane, self.outbox.get(slot).item(slot), &self.outbox);
+            self.lanes.push_in_order(lane, self.outbox.get(entry_id).item(entry_id), &self.outbox);
             // Its letter is newer than those that are still to be read, and the outbox isn't empty before all is told.
-            self.earlier_run.add_unanswered(slot);
-            return slot;
+            self.earlier_run.add_unanswered(entry_id);
+            return entry_id;
         }
         if sent {
             // It isn't on the wire any more: what is saved next won't say that it was.
@@ -73,14 +73,14 @@ impl Dispatcher {
         }
         if let Some(batch) = batch {
             self.lanes.hold(lane);
-            self.outbox.set_state(slot, State::Bound);
+            self.outbox.set_state(entry_id, State::Bound);
             // Places rise by one, whatever the order of acceptance was.
-            self.earlier_run.add_member(batch, slot);
+            self.earlier_run.add_member(batch, entry_id);
         } else {
-            self.lanes.push_in_order(lane, self.outbox.get(slot).item(slot), &self.outbox);
-            self.unload_beyond_window(slot);
+            self.lanes.push_in_order(lane, self.outbox.get(entry_id).item(entry_id), &self.outbox);
+            self.unload_beyond_window(entry_id);
         }
-        slot
+        entry_id
     }
 
     /// All is told: batches are put together again, and the budget goes on where it was.
@@ -93,9 +93,9 @@ impl Dispatcher {
         self.put_batches_together();
         self.restore(step, opening);
         let mut any_buried = self.bury_unanswered(step, "the process ended before the answer came");
-        let started: Vec<Slot> = self.outbox.hot_slots().collect();
-        for slot in started {
-            any_buried |= self.bury_if_astray(step, slot);
+        let started: Vec<EntryId> = self.outbox.hot_slots().collect();
+        for entry_id in started {
+            any_buried |= self.bury_if_astray(step, entry_id);
         }
         // Whoever buries the last one tells so.
         if !any_buried {
@@ -107,11 +107,11 @@ impl Dispatcher {
     pub(super) fn put_batches_together(&mut self) {
         for members in self.earlier_run.take_batches() {
             if self.make_one_request(&members) {
-                members.iter().for_each(|slot| self.unload_beyond_window(*slot));
-                self.bound.push_last(Load::of(members.into()).freeze());
+                members.iter().for_each(|entry_id| self.unload_beyond_window(*entry_id));
+                self.bound.push_last(Batch::of(members.into()).freeze());
             } else {
                 // With another route or mode it can't be repeated as it was: each goes by itself, and may arrive twice.
-                members.into_iter().rev().for_each(|slot| self.unpark(slot));
+                members.into_iter().rev().for_each(|entry_id| self.unpark(entry_id));
             }
         }
     }
@@ -120,8 +120,8 @@ impl Dispatcher {
     pub(super) fn bury_unanswered(&mut self, step: &mut Step<'_>, problem: &str) -> bool {
         let unanswered = self.earlier_run.take_unanswered();
         let any = !unanswered.is_empty();
-        for slot in unanswered {
-            self.bury(step, slot, Reason::Ambiguous, None, Some(problem.to_owned()));
+        for entry_id in unanswered {
+            self.bury(step, entry_id, Reason::Ambiguous, None, Some(problem.to_owned()));
         }
         any
     }

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::message::Ticket;
 use crate::outcome::{DeadLetter, LetterFilter, Redriven};
 
@@ -56,7 +56,7 @@ pub(super) enum Fate {
 
 #[derive(Debug, Default)]
 pub(super) struct Redrives {
-    returning: HashMap<Slot, Returning>,
+    returning: HashMap<EntryId, Returning>,
     sweeps: Vec<Sweep>,
 }
 
@@ -97,20 +97,20 @@ impl Redrives {
     }
 
     /// The letter with this number is on its way into the outbox.
-    pub(super) fn returns(&mut self, slot: Slot, number: u64, letter: DeadLetter, sweep: Option<Ticket>) {
+    pub(super) fn returns(&mut self, entry_id: EntryId, number: u64, letter: DeadLetter, sweep: Option<Ticket>) {
         if let Some(sweep) = sweep.and_then(|ticket| self.of(ticket)) {
             sweep.unkept += 1;
         }
-        let earlier = self.returning.insert(slot, Returning { number, letter, sweep });
+        let earlier = self.returning.insert(entry_id, Returning { number, letter, sweep });
         debug_assert!(earlier.is_none(), "a place in the outbox holds one message");
     }
 
     /// A message is kept; mostly it was no letter.
-    pub(super) fn kept(&mut self, slot: Slot) {
+    pub(super) fn persisted(&mut self, entry_id: EntryId) {
         if self.returning.is_empty() {
             return;
         }
-        let sweep = self.returning.remove(&slot).and_then(|one| one.sweep).and_then(|ticket| self.of(ticket));
+        let sweep = self.returning.remove(&entry_id).and_then(|one| one.sweep).and_then(|ticket| self.of(ticket));
         if let Some(sweep) = sweep {
             sweep.unkept -= 1;
             sweep.outcome.redriven += 1;
@@ -118,8 +118,8 @@ impl Redrives {
     }
 
     /// The store did not take it: the letter that it stays, with its number, and the call that ends by it.
-    pub(super) fn refused(&mut self, slot: Slot) -> Option<(u64, DeadLetter, Option<Ticket>)> {
-        let Returning { number, letter, sweep } = self.returning.remove(&slot)?;
+    pub(super) fn refused(&mut self, entry_id: EntryId) -> Option<(u64, DeadLetter, Option<Ticket>)> {
+        let Returning { number, letter, sweep } = self.returning.remove(&entry_id)?;
         let ended = sweep.and_then(|ticket| self.end(ticket));
         Some((number, letter, ended))
     }

@@ -4,7 +4,7 @@ use super::membership::{Condition, Token};
 use super::{Dispatcher, Effect, Notice, Step};
 use crate::budget::{Demand, Holding};
 use crate::clock::Timestamp;
-use crate::lease::{Failure, Grant, News, Pause, Renewal, Scope};
+use crate::lease::{Broadcast, Failure, Grant, Pause, Renewal, Scope};
 use crate::stats::{Closure, FleetStanding, PauseScope};
 
 /// The word for an outage of the fleet's store.
@@ -110,13 +110,13 @@ impl Dispatcher {
     }
 
     /// The store tells everybody.
-    pub(super) fn fleet_news(&mut self, step: &mut Step<'_>, news: &News) {
+    pub(super) fn fleet_broadcast(&mut self, step: &mut Step<'_>, news: &Broadcast) {
         let Some(member) = &mut self.membership else { return };
         match news {
-            News::Short(hosts) => member.urge(hosts),
-            News::Free(hosts) => member.invite(hosts),
-            News::Paused(pause) => self.fleet_paused(step, pause),
-            News::Resumed(scope, number) => {
+            Broadcast::Short(hosts) => member.urge(hosts),
+            Broadcast::Free(hosts) => member.invite(hosts),
+            Broadcast::Paused(pause) => self.fleet_paused(step, pause),
+            Broadcast::Resumed(scope, number) => {
                 if member.forget_pause(scope, *number) {
                     self.fleet_resumed(step, scope);
                 }

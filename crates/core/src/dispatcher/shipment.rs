@@ -1,15 +1,15 @@
-//! What a load looks like on the wire.
+//! What a batch looks like on the wire.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::load::Load;
+use super::batch::Batch;
 use super::outbox::Outbox;
 use super::{Dispatcher, MESSAGE_METHOD};
 use crate::batcher::{Merge, join, key_of};
-use crate::lanes::Slot;
-use crate::message::{Call, Cargo, Message};
+use crate::lanes::EntryId;
+use crate::message::{Call, Message, Payload};
 use crate::settings::Settings;
 use crate::shipment::{Key, MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 
@@ -22,17 +22,17 @@ const ARRAY_RESPONSE_BYTES_MAX: usize = 8_388_608;
 const TRACEPARENT: &str = "traceparent";
 
 impl Dispatcher {
-    /// The request for a load.
-    pub(super) fn shipment(&self, load: &mut Load) -> Shipment {
+    /// The request for a batch.
+    pub(super) fn shipment(&self, batch: &mut Batch) -> Shipment {
         debug_assert!(
-            load.members.iter().all(|slot| self.outbox.is_loaded(*slot)),
+            batch.members.iter().all(|entry_id| self.outbox.is_loaded(*entry_id)),
             "a body is sent as it was accepted"
         );
-        match &self.outbox.get(load.members[0]).cargo {
-            Cargo::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
-            Cargo::Message(message) => {
-                let (key, body) = match self.body_of_many(load) {
-                    Some(body) => (self.key_of_many(&load.members), body),
+        match &self.outbox.get(batch.members[0]).payload {
+            Payload::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
+            Payload::Message(message) => {
+                let (key, body) = match self.body_of_many(batch) {
+                    Some(body) => (self.key_of_many(&batch.members), body),
                     None => message.shared(),
                 };
                 Shipment {
@@ -42,9 +42,9 @@ impl Dispatcher {
                     body: Some(body),
                     idempotency_key: Some(key),
                     timeout: self.settings.connections.request_timeout,
-                    response_bytes_max: self.response_bytes_max(load.members.len()),
+                    response_bytes_max: self.response_bytes_max(batch.members.len()),
                     keep_headers: false,
-                    messages: load.size(),
+                    messages: batch.size(),
                 }
             }
         }
@@ -77,50 +77,50 @@ impl Dispatcher {
     }
 
     /// The body of several messages, or of one in an array; `None` if it is that of a single message.
-    fn body_of_many(&self, load: &mut Load) -> Option<Bytes> {
-        if let Some(body) = load.take_body() {
+    fn body_of_many(&self, batch: &mut Batch) -> Option<Bytes> {
+        if let Some(body) = batch.take_body() {
             return Some(body);
         }
         if self.settings.route.is_array() {
-            return Some(join(self.messages(&load.members).map(Message::body)));
+            return Some(join(self.messages(&batch.members).map(Message::body)));
         }
-        if load.members.len() == 1 {
+        if batch.members.len() == 1 {
             return None;
         }
         // They made one body when they were gathered, or were found to when the outbox was opened.
-        let merged = self.merged(&load.members);
+        let merged = self.merged(&batch.members);
         debug_assert!(merged.is_some(), "messages that travel together make one body");
         merged
     }
 
-    fn key_of_many(&self, members: &[Slot]) -> Key {
+    fn key_of_many(&self, members: &[EntryId]) -> Key {
         key_of(self.messages(members).map(Message::id)).into()
     }
 
-    fn messages<'a>(&'a self, slots: &'a [Slot]) -> impl Iterator<Item = &'a Message> + Clone {
-        slots.iter().filter_map(|slot| match &self.outbox.get(*slot).cargo {
-            Cargo::Message(message) => Some(message),
-            Cargo::Call(_) => None,
+    fn messages<'a>(&'a self, entry_ids: &'a [EntryId]) -> impl Iterator<Item = &'a Message> + Clone {
+        entry_ids.iter().filter_map(|entry_id| match &self.outbox.get(*entry_id).payload {
+            Payload::Message(message) => Some(message),
+            Payload::Call(_) => None,
         })
     }
 
     /// The texts of these messages in one body; none if they don't make one.
-    fn merged(&self, slots: &[Slot]) -> Option<Bytes> {
-        let mut merge = begin_merge(&self.settings, &self.outbox, *slots.first()?)?;
-        let fits = self.messages(&slots[1..]).all(|message| merge.add(message.body().as_bytes(), usize::MAX));
+    fn merged(&self, entry_ids: &[EntryId]) -> Option<Bytes> {
+        let mut merge = begin_merge(&self.settings, &self.outbox, *entry_ids.first()?)?;
+        let fits = self.messages(&entry_ids[1..]).all(|message| merge.add(message.body().as_bytes(), usize::MAX));
         fits.then(|| merge.into_body().into())
     }
 
     /// Whether these messages make one request by the settings of this run. Those of the run that sent them together
     /// may have been others.
-    pub(super) fn make_one_request(&self, slots: &[Slot]) -> bool {
-        let Some(first) = self.messages(slots).next() else { return false };
+    pub(super) fn make_one_request(&self, entry_ids: &[EntryId]) -> bool {
+        let Some(first) = self.messages(entry_ids).next() else { return false };
         let same_head = |message: &Message| self.same_head(first, message);
-        let one_head = self.settings.route.check_path(first).is_ok() && self.messages(slots).all(same_head);
+        let one_head = self.settings.route.check_path(first).is_ok() && self.messages(entry_ids).all(same_head);
         let of_one = |message: &Message| message.conversation() == first.conversation();
-        let one_body = slots.len() == 1
+        let one_body = entry_ids.len() == 1
             || self.settings.route.is_array()
-            || (self.messages(slots).all(of_one) && self.merged(slots).is_some());
+            || (self.messages(entry_ids).all(of_one) && self.merged(entry_ids).is_some());
         one_head && one_body
     }
 
@@ -132,8 +132,8 @@ impl Dispatcher {
     }
 }
 
-pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: Slot) -> Option<Merge<'a>> {
-    let Cargo::Message(message) = &outbox.get(first).cargo else { return None };
+pub(super) fn begin_merge<'a>(settings: &'a Settings, outbox: &Outbox, first: EntryId) -> Option<Merge<'a>> {
+    let Payload::Message(message) = &outbox.get(first).payload else { return None };
     let field = settings.route.text_field()?;
     Merge::begin(message.body().as_bytes(), field, &settings.batch)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{AttemptId, Dispatcher, Step};
 use crate::clock::Timestamp;
-use crate::message::Cargo;
+use crate::message::Payload;
 
 /// The date of the server: `getDate` in Genesys' SDK (`UtilitiesApi` of 262.0.0), which sends it with the access token.
 const PATH: &str = "/api/v2/date";
@@ -62,9 +62,9 @@ impl Dispatcher {
     fn next_message_path(&mut self) -> Option<String> {
         let bound = self.bound.first_member();
         let slot = bound.or_else(|| self.lanes.peek().map(|(_, slot)| slot))?;
-        match &self.outbox.get(slot).cargo {
-            Cargo::Message(message) if self.outbox.cold(slot).is_none() => self.settings.route.path(message).ok(),
-            Cargo::Message(_) | Cargo::Call(_) => None,
+        match &self.outbox.get(slot).payload {
+            Payload::Message(message) if self.outbox.cold(slot).is_none() => self.settings.route.path(message).ok(),
+            Payload::Message(_) | Payload::Call(_) => None,
         }
     }
 

@@ -28,13 +28,13 @@ impl Standing {
     }
 
     /// Nothing can be kept, or still, for another reason. Whether that is new.
-    pub(super) fn begin_trouble(&mut self, error: Error) -> bool {
+    pub(super) fn begin_degraded(&mut self, error: Error) -> bool {
         debug_assert!(self.durable, "memory has no trouble");
         self.told.problem.replace(error).is_none()
     }
 
     /// Everything can be kept. Whether something could not before.
-    pub(super) fn end_trouble(&mut self) -> bool {
+    pub(super) fn end_degraded(&mut self) -> bool {
         self.told.problem.take().is_some()
     }
 
@@ -93,20 +93,20 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Trouble;
+    use crate::error::StoreErrorKind;
 
     fn error() -> Error {
-        Error::Store { trouble: Trouble::Full, problem: "no space".to_owned() }
+        Error::Store { kind: StoreErrorKind::Full, problem: "no space".to_owned() }
     }
 
     #[test]
     fn trouble_begins_and_ends_once_however_often_it_is_told() {
         let mut standing = Standing::new(true);
-        assert!(standing.begin_trouble(error()));
-        assert!(!standing.begin_trouble(error()), "it has begun before");
+        assert!(standing.begin_degraded(error()));
+        assert!(!standing.begin_degraded(error()), "it has begun before");
         assert_eq!(standing.problem(), Some(&error()));
-        assert!(standing.end_trouble());
-        assert!(!standing.end_trouble(), "it has ended before");
+        assert!(standing.end_degraded());
+        assert!(!standing.end_degraded(), "it has ended before");
         assert_eq!(standing.problem(), None);
     }
 

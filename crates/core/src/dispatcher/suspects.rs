@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::Attempt;
+use super::batch::Batch;
 use super::health::{Fingerprint, MessageRefusal, Whom};
 use super::letters::RESPONSE_BYTES_MAX;
-use super::load::Load;
 use super::outbox::Parking;
-use super::settle::Told;
+use super::settle::Reply;
 use super::timers::Timer;
 use super::{AttemptId, Dispatcher, Step};
 use crate::batcher::Item;
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
-use crate::message::Cargo;
+use crate::lanes::EntryId;
+use crate::message::Payload;
 use crate::outcome::{Reason, Response};
 use crate::retry::{Answer, Doubling, Verdict};
 
@@ -42,8 +42,8 @@ const RENEWED_AFTER: Duration = Duration::from_secs(1);
 /// A refused message or batch that is held.
 #[derive(Debug)]
 struct Suspect {
-    load: Load,
-    told: Told,
+    batch: Batch,
+    told: Reply,
     left_at: Timestamp,
     until: Timestamp,
     /// The answer asks not to be asked again before. Up to `retry.maxPauseMs`.
@@ -67,22 +67,22 @@ pub(super) struct Suspects {
 }
 
 impl Suspects {
-    pub(super) fn loads(&self) -> impl Iterator<Item = &Load> {
-        self.held.iter().map(|suspect| &suspect.load)
+    pub(super) fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.held.iter().map(|suspect| &suspect.batch)
     }
 
-    pub(super) fn loads_mut(&mut self) -> impl Iterator<Item = &mut Load> {
-        self.held.iter_mut().map(|suspect| &mut suspect.load)
+    pub(super) fn loads_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.held.iter_mut().map(|suspect| &mut suspect.batch)
     }
 
     /// How many refused messages are held.
     pub(super) fn messages(&self) -> usize {
-        self.loads().map(|load| load.members.len()).sum()
+        self.batches().map(|batch| batch.members.len()).sum()
     }
 
     /// When a message is tried again that is held, if nobody tells before.
-    pub(super) fn until(&self, slot: Slot) -> Option<Timestamp> {
-        self.held.iter().find(|suspect| suspect.load.all().any(|held| held == slot)).map(|suspect| suspect.until)
+    pub(super) fn until(&self, entry_id: EntryId) -> Option<Timestamp> {
+        self.held.iter().find(|suspect| suspect.batch.all().any(|held| held == entry_id)).map(|suspect| suspect.until)
     }
 
     /// Takes those out of which that holds, by their places and what is known of them.
@@ -126,27 +126,27 @@ impl Suspects {
 
 impl Dispatcher {
     /// What the refusal of a message has in common with others, if it may be everybody's.
-    pub(super) fn fingerprint(&self, load: &Load, answer: &Answer) -> Option<Fingerprint> {
+    pub(super) fn fingerprint(&self, batch: &Batch, answer: &Answer) -> Option<Fingerprint> {
         let (Answer::Answered { response, .. } | Answer::TooLarge { response, .. }) = answer else { return None };
-        Fingerprint::of(response).filter(|_| !self.carries_call(load) && !self.names_conversation_of(load, response))
+        Fingerprint::of(response).filter(|_| !self.carries_call(batch) && !self.names_conversation_of(batch, response))
     }
 
     /// What a list of statuses says that refuses every message of an array in the same way: as much as if the answer
     /// had that status itself. Where the list takes a message, or names a fault of one, it tells of each what it says.
     pub(super) fn refusal_of_all(
         &self,
-        load: &Load,
+        batch: &Batch,
         items: Option<&[Option<Item>]>,
         whole: &Answer,
     ) -> Option<(Fingerprint, Answer)> {
         let Answer::Answered { response: whole, evidence } = whole else { return None };
         let mut common: Option<(Fingerprint, Answer)> = None;
-        for (slot, item) in load.members.iter().zip(items?) {
+        for (entry_id, item) in batch.members.iter().zip(items?) {
             let Item { status, body } = item.as_ref().filter(|item| item.status >= 300)?;
             let response = Response { status: *status, body: body.clone(), ..whole.clone() };
             let answer = Answer::Answered { response, evidence: evidence.clone() };
             let is_refusal = self.verdict(&answer, 1) == Verdict::Rejected;
-            let fingerprint = self.fingerprint(&Load::of_one(*slot), &answer).filter(|_| is_refusal)?;
+            let fingerprint = self.fingerprint(&Batch::of_one(*entry_id), &answer).filter(|_| is_refusal)?;
             if fingerprint != common.get_or_insert_with(|| (fingerprint.clone(), answer)).0 {
                 return None;
             }
@@ -167,14 +167,14 @@ impl Dispatcher {
         let response = told.response.as_ref();
         let refusal = MessageRefusal {
             fingerprint,
-            conversations: self.witnesses(&attempt.load),
+            conversations: self.witnesses(&attempt.batch),
             correlation_id: response.and_then(|response| response.correlation_id.clone()),
             retry_after: told.retry_after.unwrap_or_default(),
         };
         let last_status = response.and_then(|response| NonZeroU16::new(response.status));
-        for slot in &attempt.load.members {
-            let course = self.outbox.course_mut(*slot);
-            (course.last_status, course.refused_at) = (last_status, None);
+        for entry_id in &attempt.batch.members {
+            let delivery_state = self.outbox.delivery_state_mut(*entry_id);
+            (delivery_state.last_status, delivery_state.refused_at) = (last_status, None);
         }
         let sent = attempt.sent(id, left_at);
         let whom = self.health.refused(step, sent, &refusal, &mut self.random);
@@ -182,38 +182,38 @@ impl Dispatcher {
             self.acquit(step);
         }
         // Of whom nobody waits any more, or whose time is over, it need not be known whose the refusal was.
-        let mut load = attempt.load;
-        self.end_those_due(step, &mut load);
-        if load.members.is_empty() {
-            return self.bind_next(load);
+        let mut batch = attempt.batch;
+        self.end_those_due(step, &mut batch);
+        if batch.members.is_empty() {
+            return self.bind_next(batch);
         }
-        let is_shared = self.are_others_refused(&load);
-        let wait = self.others_may_tell(step.now, &load);
+        let is_shared = self.are_others_refused(&batch);
+        let wait = self.others_may_tell(step.now, &batch);
         if whom == Whom::Everybody || (whom == Whom::Probe && wait.is_some()) {
-            self.note_suspected(&load, left_at);
-            return self.keep_places(step, load);
+            self.note_suspected(&batch, left_at);
+            return self.keep_places(step, batch);
         }
-        let is_about_conversation = !self.ended_by(&load, &told).is_empty();
+        let is_about_conversation = !self.ended_by(&batch, &told).is_empty();
         let asked_until = step.now.after(told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause));
         let alone_until =
-            step.now.after(ALONE_BACKOFF.wait(self.attempts_of(&load), &mut self.random)).max(asked_until);
+            step.now.after(ALONE_BACKOFF.wait(self.attempts_of(&batch), &mut self.random)).max(asked_until);
         let until = wait.map_or(alone_until, |wait| step.now.after(wait).max(asked_until));
         // Its parts are witnesses of their own.
-        let is_divisible = self.settings.route.is_array() && load.members.len() > 1;
-        let is_told = self.is_told_part(step.now, &load);
-        let is_last = wait.is_none() && (is_divisible || is_told || !self.may_try_again(&load, until));
-        self.unspend_attempt(&load.members);
-        self.keep_return(&load, step.effects);
-        self.bind(&load);
+        let is_divisible = self.settings.route.is_array() && batch.members.len() > 1;
+        let is_told = self.is_told_part(step.now, &batch);
+        let is_last = wait.is_none() && (is_divisible || is_told || !self.may_try_again(&batch, until));
+        self.unspend_attempt(&batch.members);
+        self.keep_return(&batch, step.effects);
+        self.bind(&batch);
         if is_shared {
             self.suspects.held.iter_mut().for_each(|suspect| suspect.is_open = true);
         }
         if self.suspects.held.len() >= SUSPECTS_MAX && !is_last {
-            self.spend_attempt(&load);
-            return self.try_later(load, alone_until);
+            self.spend_attempt(&batch);
+            return self.try_later(batch, alone_until);
         }
         let is_open = is_shared || wait.is_none();
-        self.suspects.held.push(Suspect { load, told, left_at, until, asked_until, is_about_conversation, is_open });
+        self.suspects.held.push(Suspect { batch, told, left_at, until, asked_until, is_about_conversation, is_open });
         if wait.is_none() {
             let newest = self.suspects.held.len() - 1;
             self.convict(step, |place, suspect| suspect.is_about_conversation || (is_last && place == newest));
@@ -223,56 +223,59 @@ impl Dispatcher {
     }
 
     /// Whether other conversations were refused in the same way since the last success.
-    fn are_others_refused(&self, load: &Load) -> bool {
-        let is_of_load = |name: &Arc<str>| self.conversations_of(load).any(|own| own == name);
+    fn are_others_refused(&self, batch: &Batch) -> bool {
+        let is_of_load = |name: &Arc<str>| self.conversations_of(batch).any(|own| own == name);
         self.health.refused_conversations().iter().any(|name| !is_of_load(name))
     }
 
     /// Whether others have told about the batch of which a part is left: one of its messages was refused for its own
     /// sake, while theirs were accepted.
-    fn is_told_part(&self, now: Timestamp, load: &Load) -> bool {
+    fn is_told_part(&self, now: Timestamp, batch: &Batch) -> bool {
         let has_told = self.suspects.accepted_left_at.is_some_and(|accepted| now.since(accepted) <= SUSPECT_WAIT);
-        has_told && load.following() > 0
+        has_told && batch.following() > 0
     }
 
-    fn attempts_of(&self, load: &Load) -> u32 {
-        let attempts = load.members.iter().map(|slot| self.outbox.course(*slot).attempts);
+    fn attempts_of(&self, batch: &Batch) -> u32 {
+        let attempts = batch.members.iter().map(|entry_id| self.outbox.delivery_state(*entry_id).attempts);
         let Some(most) = attempts.max() else { unreachable!("a request that was refused carried something") };
         most
     }
 
     /// Whether all of its messages may be tried once more at that time, this attempt counted.
-    fn may_try_again(&self, load: &Load, at: Timestamp) -> bool {
+    fn may_try_again(&self, batch: &Batch, at: Timestamp) -> bool {
         let limits = self.settings.retry;
-        load.members.iter().all(|slot| {
-            let course = self.outbox.course(*slot);
-            let age = course.first_attempt_at.map_or(Duration::ZERO, |since| self.health.age(since, at));
-            course.attempts < limits.max_attempts && age <= limits.max_age
+        batch.members.iter().all(|entry_id| {
+            let delivery_state = self.outbox.delivery_state(*entry_id);
+            let age = delivery_state.first_attempt_at.map_or(Duration::ZERO, |since| self.health.age(since, at));
+            delivery_state.attempts < limits.max_attempts && age <= limits.max_age
         })
     }
 
-    fn spend_attempt(&mut self, load: &Load) {
-        for slot in &load.members {
-            self.outbox.course_mut(*slot).attempts += 1;
+    fn spend_attempt(&mut self, batch: &Batch) {
+        for entry_id in &batch.members {
+            self.outbox.delivery_state_mut(*entry_id).attempts += 1;
         }
     }
 
     /// Each goes by its lane again, or its batch as it is, at that time.
-    fn try_later(&mut self, load: Load, at: Timestamp) {
-        if load.is_bound() {
-            return self.park_load(load, at);
+    fn try_later(&mut self, batch: Batch, at: Timestamp) {
+        if batch.is_bound() {
+            return self.park_load(batch, at);
         }
-        load.members.iter().for_each(|slot| self.park(*slot, at, Parking::Retry));
+        batch.members.iter().for_each(|entry_id| self.park(*entry_id, at, Parking::Retry));
     }
 
     /// The conversations that are evidence. One that was refused in an outage that is over is none: a success came in
     /// between.
-    fn witnesses(&self, load: &Load) -> Vec<Arc<str>> {
+    fn witnesses(&self, batch: &Batch) -> Vec<Arc<str>> {
         let is_evidence = |at: Timestamp| !self.suspects.has_accepted_since(at);
-        let fresh = load.members.iter().filter(|slot| self.outbox.course(**slot).suspected_at.is_none_or(is_evidence));
-        let names = fresh.filter_map(|slot| match &self.outbox.get(*slot).cargo {
-            Cargo::Message(message) => Some(Arc::clone(message.conversation_shared())),
-            Cargo::Call(_) => None,
+        let fresh = batch
+            .members
+            .iter()
+            .filter(|entry_id| self.outbox.delivery_state(**entry_id).suspected_at.is_none_or(is_evidence));
+        let names = fresh.filter_map(|entry_id| match &self.outbox.get(*entry_id).payload {
+            Payload::Message(message) => Some(Arc::clone(message.conversation_shared())),
+            Payload::Call(_) => None,
         });
         names.collect()
     }
@@ -281,9 +284,9 @@ impl Dispatcher {
     /// messages, or is likely to have one soon. What waits for the refused one, as a part of the same batch, can't
     /// tell.
     /// `None` if there is no such conversation.
-    fn others_may_tell(&self, now: Timestamp, refused: &Load) -> Option<Duration> {
-        let held = self.suspects.loads().chain([refused]).flat_map(Load::all);
-        let lanes = held.filter_map(|slot| self.lanes.conversation(self.outbox.get(slot).lane));
+    fn others_may_tell(&self, now: Timestamp, refused: &Batch) -> Option<Duration> {
+        let held = self.suspects.batches().chain([refused]).flat_map(Batch::all);
+        let lanes = held.filter_map(|entry_id| self.lanes.conversation(self.outbox.get(entry_id).lane));
         let told: HashSet<&str> = lanes.chain(self.health.refused_conversations()).map(|name| &**name).collect();
         let waiting = told.iter().filter(|name| self.lanes.has(name)).count();
         if self.lanes.conversations() > waiting {
@@ -302,7 +305,7 @@ impl Dispatcher {
             self.convict(step, |_, suspect| suspect.left_at <= left_at && !suspect.is_open);
             // From now on they are no evidence of an outage: a success came in between.
             for suspect in self.suspects.take(|_, suspect| suspect.left_at <= left_at).into_iter().rev() {
-                self.note_suspected(&suspect.load, suspect.left_at);
+                self.note_suspected(&suspect.batch, suspect.left_at);
                 self.try_again(step, suspect);
             }
             self.set_judge_timer();
@@ -324,8 +327,8 @@ impl Dispatcher {
     pub(super) fn end_suspense(&mut self, now: Timestamp) {
         let attempts_max = self.settings.retry.max_attempts;
         for suspect in self.suspects.held.iter_mut().filter(|suspect| !suspect.is_about_conversation) {
-            let is_last = |slot: &Slot| self.outbox.course(*slot).attempts + 1 >= attempts_max;
-            if !suspect.load.members.iter().any(is_last) {
+            let is_last = |entry_id: &EntryId| self.outbox.delivery_state(*entry_id).attempts + 1 >= attempts_max;
+            if !suspect.batch.members.iter().any(is_last) {
                 (suspect.until, suspect.asked_until) = (now, now);
             }
         }
@@ -335,48 +338,48 @@ impl Dispatcher {
     /// Whether the refusal is everybody's is open still: its attempt counts, and another one follows if there may be
     /// one.
     fn try_again(&mut self, step: &mut Step<'_>, suspect: Suspect) {
-        self.spend_attempt(&suspect.load);
+        self.spend_attempt(&suspect.batch);
         let at = suspect.asked_until.max(step.now);
-        if !self.may_try_again(&suspect.load, at) {
+        if !self.may_try_again(&suspect.batch, at) {
             self.reject_for_good(step, suspect);
         } else if at > step.now {
-            self.try_later(suspect.load, at);
+            self.try_later(suspect.batch, at);
         } else {
-            self.put_back(step, suspect.load);
+            self.put_back(step, suspect.batch);
         }
     }
 
     fn convict(&mut self, step: &mut Step<'_>, is_guilty: impl Fn(usize, &Suspect) -> bool) {
         for suspect in self.suspects.take(is_guilty) {
-            self.spend_attempt(&suspect.load);
+            self.spend_attempt(&suspect.batch);
             self.reject_for_good(step, suspect);
         }
         self.set_judge_timer();
     }
 
     fn reject_for_good(&mut self, step: &mut Step<'_>, suspect: Suspect) {
-        let Suspect { load, told, .. } = suspect;
-        if load.members.len() > 1 && self.settings.route.is_array() {
-            self.halve(load, true, step.effects);
+        let Suspect { batch, told, .. } = suspect;
+        if batch.members.len() > 1 && self.settings.route.is_array() {
+            self.halve(batch, true, step.effects);
         } else if self.settings.route.is_array() {
-            self.end(step, load.reunite(), Reason::Rejected, &told);
+            self.end(step, batch.reunite(), Reason::Rejected, &told);
         } else {
-            self.end(step, load, Reason::Rejected, &told);
+            self.end(step, batch, Reason::Rejected, &told);
         }
     }
 
     /// Everybody is refused: they wait with the others.
     fn acquit(&mut self, step: &mut Step<'_>) {
-        for Suspect { load, left_at, .. } in self.suspects.take(|_, _| true).into_iter().rev() {
-            self.note_suspected(&load, left_at);
-            self.put_back(step, load);
+        for Suspect { batch, left_at, .. } in self.suspects.take(|_, _| true).into_iter().rev() {
+            self.note_suspected(&batch, left_at);
+            self.put_back(step, batch);
         }
         self.set_judge_timer();
     }
 
-    fn note_suspected(&mut self, load: &Load, left_at: Timestamp) {
-        for slot in &load.members {
-            self.outbox.course_mut(*slot).suspected_at = Some(left_at);
+    fn note_suspected(&mut self, batch: &Batch, left_at: Timestamp) {
+        for entry_id in &batch.members {
+            self.outbox.delivery_state_mut(*entry_id).suspected_at = Some(left_at);
         }
     }
 
@@ -393,8 +396,8 @@ impl Dispatcher {
 }
 
 /// What is kept of the answer: as much as a dead letter keeps.
-fn told(answer: &Answer) -> Told {
-    let mut told = Told::of(answer);
+fn told(answer: &Answer) -> Reply {
+    let mut told = Reply::of(answer);
     if let Some(Response { body, truncated, .. }) =
         told.response.as_mut().filter(|one| one.body.len() > RESPONSE_BYTES_MAX)
     {

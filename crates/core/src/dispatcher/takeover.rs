@@ -4,11 +4,11 @@
 
 use hashbrown::HashMap;
 
-use super::outbox::{Course, Entry, Promise};
+use super::outbox::{DeliveryState, Entry, Promise};
 use super::{Dispatcher, Effect, Step};
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
-use crate::message::{Cargo, Submission, Ticket};
+use crate::lanes::EntryId;
+use crate::message::{Payload, Submission, Ticket};
 use crate::outcome::Reason;
 use crate::store::{Record, batch_number};
 
@@ -16,8 +16,8 @@ use crate::store::{Record, batch_number};
 /// batches.
 #[derive(Default)]
 struct Known {
-    on_wire: HashMap<Slot, ()>,
-    places: HashMap<Slot, u64>,
+    on_wire: HashMap<EntryId, ()>,
+    places: HashMap<EntryId, u64>,
 }
 
 impl Dispatcher {
@@ -47,21 +47,21 @@ impl Dispatcher {
         let known = other.known_to_server();
         let mut followers = std::mem::take(&mut other.followers);
         let waiting = std::mem::take(&mut other.waiting);
-        let mut entries: Vec<(Slot, Entry, Course)> = std::mem::take(&mut other.outbox).into_hot().collect();
+        let mut entries: Vec<(EntryId, Entry, DeliveryState)> = std::mem::take(&mut other.outbox).into_hot().collect();
         let other_recovered = other.standing.recovered();
         // A panic while the rest of it is dropped would end what has just been saved.
         std::mem::forget(other);
         entries.sort_unstable_by_key(|(_, entry, _)| entry.seq);
-        for (slot, entry, course) in entries {
-            let followers = followers.take(slot);
-            self.take_over_one(step, (entry, course), &known, (slot, followers));
+        for (entry_id, entry, delivery_state) in entries {
+            let followers = followers.take(entry_id);
+            self.take_over_one(step, (entry, delivery_state), &known, (entry_id, followers));
         }
         self.standing.set_recovered(other_recovered);
         self.put_batches_together();
         self.bury_unanswered(step, "the engine failed before the answer came");
         for waiting in waiting.into_line() {
-            let Submission { ticket, cargo, .. } = &waiting.submission;
-            match cargo.id() {
+            let Submission { ticket, payload, .. } = &waiting.submission;
+            match payload.id() {
                 Some(id) if waiting.redriven => self.redrive(step, *ticket, id.into()),
                 _ => self.submit(step, waiting.submission),
             }
@@ -72,18 +72,19 @@ impl Dispatcher {
     fn take_over_one(
         &mut self,
         step: &mut Step<'_>,
-        (entry, course): (Entry, Course),
+        (entry, delivery_state): (Entry, DeliveryState),
         known: &Known,
-        (old, followers): (Slot, Vec<Promise>),
+        (old, followers): (EntryId, Vec<Promise>),
     ) {
         let sent = known.on_wire.contains_key(&old);
-        let Course { waiter, attempts, first_attempt_at, expires_at, not_before, ambiguous, withdrawn, .. } = course;
+        let DeliveryState { waiter, attempts, first_attempt_at, expires_at, not_before, ambiguous, canceled, .. } =
+            delivery_state;
         let (seq, priority, submitted_at) = (entry.seq, entry.priority, entry.submitted_at);
-        let message = match entry.cargo {
-            Cargo::Message(message) => message,
-            cargo @ Cargo::Call(_) => {
+        let message = match entry.payload {
+            Payload::Message(message) => message,
+            payload @ Payload::Call(_) => {
                 if let Some(Promise { ticket, settle }) = waiter.filter(|_| !sent && attempts == 0) {
-                    let submission = Submission { ticket, settle, cargo, priority, expires_at, not_before };
+                    let submission = Submission { ticket, settle, payload, priority, expires_at, not_before };
                     self.submit(step, submission);
                 }
                 return;
@@ -104,33 +105,35 @@ impl Dispatcher {
             batch,
             body_bytes: None,
         };
-        let slot = self.found_started(step, record);
+        let entry_id = self.found_started(step, record);
         if let Some(promise) = waiter {
-            self.outbox.set_waiter(slot, promise);
+            self.outbox.set_waiter(entry_id, promise);
         }
-        self.followers.put(slot, followers);
+        self.followers.put(entry_id, followers);
         // Bound to others, or to be buried as unanswered, it ends with these.
-        if withdrawn && batch.is_none() && !self.earlier_run.is_unanswered(slot) {
-            self.bury(step, slot, Reason::Aborted, None, None);
-        } else if withdrawn {
-            self.outbox.course_mut(slot).withdrawn = true;
+        if canceled && batch.is_none() && !self.earlier_run.is_unanswered(entry_id) {
+            self.bury(step, entry_id, Reason::Aborted, None, None);
+        } else if canceled {
+            self.outbox.delivery_state_mut(entry_id).canceled = true;
         }
     }
 
     fn known_to_server(&self) -> Known {
         let mut known = Known::default();
         for (_, attempt, _) in self.attempts.iter().filter(|(_, _, departure)| departure.is_some()) {
-            known.on_wire.extend(attempt.load.members.iter().map(|slot| (*slot, ())));
+            known.on_wire.extend(attempt.batch.members.iter().map(|entry_id| (*entry_id, ())));
         }
-        let loads = self.attempts.iter().map(|(_, attempt, _)| &attempt.load).chain(self.bound.iter());
-        let loads = loads.chain(self.suspects.loads());
-        let is_on_wire = |slot: &Slot| known.on_wire.contains_key(slot);
-        for load in loads.filter(|load| load.members.len() > 1) {
-            if !load.is_frozen() && !load.members.iter().any(is_on_wire) {
+        let batches = self.attempts.iter().map(|(_, attempt, _)| &attempt.batch).chain(self.bound.iter());
+        let batches = batches.chain(self.suspects.batches());
+        let is_on_wire = |entry_id: &EntryId| known.on_wire.contains_key(entry_id);
+        for batch in batches.filter(|batch| batch.members.len() > 1) {
+            if !batch.is_frozen() && !batch.members.iter().any(is_on_wire) {
                 continue;
             }
-            let Some(first) = load.members.first().and_then(|slot| self.outbox.seq_of(*slot)) else { continue };
-            let places = load.members.iter().zip(0..).map(|(slot, place)| (*slot, batch_number(first, place)));
+            let Some(first) = batch.members.first().and_then(|entry_id| self.outbox.seq_of(*entry_id)) else {
+                continue;
+            };
+            let places = batch.members.iter().zip(0..).map(|(entry_id, place)| (*entry_id, batch_number(first, place)));
             known.places.extend(places);
         }
         known

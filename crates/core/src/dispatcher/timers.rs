@@ -3,26 +3,26 @@
 use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::message::Ticket;
 
 /// What falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A parked message goes back to its lane.
-    Unpark(Slot),
+    Unpark(EntryId),
     /// A batch that is repeated as it is may go again.
     Release(u64),
     /// Refused messages that nobody else's answer has told about.
     Judge,
     /// A message in the outbox expires.
-    Expire(Slot),
+    Expire(EntryId),
     /// A submission in the waiting room expires.
     ExpireWaiting(u64),
     /// The deadline of a call.
-    Deadline(Slot),
+    Deadline(EntryId),
     /// A call has waited for the end of an outage for as long as it may.
-    GiveUp(Slot),
+    GiveUp(EntryId),
     /// The same in the waiting room.
     GiveUpWaiting(u64),
     /// The operator's pause ends.
@@ -57,10 +57,10 @@ impl Timers {
     }
 
     /// Nothing falls due for this message any more, which is not in memory.
-    pub(super) fn forget(&mut self, slot: Slot) {
+    pub(super) fn forget(&mut self, entry_id: EntryId) {
         self.due.retain(|(_, timer)| {
-            debug_assert!(*timer != Timer::Unpark(slot), "only what is in memory is parked");
-            *timer != Timer::Expire(slot)
+            debug_assert!(*timer != Timer::Unpark(entry_id), "only what is in memory is parked");
+            *timer != Timer::Expire(entry_id)
         });
     }
 

@@ -7,7 +7,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::drains::Epoch;
 use crate::clock::Timestamp;
-use crate::message::{Cargo, Submission, Ticket};
+use crate::message::{Payload, Submission, Ticket};
 use crate::table::Table;
 
 /// Submissions that wait at most; more are refused, since even a wait has a limit.
@@ -46,14 +46,14 @@ impl WaitingRoom {
     /// Joins the line; the number in it.
     pub(super) fn push(&mut self, waiting: Waiting) -> u64 {
         self.next += 1;
-        self.bytes += waiting.submission.cargo.len();
+        self.bytes += waiting.submission.payload.len();
         let (ticket, hash) = (waiting.submission.ticket, self.hash(&waiting));
         self.line.insert(self.next, waiting);
         let (line, hasher) = (&self.line, &self.hasher);
         let rehash = |number: &u64| hasher.hash_one(line[number].submission.ticket);
         self.by_ticket.insert(hasher.hash_one(ticket), self.next, rehash);
         if let Some(hash) = hash {
-            self.by_id.insert(hash, self.next, |number| hasher.hash_one(line[number].submission.cargo.id()));
+            self.by_id.insert(hash, self.next, |number| hasher.hash_one(line[number].submission.payload.id()));
         }
         self.next
     }
@@ -64,7 +64,7 @@ impl WaitingRoom {
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Waiting> {
         let waiting = self.line.remove(&number)?;
-        self.bytes -= waiting.submission.cargo.len();
+        self.bytes -= waiting.submission.payload.len();
         self.by_ticket.remove(self.hasher.hash_one(waiting.submission.ticket), |other| *other == number);
         if let Some(hash) = self.hash(&waiting) {
             let found = self.by_id.remove(hash, |other| *other == number);
@@ -74,7 +74,7 @@ impl WaitingRoom {
     }
 
     fn hash(&self, waiting: &Waiting) -> Option<u64> {
-        let id = waiting.submission.cargo.id();
+        let id = waiting.submission.payload.id();
         id.is_some().then(|| self.hasher.hash_one(id))
     }
 
@@ -86,7 +86,7 @@ impl WaitingRoom {
     /// The place in line of a message with this id, from 0. Once messages have left from the middle of the line it is
     /// an estimate, which assumes that they were evenly spaced: counting up to a million others would take too long.
     pub(super) fn position(&self, id: &str) -> Option<(usize, &Waiting)> {
-        let named = |number: &u64| self.line[number].submission.cargo.id() == Some(id);
+        let named = |number: &u64| self.line[number].submission.payload.id() == Some(id);
         let number = *self.by_id.find(self.hasher.hash_one(Some(id)), named)?;
         let (first, _) = self.line.first_key_value()?;
         let (last, _) = self.line.last_key_value()?;
@@ -97,7 +97,7 @@ impl WaitingRoom {
     /// Calls that have no time yet for which they wait for the end of an outage.
     pub(super) fn enduring_calls(&self) -> impl Iterator<Item = u64> {
         let is_enduring =
-            |waiting: &Waiting| waiting.gives_up_at.is_none() && matches!(waiting.submission.cargo, Cargo::Call(_));
+            |waiting: &Waiting| waiting.gives_up_at.is_none() && matches!(waiting.submission.payload, Payload::Call(_));
         self.line.iter().filter(move |(_, waiting)| is_enduring(waiting)).map(|(number, _)| *number)
     }
 
@@ -134,15 +134,15 @@ impl WaitingRoom {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Cargo, Message, Parts, Settle};
+    use crate::message::{Message, Parts, Payload, Settle};
 
     fn waiting(number: u64) -> Waiting {
         let id = format!("m{number}");
         let parts = Parts { id: &id, id_given: true, conversation: "c", body: "{}", ..Parts::default() };
-        let cargo = Cargo::Message(Message::new(parts).unwrap());
+        let payload = Payload::Message(Message::new(parts).unwrap());
         let ticket = Ticket { handle: 1, number };
         let settle = Settle::OnOutcome;
-        let submission = Submission { ticket, settle, cargo, priority: 0, expires_at: None, not_before: None };
+        let submission = Submission { ticket, settle, payload, priority: 0, expires_at: None, not_before: None };
         Waiting {
             submission,
             submitted_at: Timestamp::START,

@@ -1,6 +1,6 @@
 //! The caller's `accessToken` function: whether a token is wanted of one, and of whose.
 
-/// One call at a time: each guest may have a function of its own, and one is asked.
+/// One call at a time: each session may have a function of its own, and one is asked.
 #[derive(Debug, Default)]
 pub(super) struct Callback {
     number: u64,
@@ -14,7 +14,7 @@ enum Stage {
     Idle,
     /// One is wanted, and nobody has been asked.
     Wanted,
-    /// This guest has been asked.
+    /// This session has been asked.
     Asked(u32),
 }
 
@@ -26,18 +26,18 @@ impl Callback {
         self.number
     }
 
-    /// Whom to ask, of the guests that are here, and the number of the call. Nobody while the one who was asked is
+    /// Whom to ask, of the sessions that are here, and the number of the call. Nobody while the one who was asked is
     /// here.
-    pub(super) fn ask(&mut self, mut guests: impl Iterator<Item = u32> + Clone) -> Option<(u32, u64)> {
+    pub(super) fn ask(&mut self, mut sessions: impl Iterator<Item = u32> + Clone) -> Option<(u32, u64)> {
         match self.stage {
             Stage::Idle => return None,
-            Stage::Asked(asked) if guests.clone().any(|guest| guest == asked) => return None,
+            Stage::Asked(asked) if sessions.clone().any(|session| session == asked) => return None,
             Stage::Wanted | Stage::Asked(_) => {}
         }
-        let first = guests.next()?;
-        let guest = guests.fold(first, u32::min);
-        self.stage = Stage::Asked(guest);
-        Some((guest, self.number))
+        let first = sessions.next()?;
+        let session = sessions.fold(first, u32::min);
+        self.stage = Stage::Asked(session);
+        Some((session, self.number))
     }
 
     /// An answer to the call of this number: whether it is the one that is open, which ends with it.
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_guest_is_asked_and_another_when_that_one_has_left() {
+    fn one_session_is_asked_and_another_when_that_one_has_left() {
         let mut callback = Callback::default();
         assert_eq!(callback.ask([1, 2].into_iter()), None, "none is wanted");
         assert_eq!(callback.begin(), 1);

@@ -51,19 +51,19 @@ async fn a_hang_that_turns_into_a_problem_is_one_outage() {
     let mut fixture = Fixture::new("hang-trouble").await;
     fixture.submit(1);
     fixture.pass_patience();
-    let full = Error::Store { trouble: crate::error::Trouble::Full, problem: "the disk is full".to_owned() };
-    fixture.news.try_send(News::Troubled(full.clone())).unwrap();
+    let full = Error::Store { kind: crate::error::StoreErrorKind::Full, problem: "the disk is full".to_owned() };
+    fixture.events.try_send(StoreEvent::Degraded(full.clone())).unwrap();
     fixture.turn();
     assert_eq!(fixture.problem().unwrap().code(), "STORE_FULL", "what it says itself is closer to the truth");
-    let slot_of = |change: &Change| match change {
-        Change::Insert { slot, .. } => Some(*slot),
+    let entry_id_of = |change: &Change| match change {
+        Change::Insert { entry_id, .. } => Some(*entry_id),
         _ => None,
     };
-    let refused = lock(&fixture.disk).changes.iter().filter_map(slot_of).collect();
-    let refused = News::Refused(refused, full);
-    fixture.news.try_send(refused).unwrap();
+    let refused = lock(&fixture.disk).changes.iter().filter_map(entry_id_of).collect();
+    let refused = StoreEvent::Refused(refused, full);
+    fixture.events.try_send(refused).unwrap();
     fixture.pass(Duration::from_secs(60));
-    fixture.news.try_send(News::Healed(Salvage::default())).unwrap();
+    fixture.events.try_send(StoreEvent::Restored(Salvage::default())).unwrap();
     fixture.turn();
     assert_eq!(lines(fixture.heard()), ["outage store true", "failed 1 STORE_FULL", "outage store false"]);
     assert!(fixture.problem().is_none());
@@ -73,7 +73,7 @@ async fn a_hang_that_turns_into_a_problem_is_one_outage() {
 async fn a_thread_that_has_ended_is_not_called_a_disk_that_hangs() {
     let mut fixture = Fixture::new("hang-ended").await;
     fixture.submit(1);
-    fixture.engine.store_news(None);
+    fixture.engine.store_event(None);
     fixture.pass_patience();
     assert!(fixture.problem().unwrap().to_string().contains("open the sender again"));
 }
@@ -83,8 +83,8 @@ async fn an_engine_ends_although_its_disk_hangs() {
     let mut fixture = Fixture::new("hang-closing").await;
     fixture.submit(1);
     fixture.pass_patience();
-    let keeper = fixture.engine.keeper.take().unwrap();
+    let persistence = fixture.engine.persistence.take().unwrap();
     let now = fixture.engine.clock.now();
     // The test would wait forever otherwise.
-    keeper.close(Duration::from_millis(1), now).await;
+    persistence.close(Duration::from_millis(1), now).await;
 }

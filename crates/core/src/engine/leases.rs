@@ -1,14 +1,14 @@
-//! The engine's side of the fleet's store: renewals out, grants and news in.
+//! The engine's side of the fleet's store: renewals out, grants and broadcasts in.
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Engine;
 use crate::dispatcher::Event;
 use crate::fleet::{self, Delivery, Membership};
-use crate::lease::{Host, News, Renewal};
+use crate::lease::{Broadcast, Host, Renewal};
 use crate::settings::Settings;
 
-/// A place at the courier of the process.
+/// A place at the worker of the process.
 pub(super) struct Leases {
     membership: Membership,
     deliveries: UnboundedReceiver<Delivery>,
@@ -49,7 +49,7 @@ impl Engine {
         self.handle(match delivery {
             Delivery::Granted(grant) => Event::Granted(grant),
             Delivery::Failed(failure) => Event::RenewalFailed(failure),
-            Delivery::News(news) => Event::FleetNews(news),
+            Delivery::Broadcast(broadcasts) => Event::FleetBroadcast(broadcasts),
             Delivery::Connected => return self.connected(),
         });
     }
@@ -57,7 +57,7 @@ impl Engine {
     /// The store can be reached, perhaps again: as if it had called upon this host.
     fn connected(&mut self) {
         let Some(host) = self.leases.as_ref().and_then(|leases| leases.host) else { return };
-        self.handle(Event::FleetNews(News::Free(vec![host])));
-        self.handle(Event::FleetNews(News::Short(vec![host])));
+        self.handle(Event::FleetBroadcast(Broadcast::Free(vec![host])));
+        self.handle(Event::FleetBroadcast(Broadcast::Short(vec![host])));
     }
 }

@@ -1,10 +1,9 @@
 //! The engine of an organization: a task on the engine thread that feeds the dispatcher and performs its effects.
 
 mod callback;
-mod couriers;
+mod coalescing;
 #[cfg(test)]
 mod hang_tests;
-mod keeper;
 mod leases;
 mod opening;
 mod opening_watch;
@@ -12,6 +11,7 @@ mod opening_watch;
 mod ownership_tests;
 mod panics;
 mod perform;
+mod persistence;
 pub(crate) mod registry;
 mod runtime;
 pub mod sink;
@@ -20,11 +20,11 @@ mod store_fixture;
 mod survival;
 #[cfg(test)]
 mod survival_tests;
-mod telling;
 #[cfg(test)]
 mod tests;
 mod turn;
 mod watchdog;
+mod workers;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -35,16 +35,16 @@ use reqwest::header::HeaderValue;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::callback::Callback;
-use self::couriers::{Courier, Couriers};
-use self::keeper::Keeper;
+use self::coalescing::{Coalescing, Pressure};
 use self::leases::{Leases, next_delivery};
 use self::panics::{Panics, unwound};
+use self::persistence::Persistence;
 use self::registry::Published;
 use self::sink::{Completion, GivenToken, Happening, Interest, LettersPage, LettersWanted, RequestEnd, Sink};
-use self::telling::{Load, Telling};
 use self::turn::Turn;
+use self::workers::{Worker, Workers};
 use crate::clock::{Clock, Timestamp};
-use crate::dispatcher::{AttemptId, Carryover, Dispatcher, Effect, Event, TokenNews};
+use crate::dispatcher::{AttemptId, Carryover, Dispatcher, Effect, Event, TokenEvent};
 use crate::error::Error;
 use crate::http::{Client, TokenAnswer};
 use crate::lock::lock;
@@ -53,7 +53,7 @@ use crate::random::Random;
 use crate::retry::Answer;
 use crate::settings::Settings;
 use crate::shipment::Shipment;
-use crate::store::News;
+use crate::store::StoreEvent;
 
 /// The most bytes of bodies and answers in a page of dead letters, unless a single letter is larger. A page is written
 /// in one turn of this thread and read in one turn of the event loop.
@@ -94,7 +94,7 @@ enum Report {
     CallbackLate(u64),
 }
 
-struct Guest {
+struct Session {
     sink: Arc<dyn Sink>,
     interest: Interest,
     completions: Vec<Completion>,
@@ -102,7 +102,7 @@ struct Guest {
     seen: u64,
 }
 
-impl Guest {
+impl Session {
     fn new(sink: Arc<dyn Sink>) -> Self {
         Self { sink, interest: Interest::default(), completions: Vec::new(), seen: 0 }
     }
@@ -110,7 +110,7 @@ impl Guest {
 
 /// A request that was sent.
 struct OnTheWire {
-    courier: Courier,
+    worker: Worker,
     /// What to tell of it at its end, if somebody listens.
     end: Option<Box<RequestEnd>>,
 }
@@ -143,20 +143,20 @@ pub(crate) struct Engine {
     clock: Clock,
     dispatcher: Dispatcher,
     client: Arc<Client>,
-    couriers: Couriers,
+    workers: Workers,
     inbox: UnboundedReceiver<Command>,
     reports: UnboundedReceiver<Report>,
     reporter: UnboundedSender<Report>,
-    guests: HashMap<u32, Guest>,
+    sessions: HashMap<u32, Session>,
     in_flight: HashMap<AttemptId, OnTheWire>,
     /// Requests that may leave as soon as there is a connection for them.
     outgoing: VecDeque<(AttemptId, Shipment)>,
-    keeper: Option<Keeper>,
+    persistence: Option<Persistence>,
     /// There once it runs, if the budget is shared.
     leases: Option<Leases>,
     store_gone: bool,
-    /// The last guest, who is to hear that its handle has closed once the store has.
-    farewell: Option<Guest>,
+    /// The last session, who is to hear that its handle has closed once the store has.
+    farewell: Option<Session>,
     drains: HashMap<Ticket, Drain>,
     token: Option<Arc<HeaderValue>>,
     callback: Callback,
@@ -168,7 +168,7 @@ pub(crate) struct Engine {
     submissions: std::vec::IntoIter<Submission>,
     turn: Turn,
     panics: Panics,
-    telling: Telling,
+    coalescing: Coalescing,
     life: Life,
 }
 
@@ -190,7 +190,7 @@ impl Engine {
         lock(&published).snapshot = Some(dispatcher.snapshot(clock.now()));
         let client = Arc::new(client);
         Self {
-            couriers: Couriers::new(Arc::clone(&client), reporter.clone()),
+            workers: Workers::new(Arc::clone(&client), reporter.clone()),
             client,
             clock,
             dispatcher,
@@ -198,10 +198,10 @@ impl Engine {
             inbox,
             reports,
             reporter,
-            guests: HashMap::new(),
+            sessions: HashMap::new(),
             in_flight: HashMap::new(),
             outgoing: VecDeque::new(),
-            keeper: None,
+            persistence: None,
             leases: None,
             store_gone: false,
             farewell: None,
@@ -214,7 +214,7 @@ impl Engine {
             submissions: Vec::new().into_iter(),
             turn: Turn::default(),
             panics: Panics::default(),
-            telling: Telling::new(),
+            coalescing: Coalescing::new(),
             life: Life::Open,
         }
     }
@@ -263,12 +263,12 @@ impl Engine {
 
     /// Leaves the registry when nobody uses the engine any more. Whether it is out.
     fn retire_if_unused(&mut self) -> bool {
-        let unused = self.guests.is_empty() && (self.life != Life::Open || self.dispatcher.is_idle());
-        // A new engine waits for its first guest: the registry counts it already.
+        let unused = self.sessions.is_empty() && (self.life != Life::Open || self.dispatcher.is_idle());
+        // A new engine waits for its first session: the registry counts it already.
         unused && self.retire()
     }
 
-    /// Leaves the registry, unless a guest is on its way in. Only once: its place may be another engine's by then.
+    /// Leaves the registry, unless a session is on its way in. Only once: its place may be another engine's by then.
     fn retire(&mut self) -> bool {
         let carryover = || self.dispatcher.carryover(self.clock.now());
         if self.life != Life::Retired && registry::retire(&self.settings, self.clock.now(), carryover) {
@@ -281,17 +281,17 @@ impl Engine {
     async fn take_in(&mut self) {
         // Without anything to do, it wakes now and then to publish a budget that comes back.
         let held_until =
-            self.keeper.as_ref().and_then(|_| self.drains.values().filter_map(|drain| drain.deadline).min());
+            self.persistence.as_ref().and_then(|_| self.drains.values().filter_map(|drain| drain.deadline).min());
         let reading = self.dispatcher.next_reading(self.clock.now());
-        let hangs_at = self.keeper.as_ref().and_then(|keeper| keeper.watchdog.due());
-        let wakes = [self.dispatcher.next_wake(), reading, held_until, hangs_at, self.telling.due()];
+        let hangs_at = self.persistence.as_ref().and_then(|persistence| persistence.watchdog.due());
+        let wakes = [self.dispatcher.next_wake(), reading, held_until, hangs_at, self.coalescing.due()];
         let wake = wakes.into_iter().flatten().min();
         let wake = wake.map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
         if self.submissions.as_slice().is_empty() {
             tokio::select! {
                 Some(command) = self.inbox.recv() => self.command(command),
                 Some(report) = self.reports.recv() => self.report(self.clock.now(), report),
-                news = next_news(&mut self.keeper), if !self.store_gone => self.store_news(news),
+                event = next_event(&mut self.persistence), if !self.store_gone => self.store_event(event),
                 Some(delivery) = next_delivery(&mut self.leases) => self.delivered(delivery),
                 () = sleep_until(wake) => {}
             }
@@ -311,9 +311,9 @@ impl Engine {
             self.report(now, report);
         }
         while !self.turn.is_over()
-            && let Some(news) = self.keeper.as_mut().and_then(Keeper::try_next)
+            && let Some(event) = self.persistence.as_mut().and_then(Persistence::try_next)
         {
-            self.store_news(Some(news));
+            self.store_event(Some(event));
         }
         while !self.turn.is_over()
             && let Some(delivery) = self.leases.as_mut().and_then(Leases::try_next)
@@ -335,7 +335,7 @@ impl Engine {
         self.turn.command(&command);
         match command {
             Command::Join(handle, sink) => {
-                self.guests.insert(handle, Guest::new(sink));
+                self.sessions.insert(handle, Session::new(sink));
                 self.life = Life::Open;
                 self.ask_for_token();
             }
@@ -353,8 +353,8 @@ impl Engine {
             Command::Explain(ticket, id) => self.explain(ticket, id),
             Command::Letters(ticket, wanted) => self.letters(ticket, wanted),
             Command::Listen(handle, interest) => {
-                if let Some(guest) = self.guests.get_mut(&handle) {
-                    guest.interest = interest;
+                if let Some(session) = self.sessions.get_mut(&handle) {
+                    session.interest = interest;
                 }
             }
             Command::Drain(ticket, timeout) => {
@@ -387,12 +387,12 @@ impl Engine {
         self.handle(Event::Drain(ticket, deadline));
     }
 
-    fn take_out(&mut self, handle: u32) -> Option<Guest> {
-        let guest = self.guests.remove(&handle)?;
+    fn take_out(&mut self, handle: u32) -> Option<Session> {
+        let session = self.sessions.remove(&handle)?;
         registry::leave(&self.settings.organization);
         self.drains.retain(|ticket, _| ticket.handle != handle);
         self.ask_for_token();
-        Some(guest)
+        Some(session)
     }
 
     fn explain(&mut self, ticket: Ticket, id: Box<str>) {
@@ -425,7 +425,7 @@ impl Engine {
         match report {
             Report::Answer(attempt, answer) => {
                 let end = self.in_flight.remove(&attempt).and_then(|wire| {
-                    self.couriers.take_back(wire.courier);
+                    self.workers.take_back(wire.worker);
                     wire.end
                 });
                 if let Some(end) = end {
@@ -446,15 +446,15 @@ impl Engine {
     }
 
     fn token_answered(&mut self, answer: TokenAnswer) {
-        let news = match answer {
+        let event = match answer {
             TokenAnswer::Granted { header, lifetime } => {
                 self.token = Some(Arc::new(header));
-                TokenNews::Granted(lifetime)
+                TokenEvent::Granted(lifetime)
             }
-            TokenAnswer::Refused(problem) => TokenNews::Refused(problem),
-            TokenAnswer::Failed { problem, wait } => TokenNews::Failed { problem, wait },
+            TokenAnswer::Refused(problem) => TokenEvent::Refused(problem),
+            TokenAnswer::Failed { problem, wait } => TokenEvent::Failed { problem, wait },
         };
-        self.handle(Event::Token(news));
+        self.handle(Event::Token(event));
     }
 
     fn token_given(&mut self, number: u64, given: GivenToken) {
@@ -470,16 +470,16 @@ impl Engine {
 
     fn complete(&mut self, handle: u32, completion: Completion) {
         if !matches!(completion, Completion::Delivered(..)) {
-            self.telling.hurry();
+            self.coalescing.hurry();
         }
-        if let Some(guest) = self.guests.get_mut(&handle) {
-            guest.completions.push(completion);
+        if let Some(session) = self.sessions.get_mut(&handle) {
+            session.completions.push(completion);
         }
     }
 
     fn happen(&mut self, name: &str, happening: impl Fn() -> Happening) {
-        for guest in self.guests.values_mut().filter(|guest| guest.interest.has(name)) {
-            guest.completions.push(Completion::Event(happening()));
+        for session in self.sessions.values_mut().filter(|session| session.interest.has(name)) {
+            session.completions.push(Completion::Event(happening()));
         }
     }
 
@@ -493,27 +493,27 @@ impl Engine {
         // Who has joined a moment ago stands there still.
         while let Ok(command) = self.inbox.try_recv() {
             if let Command::Join(handle, sink) = command {
-                self.guests.insert(handle, Guest::new(sink));
+                self.sessions.insert(handle, Session::new(sink));
             }
         }
-        for (_, guest) in self.guests.drain() {
+        for (_, session) in self.sessions.drain() {
             // A sink may be the one that panics: the others are to hear of it all the same.
-            let _ = panics::caught(|| guest.sink.complete(vec![Completion::Broken], &self.clock));
+            let _ = panics::caught(|| session.sink.complete(vec![Completion::Broken], &self.clock));
         }
     }
 
-    /// Hands over what has come together for each guest, when it is time.
+    /// Hands over what has come together for each session, when it is time.
     fn tell(&mut self) {
-        let senders = self.guests.values().filter(|guest| !guest.completions.is_empty()).count();
+        let senders = self.sessions.values().filter(|session| !session.completions.is_empty()).count();
         if senders == 0 {
-            return self.telling.forget();
+            return self.coalescing.forget();
         }
-        let load = Load::of(&self.dispatcher, self.in_flight.len());
-        if !self.telling.take_turn(self.clock.now(), senders, load) {
+        let pressure = Pressure::of(&self.dispatcher, self.in_flight.len());
+        if !self.coalescing.take_turn(self.clock.now(), senders, pressure) {
             return;
         }
-        for guest in self.guests.values_mut().filter(|guest| !guest.completions.is_empty()) {
-            guest.sink.complete(std::mem::take(&mut guest.completions), &self.clock);
+        for session in self.sessions.values_mut().filter(|session| !session.completions.is_empty()) {
+            session.sink.complete(std::mem::take(&mut session.completions), &self.clock);
         }
     }
 }
@@ -528,9 +528,9 @@ impl Drop for Engine {
     }
 }
 
-async fn next_news(keeper: &mut Option<Keeper>) -> Option<News> {
-    match keeper {
-        Some(keeper) => keeper.next().await,
+async fn next_event(persistence: &mut Option<Persistence>) -> Option<StoreEvent> {
+    match persistence {
+        Some(persistence) => persistence.next().await,
         None => std::future::pending().await,
     }
 }

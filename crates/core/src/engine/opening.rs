@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::keeper::Keeper;
 use super::opening_watch::OpeningWatch;
+use super::persistence::Persistence;
 use super::registry;
 use super::sink::Completion;
 use super::turn::Turn;
-use super::{Command, Engine, Guest, Life};
+use super::{Command, Engine, Life, Session};
 use crate::dispatcher::Event;
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreErrorKind};
 use crate::message::Ticket;
-use crate::store::{News, Salvage};
+use crate::store::{Salvage, StoreEvent};
 
 /// Messages, letters and ids whose memory is given back on the engine thread. A million takes a tenth of a second.
 const DROPPED_HERE: usize = 10_000;
@@ -23,21 +23,21 @@ pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 impl Engine {
     /// Takes in what an earlier run left; nothing is sent or accepted before that.
     pub(super) async fn open_store(&mut self) -> Result<(), Error> {
-        self.keeper = Keeper::open(&self.settings, self.clock)?;
-        while let Some(keeper) = &mut self.keeper {
-            let Ok(news) = timeout(OpeningWatch::EVERY, keeper.next()).await else {
-                let opening = keeper.opening.as_mut();
+        self.persistence = Persistence::open(&self.settings, self.clock)?;
+        while let Some(persistence) = &mut self.persistence {
+            let Ok(event) = timeout(OpeningWatch::EVERY, persistence.next()).await else {
+                let opening = persistence.opening.as_mut();
                 if let Some(error) = opening.and_then(|opening| opening.check(self.clock.now()).err()) {
                     // Its thread ends as soon as the disk answers.
-                    self.keeper = None;
+                    self.persistence = None;
                     return Err(error);
                 }
                 continue;
             };
-            match news {
-                Some(News::Found(rows)) => self.handle(Event::Found(rows)),
-                Some(News::Opened(opening)) => {
-                    keeper.opened(opening.token);
+            match event {
+                Some(StoreEvent::Found(rows)) => self.handle(Event::Found(rows)),
+                Some(StoreEvent::Opened(opening)) => {
+                    persistence.opened(opening.token);
                     self.handle(Event::Opened(Box::new(opening)));
                     // Who has come meanwhile hears how messages of an earlier run have ended.
                     while let Ok(command) = self.inbox.try_recv() {
@@ -50,7 +50,7 @@ impl Engine {
                     self.tell();
                     return Ok(());
                 }
-                Some(News::Failed(error)) => return Err(error),
+                Some(StoreEvent::Failed(error)) => return Err(error),
                 Some(_) => {}
                 None => return Err(thread_ended()),
             }
@@ -67,9 +67,9 @@ impl Engine {
         while let Some(command) = self.inbox.recv().await {
             match command {
                 Command::Join(handle, sink) => {
-                    self.guests.insert(handle, Guest::new(sink));
+                    self.sessions.insert(handle, Session::new(sink));
                 }
-                Command::Leave(handle) => drop(self.guests.remove(&handle)),
+                Command::Leave(handle) => drop(self.sessions.remove(&handle)),
                 Command::Ready(ticket) => {
                     self.complete(ticket.handle, Completion::Failed(ticket.number, error.clone()));
                 }
@@ -88,41 +88,42 @@ impl Engine {
     /// Reports a store that hangs. The engine never waits for the disk itself, so it goes on meanwhile.
     pub(super) fn watch_store(&mut self) {
         let now = self.clock.now();
-        if let Some(error) = self.keeper.as_mut().and_then(|keeper| keeper.watchdog.begin_hanging(now)) {
-            self.handle(Event::StoreTrouble(error));
+        if let Some(error) = self.persistence.as_mut().and_then(|persistence| persistence.watchdog.begin_hanging(now)) {
+            self.handle(Event::StoreDegraded(error));
         }
     }
 
-    pub(super) fn store_news(&mut self, news: Option<News>) {
-        self.turn.news();
+    pub(super) fn store_event(&mut self, event: Option<StoreEvent>) {
+        self.turn.event();
         let now = self.clock.now();
-        let is_hang_over = self.keeper.as_mut().is_some_and(|keeper| keeper.watchdog.answered(news.as_ref(), now));
+        let is_hang_over =
+            self.persistence.as_mut().is_some_and(|persistence| persistence.watchdog.answered(event.as_ref(), now));
         if is_hang_over {
             // First: who hears that a message is accepted finds no problem any more.
-            self.handle(Event::StoreHealed(Salvage::default()));
+            self.handle(Event::StoreRestored(Salvage::default()));
         }
-        match news {
-            Some(News::Committed { up_to, kept }) => {
-                if let Some(keeper) = &mut self.keeper {
-                    keeper.committed(up_to, kept.len());
+        match event {
+            Some(StoreEvent::Committed { up_to, kept }) => {
+                if let Some(persistence) = &mut self.persistence {
+                    persistence.committed(up_to, kept.len());
                 }
-                while let Some(effect) = self.keeper.as_mut().and_then(Keeper::release) {
+                while let Some(effect) = self.persistence.as_mut().and_then(Persistence::release) {
                     self.perform_one(effect);
                 }
-                self.handle(Event::Kept(kept));
+                self.handle(Event::Persisted(kept));
             }
-            Some(News::Refused(slots, error)) => {
-                if let Some(keeper) = &mut self.keeper {
-                    keeper.refused(slots.len());
+            Some(StoreEvent::Refused(entry_ids, error)) => {
+                if let Some(persistence) = &mut self.persistence {
+                    persistence.refused(entry_ids.len());
                 }
-                self.handle(Event::Refused(slots, error));
+                self.handle(Event::Refused(entry_ids, error));
             }
-            Some(News::Loaded(messages)) => self.handle(Event::Loaded(messages)),
-            Some(News::Troubled(error)) => self.handle(Event::StoreTrouble(error)),
-            Some(News::Disowned(error)) => self.disowned(error),
-            Some(News::Healed(salvage)) => self.handle(Event::StoreHealed(salvage)),
-            Some(News::Found(_) | News::Opened(_) | News::Closed) => {}
-            Some(News::Failed(error)) => self.store_gone(error),
+            Some(StoreEvent::Loaded(messages)) => self.handle(Event::Loaded(messages)),
+            Some(StoreEvent::Degraded(error)) => self.handle(Event::StoreDegraded(error)),
+            Some(StoreEvent::Disowned(error)) => self.disowned(error),
+            Some(StoreEvent::Restored(salvage)) => self.handle(Event::StoreRestored(salvage)),
+            Some(StoreEvent::Found(_) | StoreEvent::Opened(_) | StoreEvent::Closed) => {}
+            Some(StoreEvent::Failed(error)) => self.store_gone(error),
             None => self.store_gone(thread_ended()),
         }
     }
@@ -130,13 +131,13 @@ impl Engine {
     /// What is held stays held: nothing is told that isn't durable.
     fn store_gone(&mut self, error: Error) {
         self.store_gone = true;
-        self.handle(Event::StoreTrouble(error));
+        self.handle(Event::StoreDegraded(error));
     }
 
     /// What is on the wire is answered; what has not left doesn't leave.
     fn disowned(&mut self, error: Error) {
         self.withhold_all();
-        let unkept = self.keeper.as_mut().map(|keeper| keeper.disown(&error)).unwrap_or_default();
+        let unkept = self.persistence.as_mut().map(|persistence| persistence.disown(&error)).unwrap_or_default();
         self.handle(Event::Disowned(error));
         unkept.into_iter().for_each(|effect| self.perform_one(effect));
     }
@@ -147,7 +148,7 @@ impl Engine {
         let due = |(ticket, drain): (&Ticket, &super::Drain)| drain.deadline.filter(|at| *at <= now).map(|_| *ticket);
         let due: Vec<Ticket> = self.drains.iter().filter_map(due).collect();
         for ticket in due {
-            if let Some(left) = self.keeper.as_mut().and_then(|keeper| keeper.give_up(ticket)) {
+            if let Some(left) = self.persistence.as_mut().and_then(|persistence| persistence.give_up(ticket)) {
                 self.drained(ticket, Some(left));
             }
         }
@@ -155,16 +156,16 @@ impl Engine {
 
     /// Lets the store finish before anybody hears that the engine has ended: who does may open the file again.
     pub(super) async fn end(mut self: Box<Self>) {
-        if self.keeper.is_some() {
+        if self.persistence.is_some() {
             self.withhold_all();
         }
-        if let Some(keeper) = self.keeper.take() {
-            self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
-            keeper.close(CLOSE_PATIENCE, self.clock.now()).await;
+        if let Some(persistence) = self.persistence.take() {
+            self.in_flight.drain().for_each(|(_, wire)| wire.worker.cut());
+            persistence.close(CLOSE_PATIENCE, self.clock.now()).await;
             self.publish();
         }
-        if let Some(guest) = self.farewell.take() {
-            guest.sink.complete(guest.completions, &self.clock);
+        if let Some(session) = self.farewell.take() {
+            session.sink.complete(session.completions, &self.clock);
         }
         if self.dispatcher.size() > DROPPED_HERE {
             // Without another thread it is dropped here after all.
@@ -175,5 +176,5 @@ impl Engine {
 
 fn thread_ended() -> Error {
     let problem = "the store's thread has ended: open the sender again".to_owned();
-    Error::Store { trouble: Trouble::Failed, problem }
+    Error::Store { kind: StoreErrorKind::Failed, problem }
 }

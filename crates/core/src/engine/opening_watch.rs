@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreErrorKind};
 use crate::store::Pulse;
 
 /// An opening that shows no sign of life for this long hangs: longer than it waits for other programs' locks, of which
@@ -49,7 +49,7 @@ impl OpeningWatch {
             self.place,
             HANGS_AFTER.as_secs()
         );
-        Err(Error::Store { trouble: Trouble::Failed, problem })
+        Err(Error::Store { kind: StoreErrorKind::Failed, problem })
     }
 }
 

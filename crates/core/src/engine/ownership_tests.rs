@@ -3,15 +3,15 @@
 
 use super::store_fixture::{Fixture, HANDLE, lines};
 use super::*;
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 use crate::evidence::Evidence;
 use crate::message::Settle;
 use crate::retry::Answer;
 use crate::store::Change;
 
 fn disowned(fixture: &mut Fixture) {
-    let error = Error::Store { trouble: Trouble::Locked, problem: "another owner has the store".to_owned() };
-    fixture.news.try_send(News::Disowned(error)).unwrap();
+    let error = Error::Store { kind: StoreErrorKind::Locked, problem: "another owner has the store".to_owned() };
+    fixture.events.try_send(StoreEvent::Disowned(error)).unwrap();
     fixture.turn();
 }
 

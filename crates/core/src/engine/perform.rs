@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keeper::Keeper;
 use super::panics::unwound;
+use super::persistence::Persistence;
 use super::sink::{Completion, Happening, RequestEnd};
 use super::{CALLBACK_TIMEOUT, DrainKind, Engine, Life, OnTheWire, Report};
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Event};
@@ -28,8 +28,8 @@ impl Engine {
         // What a performance brings is for the next turn.
         for _ in 0..self.performing.len() {
             let Some(effect) = self.performing.pop_front() else { break };
-            let effect = match &mut self.keeper {
-                Some(keeper) => keeper.hold(effect),
+            let effect = match &mut self.persistence {
+                Some(persistence) => persistence.hold(effect),
                 None => Some(effect),
             };
             if let Some(effect) = effect {
@@ -37,8 +37,8 @@ impl Engine {
             }
         }
         self.performing.shrink_to(EFFECTS_KEPT);
-        if let Some(keeper) = &mut self.keeper {
-            keeper.flush(!self.in_flight.is_empty(), self.clock.now());
+        if let Some(persistence) = &mut self.persistence {
+            persistence.flush(!self.in_flight.is_empty(), self.clock.now());
         }
     }
 
@@ -80,13 +80,13 @@ impl Engine {
             Effect::Send { attempt, shipment } => self.outgoing.push_back((attempt, shipment)),
             Effect::Cut(attempt) => self.cut(attempt),
             Effect::Store(change) => {
-                if let Some(keeper) = &mut self.keeper {
-                    keeper.keep(change);
+                if let Some(persistence) = &mut self.persistence {
+                    persistence.keep(change);
                 }
             }
             Effect::Load(messages) => {
-                if let Some(keeper) = &mut self.keeper {
-                    keeper.load(messages);
+                if let Some(persistence) = &mut self.persistence {
+                    persistence.load(messages);
                 }
             }
             Effect::FetchToken => self.fetch_token(),
@@ -141,7 +141,7 @@ impl Engine {
 
     /// Nothing leaves any more: what has not left yet goes back.
     pub(super) fn withhold_all(&mut self) {
-        let held = self.keeper.as_mut().map(Keeper::take_sends).unwrap_or_default();
+        let held = self.persistence.as_mut().map(Persistence::take_sends).unwrap_or_default();
         let outgoing = std::mem::take(&mut self.outgoing);
         held.into_iter().rev().for_each(|attempt| self.handle(Event::Withheld(attempt)));
         self.withhold(outgoing);
@@ -150,7 +150,7 @@ impl Engine {
 
     fn cut(&mut self, attempt: AttemptId) {
         if let Some(wire) = self.in_flight.remove(&attempt) {
-            wire.courier.cut();
+            wire.worker.cut();
             self.send_outgoing();
             return;
         }
@@ -160,10 +160,10 @@ impl Engine {
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) {
         let Some(token) = self.token.clone() else { unreachable!("a request is made once there is a token") };
         self.handle(Event::Left(attempt));
-        let listening = self.guests.values().any(|guest| guest.interest.has("request"));
+        let listening = self.sessions.values().any(|session| session.interest.has("request"));
         let end = listening.then(|| Box::new(RequestEnd::of(&shipment, self.clock.now())));
-        let courier = self.couriers.send(attempt, shipment, token);
-        self.in_flight.insert(attempt, OnTheWire { courier, end });
+        let worker = self.workers.send(attempt, shipment, token);
+        self.in_flight.insert(attempt, OnTheWire { worker, end });
     }
 
     pub(super) fn request_ended(&mut self, mut end: Box<RequestEnd>, answer: &Answer) {
@@ -199,9 +199,9 @@ impl Engine {
         });
     }
 
-    /// Asks a guest's function for the token that is wanted; another guest's when the one that was asked has left.
+    /// Asks a session's function for the token that is wanted; another session's when the one that was asked has left.
     pub(super) fn ask_for_token(&mut self) {
-        if let Some((handle, number)) = self.callback.ask(self.guests.keys().copied()) {
+        if let Some((handle, number)) = self.callback.ask(self.sessions.keys().copied()) {
             self.complete(handle, Completion::TokenWanted(number));
         }
     }
@@ -219,22 +219,22 @@ impl Engine {
         self.complete(ticket.handle, completion);
     }
 
-    /// The guest leaves before it is told so: who hears that the last sender has closed may open one with other
+    /// The session leaves before it is told so: who hears that the last sender has closed may open one with other
     /// options.
     fn close(&mut self, ticket: Ticket, left: usize) {
         self.complete(ticket.handle, Completion::Closed(ticket.number, left));
-        let Some(guest) = self.take_out(ticket.handle) else { return };
-        let is_last = self.guests.is_empty();
+        let Some(session) = self.take_out(ticket.handle) else { return };
+        let is_last = self.sessions.is_empty();
         if is_last {
             self.life = Life::Closed;
         }
         // With somebody on the way in the engine goes on, and there is nothing to wait for.
-        if is_last && self.retire() && self.keeper.is_some() {
-            self.farewell = Some(guest);
+        if is_last && self.retire() && self.persistence.is_some() {
+            self.farewell = Some(session);
             return;
         }
         // Who hears of the end may ask for the numbers at once.
         self.publish();
-        guest.sink.complete(guest.completions, &self.clock);
+        session.sink.complete(session.completions, &self.clock);
     }
 }

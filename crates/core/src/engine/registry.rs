@@ -64,7 +64,7 @@ struct Running {
 }
 
 /// A place at an engine.
-pub(crate) struct Place {
+pub(crate) struct Registration {
     pub(crate) handle: u32,
     pub(crate) commands: UnboundedSender<Command>,
     pub(crate) published: Arc<Mutex<Published>>,
@@ -77,7 +77,7 @@ pub(crate) fn totals() -> Arc<Totals> {
 }
 
 /// Joins the organization's engine, or starts it.
-pub(crate) fn join(settings: Settings, sink: Arc<dyn Sink>) -> Result<Place, Error> {
+pub(crate) fn join(settings: Settings, sink: Arc<dyn Sink>) -> Result<Registration, Error> {
     if let Some(place) = lock(&ENGINES).seat(&settings, &sink)? {
         return Ok(place);
     }
@@ -95,7 +95,7 @@ pub(crate) fn join(settings: Settings, sink: Arc<dyn Sink>) -> Result<Place, Err
 
 impl Engines {
     /// A place at the organization's engine; `None` if it has none.
-    fn seat(&mut self, settings: &Settings, sink: &Arc<dyn Sink>) -> Result<Option<Place>, Error> {
+    fn seat(&mut self, settings: &Settings, sink: &Arc<dyn Sink>) -> Result<Option<Registration>, Error> {
         let Some(running) = self.running.get_mut(&settings.organization) else { return Ok(None) };
         if let Some((field, wanted, running)) = settings.difference(&running.settings) {
             let organization = settings.organization.clone();
@@ -110,7 +110,7 @@ impl Engines {
         // The engine ends only under the registry's lock, so it is there to hear this.
         let _ = running.commands.send(Command::Join(handle, Arc::clone(sink)));
         let (commands, published) = (running.commands.clone(), Arc::clone(&running.published));
-        Ok(Some(Place { handle, commands, published, clock: *CLOCK }))
+        Ok(Some(Registration { handle, commands, published, clock: *CLOCK }))
     }
 
     /// A place at the organization's engine, which another thread may have launched meanwhile; else the engine that is
@@ -120,7 +120,7 @@ impl Engines {
         settings: &Arc<Settings>,
         sink: &Arc<dyn Sink>,
         client: Client,
-    ) -> Result<(Place, Option<Engine>), Error> {
+    ) -> Result<(Registration, Option<Engine>), Error> {
         if let Some(place) = self.seat(settings, sink)? {
             return Ok((place, None));
         }

@@ -8,8 +8,8 @@ use super::watchdog::Watchdog;
 use super::*;
 use crate::clock::Displacement;
 use crate::dispatcher::{Hold, Notice};
-use crate::lanes::Slot;
-use crate::message::{Cargo, Message, Parts, Settle};
+use crate::lanes::EntryId;
+use crate::message::{Message, Parts, Payload, Settle};
 use crate::store::{Change, FencingToken, Seq, Store};
 
 /// A disk behind which nothing happens until the test lets it.
@@ -27,21 +27,21 @@ impl Store for HungStore {
         lock(&self.0).changes.extend(changes);
     }
 
-    fn load(&self, _: Vec<(Slot, Seq)>) {}
+    fn load(&self, _: Vec<(EntryId, Seq)>) {}
 
     fn close(&self) {}
 }
 
 impl Disk {
     /// Everything that was written becomes durable.
-    pub(super) fn answer(&mut self, news: &Sender<News>) {
-        let slot_of = |change: Change| match change {
-            Change::Insert { slot, .. } | Change::Redrive { slot, .. } => Some(slot),
+    pub(super) fn answer(&mut self, events: &Sender<StoreEvent>) {
+        let entry_id_of = |change: Change| match change {
+            Change::Insert { entry_id, .. } | Change::Redrive { entry_id, .. } => Some(entry_id),
             _ => None,
         };
         self.done += self.changes.len() as u64;
-        let kept = self.changes.drain(..).filter_map(slot_of).collect();
-        news.try_send(News::Committed { up_to: self.done, kept }).unwrap();
+        let kept = self.changes.drain(..).filter_map(entry_id_of).collect();
+        events.try_send(StoreEvent::Committed { up_to: self.done, kept }).unwrap();
     }
 }
 
@@ -54,11 +54,11 @@ impl Sink for Ear {
     }
 }
 
-/// An engine whose clock the test moves, with one guest, of the handle 1, who listens for outages.
+/// An engine whose clock the test moves, with one session, of the handle 1, who listens for outages.
 pub(super) struct Fixture {
     pub(super) engine: Engine,
     pub(super) disk: Arc<Mutex<Disk>>,
-    pub(super) news: Sender<News>,
+    pub(super) events: Sender<StoreEvent>,
     ear: Arc<Ear>,
     passed: Duration,
     _directory: tempfile::TempDir,
@@ -80,14 +80,14 @@ impl Fixture {
         let (_, inbox) = unbounded_channel();
         let mut engine = Engine::new(settings, client, Clock::start(), inbox, Arc::default(), None);
         assert!(engine.open_store().await.is_ok());
-        let (disk, (teller, news)) = (Arc::default(), channel(64));
+        let (disk, (teller, events)) = (Arc::default(), channel(64));
         let store = Box::new(HungStore(Arc::clone(&disk)));
-        engine.keeper =
-            Some(Keeper::of(store, news, Watchdog::new(path.display().to_string().into(), engine.clock.now())));
+        engine.persistence =
+            Some(Persistence::of(store, events, Watchdog::new(path.display().to_string().into(), engine.clock.now())));
         let ear = Arc::new(Ear::default());
         engine.command(Command::Join(HANDLE, Arc::clone(&ear) as Arc<dyn Sink>));
         engine.command(Command::Listen(HANDLE, Interest::of(["outage"])));
-        let mut fixture = Self { engine, disk, news: teller, ear, passed: Duration::ZERO, _directory: directory };
+        let mut fixture = Self { engine, disk, events: teller, ear, passed: Duration::ZERO, _directory: directory };
         fixture.turn();
         fixture.answer();
         fixture.heard();
@@ -105,8 +105,8 @@ impl Fixture {
 
     /// What a turn does once something has woken the engine.
     pub(super) fn turn(&mut self) {
-        while let Some(news) = self.engine.keeper.as_mut().and_then(Keeper::try_next) {
-            self.engine.store_news(Some(news));
+        while let Some(events) = self.engine.persistence.as_mut().and_then(Persistence::try_next) {
+            self.engine.store_event(Some(events));
         }
         self.engine.watch_store();
         self.engine.finish_turn();
@@ -123,19 +123,19 @@ impl Fixture {
     /// Passes the time that a store has for an answer, whatever the machine has taken of it; nothing, if that isn't
     /// counted.
     pub(super) fn pass_patience(&mut self) {
-        let due = self.engine.keeper.as_ref().and_then(|keeper| keeper.watchdog.due());
+        let due = self.engine.persistence.as_ref().and_then(|persistence| persistence.watchdog.due());
         self.pass(due.map_or(Duration::ZERO, |due| due.since(self.engine.clock.now())));
     }
 
     pub(super) fn answer(&mut self) {
-        lock(&self.disk).answer(&self.news);
+        lock(&self.disk).answer(&self.events);
         self.turn();
     }
 
     pub(super) fn heard(&mut self) -> Vec<Completion> {
         // Completions may wait to be told with others.
-        let guest = self.engine.guests.get_mut(&HANDLE).unwrap();
-        let late = std::mem::take(&mut guest.completions);
+        let session = self.engine.sessions.get_mut(&HANDLE).unwrap();
+        let late = std::mem::take(&mut session.completions);
         let mut heard = std::mem::take(&mut *lock(&self.ear.0));
         heard.extend(late);
         heard
@@ -151,7 +151,7 @@ impl Fixture {
         let submission = Submission {
             ticket: Ticket { handle: HANDLE, number },
             settle,
-            cargo: Cargo::Message(Message::new(parts).unwrap()),
+            payload: Payload::Message(Message::new(parts).unwrap()),
             priority: 0,
             expires_at: None,
             not_before: None,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::couriers::Couriers;
 use super::leases::Leases;
 use super::opening::CLOSE_PATIENCE;
 use super::panics::caught;
 use super::sink::Completion;
+use super::workers::Workers;
 use super::{Command, Engine};
 use crate::dispatcher::{Dispatcher, Effect, Event, Notice};
 use crate::message::Ticket;
@@ -27,7 +27,7 @@ impl Engine {
         self.cut_all();
         // Answers to what was cut, and to its dispatcher, come to nobody.
         (self.reporter, self.reports) = unbounded_channel();
-        self.couriers = Couriers::new(Arc::clone(&self.client), self.reporter.clone());
+        self.workers = Workers::new(Arc::clone(&self.client), self.reporter.clone());
         self.leases = Leases::join(&self.settings);
         self.token = None;
         self.performing.extend(self.effects.drain(..));
@@ -44,12 +44,12 @@ impl Engine {
         let outage = |open| Notice::Outage { reason: "engine", problem: PROBLEM.to_owned(), open };
         self.effects.extend([true, false].map(|open| Effect::Notice(outage(open))));
         self.perform();
-        for (handle, guest) in &mut self.guests {
+        for (handle, session) in &mut self.sessions {
             let own = |ticket: &Ticket| (ticket.handle == *handle).then_some(ticket.number);
             let tickets = awaited.iter().filter_map(own).collect();
-            guest.completions.push(Completion::Survived(guest.seen, tickets));
+            session.completions.push(Completion::Survived(session.seen, tickets));
         }
-        self.telling.hurry();
+        self.coalescing.hurry();
     }
 
     /// Hands the dispatcher all that is left of what a handle submitted together.
@@ -63,14 +63,14 @@ impl Engine {
     /// Ends after a panic. Whoever hears of it may open the file again at once.
     pub(super) async fn give_up(mut self: Box<Self>) {
         self.cut_all();
-        if let Some(keeper) = self.keeper.take() {
-            keeper.close(CLOSE_PATIENCE, self.clock.now()).await;
+        if let Some(persistence) = self.persistence.take() {
+            persistence.close(CLOSE_PATIENCE, self.clock.now()).await;
         }
-        // Dropped, it tells its guests.
+        // Dropped, it tells its sessions.
     }
 
     pub(super) fn cut_all(&mut self) {
-        self.in_flight.drain().for_each(|(_, wire)| wire.courier.cut());
+        self.in_flight.drain().for_each(|(_, wire)| wire.worker.cut());
         self.outgoing.clear();
     }
 
@@ -94,9 +94,9 @@ impl Engine {
             _ => None,
         };
         if let Some(ticket) = ticket
-            && let Some(guest) = self.guests.get_mut(&ticket.handle)
+            && let Some(session) = self.sessions.get_mut(&ticket.handle)
         {
-            guest.seen = guest.seen.max(ticket.number);
+            session.seen = session.seen.max(ticket.number);
         }
     }
 }

@@ -10,10 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use serde_json::{Value, json};
 
 use super::panics::caught;
-use super::registry::{Place, join};
+use super::registry::{Registration, join};
 use super::*;
 use crate::dispatcher::Notice;
-use crate::message::{Call, Cargo, Message, Parts, Settle};
+use crate::message::{Call, Message, Parts, Payload, Settle};
 use crate::outcome::Reason;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ fn message(clock: &Clock, handle: u32, number: u64, later: bool) -> Submission {
     Submission {
         ticket: Ticket { handle, number },
         settle: Settle::OnOutcome,
-        cargo: Cargo::Message(Message::new(parts).unwrap()),
+        payload: Payload::Message(Message::new(parts).unwrap()),
         priority: 0,
         expires_at: None,
         not_before: later.then(|| clock.now().after(LATER)),
@@ -61,7 +61,7 @@ fn message(clock: &Clock, handle: u32, number: u64, later: bool) -> Submission {
 }
 
 fn call(clock: &Clock, handle: u32, number: u64) -> Submission {
-    let cargo = Cargo::Call(Box::new(Call {
+    let payload = Payload::Call(Box::new(Call {
         method: "POST".into(),
         path: "/x".into(),
         headers: Vec::new(),
@@ -72,10 +72,10 @@ fn call(clock: &Clock, handle: u32, number: u64) -> Submission {
         idempotent: Default::default(),
         limits: Default::default(),
     }));
-    Submission { cargo, ..message(clock, handle, number, false) }
+    Submission { payload, ..message(clock, handle, number, false) }
 }
 
-/// An engine that is driven by hand, with one guest, of the handle 1, and a token.
+/// An engine that is driven by hand, with one session, of the handle 1, and a token.
 async fn by_hand(settings: Settings) -> (Engine, Receiver<Completion>) {
     let (_, inbox) = unbounded_channel();
     let settings = Arc::new(settings);
@@ -98,12 +98,12 @@ fn defect() -> Command {
     Command::Defect(Box::new(|_| panic!("as the test wants it")))
 }
 
-/// What the guest hears of the panic, and what before it.
+/// What the session hears of the panic, and what before it.
 fn survived(engine: &mut Engine, told: &Receiver<Completion>) -> (u64, Vec<u64>, Vec<Completion>) {
     assert!(caught(|| engine.command(defect())).is_err());
     assert!(engine.survive());
-    for guest in engine.guests.values_mut() {
-        guest.sink.complete(std::mem::take(&mut guest.completions), &engine.clock);
+    for session in engine.sessions.values_mut() {
+        session.sink.complete(std::mem::take(&mut session.completions), &engine.clock);
     }
     let mut before: Vec<Completion> = told.try_iter().collect();
     let Some(Completion::Survived(seen, mut tickets)) = before.pop() else { panic!("{before:?}") };
@@ -174,11 +174,11 @@ async fn letters_and_remembered_ids_stay() {
     survived(&mut engine, &told);
     engine
         .command(Command::Letters(Ticket { handle: 1, number: 2 }, LettersWanted { after: 0, until: None, limit: 9 }));
-    let completions = &engine.guests[&1].completions;
+    let completions = &engine.sessions[&1].completions;
     assert!(matches!(&completions[..], [Completion::Letters(2, page)] if page.letters.len() == 1));
 }
 
-fn opened(organization: &str, store: &str, panics: bool) -> (Place, Receiver<Completion>) {
+fn opened(organization: &str, store: &str, panics: bool) -> (Registration, Receiver<Completion>) {
     let (ear, told) = ear(panics);
     (join(settings(organization, json!({ "store": store })), ear).unwrap(), told)
 }
@@ -188,13 +188,13 @@ fn next(told: &Receiver<Completion>) -> Completion {
 }
 
 /// Asks for the message of this number; whether the engine has it.
-fn has(place: &Place, told: &Receiver<Completion>, number: u64) -> bool {
+fn has(place: &Registration, told: &Receiver<Completion>, number: u64) -> bool {
     let ticket = Ticket { handle: place.handle, number: 1_000 + number };
     place.commands.send(Command::Explain(ticket, format!("m{number}").into())).unwrap();
     matches!(next(told), Completion::Explained(..))
 }
 
-fn submit(place: &Place, numbers: std::ops::RangeInclusive<u64>) {
+fn submit(place: &Registration, numbers: std::ops::RangeInclusive<u64>) {
     let messages = numbers.map(|number| message(&place.clock, place.handle, number, true)).collect();
     place.commands.send(Command::Submit(messages)).unwrap();
 }
@@ -249,7 +249,7 @@ fn what_was_submitted_with_the_message_at_fault_is_taken_in() {
 fn a_file_may_be_opened_again_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let store = format!("file:{}", directory.path().join("outbox.db").display());
-    let ready = |place: &Place, told: &Receiver<Completion>| {
+    let ready = |place: &Registration, told: &Receiver<Completion>| {
         place.commands.send(Command::Ready(Ticket { handle: place.handle, number: 999 })).unwrap();
         let Completion::Ready(999, recovered) = next(told) else { panic!("it opens") };
         recovered

@@ -23,7 +23,7 @@ fn settings(organization: &str, store: &str) -> Settings {
     Settings::from_json(&options.to_string()).unwrap()
 }
 
-/// An engine with one guest, of the handle 1.
+/// An engine with one session, of the handle 1.
 async fn engine(settings: Settings) -> (Engine, Arc<Ear>) {
     let (_, inbox) = unbounded_channel();
     let settings = Arc::new(settings);
@@ -45,7 +45,7 @@ async fn who_closes_last_is_told_although_another_comes_in() {
     let directory = tempfile::tempdir().unwrap();
     let store = format!("file:{}", directory.path().join("outbox.db").display());
     let (mut engine, ear) = engine(settings("closing", &store)).await;
-    // The registry counts two, of which one is the guest that closes; the other's command is still on its way.
+    // The registry counts two, of which one is the session that closes; the other's command is still on its way.
     let _places = [(); 2].map(|()| registry::join(settings("closing", "memory"), Arc::new(Ear::default())).unwrap());
     let ticket = Ticket { handle: 1, number: 7 };
     engine.command(Command::Close(ticket, Duration::from_secs(60)));
@@ -55,7 +55,7 @@ async fn who_closes_last_is_told_although_another_comes_in() {
 }
 
 #[tokio::test]
-async fn a_drain_that_is_cancelled_is_forgotten() {
+async fn a_drain_that_is_canceled_is_forgotten() {
     let (mut engine, ear) = engine(settings("draining", "memory")).await;
     let later = engine.clock.now().after(Duration::from_secs(60));
     let ticket = |number| Ticket { handle: 1, number };
@@ -68,7 +68,7 @@ async fn a_drain_that_is_cancelled_is_forgotten() {
     engine.command(Command::Submit(vec![Submission {
         ticket: ticket(1),
         settle: crate::message::Settle::OnOutcome,
-        cargo: crate::message::Cargo::Message(message.unwrap()),
+        payload: crate::message::Payload::Message(message.unwrap()),
         priority: 0,
         expires_at: None,
         not_before: Some(later),
@@ -89,7 +89,7 @@ fn message(number: u64) -> Submission {
     Submission {
         ticket: Ticket { handle: 1, number },
         settle: crate::message::Settle::OnOutcome,
-        cargo: crate::message::Cargo::Message(crate::message::Message::new(parts).unwrap()),
+        payload: crate::message::Payload::Message(crate::message::Message::new(parts).unwrap()),
         priority: 0,
         expires_at: None,
         not_before: None,

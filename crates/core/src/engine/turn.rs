@@ -6,7 +6,7 @@ use super::Command;
 
 /// As many, and then the others have their turns.
 const WORK_PER_TURN: usize = 128;
-/// The work of an answer, with what it settles; of an `explain()`, which looks at thousands of lanes; of news of the
+/// The work of an answer, with what it settles; of an `explain()`, which looks at thousands of lanes; of events of the
 /// store, of which one tells of up to a thousand messages; and of a page of dead letters, which may have a megabyte.
 const ANSWER_WORK: usize = 4;
 const EXPLANATION_WORK: usize = 64;
@@ -38,7 +38,7 @@ impl Turn {
         self.done += ANSWER_WORK;
     }
 
-    pub(super) fn news(&mut self) {
+    pub(super) fn event(&mut self) {
         self.done += NEWS_WORK;
     }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, Trouble};
-use crate::store::News;
+use crate::error::{Error, StoreErrorKind};
+use crate::store::StoreEvent;
 
 /// A store that owes an answer for this long hangs. No transaction of a working disk takes as long: its size is
 /// bounded.
@@ -32,7 +32,7 @@ pub(super) struct Watchdog {
 enum State {
     Answering,
     /// It reported a problem, and will report its end: a repair may take any time.
-    Troubled,
+    Degraded,
     Hanging,
     /// Its thread is gone.
     Ended,
@@ -72,25 +72,26 @@ impl Watchdog {
             self.place,
             HANGS_AFTER.as_secs()
         );
-        Some(Error::Store { trouble: Trouble::Failed, problem })
+        Some(Error::Store { kind: StoreErrorKind::Failed, problem })
     }
 
     /// The store answered; `None` when it never will again. True when that ends a hang, with no other problem left.
-    pub(super) fn answered(&mut self, news: Option<&News>, now: Timestamp) -> bool {
+    pub(super) fn answered(&mut self, event: Option<&StoreEvent>, now: Timestamp) -> bool {
         self.since = now;
         let before = self.state;
-        match news {
-            Some(News::Committed { up_to, .. }) => self.done = self.done.max(*up_to),
-            Some(News::Loaded(_)) => {
+        match event {
+            Some(StoreEvent::Committed { up_to, .. }) => self.done = self.done.max(*up_to),
+            Some(StoreEvent::Loaded(_)) => {
                 debug_assert!(self.loads > 0, "an answer that nobody asked for");
                 self.loads = self.loads.saturating_sub(1);
             }
             _ => {}
         }
-        self.state = match (news, before) {
-            (None | Some(News::Failed(_) | News::Disowned(_) | News::Closed), _) | (_, State::Ended) => State::Ended,
-            (Some(News::Healed(_)), _) => State::Answering,
-            (Some(News::Troubled(_)), _) | (_, State::Troubled) => State::Troubled,
+        self.state = match (event, before) {
+            (None | Some(StoreEvent::Failed(_) | StoreEvent::Disowned(_) | StoreEvent::Closed), _)
+            | (_, State::Ended) => State::Ended,
+            (Some(StoreEvent::Restored(_)), _) => State::Answering,
+            (Some(StoreEvent::Degraded(_)), _) | (_, State::Degraded) => State::Degraded,
             _ => State::Answering,
         };
         debug_assert!(self.done <= self.handed_over, "durable before it was handed over");
@@ -115,8 +116,8 @@ mod tests {
         Watchdog::new("/outbox.db".into(), at(0))
     }
 
-    fn committed(up_to: u64) -> News {
-        News::Committed { up_to, kept: Vec::new() }
+    fn committed(up_to: u64) -> StoreEvent {
+        StoreEvent::Committed { up_to, kept: Vec::new() }
     }
 
     #[test]
@@ -140,7 +141,7 @@ mod tests {
         let mut watchdog = watchdog();
         watchdog.handed_over(0, 1, at(1_000));
         assert!(watchdog.begin_hanging(at(4_000)).is_some());
-        assert!(watchdog.answered(Some(&News::Loaded(Vec::new())), at(9_000)) && watchdog.due().is_none());
+        assert!(watchdog.answered(Some(&StoreEvent::Loaded(Vec::new())), at(9_000)) && watchdog.due().is_none());
     }
 
     #[test]
@@ -158,12 +159,12 @@ mod tests {
             let mut watchdog = watchdog();
             watchdog.handed_over(1, 0, at(0));
             assert_eq!(watchdog.begin_hanging(at(if hangs_before { 3_000 } else { 2_000 })).is_some(), hangs_before);
-            assert!(!watchdog.answered(Some(&News::Troubled(problem())), at(4_000)), "the outage goes on");
+            assert!(!watchdog.answered(Some(&StoreEvent::Degraded(problem())), at(4_000)), "the outage goes on");
             assert_eq!(watchdog.due(), None, "a repair may take any time");
-            assert!(!watchdog.answered(Some(&News::Refused(Vec::new(), problem())), at(5_000)));
+            assert!(!watchdog.answered(Some(&StoreEvent::Refused(Vec::new(), problem())), at(5_000)));
             assert_eq!(watchdog.due(), None);
             assert!(
-                !watchdog.answered(Some(&News::Healed(Salvage::default())), at(60_000)),
+                !watchdog.answered(Some(&StoreEvent::Restored(Salvage::default())), at(60_000)),
                 "that reports the end itself"
             );
             assert_eq!(watchdog.due(), Some(at(63_000)), "the change is still to be confirmed");
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_store_whose_thread_is_gone_does_not_hang() {
-        for end in [None, Some(News::Closed), Some(News::Failed(problem_of_its_own()))] {
+        for end in [None, Some(StoreEvent::Closed), Some(StoreEvent::Failed(problem_of_its_own()))] {
             let mut watchdog = watchdog();
             watchdog.handed_over(1, 0, at(0));
             assert!(!watchdog.answered(end.as_ref(), at(1_000)));
@@ -189,6 +190,6 @@ mod tests {
     }
 
     fn problem_of_its_own() -> Error {
-        Error::Store { trouble: Trouble::Full, problem: "the disk is full".to_owned() }
+        Error::Store { kind: StoreErrorKind::Full, problem: "the disk is full".to_owned() }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::limits::window_of;
 use super::span::{count, wait};
-use super::{NamedLimit, Told};
+use super::{HeaderLimit, NamedLimit};
 use crate::text::without_bom;
 
 /// How much of a body is searched.
@@ -20,7 +20,7 @@ const NAME_BYTES_MAX: usize = 128;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) wait: Option<Duration>,
-    pub(super) quota: Option<Told>,
+    pub(super) quota: Option<HeaderLimit>,
     pub(super) limit: Option<NamedLimit>,
 }
 
@@ -51,7 +51,7 @@ fn start(body: &[u8]) -> &[u8] {
 }
 
 /// `{"key":"token.rate.per.minute","namespace":"platform.api","value":300}`.
-fn limit(limit: &Value) -> Option<Told> {
+fn limit(limit: &Value) -> Option<HeaderLimit> {
     if !matches!(&limit["namespace"], Value::Null) && limit["namespace"] != NAMESPACE {
         return None;
     }
@@ -68,16 +68,16 @@ fn named_limit(limit: &Value) -> Option<NamedLimit> {
 }
 
 /// "maximum [300] requests within [60] seconds".
-fn limit_in_text(body: &[u8]) -> Option<Told> {
+fn limit_in_text(body: &[u8]) -> Option<HeaderLimit> {
     let text = String::from_utf8_lossy(body);
     let (_, text) = text.split_once("maximum [")?;
     let (requests, text) = text.split_once("] requests within ")?;
     quota(requests.trim().parse().ok()?, wait(bracketed(text, "")?)?)
 }
 
-fn quota(requests: f64, per: Duration) -> Option<Told> {
+fn quota(requests: f64, per: Duration) -> Option<HeaderLimit> {
     let limit = count(requests).filter(|limit| *limit > 0)?;
-    Some(Told { limit: Some(limit), per: Some(per), ..Told::default() })
+    Some(HeaderLimit { limit: Some(limit), per: Some(per), ..HeaderLimit::default() })
 }
 
 /// The number in brackets right after these words.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::span::{ServerTime, count, plain_number, wait};
 use super::window::Window;
-use super::{QUOTAS_MAX, Told, Unnamed, structured};
+use super::{HeaderLimit, QUOTAS_MAX, Unnamed, structured};
 
 /// Names of limit, rest, count and reset in each family of plain headers; none has all of them.
 const FAMILIES: [[Option<&str>; 4]; 4] = [
@@ -76,7 +76,7 @@ impl Windows {
     }
 
     /// The quotas of the first family that names any.
-    pub(super) fn into_quotas(self) -> Vec<Told> {
+    pub(super) fn into_quotas(self) -> Vec<HeaderLimit> {
         let has_limit = |windows: &Vec<Window>| windows.iter().any(|window| window.told.limit.is_some());
         let windows = self.families.into_iter().find(has_limit).unwrap_or_default();
         windows.into_iter().map(|window| window.told).collect()
@@ -134,7 +134,7 @@ fn plain(values: [Option<&str>; 4], time: ServerTime) -> Vec<Window> {
         let used = number(&counts).and_then(count);
         let left = || Some(limit?.saturating_sub(used?));
         let remaining = number(&rests).and_then(count).or_else(left);
-        let told = Told { limit, remaining, reset: None, per: None };
+        let told = HeaderLimit { limit, remaining, reset: None, per: None };
         let mut window = Window::new(told, number(&resets).map(|reset| time.end(reset)));
         window.used = used.or(window.used);
         // Two proxies may say the same.
@@ -150,7 +150,8 @@ fn named<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Vec<Window> {
     let window = |(limit, rest, seconds): (&str, &str, u64)| {
         let (limit, remaining) = (number(limit).filter(|limit| *limit > 0), number(rest));
         let per = Some(Duration::from_secs(seconds));
-        (limit.is_some() || remaining.is_some()).then(|| Window::new(Told { limit, remaining, reset: None, per }, None))
+        (limit.is_some() || remaining.is_some())
+            .then(|| Window::new(HeaderLimit { limit, remaining, reset: None, per }, None))
     };
     NAMED_WINDOWS.into_iter().filter_map(window).collect()
 }

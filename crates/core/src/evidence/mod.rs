@@ -25,7 +25,7 @@ pub const QUOTAS_MAX: usize = 4;
 
 /// What a server said about one of its quotas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct HeaderLimit {
     /// The requests of a window; never zero.
     pub limit: Option<u64>,
     /// How many of them are left.
@@ -83,7 +83,7 @@ pub struct Evidence {
     /// How much of the quota the server has counted in this window.
     pub used: Option<u64>,
     /// Each quota that the headers tell of, at most [`QUOTAS_MAX`]; of some nothing may be known.
-    pub quotas: Vec<Told>,
+    pub quotas: Vec<HeaderLimit>,
     /// The limit that was exceeded, as the 429's body names it.
     pub limit: Option<Box<NamedLimit>>,
 }
@@ -167,8 +167,8 @@ impl Evidence {
     }
 
     /// The quotas that the headers tell of.
-    pub fn told(&self) -> impl Iterator<Item = &Told> {
-        self.quotas.iter().filter(|told| **told != Told::default())
+    pub fn told(&self) -> impl Iterator<Item = &HeaderLimit> {
+        self.quotas.iter().filter(|told| **told != HeaderLimit::default())
     }
 
     /// The wait that the server asks for after a 429, by the best evidence.
@@ -469,7 +469,7 @@ mod tests {
         let mut evidence = Evidence::in_text(body);
         assert_eq!(evidence, Evidence::default(), "an answer that refuses nothing");
         evidence.add_refusal(body);
-        let told = Told { limit: Some(77), per: Some(Duration::from_secs(60)), ..Told::default() };
+        let told = HeaderLimit { limit: Some(77), per: Some(Duration::from_secs(60)), ..HeaderLimit::default() };
         assert_eq!(evidence.told().collect::<Vec<_>>(), [&told]);
         assert_eq!(evidence.wait(), Some(Wait { span: Duration::from_secs(2), source: WaitSource::Text }));
 
@@ -509,7 +509,7 @@ mod tests {
 
     #[test]
     fn quotas_of_every_family() {
-        let told = |limit, remaining, reset: Option<u64>, per: Option<u64>| Told {
+        let told = |limit, remaining, reset: Option<u64>, per: Option<u64>| HeaderLimit {
             limit: Some(limit),
             remaining,
             reset: reset.map(Duration::from_secs),

@@ -8,7 +8,7 @@ use sfv::{BareItem, Dictionary, Item, List, ListEntry, Parser};
 
 use super::span::{ServerTime, count, wait};
 use super::window::Window;
-use super::{QUOTAS_MAX, Told};
+use super::{HeaderLimit, QUOTAS_MAX};
 
 /// A member of a list: its name, or its number in earlier drafts, and its parameters.
 struct Member {
@@ -117,7 +117,7 @@ fn window(
     time: ServerTime,
 ) -> Window {
     let limit = limit.and_then(count).filter(|limit| *limit > 0);
-    let told = Told { limit, remaining: remaining.and_then(count), reset: None, per };
+    let told = HeaderLimit { limit, remaining: remaining.and_then(count), reset: None, per };
     Window::new(told, reset.map(|reset| time.end(reset)))
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::connection::{Calls, Connection};
 use super::failure::{self, Remedy};
 use super::wire;
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreErrorKind};
 use crate::lease::Failure;
 use crate::settings::RedisUrl;
 
@@ -81,7 +81,7 @@ pub struct PauseInspection {
 pub fn inspect(url: &RedisUrl, organization: &str) -> Result<Inspection, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::resources("look at the fleet", &error))?;
-    let failed = |failure: Failure| Error::Store { trouble: Trouble::Failed, problem: failure.problem };
+    let failed = |failure: Failure| Error::Store { kind: StoreErrorKind::Failed, problem: failure.problem };
     runtime.block_on(look(url, organization)).map_err(failed)
 }
 

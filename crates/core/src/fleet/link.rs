@@ -9,7 +9,7 @@ use crate::settings::Node;
 
 /// Which node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum Target {
     /// The one that the URL leads to.
     Start,
     /// One that another node has named.

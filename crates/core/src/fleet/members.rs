@@ -1,4 +1,4 @@
-//! Who shares a courier, and what passes between the two.
+//! Who shares a worker, and what passes between the two.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use once_cell::sync::Lazy;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::link::{MemberId, Place};
-use crate::lease::{Failure, Grant, News, Renewal};
+use super::link::{MemberId, Target};
+use crate::lease::{Broadcast, Failure, Grant, Renewal};
 use crate::lock::lock;
 use crate::settings::RedisUrl;
 
 static COURIERS: Lazy<Mutex<HashMap<RedisUrl, UnboundedSender<Order>>>> = Lazy::new(Mutex::default);
 
-/// What a courier brings.
+/// What a worker brings.
 #[derive(Debug)]
 pub enum Delivery {
     /// The store has answered.
@@ -21,12 +21,12 @@ pub enum Delivery {
     /// It has not, and won't.
     Failed(Failure),
     /// It tells everybody this.
-    News(News),
+    Broadcast(Broadcast),
     /// There is a connection again, or for the first time. What was published before may be lost.
     Connected,
 }
 
-/// What a courier is asked for.
+/// What a worker is asked for.
 #[derive(Debug)]
 pub(super) enum Order {
     Join(MemberId, Member),
@@ -34,18 +34,18 @@ pub(super) enum Order {
     Leave(MemberId),
 }
 
-/// An engine of an organization, as its courier has it.
+/// An engine of an organization, as its worker has it.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) organization: Arc<str>,
     deliveries: UnboundedSender<Delivery>,
     /// Where its key is.
-    pub(super) home: Place,
+    pub(super) home: Target,
 }
 
 impl Member {
     pub(super) fn new(organization: &str, deliveries: UnboundedSender<Delivery>) -> Self {
-        Self { organization: organization.into(), deliveries, home: Place::Start }
+        Self { organization: organization.into(), deliveries, home: Target::Start }
     }
 
     pub(super) fn deliver(&self, delivery: Delivery) {
@@ -54,25 +54,25 @@ impl Member {
     }
 }
 
-/// Gives the courier of this Redis its first or next order; one that is not there yet is started with its inbox.
+/// Gives the worker of this Redis its first or next order; one that is not there yet is started with its inbox.
 pub(super) fn order_from(
     url: &RedisUrl,
     order: Order,
     start: impl FnOnce(UnboundedReceiver<Order>),
 ) -> UnboundedSender<Order> {
-    let mut couriers = lock(&COURIERS);
-    let orders = couriers.entry(url.clone()).or_insert_with(|| {
+    let mut workers = lock(&COURIERS);
+    let orders = workers.entry(url.clone()).or_insert_with(|| {
         let (orders, inbox) = unbounded_channel();
         start(inbox);
         orders
     });
-    // A courier ends under this lock only, so it is there to hear this.
+    // A worker ends under this lock only, so it is there to hear this.
     let _ = orders.send(order);
     orders.clone()
 }
 
-/// A courier without members ends, unless somebody is on the way in. Whether it does.
+/// A worker without members ends, unless somebody is on the way in. Whether it does.
 pub(super) fn retire(url: &RedisUrl, inbox: &UnboundedReceiver<Order>) -> bool {
-    let mut couriers = lock(&COURIERS);
-    inbox.is_empty() && couriers.remove(url).is_some()
+    let mut workers = lock(&COURIERS);
+    inbox.is_empty() && workers.remove(url).is_some()
 }

@@ -1,4 +1,4 @@
-//! Renewals as the script's arguments, and its answers and what it publishes as grants and news.
+//! Renewals as the script's arguments, and its answers and what it publishes as grants and broadcasts.
 //!
 //! Times are whole microseconds. What is drawn at random has 64 bits, which a number of Lua's doesn't hold: it travels
 //! as 16 hexadecimal digits, and the script only compares it.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use redis::Value;
 
-use crate::lease::{Epoch, Grant, Host, LeaseId, News, Pause, PauseReport, Renewal, Rest, Scope, WindowGrant};
+use crate::lease::{Broadcast, Epoch, Grant, Host, LeaseId, Pause, PauseReport, Renewal, Rest, Scope, WindowGrant};
 
 /// What stays as it is in a key: braces would end the hash tag.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -18,9 +18,9 @@ pub fn key(organization: &str) -> String {
     format!("spillway:{{{}}}:budget", utf8_percent_encode(organization, PLAIN))
 }
 
-/// The channel on which the script publishes an organization's news.
+/// The channel on which the script publishes an organization's broadcasts.
 pub fn channel(organization: &str) -> String {
-    format!("spillway:{{{}}}:news", utf8_percent_encode(organization, PLAIN))
+    format!("spillway:{{{}}}:broadcasts", utf8_percent_encode(organization, PLAIN))
 }
 
 /// The script's arguments, the channel first.
@@ -152,23 +152,23 @@ pub fn grant(answer: Value) -> Option<Grant> {
 }
 
 /// What the script publishes: a word and what belongs to it, each behind a line feed. `None` if that makes no sense.
-pub fn news(payload: &[u8]) -> Option<News> {
+pub fn broadcasts(payload: &[u8]) -> Option<Broadcast> {
     // A conversation's name may hold line feeds; the scope is the last part.
     let text = std::str::from_utf8(payload).ok()?;
     let (word, rest) = text.split_once('\n').unwrap_or((text, ""));
     match word {
-        "short" => Some(News::Short(hosts(rest)?)),
-        "free" => Some(News::Free(hosts(rest)?)),
+        "short" => Some(Broadcast::Short(hosts(rest)?)),
+        "free" => Some(Broadcast::Free(hosts(rest)?)),
         "resumed" => {
             let (number, name) = rest.split_once('\n')?;
-            Some(News::Resumed(scope(name)?, number.parse().ok()?))
+            Some(Broadcast::Resumed(scope(name)?, number.parse().ok()?))
         }
         "paused" => {
             let mut parts = rest.splitn(5, '\n');
             let number = parts.next()?.parse().ok()?;
             let lasts = Duration::from_micros(parts.next()?.parse().ok()?);
             let prober = prober(parts.next()?, Duration::from_micros(parts.next()?.parse().ok()?))?;
-            Some(News::Paused(Pause { scope: scope(parts.next()?)?, number, lasts, prober }))
+            Some(Broadcast::Paused(Pause { scope: scope(parts.next()?)?, number, lasts, prober }))
         }
         _ => None,
     }

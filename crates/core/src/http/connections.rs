@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use tokio::task::AbortHandle;
 
-use super::room::{IdlePool, Place, ROOM, Room};
+use super::room::{IdlePool, Permit, ROOM, Room};
 use super::stream::HeadAllowance;
 use crate::clock::{Clock, Timestamp};
 use crate::lock::lock;
@@ -34,8 +34,8 @@ pub(super) struct Connection {
     pub(super) requests: SendRequest<Full<Bytes>>,
     pub(super) head: HeadAllowance,
     task: AbortHandle,
-    /// None if the request that wanted the connection was cancelled before it was made.
-    _place: Option<Place>,
+    /// None if the request that wanted the connection was canceled before it was made.
+    _place: Option<Permit>,
 }
 
 struct Idle {
@@ -72,7 +72,7 @@ struct Pool {
     /// The next requests, this many, get new connections in spite of idle ones.
     new_due: usize,
     /// Reserved for connections that are being made.
-    places: Vec<Place>,
+    places: Vec<Permit>,
     /// A task closes the idle ones when their time is over.
     is_watched: bool,
 }
@@ -147,7 +147,7 @@ impl Connections {
     }
 
     /// Waits for a place for a connection that is not kept.
-    pub(super) async fn place(&self) -> Place {
+    pub(super) async fn place(&self) -> Permit {
         self.room.begin().await;
         self.room.place().await
     }

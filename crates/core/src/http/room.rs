@@ -53,7 +53,7 @@ pub(super) struct Room {
 
 /// A connection's place. Dropping it frees the place.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Permit {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -86,10 +86,10 @@ impl Room {
     }
 
     /// Waits for a place for one more connection.
-    pub(super) async fn place(&self) -> Place {
+    pub(super) async fn place(&self) -> Permit {
         loop {
             if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-                return Place { _permit: permit };
+                return Permit { _permit: permit };
             }
             if !self.end_oldest_idle() {
                 break;
@@ -97,7 +97,7 @@ impl Room {
         }
         let _waiting = Waiting::begin(&self.waiting);
         match Arc::clone(&self.places).acquire_owned().await {
-            Ok(permit) => Place { _permit: permit },
+            Ok(permit) => Permit { _permit: permit },
             Err(_) => unreachable!("the room is never closed"),
         }
     }
@@ -146,7 +146,7 @@ impl Beginnings {
     }
 }
 
-/// Counts as one waiting connection until dropped, since the wait may be cancelled.
+/// Counts as one waiting connection until dropped, since the wait may be canceled.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -25,7 +25,7 @@ use crate::table::Table;
 const LANES_COUNTED: usize = 16_384;
 
 /// A message's place in the outbox.
-pub type Slot = u32;
+pub type EntryId = u32;
 /// A lane's place among the lanes.
 pub type LaneId = u32;
 
@@ -48,15 +48,15 @@ pub enum Bar {
 /// struct Places;
 ///
 /// impl Numbers for Places {
-///     fn seq(&self, slot: Slot) -> u64 {
-///         u64::from(slot)
+///     fn seq(&self, entry_id: EntryId) -> u64 {
+///         u64::from(entry_id)
 ///     }
 /// }
 ///
 /// let mut lanes = Lanes::new(true);
 /// let lane = lanes.of_conversation(&Arc::from("c-1"));
-/// for slot in [1, 2] {
-///     lanes.push(lane, Item { slot, seq: u64::from(slot), priority: 0 });
+/// for entry_id in [1, 2] {
+///     lanes.push(lane, Item { entry_id, seq: u64::from(entry_id), priority: 0 });
 /// }
 /// assert_eq!(lanes.take(&Places), Some((lane, 1)));
 /// assert_eq!(lanes.peek(), None, "the second waits for the outcome of the first");
@@ -66,7 +66,7 @@ pub enum Bar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
     /// Its place in the outbox.
-    pub slot: Slot,
+    pub entry_id: EntryId,
     /// Its number by acceptance, which rises within a lane.
     pub seq: u64,
     /// Higher goes first.
@@ -76,7 +76,7 @@ pub struct Item {
 /// Looks up the numbers of waiting messages, so that a queue of a million need not store them.
 pub trait Numbers {
     /// A message's number by acceptance.
-    fn seq(&self, slot: Slot) -> u64;
+    fn seq(&self, entry_id: EntryId) -> u64;
 }
 
 #[derive(Debug)]
@@ -220,16 +220,16 @@ impl Lanes {
     }
 
     /// The message that goes next.
-    pub fn peek(&mut self) -> Option<(LaneId, Slot)> {
+    pub fn peek(&mut self) -> Option<(LaneId, EntryId)> {
         let lane = self.ready.peek()?;
         Some((lane, self.lanes[lane as usize].queue.head()?))
     }
 
     /// Hands out what [`Self::peek`] showed.
-    pub fn take(&mut self, numbers: &impl Numbers) -> Option<(LaneId, Slot)> {
+    pub fn take(&mut self, numbers: &impl Numbers) -> Option<(LaneId, EntryId)> {
         let lane = self.ready.pop()?;
-        let slot = self.take_from(lane, numbers)?;
-        Some((lane, slot))
+        let entry_id = self.take_from(lane, numbers)?;
+        Some((lane, entry_id))
     }
 
     /// The first lane that has just become busy, unless the one whose turn it is has a higher priority.
@@ -245,18 +245,18 @@ impl Lanes {
     }
 
     /// The head of a lane, whether or not it is the lane's turn.
-    pub fn head_of(&self, lane: LaneId) -> Option<Slot> {
+    pub fn head_of(&self, lane: LaneId) -> Option<EntryId> {
         self.lanes[lane as usize].queue.head()
     }
 
     /// Hands out one more message of a lane, to travel with its outstanding ones.
-    pub fn take_from(&mut self, lane: LaneId, numbers: &impl Numbers) -> Option<Slot> {
-        let slot = self.lanes[lane as usize].queue.pop_front(&mut self.links, numbers)?;
-        self.returned.remove(lane, numbers.seq(slot));
+    pub fn take_from(&mut self, lane: LaneId, numbers: &impl Numbers) -> Option<EntryId> {
+        let entry_id = self.lanes[lane as usize].queue.pop_front(&mut self.links, numbers)?;
+        self.returned.remove(lane, numbers.seq(entry_id));
         let state = &mut self.lanes[lane as usize];
         (state.outstanding, state.is_late) = (state.outstanding + 1, false);
         self.refresh(lane, false);
-        Some(slot)
+        Some(entry_id)
     }
 
     /// The first ready lane that is a request's.
@@ -306,7 +306,7 @@ impl Lanes {
     }
 
     /// The messages of these conversations that may go: the first of each, or all.
-    pub fn on_offer(&self, first_only: bool) -> impl Iterator<Item = Slot> {
+    pub fn on_offer(&self, first_only: bool) -> impl Iterator<Item = EntryId> {
         let queues = self.ready.iter().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some());
         queues.flat_map(move |lane| lane.queue.iter(&self.links).take(if first_only { 1 } else { usize::MAX }))
     }
@@ -324,8 +324,8 @@ impl Lanes {
         let queue = &mut self.lanes[lane as usize].queue;
         queue.push_in_order(&mut self.links, item, elder, numbers);
         // In an ordered lane one comes back at a time, to the head.
-        if !self.ordered || queue.head() != Some(item.slot) {
-            self.returned.insert(lane, item.seq, item.slot);
+        if !self.ordered || queue.head() != Some(item.entry_id) {
+            self.returned.insert(lane, item.seq, item.entry_id);
         }
     }
 
@@ -362,14 +362,14 @@ impl Lanes {
 
     /// The messages that go next where conversations take turns: the first of each that may send, then the second of
     /// each, and so on; at most `count`.
-    pub fn next_in_rounds(&self, count: usize) -> impl Iterator<Item = Slot> {
+    pub fn next_in_rounds(&self, count: usize) -> impl Iterator<Item = EntryId> {
         let mut round: VecDeque<_> = self.in_turn().take(count).map(|lane| lane.queue.iter(&self.links)).collect();
         std::iter::from_fn(move || {
             loop {
                 let mut lane = round.pop_front()?;
-                if let Some(slot) = lane.next() {
+                if let Some(entry_id) = lane.next() {
                     round.push_back(lane);
-                    return Some(slot);
+                    return Some(entry_id);
                 }
             }
         })
@@ -377,7 +377,7 @@ impl Lanes {
     }
 
     /// The messages that go next where a conversation sends `depth` of them together; at most `count`.
-    pub fn next_in_runs(&self, depth: usize, count: usize) -> impl Iterator<Item = Slot> {
+    pub fn next_in_runs(&self, depth: usize, count: usize) -> impl Iterator<Item = EntryId> {
         self.in_turn().flat_map(move |lane| lane.queue.iter(&self.links).take(depth)).take(count)
     }
 
@@ -392,9 +392,9 @@ impl Lanes {
     }
 
     /// Takes a waiting message out, which has this number.
-    pub fn remove(&mut self, lane: LaneId, slot: Slot, seq: u64, numbers: &impl Numbers) {
+    pub fn remove(&mut self, lane: LaneId, entry_id: EntryId, seq: u64, numbers: &impl Numbers) {
         self.returned.remove(lane, seq);
-        self.lanes[lane as usize].queue.remove(&mut self.links, slot, numbers);
+        self.lanes[lane as usize].queue.remove(&mut self.links, entry_id, numbers);
         self.refresh(lane, false);
     }
 
@@ -444,10 +444,10 @@ impl Lanes {
         self.lanes[lane as usize].conversation.as_ref()
     }
 
-    /// Messages before `slot` in its lane, the outstanding ones included.
-    pub fn ahead(&self, lane: LaneId, slot: Slot, numbers: &impl Numbers) -> usize {
+    /// Messages before `entry_id` in its lane, the outstanding ones included.
+    pub fn ahead(&self, lane: LaneId, entry_id: EntryId, numbers: &impl Numbers) -> usize {
         let lane = &self.lanes[lane as usize];
-        lane.outstanding as usize + lane.queue.position(&self.links, slot, numbers)
+        lane.outstanding as usize + lane.queue.position(&self.links, entry_id, numbers)
     }
 
     /// Messages that leave before the one with `ahead` others before it in `lane`, if every lane gets its turn evenly.
@@ -475,7 +475,7 @@ impl Lanes {
     }
 
     /// The messages that wait in the lane of a conversation.
-    pub fn waiting_of(&self, conversation: &str) -> impl Iterator<Item = Slot> {
+    pub fn waiting_of(&self, conversation: &str) -> impl Iterator<Item = EntryId> {
         let lane = self.find(conversation).map(|id| &self.lanes[id as usize]);
         lane.into_iter().flat_map(|lane| lane.queue.iter(&self.links))
     }

@@ -1,21 +1,21 @@
-//! One lane's queue: a doubly linked list through the slots, since an abort takes a message out of the middle.
+//! One lane's queue: a doubly linked list through the entries, since an abort takes a message out of the middle.
 
 use std::collections::VecDeque;
 
-use super::{Item, Numbers, Slot};
+use super::{EntryId, Item, Numbers};
 use crate::message::Priority;
 
-const NIL: Slot = Slot::MAX;
+const NIL: EntryId = EntryId::MAX;
 /// Messages of a queue that are counted from each end to find the place of one.
 const COUNTED_MAX: usize = 8_192;
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
-    before: Slot,
-    after: Slot,
+    before: EntryId,
+    after: EntryId,
 }
 
-/// The links of all queues, by slot.
+/// The links of all queues, by entry id.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     links: Vec<Link>,
@@ -23,8 +23,8 @@ pub(super) struct Links {
 }
 
 impl Links {
-    fn set(&mut self, slot: Slot, link: Link) {
-        let index = slot as usize;
+    fn set(&mut self, entry_id: EntryId, link: Link) {
+        let index = entry_id as usize;
         if index >= self.links.len() {
             self.links.resize(index + 1, Link { before: NIL, after: NIL });
         }
@@ -40,8 +40,8 @@ impl Links {
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    head: Slot,
-    tail: Slot,
+    head: EntryId,
+    tail: EntryId,
     len: u32,
     /// The highest priorities that wait: falling priorities, rising seq. The front's is the lane's; each holds until
     /// the message with its seq has left. The last one is apart, since nearly always it is the only one.
@@ -76,7 +76,13 @@ impl Queue {
 
     /// Puts a message that was handed out back to its place by seq: the head, unless others are handed out at the same
     /// time. It is looked for behind `elder`, or from the head on.
-    pub(super) fn push_in_order(&mut self, links: &mut Links, item: Item, elder: Option<Slot>, numbers: &impl Numbers) {
+    pub(super) fn push_in_order(
+        &mut self,
+        links: &mut Links,
+        item: Item,
+        elder: Option<EntryId>,
+        numbers: &impl Numbers,
+    ) {
         debug_assert!(elder.is_none_or(|elder| numbers.seq(elder) < item.seq), "its place is behind its elders");
         let mut before = elder.unwrap_or(NIL);
         let mut after = elder.map_or(self.head, |elder| links.links[elder as usize].after);
@@ -93,16 +99,16 @@ impl Queue {
         self.link(links, item, before, after);
     }
 
-    pub(super) fn pop_front(&mut self, links: &mut Links, numbers: &impl Numbers) -> Option<Slot> {
-        let slot = self.head();
-        if let Some(slot) = slot {
-            self.remove(links, slot, numbers);
+    pub(super) fn pop_front(&mut self, links: &mut Links, numbers: &impl Numbers) -> Option<EntryId> {
+        let entry_id = self.head();
+        if let Some(entry_id) = entry_id {
+            self.remove(links, entry_id, numbers);
         }
-        slot
+        entry_id
     }
 
-    pub(super) fn remove(&mut self, links: &mut Links, slot: Slot, numbers: &impl Numbers) {
-        let Link { before, after } = links.links[slot as usize];
+    pub(super) fn remove(&mut self, links: &mut Links, entry_id: EntryId, numbers: &impl Numbers) {
+        let Link { before, after } = links.links[entry_id as usize];
         match before {
             NIL => self.head = after,
             before => links.links[before as usize].after = after,
@@ -116,15 +122,15 @@ impl Queue {
         self.drop_stale(numbers);
     }
 
-    fn link(&mut self, links: &mut Links, item: Item, before: Slot, after: Slot) {
-        links.set(item.slot, Link { before, after });
+    fn link(&mut self, links: &mut Links, item: Item, before: EntryId, after: EntryId) {
+        links.set(item.entry_id, Link { before, after });
         match before {
-            NIL => self.head = item.slot,
-            before => links.links[before as usize].after = item.slot,
+            NIL => self.head = item.entry_id,
+            before => links.links[before as usize].after = item.entry_id,
         }
         match after {
-            NIL => self.tail = item.slot,
-            after => links.links[after as usize].before = item.slot,
+            NIL => self.tail = item.entry_id,
+            after => links.links[after as usize].before = item.entry_id,
         }
         self.len += 1;
     }
@@ -140,11 +146,11 @@ impl Queue {
         }
     }
 
-    pub(super) fn head(&self) -> Option<Slot> {
+    pub(super) fn head(&self) -> Option<EntryId> {
         (self.head != NIL).then_some(self.head)
     }
 
-    pub(super) fn tail(&self) -> Option<Slot> {
+    pub(super) fn tail(&self) -> Option<EntryId> {
         (self.tail != NIL).then_some(self.tail)
     }
 
@@ -157,25 +163,26 @@ impl Queue {
         (self.len > 0).then(|| self.urgent.front().unwrap_or(&self.least).priority)
     }
 
-    pub(super) fn iter<'a>(&self, links: &'a Links) -> impl Iterator<Item = Slot> + use<'a> {
-        let next = |slot: &Slot| Some(links.links[*slot as usize].after).filter(|after| *after != NIL);
+    pub(super) fn iter<'a>(&self, links: &'a Links) -> impl Iterator<Item = EntryId> + use<'a> {
+        let next = |entry_id: &EntryId| Some(links.links[*entry_id as usize].after).filter(|after| *after != NIL);
         std::iter::successors(self.head(), next)
     }
 
-    /// How many are before `slot`, one of these. Far from both ends it is an estimate, by its number, since a queue may
-    /// hold a million.
-    pub(super) fn position(&self, links: &Links, slot: Slot, numbers: &impl Numbers) -> usize {
+    /// How many are before `entry_id`, one of these. Far from both ends it is an estimate, by its number, since a queue
+    /// may hold a million.
+    pub(super) fn position(&self, links: &Links, entry_id: EntryId, numbers: &impl Numbers) -> usize {
         let len = self.len as usize;
-        if let Some(before) = self.iter(links).take(COUNTED_MAX).position(|other| other == slot) {
+        if let Some(before) = self.iter(links).take(COUNTED_MAX).position(|other| other == entry_id) {
             return before;
         }
-        let previous = |slot: &Slot| Some(links.links[*slot as usize].before).filter(|before| *before != NIL);
+        let previous =
+            |entry_id: &EntryId| Some(links.links[*entry_id as usize].before).filter(|before| *before != NIL);
         let from_tail = std::iter::successors(self.tail(), previous);
-        if let Some(behind) = from_tail.take(COUNTED_MAX).position(|other| other == slot) {
+        if let Some(behind) = from_tail.take(COUNTED_MAX).position(|other| other == entry_id) {
             return len - 1 - behind;
         }
         let (first, last) = (numbers.seq(self.head), numbers.seq(self.tail));
-        let place = u128::from(numbers.seq(slot) - first) * len as u128 / u128::from(last - first + 1);
+        let place = u128::from(numbers.seq(entry_id) - first) * len as u128 / u128::from(last - first + 1);
         usize::try_from(place).unwrap_or(len).clamp(COUNTED_MAX, len - COUNTED_MAX)
     }
 }

@@ -4,15 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{LaneId, Slot};
+use super::{EntryId, LaneId};
 
-/// Their slots, by lane and sequence number.
+/// Their entries, by lane and sequence number.
 #[derive(Debug, Default)]
-pub(super) struct Returned(BTreeMap<(LaneId, u64), Slot>);
+pub(super) struct Returned(BTreeMap<(LaneId, u64), EntryId>);
 
 impl Returned {
-    pub(super) fn insert(&mut self, lane: LaneId, seq: u64, slot: Slot) {
-        self.0.insert((lane, seq), slot);
+    pub(super) fn insert(&mut self, lane: LaneId, seq: u64, entry_id: EntryId) {
+        self.0.insert((lane, seq), entry_id);
     }
 
     /// A message leaves its lane. Most were never put back.
@@ -23,7 +23,7 @@ impl Returned {
     }
 
     /// The last of them before this sequence number: the new message belongs behind it.
-    pub(super) fn before(&self, lane: LaneId, seq: u64) -> Option<Slot> {
-        self.0.range((lane, 0)..(lane, seq)).next_back().map(|(_, slot)| *slot)
+    pub(super) fn before(&self, lane: LaneId, seq: u64) -> Option<EntryId> {
+        self.0.range((lane, 0)..(lane, seq)).next_back().map(|(_, entry_id)| *entry_id)
     }
 }

@@ -4,19 +4,19 @@ use super::*;
 struct BySlot;
 
 impl Numbers for BySlot {
-    fn seq(&self, slot: Slot) -> u64 {
-        slot.into()
+    fn seq(&self, entry_id: EntryId) -> u64 {
+        entry_id.into()
     }
 }
 
-fn item(slot: Slot, priority: Priority) -> Item {
-    Item { slot, seq: u64::from(slot), priority }
+fn item(entry_id: EntryId, priority: Priority) -> Item {
+    Item { entry_id, seq: u64::from(entry_id), priority }
 }
 
-fn drain(lanes: &mut Lanes) -> Vec<Slot> {
+fn drain(lanes: &mut Lanes) -> Vec<EntryId> {
     let mut order = Vec::new();
-    while let Some((lane, slot)) = lanes.take(&BySlot) {
-        order.push(slot);
+    while let Some((lane, entry_id)) = lanes.take(&BySlot) {
+        order.push(entry_id);
         lanes.settle(lane);
     }
     order
@@ -25,13 +25,13 @@ fn drain(lanes: &mut Lanes) -> Vec<Slot> {
 #[test]
 fn lanes_take_turns_however_long_one_is() {
     let mut lanes = Lanes::new(true);
-    for slot in 0..6 {
+    for entry_id in 0..6 {
         let lane = lanes.of_conversation(&"long".into());
-        lanes.push(lane, item(slot, 0));
+        lanes.push(lane, item(entry_id, 0));
     }
-    for slot in 6..8 {
+    for entry_id in 6..8 {
         let lane = lanes.of_conversation(&"short".into());
-        lanes.push(lane, item(slot, 0));
+        lanes.push(lane, item(entry_id, 0));
     }
     assert_eq!(drain(&mut lanes), [0, 6, 1, 7, 2, 3, 4, 5]);
     assert_eq!(lanes.conversations(), 0);
@@ -42,7 +42,7 @@ fn an_ordered_lane_hands_out_one_at_a_time_and_a_free_one_all() {
     for (ordered, count) in [(true, 1), (false, 3)] {
         let mut lanes = Lanes::new(ordered);
         let lane = lanes.of_conversation(&"c".into());
-        (0..3).for_each(|slot| lanes.push(lane, item(slot, 0)));
+        (0..3).for_each(|entry_id| lanes.push(lane, item(entry_id, 0)));
         let handed_out = std::iter::from_fn(|| lanes.take(&BySlot)).count();
         assert_eq!(handed_out, count);
     }
@@ -76,12 +76,12 @@ fn low_priority_is_not_starved() {
     let mut lanes = Lanes::new(true);
     let low = lanes.of_conversation(&"low".into());
     lanes.push(low, item(0, -5));
-    let mut slot = 1;
+    let mut entry_id = 1;
     let mut waited = 0;
     loop {
-        let lane = lanes.of_conversation(&format!("high {slot}").into());
-        lanes.push(lane, item(slot, 5));
-        slot += 1;
+        let lane = lanes.of_conversation(&format!("high {entry_id}").into());
+        lanes.push(lane, item(entry_id, 5));
+        entry_id += 1;
         let (lane, taken) = lanes.take(&BySlot).unwrap_or_default();
         lanes.settle(lane);
         if taken == 0 {
@@ -96,9 +96,9 @@ fn low_priority_is_not_starved() {
 fn removing_messages_leaves_the_rest_in_order() {
     let mut lanes = Lanes::new(true);
     let lane = lanes.of_conversation(&"c".into());
-    (0..5).for_each(|slot| lanes.push(lane, item(slot, 0)));
-    for slot in [0, 2, 4] {
-        lanes.remove(lane, slot, u64::from(slot), &BySlot);
+    (0..5).for_each(|entry_id| lanes.push(lane, item(entry_id, 0)));
+    for entry_id in [0, 2, 4] {
+        lanes.remove(lane, entry_id, u64::from(entry_id), &BySlot);
     }
     assert_eq!(drain(&mut lanes), [1, 3]);
 }
@@ -108,7 +108,7 @@ fn what_is_on_offer_is_counted() {
     for (ordered, after_take, ready) in [(true, (1, 1), [3, 2]), (false, (2, 3), [5, 4])] {
         let mut lanes = Lanes::new(ordered);
         let (a, b) = (lanes.of_conversation(&"a".into()), lanes.of_conversation(&"b".into()));
-        (0..3).for_each(|slot| lanes.push(a, item(slot, 0)));
+        (0..3).for_each(|entry_id| lanes.push(a, item(entry_id, 0)));
         lanes.push(b, item(3, 0));
         let request = lanes.of_request();
         lanes.push(request, item(4, 0));
@@ -121,7 +121,7 @@ fn what_is_on_offer_is_counted() {
         assert_eq!(lanes.ready(), ready[1]);
         lanes.put_back(a, item(0, 0), &BySlot);
         assert_eq!((lanes.offering(), lanes.offered()), (2, 4));
-        (0..3).for_each(|slot| lanes.remove(a, slot, u64::from(slot), &BySlot));
+        (0..3).for_each(|entry_id| lanes.remove(a, entry_id, u64::from(entry_id), &BySlot));
         assert_eq!((lanes.offering(), lanes.offered()), (1, 1));
     }
 }
@@ -129,24 +129,24 @@ fn what_is_on_offer_is_counted() {
 #[test]
 fn the_next_messages_are_those_that_are_handed_out_next() {
     let mut lanes = Lanes::new(false);
-    let mut slot = 0;
+    let mut entry_id = 0;
     for (conversation, priority, messages) in
         [("a", 0, 40), ("b", 0, 3), ("c", -1, 10), ("d", 5, 1), ("e", -2, 4), ("f", 0, 1)]
     {
         let lane = lanes.of_conversation(&conversation.into());
         for _ in 0..messages {
-            lanes.push(lane, item(slot, priority));
-            slot += 1;
+            lanes.push(lane, item(entry_id, priority));
+            entry_id += 1;
         }
     }
     // Priorities that end shift the turns of the lower ones: before that, the order is exact.
-    let first_turns: Vec<Slot> = lanes.ready.in_turn().filter_map(|lane| lanes.head_of(lane)).collect();
-    let next: Vec<Slot> = lanes.next_in_rounds(6).collect();
+    let first_turns: Vec<EntryId> = lanes.ready.in_turn().filter_map(|lane| lanes.head_of(lane)).collect();
+    let next: Vec<EntryId> = lanes.next_in_rounds(6).collect();
     assert_eq!(next, first_turns);
     assert_eq!(next[0], 53, "the highest priority first");
     assert_eq!(lanes.next_in_rounds(3).count(), 3);
-    let all: Vec<Slot> = lanes.next_in_rounds(1_000).collect();
-    assert_eq!(all.len(), slot as usize);
+    let all: Vec<EntryId> = lanes.next_in_rounds(1_000).collect();
+    assert_eq!(all.len(), entry_id as usize);
     assert_eq!(lanes.next_in_runs(2, 5).collect::<Vec<_>>(), [53, 0, 1, 40, 41]);
     let mut handed_out = drain(&mut lanes);
     handed_out.sort_unstable();
@@ -158,15 +158,15 @@ fn the_next_messages_are_those_that_are_handed_out_next() {
 #[test]
 fn turns_of_lower_priorities_are_foreseen() {
     let mut lanes = Lanes::new(true);
-    for slot in 0..60 {
-        let lane = lanes.of_conversation(&format!("c{slot}").into());
-        lanes.push(lane, item(slot, if slot % 2 == 0 { 0 } else { -1 }));
+    for entry_id in 0..60 {
+        let lane = lanes.of_conversation(&format!("c{entry_id}").into());
+        lanes.push(lane, item(entry_id, if entry_id % 2 == 0 { 0 } else { -1 }));
     }
     for _ in 0..5 {
         lanes.take(&BySlot);
     }
-    let next: Vec<Slot> = lanes.next_in_rounds(25).collect();
-    assert!(next.iter().any(|slot| slot % 2 == 1));
+    let next: Vec<EntryId> = lanes.next_in_rounds(25).collect();
+    assert!(next.iter().any(|entry_id| entry_id % 2 == 1));
     assert_eq!(next, drain(&mut lanes)[..25]);
 }
 
@@ -175,32 +175,32 @@ fn turns_of_lower_priorities_are_foreseen() {
 struct Counted(std::cell::Cell<usize>);
 
 impl Numbers for Counted {
-    fn seq(&self, slot: Slot) -> u64 {
+    fn seq(&self, entry_id: EntryId) -> u64 {
         self.0.set(self.0.get() + 1);
-        slot.into()
+        entry_id.into()
     }
 }
 
 #[test]
 fn many_of_one_lane_come_back_in_any_order_without_a_walk_past_all_that_wait() {
-    const MESSAGES: Slot = 20_000;
+    const MESSAGES: EntryId = 20_000;
     // A prime that is no divisor of their number visits each once.
-    let shuffled: Vec<Slot> = (0..MESSAGES).map(|index| index * 7_919 % MESSAGES).collect();
+    let shuffled: Vec<EntryId> = (0..MESSAGES).map(|index| index * 7_919 % MESSAGES).collect();
     for order in [shuffled, (0..MESSAGES).collect(), (0..MESSAGES).rev().collect()] {
         let mut lanes = Lanes::new(false);
         let lane = lanes.of_conversation(&"c".into());
         // Twice as many as come back: the rest was never handed out.
-        (0..2 * MESSAGES).for_each(|slot| lanes.push(lane, item(slot, 0)));
-        for slot in 0..MESSAGES {
-            assert_eq!(lanes.take(&BySlot), Some((lane, slot)));
+        (0..2 * MESSAGES).for_each(|entry_id| lanes.push(lane, item(entry_id, 0)));
+        for entry_id in 0..MESSAGES {
+            assert_eq!(lanes.take(&BySlot), Some((lane, entry_id)));
         }
         let counted = Counted::default();
-        for slot in order {
-            lanes.put_back(lane, item(slot, 0), &counted);
+        for entry_id in order {
+            lanes.put_back(lane, item(entry_id, 0), &counted);
         }
         assert!(counted.0.get() < 8 * MESSAGES as usize, "{} looks", counted.0.get());
         lanes.remove(lane, MESSAGES / 2, u64::from(MESSAGES / 2), &BySlot);
-        let left: Vec<Slot> = (0..2 * MESSAGES).filter(|slot| *slot != MESSAGES / 2).collect();
+        let left: Vec<EntryId> = (0..2 * MESSAGES).filter(|entry_id| *entry_id != MESSAGES / 2).collect();
         assert_eq!(drain(&mut lanes), left);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! One call does everything: a host sends a [`Renewal`], and the store answers with a [`Grant`]. A renewal reports
 //! what the host needs, gives slots back, and tells of pauses; a grant has the share, new slots with their rests, and
-//! the pauses of the fleet. Besides, the store pushes [`News`] to all hosts.
+//! the pauses of the fleet. Besides, the store pushes [`StoreEvent`] to all hosts.
 //!
 //! # Time
 //! Only durations travel, in whole microseconds. A host counts the lease from *before* it sent the renewal, and rests
@@ -23,15 +23,15 @@
 //! [`book`] has the rules of the store as code.
 
 pub mod book;
+mod broadcast;
 mod grant;
 mod identity;
-mod news;
 mod pause;
 mod renewal;
 
+pub use self::broadcast::{Broadcast, Failure, FailureKind};
 pub use self::grant::{Grant, WindowGrant};
 pub use self::identity::{Epoch, Host, LeaseId};
-pub use self::news::{Failure, FailureKind, News};
 pub use self::pause::{Pause, PauseReport, Scope};
 pub use self::renewal::{Renewal, Rest, Seen, WindowReport};
 

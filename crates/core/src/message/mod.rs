@@ -37,14 +37,14 @@ pub type Priority = i8;
 
 /// What is to be sent.
 #[derive(Clone, Debug)]
-pub enum Cargo {
+pub enum Payload {
     /// A message of a conversation.
     Message(Message),
     /// Any other API call.
     Call(Box<Call>),
 }
 
-impl Cargo {
+impl Payload {
     /// Bytes that count against `queue.maxBytes`: those of the serialized body.
     pub fn len(&self) -> usize {
         match self {
@@ -88,7 +88,7 @@ pub struct Submission {
     /// When the promise settles.
     pub settle: Settle,
     /// What is to be sent.
-    pub cargo: Cargo,
+    pub payload: Payload,
     /// Higher goes first.
     pub priority: Priority,
     /// Given up, unless it is on the wire, at this time.
@@ -100,6 +100,6 @@ pub struct Submission {
 impl Submission {
     /// The earlier of the times at which it no longer waits.
     pub fn waits_until(&self) -> Option<Timestamp> {
-        [self.expires_at, self.cargo.deadline()].into_iter().flatten().min()
+        [self.expires_at, self.payload.deadline()].into_iter().flatten().min()
     }
 }

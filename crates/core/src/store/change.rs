@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Record, Seq};
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::outcome::DeliveryFailure;
 
 /// One change; a store applies it whole or not at all.
@@ -14,7 +14,7 @@ pub enum Change {
     /// A message comes in. Its promise settles when this is durable, or refused.
     Insert {
         /// The engine's place for it, for the answer.
-        slot: Slot,
+        entry_id: EntryId,
         /// The message.
         record: Box<Record>,
     },
@@ -22,14 +22,14 @@ pub enum Change {
     /// other.
     Redrive {
         /// The engine's place for it.
-        slot: Slot,
+        entry_id: EntryId,
         /// The message.
         record: Box<Record>,
     },
-    /// A request is about to leave with these messages, or with none if it is a `request()` or the inquiry, which only
-    /// count. Messages leave when it is durable, so that a crash leaves one whose outcome is unknown known as one. The
-    /// store notes the time of writing: the request leaves no earlier, but it may have to wait for a connection after
-    /// that.
+    /// A request is about to leave with these messages, or with none if it is a `request()` or the limits lookup, which
+    /// only count. Messages leave when it is durable, so that a crash leaves one whose outcome is unknown known as one.
+    /// The store notes the time of writing: the request leaves no earlier, but it may have to wait for a connection
+    /// after that.
     Depart(Flight),
     /// A message is off the wire, and goes on waiting.
     Return {

@@ -1,30 +1,30 @@
 //! The store: where accepted messages live beyond the engine, so that a crash or a power cut loses none.
 //!
 //! With `store: 'memory'` there is none. Otherwise the dispatcher emits changes as effects. The engine passes them to
-//! the store in the order of [`Handover`], and holds back every output that depends on them (a promise, an event, an
+//! the store in the order of [`WriteQueue`], and holds back every output that depends on them (a promise, an event, an
 //! outgoing request) until the store reports them durable. The dispatcher decides, the store keeps, and neither waits
 //! for the other.
 
 pub mod calendar;
 pub mod change;
 pub mod claim;
+pub mod event;
 pub mod file;
-pub mod handover;
-pub mod news;
 pub mod open;
 pub mod pulse;
 pub mod record;
+pub mod write_queue;
 
 use std::fmt::Debug;
 
 pub use self::change::{Change, Departure, Flight};
 pub use self::claim::FencingToken;
-pub use self::handover::Handover;
-pub use self::news::{Loaded, News, Opening, Salvage, Unreadable};
+pub use self::event::{Loaded, Opening, Salvage, StoreEvent, Unreadable};
 pub use self::open::{Begun, open};
 pub use self::pulse::Pulse;
 pub use self::record::{Record, Row, Settled, Waiting};
-use crate::lanes::Slot;
+pub use self::write_queue::WriteQueue;
+use crate::lanes::EntryId;
 
 /// A message's number. It counts up by acceptance over all runs of a store, so it also orders a lane.
 pub type Seq = u64;
@@ -48,11 +48,11 @@ const _: () = assert!(SEQ_MAX < i64::MAX as u64 / PLACES_PER_BATCH, "the places 
 /// More than any batch has messages (`batch.maxMessages` is 10,000 at most).
 const PLACES_PER_BATCH: u64 = 16_384;
 
-/// Keeps the outbox, for one owner at a time. Results are reported as [`News`] to the owner that opened it.
+/// Keeps the outbox, for one owner at a time. Results are reported as [`StoreEvent`] to the owner that opened it.
 ///
 /// Opening claims the store: [`Opening::token`] is larger than the token of every earlier claim. From then on the store
-/// accepts nothing from an earlier owner, which gets [`News::Disowned`], immediately or with its next change. How a
-/// store keeps earlier owners out is up to it (a lock that ends with its process, an epoch that each write compares),
+/// accepts nothing from an earlier owner, which gets [`StoreEvent::Disowned`], immediately or with its next change. How
+/// a store keeps earlier owners out is up to it (a lock that ends with its process, an epoch that each write compares),
 /// but no change with an earlier token may become durable after a later claim was reported.
 pub trait Store: Debug + Send + Sync {
     /// Applies changes of the owner with this token, in order. They are numbered from 1, refused ones included. Changes
@@ -65,8 +65,8 @@ pub trait Store: Debug + Send + Sync {
 
     /// Requests messages of which the engine holds only the number. Answered in order, after the changes that were
     /// passed before.
-    fn load(&self, messages: Vec<(Slot, Seq)>);
+    fn load(&self, messages: Vec<(EntryId, Seq)>);
 
-    /// Makes everything durable that was passed to it, releases what it owns, and reports [`News::Closed`].
+    /// Makes everything durable that was passed to it, releases what it owns, and reports [`StoreEvent::Closed`].
     fn close(&self);
 }

@@ -2,15 +2,15 @@
 
 use super::file::{self, SqliteStore};
 use super::pulse::Pulse;
-use super::{News, Store};
+use super::{Store, StoreEvent};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::settings::{Ambiguous, BatchMode, Ordering, Settings, StoreSettings};
 
-/// A store whose opening has begun: how it goes, its news say.
+/// A store whose opening has begun: its events say how it goes.
 #[derive(Debug)]
 pub struct Begun {
-    /// The store. Changes are welcome once [`News::Opened`] has come.
+    /// The store. Changes are welcome once [`StoreEvent::Opened`] has come.
     pub store: Box<dyn Store>,
     /// Where it is, for errors: a path for a file.
     pub place: Box<str>,
@@ -20,7 +20,11 @@ pub struct Begun {
 
 /// Begins to open the store that the settings name; `None` for memory, which needs none. `tell` may wait, which holds
 /// up the store and nothing else.
-pub fn open(settings: &Settings, clock: Clock, tell: Box<dyn FnMut(News) + Send>) -> Result<Option<Begun>, Error> {
+pub fn open(
+    settings: &Settings,
+    clock: Clock,
+    tell: Box<dyn FnMut(StoreEvent) + Send>,
+) -> Result<Option<Begun>, Error> {
     match &settings.store {
         StoreSettings::Memory => Ok(None),
         StoreSettings::File { path, durability, lock_wait } => {

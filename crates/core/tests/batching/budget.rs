@@ -10,13 +10,13 @@ use super::random::play;
 #[test]
 fn messages_are_counted_where_a_batch_costs_one_each_and_the_quota_is_used() {
     for mode in [Mode::Array, Mode::ArrayOrdered, Mode::Merge] {
-        let world = play(Plan { cost_message: true, requests_per_second: 20, messages: 400, ..Plan::calm(mode) });
-        assert_eq!(world.delivered(), 400);
-        let took = world.now.since(Timestamp::START);
+        let sim = play(Plan { cost_message: true, requests_per_second: 20, messages: 400, ..Plan::calm(mode) });
+        assert_eq!(sim.delivered(), 400);
+        let took = sim.now.since(Timestamp::START);
         // The first twenty leave at once; a second's worth of them at most is lost to answers and rounding.
         assert!(took >= Duration::from_secs(19), "{mode:?}: {took:?}");
         assert!(took <= Duration::from_secs(21), "{mode:?}: {took:?}");
-        assert!(world.books.requests <= 100, "{mode:?}: {} requests", world.books.requests);
+        assert!(sim.oracle.requests <= 100, "{mode:?}: {} requests", sim.oracle.requests);
     }
 }
 
@@ -24,8 +24,8 @@ fn messages_are_counted_where_a_batch_costs_one_each_and_the_quota_is_used() {
 fn a_batch_is_never_larger_than_the_quota() {
     for mode in [Mode::Array, Mode::ArrayOrdered, Mode::Merge] {
         let plan = Plan { cost_message: true, requests_per_second: 3, messages: 40, ..Plan::calm(mode) };
-        let world = play(plan);
-        assert_eq!(world.delivered(), 40);
-        assert!(world.books.sizes.iter().all(|size| *size <= 3), "{:?}", world.books.sizes);
+        let sim = play(plan);
+        assert_eq!(sim.delivered(), 40);
+        assert!(sim.oracle.sizes.iter().all(|size| *size <= 3), "{:?}", sim.oracle.sizes);
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use spillway_core::clock::Timestamp;
 use spillway_core::dispatcher::Event;
-use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Call, CallLimits, Message, Parts, Payload, Settle, Submission, Ticket};
 
-use super::world::World;
+use super::sim::Sim;
 
-impl World {
+impl Sim {
     /// A message to be handed over at `at`; its ticket.
     pub fn message(&mut self, at: Timestamp, id: &str, conversation: &str) -> Ticket {
         let filler = "x".repeat(self.draw.below(self.plan.filler + 1) as usize);
@@ -34,9 +34,9 @@ impl World {
         let ticket = self.ticket();
         let message = Message::new(Parts { id, id_given: true, conversation, body: &body, ..Parts::default() })
             .expect("a message");
-        let cargo = Cargo::Message(message);
+        let payload = Payload::Message(message);
         let submission =
-            Submission { ticket, settle: Settle::OnOutcome, cargo, priority: 0, expires_at, not_before: None };
+            Submission { ticket, settle: Settle::OnOutcome, payload, priority: 0, expires_at, not_before: None };
         self.at(at, Event::Submit(submission));
         ticket
     }
@@ -66,9 +66,9 @@ impl World {
             idempotent: None,
             limits: CallLimits::default(),
         };
-        let cargo = Cargo::Call(Box::new(call));
+        let payload = Payload::Call(Box::new(call));
         let submission =
-            Submission { ticket, settle: Settle::OnOutcome, cargo, priority: 0, expires_at: None, not_before: None };
+            Submission { ticket, settle: Settle::OnOutcome, payload, priority: 0, expires_at: None, not_before: None };
         self.at(at, Event::Submit(submission));
         ticket
     }

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by unwrapping it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
-mod books;
 mod bound;
 mod budget;
 mod callers;
 mod draw;
 mod linger;
+mod oracle;
 mod plan;
 mod random;
 mod server;
-mod world;
+mod sim;

@@ -6,31 +6,31 @@ use proptest::prelude::*;
 use spillway_core::dispatcher::Event;
 
 use super::plan::{Faults, Mode, Plan, any_plan};
-use super::world::World;
+use super::sim::Sim;
 
-/// All that a plan has in store; the world after its end.
-pub fn play(plan: Plan) -> World {
-    let mut world = World::new(plan.clone());
+/// All that a plan has in store; the simulation after its end.
+pub fn play(plan: Plan) -> Sim {
+    let mut sim = Sim::new(plan.clone());
     for index in 0..plan.messages {
-        let (id, conversation) = (format!("m{index}"), format!("c{}", world.draw.below(plan.conversations)));
-        let wait_ms = world.draw.below(plan.span_ms + 1);
-        let at = world.after_ms(wait_ms);
-        if world.draw.percent(plan.poison) {
-            world.server.poison.insert(id.clone());
+        let (id, conversation) = (format!("m{index}"), format!("c{}", sim.draw.below(plan.conversations)));
+        let wait_ms = sim.draw.below(plan.span_ms + 1);
+        let at = sim.after_ms(wait_ms);
+        if sim.draw.percent(plan.poison) {
+            sim.server.poison.insert(id.clone());
         }
-        let ticket = world.message(at, &id, &conversation);
-        if world.draw.percent(plan.aborted) {
-            let after = world.draw.below(2_000);
-            world.at(at.after(Duration::from_millis(after)), Event::Cancel(ticket));
-            world.aborted.insert(id);
-        } else if world.draw.percent(plan.expiring) {
-            let after = Duration::from_millis(1 + world.draw.below(3_000));
-            world.expire_after(ticket, after);
+        let ticket = sim.message(at, &id, &conversation);
+        if sim.draw.percent(plan.aborted) {
+            let after = sim.draw.below(2_000);
+            sim.at(at.after(Duration::from_millis(after)), Event::Cancel(ticket));
+            sim.aborted.insert(id);
+        } else if sim.draw.percent(plan.expiring) {
+            let after = Duration::from_millis(1 + sim.draw.below(3_000));
+            sim.expire_after(ticket, after);
         }
     }
-    world.run();
-    world.check_ends();
-    world
+    sim.run();
+    sim.check_ends();
+    sim
 }
 
 proptest! {
@@ -45,11 +45,11 @@ proptest! {
 #[test]
 fn a_calm_server_gets_each_message_once_in_full_batches() {
     for (mode, requests) in [(Mode::None, 100), (Mode::Array, 10), (Mode::ArrayOrdered, 10)] {
-        let world = play(Plan { filler: 5, connections: 1, ..Plan::calm(mode) });
-        assert_eq!(world.delivered(), 100, "{mode:?}");
+        let sim = play(Plan { filler: 5, connections: 1, ..Plan::calm(mode) });
+        assert_eq!(sim.delivered(), 100, "{mode:?}");
         // Unless the order inside an array holds, a conversation with more messages than others leaves arrays short.
         let requests = if mode == Mode::Array { requests..=18 } else { requests..=requests };
-        assert!(requests.contains(&world.books.requests), "{mode:?}: {}", world.books.requests);
+        assert!(requests.contains(&sim.oracle.requests), "{mode:?}: {}", sim.oracle.requests);
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use spillway_core::clock::Timestamp;
-use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, Notice, TokenNews};
+use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, Notice, TokenEvent};
 use spillway_core::evidence::Evidence;
-use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Call, CallLimits, Message, Parts, Payload, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -64,7 +64,7 @@ impl Bench {
         let settings = Settings::from_json(&options(patch).to_string()).unwrap();
         let dispatcher = Dispatcher::new(Arc::new(settings), Random::from_seed(7), Timestamp::START);
         let mut bench = Self { dispatcher, now: Timestamp::START, pauses_told: Vec::new(), tickets: 0 };
-        bench.handle(Event::Token(TokenNews::Granted(None)));
+        bench.handle(Event::Token(TokenEvent::Granted(None)));
         bench
     }
 
@@ -117,7 +117,7 @@ impl Bench {
         let mut submission = Submission {
             ticket: of(self.tickets),
             settle: Settle::OnOutcome,
-            cargo: Cargo::Message(message),
+            payload: Payload::Message(message),
             priority: 0,
             expires_at: None,
             not_before: None,
@@ -148,7 +148,7 @@ impl Bench {
             limits: CallLimits::default(),
         };
         change(&mut call);
-        self.submit("", "", |submission| submission.cargo = Cargo::Call(Box::new(call)))
+        self.submit("", "", |submission| submission.payload = Payload::Call(Box::new(call)))
     }
 
     /// Polls; what leaves, by id, with its attempt.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use spillway_core::fleet::{script, wire};
 use spillway_core::lease::book::{Book, Server};
-use spillway_core::lease::{Grant, Host, LEASE_MAX, News, PauseReport, Renewal, Rest, Scope, Seen, WindowReport};
+use spillway_core::lease::{Broadcast, Grant, Host, LEASE_MAX, PauseReport, Renewal, Rest, Scope, Seen, WindowReport};
 
 use crate::server;
 
@@ -161,20 +161,20 @@ impl Real {
         Self { redis, pushes, source: on_the_clock_of_the_test() }
     }
 
-    async fn renew(&mut self, server: Server, renewal: &Renewal) -> (Option<Grant>, Vec<News>) {
+    async fn renew(&mut self, server: Server, renewal: &Renewal) -> (Option<Grant>, Vec<Broadcast>) {
         let mut call = cmd("EVAL");
         call.arg(&self.source).arg(1).arg(wire::key(ORGANIZATION)).arg(wire::arguments(ORGANIZATION, renewal));
         call.arg(server.now / 1_000_000).arg(server.now % 1_000_000).arg(server.run);
         let answer: Value = call.query_async(&mut self.redis).await.unwrap();
-        let mut news = Vec::new();
+        let mut broadcasts = Vec::new();
         // On one connection, what a script publishes is there before its answer.
         while let Ok(push) = self.pushes.try_recv() {
             if push.kind == PushKind::Message {
                 let [_, Value::BulkString(payload)] = &push.data[..] else { panic!("{push:?}") };
-                news.push(wire::news(payload).unwrap());
+                broadcasts.push(wire::broadcasts(payload).unwrap());
             }
         }
-        (wire::grant(answer), news)
+        (wire::grant(answer), broadcasts)
     }
 
     async fn copy(&mut self, from: &str, to: &str) {
@@ -226,9 +226,9 @@ async fn history(real: &mut Real, seed: u64) {
         let at = usize::try_from(dice.below(hosts.len() as u64)).unwrap();
         let renewal = hosts[at].renewal(&mut dice, server.now);
         let (expected, expected_news) = book.renew(server, &renewal);
-        let (grant, news) = real.renew(server, &renewal).await;
+        let (grant, broadcasts) = real.renew(server, &renewal).await;
         assert_eq!(grant.as_ref(), Some(&expected), "history {seed}, step {step}, {server:?}: {renewal:?}");
-        assert_eq!(news, expected_news, "history {seed}, step {step}, {server:?}: {renewal:?}");
+        assert_eq!(broadcasts, expected_news, "history {seed}, step {step}, {server:?}: {renewal:?}");
         assert!(expected.lasts <= LEASE_MAX);
         // An answer may be lost.
         if !dice.one_in(10) {

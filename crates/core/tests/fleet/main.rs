@@ -8,5 +8,5 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
 mod conformance;
-mod courier;
 mod server;
+mod worker;

@@ -8,13 +8,13 @@ use std::sync::OnceLock;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use spillway_core::error::{Error, Trouble};
-use spillway_core::message::Cargo;
+use spillway_core::error::{Error, StoreErrorKind};
+use spillway_core::message::Payload;
 use spillway_core::store::file::{Reader, Texts};
 use spillway_core::store::{Change, Row};
 
+use crate::fixture::{Fixture, bury, deliver, depart, inserts, options, place, record, seqs};
 use crate::harness::{Target, Verdict};
-use crate::rig::{Rig, bury, deliver, depart, inserts, options, place, record, seqs};
 
 const PAGE: usize = 4_096;
 const MESSAGES: u64 = 60;
@@ -30,23 +30,23 @@ fn crashed() -> &'static Crashed {
     static CRASHED: OnceLock<Crashed> = OnceLock::new();
     CRASHED.get_or_init(|| {
         let (_directory, path) = place();
-        let mut rig = Rig::open(&path);
-        let at = rig.now();
-        rig.store.apply(inserts(1..=40, at));
-        rig.store.apply((1..=12).map(|seq| depart(seq, at)).collect());
-        rig.store.apply((1..=6).map(|seq| deliver(seq, at)).collect());
-        rig.store.apply(vec![bury(7, at), bury(8, at)]);
+        let mut fixture = Fixture::open(&path);
+        let at = fixture.now();
+        fixture.store.apply(inserts(1..=40, at));
+        fixture.store.apply((1..=12).map(|seq| depart(seq, at)).collect());
+        fixture.store.apply((1..=6).map(|seq| deliver(seq, at)).collect());
+        fixture.store.apply(vec![bury(7, at), bury(8, at)]);
         let (attempts, first_attempt_at) = (1, Some(at));
-        rig.store.apply(vec![Change::Return { seq: 9, attempts, first_attempt_at, ambiguous: true, batch: None }]);
-        rig.settled(61);
-        rig.close();
-        let mut rig = Rig::open(&path);
-        let at = rig.now();
-        rig.store.apply(inserts(41..=MESSAGES, at));
-        rig.settled(20);
+        fixture.store.apply(vec![Change::Return { seq: 9, attempts, first_attempt_at, ambiguous: true, batch: None }]);
+        fixture.settled(61);
+        fixture.close();
+        let mut fixture = Fixture::open(&path);
+        let at = fixture.now();
+        fixture.store.apply(inserts(41..=MESSAGES, at));
+        fixture.settled(20);
         let read = |suffix: &str| fs::read(beside(&path, suffix)).unwrap();
         let crashed = Crashed { file: read(""), log: read("-wal") };
-        rig.close();
+        fixture.close();
         // What the log has room for behind its last commit is the same in every file.
         let end = crashed.log.iter().rposition(|byte| *byte != 0).unwrap() + 1;
         Crashed { log: crashed.log[..end].to_vec(), ..crashed }
@@ -97,36 +97,36 @@ fn check(input: &[u8]) -> Verdict {
     // Whoever reads puts the log in order.
     let (_directory, path) = place();
     write(&path);
-    let mut rig = match Rig::try_open(options(&path)) {
-        Ok(rig) => rig,
-        Err(Error::Store { trouble, .. }) => {
-            prop_assert!(matches!(trouble, Trouble::Mismatch | Trouble::Version), "{trouble:?}");
+    let mut fixture = match Fixture::try_open(options(&path)) {
+        Ok(fixture) => fixture,
+        Err(Error::Store { kind, .. }) => {
+            prop_assert!(matches!(kind, StoreErrorKind::Mismatch | StoreErrorKind::Version), "{kind:?}");
             prop_assert!(fs::read(&path).unwrap() == damaged.file, "refused, but not left as it is");
             return Ok(());
         }
         Err(other) => return Err(TestCaseError::fail(format!("{other}"))),
     };
-    let found = seqs(&rig.found);
+    let found = seqs(&fixture.found);
     let mut ascending = found.clone();
     ascending.sort_unstable();
     prop_assert!(ascending.is_sorted_by(|one, next| one < next), "told twice: {found:?}");
-    if rig.opening.salvage.set_aside.is_none() {
+    if fixture.opening.salvage.set_aside.is_none() {
         prop_assert_eq!(&found, &ascending, "a file that was not replaced has an order");
     }
     if is_sound {
-        prop_assert!(rig.opening.salvage.set_aside.is_none(), "a check found nothing wrong");
+        prop_assert!(fixture.opening.salvage.set_aside.is_none(), "a check found nothing wrong");
     }
     if damaged.file == sound.file && damaged.log == sound.log {
         prop_assert_eq!(&found, &(9..=MESSAGES).collect::<Vec<_>>());
     }
-    rig.found.iter().try_for_each(is_as_written)?;
-    for record in rig.load(&found).into_iter().flatten() {
+    fixture.found.iter().try_for_each(is_as_written)?;
+    for record in fixture.load(&found).into_iter().flatten() {
         is_as_written(&Row::Started(record))?;
     }
-    rig.close();
-    let rig = Rig::open(&path);
-    prop_assert!(seqs(&rig.found).iter().all(|seq| found.contains(seq)), "more than before");
-    rig.close();
+    fixture.close();
+    let fixture = Fixture::open(&path);
+    prop_assert!(seqs(&fixture.found).iter().all(|seq| found.contains(seq)), "more than before");
+    fixture.close();
     Ok(())
 }
 
@@ -155,7 +155,7 @@ fn is_as_written(row: &Row) -> Verdict {
             prop_assert!(record.attempts <= 1 && record.batch.is_none(), "{record:?}");
         }
         Row::Letter(letter) => {
-            let Cargo::Message(message) = &letter.cargo else { panic!("{letter:?}") };
+            let Payload::Message(message) = &letter.payload else { panic!("{letter:?}") };
             prop_assert!([7, 8].iter().any(|seq| *message == written(*seq)), "{letter:?}");
         }
         Row::Settled(settled) => {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use spillway_core::budget::{Heard, NotYet, Quota};
 use spillway_core::clock::Timestamp;
-use spillway_core::evidence::{Evidence, QUOTAS_MAX, Told, Unnamed, WaitSource};
+use spillway_core::evidence::{Evidence, HeaderLimit, QUOTAS_MAX, Unnamed, WaitSource};
 use spillway_core::settings::{Learn, Rate};
 
 use crate::harness::{Target, Verdict};
@@ -122,7 +122,7 @@ fn is_bounded(evidence: &Evidence) -> Verdict {
     }
     prop_assert!(evidence.used.is_none_or(|used| used <= COUNT_MAX), "{evidence:?}");
     prop_assert!(evidence.quotas.len() <= QUOTAS_MAX, "{evidence:?}");
-    for Told { limit, remaining, reset, per } in &evidence.quotas {
+    for HeaderLimit { limit, remaining, reset, per } in &evidence.quotas {
         prop_assert!(limit.is_none_or(|limit| (1..=COUNT_MAX).contains(&limit)), "{evidence:?}");
         prop_assert!(remaining.is_none_or(|rest| rest <= COUNT_MAX), "{evidence:?}");
         for span in [reset, per].into_iter().flatten() {

@@ -10,7 +10,7 @@ use proptest::sample::select;
 use spillway_core::clock::Clock;
 use spillway_core::engine::sink::{Completion, Sink};
 use spillway_core::handle::Handle;
-use spillway_core::message::{Cargo, Submission};
+use spillway_core::message::{Payload, Submission};
 use spillway_core::random::Random;
 use spillway_core::settings::Settings;
 
@@ -38,7 +38,7 @@ fn handle() -> Handle {
 /// All texts of a frame that was read, in the order in which they cross.
 fn texts(submissions: &[Submission]) -> String {
     let texts = submissions.iter().flat_map(|submission| {
-        let Cargo::Message(message) = &submission.cargo else { panic!("{submission:?}") };
+        let Payload::Message(message) = &submission.payload else { panic!("{submission:?}") };
         let id = if message.id_given() { message.id() } else { "" };
         let [params, headers, traceparent] =
             [message.params_json(), message.headers_json(), message.traceparent()].map(Option::unwrap_or_default);

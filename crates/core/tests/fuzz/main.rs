@@ -10,8 +10,8 @@
 mod answers;
 mod damaged;
 mod evidence;
+#[path = "../store/fixture.rs"]
+#[allow(dead_code, reason = "each test crate uses a part of it")]
+mod fixture;
 mod harness;
 mod mutation;
-#[path = "../store/rig.rs"]
-#[allow(dead_code, reason = "each test crate uses a part of it")]
-mod rig;

@@ -18,16 +18,16 @@ use super::file_time::FileTime;
 use super::part::Part;
 use super::progress::Progress;
 use super::receipts::{self, Receipt};
-use super::recover::{self, Telling};
+use super::recover::{self, Readout};
 use super::rows::checksum;
 use super::wire::{self, Happening};
 use super::{rows, schema};
 use crate::clock::{Clock, Timestamp};
 use crate::harness::{Target, Verdict};
-use crate::message::{Cargo, Message, Parts};
+use crate::message::{Message, Parts, Payload};
 use crate::mutation::{NASTY, damaged};
 use crate::outcome::{DeliveryFailure, Reason, Response};
-use crate::store::{Change, Departure, Flight, News, Record, Row, batch_number};
+use crate::store::{Change, Departure, Flight, Record, Row, StoreEvent, batch_number};
 
 const MESSAGES: u64 = 12;
 const PART: Part = Part::FIRST;
@@ -67,7 +67,7 @@ fn failure(seq: u64) -> DeliveryFailure {
 
 /// Some messages that wait, are on the wire, came back, were delivered, and given up.
 fn changes(at: Timestamp) -> Vec<Change> {
-    let insert = |seq| Change::Insert { slot: 0, record: Box::new(Record::new(seq, message(seq), at)) };
+    let insert = |seq| Change::Insert { entry_id: 0, record: Box::new(Record::new(seq, message(seq), at)) };
     let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
     let deliver = |seq| Change::Deliver {
         seq,
@@ -140,11 +140,11 @@ fn check(script: &[u8]) -> Verdict {
 fn tell(db: &Connection, time: &FileTime, lenient: bool, found: &mut Vec<Row>) -> Result<u64, String> {
     let mut progress = Progress::default();
     let mut news = |news| {
-        let News::Found(rows) = news else { panic!("{news:?}") };
+        let StoreEvent::Found(rows) = news else { panic!("{news:?}") };
         found.extend(rows);
     };
-    let telling = Telling { part: PART, time, dedupe: REMEMBERED, lenient };
-    match recover::tell_all(db, &telling, &mut progress, &mut news) {
+    let readout = Readout { part: PART, time, dedupe: REMEMBERED, lenient };
+    match recover::tell_all(db, &readout, &mut progress, &mut news) {
         Ok(()) => Ok(progress.unreadable),
         Err(fault) => {
             assert!(fault.is_corrupt(), "{}", fault.what());
@@ -182,8 +182,8 @@ fn is_as_written(found: &[Row], trusts_receipts: bool) -> Verdict {
                 seqs.push(record.seq);
             }
             Row::Letter(letter) => {
-                let Cargo::Message(cargo) = &letter.cargo else { panic!("{letter:?}") };
-                prop_assert!(*cargo == message(3), "{letter:?}");
+                let Payload::Message(payload) = &letter.payload else { panic!("{letter:?}") };
+                prop_assert!(*payload == message(3), "{letter:?}");
             }
             Row::Settled(settled) => {
                 prop_assert!((100..1_000).contains(&settled.status), "{settled:?}");

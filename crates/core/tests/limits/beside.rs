@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::case::{ALL_ALGORITHMS, Case, Limited, quota};
 use super::row::{Choice, Row};
-use super::world::{LIMITED_CONVERSATION, LIMITED_ENDPOINT};
+use super::sim::{LIMITED_CONVERSATION, LIMITED_ENDPOINT};
 
 /// Twenty messages a second of the twenty-five that everybody together may send.
 const REQUESTS: u64 = 1_500;

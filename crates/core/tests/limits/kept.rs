@@ -6,10 +6,10 @@ use super::case::{Case, Change};
 use super::draw::Draw;
 use super::named::{changing, two_layers_case};
 use super::row::Choice;
-use super::world::World;
+use super::sim::Sim;
 
 fn goodput(case: &Case, seed: u64) -> f64 {
-    World::new(case, seed).run().goodput
+    Sim::new(case, seed).run().goodput
 }
 
 /// A minute's header at the end of its minute was taken for a second's, and what was used of it for others' use: one
@@ -58,7 +58,7 @@ fn a_minute_of_slow_answers_is_over_when_it_is_over() {
     let case = Case::new(8, 1_000, "sliding-log", (20, 30)).with("headers", "x");
     let changes = (1..6).flat_map(spell).collect();
     let case = Case { changes, settle_ms: SLOW_MS, run_ms: 6 * STRETCH_MS, warm_ms: 30_000, ..case };
-    let outcome = World::new(&case, 0).run();
+    let outcome = Sim::new(&case, 0).run();
     assert!(outcome.goodput >= 0.96, "{}", outcome.goodput);
     assert!(outcome.refused == 0.0, "{}", outcome.refused);
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::case::{ALL_ALGORITHMS, Case, Crowd};
-use super::world::World;
+use super::sim::Sim;
 
 /// 99 in 100 messages of late conversations take no longer.
 const LATE_MAX_S: f64 = 5.0;
@@ -30,7 +30,7 @@ fn crowds() -> impl Iterator<Item = Crowd> {
 }
 
 fn check(case: &Case) {
-    let outcome = World::new(case, 1).run();
+    let outcome = Sim::new(case, 1).run();
     let words = &case.words;
     println!("{words}: {:.1} s, goodput {:.4}, refused {:.5}", outcome.late_s, outcome.goodput, outcome.refused);
     assert!(outcome.late_s <= LATE_MAX_S, "{words}: {:.1} s", outcome.late_s);

@@ -22,4 +22,4 @@ mod oracle;
 mod row;
 mod score;
 mod silent;
-mod world;
+mod sim;

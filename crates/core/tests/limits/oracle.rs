@@ -17,7 +17,7 @@ use spillway_simulator::{Config, Model, Reply, Request};
 use super::case::Case;
 use super::draw::Draw;
 use super::score::{Outcome, Score};
-use super::world::{EPOCH_MS, World};
+use super::sim::{EPOCH_MS, Sim};
 
 /// A doubled quota is to be seen within 20 windows: so often, at least, one request more must be tried.
 const WINDOWS_BETWEEN_TRIES: u64 = 20;
@@ -30,7 +30,7 @@ const RESTS: [f64; 5] = [0.5, 1.0, 1.5, 2.0, 3.0];
 pub fn reaches(case: &Case, seed: u64) -> Outcome {
     if case.server["others"].is_object() {
         let rate_limit = json!({ "requests": case.requests, "perMs": case.per_ms });
-        return World::new(&Case { rate_limit, ..case.clone() }, seed).run();
+        return Sim::new(&Case { rate_limit, ..case.clone() }, seed).run();
     }
     let all = RESTS.into_iter().map(|rest| Oracle::new(case, seed, rest).run());
     all.max_by(|one, other| one.goodput.total_cmp(&other.goodput)).unwrap()

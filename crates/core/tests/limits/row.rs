@@ -8,7 +8,7 @@ use super::case::Case;
 use super::draw::Draw;
 use super::figures::{Figures, Run};
 use super::oracle;
-use super::world::World;
+use super::sim::Sim;
 
 /// Every algorithm with every start and family or form; more of them: `npm run test:limits`.
 const SEEDS: u64 = 27;
@@ -78,7 +78,7 @@ impl Row {
         for seed in seeds {
             let mut choice = Choice { index: seed, draw: Draw::stream(seed, 1) };
             let case = case_of(&mut choice);
-            let outcome = World::new(&case, seed).run();
+            let outcome = Sim::new(&case, seed).run();
             // It sends whole quotas at once, which is no way to find two of them.
             let has_one = !case.server["quota"].is_array();
             let oracle = (outcome.goodput < self.goodput && has_one).then(|| oracle::reaches(&case, seed).goodput);

@@ -14,10 +14,10 @@ mod case;
 mod draw;
 mod row;
 mod score;
+mod sim;
 #[path = "../simulation/wire.rs"]
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod wire;
-mod world;
 
 use case::Kind;
 

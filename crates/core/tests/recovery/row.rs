@@ -8,7 +8,7 @@ use spillway_core::settings::Ambiguous;
 
 use super::case::{Case, Kind, Length};
 use super::score::Outcome;
-use super::world::World;
+use super::sim::Sim;
 
 /// Of a plain test run; more of them: `npm run bench:outages`.
 const SEEDS: u64 = 9;
@@ -71,7 +71,7 @@ impl Row {
         };
         let runs = seeds.map(|seed| {
             let case = Case::of(kind, ambiguous, length, seed);
-            let outcome = World::new(&case, seed).run();
+            let outcome = Sim::new(&case, seed).run();
             Run { seed, case, outcome }
         });
         Self { kind, ambiguous, length, runs: runs.collect() }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use spillway_core::clock::{Moment, Timestamp};
-use spillway_core::message::Cargo;
+use spillway_core::message::Payload;
 use spillway_core::outcome::DeadLetter;
 use spillway_core::store::calendar::{Calendar, Reading};
-use spillway_core::store::{Change, Flight, Handover, Opening, Record, Row, Seq, Settled, Waiting};
+use spillway_core::store::{Change, Flight, Opening, Record, Row, Seq, Settled, Waiting, WriteQueue};
 
 /// Attempts, place in a batch, and first attempt of a message that is on the wire.
 type Known = (u32, Option<u64>, Option<Timestamp>);
@@ -31,7 +31,7 @@ pub struct Disk {
     pub view: State,
     pub pending: VecDeque<(u64, Change)>,
     /// What is not handed over yet; after a crash it is lost.
-    pub handover: Handover,
+    pub write_queue: WriteQueue,
     handed_over: u64,
     /// The numbers with which what was handed over together ends.
     ends: VecDeque<u64>,
@@ -40,7 +40,7 @@ pub struct Disk {
 
 impl Disk {
     /// An empty one, of a run that begins at `now`.
-    pub fn new(handover: Handover, now: Timestamp, moment: &Moment) -> Self {
+    pub fn new(write_queue: WriteQueue, now: Timestamp, moment: &Moment) -> Self {
         let calendar = Calendar::begin(None, None, now, moment);
         Self {
             reading: calendar.reading(now, moment),
@@ -48,7 +48,7 @@ impl Disk {
             durable: State::default(),
             view: State::default(),
             pending: VecDeque::new(),
-            handover,
+            write_queue,
             handed_over: 0,
             ends: VecDeque::new(),
             up_to: 0,
@@ -82,13 +82,13 @@ impl Disk {
 
     pub fn tell(&mut self, now: Timestamp, change: Change) -> Result<(), String> {
         self.view.apply(&self.calendar, now, &change)?;
-        self.handover.keep(change);
+        self.write_queue.keep(change);
         Ok(())
     }
 
     /// What goes to the disk now goes together.
     pub fn hand_over(&mut self, sending: bool) {
-        for change in self.handover.take(sending) {
+        for change in self.write_queue.take(sending) {
             self.handed_over += 1;
             self.pending.push_back((self.handed_over, change));
         }
@@ -113,13 +113,13 @@ impl Disk {
         let Some(end) = self.ends.drain(..count).next_back() else { return Ok(kept) };
         while self.pending.front().is_some_and(|(number, _)| *number <= end) {
             let Some((_, change)) = self.pending.pop_front() else { break };
-            if let Change::Insert { slot, .. } | Change::Redrive { slot, .. } = &change {
-                kept.push(*slot);
+            if let Change::Insert { entry_id, .. } | Change::Redrive { entry_id, .. } = &change {
+                kept.push(*entry_id);
             }
             self.durable.apply(&self.calendar, now, &change)?;
         }
         self.up_to = end;
-        self.handover.settled(kept.len());
+        self.write_queue.settled(kept.len());
         Ok(kept)
     }
 
@@ -128,8 +128,8 @@ impl Disk {
         let mut refused = Vec::new();
         let view = &mut self.view;
         self.pending.retain(|(_, change)| {
-            let Change::Insert { slot, record } = change else { return true };
-            refused.push(*slot);
+            let Change::Insert { entry_id, record } = change else { return true };
+            refused.push(*entry_id);
             view.messages.remove(&record.seq);
             false
         });
@@ -137,12 +137,12 @@ impl Disk {
             self.up_to = self.handed_over;
             self.ends.clear();
         }
-        self.handover.settled(refused.len());
+        self.write_queue.settled(refused.len());
         refused
     }
 
-    pub fn crash(&mut self, handover: Handover) {
-        self.handover = handover;
+    pub fn crash(&mut self, write_queue: WriteQueue) {
+        self.write_queue = write_queue;
         self.pending.clear();
         self.ends.clear();
         self.view = self.durable.clone();
@@ -187,8 +187,8 @@ impl State {
             }
             Change::Bury { seq, failure, at } => {
                 let record = self.messages.remove(seq).ok_or_else(|| unknown(seq))?;
-                let (cargo, priority) = (Cargo::Message(record.message), record.priority);
-                self.letters.push(DeadLetter { cargo, priority, failure: (**failure).clone(), at: stored(*at) });
+                let (payload, priority) = (Payload::Message(record.message), record.priority);
+                self.letters.push(DeadLetter { payload, priority, failure: (**failure).clone(), at: stored(*at) });
             }
             Change::DropLetter { id } => self.drop_letter(id)?,
             Change::Save { budget, on_wire } => {
@@ -239,7 +239,7 @@ impl State {
     }
 
     pub fn has_letter(&self, id: &str) -> bool {
-        self.letters.iter().any(|letter| letter.cargo.id() == Some(id))
+        self.letters.iter().any(|letter| letter.payload.id() == Some(id))
     }
 
     pub fn has_receipt(&self, id: &str) -> bool {
@@ -247,7 +247,7 @@ impl State {
     }
 
     fn drop_letter(&mut self, id: &str) -> Result<(), String> {
-        let index = self.letters.iter().position(|letter| letter.cargo.id() == Some(id));
+        let index = self.letters.iter().position(|letter| letter.payload.id() == Some(id));
         index.map(|index| drop(self.letters.remove(index))).ok_or_else(|| format!("there is no letter {id}"))
     }
 

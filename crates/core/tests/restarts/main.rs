@@ -14,18 +14,18 @@
 #![allow(clippy::print_stdout, clippy::large_enum_variant, reason = "a test may talk, and has room")]
 #![allow(missing_docs, unreachable_pub, reason = "a test has no readers but its own")]
 
-mod books;
 mod clocks;
 mod disk;
 #[path = "../simulation/draw.rs"]
 mod draw;
+mod oracle;
 mod plan;
 mod server;
-mod world;
+mod sim;
 
 use std::collections::BTreeSet;
 
-use world::World;
+use sim::Sim;
 
 /// Seeds that once failed: a refusal that the learner had not heard of held no slot in the next run.
 const KEPT: [u64; 1] = [365];
@@ -36,13 +36,13 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Runs a seed; one that fails is run again with fewer and fewer commands, and the smallest run that fails is reported.
-fn run(seed: u64) -> Result<World, String> {
-    let mut world = World::new(seed, |_| true);
-    if world.run().is_ok() {
-        return Ok(world);
+fn run(seed: u64) -> Result<Sim, String> {
+    let mut sim = Sim::new(seed, |_| true);
+    if sim.run().is_ok() {
+        return Ok(sim);
     }
-    let commands = shrunk(seed, (0..world.plan.actions).collect());
-    let mut smallest = World::new(seed, |command| commands.contains(&command));
+    let commands = shrunk(seed, (0..sim.plan.actions).collect());
+    let mut smallest = Sim::new(seed, |command| commands.contains(&command));
     smallest.trace = Some(Vec::new());
     let broken = smallest.run().err().unwrap_or_default();
     let trace = smallest.trace.unwrap_or_default().join("\n");
@@ -51,7 +51,7 @@ fn run(seed: u64) -> Result<World, String> {
 
 /// Leaves out ever smaller parts of the commands, as long as the run fails without them.
 fn shrunk(seed: u64, mut commands: BTreeSet<u64>) -> BTreeSet<u64> {
-    let fails = |commands: &BTreeSet<u64>| World::new(seed, |command| commands.contains(&command)).run().is_err();
+    let fails = |commands: &BTreeSet<u64>| Sim::new(seed, |command| commands.contains(&command)).run().is_err();
     let mut part = commands.len();
     while part > 0 {
         let list: Vec<u64> = commands.iter().copied().collect();
@@ -75,15 +75,15 @@ fn every_seed_keeps_what_was_accepted() {
     let (mut crashes, mut recovered, mut uncertain, mut refused, mut letters) = (0, 0, 0, 0, 0);
     let (mut jumps, mut reboots, mut suspends) = (0, 0, 0);
     for seed in &seeds {
-        let world = run(*seed).unwrap_or_else(|report| panic!("\n{report}"));
-        crashes += world.crashes;
-        recovered += world.recovered;
-        uncertain += world.books.uncertain.len() as u64;
-        refused += world.books.refusals;
-        letters += world.disk.durable.letters.len() as u64;
-        jumps += world.clocks.jumps;
-        reboots += world.clocks.reboots;
-        suspends += world.clocks.suspends;
+        let sim = run(*seed).unwrap_or_else(|report| panic!("\n{report}"));
+        crashes += sim.crashes;
+        recovered += sim.recovered;
+        uncertain += sim.oracle.uncertain.len() as u64;
+        refused += sim.oracle.refusals;
+        letters += sim.disk.durable.letters.len() as u64;
+        jumps += sim.clocks.jumps;
+        reboots += sim.clocks.reboots;
+        suspends += sim.clocks.suspends;
     }
     println!(
         "{} seeds: {crashes} crashes, {recovered} messages recovered, {uncertain} uncertain, {refused} refused, {letters} dead letters,

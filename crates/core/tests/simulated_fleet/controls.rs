@@ -1,7 +1,7 @@
 //! Fleets that break a rule on purpose: the oracle must see it.
 
 use super::plan::{Plan, Traffic, Weather};
-use super::world::{Breach, rule};
+use super::sim::{Breach, rule};
 
 const SEEDS: u64 = 600;
 

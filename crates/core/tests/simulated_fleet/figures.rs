@@ -1,7 +1,7 @@
 //! What a fleet costs and yields, in fair weather.
 
 use super::plan::{Plan, Traffic};
-use super::world::{Breach, World};
+use super::sim::{Breach, Sim};
 
 const SECOND: u64 = 1_000_000;
 /// Where slots go round, who begins a turn before the ten seconds, or ends one after them, has some messages more.
@@ -13,17 +13,17 @@ fn backlog(messages: u64, conversations: u64) -> Traffic {
     Traffic { conversations, messages, within_us: 1, burst: messages.max(1) }
 }
 
-fn run(plan: Plan, seconds: u64) -> World {
-    let mut world = World::new(plan, Breach::None);
-    world.stop_us = Some(START + seconds * SECOND);
-    world.run().unwrap_or_else(|violation| panic!("{violation}"));
-    world
+fn run(plan: Plan, seconds: u64) -> Sim {
+    let mut sim = Sim::new(plan, Breach::None);
+    sim.stop_us = Some(START + seconds * SECOND);
+    sim.run().unwrap_or_else(|violation| panic!("{violation}"));
+    sim
 }
 
 /// Deliveries of each host between two moments.
-fn delivered(world: &World, from: u64, to: u64) -> Vec<u64> {
+fn delivered(sim: &Sim, from: u64, to: u64) -> Vec<u64> {
     let within = |at: &&u64| (START + from * SECOND..START + to * SECOND).contains(*at);
-    world.hosts.iter().map(|host| host.delivered_at.iter().filter(within).count() as u64).collect()
+    sim.hosts.iter().map(|host| host.delivered_at.iter().filter(within).count() as u64).collect()
 }
 
 #[test]
@@ -31,8 +31,8 @@ fn a_host_that_has_work_alone_gets_the_quota_within_two_seconds() {
     for idle in [0, 3, 15] {
         let mut hosts = vec![backlog(3_000, 200)];
         hosts.extend((0..idle).map(|_| backlog(0, 1)));
-        let world = run(Plan::calm(1, (100, 1_000), &hosts), 12);
-        let got = delivered(&world, 2, 12)[0];
+        let sim = run(Plan::calm(1, (100, 1_000), &hosts), 12);
+        let got = delivered(&sim, 2, 12)[0];
         println!("{idle} idle hosts: {got} of 1000 in ten seconds");
         assert!(got >= 950, "{idle} idle hosts: {got}");
     }
@@ -41,10 +41,10 @@ fn a_host_that_has_work_alone_gets_the_quota_within_two_seconds() {
 #[test]
 fn a_host_whose_neighbors_have_done_gets_the_quota_within_two_seconds() {
     let hosts = [backlog(6_000, 200), backlog(100, 50), backlog(100, 50), backlog(100, 50)];
-    let world = run(Plan::calm(1, (100, 1_000), &hosts), 40);
-    let done = world.hosts[1..].iter().filter_map(|host| host.delivered_at.last()).max().unwrap();
+    let sim = run(Plan::calm(1, (100, 1_000), &hosts), 40);
+    let done = sim.hosts[1..].iter().filter_map(|host| host.delivered_at.last()).max().unwrap();
     let from = (done - START) / SECOND + 3;
-    let got = delivered(&world, from, from + 10)[0];
+    let got = delivered(&sim, from, from + 10)[0];
     println!("neighbors done after {:.1} s; then {got} of 1000 in ten seconds", (done - START) as f64 / 1e6);
     assert!(got >= 950, "{got}");
 }
@@ -54,12 +54,12 @@ fn hosts_with_equal_backlogs_are_equal() {
     let mut unequal = Vec::new();
     for (quota, count) in [(100, 4), (100, 3), (40, 16), (10, 4), (10, 16), (3, 4)] {
         let hosts: Vec<Traffic> = (0..count).map(|_| backlog(2_000, 100)).collect();
-        let world = run(Plan::calm(2, (quota, 1_000), &hosts), 25);
-        let got = delivered(&world, 5, 15);
+        let sim = run(Plan::calm(2, (quota, 1_000), &hosts), 25);
+        let got = delivered(&sim, 5, 15);
         let (least, most) = (*got.iter().min().unwrap(), *got.iter().max().unwrap());
         let all: u64 = got.iter().sum();
         let mean = all as f64 / count as f64;
-        let renewals: u64 = world.hosts.iter().map(|host| host.renewals).sum();
+        let renewals: u64 = sim.hosts.iter().map(|host| host.renewals).sum();
         println!(
             "{count} hosts, {quota}/s: {all} of {} in ten seconds, from {least} to {most}; {renewals} renewals in 25 s",
             10 * quota
@@ -88,11 +88,11 @@ fn a_message_costs_few_renewals() {
     for quota in [100, 120, 300] {
         let hosts: Vec<Traffic> =
             (0..4).map(|_| Traffic { conversations: 200, messages: 750, within_us: 30 * SECOND, burst: 1 }).collect();
-        let mut world = World::new(Plan::calm(4, (quota, 1_000), &hosts), Breach::None);
-        world.stop_us = Some(START + 60 * SECOND);
-        world.run().unwrap_or_else(|violation| panic!("{violation}"));
-        let renewals: u64 = world.hosts.iter().map(|host| host.renewals).sum();
-        let each = renewals as f64 / world.delivered() as f64;
+        let mut sim = Sim::new(Plan::calm(4, (quota, 1_000), &hosts), Breach::None);
+        sim.stop_us = Some(START + 60 * SECOND);
+        sim.run().unwrap_or_else(|violation| panic!("{violation}"));
+        let renewals: u64 = sim.hosts.iter().map(|host| host.renewals).sum();
+        let each = renewals as f64 / sim.delivered() as f64;
         println!("100/s over 4 hosts, quota {quota}/s: {renewals} renewals, {each:.4} for each message");
         dear.extend((each > 0.05).then_some(quota));
     }
@@ -102,8 +102,8 @@ fn a_message_costs_few_renewals() {
 #[test]
 fn idle_hosts_cost_nothing() {
     let hosts = [backlog(1, 1), backlog(0, 1), backlog(0, 1)];
-    let world = run(Plan::calm(5, (100, 1_000), &hosts), 600);
-    let renewals: Vec<u64> = world.hosts.iter().map(|host| host.renewals).collect();
+    let sim = run(Plan::calm(5, (100, 1_000), &hosts), 600);
+    let renewals: Vec<u64> = sim.hosts.iter().map(|host| host.renewals).collect();
     println!("one message in ten minutes: {renewals:?} renewals");
     assert_eq!(renewals, [2, 0, 0], "one for its slot, one to give back what it has");
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_core::clock::Timestamp;
-use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
-use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenEvent};
+use spillway_core::message::{Message, Parts, Payload, Settle, Submission, Ticket};
 use spillway_core::random::Random;
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
@@ -16,7 +16,7 @@ use super::draw::Draw;
 #[derive(Debug)]
 pub struct Host {
     pub dispatcher: Dispatcher,
-    /// Its clock, before the world's.
+    /// Its clock, before the simulation's.
     offset_us: u64,
     pub frozen_until: u64,
     pub is_alive: bool,
@@ -25,7 +25,7 @@ pub struct Host {
     pub inbox: Vec<Inbound>,
     pub submitted: u64,
     pub delivered: BTreeSet<Box<str>>,
-    /// When each was delivered, on the world's clock.
+    /// When each was delivered, on the simulation's clock.
     pub delivered_at: Vec<u64>,
     pub renewals: u64,
 }
@@ -61,7 +61,7 @@ impl Host {
         Timestamp::from_micros(now_us + self.offset_us)
     }
 
-    /// When it wants to be woken, on the world's clock.
+    /// When it wants to be woken, on the simulation's clock.
     pub fn wake(&self) -> Option<u64> {
         if !self.is_alive {
             return None;
@@ -83,7 +83,7 @@ impl Host {
     }
 
     pub fn token(&mut self, now_us: u64) -> Vec<Effect> {
-        self.handle(now_us, Event::Token(TokenNews::Granted(Some(Duration::from_secs(86_400)))))
+        self.handle(now_us, Event::Token(TokenEvent::Granted(Some(Duration::from_secs(86_400)))))
     }
 
     pub fn submit(&mut self, now_us: u64, name: usize, conversation: u64) -> Vec<Effect> {
@@ -100,7 +100,7 @@ impl Host {
         let submission = Submission {
             ticket: Ticket { handle: 1, number: self.submitted },
             settle: Settle::OnOutcome,
-            cargo: Cargo::Message(Message::new(parts).expect("a message")),
+            payload: Payload::Message(Message::new(parts).expect("a message")),
             priority: 0,
             expires_at: None,
             not_before: None,

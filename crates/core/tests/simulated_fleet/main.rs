@@ -21,6 +21,7 @@ mod figures;
 mod host;
 mod pauses;
 mod plan;
+mod sim;
 mod store;
 #[path = "../simulation/violation.rs"]
 #[allow(dead_code, reason = "a part of it")]
@@ -28,10 +29,9 @@ mod violation;
 #[path = "../simulation/wire.rs"]
 #[allow(dead_code, reason = "a part of it")]
 mod wire;
-mod world;
 
 use plan::Plan;
-use world::{Breach, World};
+use sim::{Breach, Sim};
 
 /// Seeds that once failed.
 const KEPT: [u64; 0] = [];
@@ -49,10 +49,10 @@ fn chosen() -> Vec<u64> {
 }
 
 /// Runs a seed; one that fails is run again for its last steps.
-fn run(seed: u64) -> Result<World, String> {
-    let mut world = World::new(Plan::of(seed), Breach::None);
-    let Err(violation) = world.run() else { return Ok(world) };
-    let mut again = World::new(Plan::of(seed), Breach::None);
+fn run(seed: u64) -> Result<Sim, String> {
+    let mut sim = Sim::new(Plan::of(seed), Breach::None);
+    let Err(violation) = sim.run() else { return Ok(sim) };
+    let mut again = Sim::new(Plan::of(seed), Breach::None);
     again.trace = Some(Vec::new());
     let same = if again.run() == Err(violation.clone()) { "" } else { "\nTHE SECOND RUN DIFFERS" };
     let trace = again.trace.unwrap_or_default();
@@ -67,13 +67,13 @@ fn every_seed_keeps_the_quota_whatever_befalls_the_fleet() {
     let (mut delivered, mut arrivals, mut renewals, mut forgot, mut withheld) = (0, 0, 0, 0, 0);
     let mut befell = std::collections::BTreeMap::new();
     for seed in &seeds {
-        let world = run(*seed).unwrap_or_else(|report| panic!("\n{report}"));
-        delivered += world.delivered();
-        arrivals += world.arrived;
-        renewals += world.store.executed;
-        forgot += (world.store.epochs.len() as u64).saturating_sub(1);
-        withheld += world.withheld;
-        for (what, count) in &world.befell {
+        let sim = run(*seed).unwrap_or_else(|report| panic!("\n{report}"));
+        delivered += sim.delivered();
+        arrivals += sim.arrived;
+        renewals += sim.store.executed;
+        forgot += (sim.store.epochs.len() as u64).saturating_sub(1);
+        withheld += sim.withheld;
+        for (what, count) in &sim.befell {
             *befell.entry(*what).or_insert(0) += count;
         }
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_core::clock::Timestamp;
-use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenNews};
+use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenEvent};
 use spillway_core::evidence::{Evidence, NamedLimit};
-use spillway_core::lease::News;
+use spillway_core::lease::Broadcast;
 use spillway_core::lease::book::{Book, Server};
-use spillway_core::message::{Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Message, Parts, Payload, Settle, Submission, Ticket};
 use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
@@ -39,7 +39,7 @@ impl Fleet {
         let wire = BTreeMap::new();
         let mut fleet = Self { hosts, book: Book::default(), now: Timestamp::START, submitted: 0, wire, pushes: true };
         for host in 0..fleet.hosts.len() {
-            fleet.handle(host, Event::Token(TokenNews::Granted(None)));
+            fleet.handle(host, Event::Token(TokenEvent::Granted(None)));
             fleet.submit(host);
         }
         // The store is new.
@@ -56,7 +56,7 @@ impl Fleet {
             Event::Submit(Submission {
                 ticket: Ticket { handle: 1, number: self.submitted },
                 settle: Settle::OnOutcome,
-                cargo: Cargo::Message(Message::new(parts).expect("a message")),
+                payload: Payload::Message(Message::new(parts).expect("a message")),
                 priority: 0,
                 expires_at: None,
                 not_before: None,
@@ -75,11 +75,11 @@ impl Fleet {
             match effect {
                 Effect::Renew(renewal) => {
                     let server = Server { now: self.now.as_micros() + 1_000_000, run: 1 };
-                    let (grant, news) = self.book.renew(server, &renewal);
+                    let (grant, broadcasts) = self.book.renew(server, &renewal);
                     self.handle(host, Event::Granted(Box::new(grant)));
-                    let heard = if self.pushes { news } else { Vec::new() };
+                    let heard = if self.pushes { broadcasts } else { Vec::new() };
                     for one in heard {
-                        (0..self.hosts.len()).for_each(|other| self.handle(other, Event::FleetNews(one.clone())));
+                        (0..self.hosts.len()).for_each(|other| self.handle(other, Event::FleetBroadcast(one.clone())));
                     }
                 }
                 Effect::Send { attempt, .. } if self.hosts[host].may_leave_at(self.now, attempt) => {
@@ -211,7 +211,7 @@ fn the_pause_of_a_conversation_that_a_host_does_not_have_is_nothing_to_it() {
         lasts: Duration::from_secs(60),
         prober: None,
     };
-    fleet.handle(1, Event::FleetNews(News::Paused(pause)));
+    fleet.handle(1, Event::FleetBroadcast(Broadcast::Paused(pause)));
     fleet.submit(1);
     assert_eq!(fleet.run_ms(100, |_, _| Some(status(200))).len(), 1);
     assert!(fleet.hosts[1].snapshot(fleet.now).pauses.is_empty());

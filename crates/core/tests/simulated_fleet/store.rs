@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use spillway_core::lease::book::{Book, Server};
-use spillway_core::lease::{Epoch, Grant, News, Renewal};
+use spillway_core::lease::{Broadcast, Epoch, Grant, Renewal};
 
 use super::plan::Fate;
 use super::violation::{Checked, hold};
@@ -14,7 +14,7 @@ const SNAPSHOTS_MAX: usize = 256;
 
 pub struct Store {
     book: Book,
-    /// Its clock, before the world's.
+    /// Its clock, before the simulation's.
     offset_us: i64,
     run: u64,
     is_up: bool,
@@ -71,7 +71,7 @@ impl Store {
         self.offset_us = (self.offset_us + by).max(0);
     }
 
-    pub fn execute(&mut self, now_us: u64, renewal: &Renewal) -> (Grant, Vec<News>) {
+    pub fn execute(&mut self, now_us: u64, renewal: &Renewal) -> (Grant, Vec<Broadcast>) {
         let server = Server { now: now_us.saturating_add_signed(self.offset_us), run: self.run };
         let answer = self.book.renew(server, renewal);
         self.executed += 1;

@@ -10,14 +10,14 @@ use spillway_core::retry::Answer;
 use spillway_core::settings::{Ambiguous, Ordering, Settings};
 
 use super::arrivals::Arrivals;
-use super::books::Books;
 use super::ends::Came;
-use super::parcel::Parcel;
+use super::oracle::Oracle;
 use super::plan::Plan;
 use super::risk::Risk;
+use super::sim::Sim;
+use super::submission_model::SubmissionModel;
 use super::tickets::Tickets;
 use super::weather;
-use super::world::World;
 
 /// A control that isn't found out in so many runs is missed.
 const SEEDS: u64 = 400;
@@ -74,14 +74,14 @@ fn controls() -> Vec<Control> {
 fn a_dispatcher_that_breaks_a_rule_is_found_out() {
     for Control { rule, first_seed, settings, lie } in controls() {
         let runs = first_seed..first_seed + SEEDS;
-        let violations = runs.filter_map(|seed| World::broken(seed, settings, lie).run().err());
+        let violations = runs.filter_map(|seed| Sim::broken(seed, settings, lie).run().err());
         let rules: Vec<&str> = violations.map(|violation| violation.rule).take(40).collect();
         assert!(rules.iter().any(|found| found.starts_with(rule)), "nobody misses {rule:?}, but {rules:?}");
     }
 }
 
-fn parcel(ticket: u64, name: &str) -> Parcel {
-    Parcel {
+fn model(ticket: u64, name: &str) -> SubmissionModel {
+    SubmissionModel {
         ticket,
         settles_on_acceptance: false,
         name: name.to_owned(),
@@ -97,38 +97,38 @@ fn parcel(ticket: u64, name: &str) -> Parcel {
     }
 }
 
-/// Books with two messages of one conversation; nothing happens twice by `'fail'`.
-fn books() -> Books {
+/// Oracle with two messages of one conversation; nothing happens twice by `'fail'`.
+fn oracle() -> Oracle {
     let mut settings = Plan::of(0).settings;
     settings.retry.ambiguous = Ambiguous::Fail;
     settings.ordering = Ordering::Conversation;
     (settings.queue.max_messages, settings.queue.max_bytes) = (10, 1_000);
-    let mut books = Books::new(&settings);
+    let mut oracle = Oracle::new(&settings);
     for (ticket, name) in [(1, "first"), (2, "second")] {
-        assert_eq!(books.tickets.issue(), ticket);
-        books.submit(0, parcel(ticket, name));
+        assert_eq!(oracle.tickets.issue(), ticket);
+        oracle.submit(0, model(ticket, name));
     }
-    books
+    oracle
 }
 
 #[test]
 fn what_is_accepted_twice_is_found_out() {
-    let mut books = books();
-    assert_eq!(books.sent(0, 1, "first"), Ok(()));
-    assert_eq!(books.accepted_by_server(1), Ok(()));
-    books.ended(1, Came::Unclear);
-    assert_eq!(books.sent(1, 2, "first"), Ok(()), "which is the delivery table's to find");
-    assert_eq!(books.accepted_by_server(2).unwrap_err().rule, "6 at most once");
+    let mut oracle = oracle();
+    assert_eq!(oracle.sent(0, 1, "first"), Ok(()));
+    assert_eq!(oracle.accepted_by_server(1), Ok(()));
+    oracle.ended(1, Came::Unclear);
+    assert_eq!(oracle.sent(1, 2, "first"), Ok(()), "which is the delivery table's to find");
+    assert_eq!(oracle.accepted_by_server(2).unwrap_err().rule, "6 at most once");
 }
 
 #[test]
 fn what_overtakes_is_sent_twice_or_never_ends_is_found_out() {
-    let mut overtaken = books();
+    let mut overtaken = oracle();
     assert_eq!(overtaken.sent(0, 1, "second").unwrap_err().rule, "2 order");
-    let mut twice = books();
+    let mut twice = oracle();
     assert_eq!(twice.sent(0, 1, "first"), Ok(()));
     assert_eq!(twice.sent(0, 2, "first").unwrap_err().rule, "1 sent once");
-    assert_eq!(books().check_end().unwrap_err().rule, "1 nothing left");
+    assert_eq!(oracle().check_end().unwrap_err().rule, "1 nothing left");
     let mut tickets = Tickets::default();
     tickets.issue();
     assert_eq!(tickets.check_end().unwrap_err().rule, "1 settled at the end");

@@ -1,13 +1,13 @@
-//! Books, second part: what the dispatcher does with a message, from its sending to its end.
+//! Oracle, second part: what the dispatcher does with a message, from its sending to its end.
 
 use spillway_core::dispatcher::{AttemptId, Effect};
 use spillway_core::error::Error;
 use spillway_core::outcome::{DeliveryFailure, Reason, Receipt};
 use spillway_core::settings::Ambiguous;
 
-use super::books::Books;
-use super::parcel::Entry;
+use super::oracle::Oracle;
 use super::scoped::is_unauthorized;
+use super::submission_model::Entry;
 use super::violation::{Checked, Violation, broken, hold};
 
 /// What came of an attempt.
@@ -43,7 +43,7 @@ impl Came {
     }
 }
 
-impl Books {
+impl Oracle {
     pub fn effect(&mut self, now_us: u64, effect: &Effect) -> Checked {
         match effect {
             Effect::Accepted { ticket, .. } => {
@@ -80,16 +80,16 @@ impl Books {
         let (ordered, attempts_max) = (self.ordered, self.attempts_max);
         let Some(entry) = self.open.get_mut(&seq) else { return broken("1 conservation", name) };
         entry.attempts += 1;
-        let early = entry.parcel.not_before_us.is_some_and(|at| at > now_us);
-        let late = entry.parcel.expires_us.is_some_and(|at| at <= now_us);
+        let early = entry.model.not_before_us.is_some_and(|at| at > now_us);
+        let late = entry.model.expires_us.is_some_and(|at| at <= now_us);
         let again = std::mem::replace(&mut entry.in_flight, true);
         hold(!early && !late, "1 time of its own", || format!("early {early}, late {late}: {entry:?}"))?;
         hold(!again, "1 sent once", || format!("on the wire twice: {entry:?}"))?;
-        hold(!entry.withdrawn, "1 withdrawn", || format!("sent again: {entry:?}"))?;
-        let attempts_max = entry.parcel.attempts_max.unwrap_or(attempts_max);
+        hold(!entry.canceled, "1 canceled", || format!("sent again: {entry:?}"))?;
+        let attempts_max = entry.model.attempts_max.unwrap_or(attempts_max);
         hold(entry.attempts <= attempts_max, "6 attempts", || format!("{entry:?}"))?;
-        let elder = self.lanes.get(&entry.parcel.conversation).and_then(|lane| lane.first()).copied();
-        let in_order = !ordered || entry.parcel.is_call || elder == Some(seq);
+        let elder = self.lanes.get(&entry.model.conversation).and_then(|lane| lane.first()).copied();
+        let in_order = !ordered || entry.model.is_call || elder == Some(seq);
         hold(in_order, "2 order", || format!("{name} (number {seq}) left before number {elder:?} was settled"))
     }
 
@@ -98,7 +98,7 @@ impl Books {
         let ambiguous = self.ambiguous;
         let Some(entry) = self.flights.get(&attempt).and_then(|seq| self.open.get_mut(seq)) else { return Ok(()) };
         entry.accepted_by_server += 1;
-        if entry.parcel.is_call {
+        if entry.model.is_call {
             return Ok(());
         }
         let (allowed, rule) = match ambiguous {
@@ -114,10 +114,10 @@ impl Books {
         let entry = self.open.get_mut(&seq)?;
         entry.in_flight = false;
         // A call is told what the server says.
-        let came = if came == Came::Refused && entry.parcel.is_call { Came::Rejected } else { came };
+        let came = if came == Came::Refused && entry.model.is_call { Came::Rejected } else { came };
         entry.refusals += u32::from(came == Came::Refused);
         let is_at_fault = matches!(came, Came::Failed | Came::Unclear | Came::Lost | Came::Unsent);
-        entry.is_server_at_fault = is_at_fault && !entry.parcel.is_call;
+        entry.is_server_at_fault = is_at_fault && !entry.model.is_call;
         match came {
             Came::Throttled | Came::Unauthorized | Came::Refused => entry.attempts -= 1,
             Came::Lost | Came::Unclear => entry.lost_answers += 1,
@@ -135,16 +135,16 @@ impl Books {
             entry.attempts -= 1;
         }
         let entry = &*entry;
-        if entry.parcel.is_call && entry.waiter.is_none() {
+        if entry.model.is_call && entry.waiter.is_none() {
             // Its promise was refused with the credentials: nobody waits, so it isn't sent again.
             self.end(seq);
             return Ok(());
         }
-        let attempts_max = entry.parcel.attempts_max.unwrap_or(attempts_max);
+        let attempts_max = entry.model.attempts_max.unwrap_or(attempts_max);
         let spent = matches!(came, Came::Failed | Came::Unclear) && entry.attempts >= attempts_max;
         let unknown =
-            matches!(came, Came::Lost | Came::Unclear) && ambiguous == Ambiguous::Fail && !entry.parcel.is_call;
-        let over = matches!(came, Came::Accepted | Came::Rejected) || spent || unknown || entry.withdrawn;
+            matches!(came, Came::Lost | Came::Unclear) && ambiguous == Ambiguous::Fail && !entry.model.is_call;
+        let over = matches!(came, Came::Accepted | Came::Rejected) || spent || unknown || entry.canceled;
         hold(!over, "1 delivery table", || format!("{came:?} should have ended {entry:?}"))
     }
 
@@ -158,16 +158,16 @@ impl Books {
     /// Takes an entry out.
     pub(super) fn end(&mut self, seq: u64) -> Option<Entry> {
         let entry = self.open.remove(&seq)?;
-        self.bytes -= entry.parcel.bytes;
-        self.by_name.remove(&entry.parcel.name);
-        self.draining.leave(entry.parcel.born);
+        self.bytes -= entry.model.bytes;
+        self.by_name.remove(&entry.model.name);
+        self.draining.leave(entry.model.born);
         for ticket in entry.waiter.iter().chain(&entry.followers) {
             self.by_ticket.remove(ticket);
         }
-        if let Some(lane) = self.lanes.get_mut(&entry.parcel.conversation) {
+        if let Some(lane) = self.lanes.get_mut(&entry.model.conversation) {
             lane.remove(&seq);
             if lane.is_empty() {
-                self.lanes.remove(&entry.parcel.conversation);
+                self.lanes.remove(&entry.model.conversation);
             }
         }
         Some(entry)
@@ -187,11 +187,11 @@ impl Books {
 
     fn delivered(&mut self, now_us: u64, waiter: Option<u64>, receipt: &Receipt) -> Checked {
         let entry = self.message_ended(receipt.message.id(), waiter)?;
-        if entry.parcel.id_given {
-            self.recent.insert(entry.parcel.name.clone(), now_us);
+        if entry.model.id_given {
+            self.recent.insert(entry.model.name.clone(), now_us);
         }
         let told = (entry.counts(receipt.attempts, 0), receipt.message.conversation(), receipt.duplicate);
-        let own = (true, &*entry.parcel.conversation, false);
+        let own = (true, &*entry.model.conversation, false);
         hold(told == own, "1 receipt", || format!("{told:?} with {} attempts, of {entry:?}", receipt.attempts))?;
         hold(entry.accepted_by_server > 0, "1 receipt", || format!("the server has no {entry:?}"))
     }
@@ -200,7 +200,7 @@ impl Books {
         let name = failure.id.as_deref().unwrap_or_default();
         let entry = self.message_ended(name, waiter)?;
         self.check_failure(&entry, failure)?;
-        self.letters.insert(name.to_owned(), entry.parcel);
+        self.letters.insert(name.to_owned(), entry.model);
         Ok(())
     }
 
@@ -212,8 +212,8 @@ impl Books {
         let is_over = matches!(failure.reason, Reason::Expired | Reason::Aborted);
         let may_be_free = entry.is_server_at_fault && is_over && entry.counts(failure.attempts + 1, own_end);
         hold(is_counted || may_be_free, "1 dead letter", || format!("{failure:?} of {entry:?}"))?;
-        let withdrawn = entry.withdrawn || failure.reason != Reason::Aborted;
-        hold(withdrawn, "1 dead letter", || format!("nobody withdrew {entry:?}"))?;
+        let canceled = entry.canceled || failure.reason != Reason::Aborted;
+        hold(canceled, "1 dead letter", || format!("nobody canceled {entry:?}"))?;
         let doubt = entry.lost_answers > 0;
         let honest = failure.ambiguous == doubt && (entry.accepted_by_server == 0 || doubt);
         hold(honest, "1 ambiguous", || format!("{failure:?} of {entry:?}"))
@@ -232,8 +232,8 @@ impl Books {
     fn failed(&mut self, now_us: u64, ticket: u64, error: &Error) -> Checked {
         // A call that a limit or an outage would hold back for too long doesn't come in at all.
         let stays_out = matches!(error.code(), "DELIVERY_THROTTLED" | "DELIVERY_EXHAUSTED");
-        if let Some(index) = self.waiting.iter().position(|parcel| stays_out && parcel.ticket == ticket) {
-            let born = self.waiting.remove(index).map_or(0, |parcel| parcel.born);
+        if let Some(index) = self.waiting.iter().position(|model| stays_out && model.ticket == ticket) {
+            let born = self.waiting.remove(index).map_or(0, |model| model.born);
             self.draining.leave(born);
             return self.tickets.settle(ticket);
         }
@@ -245,13 +245,13 @@ impl Books {
                 if entry.waiter == Some(ticket) {
                     entry.waiter = None;
                 }
-                let gone = entry.parcel.is_call && !entry.in_flight;
+                let gone = entry.model.is_call && !entry.in_flight;
                 if let Some(seq) = seq.filter(|_| gone) {
                     self.end(seq);
                 }
                 self.followed(now_us, ticket)
             }
-            (Some(entry), Error::Delivery(failure)) if entry.parcel.is_call => self.call_ended(ticket, Some(failure)),
+            (Some(entry), Error::Delivery(failure)) if entry.model.is_call => self.call_ended(ticket, Some(failure)),
             (Some(entry), error) if entry.waiter == Some(ticket) => {
                 broken("1 ended once", format!("{error} without the end of {entry:?}"))
             }

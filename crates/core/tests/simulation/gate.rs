@@ -87,20 +87,20 @@ impl Gate {
         let is_probe = self.is_probe(attempt);
         match outcome {
             Outcome::Throttled(evidence) => {
-                let is_news = is_probe || (matches!(self.state, State::Open) && sent_us >= self.opened_at_us);
+                let is_new = is_probe || (matches!(self.state, State::Open) && sent_us >= self.opened_at_us);
                 match evidence.wait_within(self.max_pause) {
                     Some(wait) => {
                         let asked_until_us = now_us + wait.span.as_micros() as u64;
                         // A request that was on the wire already can only name a later time.
-                        if is_news || asked_until_us > self.asked_until_us {
+                        if is_new || asked_until_us > self.asked_until_us {
                             self.asked_until_us = asked_until_us;
                             self.pause(asked_until_us.min(self.next_probe_us(now_us)));
                         }
                     }
-                    None if is_news && self.asked_until_us > now_us => {
+                    None if is_new && self.asked_until_us > now_us => {
                         self.pause(self.asked_until_us.min(self.next_probe_us(now_us)));
                     }
-                    None if is_news => self.pause(now_us + PAUSE_FLOOR.as_micros() as u64),
+                    None if is_new => self.pause(now_us + PAUSE_FLOOR.as_micros() as u64),
                     None => {}
                 }
             }

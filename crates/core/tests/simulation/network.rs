@@ -1,4 +1,4 @@
-//! The world, third part: requests on their way to the server's model, and answers on their way back.
+//! The simulation, third part: requests on their way to the server's model, and answers on their way back.
 
 use spillway_core::dispatcher::{AttemptId, Event};
 use spillway_core::retry::Answer;
@@ -7,23 +7,23 @@ use spillway_simulator::{Cut, Port, Reply};
 
 use super::ends::Came;
 use super::gates::{self, Whose};
+use super::sim::{Happening, Sim};
 use super::violation::{Checked, hold};
 use super::wire::{self, Wired};
-use super::world::{Happening, World};
 
 /// Whether it probes an outage before a message is risked. Calls have a name in their query.
 fn is_sounding(shipment: &Shipment) -> bool {
     shipment.method == "GET" && shipment.idempotency_key.is_none() && !shipment.path.contains('?')
 }
 
-impl World {
+impl Sim {
     pub(super) fn send(&mut self, attempt: AttemptId, shipment: Shipment) -> Checked {
         let name: String = shipment.idempotency_key.as_deref().unwrap_or(&shipment.path).to_owned();
         // What the dispatcher asks by itself is nobody's.
         if is_sounding(&shipment) {
             self.tally.count("sounding");
         } else {
-            self.books.sent(self.now_us, attempt, &name)?;
+            self.oracle.sent(self.now_us, attempt, &name)?;
         }
         if shipment.idempotency_key.is_some() {
             self.risk.sent()?;
@@ -47,7 +47,7 @@ impl World {
     /// The gates of a request: what the dispatcher asks by itself has the organization's alone.
     fn passes(&self, attempt: AttemptId, shipment: &Shipment) -> Vec<Whose> {
         let path = shipment.path.split('?').next().unwrap_or_default();
-        let own = match (&shipment.idempotency_key, self.books.conversation_of(attempt)) {
+        let own = match (&shipment.idempotency_key, self.oracle.conversation_of(attempt)) {
             (Some(_), conversation) => {
                 let conversation = conversation.map(|name| Whose::Conversation(name.to_owned()));
                 [Some(Whose::Route(gates::MESSAGES.to_owned())), conversation]
@@ -86,7 +86,7 @@ impl World {
             self.tally.count("429 of a route");
         }
         if reply.accepted {
-            self.books.accepted_by_server(attempt)?;
+            self.oracle.accepted_by_server(attempt)?;
         }
         self.check_arrival(&reply, is_needless)?;
         match at_us > timeout_us {
@@ -113,7 +113,7 @@ impl World {
                 let outcome = match came {
                     Came::Throttled => gates::Came::Throttled(evidence.clone()),
                     Came::Unauthorized => gates::Came::Unknown,
-                    Came::Refused if self.books.conversation_of(attempt).is_some() => gates::Came::Refused,
+                    Came::Refused if self.oracle.conversation_of(attempt).is_some() => gates::Came::Refused,
                     _ => gates::Came::Answered,
                 };
                 (came, outcome)
@@ -137,9 +137,9 @@ impl World {
         if self.risk.is_outage() {
             self.tally.count("four unknown outcomes in a row");
         }
-        let ended = self.books.ended(attempt, came);
+        let ended = self.oracle.ended(attempt, came);
         self.handle(Event::Answered(attempt, (self.lie)(answer)))?;
         let are_held = self.dispatcher.holds_messages();
-        ended.map_or(Ok(()), |ended| self.books.check_outcome(ended, are_held))
+        ended.map_or(Ok(()), |ended| self.oracle.check_outcome(ended, are_held))
     }
 }

@@ -9,10 +9,10 @@ use spillway_core::stats::{PauseScope, Snapshot};
 use spillway_simulator::{Cut, Reply};
 
 use super::draw::Draw;
-use super::parcel::Parcel;
+use super::sim::Sim;
+use super::submission_model::SubmissionModel;
 use super::violation::{Checked, hold};
 use super::weather;
-use super::world::World;
 
 /// From this seed on there is such weather; the seeds before are what they have always been.
 pub const FIRST_SEED: u64 = 1 << 32;
@@ -56,10 +56,10 @@ impl Scoped {
         path.starts_with(self.path)
     }
 
-    fn concerns(self, parcel: &Parcel) -> bool {
-        match parcel.is_call {
-            true => self.is_hit(&parcel.name),
-            false => self.path == CONVERSATION && parcel.conversation == "c-1",
+    fn concerns(self, model: &SubmissionModel) -> bool {
+        match model.is_call {
+            true => self.is_hit(&model.name),
+            false => self.path == CONVERSATION && model.conversation == "c-1",
         }
     }
 
@@ -89,7 +89,7 @@ pub fn calm(options: &mut Value, server: &mut Value) {
     }
 }
 
-impl World {
+impl Sim {
     /// Only what the weather is about may end by it.
     pub(super) fn check_scope(&mut self, effect: &Effect) -> Checked {
         let Some(scoped) = self.plan.scoped else {
@@ -105,7 +105,7 @@ impl World {
                 ends_by_itself || (scoped.path == CONVERSATION && &**conversation == "c-1")
             }
             Effect::Failed(ticket, Error::Auth { .. }) => {
-                self.books.parcel_of(ticket.number).is_none_or(|parcel| scoped.concerns(parcel))
+                self.oracle.parcel_of(ticket.number).is_none_or(|model| scoped.concerns(model))
             }
             _ => true,
         };
@@ -130,7 +130,7 @@ impl World {
         if self.now_us > TRAFFIC_US {
             return Ok(());
         }
-        let ready = self.books.ready(self.now_us).filter(|(_, parcel)| !scoped.concerns(parcel));
+        let ready = self.oracle.ready(self.now_us).filter(|(_, model)| !scoped.concerns(model));
         let known = &self.ready_since;
         self.ready_since = ready.map(|(seq, _)| (seq, known.get(&seq).copied().unwrap_or(self.now_us))).collect();
         let stuck = self.ready_since.iter().find(|(_, since)| self.now_us - **since > FLOW_US);

@@ -5,20 +5,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::scoped;
+use super::sim::Sim;
 use super::tally::Tally;
 use super::weather::{self, Weather};
-use super::world::World;
 
 /// Seeds that have failed once: they always run first.
 pub const KEPT: &[u64] = &[
-    1, 3, 4,    // a promise that follows another was left without its message when that one was withdrawn
+    1, 3, 4,    // a promise that follows another was left without its message when that one was canceled
     870,  // a token that ended as soon as it was granted was the message's fault
-    1008, // a message withdrawn on the wire, and answered with 429, was called ambiguous
+    1008, // a message canceled on the wire, and answered with 429, was called ambiguous
     3428, // another witness of refused credentials went into a pause
     3746, 5613, // two token requests at once, after a second 401 while the first was under way
     6403, 6586, 6757,       // an aborted request arrived after its slot's window had begun
     20485,      // a message that failed after what is safe to repeat had been answered left that answer in force
-    8589937313, // a message that was withdrawn on the wire, and refused as if everybody were, waited for others to tell
+    8589937313, // a message that was canceled on the wire, and refused as if everybody were, waited for others to tell
     8589939887, // one of all messages, whose route had a limit of its own, was refused
     9634,       // with a slow budget a message that was refused twice took every slot, with a token that had ended
 ];
@@ -71,32 +71,32 @@ pub fn run(seeds: &[u64]) -> (Vec<String>, Tally) {
 
 /// None when all rules hold. A failing seed runs again for its trace, which proves that it is the same run again.
 fn report(seed: u64, tally: &mut Tally) -> Option<String> {
-    let verdict = |world: &mut World| {
-        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
+    let verdict = |sim: &mut Sim| {
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.run()));
         match run {
             Ok(Ok(_)) => None,
             Ok(Err(violation)) => Some(violation.to_string()),
             Err(panic) => Some(format!("panic: {:?}", panic.downcast_ref::<String>())),
         }
     };
-    let mut world = World::new(seed);
-    let broken = verdict(&mut world);
-    tally.add(&world.tally);
+    let mut sim = Sim::new(seed);
+    let broken = verdict(&mut sim);
+    tally.add(&sim.tally);
     let broken = broken?;
-    world = World::new(seed);
-    world.trace = Some(VecDeque::new());
-    let again = verdict(&mut world);
+    sim = Sim::new(seed);
+    sim.trace = Some(VecDeque::new());
+    let again = verdict(&mut sim);
     let same = if again.as_ref() == Some(&broken) {
         ""
     } else {
         "\nTHE SECOND RUN DIFFERS: something asked the clock or drew a number"
     };
-    let trace: Vec<_> = world.trace.take().unwrap_or_default().into();
+    let trace: Vec<_> = sim.trace.take().unwrap_or_default().into();
     Some(format!(
         "seed {seed} breaks a rule at {:.3} ms of virtual time\nrule    {broken}{same}\n{}\nthe last steps:\n{}\n\
          again:  SPILLWAY_SEED={seed} npm run test:seed\n",
-        world.now_us as f64 / 1_000.0,
-        world.words(),
+        sim.now_us as f64 / 1_000.0,
+        sim.words(),
         trace.join("\n"),
     ))
 }

@@ -1,4 +1,4 @@
-//! Promises: each settles exactly once, unless its caller withdraws it before.
+//! Promises: each settles exactly once, unless its caller cancels it before.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::violation::{Checked, broken, hold};
 enum Fate {
     Pending,
     Settled,
-    Withdrawn,
+    Canceled,
 }
 
 #[derive(Default)]
@@ -41,9 +41,9 @@ impl Tickets {
     }
 
     /// True when the promise was still pending.
-    pub fn withdraw(&mut self, ticket: u64) -> bool {
+    pub fn cancel(&mut self, ticket: u64) -> bool {
         let fate = self.fates.get_mut(&ticket).filter(|fate| **fate == Fate::Pending);
-        fate.map(|fate| *fate = Fate::Withdrawn).is_some()
+        fate.map(|fate| *fate = Fate::Canceled).is_some()
     }
 
     /// A ticket that may be pending, newer ones rather than older ones.

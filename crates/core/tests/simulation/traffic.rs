@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use spillway_core::clock::Timestamp;
-use spillway_core::message::{Call, CallLimits, Cargo, Message, Parts, Settle, Submission, Ticket};
+use spillway_core::message::{Call, CallLimits, Message, Parts, Payload, Settle, Submission, Ticket};
 
 use super::draw::Draw;
-use super::parcel::Parcel;
 use super::plan::Plan;
+use super::submission_model::SubmissionModel;
 
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -101,7 +101,13 @@ impl Names {
     }
 }
 
-pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, ticket: u64) -> (Parcel, Submission) {
+pub fn message(
+    plan: &Plan,
+    draw: &mut Draw,
+    names: &mut Names,
+    now_us: u64,
+    ticket: u64,
+) -> (SubmissionModel, Submission) {
     let (name, id_given) = names.next(plan, draw);
     let conversation = format!("c-{}", draw.range(1, plan.conversations));
     let length = if draw.percent(2) { draw.range(1, 20_000) } else { draw.range(1, 200) } as usize;
@@ -110,7 +116,7 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
         Message::new(Parts { id: &name, id_given, conversation: &conversation, body: &body, ..Parts::default() })
             .expect("a message");
     let time = |draw: &mut Draw, chance: u64| draw.percent(chance).then(|| now_us + draw.range(0, plan.traffic_us / 3));
-    let parcel = Parcel {
+    let model = SubmissionModel {
         ticket,
         settles_on_acceptance: draw.percent(40),
         name,
@@ -125,11 +131,11 @@ pub fn message(plan: &Plan, draw: &mut Draw, names: &mut Names, now_us: u64, tic
         redriven: false,
     };
     let priority = if draw.percent(70) { 0 } else { draw.range(0, 6) as i8 - 3 };
-    let submission = submission(&parcel, Cargo::Message(message), priority);
-    (parcel, submission)
+    let submission = submission(&model, Payload::Message(message), priority);
+    (model, submission)
 }
 
-pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, Submission) {
+pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (SubmissionModel, Submission) {
     let (method, path) = *draw.pick(&[
         ("GET", "/api/v2/users/me"),
         ("POST", "/api/v2/conversations/messages/agentless"),
@@ -139,7 +145,7 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
     let name = format!("{path}?call={ticket}");
     // By the ticket, so that the other draws stay as they are.
     let attempts_max = ticket.is_multiple_of(3).then_some(1);
-    let parcel = Parcel {
+    let model = SubmissionModel {
         ticket,
         settles_on_acceptance: false,
         name: name.clone(),
@@ -164,17 +170,17 @@ pub fn call(plan: &Plan, draw: &mut Draw, now_us: u64, ticket: u64) -> (Parcel, 
         idempotent: None,
         limits: CallLimits { max_attempts: attempts_max.and_then(NonZeroU32::new), ..CallLimits::default() },
     };
-    let submission = submission(&parcel, Cargo::Call(Box::new(call)), 0);
-    (parcel, submission)
+    let submission = submission(&model, Payload::Call(Box::new(call)), 0);
+    (model, submission)
 }
 
-fn submission(parcel: &Parcel, cargo: Cargo, priority: i8) -> Submission {
+fn submission(model: &SubmissionModel, payload: Payload, priority: i8) -> Submission {
     Submission {
-        ticket: Ticket { handle: 0, number: parcel.ticket },
-        settle: if parcel.settles_on_acceptance { Settle::OnAcceptance } else { Settle::OnOutcome },
-        cargo,
+        ticket: Ticket { handle: 0, number: model.ticket },
+        settle: if model.settles_on_acceptance { Settle::OnAcceptance } else { Settle::OnOutcome },
+        payload,
         priority,
-        expires_at: parcel.expires_us.map(Timestamp::from_micros),
-        not_before: parcel.not_before_us.map(Timestamp::from_micros),
+        expires_at: model.expires_us.map(Timestamp::from_micros),
+        not_before: model.not_before_us.map(Timestamp::from_micros),
     }
 }

@@ -14,8 +14,8 @@ use spillway_core::stats::Snapshot;
 use super::draw::Draw;
 use super::ends::Came;
 use super::scoped;
+use super::sim::Sim;
 use super::violation::{Checked, hold};
-use super::world::World;
 
 /// From this seed on there is such weather.
 pub const FIRST_SEED: u64 = 2 << 32;
@@ -150,7 +150,7 @@ fn route(draw: &mut Draw) -> Value {
     route
 }
 
-impl World {
+impl Sim {
     /// What came of an attempt. Notes refusals that are not about the message.
     pub(super) fn met(&mut self, attempt: AttemptId, response: &Response) -> Came {
         let is_page = response.headers.iter().any(|(name, _)| name == "content-type");
@@ -158,7 +158,7 @@ impl World {
         match came {
             Came::Accepted => self.refused_in_a_row.clear(),
             Came::Refused if SYSTEMIC.contains(&response.status) => {
-                self.refused_in_a_row.extend(self.books.conversation_of(attempt).map(str::to_owned));
+                self.refused_in_a_row.extend(self.oracle.conversation_of(attempt).map(str::to_owned));
             }
             _ => {}
         }
@@ -183,8 +183,8 @@ impl World {
         if whole.is_none_or(|outage| outage.closure.next_probe.is_none_or(|at| at <= now)) {
             return Ok(());
         }
-        let mut waiting = self.books.ready(self.now_us).map(|(_, parcel)| parcel);
-        let held = waiting.find(|parcel| parcel.attempts_max == Some(1));
+        let mut waiting = self.oracle.ready(self.now_us).map(|(_, model)| model);
+        let held = waiting.find(|model| model.attempts_max == Some(1));
         hold(held.is_none(), "5 given up", || format!("{held:?} waits for the end of {whole:?}"))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use spillway_core::dispatcher::TokenNews;
+use spillway_core::dispatcher::TokenEvent;
 use spillway_core::evidence::Evidence;
 use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
@@ -80,8 +80,8 @@ pub fn answer(reply: &Reply, now_us: u64) -> Answer {
 }
 
 /// What the OAuth client makes of the login host's answer, and the header that it keeps.
-pub fn token_news(reply: &Reply, now_us: u64) -> (TokenNews, Option<String>) {
-    let failed = |problem: &str, wait| (TokenNews::Failed { problem: problem.to_owned(), wait }, None);
+pub fn token_event(reply: &Reply, now_us: u64) -> (TokenEvent, Option<String>) {
+    let failed = |problem: &str, wait| (TokenEvent::Failed { problem: problem.to_owned(), wait }, None);
     if reply.cut != Cut::None {
         return failed("cut", None);
     }
@@ -91,10 +91,10 @@ pub fn token_news(reply: &Reply, now_us: u64) -> (TokenNews, Option<String>) {
         200 => {
             let life = body["expires_in"].as_u64().filter(|seconds| *seconds > 0).map(Duration::from_secs);
             let token = body["access_token"].as_str().unwrap_or_default();
-            (TokenNews::Granted(life), Some(format!("Bearer {token}")))
+            (TokenEvent::Granted(life), Some(format!("Bearer {token}")))
         }
         400 if throttled => failed("throttled", evidence(reply, now_us).wait().map(|wait| wait.span)),
-        400 | 401 | 403 => (TokenNews::Refused(format!("status {}", reply.status)), None),
+        400 | 401 | 403 => (TokenEvent::Refused(format!("status {}", reply.status)), None),
         status => failed(&format!("status {status}"), None),
     }
 }

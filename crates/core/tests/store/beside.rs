@@ -5,10 +5,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 use spillway_core::store::file::{Editor, Reader};
 
-use crate::rig::*;
+use crate::fixture::*;
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     format!("{}{suffix}", path.display()).into()
@@ -17,7 +17,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[test]
 fn nothing_is_done_to_a_file_that_a_link_leads_to() {
     let (directory, path) = place();
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
     let lock = beside(&path, "-lock");
     let other = directory.path().join("other");
     fs::write(&other, "somebody else's").unwrap();
@@ -26,8 +26,8 @@ fn nothing_is_done_to_a_file_that_a_link_leads_to() {
     for target in [&other, &nowhere] {
         fs::remove_file(&lock).unwrap();
         symlink(target, &lock).unwrap();
-        for error in [Rig::try_open(options(&path)).err().unwrap(), Editor::open(&path).err().unwrap()] {
-            assert_eq!(trouble(&error), Trouble::Mismatch);
+        for error in [Fixture::try_open(options(&path)).err().unwrap(), Editor::open(&path).err().unwrap()] {
+            assert_eq!(kind_of(&error), StoreErrorKind::Mismatch);
             let text = error.to_string();
             assert!(text.contains("the name outbox.db-lock") && text.contains("remove that"), "{text}");
         }
@@ -39,9 +39,9 @@ fn nothing_is_done_to_a_file_that_a_link_leads_to() {
     // No link, and no file either.
     fs::remove_file(&lock).unwrap();
     fs::create_dir(&lock).unwrap();
-    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Mismatch);
+    assert_eq!(kind_of(&Fixture::try_open(options(&path)).err().unwrap()), StoreErrorKind::Mismatch);
     fs::remove_dir(&lock).unwrap();
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
 }
 
 #[test]
@@ -51,11 +51,11 @@ fn a_link_or_a_pipe_in_the_place_of_the_log_says_nothing_about_the_file() {
     let (log, other) = (beside(&path, "-wal"), directory.path().join("other"));
     fs::write(&other, [&[0x37, 0x7F, 0x06, 0x82], &[0; 28][..]].concat()).unwrap();
     symlink(&other, &log).unwrap();
-    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Mismatch);
+    assert_eq!(kind_of(&Fixture::try_open(options(&path)).err().unwrap()), StoreErrorKind::Mismatch);
     fs::remove_file(&log).unwrap();
     // Nobody writes to it, and nobody is waited for.
     assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
-    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Mismatch);
+    assert_eq!(kind_of(&Fixture::try_open(options(&path)).err().unwrap()), StoreErrorKind::Mismatch);
 }
 
 #[test]
@@ -66,34 +66,34 @@ fn a_store_that_links_lead_to_has_one_lock() {
     // One through the other, and the file isn't there yet.
     symlink("../outbox.db", links.join("near.db")).unwrap();
     symlink(links.join("near.db"), links.join("far.db")).unwrap();
-    let mut rig = Rig::open(&links.join("far.db"));
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3, at));
-    rig.settled(3);
+    let mut fixture = Fixture::open(&links.join("far.db"));
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3, at));
+    fixture.settled(3);
     for name in [&path, &links.join("near.db"), &links.join("far.db")] {
         let stats = Reader::open(name).unwrap().stats().unwrap();
         assert_eq!((stats.owner, stats.messages.count), (Some(std::process::id()), 3), "{}", name.display());
     }
     // A log that is lost is noticed.
     fs::rename(beside(&path, "-wal"), links.join("log")).unwrap();
-    rig.store.apply(vec![insert(4, at)]);
-    rig.until(|rig| rig.troubled.len() == 1);
-    assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
-    rig.until(|rig| rig.healed == 1);
-    rig.close();
+    fixture.store.apply(vec![insert(4, at)]);
+    fixture.until(|fixture| fixture.degraded.len() == 1);
+    assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Missing);
+    fixture.until(|fixture| fixture.restored == 1);
+    fixture.close();
     assert_eq!(fs::read_dir(&links).unwrap().count(), 3, "two links and the log");
-    let rig = Rig::open(&path);
-    assert_eq!(seqs(&rig.found), [1, 2, 3]);
-    rig.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!(seqs(&fixture.found), [1, 2, 3]);
+    fixture.close();
     // A circle leads nowhere.
     symlink("circle.db", links.join("circle.db")).unwrap();
-    assert_eq!(trouble(&Rig::try_open(options(&links.join("circle.db"))).err().unwrap()), Trouble::Mismatch);
+    assert_eq!(kind_of(&Fixture::try_open(options(&links.join("circle.db"))).err().unwrap()), StoreErrorKind::Mismatch);
 }
 
 #[test]
 fn what_root_makes_is_given_to_the_owner_of_the_file_and_nothing_else_is() {
     let (_directory, path) = place();
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
     let lock = beside(&path, "-lock");
     // Only root can try.
     if chown(&path, Some(54_321), Some(54_321)).is_err() {

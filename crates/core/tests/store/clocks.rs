@@ -6,7 +6,7 @@ use spillway_core::clock::{Displacement, Timestamp};
 use spillway_core::store::file::{Editor, Options, Reader};
 use spillway_core::store::{Change, Row};
 
-use super::rig::{Rig, deliver, depart, insert, options, place, record, save, seqs, settled_ids};
+use super::fixture::{Fixture, deliver, depart, insert, options, place, record, save, seqs, settled_ids};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const HOUR_MS: i64 = 3_600_000;
@@ -29,13 +29,13 @@ fn suspended(suspended: Duration, wall_ms: i64) -> Displacement {
 }
 
 /// Makes the store look for receipts that are too old.
-fn sweep(rig: &mut Rig) {
-    let count = rig.up_to + MANY;
-    rig.store.apply((0..MANY).map(|number| Change::DropLetter { id: format!("none-{number}").into() }).collect());
-    rig.settled(count);
+fn sweep(fixture: &mut Fixture) {
+    let count = fixture.up_to + MANY;
+    fixture.store.apply((0..MANY).map(|number| Change::DropLetter { id: format!("none-{number}").into() }).collect());
+    fixture.settled(count);
     // It has swept when it takes the next change.
-    rig.store.apply(vec![Change::DropLetter { id: "none".into() }]);
-    rig.settled(count + 1);
+    fixture.store.apply(vec![Change::DropLetter { id: "none".into() }]);
+    fixture.settled(count + 1);
 }
 
 #[test]
@@ -53,20 +53,20 @@ fn a_budget_ages_by_time_that_has_surely_passed() {
         (rebooted(1, -HOUR_MS), false),
     ] {
         let (_directory, path) = place();
-        let mut rig = Rig::open(&path);
-        let at = rig.now();
-        rig.store.apply(vec![insert(1, at), save("{}", [], at), depart(1, at)]);
-        rig.settled(3);
-        rig.close();
+        let mut fixture = Fixture::open(&path);
+        let at = fixture.now();
+        fixture.store.apply(vec![insert(1, at), save("{}", [], at), depart(1, at)]);
+        fixture.settled(3);
+        fixture.close();
 
-        let rig = Rig::open_displaced(&path, between);
-        let now = rig.now();
-        for at in [rig.opening.budget_at.unwrap(), rig.opening.departed[0]] {
+        let fixture = Fixture::open_displaced(&path, between);
+        let now = fixture.now();
+        for at in [fixture.opening.budget_at.unwrap(), fixture.opening.departed[0]] {
             let aged = now.since(at);
             let expected = if has_passed { HOUR..HOUR + RUN } else { Duration::ZERO..RUN };
             assert!(expected.contains(&aged), "{between:?}: {aged:?}");
         }
-        rig.close();
+        fixture.close();
     }
 }
 
@@ -82,25 +82,25 @@ fn a_message_expires_by_time_that_has_passed_as_far_as_the_machine_knows() {
         (rebooted(1, -DAY_MS), false),
     ] {
         let (_directory, path) = place();
-        let mut rig = Rig::open(&path);
-        let at = rig.now();
+        let mut fixture = Fixture::open(&path);
+        let at = fixture.now();
         let mut record = record(1, at);
         (record.expires_at, record.not_before) = (Some(at.after(HOUR)), Some(at.after(HOUR)));
-        rig.store.apply(vec![Change::Insert { slot: 1, record: Box::new(record) }]);
-        rig.settled(1);
-        rig.close();
+        fixture.store.apply(vec![Change::Insert { entry_id: 1, record: Box::new(record) }]);
+        fixture.settled(1);
+        fixture.close();
 
-        let mut rig = Rig::open_displaced(&path, between);
-        let now = rig.now();
-        let [Row::Waiting(waiting)] = &rig.found[..] else { panic!("{:?}", rig.found) };
+        let mut fixture = Fixture::open_displaced(&path, between);
+        let now = fixture.now();
+        let [Row::Waiting(waiting)] = &fixture.found[..] else { panic!("{:?}", fixture.found) };
         let expires_at = waiting.expires_at.unwrap();
-        let loaded = rig.load(&[1]).pop().unwrap().unwrap();
+        let loaded = fixture.load(&[1]).pop().unwrap().unwrap();
         for at in [Some(expires_at), loaded.expires_at, loaded.not_before] {
             let left = at.unwrap().since(now);
             assert_eq!(left.is_zero(), has_passed, "{between:?}: {left:?}");
             assert!(has_passed || left > HOUR - RUN && left <= HOUR, "{between:?}: {left:?}");
         }
-        rig.close();
+        fixture.close();
     }
 }
 
@@ -120,45 +120,45 @@ fn no_clock_makes_an_id_forgotten_that_is_remembered() {
         wall(0),
         wall(2 * DAY_MS),
     ]) {
-        let mut rig = Rig::open_displaced(&path, between);
-        assert_eq!(settled_ids(&rig.found), known, "{between:?}");
-        let now = rig.now();
-        for row in &rig.found {
+        let mut fixture = Fixture::open_displaced(&path, between);
+        assert_eq!(settled_ids(&fixture.found), known, "{between:?}");
+        let now = fixture.now();
+        for row in &fixture.found {
             let Row::Settled(settled) = row else { panic!("{row:?}") };
             assert!(now.since(settled.at) < RUN, "{between:?}: {settled:?}");
         }
-        rig.store.apply(vec![insert(seq, now), deliver(seq, now)]);
-        rig.settled(2);
+        fixture.store.apply(vec![insert(seq, now), deliver(seq, now)]);
+        fixture.settled(2);
         known.push(format!("m-{seq}"));
-        sweep(&mut rig);
-        rig.close();
+        sweep(&mut fixture);
+        fixture.close();
     }
     // Suspended for longer than ids are remembered, which is sure.
-    let mut rig = Rig::open_displaced(&path, Displacement { suspended: 25 * HOUR, ..wall(2 * DAY_MS) });
-    assert!(rig.found.is_empty());
-    sweep(&mut rig);
-    rig.close();
+    let mut fixture = Fixture::open_displaced(&path, Displacement { suspended: 25 * HOUR, ..wall(2 * DAY_MS) });
+    assert!(fixture.found.is_empty());
+    sweep(&mut fixture);
+    fixture.close();
     assert_eq!(Reader::open(&path).unwrap().stats().unwrap().receipts.count, 0);
 }
 
 #[test]
 fn a_file_that_tells_no_boot_opens_and_is_in_doubt() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(vec![insert(1, at), deliver(1, at), insert(2, at), save("{}", [], at)]);
-    rig.settled(4);
-    rig.close();
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(vec![insert(1, at), deliver(1, at), insert(2, at), save("{}", [], at)]);
+    fixture.settled(4);
+    fixture.close();
     for damage in [
         "DELETE FROM meta WHERE name = 'clock'",
         "REPLACE INTO meta VALUES ('clock', '1 {}')",
         "UPDATE meta SET value = replace(value, '1', '2') WHERE name = 'clock'",
     ] {
         rusqlite::Connection::open(&path).unwrap().execute_batch(damage).unwrap();
-        let rig = Rig::open_displaced(&path, wall(DAY_MS));
-        assert_eq!((seqs(&rig.found), settled_ids(&rig.found)), (vec![2], vec!["m-1".to_owned()]), "{damage}");
-        assert!(rig.now().since(rig.opening.budget_at.unwrap()) < RUN, "{damage}");
-        rig.close();
+        let fixture = Fixture::open_displaced(&path, wall(DAY_MS));
+        assert_eq!((seqs(&fixture.found), settled_ids(&fixture.found)), (vec![2], vec!["m-1".to_owned()]), "{damage}");
+        assert!(fixture.now().since(fixture.opening.budget_at.unwrap()) < RUN, "{damage}");
+        fixture.close();
     }
 }
 
@@ -166,21 +166,21 @@ fn a_file_that_tells_no_boot_opens_and_is_in_doubt() {
 fn messages_are_marked_as_sent_by_the_wall_clock_though_it_was_set_meanwhile() {
     let (_directory, path) = place();
     // An hour ahead at first, as a machine's clock is before the network is there; then it is set.
-    let mut rig = Rig::open_displaced(&path, wall(HOUR_MS));
-    let at = rig.now();
-    rig.store.apply(vec![insert(1, at), insert(2, at)]);
-    rig.settled(2);
-    rig.close();
-    Rig::open(&path).close();
+    let mut fixture = Fixture::open_displaced(&path, wall(HOUR_MS));
+    let at = fixture.now();
+    fixture.store.apply(vec![insert(1, at), insert(2, at)]);
+    fixture.settled(2);
+    fixture.close();
+    Fixture::open(&path).close();
     let wall_ms = i64::try_from(spillway_core::clock::Clock::epoch_ms_now()).unwrap();
     let mut editor = Editor::open(&path).unwrap();
     assert_eq!(editor.mark_sent(wall_ms - HOUR_MS / 2).unwrap().marked, 0);
     assert_eq!(editor.mark_sent(wall_ms + 1_000).unwrap().marked, 2);
     drop(editor);
-    let rig = Rig::open(&path);
-    assert_eq!(settled_ids(&rig.found).len(), 2);
-    assert_ne!(rig.now(), Timestamp::START);
-    rig.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!(settled_ids(&fixture.found).len(), 2);
+    assert_ne!(fixture.now(), Timestamp::START);
+    fixture.close();
 }
 
 #[test]
@@ -188,11 +188,11 @@ fn what_a_damaged_file_may_have_sent_has_left_now_by_the_files_own_time() {
     // The file's time goes on from a first run whose wall clock was a day behind, or ahead.
     for behind_ms in [-DAY_MS, DAY_MS] {
         let (_directory, path) = place();
-        let mut rig = Rig::open_displaced(&path, wall(behind_ms));
-        let at = rig.now();
-        rig.store.apply(vec![insert(1, at), insert(2, at), depart(1, at)]);
-        rig.settled(3);
-        rig.close();
+        let mut fixture = Fixture::open_displaced(&path, wall(behind_ms));
+        let at = fixture.now();
+        fixture.store.apply(vec![insert(1, at), insert(2, at), depart(1, at)]);
+        fixture.settled(3);
+        fixture.close();
         let root: i64 = rusqlite::Connection::open(&path)
             .unwrap()
             .query_row("SELECT rootpage FROM sqlite_master WHERE name = 'wire'", [], |row| row.get(0))
@@ -201,8 +201,8 @@ fn what_a_damaged_file_may_have_sent_has_left_now_by_the_files_own_time() {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[(root - 1) * 4_096..root * 4_096].fill(0xAA);
         std::fs::write(&path, bytes).unwrap();
-        let rig = Rig::open_on(wall(0), Options { presumed_sent: 1, ..options(&path) });
-        let left: Vec<Timestamp> = rig
+        let fixture = Fixture::open_on(wall(0), Options { presumed_sent: 1, ..options(&path) });
+        let left: Vec<Timestamp> = fixture
             .found
             .iter()
             .filter_map(|row| match row {
@@ -212,8 +212,12 @@ fn what_a_damaged_file_may_have_sent_has_left_now_by_the_files_own_time() {
             .collect();
         assert!(!left.is_empty());
         for at in left {
-            assert!(rig.now().since(at) < RUN && at <= rig.now(), "{behind_ms}: {at:?}, now {:?}", rig.now());
+            assert!(
+                fixture.now().since(at) < RUN && at <= fixture.now(),
+                "{behind_ms}: {at:?}, now {:?}",
+                fixture.now()
+            );
         }
-        rig.close();
+        fixture.close();
     }
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 use spillway_core::store::file::{Editor, Options, Reader};
-use spillway_core::store::{Change, News, Record, Unreadable};
+use spillway_core::store::{Change, Record, StoreEvent, Unreadable};
 
 use crate::draw::Draw;
-use crate::rig::*;
+use crate::fixture::*;
 use crate::seeds::every_seed;
 
 /// `npm run soak` tries many more.
@@ -18,14 +18,14 @@ const PAGE: u64 = 4_096;
 
 /// A closed store of so many messages, some of them sent, given up or delivered.
 fn written(path: &Path, messages: u64) {
-    let mut rig = Rig::open(path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=messages, at));
-    rig.store.apply((1..=messages / 10).map(|seq| depart(seq, at)).collect());
-    rig.store.apply((1..=messages / 20).map(|seq| deliver(seq, at)).collect());
-    rig.store.apply((messages / 20 + 1..=messages / 15).map(|seq| bury(seq, at)).collect());
+    let mut fixture = Fixture::open(path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=messages, at));
+    fixture.store.apply((1..=messages / 10).map(|seq| depart(seq, at)).collect());
+    fixture.store.apply((1..=messages / 20).map(|seq| deliver(seq, at)).collect());
+    fixture.store.apply((messages / 20 + 1..=messages / 15).map(|seq| bury(seq, at)).collect());
     let seq = messages / 12;
-    rig.store.apply(vec![Change::Return {
+    fixture.store.apply(vec![Change::Return {
         seq,
         attempts: 1,
         first_attempt_at: Some(at),
@@ -33,8 +33,8 @@ fn written(path: &Path, messages: u64) {
         batch: None,
     }]);
     let count = messages + messages / 10 + messages / 15 + 1;
-    rig.settled(count);
-    rig.close();
+    fixture.settled(count);
+    fixture.close();
 }
 
 /// The files that were set aside beside a store.
@@ -59,9 +59,9 @@ fn a_file_that_is_cut_in_its_header_is_replaced() {
     for length in [15, 16, 17, 60, 71, 72, 99, 100, 512, 4_095] {
         let (_directory, path) = place();
         fs::write(&path, &sound[..length]).unwrap();
-        let rig = Rig::open(&path);
-        assert!(rig.opening.salvage.set_aside.is_some(), "{length}");
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert!(fixture.opening.salvage.set_aside.is_some(), "{length}");
+        fixture.close();
     }
 }
 
@@ -75,12 +75,12 @@ fn what_was_never_a_database_is_refused_and_left_as_it_is() {
         let mode = fs::metadata(&path).unwrap().permissions();
         // The second time there is a file with a lock beside it.
         for _ in 0..2 {
-            let error = Rig::try_open(options(&path)).err().unwrap();
-            assert_eq!(trouble(&error), Trouble::Mismatch);
+            let error = Fixture::try_open(options(&path)).err().unwrap();
+            assert_eq!(kind_of(&error), StoreErrorKind::Mismatch);
             let text = error.to_string();
             assert!(text.contains("is not an outbox") && text.contains("choose another path"), "{text}");
             for error in [Reader::open(&path).err().unwrap(), Editor::open(&path).err().unwrap()] {
-                assert_eq!(trouble(&error), Trouble::Mismatch, "{error}");
+                assert_eq!(kind_of(&error), StoreErrorKind::Mismatch, "{error}");
             }
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
@@ -98,12 +98,12 @@ fn an_outbox_of_which_little_is_left_is_set_aside_and_replaced() {
     for left in [&bytes[..99], &bytes[..5_000], &tables_alone, &vec![0; 8_192]] {
         let (_directory, path) = place();
         fs::write(&path, left).unwrap();
-        let rig = Rig::open(&path);
-        assert_eq!(fs::read(rig.aside().unwrap_or_else(|| panic!("{} bytes", left.len()))).unwrap(), left);
-        rig.close();
-        let rig = Rig::open(&path);
-        assert!(rig.opening.salvage.set_aside.is_none(), "once");
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert_eq!(fs::read(fixture.aside().unwrap_or_else(|| panic!("{} bytes", left.len()))).unwrap(), left);
+        fixture.close();
+        let fixture = Fixture::open(&path);
+        assert!(fixture.opening.salvage.set_aside.is_none(), "once");
+        fixture.close();
         assert_eq!(leftovers(&path), Vec::<String>::new());
     }
 }
@@ -115,8 +115,8 @@ fn a_file_that_is_damaged_and_has_no_name_is_set_aside_by_its_copy() {
     let (_directory, path) = place();
     written(&path, 10_000);
     // An opening reads all of it, and keeps the last pages in memory: one of the first is on the disk alone.
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
     let bytes = fs::read(&path).unwrap();
     let leaf = (bytes.len() / 4_096 / 5..).find(|page| bytes[page * 4_096] == 13).unwrap();
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
@@ -124,21 +124,21 @@ fn a_file_that_is_damaged_and_has_no_name_is_set_aside_by_its_copy() {
         fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
     }
     file.write_all_at(&[0; 4_096], leaf as u64 * PAGE).unwrap();
-    rig.store.apply(vec![depart(9_999, at)]);
-    rig.until(|rig| rig.healed == 1 && rig.up_to == 1);
-    assert_eq!(rig.set_aside.len(), 1, "{:?}", rig.troubled);
-    let aside = fs::read(&rig.set_aside[0]).unwrap();
+    fixture.store.apply(vec![depart(9_999, at)]);
+    fixture.until(|fixture| fixture.restored == 1 && fixture.up_to == 1);
+    assert_eq!(fixture.set_aside.len(), 1, "{:?}", fixture.degraded);
+    let aside = fs::read(&fixture.set_aside[0]).unwrap();
     let page = leaf * 4_096..(leaf + 1) * 4_096;
     assert!(aside.len() == bytes.len() && aside[page].iter().all(|byte| *byte == 0), "set aside as it was");
-    rig.store.apply(vec![insert(10_001, at)]);
-    rig.settled(2);
-    let lost = rig.unreadable;
+    fixture.store.apply(vec![insert(10_001, at)]);
+    fixture.settled(2);
+    let lost = fixture.unreadable;
     assert!((1..50).contains(&lost), "{lost}");
-    rig.close();
-    let rig = Rig::open(&path);
-    assert_eq!(seqs(&rig.found).len() as u64, 9_335 - lost);
-    assert!(rig.opening.salvage.set_aside.is_none() && seqs(&rig.found).ends_with(&[9_999, 10_000, 10_001]));
-    rig.close();
+    fixture.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!(seqs(&fixture.found).len() as u64, 9_335 - lost);
+    assert!(fixture.opening.salvage.set_aside.is_none() && seqs(&fixture.found).ends_with(&[9_999, 10_000, 10_001]));
+    fixture.close();
     assert_eq!(leftovers(&path), Vec::<String>::new());
 }
 
@@ -151,20 +151,20 @@ fn what_lies_around_a_damaged_page_is_recovered() {
     let leaf = (bytes.len() / 4_096 / 2..).find(|page| bytes[page * 4_096] == 13).unwrap();
     bytes[leaf * 4_096..(leaf + 1) * 4_096].fill(0);
     fs::write(&path, &bytes).unwrap();
-    let mut rig = Rig::open(&path);
-    let aside = rig.aside().unwrap();
+    let mut fixture = Fixture::open(&path);
+    let aside = fixture.aside().unwrap();
     assert_eq!(fs::read(aside).unwrap(), bytes);
-    let found = seqs(&rig.found);
+    let found = seqs(&fixture.found);
     assert!(found.len() >= 2_780 && found.len() < 2_801, "{}", found.len());
-    assert_eq!(rig.opening.salvage.unreadable, 2_800 - found.len() as u64);
+    assert_eq!(fixture.opening.salvage.unreadable, 2_800 - found.len() as u64);
     assert!(found.is_sorted());
-    assert_eq!(letters(&rig.found).len(), 50);
-    assert_eq!(rig.opening.last_seq, 3_000);
-    assert!(rig.load(&found).iter().all(Option::is_some));
-    rig.close();
-    let rig = Rig::open(&path);
-    assert_eq!((seqs(&rig.found), rig.opening.salvage.set_aside.is_none()), (found, true));
-    rig.close();
+    assert_eq!(letters(&fixture.found).len(), 50);
+    assert_eq!(fixture.opening.last_seq, 3_000);
+    assert!(fixture.load(&found).iter().all(Option::is_some));
+    fixture.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!((seqs(&fixture.found), fixture.opening.salvage.set_aside.is_none()), (found, true));
+    fixture.close();
 }
 
 #[test]
@@ -180,13 +180,13 @@ fn what_is_damaged_does_not_change_its_owner() {
         let mut bytes = fs::read(&path).unwrap();
         bytes[(page - 1) * 4_096..page * 4_096].fill(0xAA);
         fs::write(&path, &bytes).unwrap();
-        let other = Rig::try_open(Options { organization: "beta".into(), ..options(&path) }).unwrap();
+        let other = Fixture::try_open(Options { organization: "beta".into(), ..options(&path) }).unwrap();
         assert!(other.found.is_empty() && other.opening.salvage.set_aside.is_some(), "page {page}");
         other.close();
     }
-    let rig = Rig::open(&path);
-    assert_eq!(seqs(&rig.found), (7..=100).collect::<Vec<_>>());
-    rig.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!(seqs(&fixture.found), (7..=100).collect::<Vec<_>>());
+    fixture.close();
 }
 
 #[test]
@@ -197,10 +197,10 @@ fn a_lost_first_page_costs_nothing() {
         let mut bytes = fs::read(&path).unwrap();
         bytes[damage].fill(0xAA);
         fs::write(&path, &bytes).unwrap();
-        let rig = Rig::open(&path);
-        assert!(rig.opening.salvage.set_aside.is_some());
-        assert_eq!((seqs(&rig.found).len(), rig.opening.salvage.unreadable), (934, 0));
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert!(fixture.opening.salvage.set_aside.is_some());
+        assert_eq!((seqs(&fixture.found).len(), fixture.opening.salvage.unreadable), (934, 0));
+        fixture.close();
     }
     assert_eq!(leftovers(&path), Vec::<String>::new());
 }
@@ -214,35 +214,39 @@ fn a_flipped_bit_in_a_text_is_noticed() {
     let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
     bytes[at + 5] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let rig = Rig::open(&path);
-    assert!(rig.opening.salvage.set_aside.is_some());
-    assert!(!seqs(&rig.found).contains(&77), "a message must not reach another conversation");
-    assert_eq!(rig.opening.salvage.unreadable, 1);
-    rig.close();
+    let fixture = Fixture::open(&path);
+    assert!(fixture.opening.salvage.set_aside.is_some());
+    assert!(!seqs(&fixture.found).contains(&77), "a message must not reach another conversation");
+    assert_eq!(fixture.opening.salvage.unreadable, 1);
+    fixture.close();
 }
 
 #[test]
 fn a_message_whose_text_is_damaged_is_named_when_its_turn_comes() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply((1..=3).map(|seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 6_000)) }).collect());
-    rig.settled(3);
-    rig.close();
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture
+        .store
+        .apply((1..=3).map(|seq| Change::Insert { entry_id: 0, record: Box::new(sized(seq, at, 6_000)) }).collect());
+    fixture.settled(3);
+    fixture.close();
     let mut bytes = fs::read(&path).unwrap();
     // A page that is full of the second one's text: an opening reads none of it.
     let page = bytes.chunks(4_096).position(|page| page[4..].iter().all(|byte| *byte == b'c')).unwrap();
     bytes[page * 4_096 + 100] = b'x';
     fs::write(&path, bytes).unwrap();
-    let rig = Rig::open(&path);
-    assert!(rig.opening.salvage.set_aside.is_none());
-    rig.store.load(vec![(0, 1), (0, 2), (0, 3), (0, 9)]);
-    let News::Loaded(loaded) = rig.news.recv_timeout(PATIENCE).unwrap() else { panic!("nothing else to tell") };
+    let fixture = Fixture::open(&path);
+    assert!(fixture.opening.salvage.set_aside.is_none());
+    fixture.store.load(vec![(0, 1), (0, 2), (0, 3), (0, 9)]);
+    let StoreEvent::Loaded(loaded) = fixture.news.recv_timeout(PATIENCE).unwrap() else {
+        panic!("nothing else to tell")
+    };
     let told: Vec<_> =
         loaded.into_iter().map(|(_, _, outcome)| outcome.map(|record| record.message.id().to_owned())).collect();
     let damaged = Unreadable { id: Some("m-2".into()) };
     assert_eq!(told, [Ok("m-1".to_owned()), Err(damaged), Ok("m-3".to_owned()), Err(Unreadable::default())]);
-    rig.close();
+    fixture.close();
 }
 
 #[test]
@@ -260,10 +264,10 @@ fn a_swap_that_a_crash_interrupts_anywhere_is_finished() {
             fs::write(name(&format!("{aside}{suffix}")), format!("damaged {suffix}")).unwrap();
         }
         fs::write(name(".recovered-then"), &recovered).unwrap();
-        let rig = Rig::open(&path);
-        assert_eq!(rig.aside(), Some(name(".corrupt-then")), "told by the run that finishes it");
-        assert_eq!(seqs(&rig.found), (7..=100).collect::<Vec<_>>());
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert_eq!(fixture.aside(), Some(name(".corrupt-then")), "told by the run that finishes it");
+        assert_eq!(seqs(&fixture.found), (7..=100).collect::<Vec<_>>());
+        fixture.close();
         for suffix in PARTS {
             let aside = fs::read_to_string(name(&format!(".corrupt-then{suffix}"))).unwrap();
             assert_eq!(aside, format!("damaged {suffix}"), "set aside whole");
@@ -324,14 +328,14 @@ fn rows_that_make_no_sense_are_left_behind_once() {
             sum_again(&db);
         }
         drop(db);
-        let rig = Rig::open(&path);
-        assert!(rig.opening.salvage.set_aside.is_some(), "{damage}");
-        assert_eq!(seqs(&rig.found), (21..=300).collect::<Vec<_>>(), "{damage}");
-        rig.close();
-        let rig = Rig::open(&path);
-        assert!(rig.opening.salvage.set_aside.is_none(), "{damage}");
-        assert_eq!(seqs(&rig.found).len(), 280, "{damage}");
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert!(fixture.opening.salvage.set_aside.is_some(), "{damage}");
+        assert_eq!(seqs(&fixture.found), (21..=300).collect::<Vec<_>>(), "{damage}");
+        fixture.close();
+        let fixture = Fixture::open(&path);
+        assert!(fixture.opening.salvage.set_aside.is_none(), "{damage}");
+        assert_eq!(seqs(&fixture.found).len(), 280, "{damage}");
+        fixture.close();
     }
 }
 
@@ -342,13 +346,13 @@ fn what_may_have_been_on_the_wire_counts_as_sent_where_nothing_may_be_sent_twice
         written(&path, 300);
         let damage = "UPDATE wire SET log = replace(log, ',1,', ',2,')";
         rusqlite::Connection::open(&path).unwrap().execute_batch(damage).unwrap();
-        let rig = Rig::try_open(Options { presumed_sent, ..options(&path) }).unwrap();
-        let (found, unreadable) = (sent(&rig.found), rig.opening.salvage.unreadable);
-        rig.close();
+        let fixture = Fixture::try_open(Options { presumed_sent, ..options(&path) }).unwrap();
+        let (found, unreadable) = (sent(&fixture.found), fixture.opening.salvage.unreadable);
+        fixture.close();
         assert_eq!(unreadable, 1);
-        let rig = Rig::open(&path);
-        assert_eq!(sent(&rig.found), found, "it is known from then on");
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert_eq!(sent(&fixture.found), found, "it is known from then on");
+        fixture.close();
         found
     };
     // Seven conversations, and messages from 21 on; the 25th came back, and may wait while the one behind it was sent.
@@ -360,20 +364,20 @@ fn what_may_have_been_on_the_wire_counts_as_sent_where_nothing_may_be_sent_twice
 #[test]
 fn what_has_its_time_yet_to_come_does_not_count_as_sent() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
     // Two of one conversation: the first may not leave for a day, so the second may have. The third's time has come.
     let times = [(1, Some(at.after(Duration::from_secs(86_400)))), (8, None), (3, Some(at))];
     let insertion =
-        |(seq, not_before)| Change::Insert { slot: 0, record: Box::new(Record { not_before, ..record(seq, at) }) };
-    rig.store.apply(times.map(insertion).into());
-    rig.settled(3);
-    rig.close();
+        |(seq, not_before)| Change::Insert { entry_id: 0, record: Box::new(Record { not_before, ..record(seq, at) }) };
+    fixture.store.apply(times.map(insertion).into());
+    fixture.settled(3);
+    fixture.close();
     rusqlite::Connection::open(&path).unwrap().execute_batch("INSERT INTO wire VALUES (1, 0, 1, '[')").unwrap();
-    let rig = Rig::try_open(Options { presumed_sent: 1, ..options(&path) }).unwrap();
-    assert!(rig.opening.salvage.set_aside.is_some());
-    assert_eq!(sent(&rig.found), [3, 8]);
-    rig.close();
+    let fixture = Fixture::try_open(Options { presumed_sent: 1, ..options(&path) }).unwrap();
+    assert!(fixture.opening.salvage.set_aside.is_some());
+    assert_eq!(sent(&fixture.found), [3, 8]);
+    fixture.close();
 }
 
 #[test]
@@ -387,44 +391,44 @@ fn a_damaged_file_opens_all_the_same() {
         let mut bytes = sound.clone();
         damage(&mut bytes, &mut draw);
         fs::write(&path, &bytes).unwrap();
-        let rig = match Rig::try_open(options(&path)) {
-            Ok(rig) => rig,
+        let fixture = match Fixture::try_open(options(&path)) {
+            Ok(fixture) => fixture,
             Err(error) => panic!("{error}"),
         };
         let aside = set_aside(&path);
-        assert_eq!(rig.opening.salvage.set_aside.is_some(), !aside.is_empty());
+        assert_eq!(fixture.opening.salvage.set_aside.is_some(), !aside.is_empty());
         if let Some(aside) = aside.first() {
             assert_eq!(fs::read(aside).unwrap(), bytes, "set aside as it was");
         }
-        let found = seqs(&rig.found);
+        let found = seqs(&fixture.found);
         let mut ascending = found.clone();
         ascending.sort_unstable();
         assert!(ascending.is_sorted_by(|one, next| one < next), "told twice: {found:?}");
         // What stood in the wrong place is told when the copy is read, after what was read before.
-        assert!(found == ascending || rig.opening.salvage.set_aside.is_some());
-        goes_on(rig, &path);
+        assert!(found == ascending || fixture.opening.salvage.set_aside.is_some());
+        goes_on(fixture, &path);
         assert_eq!(leftovers(&path), Vec::<String>::new());
     });
 }
 
 /// Takes a message, and has it in the next run.
-fn goes_on(mut rig: Rig, path: &Path) {
-    let seq = rig.opening.last_seq.max(100_000) + 1;
-    let at = rig.now();
-    rig.store.apply(vec![insert(seq, at)]);
-    rig.until(|rig| !rig.kept.is_empty() || !rig.refused.is_empty());
-    if rig.kept.is_empty() {
+fn goes_on(mut fixture: Fixture, path: &Path) {
+    let seq = fixture.opening.last_seq.max(100_000) + 1;
+    let at = fixture.now();
+    fixture.store.apply(vec![insert(seq, at)]);
+    fixture.until(|fixture| !fixture.kept.is_empty() || !fixture.refused.is_empty());
+    if fixture.kept.is_empty() {
         // Damage where only writing looks: the store mends itself, and takes the next one.
-        rig.until(|rig| rig.healed == 1);
-        let done = rig.up_to;
-        rig.store.apply(vec![insert(seq, at)]);
-        rig.settled(done + 1);
-        assert!(!rig.kept.is_empty(), "{:?}", rig.refused);
+        fixture.until(|fixture| fixture.restored == 1);
+        let done = fixture.up_to;
+        fixture.store.apply(vec![insert(seq, at)]);
+        fixture.settled(done + 1);
+        assert!(!fixture.kept.is_empty(), "{:?}", fixture.refused);
     }
-    rig.close();
-    let rig = Rig::open(path);
-    assert!(seqs(&rig.found).contains(&seq));
-    rig.close();
+    fixture.close();
+    let fixture = Fixture::open(path);
+    assert!(seqs(&fixture.found).contains(&seq));
+    fixture.close();
     // Found at once or later, but once: what is recovered is sound.
     let aside = set_aside(path)
         .into_iter()
@@ -468,76 +472,76 @@ fn damage(bytes: &mut Vec<u8>, draw: &mut Draw) {
 #[test]
 fn a_damaged_log_is_set_aside_with_its_file() {
     let (directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
     for tick in 0..20 {
-        rig.store.apply(inserts(tick * 10 + 1..=tick * 10 + 10, at));
-        rig.settled(tick * 10 + 10);
+        fixture.store.apply(inserts(tick * 10 + 1..=tick * 10 + 10, at));
+        fixture.settled(tick * 10 + 10);
     }
     // As a crash leaves it: a copy of what is there now, under another name.
     let crashed = directory.path().join("crashed.db");
     fs::copy(&path, &crashed).unwrap();
     fs::copy(directory.path().join("outbox.db-wal"), directory.path().join("crashed.db-wal")).unwrap();
-    rig.close();
+    fixture.close();
     let sound = fs::read(directory.path().join("crashed.db-wal")).unwrap();
     let mut log = sound.clone();
     // Of what is written in it: behind that it has room.
     let written = log.iter().rposition(|byte| *byte != 0).unwrap();
     log[written * 3 / 4] ^= 0x10;
     fs::write(directory.path().join("crashed.db-wal"), &log).unwrap();
-    let rig = Rig::open(&crashed);
-    let found = seqs(&rig.found);
+    let fixture = Fixture::open(&crashed);
+    let found = seqs(&fixture.found);
     assert!(
         found.len() >= 50 && found.len() < 200 && found == (1..=found.len() as u64).collect::<Vec<_>>(),
         "{found:?}"
     );
-    rig.close();
+    fixture.close();
     // The log without the file that it belongs to.
     fs::write(&crashed, b"").unwrap();
     fs::write(directory.path().join("crashed.db-wal"), &sound).unwrap();
-    let rig = Rig::open(&crashed);
-    assert_eq!(seqs(&rig.found), (1..=200).collect::<Vec<_>>());
-    let aside = rig.aside().unwrap();
+    let fixture = Fixture::open(&crashed);
+    assert_eq!(seqs(&fixture.found), (1..=200).collect::<Vec<_>>());
+    let aside = fixture.aside().unwrap();
     assert_eq!(fs::read(format!("{}-wal", aside.display())).unwrap(), sound);
-    rig.close();
+    fixture.close();
 }
 
 #[cfg(unix)]
 #[test]
 fn nothing_is_acknowledged_in_a_file_without_a_name() {
     let (directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3, at));
-    rig.settled(3);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3, at));
+    fixture.settled(3);
     let moved = directory.path().join("moved");
     fs::create_dir(&moved).unwrap();
     for suffix in ["", "-wal", "-shm", "-lock"] {
         fs::rename(format!("{}{suffix}", path.display()), moved.join(format!("outbox.db{suffix}"))).unwrap();
     }
-    rig.store.apply(vec![insert(4, at), depart(1, at)]);
-    rig.until(|rig| !rig.troubled.is_empty() && !rig.refused.is_empty());
-    assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
+    fixture.store.apply(vec![insert(4, at), depart(1, at)]);
+    fixture.until(|fixture| !fixture.degraded.is_empty() && !fixture.refused.is_empty());
+    assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Missing);
     // The directory is there, so a new file takes everything.
-    rig.until(|rig| rig.healed == 1);
-    rig.settled(5);
-    let done = rig.up_to;
-    rig.store.apply(vec![insert(5, at)]);
-    rig.settled(done + 1);
-    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Locked);
-    rig.close();
-    let rig = Rig::open(&path);
-    assert_eq!(seqs(&rig.found), [1, 2, 3, 5]);
-    rig.close();
+    fixture.until(|fixture| fixture.restored == 1);
+    fixture.settled(5);
+    let done = fixture.up_to;
+    fixture.store.apply(vec![insert(5, at)]);
+    fixture.settled(done + 1);
+    assert_eq!(kind_of(&Fixture::try_open(options(&path)).err().unwrap()), StoreErrorKind::Locked);
+    fixture.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!(seqs(&fixture.found), [1, 2, 3, 5]);
+    fixture.close();
 }
 
 #[test]
 fn a_volume_that_comes_back_on_another_device_is_left_as_it_is_and_the_advice_is_to_reopen() {
     let (directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3, at));
-    rig.settled(3);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3, at));
+    fixture.settled(3);
     // To whoever looks at the names, the same files on another device are other files.
     let before = directory.path().join("before");
     fs::create_dir(&before).unwrap();
@@ -547,17 +551,17 @@ fn a_volume_that_comes_back_on_another_device_is_left_as_it_is_and_the_advice_is
         fs::copy(&moved, &name).unwrap();
     }
     let bytes = fs::read(&path).unwrap();
-    rig.store.apply(vec![insert(4, at)]);
-    rig.until(|rig| !rig.troubled.is_empty() && !rig.refused.is_empty());
-    for error in [&rig.troubled[0], &rig.refused[0].1] {
-        assert_eq!(trouble(error), Trouble::Missing);
+    fixture.store.apply(vec![insert(4, at)]);
+    fixture.until(|fixture| !fixture.degraded.is_empty() && !fixture.refused.is_empty());
+    for error in [&fixture.degraded[0], &fixture.refused[0].1] {
+        assert_eq!(kind_of(error), StoreErrorKind::Missing);
         let text = error.to_string();
         assert!(text.contains("its volume was mounted again") && text.contains("open it again"), "{text}");
     }
-    rig.close();
+    fixture.close();
     assert_eq!(fs::read(&path).unwrap(), bytes, "what is there now is not written");
-    let rig = Rig::open(&path);
-    assert!(rig.opening.salvage.set_aside.is_none());
-    assert_eq!(seqs(&rig.found), [1, 2, 3], "it is taken as it is");
-    rig.close();
+    let fixture = Fixture::open(&path);
+    assert!(fixture.opening.salvage.set_aside.is_none());
+    assert_eq!(seqs(&fixture.found), [1, 2, 3], "it is taken as it is");
+    fixture.close();
 }

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 use spillway_core::store::file::Options;
-use spillway_core::store::{Change, News};
+use spillway_core::store::{Change, StoreEvent};
 use spillway_powercut::{Disk, Failure, VFS, install};
 
 use crate::draw::Draw;
+use crate::fixture::*;
 use crate::model::Model;
-use crate::rig::*;
 use crate::seeds::every_seed;
 
 #[test]
@@ -41,9 +41,9 @@ fn a_disk_that_makes_nothing_durable_loses_nothing_wherever_it_begins() {
 fn operations() -> u64 {
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
-    let mut rig = Rig::try_open(faulty(&path)).unwrap();
-    drive(&mut rig, &disk);
-    rig.close();
+    let mut fixture = Fixture::try_open(faulty(&path)).unwrap();
+    drive(&mut fixture, &disk);
+    fixture.close();
     let operations = disk.operations();
     disk.forget();
     assert!(operations > 60, "{operations}");
@@ -58,31 +58,31 @@ fn history(at: u64, failure: Failure) {
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
     disk.fail_at(at, failure);
-    let rig = match Rig::try_open(faulty(&path)) {
-        Ok(rig) => Some(rig),
+    let fixture = match Fixture::try_open(faulty(&path)) {
+        Ok(fixture) => Some(fixture),
         Err(error) => {
-            assert!(matches!(trouble(&error), Trouble::Full | Trouble::Failed), "{error}");
+            assert!(matches!(kind_of(&error), StoreErrorKind::Full | StoreErrorKind::Failed), "{error}");
             disk.mend();
             None
         }
     };
-    let mut rig = rig.unwrap_or_else(|| Rig::try_open(faulty(&path)).unwrap());
-    let model = drive(&mut rig, &disk);
-    assert_eq!(rig.troubled.len(), rig.healed, "operation {at}");
-    rig.close();
+    let mut fixture = fixture.unwrap_or_else(|| Fixture::try_open(faulty(&path)).unwrap());
+    let model = drive(&mut fixture, &disk);
+    assert_eq!(fixture.degraded.len(), fixture.restored, "operation {at}");
+    fixture.close();
     disk.mend();
-    let rig = Rig::try_open(faulty(&path)).unwrap();
-    assert!(rig.opening.salvage.set_aside.is_none());
-    assert_eq!(Model::found(&rig.found, &rig.opening), model, "operation {at}");
-    rig.close();
+    let fixture = Fixture::try_open(faulty(&path)).unwrap();
+    assert!(fixture.opening.salvage.set_aside.is_none());
+    assert_eq!(Model::found(&fixture.found, &fixture.opening), model, "operation {at}");
+    fixture.close();
     disk.forget();
 }
 
 /// One batch after the other; a disk that fails is mended once the store has said so. What has to be in the file then.
-fn drive(rig: &mut Rig, disk: &Disk) -> Model {
+fn drive(fixture: &mut Fixture, disk: &Disk) -> Model {
     let mut draw = Draw::stream(7, 0);
     let (mut model, mut next_seq, mut count) = (Model::default(), 0, 0);
-    let at = rig.now();
+    let at = fixture.now();
     for _ in 0..12 {
         let (mut wanted, mut changes) = (model.clone(), Vec::new());
         for _ in 0..=draw.below(8) {
@@ -91,20 +91,20 @@ fn drive(rig: &mut Rig, disk: &Disk) -> Model {
             changes.push(change);
         }
         count += changes.len() as u64;
-        rig.store.apply(changes.clone());
-        rig.until(|rig| {
-            if rig.troubled.len() > rig.healed {
+        fixture.store.apply(changes.clone());
+        fixture.until(|fixture| {
+            if fixture.degraded.len() > fixture.restored {
                 disk.mend();
             }
-            rig.up_to >= count && rig.troubled.len() == rig.healed
+            fixture.up_to >= count && fixture.degraded.len() == fixture.restored
         });
         for change in &changes {
-            let slot = match change {
-                Change::Insert { slot, .. } | Change::Redrive { slot, .. } => Some(slot),
+            let entry_id = match change {
+                Change::Insert { entry_id, .. } | Change::Redrive { entry_id, .. } => Some(entry_id),
                 _ => None,
             };
-            let refused = slot.is_some_and(|slot| rig.refused.iter().any(|(other, _)| other == slot));
-            assert!(slot.is_none_or(|slot| refused != rig.kept.contains(slot)), "kept, or refused");
+            let refused = entry_id.is_some_and(|entry_id| fixture.refused.iter().any(|(other, _)| other == entry_id));
+            assert!(entry_id.is_none_or(|entry_id| refused != fixture.kept.contains(entry_id)), "kept, or refused");
             if !refused {
                 model.apply(change);
             }
@@ -118,25 +118,25 @@ fn a_slow_disk_holds_up_acknowledgements_alone_and_what_comes_meanwhile_is_writt
     install();
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
-    let mut rig = Rig::try_open(faulty(&path)).unwrap();
-    let at = rig.now();
+    let mut fixture = Fixture::try_open(faulty(&path)).unwrap();
+    let at = fixture.now();
     disk.stall();
-    rig.store.apply(inserts(1..=3, at));
+    fixture.store.apply(inserts(1..=3, at));
     disk.wait_until_stalled();
     for seq in 4..=500 {
-        rig.store.apply(vec![insert(seq, at)]);
+        fixture.store.apply(vec![insert(seq, at)]);
     }
-    assert!(rig.news.try_recv().is_err(), "nothing is told before it is durable");
+    assert!(fixture.news.try_recv().is_err(), "nothing is told before it is durable");
     disk.go_on();
     let mut told = Vec::new();
-    while rig.up_to < 500 {
-        assert!(rig.hear(PATIENCE));
-        told.push(rig.up_to);
+    while fixture.up_to < 500 {
+        assert!(fixture.hear(PATIENCE));
+        told.push(fixture.up_to);
     }
     assert_eq!(told, [3, 500], "one wait for the disk for all that came meanwhile");
-    assert_eq!(rig.kept, (1..=500).collect::<Vec<_>>());
-    assert!(rig.troubled.is_empty(), "slow is no trouble");
-    rig.close();
+    assert_eq!(fixture.kept, (1..=500).collect::<Vec<_>>());
+    assert!(fixture.degraded.is_empty(), "slow is no failure");
+    fixture.close();
     disk.forget();
 }
 
@@ -145,37 +145,37 @@ fn new_messages_are_refused_while_the_disk_is_full_and_old_ones_can_be_read() {
     install();
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
-    let mut rig = Rig::try_open(faulty(&path)).unwrap();
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3, at));
-    rig.settled(3);
+    let mut fixture = Fixture::try_open(faulty(&path)).unwrap();
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3, at));
+    fixture.settled(3);
     disk.fail_at(disk.operations() + 1, Failure::Full);
-    rig.store.apply(vec![insert(4, at), depart(1, at), insert(5, at)]);
-    rig.until(|rig| rig.refused.len() == 2 && rig.troubled.len() == 1);
-    assert_eq!(trouble(&rig.troubled[0]), Trouble::Full);
-    let text = rig.troubled[0].to_string();
+    fixture.store.apply(vec![insert(4, at), depart(1, at), insert(5, at)]);
+    fixture.until(|fixture| fixture.refused.len() == 2 && fixture.degraded.len() == 1);
+    assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Full);
+    let text = fixture.degraded[0].to_string();
     assert!(text.contains("outbox.db") && text.contains("full") && text.contains("free disk space"), "{text}");
-    rig.store.apply(inserts(6..=7, at));
-    rig.until(|rig| rig.refused.len() == 4);
-    assert_eq!(rig.up_to, 4, "what is not durable is not told to be");
-    rig.store.load(vec![(0, 2)]);
+    fixture.store.apply(inserts(6..=7, at));
+    fixture.until(|fixture| fixture.refused.len() == 4);
+    assert_eq!(fixture.up_to, 4, "what is not durable is not told to be");
+    fixture.store.load(vec![(0, 2)]);
     let mut loaded = false;
     while !loaded {
-        match rig.news.recv_timeout(PATIENCE).unwrap() {
-            News::Loaded(records) => loaded = records[0].2.is_ok(),
+        match fixture.news.recv_timeout(PATIENCE).unwrap() {
+            StoreEvent::Loaded(records) => loaded = records[0].2.is_ok(),
             other => panic!("{other:?}"),
         }
     }
-    assert!(!rig.hear(Duration::from_millis(300)), "trouble is told once");
+    assert!(!fixture.hear(Duration::from_millis(300)), "a failure is told once");
     disk.mend();
-    rig.until(|rig| rig.healed == 1);
-    rig.settled(8);
-    rig.store.apply(inserts(8..=9, at));
-    rig.settled(10);
-    rig.close();
-    let rig = Rig::try_open(faulty(&path)).unwrap();
-    assert_eq!(seqs(&rig.found), [1, 2, 3, 8, 9]);
-    rig.close();
+    fixture.until(|fixture| fixture.restored == 1);
+    fixture.settled(8);
+    fixture.store.apply(inserts(8..=9, at));
+    fixture.settled(10);
+    fixture.close();
+    let fixture = Fixture::try_open(faulty(&path)).unwrap();
+    assert_eq!(seqs(&fixture.found), [1, 2, 3, 8, 9]);
+    fixture.close();
     disk.forget();
 }
 
@@ -190,20 +190,20 @@ fn a_refused_message_is_either_gone_after_a_crash_or_there_whole_under_its_id() 
     for later in 1.. {
         let (directory, path) = place();
         let disk = Disk::of(directory.path());
-        let mut rig = Rig::try_open(faulty(&path)).unwrap();
-        let at = rig.now();
-        rig.store.apply(vec![insert(1, at)]);
-        rig.settled(1);
+        let mut fixture = Fixture::try_open(faulty(&path)).unwrap();
+        let at = fixture.now();
+        fixture.store.apply(vec![insert(1, at)]);
+        fixture.settled(1);
         disk.fail_at(disk.operations() + later, Failure::Broken);
-        rig.store.apply(vec![insert(2, at)]);
-        rig.until(|rig| rig.refused.len() == 1 || rig.kept.len() == 2);
-        let refused = !rig.refused.is_empty();
+        fixture.store.apply(vec![insert(2, at)]);
+        fixture.until(|fixture| fixture.refused.len() == 1 || fixture.kept.len() == 2);
+        let refused = !fixture.refused.is_empty();
         // As the end of the process leaves it.
         let crashed = directory.path().join("crashed.db");
         for suffix in ["", "-wal"] {
             fs::copy(format!("{}{suffix}", path.display()), format!("{}{suffix}", crashed.display())).unwrap();
         }
-        let mut after = Rig::open(&crashed);
+        let mut after = Fixture::open(&crashed);
         assert!(after.opening.salvage.set_aside.is_none(), "operation {later}");
         let found = seqs(&after.found);
         if refused && found.contains(&2) {
@@ -215,11 +215,11 @@ fn a_refused_message_is_either_gone_after_a_crash_or_there_whole_under_its_id() 
         }
         after.close();
         disk.mend();
-        rig.until(|rig| rig.healed == rig.troubled.len());
-        rig.close();
-        let rig = Rig::try_open(faulty(&path)).unwrap();
-        assert_eq!(seqs(&rig.found).contains(&2), !refused, "operation {later}: where it goes on it is gone");
-        rig.close();
+        fixture.until(|fixture| fixture.restored == fixture.degraded.len());
+        fixture.close();
+        let fixture = Fixture::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&fixture.found).contains(&2), !refused, "operation {later}: where it goes on it is gone");
+        fixture.close();
         disk.forget();
         if !refused {
             break;
@@ -233,22 +233,22 @@ fn trouble_is_told_again_when_its_reason_is_another_one() {
     install();
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
-    let mut rig = Rig::try_open(faulty(&path)).unwrap();
-    let at = rig.now();
+    let mut fixture = Fixture::try_open(faulty(&path)).unwrap();
+    let at = fixture.now();
     let mut told = Vec::new();
     disk.fail_at(disk.operations() + 1, Failure::Full);
-    rig.store.apply(vec![depart(1, at)]);
-    for (next, expected) in [(Failure::Broken, Trouble::Full), (Failure::Full, Trouble::Failed)] {
-        rig.until(|rig| rig.troubled.last().is_some_and(|error| trouble(error) == expected));
-        told.push(rig.troubled.last().unwrap().to_string());
+    fixture.store.apply(vec![depart(1, at)]);
+    for (next, expected) in [(Failure::Broken, StoreErrorKind::Full), (Failure::Full, StoreErrorKind::Failed)] {
+        fixture.until(|fixture| fixture.degraded.last().is_some_and(|error| kind_of(error) == expected));
+        told.push(fixture.degraded.last().unwrap().to_string());
         disk.fail_at(disk.operations(), next);
     }
-    rig.until(|rig| rig.troubled.last().is_some_and(|error| trouble(error) == Trouble::Full));
-    assert!(!rig.hear(Duration::from_millis(300)), "and not for each try");
+    fixture.until(|fixture| fixture.degraded.last().is_some_and(|error| kind_of(error) == StoreErrorKind::Full));
+    assert!(!fixture.hear(Duration::from_millis(300)), "and not for each try");
     disk.mend();
-    rig.until(|rig| rig.healed == 1 && rig.up_to == 1);
-    assert!(told[0] != told[1] && rig.troubled.len() == 1, "{told:?}");
-    rig.close();
+    fixture.until(|fixture| fixture.restored == 1 && fixture.up_to == 1);
+    assert!(told[0] != told[1] && fixture.degraded.len() == 1, "{told:?}");
+    fixture.close();
     disk.forget();
 }
 
@@ -257,54 +257,54 @@ fn what_cannot_be_read_for_now_stays_asked_for() {
     install();
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
-    let mut rig = Rig::try_open(faulty(&path)).unwrap();
-    let at = rig.now();
-    let large = |seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 50_000)) };
-    rig.store.apply(vec![large(1), large(2)]);
-    rig.settled(2);
-    rig.close();
+    let mut fixture = Fixture::try_open(faulty(&path)).unwrap();
+    let at = fixture.now();
+    let large = |seq| Change::Insert { entry_id: 0, record: Box::new(sized(seq, at, 50_000)) };
+    fixture.store.apply(vec![large(1), large(2)]);
+    fixture.settled(2);
+    fixture.close();
     // An opening reads no texts, so that these are on the disk alone.
-    let mut rig = Rig::try_open(faulty(&path)).unwrap();
+    let mut fixture = Fixture::try_open(faulty(&path)).unwrap();
     disk.fail_at(disk.operations(), Failure::Dead);
-    rig.store.load(vec![(0, 1), (0, 2), (0, 3)]);
-    rig.until(|rig| rig.troubled.len() == 1);
-    assert_eq!(trouble(&rig.troubled[0]), Trouble::Failed);
+    fixture.store.load(vec![(0, 1), (0, 2), (0, 3)]);
+    fixture.until(|fixture| fixture.degraded.len() == 1);
+    assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Failed);
     // No answer; but by now writing is the problem, too.
-    rig.listen(Duration::from_millis(300));
-    assert_eq!((rig.troubled.len(), rig.healed), (1, 0));
+    fixture.listen(Duration::from_millis(300));
+    assert_eq!((fixture.degraded.len(), fixture.restored), (1, 0));
     disk.mend();
-    match rig.news.recv_timeout(PATIENCE).unwrap() {
-        News::Loaded(loaded) => {
+    match fixture.news.recv_timeout(PATIENCE).unwrap() {
+        StoreEvent::Loaded(loaded) => {
             let read: Vec<bool> = loaded.iter().map(|(.., record)| record.is_ok()).collect();
             assert_eq!(read, [true, true, false], "what isn't there is all that is missing");
         }
         other => panic!("{other:?}"),
     }
-    rig.until(|rig| rig.healed == 1);
-    rig.close();
+    fixture.until(|fixture| fixture.restored == 1);
+    fixture.close();
     disk.forget();
 }
 
 /// Listens until a try has come upon a disk that fails, or has gone well, however long the machine takes; and until it
 /// has ended.
-fn until_a_try_ends(rig: &mut Rig, disk: &Disk) {
+fn until_a_try_ends(fixture: &mut Fixture, disk: &Disk) {
     for _ in 0..2_000 {
-        if disk.has_failed() || rig.healed > 0 {
+        if disk.has_failed() || fixture.restored > 0 {
             break;
         }
-        rig.hear(Duration::from_millis(10));
+        fixture.hear(Duration::from_millis(10));
     }
-    rig.listen(Duration::from_millis(60));
+    fixture.listen(Duration::from_millis(60));
 }
 
 /// Trouble at which the store waits until it is let go, so that what it does next can be arranged.
-fn held_in_trouble(path: &Path) -> (Rig, mpsc::Sender<()>) {
+fn held_in_trouble(path: &Path) -> (Fixture, mpsc::Sender<()>) {
     let (go_on, gate) = mpsc::channel();
     let wait = move || {
         let _ = gate.recv_timeout(PATIENCE);
     };
-    let rig = Rig::try_open_with(faulty(path), wait).unwrap();
-    (rig, go_on)
+    let fixture = Fixture::try_open_with(faulty(path), wait).unwrap();
+    (fixture, go_on)
 }
 
 #[test]
@@ -314,30 +314,30 @@ fn an_insert_is_kept_or_refused_wherever_a_mending_fails() {
     for later in 1.. {
         let (directory, path) = place();
         let disk = Disk::of(directory.path());
-        let (mut rig, go_on) = held_in_trouble(&path);
-        let at = rig.now();
-        rig.store.apply(inserts(1..=2, at));
-        rig.settled(2);
+        let (mut fixture, go_on) = held_in_trouble(&path);
+        let at = fixture.now();
+        fixture.store.apply(inserts(1..=2, at));
+        fixture.settled(2);
         disk.fail_at(disk.operations(), Failure::Broken);
-        rig.store.apply(vec![depart(1, at)]);
-        rig.until(|rig| rig.troubled.len() == 1);
+        fixture.store.apply(vec![depart(1, at)]);
+        fixture.until(|fixture| fixture.degraded.len() == 1);
         // It comes when the store is about to try again, and that try fails somewhere.
-        rig.store.apply(vec![insert(3, at)]);
-        rig.listen(Duration::from_millis(70));
+        fixture.store.apply(vec![insert(3, at)]);
+        fixture.listen(Duration::from_millis(70));
         disk.fail_at(disk.operations() + later, Failure::Broken);
         go_on.send(()).unwrap();
-        until_a_try_ends(&mut rig, &disk);
+        until_a_try_ends(&mut fixture, &disk);
         let reached = disk.has_failed();
         failed += u64::from(reached);
         disk.mend();
-        rig.until(|rig| rig.healed == 1 && rig.up_to >= 4);
-        let kept = rig.kept.contains(&3);
-        assert_ne!(kept, rig.refused.iter().any(|(slot, _)| *slot == 3), "operation {later}");
+        fixture.until(|fixture| fixture.restored == 1 && fixture.up_to >= 4);
+        let kept = fixture.kept.contains(&3);
+        assert_ne!(kept, fixture.refused.iter().any(|(entry_id, _)| *entry_id == 3), "operation {later}");
         drop(go_on);
-        rig.close();
-        let rig = Rig::try_open(faulty(&path)).unwrap();
-        assert_eq!(seqs(&rig.found).contains(&3), kept, "operation {later}");
-        rig.close();
+        fixture.close();
+        let fixture = Fixture::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&fixture.found).contains(&3), kept, "operation {later}");
+        fixture.close();
         disk.forget();
         if !reached {
             break;
@@ -348,11 +348,13 @@ fn an_insert_is_kept_or_refused_wherever_a_mending_fails() {
 
 /// A file that has forgotten what pages of its first message's text are for: who takes that message out comes upon it.
 fn damaged(path: &Path) {
-    let mut rig = Rig::try_open(faulty(path)).unwrap();
-    let at = rig.now();
-    rig.store.apply((1..=3).map(|seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 50_000)) }).collect());
-    rig.settled(3);
-    rig.close();
+    let mut fixture = Fixture::try_open(faulty(path)).unwrap();
+    let at = fixture.now();
+    fixture
+        .store
+        .apply((1..=3).map(|seq| Change::Insert { entry_id: 0, record: Box::new(sized(seq, at, 50_000)) }).collect());
+    fixture.settled(3);
+    fixture.close();
     let mut bytes = fs::read(path).unwrap();
     let full_of_b = |page: &[u8]| page[4..].iter().all(|byte| *byte == b'b');
     let page = bytes.chunks(4_096).position(full_of_b).unwrap();
@@ -371,32 +373,32 @@ fn a_damaged_file_is_replaced_wherever_a_try_fails() {
         let (directory, path) = place();
         let disk = Disk::of(directory.path());
         damaged(&path);
-        let (mut rig, go_on) = held_in_trouble(&path);
-        let at = rig.now();
-        rig.store.apply(vec![deliver(1, at)]);
-        rig.until(|rig| rig.troubled.len() == 1);
-        assert_eq!(trouble(&rig.troubled[0]), Trouble::Corrupt);
+        let (mut fixture, go_on) = held_in_trouble(&path);
+        let at = fixture.now();
+        fixture.store.apply(vec![deliver(1, at)]);
+        fixture.until(|fixture| fixture.degraded.len() == 1);
+        assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Corrupt);
         disk.fail_at(disk.operations() + later, Failure::Dead);
         drop(go_on);
-        until_a_try_ends(&mut rig, &disk);
+        until_a_try_ends(&mut fixture, &disk);
         let reached = disk.has_failed();
         failed += u64::from(reached);
         // The one is told right behind the other, on a disk that may still fail.
-        while rig.healed > 0 && rig.up_to < 1 {
-            assert!(rig.hear(PATIENCE), "operation {later}: healed, and nothing written");
+        while fixture.restored > 0 && fixture.up_to < 1 {
+            assert!(fixture.hear(PATIENCE), "operation {later}: restored, and nothing written");
         }
         disk.mend();
-        rig.until(|rig| rig.healed == rig.troubled.len() && rig.up_to == 1);
-        let aside = rig.set_aside.last().unwrap_or_else(|| panic!("operation {later}: it is not told where"));
+        fixture.until(|fixture| fixture.restored == fixture.degraded.len() && fixture.up_to == 1);
+        let aside = fixture.set_aside.last().unwrap_or_else(|| panic!("operation {later}: it is not told where"));
         assert!(aside.exists(), "operation {later}");
-        assert_eq!(rig.unreadable, 0, "operation {later}: only its list of pages is damaged");
-        rig.store.apply(vec![insert(4, at)]);
-        rig.settled(2);
-        assert_eq!(rig.kept, [4], "operation {later}");
-        rig.close();
-        let rig = Rig::try_open(faulty(&path)).unwrap();
-        assert_eq!(seqs(&rig.found), [2, 3, 4], "operation {later}");
-        rig.close();
+        assert_eq!(fixture.unreadable, 0, "operation {later}: only its list of pages is damaged");
+        fixture.store.apply(vec![insert(4, at)]);
+        fixture.settled(2);
+        assert_eq!(fixture.kept, [4], "operation {later}");
+        fixture.close();
+        let fixture = Fixture::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&fixture.found), [2, 3, 4], "operation {later}");
+        fixture.close();
         disk.forget();
         if !reached {
             break;
@@ -414,19 +416,19 @@ fn a_file_brought_back_has_a_name_from_the_first_copy_on() {
     for later in (0..).step_by(3) {
         let (directory, path) = place();
         let disk = Disk::of(directory.path());
-        let (mut rig, go_on) = held_in_trouble(&path);
-        let at = rig.now();
-        rig.store.apply(inserts(1..=3, at));
-        rig.settled(3);
+        let (mut fixture, go_on) = held_in_trouble(&path);
+        let at = fixture.now();
+        fixture.store.apply(inserts(1..=3, at));
+        fixture.settled(3);
         for suffix in ["", "-wal", "-shm"] {
             fs::remove_file(format!("{}{suffix}", path.display())).unwrap();
         }
-        rig.store.apply(vec![depart(1, at)]);
-        rig.until(|rig| rig.troubled.len() == 1);
-        assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
+        fixture.store.apply(vec![depart(1, at)]);
+        fixture.until(|fixture| fixture.degraded.len() == 1);
+        assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Missing);
         disk.fail_at(disk.operations() + later, Failure::Broken);
         drop(go_on);
-        until_a_try_ends(&mut rig, &disk);
+        until_a_try_ends(&mut fixture, &disk);
         let reached = disk.has_failed();
         if let Some(file) = disk.failed_on() {
             let is_copy = file.to_string_lossy().contains(".recovering");
@@ -436,13 +438,13 @@ fn a_file_brought_back_has_a_name_from_the_first_copy_on() {
             named += u64::from(!is_copy);
         }
         disk.mend();
-        rig.until(|rig| rig.healed == rig.troubled.len() && rig.up_to == 4);
-        rig.store.apply(vec![insert(4, at)]);
-        rig.settled(5);
-        rig.close();
-        let rig = Rig::try_open(faulty(&path)).unwrap();
-        assert_eq!(seqs(&rig.found), [1, 2, 3, 4], "operation {later}");
-        rig.close();
+        fixture.until(|fixture| fixture.restored == fixture.degraded.len() && fixture.up_to == 4);
+        fixture.store.apply(vec![insert(4, at)]);
+        fixture.settled(5);
+        fixture.close();
+        let fixture = Fixture::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&fixture.found), [1, 2, 3, 4], "operation {later}");
+        fixture.close();
         disk.forget();
         if !reached {
             break;

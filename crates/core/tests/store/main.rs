@@ -16,6 +16,7 @@ mod disk;
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod draw;
 mod faults;
+mod fixture;
 mod keeping;
 mod model;
 #[cfg(unix)]
@@ -25,7 +26,7 @@ mod powercut;
 mod reading;
 mod reads;
 mod remanence;
-mod rig;
+mod reports;
 mod seeds;
 #[cfg(unix)]
 mod sharing;
@@ -33,6 +34,5 @@ mod sharing;
 mod small;
 #[cfg(unix)]
 mod strangers;
-mod telling;
 mod versions;
 mod weather;

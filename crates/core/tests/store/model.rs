@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use spillway_core::clock::Timestamp;
-use spillway_core::message::Cargo;
+use spillway_core::message::Payload;
 use spillway_core::store::{Change, Departure, Flight, Opening, Row, batch_number};
 
 use crate::draw::Draw;
-use crate::rig::*;
+use crate::fixture::*;
 
 /// What is known of a message that was sent: attempts, ambiguous, sent, batch.
 type Course = Option<(u32, bool, bool, Option<u64>)>;
@@ -62,7 +62,7 @@ impl Model {
                     model.messages.insert(record.seq, (record.message.id().to_owned(), Some(flight)));
                 }
                 Row::Letter(letter) => {
-                    let Cargo::Message(message) = &letter.cargo else { panic!("a letter without a message") };
+                    let Payload::Message(message) = &letter.payload else { panic!("a letter without a message") };
                     model.letters.push(message.id().to_owned());
                 }
                 Row::Settled(settled) => model.receipts.push(settled.id.to_string()),
@@ -79,9 +79,9 @@ impl Model {
             let mut record = sized(*next_seq, at, usize::try_from(*draw.pick(&[10, 300, 900, 6_000])).unwrap());
             if !self.letters.is_empty() && draw.below(4) == 0 {
                 record.message = renamed(&record.message, draw.pick(&self.letters).as_str());
-                return Change::Redrive { slot: u32::try_from(*next_seq).unwrap(), record: Box::new(record) };
+                return Change::Redrive { entry_id: u32::try_from(*next_seq).unwrap(), record: Box::new(record) };
             }
-            return Change::Insert { slot: u32::try_from(*next_seq).unwrap(), record: Box::new(record) };
+            return Change::Insert { entry_id: u32::try_from(*next_seq).unwrap(), record: Box::new(record) };
         }
         let seq = *draw.pick(&waiting);
         let batch = (draw.below(3) == 0).then(|| batch_number(1 + draw.below(5), 0));

@@ -9,11 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use fs4::FileExt;
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 use spillway_core::store::file::{Options, Reader, State, Texts};
 use spillway_powercut::{Disk, VFS, install};
 
-use crate::rig::*;
+use crate::fixture::*;
 
 /// Whoever removes the lock's file, and what another process locks then.
 fn locked_anew(path: &Path) -> File {
@@ -37,84 +37,84 @@ fn found(path: &Path) -> (usize, usize) {
 #[test]
 fn a_lock_that_is_removed_is_taken_again() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3, at));
-    rig.settled(3);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3, at));
+    fixture.settled(3);
     fs::remove_file(format!("{}-lock", path.display())).unwrap();
-    rig.store.apply(vec![insert(4, at)]);
-    rig.settled(4);
-    assert!(rig.troubled.is_empty(), "nobody else has come");
+    fixture.store.apply(vec![insert(4, at)]);
+    fixture.settled(4);
+    assert!(fixture.degraded.is_empty(), "nobody else has come");
     assert!(is_locked(&path));
     assert_eq!(Reader::open(&path).unwrap().stats().unwrap().owner, Some(std::process::id()));
     // Another file by that name, which nobody has locked.
     fs::remove_file(format!("{}-lock", path.display())).unwrap();
     fs::write(format!("{}-lock", path.display()), "").unwrap();
-    rig.store.apply(vec![insert(5, at)]);
-    rig.settled(5);
-    assert!(is_locked(&path) && rig.troubled.is_empty());
-    rig.close();
+    fixture.store.apply(vec![insert(5, at)]);
+    fixture.settled(5);
+    assert!(is_locked(&path) && fixture.degraded.is_empty());
+    fixture.close();
     assert!(!is_locked(&path));
 }
 
 #[test]
 fn nothing_is_written_while_another_process_has_the_lock() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3, at));
-    rig.settled(3);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3, at));
+    fixture.settled(3);
     let other = locked_anew(&path);
-    rig.store.apply(vec![insert(4, at), depart(1, at)]);
-    rig.until(|rig| rig.troubled.len() == 1 && rig.up_to == 4);
-    assert_eq!(trouble(&rig.troubled[0]), Trouble::Locked);
-    assert_eq!((rig.refused.len(), found(&path)), (1, (3, 0)), "the insert counts as done, and nothing is written");
+    fixture.store.apply(vec![insert(4, at), depart(1, at)]);
+    fixture.until(|fixture| fixture.degraded.len() == 1 && fixture.up_to == 4);
+    assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Locked);
+    assert_eq!((fixture.refused.len(), found(&path)), (1, (3, 0)), "the insert counts as done, and nothing is written");
     // It was no owner that has begun: what waited is written.
     drop(other);
-    rig.until(|rig| rig.healed == 1 && rig.up_to == 5);
+    fixture.until(|fixture| fixture.restored == 1 && fixture.up_to == 5);
     assert_eq!(found(&path), (3, 1));
     assert!(is_locked(&path));
-    rig.close();
+    fixture.close();
 }
 
 #[test]
 fn an_owner_that_another_one_has_followed_writes_no_more() {
     let (directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3, at));
-    rig.settled(3);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3, at));
+    fixture.settled(3);
     fs::remove_file(format!("{}-lock", path.display())).unwrap();
     // By another path this process doesn't know it again, as another process wouldn't.
     let same = directory.path().join("same");
     symlink(directory.path(), &same).unwrap();
-    let mut next = Rig::open(&same.join("outbox.db"));
+    let mut next = Fixture::open(&same.join("outbox.db"));
     assert_eq!(seqs(&next.found), [1, 2, 3]);
     // Whose lock is removed, too: both have none.
     fs::remove_file(format!("{}-lock", path.display())).unwrap();
-    rig.store.apply(vec![insert(4, at), depart(1, at)]);
-    rig.until(|rig| rig.disowned.is_some() && rig.refused.len() == 1);
-    let error = rig.disowned.clone().unwrap();
-    assert_eq!((trouble(&error), rig.troubled.len()), (Trouble::Locked, 0));
+    fixture.store.apply(vec![insert(4, at), depart(1, at)]);
+    fixture.until(|fixture| fixture.disowned.is_some() && fixture.refused.len() == 1);
+    let error = fixture.disowned.clone().unwrap();
+    assert_eq!((kind_of(&error), fixture.degraded.len()), (StoreErrorKind::Locked, 0));
     let text = error.to_string();
     assert!(text.contains("lost its -lock file") && text.contains("close this sender and open it again"), "{text}");
-    rig.listen(Duration::from_millis(300));
-    assert_eq!((rig.healed, found(&path)), (0, (3, 0)));
+    fixture.listen(Duration::from_millis(300));
+    assert_eq!((fixture.restored, found(&path)), (0, (3, 0)));
     assert!(!is_locked(&path), "whoever comes next may have it");
     next.store.apply(vec![insert(4, at), insert(5, at)]);
     next.settled(2);
-    assert!(is_locked(&path) && next.troubled.is_empty(), "the last one that has begun goes on");
-    rig.close();
+    assert!(is_locked(&path) && next.degraded.is_empty(), "the last one that has begun goes on");
+    fixture.close();
     next.close();
-    let rig = Rig::open(&path);
-    assert_eq!(seqs(&rig.found), [1, 2, 3, 4, 5]);
-    rig.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!(seqs(&fixture.found), [1, 2, 3, 4, 5]);
+    fixture.close();
 }
 
 #[test]
 fn who_looks_for_an_owner_keeps_nobody_out() {
     let (_directory, path) = place();
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
     // A look that takes long, and one after the other.
     let lock = File::open(format!("{}-lock", path.display())).unwrap();
     FileExt::lock_shared(&lock).unwrap();
@@ -123,7 +123,7 @@ fn who_looks_for_an_owner_keeps_nobody_out() {
         let _ = silence.recv_timeout(Duration::from_millis(100));
         drop(lock);
     });
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
     looks.join().unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -133,7 +133,7 @@ fn who_looks_for_an_owner_keeps_nobody_out() {
             }
         });
         for _ in 0..50 {
-            let opened = Rig::try_open(options(&path));
+            let opened = Fixture::try_open(options(&path));
             done.store(opened.is_err(), Ordering::Relaxed);
             opened.unwrap().close();
         }
@@ -146,50 +146,50 @@ fn nothing_is_acknowledged_when_the_lock_is_lost_in_a_commit() {
     install();
     let (directory, path) = place();
     let disk = Disk::of(directory.path());
-    let mut rig = Rig::try_open(Options { vfs: Some(VFS.into()), ..options(&path) }).unwrap();
-    let at = rig.now();
+    let mut fixture = Fixture::try_open(Options { vfs: Some(VFS.into()), ..options(&path) }).unwrap();
+    let at = fixture.now();
     disk.stall();
-    rig.store.apply(vec![insert(1, at)]);
+    fixture.store.apply(vec![insert(1, at)]);
     disk.wait_until_stalled();
     let other = locked_anew(&path);
     disk.go_on();
-    rig.until(|rig| rig.troubled.len() == 1);
-    assert_eq!(trouble(&rig.troubled[0]), Trouble::Locked);
-    assert_eq!((rig.up_to, rig.kept.len()), (0, 0));
+    fixture.until(|fixture| fixture.degraded.len() == 1);
+    assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Locked);
+    assert_eq!((fixture.up_to, fixture.kept.len()), (0, 0));
     drop(other);
-    rig.until(|rig| rig.healed == 1);
-    rig.settled(1);
-    assert_eq!(rig.kept, [1]);
-    rig.close();
+    fixture.until(|fixture| fixture.restored == 1);
+    fixture.settled(1);
+    assert_eq!(fixture.kept, [1]);
+    fixture.close();
     disk.forget();
 }
 
 #[test]
 fn an_opening_waits_for_another_owner_to_end_as_long_as_it_is_told() {
     let (directory, path) = place();
-    let rig = Rig::open(&path);
+    let fixture = Fixture::open(&path);
     // By another path this process doesn't know it again, as another process wouldn't.
     let same = directory.path().join("same");
     symlink(directory.path(), &same).unwrap();
     let next = |lock_wait| Options { lock_wait, ..options(&same.join("outbox.db")) };
     for lock_wait in [Duration::ZERO, Duration::from_millis(50)] {
-        let error = Rig::try_open(next(lock_wait)).err().unwrap();
-        assert_eq!(trouble(&error), Trouble::Locked);
+        let error = Fixture::try_open(next(lock_wait)).err().unwrap();
+        assert_eq!(kind_of(&error), StoreErrorKind::Locked);
         let text = error.to_string();
         assert!(text.contains("another copy of spillway in this process"), "{text}");
     }
     let waiting = thread::spawn({
         let options = next(PATIENCE);
-        move || Rig::try_open(options).unwrap().close()
+        move || Fixture::try_open(options).unwrap().close()
     });
-    rig.close();
+    fixture.close();
     waiting.join().unwrap();
 }
 
 #[test]
 fn a_lock_that_another_program_has_is_not_told_to_be_the_last_owner_s() {
     let (_directory, path) = place();
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
     let name = format!("{}-lock", path.display());
     // What an owner on another machine, and one in another container, has written.
     let card = fs::read_to_string(&name).unwrap();
@@ -198,9 +198,9 @@ fn a_lock_that_another_program_has_is_not_told_to_be_the_last_owner_s() {
     let mut holder = std::process::Command::new("flock");
     holder.args([&name, "-c", "echo held; read _"]);
     let mut child = spawned(&mut holder).unwrap();
-    let error = Rig::try_open(options(&path)).err().unwrap();
+    let error = Fixture::try_open(options(&path)).err().unwrap();
     let text = error.to_string();
-    assert!(trouble(&error) == Trouble::Locked && text.contains(&format!("process {}", child.id())), "{text}");
+    assert!(kind_of(&error) == StoreErrorKind::Locked && text.contains(&format!("process {}", child.id())), "{text}");
     child.kill().unwrap();
     child.wait().unwrap();
 }

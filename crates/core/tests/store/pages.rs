@@ -10,7 +10,7 @@ use spillway_core::store::Change;
 use spillway_core::store::file::Options;
 
 use crate::draw::Draw;
-use crate::rig::*;
+use crate::fixture::*;
 use crate::seeds::every_seed;
 
 const PAGE: usize = 4_096;
@@ -47,18 +47,20 @@ fn pages_of(path: &Path, table: &str, key: &str) -> (BTreeMap<u64, BTreeSet<usiz
 
 /// A closed store: messages short and long, delivered ones and dead letters; and pages that are free.
 fn written(path: &Path) {
-    let mut rig = Rig::open(path);
-    let at = rig.now();
+    let mut fixture = Fixture::open(path);
+    let at = fixture.now();
     let length = |seq| if seq % 9 == 0 { 9_000 } else { 300 };
-    let insertion =
-        |seq: u64| Change::Insert { slot: u32::try_from(seq).unwrap(), record: Box::new(sized(seq, at, length(seq))) };
-    rig.store.apply((1..=400).map(insertion).collect());
+    let insertion = |seq: u64| Change::Insert {
+        entry_id: u32::try_from(seq).unwrap(),
+        record: Box::new(sized(seq, at, length(seq))),
+    };
+    fixture.store.apply((1..=400).map(insertion).collect());
     // The oldest are delivered, and a part from the middle, so that pages become free among others.
-    rig.store.apply((1..=60).chain(200..=260).map(|seq| deliver(seq, at)).collect());
-    rig.store.apply((61..=90).map(|seq| bury(seq, at)).collect());
-    rig.store.apply((91..=94).map(|seq| depart(seq, at)).collect());
-    rig.settled(400 + 121 + 30 + 4);
-    rig.close();
+    fixture.store.apply((1..=60).chain(200..=260).map(|seq| deliver(seq, at)).collect());
+    fixture.store.apply((61..=90).map(|seq| bury(seq, at)).collect());
+    fixture.store.apply((91..=94).map(|seq| depart(seq, at)).collect());
+    fixture.settled(400 + 121 + 30 + 4);
+    fixture.close();
 }
 
 fn damage(bytes: &mut [u8], page: usize, kind: u64, draw: &mut Draw) {
@@ -80,9 +82,9 @@ fn whatever_page_is_damaged_all_is_recovered_that_does_not_need_it() {
     let (dead, dead_pages) = pages_of(&original, "letters", "number");
     assert!(message_pages.len() > 60 && messages.len() == 249 && dead.len() == 30, "{message_pages:?}");
     assert!(messages.values().any(|pages| pages.len() == 3));
-    let rig = Rig::open(&original);
-    let (receipts, on_wire) = (settled_ids(&rig.found), sent(&rig.found));
-    rig.close();
+    let fixture = Fixture::open(&original);
+    let (receipts, on_wire) = (settled_ids(&fixture.found), sent(&fixture.found));
+    fixture.close();
     // Garbage on each page; the other kinds on the first ones, of which each is another one, and on a part of the
     // others.
     let cases: Vec<(usize, u64)> = (1..=sound.len() / PAGE)
@@ -95,34 +97,34 @@ fn whatever_page_is_damaged_all_is_recovered_that_does_not_need_it() {
         let mut bytes = sound.clone();
         damage(&mut bytes, page, kind, &mut Draw::stream(seed, kind));
         fs::write(&path, &bytes).unwrap();
-        let mut rig = Rig::open(&path);
+        let mut fixture = Fixture::open(&path);
         let whole = |rows: &BTreeMap<u64, BTreeSet<usize>>| -> Vec<u64> {
             rows.iter().filter(|(_, pages)| !pages.contains(&page)).map(|(key, _)| *key).collect()
         };
         // A leaf that has only forgotten that it is one still has its rows.
         let left = whole(&messages);
-        let found = seqs(&rig.found);
+        let found = seqs(&fixture.found);
         let risen: Vec<&u64> = found.iter().filter(|seq| !messages.contains_key(seq)).collect();
         assert!(risen.is_empty(), "page {page}, {kind}: {risen:?} had ended");
-        let lost = (messages.len() - found.len()) + (dead.len() - letters(&rig.found).len());
+        let lost = (messages.len() - found.len()) + (dead.len() - letters(&fixture.found).len());
         assert!(left.iter().all(|seq| found.binary_search(seq).is_ok()), "page {page}, {kind}: {found:?}");
-        assert!(letters(&rig.found).len() >= whole(&dead).len(), "page {page}, {kind}");
-        let told = rig.opening.salvage.unreadable + rig.opening.salvage.unreadable_parts;
+        assert!(letters(&fixture.found).len() >= whole(&dead).len(), "page {page}, {kind}");
+        let told = fixture.opening.salvage.unreadable + fixture.opening.salvage.unreadable_parts;
         assert!(lost == 0 || told > 0, "page {page}, {kind}: {lost} are lost without a word");
         let holds_rows = message_pages.contains(&page) || dead_pages.contains(&page);
         if holds_rows && lost == 0 && kind != 2 {
             assert_eq!(told, 0, "page {page}, {kind}: nothing is lost");
         }
         if holds_rows {
-            assert_eq!(settled_ids(&rig.found), receipts, "page {page}, {kind}");
+            assert_eq!(settled_ids(&fixture.found), receipts, "page {page}, {kind}");
             let on_wire: Vec<u64> = on_wire.iter().copied().filter(|seq| found.contains(seq)).collect();
-            assert_eq!(sent(&rig.found), on_wire, "page {page}, {kind}");
+            assert_eq!(sent(&fixture.found), on_wire, "page {page}, {kind}");
         }
         // Texts are not read before their turn comes.
-        for (seq, record) in found.iter().zip(rig.load(&found)) {
+        for (seq, record) in found.iter().zip(fixture.load(&found)) {
             assert!(record.is_some() || messages[seq].contains(&page), "page {page}, {kind}: {seq}");
         }
-        rig.close();
+        fixture.close();
     });
 }
 
@@ -139,35 +141,35 @@ fn what_may_have_been_delivered_is_not_sent_as_if_it_never_was() {
         let mut bytes = sound.clone();
         lost.iter().for_each(|page| damage(&mut bytes, *page, 1, &mut Draw::stream(9, 9)));
         fs::write(&path, &bytes).unwrap();
-        let rig = Rig::try_open(Options { presumed_sent: 0, ..options(&path) }).unwrap();
-        let (found, sent) = (seqs(&rig.found), sent(&rig.found));
+        let fixture = Fixture::try_open(Options { presumed_sent: 0, ..options(&path) }).unwrap();
+        let (found, sent) = (seqs(&fixture.found), sent(&fixture.found));
         assert!(messages.keys().all(|seq| found.contains(seq)), "all that waits is there");
         let risen: Vec<u64> = found.iter().copied().filter(|seq| !messages.contains_key(seq)).collect();
         assert!(risen.iter().all(|seq| sent.contains(seq)), "{risen:?} would be sent as if they never were");
         assert!(!has_receipts || risen.is_empty(), "{risen:?} have receipts");
-        rig.close();
+        fixture.close();
     }
 }
 
 #[test]
 fn rows_in_the_log_count_as_committed() {
     let (directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=500, at));
-    rig.settled(500);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=500, at));
+    fixture.settled(500);
     // As a killed process leaves it, with everything in the log.
     let (_crashed, crashed) = place();
     for suffix in ["", "-wal"] {
         fs::copy(directory.path().join(format!("outbox.db{suffix}")), format!("{}{suffix}", crashed.display()))
             .unwrap();
     }
-    rig.close();
+    fixture.close();
     let mut bytes = fs::read(&crashed).unwrap();
     bytes.fill(0xAA);
     fs::write(&crashed, &bytes).unwrap();
     // The newest content of each page is in the log, and is what counts.
-    let rig = Rig::open(&crashed);
-    assert_eq!((seqs(&rig.found), rig.opening.salvage.unreadable), ((1..=500).collect::<Vec<_>>(), 0));
-    rig.close();
+    let fixture = Fixture::open(&crashed);
+    assert_eq!((seqs(&fixture.found), fixture.opening.salvage.unreadable), ((1..=500).collect::<Vec<_>>(), 0));
+    fixture.close();
 }

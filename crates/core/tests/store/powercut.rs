@@ -11,8 +11,8 @@ use spillway_core::store::file::{Durability, Options};
 use spillway_powercut::{Disk, Failure, VFS, install};
 
 use crate::draw::Draw;
+use crate::fixture::*;
 use crate::model::Model;
-use crate::rig::*;
 use crate::seeds::every_seed;
 
 const HISTORIES: u64 = 1_000;
@@ -61,19 +61,21 @@ fn history(seed: u64, durability: Durability) -> u64 {
     for run in 0..RUNS {
         disk.fail_at(disk.operations() + 1 + draw.below(*draw.clone().pick(&[30, 120, 400])), Failure::Cut);
         // The power may go before the store is open.
-        let life = Rig::try_open(options.clone()).ok().map(|rig| live(rig, &mut draw, &mut next_seq, &model, &disk));
+        let life = Fixture::try_open(options.clone())
+            .ok()
+            .map(|fixture| live(fixture, &mut draw, &mut next_seq, &model, &disk));
         disk.lose_power(&mut || draw.next());
-        let rig = Rig::try_open(options.clone()).unwrap_or_else(|error| panic!("run {run}: {error}"));
-        assert!(rig.opening.salvage.set_aside.is_none(), "run {run}: a power cut is no damage");
-        let found = Model::found(&rig.found, &rig.opening);
+        let fixture = Fixture::try_open(options.clone()).unwrap_or_else(|error| panic!("run {run}: {error}"));
+        assert!(fixture.opening.salvage.set_aside.is_none(), "run {run}: a power cut is no damage");
+        let found = Model::found(&fixture.found, &fixture.opening);
         let Life { states, durable } = life.unwrap_or_else(|| Life { states: vec![model.clone()], durable: 0 });
         let after = states.iter().rposition(|state| *state == found);
         let after = after.unwrap_or_else(|| panic!("run {run}: {found:#?}\nis none of {states:#?}"));
         losses += u64::from(after < durable);
         let newest = found.messages.last_key_value().map_or(0, |(seq, _)| *seq);
-        assert!(rig.opening.last_seq >= newest);
-        next_seq = next_seq.max(rig.opening.last_seq);
-        bodies_are_whole(rig, &found);
+        assert!(fixture.opening.last_seq >= newest);
+        next_seq = next_seq.max(fixture.opening.last_seq);
+        bodies_are_whole(fixture, &found);
         model = found;
     }
     disk.forget();
@@ -81,9 +83,9 @@ fn history(seed: u64, durability: Durability) -> u64 {
 }
 
 /// Changes a store until the power goes.
-fn live(mut rig: Rig, draw: &mut Draw, next_seq: &mut u64, before: &Model, disk: &Disk) -> Life {
-    assert_eq!(*before, Model::found(&rig.found, &rig.opening));
-    let at = rig.now();
+fn live(mut fixture: Fixture, draw: &mut Draw, next_seq: &mut u64, before: &Model, disk: &Disk) -> Life {
+    assert_eq!(*before, Model::found(&fixture.found, &fixture.opening));
+    let at = fixture.now();
     let mut states = vec![before.clone()];
     while !disk.has_failed() && states.len() < 1_500 {
         let mut changes: Vec<Change> = Vec::new();
@@ -94,28 +96,30 @@ fn live(mut rig: Rig, draw: &mut Draw, next_seq: &mut u64, before: &Model, disk:
             states.push(state.clone());
             changes.push(change);
         }
-        rig.store.apply(changes);
+        fixture.store.apply(changes);
         if draw.below(3) == 0 {
             let all = states.len() as u64 - 1;
-            rig.until(|rig| rig.up_to >= all || !rig.troubled.is_empty());
+            fixture.until(|fixture| fixture.up_to >= all || !fixture.degraded.is_empty());
         }
     }
-    rig.store.close();
-    let mut up_to = rig.up_to;
-    for news in rig.news.iter() {
+    fixture.store.close();
+    let mut up_to = fixture.up_to;
+    for news in fixture.news.iter() {
         match news {
             // What is told after the trouble counts inserts that are refused; the process would be gone.
-            spillway_core::store::News::Committed { up_to: told, .. } if rig.troubled.is_empty() => up_to = told,
-            spillway_core::store::News::Troubled(error) => rig.troubled.push(error),
-            spillway_core::store::News::Closed => break,
+            spillway_core::store::StoreEvent::Committed { up_to: told, .. } if fixture.degraded.is_empty() => {
+                up_to = told
+            }
+            spillway_core::store::StoreEvent::Degraded(error) => fixture.degraded.push(error),
+            spillway_core::store::StoreEvent::Closed => break,
             _ => {}
         }
     }
     Life { states, durable: usize::try_from(up_to).unwrap() }
 }
 
-fn bodies_are_whole(mut rig: Rig, found: &Model) {
+fn bodies_are_whole(mut fixture: Fixture, found: &Model) {
     let seqs: Vec<u64> = found.messages.keys().copied().collect();
-    assert!(rig.load(&seqs).iter().all(Option::is_some));
-    rig.close();
+    assert!(fixture.load(&seqs).iter().all(Option::is_some));
+    fixture.close();
 }

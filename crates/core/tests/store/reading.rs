@@ -5,20 +5,20 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use spillway_core::error::{Error, Trouble};
+use spillway_core::error::{Error, StoreErrorKind};
 use spillway_core::outcome::{LetterFilter, Reason};
 use spillway_core::store::file::{Editor, Found, Pause, Reader, Redriven, State, Texts};
 use spillway_core::store::{Change, Departure, Flight};
 
-use crate::rig::*;
+use crate::fixture::*;
 
 /// Where the tests' fifth message is in the batch of its fourth: see `batch_of`.
 const BATCH: u64 = 4 * 16_384;
 
 /// A file with a message in every state, two letters and a receipt.
-fn mixed(path: &Path) -> Rig {
-    let mut rig = Rig::open(path);
-    let at = rig.now();
+fn mixed(path: &Path) -> Fixture {
+    let mut fixture = Fixture::open(path);
+    let at = fixture.now();
     let member = |seq| Departure { seq, attempts: 1, first_attempt_at: at };
     let back = |seq, batch| Change::Return { seq, attempts: 1, first_attempt_at: Some(at), ambiguous: true, batch };
     let budget =
@@ -29,9 +29,9 @@ fn mixed(path: &Path) -> Rig {
     changes.extend([back(4, Some(BATCH)), back(5, Some(BATCH + 1))]);
     changes.extend([depart(6, at), bury(6, at), depart(7, at), bury(7, at), depart(8, at), deliver(8, at)]);
     let count = changes.len() as u64;
-    rig.store.apply(changes);
-    rig.settled(count);
-    rig
+    fixture.store.apply(changes);
+    fixture.settled(count);
+    fixture
 }
 
 fn assert_mixed(path: &Path, owner: Option<u32>) {
@@ -66,9 +66,9 @@ fn assert_mixed(path: &Path, owner: Option<u32>) {
 #[test]
 fn it_is_read_beside_its_owner_and_after_it() {
     let (directory, path) = place();
-    let rig = mixed(&path);
+    let fixture = mixed(&path);
     assert_mixed(&path, Some(std::process::id()));
-    rig.close();
+    fixture.close();
     assert_mixed(&path, None);
     // A copy of the file alone, without its log.
     let copy = directory.path().join("a copy?of #1%20.db");
@@ -92,12 +92,12 @@ fn an_owner_that_begins_meanwhile_is_seen() {
     }
     let mut reader = Reader::open(&path).unwrap();
     assert_eq!(reader.messages(0, Texts::Hidden).unwrap().rows.len(), 6);
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(10..=12, at));
-    rig.settled(3);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(10..=12, at));
+    fixture.settled(3);
     assert_eq!(reader.messages(0, Texts::Hidden).unwrap().rows.len(), 9);
-    rig.close();
+    fixture.close();
 }
 
 #[test]
@@ -120,12 +120,12 @@ fn texts_are_told_only_when_they_are_asked_for() {
 #[test]
 fn many_rows_come_page_by_page() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=2_500, at));
-    let large = (2_501..=2_510).map(|seq| Change::Insert { slot: 1, record: Box::new(sized(seq, at, 1_500_000)) });
-    rig.store.apply(large.collect());
-    rig.settled(2_510);
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=2_500, at));
+    let large = (2_501..=2_510).map(|seq| Change::Insert { entry_id: 1, record: Box::new(sized(seq, at, 1_500_000)) });
+    fixture.store.apply(large.collect());
+    fixture.settled(2_510);
     for (texts, pages) in [(Texts::Hidden, 3), (Texts::Shown, 6)] {
         let (mut seqs, mut after, mut count) = (Vec::new(), Some(0), 0);
         while let Some(from) = after {
@@ -137,7 +137,7 @@ fn many_rows_come_page_by_page() {
         assert_eq!(seqs, (1..=2_510).collect::<Vec<_>>());
         assert_eq!(count, pages);
     }
-    rig.close();
+    fixture.close();
 }
 
 #[test]
@@ -156,34 +156,34 @@ fn an_id_is_found_wherever_it_is() {
 fn what_is_no_outbox_is_said_and_left_as_it_is() {
     let (directory, path) = place();
     let error = |path: &Path| Reader::open(path).err().unwrap();
-    let says = |path: &Path, kind: Trouble, text: &str| {
+    let says = |path: &Path, kind: StoreErrorKind, text: &str| {
         for error in [error(path), Editor::open(path).err().unwrap()] {
-            assert_eq!(trouble(&error), kind, "{error}");
+            assert_eq!(kind_of(&error), kind, "{error}");
             assert!(error.to_string().contains(text), "{error}");
         }
     };
-    says(&path, Trouble::Missing, "isn't there; check the path");
+    says(&path, StoreErrorKind::Missing, "isn't there; check the path");
     assert!(!path.exists() && fs::read_dir(directory.path()).unwrap().next().is_none());
-    says(directory.path(), Trouble::Mismatch, "is a directory or a device, not a file");
+    says(directory.path(), StoreErrorKind::Mismatch, "is a directory or a device, not a file");
     fs::write(&path, b"").unwrap();
-    says(&path, Trouble::Missing, "is empty");
+    says(&path, StoreErrorKind::Missing, "is empty");
     fs::write(
         &path,
         b"something else, and much longer than a header of SQLite's, which has a hundred bytes; so it is read",
     )
     .unwrap();
-    says(&path, Trouble::Mismatch, "is not an outbox");
+    says(&path, StoreErrorKind::Mismatch, "is not an outbox");
     fs::remove_file(&path).unwrap();
     mixed(&path).close();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&[0; 16], &whole[16..]].concat()).unwrap();
-    says(&path, Trouble::Corrupt, "open it with a sender once");
+    says(&path, StoreErrorKind::Corrupt, "open it with a sender once");
     fs::write(&path, whole).unwrap();
     rusqlite::Connection::open(&path)
         .unwrap()
         .execute_batch("PRAGMA user_version = 99; REPLACE INTO meta VALUES ('schema', 99)")
         .unwrap();
-    says(&path, Trouble::Version, "schema 99");
+    says(&path, StoreErrorKind::Version, "schema 99");
 }
 
 #[test]
@@ -226,11 +226,11 @@ fn a_check_finds_what_does_not_fit() {
 #[test]
 fn damaged_pages_are_found_and_no_reason_to_panic() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=500, at));
-    rig.settled(500);
-    rig.close();
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=500, at));
+    fixture.settled(500);
+    fixture.close();
     let whole = fs::read(&path).unwrap();
     for page in 1..whole.len() / 4_096 {
         let mut bytes = whole.clone();
@@ -264,28 +264,28 @@ fn redriven_and_dropped_letters_are_seen_by_the_next_sender() {
     }
     drop(editor);
     assert!(Reader::open(&path).unwrap().check().unwrap().ok);
-    let mut rig = Rig::open(&path);
-    assert_eq!(seqs(&rig.found), [1, 2, 3, 4, 5, 9, 10]);
-    assert!(letters(&rig.found).is_empty());
-    assert_eq!(rig.opening.last_seq, 10);
-    let again = rig.load(&[10]).remove(0).unwrap();
+    let mut fixture = Fixture::open(&path);
+    assert_eq!(seqs(&fixture.found), [1, 2, 3, 4, 5, 9, 10]);
+    assert!(letters(&fixture.found).is_empty());
+    assert_eq!(fixture.opening.last_seq, 10);
+    let again = fixture.load(&[10]).remove(0).unwrap();
     assert_eq!((again.message.id(), again.attempts, again.sent, again.expires_at), ("m-7", 0, false, None));
     assert_eq!(again.message.body(), record(7, again.submitted_at).message.body());
-    rig.close();
+    fixture.close();
 }
 
 #[test]
 fn all_are_redriven_but_those_whose_id_waits() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=3_000, at));
-    rig.store.apply((1..=2_500).map(|seq| bury(seq, at)).collect());
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=3_000, at));
+    fixture.store.apply((1..=2_500).map(|seq| bury(seq, at)).collect());
     let mut again = record(3_001, at);
     again.message = renamed(&again.message, "m-17");
-    rig.store.apply(vec![Change::Insert { slot: 1, record: Box::new(again) }]);
-    rig.settled(5_501);
-    rig.close();
+    fixture.store.apply(vec![Change::Insert { entry_id: 1, record: Box::new(again) }]);
+    fixture.settled(5_501);
+    fixture.close();
     rusqlite::Connection::open(&path)
         .unwrap()
         .execute("UPDATE letters SET body = x'00' WHERE id = 'm-18'", [])
@@ -293,9 +293,9 @@ fn all_are_redriven_but_those_whose_id_waits() {
 
     let mut editor = Editor::open(&path).unwrap();
     let error = editor.redrive("m-17").err().unwrap();
-    assert_eq!(trouble(&error), Trouble::Mismatch);
+    assert_eq!(kind_of(&error), StoreErrorKind::Mismatch);
     assert!(error.to_string().contains("has a message with the id \"m-17\" that waits"), "{error}");
-    assert_eq!(trouble(&editor.redrive("m-18").err().unwrap()), Trouble::Corrupt);
+    assert_eq!(kind_of(&editor.redrive("m-18").err().unwrap()), StoreErrorKind::Corrupt);
     assert_eq!(editor.redrive_all(LetterFilter::ALL).unwrap(), Redriven { redriven: 2_498, waiting: 1, damaged: 1 });
     drop(editor);
     let mut left = Reader::open(&path).unwrap().letters(0, Texts::Hidden).unwrap().rows;
@@ -309,10 +309,10 @@ fn all_are_redriven_but_those_whose_id_waits() {
 #[test]
 fn a_filter_takes_those_for_which_everything_holds() {
     let (_directory, path) = place();
-    let mut rig = Rig::open(&path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=4, at));
-    rig.store.apply((1..=3).map(|seq| bury(seq, at)).collect());
+    let mut fixture = Fixture::open(&path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=4, at));
+    fixture.store.apply((1..=3).map(|seq| bury(seq, at)).collect());
     let exhausted = match bury(4, at) {
         Change::Bury { seq, mut failure, at } => {
             failure.reason = Reason::Exhausted;
@@ -321,9 +321,9 @@ fn a_filter_takes_those_for_which_everything_holds() {
         }
         other => other,
     };
-    rig.store.apply(vec![exhausted]);
-    rig.settled(8);
-    rig.close();
+    fixture.store.apply(vec![exhausted]);
+    fixture.settled(8);
+    fixture.close();
     let rows = Reader::open(&path).unwrap().letters(0, Texts::Hidden).unwrap().rows;
     let status = rows[0].status;
     assert!(status.is_some());
@@ -372,13 +372,13 @@ fn an_operators_pause_is_in_the_file_and_leaves_the_rest_of_the_budget_as_it_is(
     assert!(hold.until_ms.unwrap().abs_diff(begun.since_ms + 3_600_000) < 1_000, "{hold:?}");
     assert_eq!((held.saved_at_ms, held.spent, held.departed), (before.saved_at_ms, before.spent, before.departed));
     assert_eq!(held.pause, before.pause, "its probe is due, and it is as long as it was");
-    let rig = Rig::open(&path);
-    let opened = rig.opening.budget.clone().unwrap();
+    let fixture = Fixture::open(&path);
+    let opened = fixture.opening.budget.clone().unwrap();
     assert!(
         opened.contains(r#""spent":[[-5, 2], [1_000, 1]]"#.replace(", ", ",").replace('_', "").as_str()),
         "{opened}"
     );
-    rig.close();
+    fixture.close();
     let mut editor = Editor::open(&path).unwrap();
     assert!(editor.resume().unwrap() && !editor.resume().unwrap());
     drop(editor);
@@ -389,7 +389,7 @@ fn an_operators_pause_is_in_the_file_and_leaves_the_rest_of_the_budget_as_it_is(
 #[test]
 fn a_file_that_has_no_budget_yet_can_be_paused() {
     let (_directory, path) = place();
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
     Editor::open(&path).unwrap().pause(None).unwrap();
     let hold = Reader::open(&path).unwrap().stats().unwrap().budget.unwrap().hold;
     assert!(hold.is_some_and(|hold| hold.until_ms.is_none()));
@@ -399,16 +399,16 @@ fn a_file_that_has_no_budget_yet_can_be_paused() {
 #[test]
 fn an_editor_and_a_sender_keep_each_other_out() {
     let (_directory, path) = place();
-    let rig = mixed(&path);
+    let fixture = mixed(&path);
     let error = Editor::open(&path).err().unwrap();
-    assert_eq!(trouble(&error), Trouble::Locked);
+    assert_eq!(kind_of(&error), StoreErrorKind::Locked);
     let text = error.to_string();
     assert!(text.contains(&std::process::id().to_string()) && text.contains("sender.redrive()"), "{text}");
-    rig.close();
+    fixture.close();
     let editor = Editor::open(&path).unwrap();
-    assert_eq!(trouble(&Rig::try_open(options(&path)).err().unwrap()), Trouble::Locked);
+    assert_eq!(kind_of(&Fixture::try_open(options(&path)).err().unwrap()), StoreErrorKind::Locked);
     drop(editor);
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
 }
 
 #[cfg(unix)]
@@ -416,7 +416,7 @@ fn an_editor_and_a_sender_keep_each_other_out() {
 fn what_reading_makes_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let (directory, path) = place();
-    let rig = mixed(&path);
+    let fixture = mixed(&path);
     // As somebody copies what an owner that died has left.
     let copy = directory.path().join("copy.db");
     for suffix in ["", "-wal"] {
@@ -424,7 +424,7 @@ fn what_reading_makes_is_for_its_owner_alone() {
         fs::copy(format!("{}{suffix}", path.display()), &to).unwrap();
         fs::set_permissions(&to, fs::Permissions::from_mode(0o644)).unwrap();
     }
-    rig.close();
+    fixture.close();
     assert_eq!(Reader::open(&copy).unwrap().messages(0, Texts::Hidden).unwrap().rows.len(), 6);
     let mode = |suffix: &str| {
         fs::metadata(format!("{}{suffix}", copy.display())).map(|metadata| metadata.permissions().mode() & 0o777).ok()

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 use spillway_core::store::file::Options;
-use spillway_core::store::{Change, News};
+use spillway_core::store::{Change, StoreEvent};
 use spillway_powercut::{Disk, ReadFailure, VFS, install, read_at};
 
-use crate::rig::*;
+use crate::fixture::*;
 
 const BURST: u64 = 6;
 
@@ -20,13 +20,13 @@ fn faulty(path: &Path) -> Options {
 
 /// A closed store of messages that need pages of their own.
 fn written(path: &Path, messages: u64) {
-    let mut rig = Rig::open(path);
-    let at = rig.now();
-    let insertion = |seq| Change::Insert { slot: 0, record: Box::new(sized(seq, at, 6_000)) };
-    rig.store.apply((1..=messages).map(insertion).collect());
-    rig.store.apply(vec![depart(1, at), deliver(2, at), bury(3, at)]);
-    rig.settled(messages + 3);
-    rig.close();
+    let mut fixture = Fixture::open(path);
+    let at = fixture.now();
+    let insertion = |seq| Change::Insert { entry_id: 0, record: Box::new(sized(seq, at, 6_000)) };
+    fixture.store.apply((1..=messages).map(insertion).collect());
+    fixture.store.apply(vec![depart(1, at), deliver(2, at), bury(3, at)]);
+    fixture.settled(messages + 3);
+    fixture.close();
 }
 
 fn copies(path: &Path) -> Vec<PathBuf> {
@@ -61,14 +61,18 @@ fn reads_that_fail_at_an_opening_are_waited_for() {
             fs::write(&path, &sound).unwrap();
             let disk = Disk::of(directory.path());
             disk.fail_reads(from..from + BURST, failure);
-            let mut rig = Rig::try_open(faulty(&path)).unwrap_or_else(|error| panic!("{failure:?} at {from}: {error}"));
+            let mut fixture =
+                Fixture::try_open(faulty(&path)).unwrap_or_else(|error| panic!("{failure:?} at {from}: {error}"));
             let failed = disk.failed_reads();
-            assert_eq!(seqs(&rig.found), [vec![1], (4..=12).collect()].concat(), "{failure:?} at {from}");
-            assert_eq!((sent(&rig.found), letters(&rig.found).len(), settled_ids(&rig.found).len()), (vec![1], 1, 1));
-            assert!(rig.opening.salvage.set_aside.is_none() && copies(&path).is_empty(), "{failure:?} at {from}");
+            assert_eq!(seqs(&fixture.found), [vec![1], (4..=12).collect()].concat(), "{failure:?} at {from}");
+            assert_eq!(
+                (sent(&fixture.found), letters(&fixture.found).len(), settled_ids(&fixture.found).len()),
+                (vec![1], 1, 1)
+            );
+            assert!(fixture.opening.salvage.set_aside.is_none() && copies(&path).is_empty(), "{failure:?} at {from}");
             disk.mend();
-            assert!(rig.load(&(4..=12).collect::<Vec<_>>()).iter().all(Option::is_some), "{failure:?} at {from}");
-            rig.close();
+            assert!(fixture.load(&(4..=12).collect::<Vec<_>>()).iter().all(Option::is_some), "{failure:?} at {from}");
+            fixture.close();
             disk.forget();
             reached += u64::from(failed > 0);
             if failed == 0 {
@@ -87,14 +91,20 @@ fn reads_that_fail_while_an_outbox_is_made_leave_it_as_any_other() {
             let (directory, path) = place();
             let disk = Disk::of(directory.path());
             disk.fail_reads(from..from + 1, failure);
-            let mut rig = Rig::try_open(faulty(&path)).unwrap_or_else(|error| panic!("{failure:?} at {from}: {error}"));
+            let mut fixture =
+                Fixture::try_open(faulty(&path)).unwrap_or_else(|error| panic!("{failure:?} at {from}: {error}"));
             let failed = disk.failed_reads();
             disk.mend();
-            let at = rig.now();
-            rig.store.apply(vec![insert(1, at)]);
-            rig.settled(1);
-            assert_eq!((rig.kept.len(), rig.troubled.len()), (1, 0), "{failure:?} at {from}: {:?}", rig.troubled);
-            rig.close();
+            let at = fixture.now();
+            fixture.store.apply(vec![insert(1, at)]);
+            fixture.settled(1);
+            assert_eq!(
+                (fixture.kept.len(), fixture.degraded.len()),
+                (1, 0),
+                "{failure:?} at {from}: {:?}",
+                fixture.degraded
+            );
+            fixture.close();
             disk.forget();
             if failed == 0 {
                 assert!(from > 5, "{failure:?}: {from}");
@@ -113,14 +123,14 @@ fn an_opening_that_fails_leaves_the_file_as_it_is() {
         let bytes = fs::read(&path).unwrap();
         let disk = Disk::of(directory.path());
         disk.fail_reads(1..u64::MAX, failure);
-        let outcome = Rig::try_open(Options { patience: Duration::from_millis(200), ..faulty(&path) });
-        assert_eq!(trouble(&outcome.err().unwrap()), Trouble::Failed, "{failure:?}");
+        let outcome = Fixture::try_open(Options { patience: Duration::from_millis(200), ..faulty(&path) });
+        assert_eq!(kind_of(&outcome.err().unwrap()), StoreErrorKind::Failed, "{failure:?}");
         assert!(fs::read(&path).unwrap() == bytes && copies(&path).is_empty(), "{failure:?}");
         disk.mend();
-        let rig = Rig::try_open(faulty(&path)).unwrap();
-        assert_eq!(seqs(&rig.found).len(), 38, "{failure:?}");
-        assert!(rig.opening.salvage.set_aside.is_none());
-        rig.close();
+        let fixture = Fixture::try_open(faulty(&path)).unwrap();
+        assert_eq!(seqs(&fixture.found).len(), 38, "{failure:?}");
+        assert!(fixture.opening.salvage.set_aside.is_none());
+        fixture.close();
         disk.forget();
     }
 }
@@ -133,22 +143,22 @@ fn reads_that_fail_while_messages_flow_lose_nothing() {
             let (directory, path) = place();
             written(&path, 200);
             let disk = Disk::of(directory.path());
-            let rig = Rig::try_open(faulty(&path)).unwrap();
-            let at = rig.now();
+            let fixture = Fixture::try_open(faulty(&path)).unwrap();
+            let at = fixture.now();
             disk.fail_reads(disk.reads() + 2..disk.reads() + 2 + burst, failure);
             let asked: Vec<u64> = (4..=200).collect();
-            rig.store.load(asked.iter().map(|seq| (0, *seq)).collect());
-            rig.store.apply((10..=150).map(|seq| deliver(seq, at)).collect());
+            fixture.store.load(asked.iter().map(|seq| (0, *seq)).collect());
+            fixture.store.apply((10..=150).map(|seq| deliver(seq, at)).collect());
             let (mut loaded, mut done) = (None, 0);
             // A disk that never recovers by itself is mended once the store has said so.
             while loaded.is_none() || done < 141 {
-                match rig.news.recv_timeout(PATIENCE).unwrap() {
-                    News::Loaded(records) => {
+                match fixture.news.recv_timeout(PATIENCE).unwrap() {
+                    StoreEvent::Loaded(records) => {
                         loaded = Some(records.into_iter().filter(|(.., record)| record.is_ok()).count())
                     }
-                    News::Committed { up_to, .. } => done = up_to,
-                    News::Troubled(_) => disk.mend(),
-                    News::Healed(salvage) => assert!(salvage.set_aside.is_none(), "{failure:?}, {burst}"),
+                    StoreEvent::Committed { up_to, .. } => done = up_to,
+                    StoreEvent::Degraded(_) => disk.mend(),
+                    StoreEvent::Restored(salvage) => assert!(salvage.set_aside.is_none(), "{failure:?}, {burst}"),
                     other => panic!("{other:?}"),
                 }
             }
@@ -157,15 +167,15 @@ fn reads_that_fail_while_messages_flow_lose_nothing() {
             // All that were asked for before they were delivered; or those that had not been, when the disk could be
             // read again.
             assert!(matches!(loaded, Some(197 | 56)), "{failure:?}, {burst}: {loaded:?}");
-            rig.close();
-            let rig = Rig::try_open(faulty(&path)).unwrap();
+            fixture.close();
+            let fixture = Fixture::try_open(faulty(&path)).unwrap();
             assert_eq!(
-                seqs(&rig.found),
+                seqs(&fixture.found),
                 [vec![1], (4..=9).collect(), (151..=200).collect()].concat(),
                 "{failure:?}, {burst}"
             );
-            assert!(rig.opening.salvage.set_aside.is_none() && copies(&path).is_empty());
-            rig.close();
+            assert!(fixture.opening.salvage.set_aside.is_none() && copies(&path).is_empty());
+            fixture.close();
             disk.forget();
         }
     }
@@ -190,11 +200,11 @@ fn a_damaged_file_is_read_as_often_as_it_takes_to_be_sure_and_no_more() {
         bytes[page * 4_096..(page + 1) * 4_096].fill(0xAA);
         fs::write(&path, &bytes).unwrap();
         let disk = Disk::of(directory.path());
-        let rig = Rig::try_open(faulty(&path)).unwrap();
-        assert!(rig.opening.salvage.set_aside.is_some(), "page {page}");
+        let fixture = Fixture::try_open(faulty(&path)).unwrap();
+        assert!(fixture.opening.salvage.set_aside.is_some(), "page {page}");
         let read = disk.read_bytes(&path);
         assert!(read < READINGS_MAX * sound.len() as u64, "page {page}: {read} of {}", sound.len());
-        rig.close();
+        fixture.close();
         disk.forget();
     }
 }
@@ -214,18 +224,19 @@ fn reads_that_fail_in_a_salvage_begin_it_again() {
             fs::write(&path, &bytes).unwrap();
             let disk = Disk::of(directory.path());
             disk.fail_reads(from..from + BURST, failure);
-            let mut rig = Rig::try_open(faulty(&path)).unwrap_or_else(|error| panic!("{failure:?} at {from}: {error}"));
+            let mut fixture =
+                Fixture::try_open(faulty(&path)).unwrap_or_else(|error| panic!("{failure:?} at {from}: {error}"));
             let failed = disk.failed_reads();
-            assert_eq!(seqs(&rig.found), [vec![1], (4..=12).collect()].concat(), "{failure:?} at {from}");
+            assert_eq!(seqs(&fixture.found), [vec![1], (4..=12).collect()].concat(), "{failure:?} at {from}");
             assert_eq!(
-                (rig.opening.salvage.unreadable, rig.opening.salvage.unreadable_parts),
+                (fixture.opening.salvage.unreadable, fixture.opening.salvage.unreadable_parts),
                 (0, 0),
                 "{failure:?} at {from}"
             );
-            assert!(fs::read(rig.aside().unwrap()).unwrap() == bytes);
+            assert!(fs::read(fixture.aside().unwrap()).unwrap() == bytes);
             disk.mend();
-            assert!(rig.load(&(4..=12).collect::<Vec<_>>()).iter().all(Option::is_some), "{failure:?} at {from}");
-            rig.close();
+            assert!(fixture.load(&(4..=12).collect::<Vec<_>>()).iter().all(Option::is_some), "{failure:?} at {from}");
+            fixture.close();
             disk.forget();
             reached += u64::from(failed > 0);
             if failed == 0 {

@@ -4,18 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 use spillway_core::store::Change;
 use spillway_core::store::file::{Durability, Editor, Found, Options, Reader, Texts};
 
-use crate::rig::*;
+use crate::fixture::*;
 
 fn of(path: &Path, organization: &str) -> Options {
     Options { organization: organization.into(), ..options(path) }
 }
 
-fn open(path: &Path, organization: &str) -> Rig {
-    Rig::try_open(of(path, organization)).unwrap()
+fn open(path: &Path, organization: &str) -> Fixture {
+    Fixture::try_open(of(path, organization)).unwrap()
 }
 
 fn reader(path: &Path, organization: &str) -> Reader {
@@ -31,23 +31,23 @@ fn copied(from: &Path, to: &Path) {
 
 /// Everything that a file holds of an organization, with the same ids and numbers in each: a message that waits, one on
 /// the wire, one that came back, a dead letter, a known id, a budget. `extra` tells them apart.
-fn fill(rig: &mut Rig, extra: u64) {
-    let at = rig.now();
+fn fill(fixture: &mut Fixture, extra: u64) {
+    let at = fixture.now();
     let back = Change::Return { seq: 3, attempts: 2, first_attempt_at: Some(at), ambiguous: true, batch: None };
     let count = 5 + extra;
-    rig.store.apply(inserts(1..=count, at));
-    rig.store.apply(vec![save(format!("{{\"extra\":{extra}}}"), [], at)]);
-    rig.store.apply(vec![depart(2, at), depart(3, at), back, bury(4, at), deliver(5, at)]);
-    rig.settled(count + 6);
+    fixture.store.apply(inserts(1..=count, at));
+    fixture.store.apply(vec![save(format!("{{\"extra\":{extra}}}"), [], at)]);
+    fixture.store.apply(vec![depart(2, at), depart(3, at), back, bury(4, at), deliver(5, at)]);
+    fixture.settled(count + 6);
 }
 
-fn is_filled(rig: &Rig, extra: u64) {
+fn is_filled(fixture: &Fixture, extra: u64) {
     let others: Vec<u64> = (6..=5 + extra).collect();
-    assert_eq!(seqs(&rig.found), [vec![1, 2, 3], others].concat());
-    assert_eq!((sent(&rig.found), rig.opening.last_seq), (vec![2], 5 + extra));
-    assert_eq!((letters(&rig.found), settled_ids(&rig.found)), (vec!["m-4".into()], vec!["m-5".into()]));
-    assert_eq!(rig.opening.budget.as_deref(), Some(&*format!("{{\"extra\":{extra}}}")));
-    assert_eq!(rig.opening.departed.len(), 2);
+    assert_eq!(seqs(&fixture.found), [vec![1, 2, 3], others].concat());
+    assert_eq!((sent(&fixture.found), fixture.opening.last_seq), (vec![2], 5 + extra));
+    assert_eq!((letters(&fixture.found), settled_ids(&fixture.found)), (vec!["m-4".into()], vec!["m-5".into()]));
+    assert_eq!(fixture.opening.budget.as_deref(), Some(&*format!("{{\"extra\":{extra}}}")));
+    assert_eq!(fixture.opening.departed.len(), 2);
 }
 
 const ORGANIZATIONS: [&str; 3] = ["acme", "beta", "Ä \"quoted\""];
@@ -56,27 +56,27 @@ const ORGANIZATIONS: [&str; 3] = ["acme", "beta", "Ä \"quoted\""];
 fn organizations_of_one_file_have_nothing_in_common_but_the_file() {
     let (directory, path) = place();
     let mut rigs = ORGANIZATIONS.map(|organization| open(&path, organization));
-    for (rig, extra) in rigs.iter_mut().zip(0..) {
-        assert!(rig.found.is_empty() && rig.opening.last_seq == 0 && rig.opening.budget.is_none());
-        fill(rig, extra);
+    for (fixture, extra) in rigs.iter_mut().zip(0..) {
+        assert!(fixture.found.is_empty() && fixture.opening.last_seq == 0 && fixture.opening.budget.is_none());
+        fill(fixture, extra);
     }
-    let tokens: Vec<_> = rigs.iter().map(|rig| rig.opening.token).collect();
+    let tokens: Vec<_> = rigs.iter().map(|fixture| fixture.opening.token).collect();
     assert!(tokens.is_sorted_by(|one, next| one < next), "{tokens:?}");
-    for (rig, extra) in rigs.iter_mut().zip(0..) {
-        let loaded = rig.load(&[1, 5 + extra + 1]);
+    for (fixture, extra) in rigs.iter_mut().zip(0..) {
+        let loaded = fixture.load(&[1, 5 + extra + 1]);
         assert_eq!(loaded[0].as_ref().unwrap().message.id(), "m-1");
         assert!(loaded[1].is_none(), "the next number is another organization's at most");
     }
     // Killed now, another process finds what each had.
     let killed = directory.path().join("killed.db");
     copied(&path, &killed);
-    rigs.into_iter().for_each(Rig::close);
+    rigs.into_iter().for_each(Fixture::close);
     for path in [&killed, &path] {
         // In another order, and not all of them.
         for (organization, extra) in [(ORGANIZATIONS[2], 2), (ORGANIZATIONS[0], 0), (ORGANIZATIONS[1], 1)] {
-            let rig = open(path, organization);
-            is_filled(&rig, extra);
-            rig.close();
+            let fixture = open(path, organization);
+            is_filled(&fixture, extra);
+            fixture.close();
         }
         assert!(Reader::open(path).unwrap().check().unwrap().ok);
     }
@@ -93,9 +93,9 @@ fn one_closes_and_opens_again_while_the_others_go_on() {
     for seq in 1..=3 {
         beta.store.apply(vec![insert(seq, at)]);
         beta.settled(seq);
-        let rig = open(&path, "acme");
-        is_filled(&rig, 0);
-        rig.close();
+        let fixture = open(&path, "acme");
+        is_filled(&fixture, 0);
+        fixture.close();
     }
     beta.close();
     let stats = reader(&path, "beta").stats().unwrap();
@@ -108,7 +108,7 @@ fn the_same_organization_waits_for_its_predecessor_and_no_other_does() {
     let [acme, beta] = ["acme", "beta"].map(|organization| open(&path, organization));
     let again = std::thread::spawn({
         let options = of(&path, "acme");
-        move || Rig::try_open(options).unwrap().close()
+        move || Fixture::try_open(options).unwrap().close()
     });
     open(&path, "gamma").close();
     acme.close();
@@ -120,8 +120,8 @@ fn the_same_organization_waits_for_its_predecessor_and_no_other_does() {
 fn a_file_has_one_durability() {
     let (_directory, path) = place();
     let acme = open(&path, "acme");
-    let error = Rig::try_open(Options { durability: Durability::ProcessCrash, ..of(&path, "beta") }).err().unwrap();
-    assert!(trouble(&error) == Trouble::Mismatch && error.to_string().contains("another durability"), "{error}");
+    let error = Fixture::try_open(Options { durability: Durability::ProcessCrash, ..of(&path, "beta") }).err().unwrap();
+    assert!(kind_of(&error) == StoreErrorKind::Mismatch && error.to_string().contains("another durability"), "{error}");
     acme.close();
 }
 
@@ -140,7 +140,7 @@ fn a_large_past_is_told_while_others_are_written() {
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
     let mut chunks = 0;
     let listener = move |news| {
-        if let spillway_core::store::News::Found(_) = news {
+        if let spillway_core::store::StoreEvent::Found(_) = news {
             chunks += 1;
             if chunks == 1 {
                 may_go_on.recv().unwrap();
@@ -154,10 +154,10 @@ fn a_large_past_is_told_while_others_are_written() {
     beta.store.apply(vec![insert(1, at)]);
     go_on.send(()).unwrap();
     beta.settled(1);
-    let before = told.try_iter().filter(|news| matches!(news, spillway_core::store::News::Opened(_))).count();
+    let before = told.try_iter().filter(|news| matches!(news, spillway_core::store::StoreEvent::Opened(_))).count();
     assert_eq!(before, 0, "not at the end alone");
     loop {
-        if let spillway_core::store::News::Opened(opening) = told.recv_timeout(PATIENCE).unwrap() {
+        if let spillway_core::store::StoreEvent::Opened(opening) = told.recv_timeout(PATIENCE).unwrap() {
             assert_eq!(opening.last_seq, 10_000);
             break;
         }
@@ -173,8 +173,8 @@ fn a_file_that_can_not_be_opened_is_told_to_all_who_come() {
     std::os::unix::fs::symlink(directory.path(), &elsewhere).unwrap();
     let owner = open(&elsewhere.join("outbox.db"), "acme");
     for organization in ORGANIZATIONS {
-        let error = Rig::try_open(of(&path, organization)).err().unwrap();
-        assert_eq!(trouble(&error), Trouble::Locked, "{error}");
+        let error = Fixture::try_open(of(&path, organization)).err().unwrap();
+        assert_eq!(kind_of(&error), StoreErrorKind::Locked, "{error}");
     }
     owner.close();
     open(&path, "acme").close();
@@ -184,7 +184,7 @@ fn a_file_that_can_not_be_opened_is_told_to_all_who_come() {
 fn trouble_is_told_to_all_and_so_is_its_end() {
     let (directory, path) = place();
     let mut rigs = ORGANIZATIONS.map(|organization| open(&path, organization));
-    rigs.iter_mut().zip(0..).for_each(|(rig, extra)| fill(rig, extra));
+    rigs.iter_mut().zip(0..).for_each(|(fixture, extra)| fill(fixture, extra));
     // Both files lose their names: the next commit finds that, and what they hold is saved.
     let away = directory.path().join("away");
     fs::create_dir(&away).unwrap();
@@ -193,16 +193,16 @@ fn trouble_is_told_to_all_and_so_is_its_end() {
     }
     let at = rigs[0].now();
     rigs[0].store.apply(vec![depart(1, at)]);
-    for rig in &mut rigs {
-        rig.until(|rig| rig.healed == 1);
-        assert_eq!(trouble(&rig.troubled[0]), Trouble::Missing);
+    for fixture in &mut rigs {
+        fixture.until(|fixture| fixture.restored == 1);
+        assert_eq!(kind_of(&fixture.degraded[0]), StoreErrorKind::Missing);
     }
     rigs[0].settled(12);
-    rigs.into_iter().for_each(Rig::close);
+    rigs.into_iter().for_each(Fixture::close);
     for (organization, extra) in ORGANIZATIONS.iter().zip(0..).skip(1) {
-        let rig = open(&path, organization);
-        is_filled(&rig, extra);
-        rig.close();
+        let fixture = open(&path, organization);
+        is_filled(&fixture, extra);
+        fixture.close();
     }
 }
 
@@ -216,11 +216,11 @@ fn who_comes_while_nothing_can_be_written_is_turned_away_in_time() {
     let other = fs::File::create(&lock).unwrap();
     fs4::FileExt::try_lock(&other).unwrap();
     acme.store.apply(vec![insert(1, at)]);
-    acme.until(|rig| rig.troubled.len() == 1);
-    let error = Rig::try_open(of(&path, "beta")).err().unwrap();
-    assert_eq!(trouble(&error), Trouble::Locked, "{error}");
+    acme.until(|fixture| fixture.degraded.len() == 1);
+    let error = Fixture::try_open(of(&path, "beta")).err().unwrap();
+    assert_eq!(kind_of(&error), StoreErrorKind::Locked, "{error}");
     drop(other);
-    acme.until(|rig| rig.healed == 1);
+    acme.until(|fixture| fixture.restored == 1);
     open(&path, "beta").close();
     acme.close();
 }
@@ -229,8 +229,8 @@ fn who_comes_while_nothing_can_be_written_is_turned_away_in_time() {
 fn a_damaged_page_costs_nobody_but_those_whose_rows_are_on_it() {
     let (_directory, original) = place();
     let mut rigs = ORGANIZATIONS.map(|organization| open(&original, organization));
-    rigs.iter_mut().zip(0..).for_each(|(rig, extra)| fill(rig, extra));
-    rigs.into_iter().for_each(Rig::close);
+    rigs.iter_mut().zip(0..).for_each(|(fixture, extra)| fill(fixture, extra));
+    rigs.into_iter().for_each(Fixture::close);
     let sound = fs::read(&original).unwrap();
     let pages = sound.len() / 4_096;
     // Also the names: of each there is another copy.
@@ -242,13 +242,16 @@ fn a_damaged_page_costs_nobody_but_those_whose_rows_are_on_it() {
         damaged.fill(0xAA);
         fs::write(&path, &bytes).unwrap();
         for (organization, extra) in ORGANIZATIONS.iter().zip(0..) {
-            let rig = open(&path, organization);
-            assert!(seqs(&rig.found).iter().all(|seq| (1..=5 + extra).contains(seq)), "page {page}: {organization}");
+            let fixture = open(&path, organization);
+            assert!(
+                seqs(&fixture.found).iter().all(|seq| (1..=5 + extra).contains(seq)),
+                "page {page}: {organization}"
+            );
             if !is_of_bodies {
-                assert!(seqs(&rig.found).starts_with(&[1, 2, 3]), "page {page}: {organization}");
+                assert!(seqs(&fixture.found).starts_with(&[1, 2, 3]), "page {page}: {organization}");
             }
-            assert!(rig.opening.last_seq >= 4 + extra, "page {page}: {organization}, {}", rig.opening.last_seq);
-            rig.close();
+            assert!(fixture.opening.last_seq >= 4 + extra, "page {page}: {organization}, {}", fixture.opening.last_seq);
+            fixture.close();
         }
         let stats = reader(&path, "acme").stats().unwrap();
         assert_eq!(stats.organizations, ORGANIZATIONS.len(), "page {page}");
@@ -259,9 +262,9 @@ fn a_damaged_page_costs_nobody_but_those_whose_rows_are_on_it() {
 fn damage_that_shows_while_it_is_open_is_mended_for_all() {
     let (_directory, path) = place();
     let mut rigs = ORGANIZATIONS.map(|organization| open(&path, organization));
-    rigs.iter_mut().zip(0..).for_each(|(rig, extra)| fill(rig, extra));
+    rigs.iter_mut().zip(0..).for_each(|(fixture, extra)| fill(fixture, extra));
     // The log is moved into the file, whose page of messages is damaged then.
-    rigs.into_iter().for_each(Rig::close);
+    rigs.into_iter().for_each(Fixture::close);
     let [mut acme, mut beta] = ["acme", "beta"].map(|organization| open(&path, organization));
     let mut bytes = fs::read(&path).unwrap();
     bytes[3 * 4_096..3 * 4_096 + 200].fill(0xAA);
@@ -269,16 +272,16 @@ fn damage_that_shows_while_it_is_open_is_mended_for_all() {
     let third = open(&path, ORGANIZATIONS[2]);
     let at = acme.now();
     acme.store.apply(vec![insert(6, at)]);
-    acme.until(|rig| rig.healed == 1 || rig.up_to == 1);
+    acme.until(|fixture| fixture.restored == 1 || fixture.up_to == 1);
     beta.store.apply(vec![insert(7, at)]);
-    beta.until(|rig| rig.up_to == 1);
+    beta.until(|fixture| fixture.up_to == 1);
     third.close();
     acme.close();
     beta.close();
     for (organization, seq) in [("acme", 6), ("beta", 7)] {
-        let rig = open(&path, organization);
-        assert!(seqs(&rig.found).contains(&seq), "{organization}");
-        rig.close();
+        let fixture = open(&path, organization);
+        assert!(seqs(&fixture.found).contains(&seq), "{organization}");
+        fixture.close();
     }
     assert!(Reader::open(&path).unwrap().check().unwrap().ok);
 }
@@ -287,8 +290,8 @@ fn damage_that_shows_while_it_is_open_is_mended_for_all() {
 fn who_looks_from_outside_says_whom() {
     let (_directory, path) = place();
     let mut rigs = ["acme", "beta"].map(|organization| open(&path, organization));
-    rigs.iter_mut().zip(0..).for_each(|(rig, extra)| fill(rig, extra));
-    rigs.into_iter().for_each(Rig::close);
+    rigs.iter_mut().zip(0..).for_each(|(fixture, extra)| fill(fixture, extra));
+    rigs.into_iter().for_each(Fixture::close);
     for error in [Reader::open(&path).unwrap().stats().err().unwrap(), Editor::open(&path).err().unwrap()] {
         let text = error.to_string();
         assert!(text.contains("2 organizations: \"acme\", \"beta\"") && text.contains("--organization"), "{text}");
@@ -332,13 +335,13 @@ fn who_looks_from_outside_says_whom() {
 fn each_forgets_its_receipts_after_its_own_time() {
     let (_directory, path) = place();
     let kept_for = |organization: &str, dedupe: Duration| Options { dedupe, ..of(&path, organization) };
-    let mut brief = Rig::try_open(kept_for("brief", Duration::from_millis(1))).unwrap();
+    let mut brief = Fixture::try_open(kept_for("brief", Duration::from_millis(1))).unwrap();
     let mut long = open(&path, "long");
-    for rig in [&mut brief, &mut long] {
-        let at = rig.now();
-        rig.store.apply(inserts(1..=4_100, at));
-        rig.store.apply((1..=4_100).map(|seq| deliver(seq, at)).collect());
-        rig.settled(8_200);
+    for fixture in [&mut brief, &mut long] {
+        let at = fixture.now();
+        fixture.store.apply(inserts(1..=4_100, at));
+        fixture.store.apply((1..=4_100).map(|seq| deliver(seq, at)).collect());
+        fixture.settled(8_200);
     }
     // After so many changes it is looked through.
     let at = brief.now();

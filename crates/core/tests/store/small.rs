@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 use spillway_core::store::Change;
 use spillway_core::store::file::{Durability, Options};
 
-use crate::rig::*;
+use crate::fixture::*;
 
 /// A file system of so many bytes, until it is dropped.
 struct Disk(tempfile::TempDir);
@@ -46,42 +46,45 @@ const NOT_RUN: &str = "small disks: not run: only root can mount, and not in eve
 const MEGABYTE: u64 = 1 << 20;
 
 /// Inserts until one is refused; the numbers of those that were accepted.
-fn accept(rig: &mut Rig, bytes: usize, at_once: u64) -> Vec<u64> {
-    let (at, mut next) = (rig.now(), 1);
-    while rig.refused.is_empty() {
+fn accept(fixture: &mut Fixture, bytes: usize, at_once: u64) -> Vec<u64> {
+    let (at, mut next) = (fixture.now(), 1);
+    while fixture.refused.is_empty() {
         let last = next + at_once;
-        let changes = (next..last)
-            .map(|seq| Change::Insert { slot: u32::try_from(seq).unwrap(), record: Box::new(sized(seq, at, bytes)) });
-        rig.store.apply(changes.collect());
+        let changes = (next..last).map(|seq| Change::Insert {
+            entry_id: u32::try_from(seq).unwrap(),
+            record: Box::new(sized(seq, at, bytes)),
+        });
+        fixture.store.apply(changes.collect());
         next = last;
-        rig.until(|rig| rig.kept.len() + rig.refused.len() == usize::try_from(last - 1).unwrap());
+        fixture.until(|fixture| fixture.kept.len() + fixture.refused.len() == usize::try_from(last - 1).unwrap());
     }
-    rig.kept.iter().map(|slot| u64::from(*slot)).collect()
+    fixture.kept.iter().map(|entry_id| u64::from(*entry_id)).collect()
 }
 
 /// All leave and end, one of ten as a dead letter, with what each costs to write.
-fn send(rig: &mut Rig, accepted: &[u64], at_once: usize) {
-    let at = rig.now();
-    let mut up_to = rig.up_to;
+fn send(fixture: &mut Fixture, accepted: &[u64], at_once: usize) {
+    let at = fixture.now();
+    let mut up_to = fixture.up_to;
     for some in accepted.chunks(at_once) {
         let left = some.iter().map(|seq| depart(*seq, at));
         let ended = some.iter().map(|seq| if seq % 10 == 0 { bury(*seq, at) } else { deliver(*seq, at) });
         for changes in [left.collect::<Vec<_>>(), ended.collect()] {
             up_to += changes.len() as u64;
-            rig.store.apply(changes);
-            rig.settled(up_to);
+            fixture.store.apply(changes);
+            fixture.settled(up_to);
         }
     }
 }
 
 /// New messages are accepted again, some time.
-fn until_accepted(rig: &mut Rig) {
+fn until_accepted(fixture: &mut Fixture) {
     for seq in 1_000_000.. {
-        rig.until(|rig| rig.healed == rig.troubled.len());
-        rig.store.apply(vec![insert(seq, rig.now()), deliver(seq, rig.now())]);
-        let is_it = |slot: Option<&u32>| slot.is_some_and(|slot| u64::from(*slot) == seq);
-        rig.until(|rig| is_it(rig.kept.last()) || is_it(rig.refused.last().map(|(slot, _)| slot)));
-        if is_it(rig.kept.last()) {
+        fixture.until(|fixture| fixture.restored == fixture.degraded.len());
+        fixture.store.apply(vec![insert(seq, fixture.now()), deliver(seq, fixture.now())]);
+        let is_it = |entry_id: Option<&u32>| entry_id.is_some_and(|entry_id| u64::from(*entry_id) == seq);
+        fixture
+            .until(|fixture| is_it(fixture.kept.last()) || is_it(fixture.refused.last().map(|(entry_id, _)| entry_id)));
+        if is_it(fixture.kept.last()) {
             return;
         }
     }
@@ -110,24 +113,24 @@ fn whatever_a_small_disk_accepts_is_sent_although_it_is_full() {
             let case = format!("{megabytes} MB, {at_once} × {bytes} bytes, {durability:?}, filled: {is_filled}");
             let disk = Disk::mount(megabytes * MEGABYTE).unwrap();
             let path = disk.path().join("outbox.db");
-            let mut rig = Rig::try_open(Options { durability, ..options(&path) }).unwrap();
-            let accepted = accept(&mut rig, bytes, at_once);
-            assert!(rig.refused.iter().all(|(_, error)| trouble(error) == Trouble::Full), "{case}");
+            let mut fixture = Fixture::try_open(Options { durability, ..options(&path) }).unwrap();
+            let accepted = accept(&mut fixture, bytes, at_once);
+            assert!(fixture.refused.iter().all(|(_, error)| kind_of(error) == StoreErrorKind::Full), "{case}");
             let used = accepted.len() as u64 * bytes as u64;
             assert!(used > megabytes * MEGABYTE / 4, "{case}: {used} bytes accepted");
             if is_filled {
                 disk.fill();
             }
-            send(&mut rig, &accepted, 20);
+            send(&mut fixture, &accepted, 20);
             if !is_filled {
-                until_accepted(&mut rig);
+                until_accepted(&mut fixture);
             }
-            rig.close();
+            fixture.close();
             fs::remove_file(disk.path().join("other")).ok();
-            let rig = Rig::open(&path);
-            assert_eq!(seqs(&rig.found), [0; 0], "{case}");
-            assert_eq!(letters(&rig.found).len(), accepted.iter().filter(|seq| *seq % 10 == 0).count(), "{case}");
-            rig.close();
+            let fixture = Fixture::open(&path);
+            assert_eq!(seqs(&fixture.found), [0; 0], "{case}");
+            assert_eq!(letters(&fixture.found).len(), accepted.iter().filter(|seq| *seq % 10 == 0).count(), "{case}");
+            fixture.close();
         }
     }
 }
@@ -139,8 +142,8 @@ fn what_a_killed_run_accepted_on_a_small_disk_is_sent_by_the_next() {
         return not_run();
     };
     let path = disk.path().join("outbox.db");
-    let mut rig = Rig::open(&path);
-    let accepted = accept(&mut rig, 900, 50);
+    let mut fixture = Fixture::open(&path);
+    let accepted = accept(&mut fixture, 900, 50);
     // As a killed process leaves it: the same files with all the blocks that they have, a lock and an index.
     let killed = disk.path().join("killed.db");
     fs::write(companion(&killed, "-lock"), "1").unwrap();
@@ -150,7 +153,7 @@ fn what_a_killed_run_accepted_on_a_small_disk_is_sent_by_the_next() {
         fs::hard_link(companion(&path, suffix), companion(&killed, suffix)).unwrap();
         fs::remove_file(companion(&path, suffix)).unwrap();
     }
-    let mut next = Rig::open(&killed);
+    let mut next = Fixture::open(&killed);
     assert_eq!(seqs(&next.found), accepted);
     send(&mut next, &accepted, 20);
     next.close();
@@ -162,9 +165,9 @@ fn a_full_disk_refuses_an_opening_and_nothing_is_left_of_it() {
         return not_run();
     };
     disk.fill();
-    let error = Rig::try_open(options(&disk.path().join("outbox.db"))).err().unwrap();
+    let error = Fixture::try_open(options(&disk.path().join("outbox.db"))).err().unwrap();
     let text = error.to_string();
-    assert_eq!(trouble(&error), Trouble::Full);
+    assert_eq!(kind_of(&error), StoreErrorKind::Full);
     assert!(text.contains("open the sender again") && !text.contains("resumes"), "{text}");
     let left: Vec<_> = fs::read_dir(disk.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["other"]);

@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use spillway_core::error::{Error, Trouble};
+use spillway_core::error::{Error, StoreErrorKind};
 use spillway_core::store::file::{Editor, Options};
 
-use crate::rig::*;
+use crate::fixture::*;
 
 /// The user `nobody`.
 const STRANGER: u32 = 65_534;
@@ -26,11 +26,11 @@ fn names(path: &Path) -> Vec<String> {
 
 /// An outbox with some messages, all of it in one file.
 fn written(path: &Path, messages: u64) {
-    let mut rig = Rig::open(path);
-    let at = rig.now();
-    rig.store.apply(inserts(1..=messages, at));
-    rig.settled(messages);
-    rig.close();
+    let mut fixture = Fixture::open(path);
+    let at = fixture.now();
+    fixture.store.apply(inserts(1..=messages, at));
+    fixture.settled(messages);
+    fixture.close();
     for suffix in ["-wal", "-shm", "-lock"] {
         fs::remove_file(beside(path, suffix)).unwrap();
     }
@@ -39,7 +39,7 @@ fn written(path: &Path, messages: u64) {
 /// Opening it fails, says this, and changes nothing.
 fn refused(path: &Path, parts: &[&str]) -> Error {
     let before = (names(path), fs::read(path).ok(), fs::metadata(path).ok().map(|found| found.permissions()));
-    let opened = Rig::try_open(options(path));
+    let opened = Fixture::try_open(options(path));
     let error = opened.err().unwrap_or_else(|| panic!("opened, where {parts:?} was expected"));
     let text = error.to_string();
     assert!(parts.iter().all(|part| text.contains(part)), "{text}");
@@ -70,14 +70,14 @@ fn an_outbox_that_others_can_write_is_refused() {
         written(&path, 3);
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         assert_eq!(
-            trouble(&refused(&path, &["written by other users", &format!("mode {mode:04o}")])),
-            Trouble::Mismatch
+            kind_of(&refused(&path, &["written by other users", &format!("mode {mode:04o}")])),
+            StoreErrorKind::Mismatch
         );
-        assert_eq!(trouble(&Editor::open(&path).err().unwrap()), Trouble::Mismatch);
+        assert_eq!(kind_of(&Editor::open(&path).err().unwrap()), StoreErrorKind::Mismatch);
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let rig = Rig::open(&path);
-        assert_eq!(rig.found.len(), 3, "who may only read it changes nothing");
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert_eq!(fixture.found.len(), 3, "who may only read it changes nothing");
+        fixture.close();
     }
 }
 
@@ -105,14 +105,14 @@ fn files_of_another_user_are_refused() {
         if !may_chown(&file) {
             return;
         }
-        assert_eq!(trouble(&refused(&path, &["belongs to another user (uid 65534"])), Trouble::Mismatch);
+        assert_eq!(kind_of(&refused(&path, &["belongs to another user (uid 65534"])), StoreErrorKind::Mismatch);
     }
     // A link of theirs leads wherever they like.
     let (directory, path) = place();
     written(&path, 1);
     let link = directory.path().join("link.db");
     symlink(&path, &link).unwrap();
-    Rig::open(&link).close();
+    Fixture::open(&link).close();
     std::os::unix::fs::lchown(&link, Some(STRANGER), None).unwrap();
     refused(&link, &["link of another user"]);
 }
@@ -125,7 +125,7 @@ fn a_directory_that_all_may_write_needs_the_sticky_bit() {
     refused(&path, &["every user may write", "mode 0777", "chmod"]);
     for mode in [0o1777, 0o775, 0o700] {
         set(mode);
-        Rig::open(&path).close();
+        Fixture::open(&path).close();
     }
 }
 
@@ -136,11 +136,11 @@ fn a_file_with_two_names_is_refused_by_each() {
     let other = directory.path().join("copy.db");
     fs::hard_link(&path, &other).unwrap();
     for name in [&path, &other] {
-        assert_eq!(trouble(&refused(name, &["2 names", "copy"])), Trouble::Mismatch);
-        assert_eq!(trouble(&Editor::open(name).err().unwrap()), Trouble::Mismatch);
+        assert_eq!(kind_of(&refused(name, &["2 names", "copy"])), StoreErrorKind::Mismatch);
+        assert_eq!(kind_of(&Editor::open(name).err().unwrap()), StoreErrorKind::Mismatch);
     }
     fs::remove_file(&other).unwrap();
-    Rig::open(&path).close();
+    Fixture::open(&path).close();
 }
 
 #[cfg(target_os = "linux")]
@@ -156,10 +156,10 @@ fn a_file_that_is_mounted_by_itself_is_refused() {
         said("not run: only root can mount, and not in every container");
         return;
     }
-    let error = Rig::try_open(options(&path)).err().unwrap();
+    let error = Fixture::try_open(options(&path)).err().unwrap();
     let made = names(&path);
     assert!(Command::new("umount").arg(&path).status().unwrap().success());
-    assert_eq!((trouble(&error), made), (Trouble::Mismatch, vec!["host.db".to_owned(), "outbox.db".to_owned()]));
+    assert_eq!((kind_of(&error), made), (StoreErrorKind::Mismatch, vec!["host.db".to_owned(), "outbox.db".to_owned()]));
     assert!(error.to_string().contains("mount its directory"), "{error}");
 }
 
@@ -188,8 +188,8 @@ fn the_database_of_another_application_is_refused() {
             db.close().unwrap();
         }
         fs::copy(&original, &path).unwrap();
-        assert_eq!(trouble(&refused(&path, &["another application"])), Trouble::Mismatch, "{setting}");
-        assert_eq!(trouble(&Editor::open(&path).err().unwrap()), Trouble::Mismatch, "{setting}");
+        assert_eq!(kind_of(&refused(&path, &["another application"])), StoreErrorKind::Mismatch, "{setting}");
+        assert_eq!(kind_of(&Editor::open(&path).err().unwrap()), StoreErrorKind::Mismatch, "{setting}");
         let db = rusqlite::Connection::open(&path).unwrap();
         let body: String = db.query_row("SELECT body FROM messages", [], |row| row.get(0)).unwrap();
         assert_eq!(body, "precious");
@@ -247,11 +247,11 @@ fn a_sound_database_is_refused_whatever_its_tables_are_called() {
             if is_locked {
                 fs::write(beside(&path, "-lock"), "").unwrap();
                 fs::set_permissions(beside(&path, "-lock"), Permissions::from_mode(0o600)).unwrap();
-                let error = Rig::try_open(options(&path)).err().unwrap_or_else(|| panic!("opened: {sql}"));
-                assert_eq!(trouble(&error), Trouble::Mismatch, "{sql}: {error}");
+                let error = Fixture::try_open(options(&path)).err().unwrap_or_else(|| panic!("opened: {sql}"));
+                assert_eq!(kind_of(&error), StoreErrorKind::Mismatch, "{sql}: {error}");
             } else {
                 let error = refused(&path, &["another application"]);
-                assert_eq!(trouble(&error), Trouble::Mismatch, "{sql}");
+                assert_eq!(kind_of(&error), StoreErrorKind::Mismatch, "{sql}");
             }
         }
     }
@@ -276,7 +276,7 @@ fn a_damaged_database_of_another_application_is_refused() {
         damage(&mut bytes);
         fs::write(&path, &bytes).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(trouble(&refused(&path, &["is not an outbox"])), Trouble::Mismatch, "{name}");
+        assert_eq!(kind_of(&refused(&path, &["is not an outbox"])), StoreErrorKind::Mismatch, "{name}");
     }
     // A log without the file that it belongs to.
     let (_other_directory, other) = place();
@@ -309,7 +309,10 @@ fn what_is_refused_by_its_content_leaves_nothing_behind() {
     .unwrap();
     drop(db);
     let error = refused(&path, &["newer version", "use the version that wrote it"]);
-    assert!(trouble(&error) == Trouble::Version && !error.to_string().contains("choose another path"), "{error}");
+    assert!(
+        kind_of(&error) == StoreErrorKind::Version && !error.to_string().contains("choose another path"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -319,20 +322,21 @@ fn only_a_recovered_file_of_the_same_user_and_place_takes_the_place() {
     let planted = beside(&path, ".recovered-20260101T000000Z");
     let plant = |organization: &str| {
         let elsewhere = directory.path().join("elsewhere.db");
-        let mut rig = Rig::try_open(Options { organization: organization.into(), ..options(&elsewhere) }).unwrap();
-        let at = rig.now();
-        rig.store.apply(inserts(50..=59, at));
-        rig.settled(10);
-        rig.close();
+        let mut fixture =
+            Fixture::try_open(Options { organization: organization.into(), ..options(&elsewhere) }).unwrap();
+        let at = fixture.now();
+        fixture.store.apply(inserts(50..=59, at));
+        fixture.settled(10);
+        fixture.close();
         fs::rename(&elsewhere, &planted).unwrap();
         for suffix in ["-wal", "-shm", "-lock"] {
             let _ = fs::remove_file(beside(&elsewhere, suffix));
         }
     };
     let goes_on = |what: &str| {
-        let rig = Rig::open(&path);
-        assert_eq!((seqs(&rig.found), planted.symlink_metadata().is_ok()), (vec![1, 2, 3], true), "{what}");
-        rig.close();
+        let fixture = Fixture::open(&path);
+        assert_eq!((seqs(&fixture.found), planted.symlink_metadata().is_ok()), (vec![1, 2, 3], true), "{what}");
+        fixture.close();
     };
     plant("acme");
     fs::set_permissions(&planted, Permissions::from_mode(0o666)).unwrap();
@@ -354,26 +358,32 @@ fn only_a_recovered_file_of_the_same_user_and_place_takes_the_place() {
         for suffix in ["-wal", "-shm", "-lock"] {
             let _ = fs::remove_file(beside(&path, suffix));
         }
-        let error = Rig::try_open(options(&path)).err().unwrap();
-        assert!(trouble(&error) == Trouble::Mismatch && error.to_string().contains(".recovered-2026"), "{error}");
+        let error = Fixture::try_open(options(&path)).err().unwrap();
+        assert!(
+            kind_of(&error) == StoreErrorKind::Mismatch && error.to_string().contains(".recovered-2026"),
+            "{error}"
+        );
         fs::rename(&moved, &path).unwrap();
     }
     fs::remove_file(&planted).unwrap();
     plant("other");
-    let error = Rig::try_open(options(&path)).err().unwrap();
-    assert!(trouble(&error) == Trouble::Mismatch && error.to_string().contains("not a recovered outbox"), "{error}");
+    let error = Fixture::try_open(options(&path)).err().unwrap();
+    assert!(
+        kind_of(&error) == StoreErrorKind::Mismatch && error.to_string().contains("not a recovered outbox"),
+        "{error}"
+    );
     fs::remove_file(&planted).unwrap();
     goes_on_after_all(&path);
     plant("acme");
-    let rig = Rig::open(&path);
-    assert_eq!(seqs(&rig.found), (50..=59).collect::<Vec<_>>(), "a real one does");
-    rig.close();
+    let fixture = Fixture::open(&path);
+    assert_eq!(seqs(&fixture.found), (50..=59).collect::<Vec<_>>(), "a real one does");
+    fixture.close();
 }
 
 fn goes_on_after_all(path: &Path) {
-    let rig = Rig::open(path);
-    assert_eq!(seqs(&rig.found), [1, 2, 3]);
-    rig.close();
+    let fixture = Fixture::open(path);
+    assert_eq!(seqs(&fixture.found), [1, 2, 3]);
+    fixture.close();
 }
 
 #[test]
@@ -381,12 +391,12 @@ fn a_path_without_room_for_the_names_beside_it_is_called_long() {
     let (directory, _) = place();
     for length in [230, 252, 300] {
         let path = directory.path().join("o".repeat(length));
-        let error = Rig::try_open(options(&path)).err().unwrap();
+        let error = Fixture::try_open(options(&path)).err().unwrap();
         assert!(error.to_string().contains("too long") && names(&path).is_empty(), "{error}");
     }
     let deep = directory.path().join(format!("{}/{}/{}", "d".repeat(200), "e".repeat(200), "f".repeat(200)));
     fs::create_dir_all(&deep).unwrap();
-    let error = Rig::try_open(options(&deep.join("outbox.db"))).err().unwrap();
+    let error = Fixture::try_open(options(&deep.join("outbox.db"))).err().unwrap();
     assert!(error.to_string().contains("too long"), "{error}");
 }
 
@@ -396,8 +406,8 @@ fn another_program_that_has_it_locked_is_named() {
     written(&path, 1);
     let shell = rusqlite::Connection::open(&path).unwrap();
     shell.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let error = Rig::try_open(options(&path)).err().unwrap();
-    assert_eq!(trouble(&error), Trouble::Locked);
+    let error = Fixture::try_open(options(&path)).err().unwrap();
+    assert_eq!(kind_of(&error), StoreErrorKind::Locked);
     let text = error.to_string();
     assert!(text.contains("another program") && text.contains("close that program"), "{text}");
 }

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use spillway_core::clock::Displacement;
-use spillway_core::lanes::Slot;
+use spillway_core::lanes::EntryId;
 use spillway_core::store::file::Options;
-use spillway_core::store::{Change, News};
+use spillway_core::store::{Change, StoreEvent};
 use spillway_powercut::{Disk, Failure, ReadFailure, VFS, install, read_at};
 
 use crate::draw::Draw;
+use crate::fixture::*;
 use crate::model::Model;
-use crate::rig::*;
 use crate::seeds::every_seed;
 
 const HISTORIES: u64 = 120;
@@ -101,29 +101,29 @@ fn history(seed: u64, weather: &Weather) {
     for run in 0..RUNS {
         machine.change(&mut draw);
         cloud(&disk, &mut draw);
-        let mut rig = Rig::open_on(machine.clocks, options.clone());
-        assert!(rig.opening.salvage.set_aside.is_none(), "run {run}: reads that fail are no damage");
-        assert_eq!(Model::found(&rig.found, &rig.opening), model, "run {run}");
-        for at in rig.opening.budget_at.iter().chain(&rig.opening.departed) {
-            let aged = rig.now().since(*at);
+        let mut fixture = Fixture::open_on(machine.clocks, options.clone());
+        assert!(fixture.opening.salvage.set_aside.is_none(), "run {run}: reads that fail are no damage");
+        assert_eq!(Model::found(&fixture.found, &fixture.opening), model, "run {run}");
+        for at in fixture.opening.budget_at.iter().chain(&fixture.opening.departed) {
+            let aged = fixture.now().since(*at);
             assert!(aged < machine.suspended + HISTORY, "run {run}: the budget has aged by {aged:?}");
         }
-        next_seq = next_seq.max(rig.opening.last_seq);
+        next_seq = next_seq.max(fixture.opening.last_seq);
         for _ in 0..draw.range(2, 10) {
             weather.failed_reads.fetch_add(disk.failed_reads(), Ordering::Relaxed);
             cloud(&disk, &mut draw);
-            turn(&mut rig, &mut draw, &mut model, &mut next_seq, &mut machine);
+            turn(&mut fixture, &mut draw, &mut model, &mut next_seq, &mut machine);
         }
-        rig.until(|rig| rig.healed == rig.troubled.len());
-        assert!(rig.set_aside.is_empty() && (rig.unreadable, rig.unreadable_pages) == (0, 0), "run {run}");
-        weather.troubles.fetch_add(rig.troubled.len() as u64, Ordering::Relaxed);
-        weather.refused.fetch_add(rig.refused.len() as u64, Ordering::Relaxed);
+        fixture.until(|fixture| fixture.restored == fixture.degraded.len());
+        assert!(fixture.set_aside.is_empty() && (fixture.unreadable, fixture.unreadable_pages) == (0, 0), "run {run}");
+        weather.troubles.fetch_add(fixture.degraded.len() as u64, Ordering::Relaxed);
+        weather.refused.fetch_add(fixture.refused.len() as u64, Ordering::Relaxed);
         weather.failed_reads.fetch_add(disk.failed_reads(), Ordering::Relaxed);
         let is_cut = draw.percent(40);
         if is_cut {
             disk.fail_at(disk.operations() + 1, Failure::Cut);
         }
-        rig.close();
+        fixture.close();
         if is_cut {
             weather.cuts.fetch_add(1, Ordering::Relaxed);
             disk.lose_power(&mut || draw.next());
@@ -133,12 +133,12 @@ fn history(seed: u64, weather: &Weather) {
 }
 
 /// Changes that go together, or messages that are asked for.
-fn turn(rig: &mut Rig, draw: &mut Draw, model: &mut Model, next_seq: &mut u64, machine: &mut Machine) {
+fn turn(fixture: &mut Fixture, draw: &mut Draw, model: &mut Model, next_seq: &mut u64, machine: &mut Machine) {
     if draw.percent(30) {
-        return load(rig, model);
+        return load(fixture, model);
     }
-    let (at, mut changes, mut new) = (rig.now(), Vec::new(), Vec::new());
-    let before = rig.up_to;
+    let (at, mut changes, mut new) = (fixture.now(), Vec::new(), Vec::new());
+    let before = fixture.up_to;
     for _ in 0..draw.range(1, 12) {
         let change = model.draw_change(draw, next_seq, at);
         match &change {
@@ -152,29 +152,29 @@ fn turn(rig: &mut Rig, draw: &mut Draw, model: &mut Model, next_seq: &mut u64, m
         changes.push(change);
     }
     let all = before + changes.len() as u64;
-    rig.store.apply(changes);
-    rig.settled(all);
-    let refused: BTreeSet<Slot> = rig.refused.iter().map(|(slot, _)| *slot).collect();
+    fixture.store.apply(changes);
+    fixture.settled(all);
+    let refused: BTreeSet<EntryId> = fixture.refused.iter().map(|(entry_id, _)| *entry_id).collect();
     for change in &new {
-        if matches!(change, Change::Insert { slot, .. } if !refused.contains(slot)) {
+        if matches!(change, Change::Insert { entry_id, .. } if !refused.contains(entry_id)) {
             model.apply(change);
         }
     }
 }
 
-fn load(rig: &mut Rig, model: &Model) {
+fn load(fixture: &mut Fixture, model: &Model) {
     let asked: Vec<u64> = model.messages.keys().copied().collect();
-    rig.store.load(asked.iter().map(|seq| (0, *seq)).collect());
+    fixture.store.load(asked.iter().map(|seq| (0, *seq)).collect());
     loop {
-        match rig.news.recv_timeout(PATIENCE).unwrap() {
-            News::Loaded(loaded) => {
+        match fixture.news.recv_timeout(PATIENCE).unwrap() {
+            StoreEvent::Loaded(loaded) => {
                 for (_, seq, record) in loaded {
                     let record = record.unwrap_or_else(|_| panic!("{seq} can't be loaded"));
                     assert_eq!(record.message.id(), model.messages[&seq].0);
                 }
                 return;
             }
-            other => rig.take_in(other),
+            other => fixture.take_in(other),
         }
     }
 }

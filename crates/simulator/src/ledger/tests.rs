@@ -6,7 +6,7 @@ fn message(id: &'static str, seq: f64) -> Message<'static> {
 
 fn accept(ledger: &mut Ledger, messages: &[Message<'static>]) {
     for message in messages {
-        ledger.accepted(0, std::iter::once(message), Told::Accepted);
+        ledger.accepted(0, std::iter::once(message), Answered::Accepted);
     }
 }
 
@@ -34,7 +34,7 @@ fn duplicates_and_order() {
 #[test]
 fn ids_only_when_asked_for() {
     let mut ledger = Ledger::new(1_000_000);
-    ledger.accepted(5_500, [message("a", 1.0), message("b", 2.0)].iter(), Told::Nothing);
+    ledger.accepted(5_500, [message("a", 1.0), message("b", 2.0)].iter(), Answered::Nothing);
     accept(&mut ledger, &[message("b", 2.0)]);
     let report = ledger.report(true);
     let counts = |ids: &[(&str, u32)]| Some(ids.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect());

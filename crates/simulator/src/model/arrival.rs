@@ -6,7 +6,7 @@ use crate::config::{ArrayAnswer, Fault, LimitName, Outage, OutageKind, Quota, Ro
 use crate::content::{Content, Message};
 use crate::faults;
 use crate::headers;
-use crate::ledger::Told;
+use crate::ledger::Answered;
 use crate::limit::{Decision, Limit, decide};
 use crate::request::{Request, Route};
 use crate::retry_after;
@@ -31,7 +31,7 @@ struct Plan {
     route: Option<usize>,
     cut: Cut,
     /// What its client gets to know if it is accepted.
-    told: Told,
+    told: Answered,
 }
 
 impl Model {
@@ -61,7 +61,7 @@ impl Model {
         }
         self.ledger.arrived(now_us);
         if outage.answer.accepted == Some(true) {
-            let told = if outage.kind == OutageKind::Hang { Told::Nothing } else { Told::Failed };
+            let told = if outage.kind == OutageKind::Hang { Answered::Nothing } else { Answered::Failed };
             let plan = Plan { scripted: Scripted::default(), route: self.route(request), cut: Cut::None, told };
             let (verdict, _) = self.judge(now_us, request, &plan, &context);
             reply.accepted = matches!(verdict, Verdict::Accepted(..));
@@ -88,10 +88,10 @@ impl Model {
         };
         let failed = scripted.fault.and_then(faults::status).is_some();
         let told = match scripted.answer.status {
-            _ if cut != Cut::None => Told::Nothing,
-            Some(300..) => Told::Failed,
-            _ if failed => Told::Failed,
-            _ => Told::Accepted,
+            _ if cut != Cut::None => Answered::Nothing,
+            Some(300..) => Answered::Failed,
+            _ if failed => Answered::Failed,
+            _ => Answered::Accepted,
         };
         Plan { scripted, route, cut, told }
     }

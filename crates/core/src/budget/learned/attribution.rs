@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Learner;
-use super::contention::Company;
+use super::contention::Contention;
 use super::limit::Layer;
 use crate::budget::belief::Why;
 use crate::clock::Timestamp;
@@ -205,10 +205,10 @@ impl Learner {
         if !is_nearly && layer.refute(now, &self.trail, &self.travel) {
             return;
         }
-        match &mut layer.company {
-            Some(company) => company.refused(used),
+        match &mut layer.contention {
+            Some(contention) => contention.refused(used),
             None if is_nearly => layer.widen(now),
-            None => layer.company = Some(Company::new(now, used, layer.per)),
+            None => layer.contention = Some(Contention::new(now, used, layer.per)),
         }
     }
 }

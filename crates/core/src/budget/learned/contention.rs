@@ -26,7 +26,7 @@ const QUIET_MIN: Duration = Duration::from_secs(10);
 const QUIET_MAX: Duration = Duration::from_secs(180);
 
 #[derive(Debug)]
-pub(super) struct Company {
+pub(super) struct Contention {
     /// Ours of the quota.
     share: f64,
     /// It is never less: the floor of the setting.
@@ -52,7 +52,7 @@ pub(super) struct Company {
     looked: Option<Timestamp>,
 }
 
-impl Company {
+impl Contention {
     pub(super) fn new(now: Timestamp, share: u64, per: Duration) -> Self {
         let has_left = share > 0;
         let share = (share as f64).max(1.0);

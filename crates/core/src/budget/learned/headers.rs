@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::contention::Company;
+use super::contention::Contention;
 use super::history::Trail;
 use super::limit::{LAYERS_MAX, Layer};
 use super::rtt::Travel;
 use super::window_estimate::{self, Guess};
 use crate::budget::belief::Why;
 use crate::clock::Timestamp;
-use crate::evidence::{Evidence, RESET_SLACK, Told, USUAL_WINDOWS, WINDOW_MAX, usual_window};
+use crate::evidence::{Evidence, HeaderLimit, RESET_SLACK, USUAL_WINDOWS, WINDOW_MAX, usual_window};
 
 const WINDOW_MIN: Duration = Duration::from_millis(1);
 /// What we have sent is known of windows up to this.
@@ -44,7 +44,7 @@ impl Reports {
         &mut self,
         now: Timestamp,
         sent_at: Timestamp,
-        told: &Told,
+        told: &HeaderLimit,
         layers: &mut Vec<Layer>,
         trail: &Trail,
         travel: &Travel,
@@ -79,7 +79,7 @@ impl Reports {
         if layer.named != Some(limit) {
             layer.named = Some(limit);
             layer.set(now, limit);
-            layer.company = None;
+            layer.contention = None;
             if let Some(guess) = &mut layer.guess {
                 guess.renumbered(now);
             }
@@ -120,7 +120,7 @@ fn lengthened(layers: &mut Vec<Layer>, index: usize) -> bool {
 ///
 /// At the end of a long window the reset fits a short one, too. But then more is used than we have sent in so short a
 /// time: it is the shortest in which we may have sent it all, unless headers have named the short one before.
-fn window(sent_at: Timestamp, limit: u32, told: &Told, layers: &[Layer], trail: &Trail) -> Duration {
+fn window(sent_at: Timestamp, limit: u32, told: &HeaderLimit, layers: &[Layer], trail: &Trail) -> Duration {
     if let Some(per) = told.per {
         return per.clamp(WINDOW_MIN, WINDOW_MAX);
     }
@@ -136,7 +136,7 @@ fn window(sent_at: Timestamp, limit: u32, told: &Told, layers: &[Layer], trail: 
 }
 
 /// The limit that a header means: the one of the window that it names, else the one of its number, else of its window.
-fn find(limit: u32, per: Duration, told: &Told, layers: &[Layer]) -> Option<usize> {
+fn find(limit: u32, per: Duration, told: &HeaderLimit, layers: &[Layer]) -> Option<usize> {
     let of = |test: &dyn Fn(&Layer) -> bool| layers.iter().position(test);
     let is_guessed = |layer: &Layer| layer.guess.is_some();
     if told.per.is_some() {
@@ -168,28 +168,28 @@ fn count_others(
     let uncounted = trail.may_have_arrived(sent_at).saturating_sub(1);
     let (per, requests) = (layer.per, layer.requests);
     let is_spent = left <= uncounted;
-    if layer.company.as_mut().is_some_and(|company| company.take_look(sent_at)) && !is_spent {
+    if layer.contention.as_mut().is_some_and(|contention| contention.take_look(sent_at)) && !is_spent {
         layer.rolled(now, used.saturating_add(trail.may_have_arrived(sent_at)), left.saturating_sub(uncounted));
     }
-    match &mut layer.company {
+    match &mut layer.contention {
         None if foreign >= FOREIGN_MIN => {
-            layer.company = Some(Company::new(now, left.saturating_sub(uncounted), per));
+            layer.contention = Some(Contention::new(now, left.saturating_sub(uncounted), per));
         }
         None => {}
-        Some(company) => {
+        Some(contention) => {
             if foreign >= FOREIGN_MIN {
-                company.seen(now);
+                contention.seen(now);
             }
-            company.report(now, sent_at, left, uncounted, per);
-            if !company.turn(now, requests, per) {
-                layer.company = None;
+            contention.report(now, sent_at, left, uncounted, per);
+            if !contention.turn(now, requests, per) {
+                layer.contention = None;
             }
         }
     }
     // At the start of a window its end is no earlier than that of our own slots.
     let edge = reset.filter(|reset| is_spent && *reset + RESET_SLACK < per);
-    if let (Some(company), Some(reset)) = (&mut layer.company, edge) {
-        company.ends(now, reset);
+    if let (Some(contention), Some(reset)) = (&mut layer.contention, edge) {
+        contention.ends(now, reset);
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) enum Fate {
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trip {
+pub(super) struct SentRequest {
     pub(super) sent_at: Timestamp,
     pub(super) settled_at: Timestamp,
     pub(super) cost: u32,
@@ -40,7 +40,7 @@ pub(super) struct Trip {
     pub(super) fate: Fate,
 }
 
-impl Trip {
+impl SentRequest {
     fn is_counted(&self) -> bool {
         matches!(self.fate, Fate::Counted | Fate::Adrift)
     }
@@ -49,7 +49,7 @@ impl Trip {
 /// The requests of the last minute, in the order of sending.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
-    trips: VecDeque<Trip>,
+    sent_requests: VecDeque<SentRequest>,
     /// Trips in front that are settled.
     settled: usize,
     sent: u64,
@@ -78,9 +78,15 @@ impl Trail {
     }
 
     fn send(&mut self, now: Timestamp, cost: u32) {
-        let trip =
-            Trip { sent_at: now, settled_at: now, cost, before: self.sent, done: self.done, fate: Fate::OnTheWire };
-        self.trips.push_back(trip);
+        let sent = SentRequest {
+            sent_at: now,
+            settled_at: now,
+            cost,
+            before: self.sent,
+            done: self.done,
+            fate: Fate::OnTheWire,
+        };
+        self.sent_requests.push_back(sent);
         self.sent += u64::from(cost);
         self.forget(now);
     }
@@ -88,7 +94,7 @@ impl Trail {
     /// A request of an earlier engine. It was sent before any of ours, however late it may still arrive: so the trips
     /// stay in order.
     pub(super) fn inherit(&mut self, now: Timestamp, answered_at: Timestamp) {
-        self.trips.push_back(Trip {
+        self.sent_requests.push_back(SentRequest {
             sent_at: answered_at.min(now),
             settled_at: answered_at,
             cost: 1,
@@ -101,33 +107,33 @@ impl Trail {
     }
 
     /// The trip that ends; none when it is forgotten already.
-    pub(super) fn settle(&mut self, now: Timestamp, sent_at: Timestamp, cost: u32, fate: Fate) -> Option<Trip> {
+    pub(super) fn settle(&mut self, now: Timestamp, sent_at: Timestamp, cost: u32, fate: Fate) -> Option<SentRequest> {
         self.done += u64::from(cost);
-        let start = self.trips.partition_point(|trip| trip.sent_at < sent_at);
-        let is_it = |trip: &&mut Trip| trip.fate == Fate::OnTheWire && trip.cost == cost;
-        let same = self.trips.range_mut(start..).take_while(|trip| trip.sent_at == sent_at);
-        let trip = same.into_iter().find(is_it)?;
-        (trip.settled_at, trip.fate) = (now, fate);
-        let trip = *trip;
+        let start = self.sent_requests.partition_point(|sent| sent.sent_at < sent_at);
+        let is_it = |sent: &&mut SentRequest| sent.fate == Fate::OnTheWire && sent.cost == cost;
+        let same = self.sent_requests.range_mut(start..).take_while(|sent| sent.sent_at == sent_at);
+        let sent = same.into_iter().find(is_it)?;
+        (sent.settled_at, sent.fate) = (now, fate);
+        let sent = *sent;
         self.advance();
-        Some(trip)
+        Some(sent)
     }
 
     fn advance(&mut self) {
-        while self.trips.get(self.settled).is_some_and(|trip| trip.fate != Fate::OnTheWire) {
+        while self.sent_requests.get(self.settled).is_some_and(|sent| sent.fate != Fate::OnTheWire) {
             self.settled += 1;
         }
     }
 
     fn forget(&mut self, now: Timestamp) {
         loop {
-            let kept = if self.trips.len() > OLD_TRIPS_MAX { KEPT } else { KEPT_MAX };
+            let kept = if self.sent_requests.len() > OLD_TRIPS_MAX { KEPT } else { KEPT_MAX };
             let old = now.before(kept);
-            let is_old = |trip: &Trip| trip.fate != Fate::OnTheWire && trip.sent_at < old;
-            if self.trips.len() <= TRIPS_MAX && !self.trips.front().is_some_and(is_old) {
+            let is_old = |sent: &SentRequest| sent.fate != Fate::OnTheWire && sent.sent_at < old;
+            if self.sent_requests.len() <= TRIPS_MAX && !self.sent_requests.front().is_some_and(is_old) {
                 break;
             }
-            self.trips.pop_front();
+            self.sent_requests.pop_front();
             self.settled = self.settled.saturating_sub(1);
             self.is_cut = true;
         }
@@ -152,21 +158,21 @@ impl Trail {
 
     /// Everything up to this cost is settled.
     pub(super) fn settled(&self) -> u64 {
-        self.trips.get(self.settled).map_or(self.sent, |trip| trip.before)
+        self.sent_requests.get(self.settled).map_or(self.sent, |sent| sent.before)
     }
 
     /// What the server has counted of what was sent after `since`, and not after `until`.
     pub(super) fn counted(&self, since: Timestamp, until: Timestamp) -> u64 {
-        let start = self.trips.partition_point(|trip| trip.sent_at <= since);
-        let end = self.trips.partition_point(|trip| trip.sent_at <= until).max(start);
-        self.trips.range(start..end).filter(|trip| trip.is_counted()).map(|trip| u64::from(trip.cost)).sum()
+        let start = self.sent_requests.partition_point(|sent| sent.sent_at <= since);
+        let end = self.sent_requests.partition_point(|sent| sent.sent_at <= until).max(start);
+        self.sent_requests.range(start..end).filter(|sent| sent.is_counted()).map(|sent| u64::from(sent.cost)).sum()
     }
 
     /// Whether something that the server has counted, and that was sent by `until`, may have arrived after `since`: it
     /// was answered after it.
     pub(super) fn may_count(&self, since: Timestamp, until: Timestamp) -> bool {
-        let end = self.trips.partition_point(|trip| trip.sent_at <= until);
-        self.trips.range(..end).any(|trip| trip.is_counted() && trip.settled_at > since)
+        let end = self.sent_requests.partition_point(|sent| sent.sent_at <= until);
+        self.sent_requests.range(..end).any(|sent| sent.is_counted() && sent.settled_at > since)
     }
 
     /// Cost of what was sent within `span` of a moment, to either side.
@@ -176,9 +182,9 @@ impl Trail {
 
     /// How much may have arrived since `since`: all but what was answered before it.
     pub(super) fn may_have_arrived(&self, since: Timestamp) -> u64 {
-        let behind = self.trips.partition_point(|trip| trip.sent_at <= since);
-        let done = match behind.checked_sub(1).and_then(|index| self.trips.get(index)) {
-            Some(trip) => trip.done,
+        let behind = self.sent_requests.partition_point(|sent| sent.sent_at <= since);
+        let done = match behind.checked_sub(1).and_then(|index| self.sent_requests.get(index)) {
+            Some(sent) => sent.done,
             // Nothing is known of that time.
             None if self.is_cut => return u64::MAX,
             None => 0,
@@ -187,19 +193,19 @@ impl Trail {
     }
 
     /// What the server has counted, and had before anything that was sent at this time arrived; the newest first.
-    pub(super) fn arrived_before(&self, at: Timestamp) -> impl Iterator<Item = &Trip> {
-        let end = self.trips.partition_point(|trip| trip.sent_at < at);
-        self.trips.range(..end).rev().filter(move |trip| trip.fate == Fate::Counted && trip.settled_at <= at)
+    pub(super) fn arrived_before(&self, at: Timestamp) -> impl Iterator<Item = &SentRequest> {
+        let end = self.sent_requests.partition_point(|sent| sent.sent_at < at);
+        self.sent_requests.range(..end).rev().filter(move |sent| sent.fate == Fate::Counted && sent.settled_at <= at)
     }
 
     /// Everything that has, or may have, spent a slot.
-    pub(super) fn counting(&self) -> impl Iterator<Item = &Trip> {
-        self.trips.iter().filter(|trip| trip.fate != Fate::Refused)
+    pub(super) fn counting(&self) -> impl Iterator<Item = &SentRequest> {
+        self.sent_requests.iter().filter(|sent| sent.fate != Fate::Refused)
     }
 
     fn sent_before(&self, at: Timestamp) -> u64 {
-        let index = self.trips.partition_point(|trip| trip.sent_at < at);
-        self.trips.get(index).map_or(self.sent, |trip| trip.before)
+        let index = self.sent_requests.partition_point(|sent| sent.sent_at < at);
+        self.sent_requests.get(index).map_or(self.sent, |sent| sent.before)
     }
 }
 
@@ -232,7 +238,7 @@ mod tests {
             trail.send(at, 1);
             assert!(trail.settle(at, at, 1, Fate::Counted).is_some());
         }
-        assert_eq!(trail.trips.len(), TRIPS_MAX);
+        assert_eq!(trail.sent_requests.len(), TRIPS_MAX);
         assert_eq!(trail.settled(), trail.sent());
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::contention::Company;
-use super::history::{Trail, Trip};
+use super::contention::Contention;
+use super::history::{SentRequest, Trail};
 use super::increase::Climb;
-use super::margin::Caution;
+use super::margin::SafetyMargin;
 use super::rtt::Travel;
 use super::window_estimate::{self, Guess};
 use crate::budget::NotYet;
@@ -36,7 +36,7 @@ pub(super) struct Layer {
     pub(super) changed_at: Timestamp,
     /// What was believed before the last refusal lowered it.
     pub(super) before: u32,
-    pub(super) company: Option<Company>,
+    pub(super) contention: Option<Contention>,
     pub(super) climb: Option<Climb>,
     /// Headers name the requests, and have never told of the window.
     pub(super) guess: Option<Guess>,
@@ -45,7 +45,7 @@ pub(super) struct Layer {
     /// Headers have told what is left of it.
     pub(super) has_named_rest: bool,
     slots: Slots,
-    caution: Caution,
+    margin: SafetyMargin,
     /// Before this time everything that leaves waits, so that it leaves together.
     gathers_until: Option<Timestamp>,
     /// When the slots that a refusal left would have been free, had there been no pause.
@@ -71,7 +71,7 @@ impl Layer {
             told_at: Timestamp::START,
             changed_at: now,
             before: requests,
-            company: None,
+            contention: None,
             climb: match why {
                 Why::Start => Some(Climb::first(now)),
                 Why::Limits | Why::Refusals => Some(Climb::after_refusal(now)),
@@ -81,7 +81,7 @@ impl Layer {
             has_named_window: false,
             has_named_rest: false,
             slots: Slots::default(),
-            caution: Caution::none(now),
+            margin: SafetyMargin::none(now),
             gathers_until: None,
             due_at: None,
         };
@@ -93,14 +93,14 @@ impl Layer {
     pub(super) fn recount(&mut self, now: Timestamp, trail: &Trail, travel: &Travel) {
         self.slots = Slots::default();
         self.slots.take(u32::try_from(trail.reserved()).unwrap_or(u32::MAX));
-        for trip in trail.counting() {
-            self.slots.take(trip.cost);
-            if trip.fate != super::history::Fate::OnTheWire {
-                let free = travel.free_at(trip, trail, self.per, self.caution.factor());
+        for sent in trail.counting() {
+            self.slots.take(sent.cost);
+            if sent.fate != super::history::Fate::OnTheWire {
+                let free = travel.free_at(sent, trail, self.per, self.margin.factor());
                 if free > now {
-                    self.slots.cool(free, trip.cost);
+                    self.slots.cool(free, sent.cost);
                 } else {
-                    self.slots.release(trip.cost);
+                    self.slots.release(sent.cost);
                 }
             }
         }
@@ -114,7 +114,7 @@ impl Layer {
 
     /// Ours of it.
     pub(super) fn limit(&self) -> u32 {
-        self.company.as_ref().map_or(self.requests, |company| company.share().min(self.requests))
+        self.contention.as_ref().map_or(self.requests, |contention| contention.share().min(self.requests))
     }
 
     pub(super) fn check(&mut self, now: Timestamp, cost: u32, sent: u64, travel: &Travel) -> Result<(), NotYet> {
@@ -122,10 +122,10 @@ impl Layer {
             return Err(NotYet::Until(until));
         }
         self.gathers_until = None;
-        if self.company.as_ref().is_some_and(|company| company.is_untold(now, self.per)) {
-            self.company = None;
+        if self.contention.as_ref().is_some_and(|contention| contention.is_untold(now, self.per)) {
+            self.contention = None;
         }
-        if let Some(edge) = self.company.as_ref().and_then(Company::edge) {
+        if let Some(edge) = self.contention.as_ref().and_then(Contention::edge) {
             return match edge {
                 edge if edge > now => Err(NotYet::Until(edge)),
                 _ if self.slots.on_the_wire() > 0 => Err(NotYet::AtAnswer),
@@ -141,11 +141,11 @@ impl Layer {
             if let Some(climb) = &mut self.climb {
                 climb.full(sent);
             }
-            if let (Some(guess), None) = (&mut self.guess, &self.company) {
+            if let (Some(guess), None) = (&mut self.guess, &self.contention) {
                 guess.full(now, self.per);
             }
             return Err(match not_yet {
-                NotYet::Until(at) if self.company.is_none() => {
+                NotYet::Until(at) if self.contention.is_none() => {
                     let together = self.slots.last_within(at, travel.gathering());
                     self.gathers_until = Some(together);
                     NotYet::Until(together)
@@ -153,8 +153,8 @@ impl Layer {
                 other => other,
             });
         }
-        if let Some(company) = &mut self.company {
-            company.check(now, cost)?;
+        if let Some(contention) = &mut self.contention {
+            contention.check(now, cost)?;
         }
         match &mut self.guess {
             Some(guess) => guess.check(now, cost.min(limit), self.requests, self.per),
@@ -165,7 +165,7 @@ impl Layer {
     /// Whose turn it is. A limit that nothing confirms yet is to be found out first, others' use has its own pace, and
     /// what headers say of a rest shows the window best if whole windows are used.
     pub(super) fn turn(&self, now: Timestamp, last: Option<Timestamp>) -> Turn {
-        if self.why == Why::Start || self.has_named_rest || self.company.is_some() || self.guess.is_some() {
+        if self.why == Why::Start || self.has_named_rest || self.contention.is_some() || self.guess.is_some() {
             return Turn::All;
         }
         reserve::turn(now, last, &self.slots, self.limit(), self.per)
@@ -173,8 +173,8 @@ impl Layer {
 
     pub(super) fn take(&mut self, cost: u32) {
         self.slots.take(cost);
-        if let Some(company) = &mut self.company {
-            company.take(cost);
+        if let Some(contention) = &mut self.contention {
+            contention.take(cost);
         }
         if let Some(guess) = &mut self.guess {
             guess.take(cost);
@@ -189,7 +189,7 @@ impl Layer {
         let shown = guess.look(now, sent_at, (used, limit), self.per, trail);
         if let Some(per) = shown.per {
             self.last(now, per, trail, travel);
-        } else if shown.is_less && self.company.is_none() {
+        } else if shown.is_less && self.contention.is_none() {
             let counts = used.saturating_add(trail.may_have_arrived(sent_at));
             self.slots.keep(usize::try_from(counts).unwrap_or(usize::MAX));
         }
@@ -197,7 +197,7 @@ impl Layer {
 
     /// Another window, of the same number of requests.
     pub(super) fn last(&mut self, now: Timestamp, per: Duration, trail: &Trail, travel: &Travel) {
-        (self.per, self.changed_at, self.company) = (per, now, None);
+        (self.per, self.changed_at, self.contention) = (per, now, None);
         self.recount(now, trail, travel);
     }
 
@@ -216,9 +216,9 @@ impl Layer {
         is_refuted
     }
 
-    pub(super) fn counted(&mut self, trip: &Trip, trail: &Trail, travel: &Travel) {
-        self.caution.relax(trip.settled_at, self.per);
-        self.slots.cool(travel.free_at(trip, trail, self.per, self.caution.factor()), trip.cost);
+    pub(super) fn counted(&mut self, sent: &SentRequest, trail: &Trail, travel: &Travel) {
+        self.margin.relax(sent.settled_at, self.per);
+        self.slots.cool(travel.free_at(sent, trail, self.per, self.margin.factor()), sent.cost);
     }
 
     pub(super) fn release(&mut self, cost: u32) {
@@ -244,7 +244,7 @@ impl Layer {
 
     /// A refusal that the number of requests doesn't explain: their arrivals spread more than was thought.
     pub(super) fn widen(&mut self, now: Timestamp) {
-        self.caution.widen(now);
+        self.margin.widen(now);
     }
 
     /// Another number of requests. Never zero.
@@ -257,24 +257,24 @@ impl Layer {
     /// The server's window has ended: no more of what we have sent holds a slot than it counts, with what others have
     /// spent.
     pub(super) fn rolled(&mut self, now: Timestamp, counts: u64, left: u64) {
-        if let Some(company) = &mut self.company {
-            company.rolled(now, left, self.per);
+        if let Some(contention) = &mut self.contention {
+            contention.rolled(now, left, self.per);
         }
         self.slots.keep(usize::try_from(counts).unwrap_or(usize::MAX));
     }
 
     pub(super) fn available(&self, now: Timestamp) -> u32 {
-        match &self.company {
-            Some(company) if company.waits_until(now).is_some() => 0,
-            Some(company) if company.edge().is_some() => u32::from(self.slots.on_the_wire() == 0),
+        match &self.contention {
+            Some(contention) if contention.waits_until(now).is_some() => 0,
+            Some(contention) if contention.edge().is_some() => u32::from(self.slots.on_the_wire() == 0),
             _ => self.slots.available(now, self.limit()),
         }
     }
 
     /// When something is available, if nothing is now; none, too, while the next answer decides it.
     pub(super) fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
-        let waits = self.company.as_ref().and_then(|company| company.waits_until(now));
-        if self.company.as_ref().is_some_and(|company| company.edge().is_some()) {
+        let waits = self.contention.as_ref().and_then(|contention| contention.waits_until(now));
+        if self.contention.as_ref().is_some_and(|contention| contention.edge().is_some()) {
             return waits;
         }
         match self.slots.available(now, self.limit()) {
@@ -292,7 +292,7 @@ impl Layer {
             requests: self.requests,
             per: self.per,
             why: self.why,
-            share: self.company.as_ref().map(|_| self.limit()),
+            share: self.contention.as_ref().map(|_| self.limit()),
         }
     }
 

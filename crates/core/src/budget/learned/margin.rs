@@ -12,12 +12,12 @@ const WINDOWS: u32 = 200;
 const LEVEL_MAX: u32 = 9;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caution {
+pub(super) struct SafetyMargin {
     level: u32,
     moved_at: Timestamp,
 }
 
-impl Caution {
+impl SafetyMargin {
     pub(super) fn none(now: Timestamp) -> Self {
         Self { level: 0, moved_at: now }
     }
@@ -46,15 +46,15 @@ mod tests {
     fn it_grows_with_refusals_and_ends_without() {
         let per = Duration::from_secs(1);
         let mut now = Timestamp::START;
-        let mut caution = Caution::none(now);
+        let mut margin = SafetyMargin::none(now);
         for _ in 0..20 {
-            caution.widen(now);
+            margin.widen(now);
         }
-        assert!(caution.factor() > 3.5 && caution.factor() < 4.0);
+        assert!(margin.factor() > 3.5 && margin.factor() < 4.0);
         for _ in 0..(LEVEL_MAX * (WINDOWS + 1)) {
             now = now.after(per);
-            caution.relax(now, per);
+            margin.relax(now, per);
         }
-        assert_eq!(caution.factor(), 1.0);
+        assert_eq!(margin.factor(), 1.0);
     }
 }

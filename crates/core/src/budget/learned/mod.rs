@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use self::attribution::Trial;
 use self::headers::Reports;
-use self::history::{Fate, Trail, Trip};
+use self::history::{Fate, SentRequest, Trail};
 use self::limit::{LAYERS_MAX, Layer};
 use self::rtt::Travel;
 use self::spent_window::SpentWindow;
@@ -150,7 +150,7 @@ impl Learner {
             Some(_) => Fate::Counted,
             None => Fate::Adrift,
         };
-        let trip = self.trail.settle(now, sent_at, cost, fate);
+        let sent = self.trail.settle(now, sent_at, cost, fate);
         // Only the ceiling holds, too, for what the server didn't want: it is on what is sent.
         self.ceiling.answered(now, cost);
         if evidence.is_some() {
@@ -162,8 +162,8 @@ impl Learner {
             }
         }
         for layer in &mut self.layers {
-            match trip.filter(|_| !refused) {
-                Some(trip) => layer.counted(&trip, &self.trail, &self.travel),
+            match sent.filter(|_| !refused) {
+                Some(sent) => layer.counted(&sent, &self.trail, &self.travel),
                 None => layer.release(cost),
             }
         }
@@ -196,8 +196,8 @@ impl Learner {
     pub(super) fn restart(&mut self, now: Timestamp) {
         for layer in &mut self.layers {
             let per = layer.per;
-            if let Some(company) = &mut layer.company {
-                company.restart(now, per);
+            if let Some(contention) = &mut layer.contention {
+                contention.restart(now, per);
             }
             layer.resumed(now);
         }
@@ -237,8 +237,8 @@ impl Learner {
         for layer in &mut self.layers {
             let (least, most) = bounds(layer.per, floor, ceiling);
             layer.set(now, layer.requests.clamp(least, most));
-            if let Some(company) = &mut layer.company {
-                company.keep_at_least(now, least, layer.per);
+            if let Some(contention) = &mut layer.contention {
+                contention.keep_at_least(now, least, layer.per);
             }
         }
     }
@@ -307,11 +307,11 @@ impl Learner {
                 || far(one.requests, other.requests)
                 || one.share.is_some() != other.share.is_some()
         };
-        let is_news = now.len() != self.told.len() || now.iter().zip(&self.told).any(differs);
-        if is_news {
+        let is_new = now.len() != self.told.len() || now.iter().zip(&self.told).any(differs);
+        if is_new {
             self.told.clone_from(&now);
         }
-        is_news.then_some(now)
+        is_new.then_some(now)
     }
 
     pub(super) fn belief(&self, now: Timestamp) -> Belief {
@@ -349,10 +349,10 @@ impl Learner {
 
     pub(super) fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
         let (widest, ceiling) = (self.widest(), self.ceiling.rate().per + GUARD);
-        let holds = |trip: &&Trip| trip.fate != Fate::OnTheWire && trip.settled_at.after(widest) > now;
+        let holds = |sent: &&SentRequest| sent.fate != Fate::OnTheWire && sent.settled_at.after(widest) > now;
         // Of its own window the ceiling knows more: what was refused.
-        let older = self.trail.counting().filter(holds).filter(|trip| trip.settled_at.after(ceiling) <= now);
-        let older = older.flat_map(|trip| (0..trip.cost).map(|_| trip.settled_at));
+        let older = self.trail.counting().filter(holds).filter(|sent| sent.settled_at.after(ceiling) <= now);
+        let older = older.flat_map(|sent| (0..sent.cost).map(|_| sent.settled_at));
         let mut all: Vec<_> = older.chain(self.ceiling.spent(now)).collect();
         all.sort_unstable();
         all

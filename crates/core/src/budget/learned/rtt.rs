@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::history::{Fate, Trail, Trip};
+use super::history::{Fate, SentRequest, Trail};
 use crate::budget::exact::GUARD;
 use crate::clock::Timestamp;
 
@@ -78,15 +78,15 @@ impl Travel {
     }
 
     /// When the slot of a settled trip is free again; `caution` widens the spread.
-    pub(super) fn free_at(&self, trip: &Trip, trail: &Trail, per: Duration, caution: f64) -> Timestamp {
-        let by_answer = trip.settled_at.after(per + GUARD);
-        if trip.fate == Fate::Adrift || self.doubted_at.is_some_and(|at| trip.sent_at <= at) {
+    pub(super) fn free_at(&self, sent: &SentRequest, trail: &Trail, per: Duration, margin: f64) -> Timestamp {
+        let by_answer = sent.settled_at.after(per + GUARD);
+        if sent.fate == Fate::Adrift || self.doubted_at.is_some_and(|at| sent.sent_at <= at) {
             // It may arrive long after the bunch that it belonged to; or nobody knows how long that is.
             return by_answer;
         }
-        let near = trail.near(trip.sent_at, self.mean()).max(1) as f64;
-        let rest = Duration::from_secs_f64(self.steady * SPREADS * caution / near.sqrt()) + GUARD;
-        let by_sending = trip.sent_at.after(per + rest);
+        let near = trail.near(sent.sent_at, self.mean()).max(1) as f64;
+        let rest = Duration::from_secs_f64(self.steady * SPREADS * margin / near.sqrt()) + GUARD;
+        let by_sending = sent.sent_at.after(per + rest);
         // A bunch stays together; a slot for itself is free when its answer says so.
         if rest < self.mean() + self.bunch() { by_sending } else { by_answer.min(by_sending) }
     }
@@ -113,10 +113,10 @@ mod tests {
         let mut free = Vec::new();
         for span in spans_ms.iter().map(|ms| Duration::from_millis(*ms)) {
             let now = sent_at.after(span);
-            let trip = trail.settle(now, sent_at, 1, Fate::Counted);
+            let sent = trail.settle(now, sent_at, 1, Fate::Counted);
             travel.took(span);
             travel.compare(now, span, trail.on_the_wire());
-            free.extend(trip.map(|trip| travel.free_at(&trip, trail, PER, 1.0).since(sent_at)));
+            free.extend(sent.map(|sent| travel.free_at(&sent, trail, PER, 1.0).since(sent_at)));
         }
         free
     }

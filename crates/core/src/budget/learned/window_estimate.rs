@@ -164,11 +164,11 @@ impl Guess {
             }
         }
         let (mut arrived, mut edge) = (0, None);
-        for trip in trail.arrived_before(sent_at).take(WALK_MAX).take_while(|trip| trip.sent_at >= self.since) {
-            arrived += u64::from(trip.cost);
+        for sent in trail.arrived_before(sent_at).take(WALK_MAX).take_while(|sent| sent.sent_at >= self.since) {
+            arrived += u64::from(sent.cost);
             if arrived > used {
-                edge.get_or_insert(trip.sent_at);
-                lower(&mut self.by_refill, refill(now.since(trip.sent_at), limit, arrived - used));
+                edge.get_or_insert(sent.sent_at);
+                lower(&mut self.by_refill, refill(now.since(sent.sent_at), limit, arrived - used));
             }
         }
         let Some(from) = edge else { return nothing };

@@ -76,7 +76,7 @@ impl Dispatcher {
     /// arrive; what has not left never will.
     pub fn carryover(&self, now: Timestamp) -> Carryover {
         let attempts = self.attempts.iter().filter_map(|(_, attempt, departure)| Some((departure?.at, attempt.cost)));
-        let own = [self.inquiry.in_flight_since(), self.sounding.and_then(|one| one.in_flight_since())];
+        let own = [self.limits_lookup.in_flight_since(), self.sounding.and_then(|one| one.in_flight_since())];
         let arrivals = attempts.chain(own.into_iter().flatten().map(|left_at| (left_at, 1)));
         let arrivals = arrivals.flat_map(|(left_at, cost)| {
             let arrived = Quota::arrived_by(left_at, now);
@@ -102,7 +102,7 @@ impl Dispatcher {
     /// What the next process must know, if this one ends at some time that nobody tells.
     fn checkpoint(&self, now: Timestamp) -> Carryover {
         let attempts = self.attempts.iter().map(|(_, attempt, _)| attempt.cost).sum::<u32>();
-        let under_way = attempts + u32::from(self.inquiry.is_under_way()) + u32::from(self.sounding.is_some());
+        let under_way = attempts + u32::from(self.limits_lookup.is_under_way()) + u32::from(self.sounding.is_some());
         Carryover { hold: self.health.operator_hold(), ..self.carry(now, self.spent(now), under_way) }
     }
 

@@ -5,8 +5,8 @@ use super::*;
 use crate::budget::Heard;
 use crate::dispatcher::Step;
 use crate::dispatcher::attempts::{Attempt, Departure};
+use crate::dispatcher::batch::Batch;
 use crate::dispatcher::health::RouteId;
-use crate::dispatcher::load::Load;
 use crate::random::Random;
 use crate::settings::{Rate, Settings};
 
@@ -34,7 +34,7 @@ fn dispatcher(requests: u32, now_ms: u64) -> Dispatcher {
 fn begin(dispatcher: &mut Dispatcher, left_ms: Option<u64>) {
     dispatcher.quota.reserve(at_ms(0), 1);
     let id = dispatcher.attempts.number();
-    let attempt = Attempt { load: Load::of_one(0), route: RouteId::MESSAGES, cost: 1, bytes: 0 };
+    let attempt = Attempt { batch: Batch::of_one(0), route: RouteId::MESSAGES, cost: 1, bytes: 0 };
     dispatcher.attempts.begin(id, attempt);
     if let Some(ms) = left_ms {
         dispatcher.attempts.leave(id, Departure { at: at_ms(ms), generation: 1, is_token_fresh: false });

@@ -30,7 +30,7 @@ pub(super) struct Conversations {
 }
 
 /// What the lane of a conversation is told.
-pub(in crate::dispatcher) enum LaneNews {
+pub(in crate::dispatcher) enum LimitChange {
     Shut(Arc<str>),
     Open(Arc<str>),
 }
@@ -167,19 +167,20 @@ impl Conversations {
     }
 
     /// What lanes have to be told.
-    pub(super) fn news(&mut self, now: Timestamp) -> Vec<LaneNews> {
+    pub(super) fn news(&mut self, now: Timestamp) -> Vec<LimitChange> {
         self.is_stale = false;
         self.next_due = None;
-        let mut news: Vec<LaneNews> = std::mem::take(&mut self.forgotten).into_iter().map(LaneNews::Open).collect();
+        let mut news: Vec<LimitChange> =
+            std::mem::take(&mut self.forgotten).into_iter().map(LimitChange::Open).collect();
         for (conversation, limit) in &mut self.limits {
             let conversation = Arc::clone(conversation);
             news.push(match limit.gate.pass(now) {
-                Pass::Probe | Pass::Free => LaneNews::Open(conversation),
+                Pass::Probe | Pass::Free => LimitChange::Open(conversation),
                 Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => {
                     self.next_due = Some(self.next_due.map_or(at, |earlier| earlier.min(at)));
-                    LaneNews::Shut(conversation)
+                    LimitChange::Shut(conversation)
                 }
-                Pass::AwaitProbe(None) => LaneNews::Shut(conversation),
+                Pass::AwaitProbe(None) => LimitChange::Shut(conversation),
             });
         }
         news

@@ -19,7 +19,7 @@ pub(super) struct Refused<'a> {
     pub(super) now: Timestamp,
     /// It was sent while the gate was open, or is the probe: what was on the wire already tells nothing new, unless it
     /// names a later time.
-    pub(super) is_news: bool,
+    pub(super) is_new: bool,
     pub(super) evidence: &'a Evidence,
     pub(super) max_pause: Duration,
 }
@@ -49,14 +49,13 @@ impl Begun {
 impl Gate {
     /// Shuts for as long as the server asks, or by our own backoff.
     pub(super) fn refuse(&mut self, refused: &Refused<'_>, random: &mut Random) -> Option<Begun> {
-        let Refused { now, is_news, evidence, max_pause } = *refused;
+        let Refused { now, is_new, evidence, max_pause } = *refused;
         let mut begun = None;
         if let Some(Wait { span, source }) = evidence.wait_within(max_pause) {
             let until = now.after(span);
             let is_long = span > max_pause;
-            begun =
-                self.pause(now, until, max_pause, source, is_news).then_some(Begun { source, until, span, is_long });
-        } else if is_news && !self.uphold(now, max_pause) {
+            begun = self.pause(now, until, max_pause, source, is_new).then_some(Begun { source, until, span, is_long });
+        } else if is_new && !self.uphold(now, max_pause) {
             let backoff = Backoff::new(PAUSE_FLOOR, PAUSE_BASE, max_pause);
             let span = backoff.wait(self.strikes() + 1, random);
             let (until, source) = (now.after(span), WaitSource::Backoff);
@@ -67,7 +66,7 @@ impl Gate {
                 is_long: false,
             });
         }
-        if is_news {
+        if is_new {
             self.strike();
         }
         begun
@@ -110,9 +109,9 @@ impl Limit {
         max_pause: Duration,
         random: &mut Random,
     ) -> Option<Begun> {
-        let is_news = self.gate.is_probe(attempt) || (self.gate.is_open() && left_at >= self.opened_at);
-        let begun = self.gate.refuse(&Refused { now, is_news, evidence, max_pause }, random);
-        if begun.is_some() || is_news {
+        let is_new = self.gate.is_probe(attempt) || (self.gate.is_open() && left_at >= self.opened_at);
+        let begun = self.gate.refuse(&Refused { now, is_new, evidence, max_pause }, random);
+        if begun.is_some() || is_new {
             self.name.clone_from(&evidence.limit);
         }
         begun

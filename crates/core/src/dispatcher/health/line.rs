@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use super::Health;
-use super::routes::{Place, RouteId};
+use super::routes::{LineEntry, RouteId};
 
 impl Health {
     /// It waits at the end of the line of its route.
-    pub(in crate::dispatcher) fn line_up(&mut self, route: RouteId, place: Place) {
+    pub(in crate::dispatcher) fn line_up(&mut self, route: RouteId, place: LineEntry) {
         let line = &mut self.routes.get_mut(route).line;
         if line.is_empty() {
             self.lines.push(route);
@@ -25,7 +25,7 @@ impl Health {
     }
 
     /// All that waits in lines.
-    pub(in crate::dispatcher) fn in_lines(&self) -> impl Iterator<Item = Place> {
+    pub(in crate::dispatcher) fn in_lines(&self) -> impl Iterator<Item = LineEntry> {
         self.lines.iter().flat_map(|route| self.routes.get(*route).line.iter().copied())
     }
 
@@ -33,7 +33,7 @@ impl Health {
         !self.lines.is_empty()
     }
 
-    pub(in crate::dispatcher) fn first_in_line(&self, route: RouteId) -> Option<Place> {
+    pub(in crate::dispatcher) fn first_in_line(&self, route: RouteId) -> Option<LineEntry> {
         self.routes.get(route).line.front().copied()
     }
 
@@ -46,11 +46,11 @@ impl Health {
     }
 
     /// The whole line, to look through it; [`Self::put_line`] gives it back.
-    pub(in crate::dispatcher) fn take_line(&mut self, route: RouteId) -> VecDeque<Place> {
+    pub(in crate::dispatcher) fn take_line(&mut self, route: RouteId) -> VecDeque<LineEntry> {
         std::mem::take(&mut self.routes.get_mut(route).line)
     }
 
-    pub(in crate::dispatcher) fn put_line(&mut self, route: RouteId, line: VecDeque<Place>) {
+    pub(in crate::dispatcher) fn put_line(&mut self, route: RouteId, line: VecDeque<LineEntry>) {
         let place = &mut self.routes.get_mut(route).line;
         debug_assert!(place.is_empty(), "nobody has joined the line meanwhile");
         *place = line;

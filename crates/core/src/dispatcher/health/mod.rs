@@ -38,7 +38,7 @@ use std::time::Duration;
 pub(super) use self::bequest::Bequest;
 use self::caution::Caution;
 use self::conversations::Conversations;
-pub(super) use self::conversations::LaneNews;
+pub(super) use self::conversations::LimitChange;
 use self::credentials::TokenEvidence;
 pub(super) use self::credentials::{Blame, Refusal, Subject};
 use self::doubt::Doubt;
@@ -225,8 +225,8 @@ impl Health {
         if self.organization.is_open() && route.gate.is_open() {
             return ends_limit;
         }
-        let is_old_news = route.gate.closed_by() == Some(Cause::Refused) && !are_accepted;
-        let opens = !is_old_news && route.gate.open(step.now).is_some() && sent.route == RouteId::MESSAGES;
+        let is_known = route.gate.closed_by() == Some(Cause::Refused) && !are_accepted;
+        let opens = !is_known && route.gate.open(step.now).is_some() && sent.route == RouteId::MESSAGES;
         if opens {
             self.refused_with = None;
         }

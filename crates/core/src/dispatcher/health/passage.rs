@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::conversations::LaneNews;
+use super::conversations::LimitChange;
 use super::gate::{AttemptId, Pass};
 use super::hold::OperatorHold;
 use super::{Gate, Health, RouteId, Sent, spacing};
@@ -51,12 +51,12 @@ impl Health {
     }
 
     /// Whether a lane of a conversation opens or shuts.
-    pub(in crate::dispatcher) fn has_lane_news(&self, now: Timestamp) -> bool {
+    pub(in crate::dispatcher) fn has_limit_change(&self, now: Timestamp) -> bool {
         self.conversations.has_news(now)
     }
 
     /// Which lanes of conversations open and shut.
-    pub(in crate::dispatcher) fn lane_news(&mut self, now: Timestamp) -> Vec<LaneNews> {
+    pub(in crate::dispatcher) fn limit_change(&mut self, now: Timestamp) -> Vec<LimitChange> {
         self.conversations.news(now)
     }
 

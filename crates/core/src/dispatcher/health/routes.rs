@@ -12,7 +12,7 @@ use super::gate::Gate;
 use super::limit::Limit;
 use super::outage::LastFailure;
 use crate::clock::Timestamp;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::retry::{Breaker, RetryBudget};
 
 /// Routes that are told apart at a time.
@@ -43,8 +43,8 @@ impl RouteId {
     }
 }
 
-/// What waits for its route, with the number that tells whether the slot is still its own.
-pub(in crate::dispatcher) type Place = (Slot, u64);
+/// What waits for its route, with the number that tells whether the entry id is still its own.
+pub(in crate::dispatcher) type LineEntry = (EntryId, u64);
 
 #[derive(Debug)]
 pub(super) struct Route {
@@ -63,7 +63,7 @@ pub(super) struct Route {
     /// It refused a fresh token at that time, and has accepted none since.
     pub(super) refused_at: Option<Timestamp>,
     /// First come, first served: retries without budget, and calls while the gate is shut.
-    pub(super) line: VecDeque<Place>,
+    pub(super) line: VecDeque<LineEntry>,
     /// Calls in the outbox that take it.
     calls: u32,
     used: u64,

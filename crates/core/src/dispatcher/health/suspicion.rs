@@ -149,8 +149,7 @@ impl Health {
                 self.organization.shut(step.now, until, Cause::Throttled(WaitSource::Backoff));
             }
         }
-        let begun =
-            self.organization.refuse(&Refused { now: step.now, is_news: is_probe, evidence, max_pause }, random);
+        let begun = self.organization.refuse(&Refused { now: step.now, is_new: is_probe, evidence, max_pause }, random);
         self.organization_limit.clone_from(&evidence.limit);
         if let Some(begun) = begun.or_else(|| Begun::of(&self.organization, step.now, max_pause)) {
             self.tell_pause(step, PauseScope::Organization, begun, evidence.limit.clone());

@@ -49,11 +49,11 @@ impl Health {
         }
         match scope {
             Scope::Organization => {
-                let is_news = is_probe || (self.organization.is_open() && left_at >= self.opened_at);
+                let is_new = is_probe || (self.organization.is_open() && left_at >= self.opened_at);
                 let is_found = evidence.limit.is_none() && self.find_everybodys(step, is_probe, evidence, random);
                 if !is_found {
                     self.doubt.release_all();
-                    self.pause(step, is_news, evidence, random);
+                    self.pause(step, is_new, evidence, random);
                 }
             }
             Scope::Route(id) => {
@@ -83,13 +83,13 @@ impl Health {
     pub(in crate::dispatcher) fn pause(
         &mut self,
         step: &mut Step<'_>,
-        is_news: bool,
+        is_new: bool,
         evidence: &Evidence,
         random: &mut Random,
     ) {
         let begun =
-            self.organization.refuse(&Refused { now: step.now, is_news, evidence, max_pause: self.max_pause }, random);
-        if begun.is_some() || is_news {
+            self.organization.refuse(&Refused { now: step.now, is_new, evidence, max_pause: self.max_pause }, random);
+        if begun.is_some() || is_new {
             self.organization_limit.clone_from(&evidence.limit);
         }
         if let Some(begun) = begun {

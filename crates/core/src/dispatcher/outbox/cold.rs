@@ -6,7 +6,7 @@ use hashbrown::DefaultHashBuilder;
 
 use crate::clock::Timestamp;
 use crate::dispatcher::drains::Epoch;
-use crate::lanes::{Item, LaneId, Slot};
+use crate::lanes::{EntryId, Item, LaneId};
 use crate::message::Priority;
 use crate::store::Seq;
 
@@ -46,7 +46,7 @@ pub(in crate::dispatcher) struct Cold {
 }
 
 impl Cold {
-    pub(in crate::dispatcher) fn item(&self, slot: Slot) -> Item {
-        Item { slot, seq: self.seq, priority: self.priority }
+    pub(in crate::dispatcher) fn item(&self, entry_id: EntryId) -> Item {
+        Item { entry_id, seq: self.seq, priority: self.priority }
     }
 }

@@ -1,11 +1,11 @@
 //! A message or request in the outbox, as far as it is in memory.
 
-use super::course::CourseId;
+use super::delivery_state::DeliveryStateId;
 use crate::clock::Timestamp;
 use crate::dispatcher::drains::Epoch;
 use crate::dispatcher::health::RouteId;
-use crate::lanes::{Item, LaneId, Slot};
-use crate::message::{Cargo, Priority};
+use crate::lanes::{EntryId, Item, LaneId};
+use crate::message::{Payload, Priority};
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(in crate::dispatcher) enum State {
     Storing,
     /// In its lane.
     Queued,
-    /// Out of its lane, until a time of its own: [`super::Course::parked_until`].
+    /// Out of its lane, until a time of its own: [`super::DeliveryState::parked_until`].
     Parked(Parking),
     /// Bound to others in a batch that waits to be sent again.
     Bound,
@@ -33,10 +33,10 @@ pub(in crate::dispatcher) enum Parking {
     Line,
 }
 
-/// An accepted message or request: what each of a million has. The rest is its [`super::Course`].
+/// An accepted message or request: what each of a million has. The rest is its [`super::DeliveryState`].
 #[derive(Debug)]
 pub(in crate::dispatcher) struct Entry {
-    pub(in crate::dispatcher) cargo: Cargo,
+    pub(in crate::dispatcher) payload: Payload,
     /// Counts up by acceptance.
     pub(in crate::dispatcher) seq: u64,
     pub(in crate::dispatcher) submitted_at: Timestamp,
@@ -47,14 +47,14 @@ pub(in crate::dispatcher) struct Entry {
     pub(in crate::dispatcher) route: RouteId,
     pub(in crate::dispatcher) priority: Priority,
     pub(super) state: State,
-    pub(super) course: Option<CourseId>,
+    pub(super) delivery_state: Option<DeliveryStateId>,
 }
 
 impl Entry {
     /// A message or request to which nothing has happened yet.
-    pub(in crate::dispatcher) fn new(cargo: Cargo, seq: u64, submitted_at: Timestamp) -> Self {
+    pub(in crate::dispatcher) fn new(payload: Payload, seq: u64, submitted_at: Timestamp) -> Self {
         let (lane, epoch, route, priority) = (LaneId::MAX, 0, RouteId::MESSAGES, 0);
-        Self { cargo, seq, submitted_at, lane, epoch, route, priority, state: State::Storing, course: None }
+        Self { payload, seq, submitted_at, lane, epoch, route, priority, state: State::Storing, delivery_state: None }
     }
 
     pub(in crate::dispatcher) fn state(&self) -> State {
@@ -66,7 +66,7 @@ impl Entry {
         Self { state: State::Queued, ..self }
     }
 
-    pub(in crate::dispatcher) fn item(&self, slot: Slot) -> Item {
-        Item { slot, seq: self.seq, priority: self.priority }
+    pub(in crate::dispatcher) fn item(&self, entry_id: EntryId) -> Item {
+        Item { entry_id, seq: self.seq, priority: self.priority }
     }
 }

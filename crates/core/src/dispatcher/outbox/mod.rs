@@ -1,12 +1,12 @@
-//! The outbox: accepted messages and requests that are not settled yet, found by slot, by id and by ticket.
+//! The outbox: accepted messages and requests that are not settled yet, found by entry id, by message id and by ticket.
 //!
 //! With a store, a long backlog is *cold*: only its numbers are in memory, and messages are loaded when their turn is
 //! near. Of a message that was in memory already, and goes on waiting, the body may be *unloaded*: its state stays.
 
 mod cold;
-mod course;
+mod delivery_state;
 mod entry;
-mod place;
+mod residency;
 mod tally;
 mod unloaded;
 
@@ -16,13 +16,13 @@ use hashbrown::DefaultHashBuilder;
 use slab::Slab;
 
 pub(super) use self::cold::{Cold, IdKey, IdKeys};
-use self::course::Courses;
-pub(super) use self::course::{Course, Promise, StoredBody};
+use self::delivery_state::DeliveryStates;
+pub(super) use self::delivery_state::{DeliveryState, Promise, StoredBody};
 pub(super) use self::entry::{Entry, Parking, State};
-use self::place::{Place, slot_of};
+use self::residency::{Residency, entry_id_of};
 use self::tally::Tally;
-use crate::lanes::{Numbers, Slot};
-use crate::message::{Cargo, Ticket};
+use crate::lanes::{EntryId, Numbers};
+use crate::message::{Payload, Ticket};
 use crate::table::Table;
 
 /// The places that an empty outbox keeps for the next messages.
@@ -30,11 +30,11 @@ const SPARE_PLACES: usize = 4_096;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    places: Slab<Place>,
-    courses: Courses,
+    places: Slab<Residency>,
+    delivery_states: DeliveryStates,
     keys: IdKeys,
-    ids: Table<Slot>,
-    tickets: Table<Slot>,
+    ids: Table<EntryId>,
+    tickets: Table<EntryId>,
     hasher: DefaultHashBuilder,
     bytes: usize,
     hot_bytes: usize,
@@ -45,200 +45,201 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn insert(&mut self, mut entry: Entry, course: Course) -> Slot {
-        debug_assert!(entry.course.is_none(), "nothing is noted of what has just come");
-        let hash = entry.cargo.id().map(|id| self.keys.hash(id));
-        let hot_bytes = entry.cargo.len();
-        let bytes = course.stored_body.map_or(hot_bytes, |body| body.bytes as usize);
+    pub(super) fn insert(&mut self, mut entry: Entry, delivery_state: DeliveryState) -> EntryId {
+        debug_assert!(entry.delivery_state.is_none(), "nothing is noted of what has just come");
+        let hash = entry.payload.id().map(|id| self.keys.hash(id));
+        let hot_bytes = entry.payload.len();
+        let bytes = delivery_state.stored_body.map_or(hot_bytes, |body| body.bytes as usize);
         self.hot_bytes += hot_bytes;
-        self.unloaded += usize::from(course.stored_body.is_some());
+        self.unloaded += usize::from(delivery_state.stored_body.is_some());
         self.tally.enter(entry.state);
-        entry.course = self.courses.insert(course);
-        let slot = self.occupy(Place::Hot(entry), hash, bytes);
-        if let Some(promise) = course.waiter {
-            self.add_ticket(slot, promise.ticket);
+        entry.delivery_state = self.delivery_states.insert(delivery_state);
+        let entry_id = self.occupy(Residency::Hot(entry), hash, bytes);
+        if let Some(promise) = delivery_state.waiter {
+            self.add_ticket(entry_id, promise.ticket);
         }
-        slot
+        entry_id
     }
 
-    pub(super) fn insert_cold(&mut self, cold: Cold) -> Slot {
+    pub(super) fn insert_cold(&mut self, cold: Cold) -> EntryId {
         self.cold += 1;
         self.tally.enter(State::Queued);
-        self.occupy(Place::Cold(cold), Some(cold.key.0[0]), cold.bytes as usize)
+        self.occupy(Residency::Cold(cold), Some(cold.key.0[0]), cold.bytes as usize)
     }
 
-    fn occupy(&mut self, place: Place, hash: Option<u64>, bytes: usize) -> Slot {
+    fn occupy(&mut self, place: Residency, hash: Option<u64>, bytes: usize) -> EntryId {
         self.bytes += bytes;
-        let slot = slot_of(self.places.insert(place));
+        let entry_id = entry_id_of(self.places.insert(place));
         if let Some(hash) = hash {
             let (places, keys) = (&self.places, &self.keys);
-            self.ids.insert(hash, slot, |slot| hash_of(places[*slot as usize].id_hash(keys)));
+            self.ids.insert(hash, entry_id, |entry_id| hash_of(places[*entry_id as usize].id_hash(keys)));
         }
-        slot
+        entry_id
     }
 
     /// From now on the outcome settles this promise.
-    pub(super) fn set_waiter(&mut self, slot: Slot, promise: Promise) {
-        self.course_mut(slot).waiter = Some(promise);
-        self.add_ticket(slot, promise.ticket);
+    pub(super) fn set_waiter(&mut self, entry_id: EntryId, promise: Promise) {
+        self.delivery_state_mut(entry_id).waiter = Some(promise);
+        self.add_ticket(entry_id, promise.ticket);
     }
 
-    fn add_ticket(&mut self, slot: Slot, ticket: Ticket) {
-        let (places, courses, hasher) = (&self.places, &self.courses, &self.hasher);
-        let rehash = |slot: &Slot| hash_of(places[*slot as usize].ticket_hash(courses, hasher));
-        self.tickets.insert(hasher.hash_one(ticket), slot, rehash);
+    fn add_ticket(&mut self, entry_id: EntryId, ticket: Ticket) {
+        let (places, delivery_states, hasher) = (&self.places, &self.delivery_states, &self.hasher);
+        let rehash = |entry_id: &EntryId| hash_of(places[*entry_id as usize].ticket_hash(delivery_states, hasher));
+        self.tickets.insert(hasher.hash_one(ticket), entry_id, rehash);
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> (Entry, Course) {
-        let Place::Hot(entry) = self.places.remove(slot as usize) else {
+    pub(super) fn remove(&mut self, entry_id: EntryId) -> (Entry, DeliveryState) {
+        let Residency::Hot(entry) = self.places.remove(entry_id as usize) else {
             unreachable!("a cold message is loaded before anything becomes of it")
         };
-        let course = self.courses.remove(entry.course);
-        if let Some(id) = entry.cargo.id() {
-            let found = self.ids.remove(self.keys.hash(id), |other| *other == slot);
+        let delivery_state = self.delivery_states.remove(entry.delivery_state);
+        if let Some(id) = entry.payload.id() {
+            let found = self.ids.remove(self.keys.hash(id), |other| *other == entry_id);
             debug_assert!(found.is_some(), "a message is found by its id for as long as it is there");
         }
-        if let Some(promise) = course.waiter {
-            self.remove_ticket(slot, promise.ticket);
+        if let Some(promise) = delivery_state.waiter {
+            self.remove_ticket(entry_id, promise.ticket);
         }
-        let hot_bytes = entry.cargo.len();
-        self.bytes -= course.stored_body.map_or(hot_bytes, |body| body.bytes as usize);
+        let hot_bytes = entry.payload.len();
+        self.bytes -= delivery_state.stored_body.map_or(hot_bytes, |body| body.bytes as usize);
         self.hot_bytes -= hot_bytes;
         self.tally.leave(entry.state);
-        self.unloaded -= usize::from(course.stored_body.is_some());
+        self.unloaded -= usize::from(delivery_state.stored_body.is_some());
         self.give_back_room();
-        (entry, course)
+        (entry, delivery_state)
     }
 
     /// What a peak has taken goes back when it is over.
     fn give_back_room(&mut self) {
         if self.places.is_empty() && self.places.capacity() > SPARE_PLACES {
             self.places = Slab::new();
-            self.courses = Courses::default();
+            self.delivery_states = DeliveryStates::default();
         }
     }
 
     /// Takes out a message that the store can't read.
-    pub(super) fn remove_cold(&mut self, slot: Slot) -> Option<Cold> {
-        let cold = *self.cold(slot)?;
-        self.forget_id(slot);
-        self.places.remove(slot as usize);
+    pub(super) fn remove_cold(&mut self, entry_id: EntryId) -> Option<Cold> {
+        let cold = *self.cold(entry_id)?;
+        self.forget_id(entry_id);
+        self.places.remove(entry_id as usize);
         self.bytes -= cold.bytes as usize;
         self.cold -= 1;
         self.tally.leave(State::Queued);
         Some(cold)
     }
 
-    fn forget_id(&mut self, slot: Slot) {
-        let Some(hash) = self.places[slot as usize].id_hash(&self.keys) else { return };
-        let found = self.ids.remove(hash, |other| *other == slot);
+    fn forget_id(&mut self, entry_id: EntryId) {
+        let Some(hash) = self.places[entry_id as usize].id_hash(&self.keys) else { return };
+        let found = self.ids.remove(hash, |other| *other == entry_id);
         debug_assert!(found.is_some(), "a message is found by its id for as long as it is there");
     }
 
     /// Takes the waiter off, so that the outcome settles no promise.
-    pub(super) fn forget_waiter(&mut self, slot: Slot) -> Option<Ticket> {
-        let ticket = self.forget_ticket(slot)?;
-        let course = self.course_mut(slot);
-        course.waiter = None;
-        if *course == Course::NONE {
-            self.end_course(slot);
+    pub(super) fn forget_waiter(&mut self, entry_id: EntryId) -> Option<Ticket> {
+        let ticket = self.forget_ticket(entry_id)?;
+        let delivery_state = self.delivery_state_mut(entry_id);
+        delivery_state.waiter = None;
+        if *delivery_state == DeliveryState::NONE {
+            self.end_delivery_state(entry_id);
         }
         Some(ticket)
     }
 
     /// What somebody waits for.
-    pub(super) fn awaited(&self) -> Vec<Slot> {
+    pub(super) fn awaited(&self) -> Vec<EntryId> {
         self.tickets.iter().copied().collect()
     }
 
     /// The ticket finds it no more.
-    fn forget_ticket(&mut self, slot: Slot) -> Option<Ticket> {
-        let Place::Hot(entry) = &self.places[slot as usize] else { return None };
-        let Promise { ticket, .. } = self.courses.get(entry.course).waiter?;
-        self.remove_ticket(slot, ticket);
+    fn forget_ticket(&mut self, entry_id: EntryId) -> Option<Ticket> {
+        let Residency::Hot(entry) = &self.places[entry_id as usize] else { return None };
+        let Promise { ticket, .. } = self.delivery_states.get(entry.delivery_state).waiter?;
+        self.remove_ticket(entry_id, ticket);
         Some(ticket)
     }
 
-    fn remove_ticket(&mut self, slot: Slot, ticket: Ticket) {
-        let found = self.tickets.remove(self.hasher.hash_one(ticket), |other| *other == slot);
+    fn remove_ticket(&mut self, entry_id: EntryId, ticket: Ticket) {
+        let found = self.tickets.remove(self.hasher.hash_one(ticket), |other| *other == entry_id);
         debug_assert!(found.is_some(), "a message is found by its ticket for as long as somebody waits for it");
     }
 
     /// Keeps only the number of a message that the store holds whole.
-    pub(super) fn cool(&mut self, slot: Slot) {
-        debug_assert!(self.may_cool(slot), "nothing is lost when a message cools");
-        let entry = self.get(slot);
-        let Some(id) = entry.cargo.id() else { unreachable!("only messages cool, and they have an id") };
-        let bytes = entry.cargo.len();
+    pub(super) fn cool(&mut self, entry_id: EntryId) {
+        debug_assert!(self.may_cool(entry_id), "nothing is lost when a message cools");
+        let entry = self.get(entry_id);
+        let Some(id) = entry.payload.id() else { unreachable!("only messages cool, and they have an id") };
+        let bytes = entry.payload.len();
         let cold = Cold {
             seq: entry.seq,
             key: self.keys.of(id),
             epoch: entry.epoch,
-            expires_at: self.course(slot).expires_at,
+            expires_at: self.delivery_state(entry_id).expires_at,
             lane: entry.lane,
             bytes: count_of(bytes),
             priority: entry.priority,
             loading: false,
         };
-        self.end_course(slot);
-        self.places[slot as usize] = Place::Cold(cold);
+        self.end_delivery_state(entry_id);
+        self.places[entry_id as usize] = Residency::Cold(cold);
         self.hot_bytes -= bytes;
         self.cold += 1;
     }
 
     /// The message is in memory again.
-    pub(super) fn warm(&mut self, slot: Slot, entry: Entry, course: Course) {
+    pub(super) fn warm(&mut self, entry_id: EntryId, entry: Entry, delivery_state: DeliveryState) {
         debug_assert_eq!(entry.state, State::Queued, "what is cold waits in its lane");
-        self.hot_bytes += entry.cargo.len();
-        self.places[slot as usize] = Place::Hot(entry);
-        if course != Course::NONE {
-            *self.course_mut(slot) = course;
+        self.hot_bytes += entry.payload.len();
+        self.places[entry_id as usize] = Residency::Hot(entry);
+        if delivery_state != DeliveryState::NONE {
+            *self.delivery_state_mut(entry_id) = delivery_state;
         }
         self.cold -= 1;
     }
 
-    pub(super) fn cold(&self, slot: Slot) -> Option<&Cold> {
-        match self.places.get(slot as usize)? {
-            Place::Cold(cold) => Some(cold),
-            Place::Hot(_) => None,
+    pub(super) fn cold(&self, entry_id: EntryId) -> Option<&Cold> {
+        match self.places.get(entry_id as usize)? {
+            Residency::Cold(cold) => Some(cold),
+            Residency::Hot(_) => None,
         }
     }
 
-    pub(super) fn by_id(&self, id: &str) -> Option<Slot> {
-        let named = |slot: &Slot| match &self.places[*slot as usize] {
-            Place::Hot(entry) => entry.cargo.id() == Some(id),
-            Place::Cold(cold) => cold.key == self.keys.of(id),
+    pub(super) fn by_id(&self, id: &str) -> Option<EntryId> {
+        let named = |entry_id: &EntryId| match &self.places[*entry_id as usize] {
+            Residency::Hot(entry) => entry.payload.id() == Some(id),
+            Residency::Cold(cold) => cold.key == self.keys.of(id),
         };
         self.ids.find(self.keys.hash(id), named).copied()
     }
 
-    pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<Slot> {
-        let waited_for = |slot: &Slot| self.course(*slot).waiter.is_some_and(|promise| promise.ticket == ticket);
+    pub(super) fn by_ticket(&self, ticket: Ticket) -> Option<EntryId> {
+        let waited_for =
+            |entry_id: &EntryId| self.delivery_state(*entry_id).waiter.is_some_and(|promise| promise.ticket == ticket);
         self.tickets.find(self.hasher.hash_one(ticket), waited_for).copied()
     }
 
-    pub(super) fn has(&self, slot: Slot) -> bool {
-        self.places.contains(slot as usize)
+    pub(super) fn has(&self, entry_id: EntryId) -> bool {
+        self.places.contains(entry_id as usize)
     }
 
     /// A message that is in memory: whatever has a turn, a waiter or a history is.
-    pub(super) fn get(&self, slot: Slot) -> &Entry {
-        match &self.places[slot as usize] {
-            Place::Hot(entry) => entry,
-            Place::Cold(_) => unreachable!("a cold message is loaded before it is looked at"),
+    pub(super) fn get(&self, entry_id: EntryId) -> &Entry {
+        match &self.places[entry_id as usize] {
+            Residency::Hot(entry) => entry,
+            Residency::Cold(_) => unreachable!("a cold message is loaded before it is looked at"),
         }
     }
 
-    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Entry {
-        match &mut self.places[slot as usize] {
-            Place::Hot(entry) => entry,
-            Place::Cold(_) => unreachable!("a cold message is loaded before it is changed"),
+    pub(super) fn get_mut(&mut self, entry_id: EntryId) -> &mut Entry {
+        match &mut self.places[entry_id as usize] {
+            Residency::Hot(entry) => entry,
+            Residency::Cold(_) => unreachable!("a cold message is loaded before it is changed"),
         }
     }
 
     /// From now on it is somewhere else.
-    pub(super) fn set_state(&mut self, slot: Slot, state: State) {
-        let entry = self.get_mut(slot);
+    pub(super) fn set_state(&mut self, entry_id: EntryId, state: State) {
+        let entry = self.get_mut(entry_id);
         let before = std::mem::replace(&mut entry.state, state);
         self.tally.leave(before);
         self.tally.enter(state);
@@ -250,38 +251,43 @@ impl Outbox {
     }
 
     /// What has happened to a message that is in memory.
-    pub(super) fn course(&self, slot: Slot) -> &Course {
-        self.courses.get(self.get(slot).course)
+    pub(super) fn delivery_state(&self, entry_id: EntryId) -> &DeliveryState {
+        self.delivery_states.get(self.get(entry_id).delivery_state)
     }
 
     /// To note something of it.
-    pub(super) fn course_mut(&mut self, slot: Slot) -> &mut Course {
-        match &mut self.places[slot as usize] {
-            Place::Hot(entry) => self.courses.get_mut(&mut entry.course),
-            Place::Cold(_) => unreachable!("a cold message is loaded before anything happens to it"),
+    pub(super) fn delivery_state_mut(&mut self, entry_id: EntryId) -> &mut DeliveryState {
+        match &mut self.places[entry_id as usize] {
+            Residency::Hot(entry) => self.delivery_states.get_mut(&mut entry.delivery_state),
+            Residency::Cold(_) => unreachable!("a cold message is loaded before anything happens to it"),
         }
     }
 
-    fn end_course(&mut self, slot: Slot) {
-        let id = self.get_mut(slot).course.take();
-        self.courses.remove(id);
+    fn end_delivery_state(&mut self, entry_id: EntryId) {
+        let id = self.get_mut(entry_id).delivery_state.take();
+        self.delivery_states.remove(id);
     }
 
     /// Whether nothing is lost when only its number stays in memory: nobody waits for it, and nothing has happened to
     /// it.
-    pub(super) fn may_cool(&self, slot: Slot) -> bool {
-        let (entry, course) = (self.get(slot), self.course(slot));
-        let untouched = course.attempts == 0 && entry.state() == State::Queued && !course.withdrawn;
-        untouched && course.waiter.is_none() && self.is_loaded(slot) && matches!(entry.cargo, Cargo::Message(_))
+    pub(super) fn may_cool(&self, entry_id: EntryId) -> bool {
+        let (entry, delivery_state) = (self.get(entry_id), self.delivery_state(entry_id));
+        let untouched = delivery_state.attempts == 0 && entry.state() == State::Queued && !delivery_state.canceled;
+        untouched
+            && delivery_state.waiter.is_none()
+            && self.is_loaded(entry_id)
+            && matches!(entry.payload, Payload::Message(_))
     }
 
     /// Bytes of a message's body, in memory or not.
-    pub(super) fn bytes_of(&self, slot: Slot) -> usize {
-        match &self.places[slot as usize] {
-            Place::Cold(cold) => cold.bytes as usize,
-            Place::Hot(entry) => {
-                self.courses.get(entry.course).stored_body.map_or(entry.cargo.len(), |body| body.bytes as usize)
-            }
+    pub(super) fn bytes_of(&self, entry_id: EntryId) -> usize {
+        match &self.places[entry_id as usize] {
+            Residency::Cold(cold) => cold.bytes as usize,
+            Residency::Hot(entry) => self
+                .delivery_states
+                .get(entry.delivery_state)
+                .stored_body
+                .map_or(entry.payload.len(), |body| body.bytes as usize),
         }
     }
 
@@ -302,32 +308,32 @@ impl Outbox {
         self.keys.of(id)
     }
 
-    /// All that are in memory, taken out. Nothing is relied on but that each stands at its slot.
-    pub(super) fn into_hot(self) -> impl Iterator<Item = (Slot, Entry, Course)> {
-        let Self { places, courses, .. } = self;
-        places.into_iter().filter_map(move |(slot, place)| match place {
-            Place::Hot(entry) => {
-                let course = courses.find(entry.course).unwrap_or(Course::NONE);
-                Some((Slot::try_from(slot).ok()?, entry, course))
+    /// All that are in memory, taken out. Nothing is relied on but that each stands at its entry id.
+    pub(super) fn into_hot(self) -> impl Iterator<Item = (EntryId, Entry, DeliveryState)> {
+        let Self { places, delivery_states, .. } = self;
+        places.into_iter().filter_map(move |(entry_id, place)| match place {
+            Residency::Hot(entry) => {
+                let delivery_state = delivery_states.find(entry.delivery_state).unwrap_or(DeliveryState::NONE);
+                Some((EntryId::try_from(entry_id).ok()?, entry, delivery_state))
             }
-            Place::Cold(_) => None,
+            Residency::Cold(_) => None,
         })
     }
 
     /// The tickets that the outcomes settle.
     pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> {
-        self.tickets.iter().filter_map(|slot| Some(self.course(*slot).waiter?.ticket))
+        self.tickets.iter().filter_map(|entry_id| Some(self.delivery_state(*entry_id).waiter?.ticket))
     }
 
     /// The number of a message, if it is there.
-    pub(super) fn seq_of(&self, slot: Slot) -> Option<u64> {
-        self.places.get(slot as usize).map(Place::seq)
+    pub(super) fn seq_of(&self, entry_id: EntryId) -> Option<u64> {
+        self.places.get(entry_id as usize).map(Residency::seq)
     }
 
     /// All that are in memory.
-    pub(super) fn hot_slots(&self) -> impl Iterator<Item = Slot> {
-        let hot = self.places.iter().filter(|(_, place)| matches!(place, Place::Hot(_)));
-        hot.map(|(slot, _)| slot_of(slot))
+    pub(super) fn hot_slots(&self) -> impl Iterator<Item = EntryId> {
+        let hot = self.places.iter().filter(|(_, place)| matches!(place, Residency::Hot(_)));
+        hot.map(|(entry_id, _)| entry_id_of(entry_id))
     }
 }
 
@@ -348,7 +354,7 @@ fn count_of(bytes: usize) -> u32 {
 }
 
 impl Numbers for Outbox {
-    fn seq(&self, slot: Slot) -> u64 {
-        self.places[slot as usize].seq()
+    fn seq(&self, entry_id: EntryId) -> u64 {
+        self.places[entry_id as usize].seq()
     }
 }

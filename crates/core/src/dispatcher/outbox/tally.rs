@@ -2,7 +2,7 @@
 
 use super::{Parking, State};
 
-/// Counts by state. An outbox holds fewer than there are slots, so these don't overflow.
+/// Counts by state. An outbox holds fewer than there are entry ids, so these don't overflow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::dispatcher) struct Tally {
     pub(in crate::dispatcher) storing: u32,

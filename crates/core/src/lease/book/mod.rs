@@ -32,9 +32,9 @@ use self::pauses::Pauses;
 use self::pool::Pool;
 use self::record::{Part, Record, Turn};
 use self::targets::{Claim, Due, targets};
+use super::broadcast::Broadcast;
 use super::grant::{Grant, WindowGrant};
 use super::identity::{Epoch, Host, LeaseId};
-use super::news::News;
 use super::renewal::{Renewal, Rest, Seen, WindowReport};
 use super::{GUARD, LATENESS, LEASE_MAX};
 
@@ -110,7 +110,7 @@ pub struct Holding {
 
 impl Book {
     /// Executes a renewal. What comes of it for the host, and what all hosts are told.
-    pub fn renew(&mut self, server: Server, renewal: &Renewal) -> (Grant, Vec<News>) {
+    pub fn renew(&mut self, server: Server, renewal: &Renewal) -> (Grant, Vec<Broadcast>) {
         let memory = self.memory.get_or_insert_with(|| Memory::new(server, renewal));
         memory.renew(server, renewal)
     }
@@ -170,7 +170,7 @@ impl Memory {
         self.forgetting = Some(server.now + micros(LEASE_MAX) + late(longest));
     }
 
-    fn renew(&mut self, server: Server, renewal: &Renewal) -> (Grant, Vec<News>) {
+    fn renew(&mut self, server: Server, renewal: &Renewal) -> (Grant, Vec<Broadcast>) {
         if server.run != self.run || self.is_behind(renewal) {
             self.forget(server, renewal);
         }
@@ -185,7 +185,7 @@ impl Memory {
         }
         self.dissolve(now);
         let standing = self.standing(renewal);
-        let mut news = Vec::new();
+        let mut broadcasts = Vec::new();
         self.version += 1;
         if standing == Standing::Next {
             self.end_turn(now, renewal);
@@ -229,12 +229,12 @@ impl Memory {
             self.aim(now, micros(window.per));
             self.hand_out(renewal.host, micros(window.per));
         }
-        self.tell_slots(now, renewal, gives, &mut news);
+        self.tell_slots(now, renewal, gives, &mut broadcasts);
         self.pauses.prune(now);
-        renewal.pauses.iter().for_each(|report| self.pauses.report(now, renewal.host, report, &mut news));
+        renewal.pauses.iter().for_each(|report| self.pauses.report(now, renewal.host, report, &mut broadcasts));
         renewal.probes.iter().for_each(|scope| self.pauses.ask(now, renewal.host, scope));
         self.audit();
-        (self.grant(now, renewal), news)
+        (self.grant(now, renewal), broadcasts)
     }
 
     /// Whether the host knows of a later state than this one: it was restored from an older one.
@@ -446,7 +446,7 @@ impl Memory {
     }
 
     /// Tells who has more than is due to it that others have less, and these that there is something again.
-    fn tell_slots(&self, now: Micros, renewal: &Renewal, gives: bool, news: &mut Vec<News>) {
+    fn tell_slots(&self, now: Micros, renewal: &Renewal, gives: bool, broadcasts: &mut Vec<Broadcast>) {
         if self.forgetting.is_some() {
             return;
         }
@@ -461,14 +461,14 @@ impl Memory {
         let lacking: Vec<Micros> = pers.iter().filter(lacking).copied().collect();
         let holders = others(&|record| lacking.iter().any(|per| record.exceeds(*per)));
         if !holders.is_empty() {
-            news.push(News::Short(holders));
+            broadcasts.push(Broadcast::Short(holders));
         }
         let has_free = |per: Micros| self.pools.get(&per).is_some_and(|pool| !pool.is_empty());
         let is_told = |per: &&Micros| gives && has_free(**per) && self.is_scarce(now, **per);
         let scarce: Vec<Micros> = pers.iter().filter(is_told).copied().collect();
         let waiting = others(&|record| scarce.iter().any(|per| record.is_short(*per)));
         if !waiting.is_empty() {
-            news.push(News::Free(waiting));
+            broadcasts.push(Broadcast::Free(waiting));
         }
     }
 

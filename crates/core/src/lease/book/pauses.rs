@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Micros, micros, span};
+use crate::lease::broadcast::Broadcast;
 use crate::lease::identity::Host;
-use crate::lease::news::News;
 use crate::lease::pause::{Pause, PauseReport, Scope};
 
 /// For how long a host may probe a scope before another one may.
@@ -46,7 +46,7 @@ impl Pauses {
         self.by_scope.clear();
     }
 
-    pub(super) fn report(&mut self, now: Micros, host: Host, report: &PauseReport, news: &mut Vec<News>) {
+    pub(super) fn report(&mut self, now: Micros, host: Host, report: &PauseReport, broadcasts: &mut Vec<Broadcast>) {
         match report {
             PauseReport::Paused(scope, lasts) => {
                 let until = now + micros(*lasts).min(PAUSE_MAX);
@@ -59,12 +59,12 @@ impl Pauses {
                 }
                 self.last += 1;
                 self.by_scope.insert(scope.clone(), Paused { number: self.last, until, prober: None });
-                news.extend(self.get(now, scope).map(News::Paused));
+                broadcasts.extend(self.get(now, scope).map(Broadcast::Paused));
             }
             PauseReport::Resumed(scope, number) => {
                 let known = self.by_scope.get(scope).filter(|known| known.number <= *number);
                 if let Some(known) = known {
-                    news.push(News::Resumed(scope.clone(), known.number));
+                    broadcasts.push(Broadcast::Resumed(scope.clone(), known.number));
                     self.by_scope.remove(scope);
                 }
             }

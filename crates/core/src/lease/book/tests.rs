@@ -84,11 +84,11 @@ impl Double {
         self.target = grant.windows[0].target;
     }
 
-    fn renew(&mut self, book: &mut Book, now: Micros, back: &[(Micros, u32)]) -> (Grant, Vec<News>) {
+    fn renew(&mut self, book: &mut Book, now: Micros, back: &[(Micros, u32)]) -> (Grant, Vec<Broadcast>) {
         self.sent_at = now;
-        let (grant, news) = book.renew(server(now), &self.renewal(now, back));
+        let (grant, broadcasts) = book.renew(server(now), &self.renewal(now, back));
         self.hear(&grant);
-        (grant, news)
+        (grant, broadcasts)
     }
 
     /// Gives back what is too much.
@@ -138,9 +138,9 @@ fn slots_move_with_their_rests() {
     let mut book = learned(10);
     let (mut one, mut other) = (Double::new(1, 10), Double::new(2, 10));
     one.renew(&mut book, LEARNED, &[]);
-    let (grant, news) = other.renew(&mut book, LEARNED + 1_000, &[]);
+    let (grant, broadcasts) = other.renew(&mut book, LEARNED + 1_000, &[]);
     assert_eq!((grant.windows[0].share, grant.windows[0].target), (0, 5));
-    assert_eq!(news, [News::Short(vec![Host(1)])], "the first has more than is due to it");
+    assert_eq!(broadcasts, [Broadcast::Short(vec![Host(1)])], "the first has more than is due to it");
     one.renew(&mut book, LEARNED + 2_000, &[(0, 1), (300_000, 4)]);
     let (grant, _) = other.renew(&mut book, LEARNED + 100_000, &[]);
     let rests = [Rest { span: Duration::ZERO, slots: 1 }, Rest { span: span(202_000), slots: 4 }];
@@ -173,10 +173,10 @@ fn a_repetition_gets_the_same_answer_and_changes_nothing() {
     let renewal = host.renewal(LEARNED, &[(500_000, 6)]);
     let (grant, _) = book.renew(server(LEARNED), &renewal);
     let before = book.age();
-    let (again, news) = book.renew(server(LEARNED + 400_000), &renewal);
+    let (again, broadcasts) = book.renew(server(LEARNED + 400_000), &renewal);
     assert_eq!((again.windows[0].share, again.windows[0].target), (4, 4));
     assert_eq!(again.lasts, grant.lasts - span(400_000), "the lease has gone on");
-    assert_eq!((book.age(), news), (before, Vec::new()));
+    assert_eq!((book.age(), broadcasts), (before, Vec::new()));
     assert_eq!(totals(&book), (4, 6));
 }
 
@@ -340,11 +340,11 @@ fn of_the_fleet_one_host_probes_a_pause() {
     };
     let scope = Scope::Organization;
     let refused = PauseReport::Paused(scope.clone(), SECOND);
-    let (grant, news) = tell(&one, 1, LEARNED, std::slice::from_ref(&refused), &[]);
-    let [News::Paused(pause)] = &news[..] else { panic!("{news:?}") };
+    let (grant, broadcasts) = tell(&one, 1, LEARNED, std::slice::from_ref(&refused), &[]);
+    let [Broadcast::Paused(pause)] = &broadcasts[..] else { panic!("{broadcasts:?}") };
     assert_eq!((&grant.pauses[..], pause.lasts), (&[pause.clone()][..], SECOND));
-    let (_, news) = tell(&other, 1, LEARNED, &[refused], &[]);
-    assert!(!news.iter().any(|one| matches!(one, News::Paused(_))), "everybody knows");
+    let (_, broadcasts) = tell(&other, 1, LEARNED, &[refused], &[]);
+    assert!(!broadcasts.iter().any(|one| matches!(one, Broadcast::Paused(_))), "everybody knows");
     let ask = std::slice::from_ref(&scope);
     let (grant, _) = tell(&other, 2, LEARNED + 999_999, &[], ask);
     assert_eq!(grant.pauses[0].prober, None, "it is not over");
@@ -352,11 +352,11 @@ fn of_the_fleet_one_host_probes_a_pause() {
     assert_eq!(grant.pauses[0].prober.map(|(host, _)| host), Some(Host(2)));
     let (grant, _) = tell(&one, 2, LEARNED + 1_000_001, &[], ask);
     assert_eq!(grant.pauses[0].prober.map(|(host, _)| host), Some(Host(2)));
-    let (_, news) = tell(&one, 3, LEARNED + 1_000_002, &[PauseReport::Resumed(scope.clone(), 0)], &[]);
-    assert!(!news.iter().any(|one| matches!(one, News::Resumed(..))), "it is a later pause");
+    let (_, broadcasts) = tell(&one, 3, LEARNED + 1_000_002, &[PauseReport::Resumed(scope.clone(), 0)], &[]);
+    assert!(!broadcasts.iter().any(|one| matches!(one, Broadcast::Resumed(..))), "it is a later pause");
     let resumed = PauseReport::Resumed(scope.clone(), grant.pauses[0].number);
-    let (grant, news) = tell(&other, 4, LEARNED + 1_000_003, &[resumed], &[]);
-    assert!(grant.pauses.is_empty() && news.contains(&News::Resumed(scope, 1)));
+    let (grant, broadcasts) = tell(&other, 4, LEARNED + 1_000_003, &[resumed], &[]);
+    assert!(grant.pauses.is_empty() && broadcasts.contains(&Broadcast::Resumed(scope, 1)));
 }
 
 /// Hosts that come, go, die and fall silent, answers that are lost, renewals that come late or twice, and stores that

@@ -1,16 +1,16 @@
-//! A change as SQL. Each statement stays right when it is done twice: what was tried is tried again after trouble.
+//! A change as SQL. Each statement stays right when it is done twice: what was tried is tried again after a failure.
 
 use std::borrow::Cow;
 
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::failure::failure_text;
+use super::fault::Result;
 use super::file_time::FileTime;
 use super::part::Part;
 use super::receipts::{self, Receipt};
 use super::rows::{HEAD, Head, Returned, TAIL, Tail};
 use super::times::{Times, integer, natural};
-use super::trouble::Result;
 use super::wire::{self, Happening};
 use crate::clock::Timestamp;
 use crate::outcome::DeliveryFailure;

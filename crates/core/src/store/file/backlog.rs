@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::store::{Change, Record, Seq};
 
 /// What a transaction has room for.
@@ -85,11 +85,11 @@ impl Backlog {
         (fits, left)
     }
 
-    /// The first `count` are durable: the slots of the inserts among them.
-    pub(super) fn finish(&mut self, count: usize) -> Vec<Slot> {
+    /// The first `count` are durable: the entry ids of the inserts among them.
+    pub(super) fn finish(&mut self, count: usize) -> Vec<EntryId> {
         let finished: Vec<_> = self.changes.drain(..count).collect();
         self.forget_ends();
-        finished.iter().filter_map(|(_, change)| insertion(change).map(|(slot, _)| slot)).collect()
+        finished.iter().filter_map(|(_, change)| insertion(change).map(|(entry_id, _)| entry_id)).collect()
     }
 
     fn forget_ends(&mut self) {
@@ -100,11 +100,11 @@ impl Backlog {
     }
 
     /// Takes all inserts out, which counts them as done. A redrive stays: its message was accepted long ago.
-    pub(super) fn refuse_inserts(&mut self) -> Vec<Slot> {
+    pub(super) fn refuse_inserts(&mut self) -> Vec<EntryId> {
         let mut refused = Vec::new();
         self.changes.retain(|(_, change)| match change {
-            Change::Insert { slot, .. } => {
-                refused.push(*slot);
+            Change::Insert { entry_id, .. } => {
+                refused.push(*entry_id);
                 false
             }
             _ => true,
@@ -115,9 +115,9 @@ impl Backlog {
 }
 
 /// The message that a change brings in, and the engine's place for it.
-pub(super) fn insertion(change: &Change) -> Option<(Slot, &Record)> {
+pub(super) fn insertion(change: &Change) -> Option<(EntryId, &Record)> {
     match change {
-        Change::Insert { slot, record } | Change::Redrive { slot, record } => Some((*slot, record)),
+        Change::Insert { entry_id, record } | Change::Redrive { entry_id, record } => Some((*entry_id, record)),
         _ => None,
     }
 }
@@ -144,7 +144,7 @@ mod tests {
                 seq += 1;
                 let parts = Parts { id: &seq.to_string(), body: "12345678", ..Parts::default() };
                 let record = Record::new(seq, Message::new(parts).unwrap(), Timestamp::from_micros(0));
-                Change::Insert { slot: 0, record: Box::new(record) }
+                Change::Insert { entry_id: 0, record: Box::new(record) }
             };
             backlog.push((0..*count).map(insert).collect());
         }

@@ -7,16 +7,16 @@ use std::path::Path;
 
 use super::companion::{companion, open_private, remove};
 use super::connection::{self, sync_directory};
+use super::fault::{Fault, Result};
 use super::reader::{link, told};
-use super::trouble::{Fault, Result};
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreErrorKind};
 
 /// Copies the outbox at `path` to `target`, a name that nothing has, for this user alone; gives its size in bytes. A
 /// crash leaves no file of this name that isn't whole.
 pub fn backup(path: &Path, target: &Path) -> std::result::Result<u64, Error> {
     let (path, target) = (connection::absolute(path), std::path::absolute(target).unwrap_or_else(|_| target.into()));
     if target.symlink_metadata().is_ok() {
-        let fault = Fault::new(Trouble::Mismatch, "can't be a backup: there is a file of this name");
+        let fault = Fault::new(StoreErrorKind::Mismatch, "can't be a backup: there is a file of this name");
         return Err(fault.advised(&target, "choose another name, or remove that file"));
     }
     let db = link(&path).map_err(|fault| told(&fault, &path))?;

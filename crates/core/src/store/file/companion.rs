@@ -6,9 +6,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
+use super::fault::{Fault, Result};
 pub(super) use super::names::{COMPANIONS, companion};
-use super::trouble::{Fault, Result};
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 
 /// A file that only its owner may read.
 #[derive(Debug)]
@@ -78,5 +78,5 @@ pub(super) fn refused(path: &Path) -> Fault {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let what =
         format!("needs the name {name} for a file of its own, but a link, or something that is not a file, has it");
-    Fault::new(Trouble::Mismatch, what).with_advice("remove that, or choose another path")
+    Fault::new(StoreErrorKind::Mismatch, what).with_advice("remove that, or choose another path")
 }

@@ -8,15 +8,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::companion::open_private;
+use super::fault::{Fault, Result};
 use super::log;
 use super::options::{Durability, Options};
 use super::schema::{self, Kind};
-use super::trouble::{Fault, Result};
 use super::trust;
 use super::values::{meta, set_meta};
 use super::vfs;
 use crate::clock::Clock;
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 
 /// How long an opening waits for a reader that recovers the file after a crash; nothing else of theirs holds it up.
 const BUSY_WAIT: Duration = Duration::from_secs(3);
@@ -58,7 +58,9 @@ pub(super) fn check_links(path: &Path) -> Result<()> {
 /// Refuses what is no file before anything is made beside it, or its mode is changed: a directory, or a device.
 pub(super) fn check_kind(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() => Err(Fault::new(Trouble::Mismatch, "is a directory or a device, not a file")),
+        Ok(found) if !found.is_file() => {
+            Err(Fault::new(StoreErrorKind::Mismatch, "is a directory or a device, not a file"))
+        }
         _ => Ok(()),
     }
 }
@@ -137,7 +139,7 @@ pub(super) fn prepare(db: &Connection, options: &Options) -> Result<()> {
     let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
         return Err(Fault::new(
-            Trouble::Failed,
+            StoreErrorKind::Failed,
             format!("is on a file system that can't share memory (journal mode {mode})"),
         ));
     }

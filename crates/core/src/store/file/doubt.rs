@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use super::companion::companion;
 use super::connection;
+use super::fault::Result;
 use super::file_time::FileTime;
 use super::opened;
 use super::options::Options;
 use super::organizations;
 use super::progress::Progress;
-use super::recover::{self, Telling};
+use super::recover::{self, Readout};
 use super::salvage;
 use super::second_look::pause;
-use super::trouble::Result;
 use crate::clock::Clock;
 
 /// The fingerprint of a file that has seemed to be damaged, if it is; the salvage compares it with what it has read.
@@ -37,8 +37,8 @@ fn inspect(path: &Path, options: &Options, clock: &Clock) -> Result<()> {
     // Without the texts, so first: it is the smaller part, and the one with the most to find.
     let time = FileTime::of(&db, clock)?;
     for part in organizations::whole(&db)?.into_values() {
-        let telling = Telling { part, time: &time, dedupe: Duration::MAX, lenient: false };
-        recover::tell_all(&db, &telling, &mut Progress::default(), &mut |_| {})?;
+        let readout = Readout { part, time: &time, dedupe: Duration::MAX, lenient: false };
+        recover::tell_all(&db, &readout, &mut Progress::default(), &mut |_| {})?;
         opened::remembered(&db, part, &time)?;
     }
     connection::check_whole(&db, "integrity_check")

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::apply::{DROP_LETTER, insert_message};
 use super::connection;
 use super::failure::failure_from;
+use super::fault::{Fault, Result};
 use super::file_time::FileTime;
 use super::hold;
 use super::lock::OwnerLock;
@@ -25,10 +26,9 @@ use super::recover;
 use super::rows::{HEAD, HEAD_COLUMNS, Head, Returned, TAIL, Tail};
 use super::times::integer;
 use super::transaction::in_transaction;
-use super::trouble::{Fault, Result};
 use super::trust::{self, Owner};
 use crate::clock::Clock;
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreErrorKind};
 use crate::outcome::LetterFilter;
 use crate::store::Pulse;
 
@@ -39,7 +39,8 @@ const MESSAGES_PER_COMMIT: usize = 1_000;
 const LOCKED_ADVICE: &str = "use the methods of the sender in the process that has it open (sender.redrive(), drop(), pause(), resume()), or \
      close it first";
 
-/// Edits the file of a store. A running owner is [`Trouble::Locked`], an id without a dead letter [`Error::NotFound`].
+/// Edits the file of a store. A running owner is [`StoreErrorKind::Locked`], an id without a dead letter
+/// [`Error::NotFound`].
 #[derive(Debug)]
 pub struct Editor {
     path: PathBuf,
@@ -103,14 +104,17 @@ impl Editor {
         let number = found.ok_or_else(|| Error::NotFound { what: "dead letter", id: id.into() })?;
         let outcome = self.waits(id).and_then(|waits| {
             if waits {
-                return Err(Fault::new(Trouble::Mismatch, format!("has a message with the id {id:?} that waits")));
+                return Err(Fault::new(
+                    StoreErrorKind::Mismatch,
+                    format!("has a message with the id {id:?} that waits"),
+                ));
             }
             let seq = self.next_seq()?;
             in_transaction(&self.db, || self.revive(number, seq))?;
             Ok(seq)
         });
-        outcome.map(seq_of).map_err(|fault| match fault.trouble {
-            Trouble::Mismatch => fault.advised(&self.path, "redrive the dead letter when that one is settled"),
+        outcome.map(seq_of).map_err(|fault| match fault.kind {
+            StoreErrorKind::Mismatch => fault.advised(&self.path, "redrive the dead letter when that one is settled"),
             _ => self.told(&fault),
         })
     }

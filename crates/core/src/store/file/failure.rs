@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::trouble::{Fault, Result, damage};
+use super::fault::{Fault, Result, damage};
 use crate::outcome::{DeliveryFailure, Reason, Response};
 
 /// A failure as the file has it; the answer's body is a column of its own.

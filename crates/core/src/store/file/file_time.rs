@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::fault::{Result, damage};
 use super::rows::checksum;
 use super::times::{Times, integer};
-use super::trouble::{Result, damage};
 use super::values::{meta, set_meta};
 use super::wire;
 use crate::clock::Clock;

@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::companion::{companion, open_beside};
+use super::fault::{Fault, Result};
 use super::file_id::bytes_at;
 use super::log;
-use super::trouble::{Fault, Result};
 
 const PAGE_BYTES: u64 = 4_096;
 /// Pages that a file may grow by without new messages.

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::fault::{Result, damage};
 use super::part::Part;
-use super::trouble::{Result, damage};
 
 /// The parts of the saved budget by name. Its times are milliseconds from the moment of saving.
 type Parts = BTreeMap<String, Box<RawValue>>;

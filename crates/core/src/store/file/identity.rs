@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::companion::companion;
+use super::fault::{Fault, Result};
 use super::file_id::FileId;
 use super::lock::OwnerLock;
-use super::trouble::{Fault, Result};
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 
 /// Which files the names led to when they were opened, and what they had then.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Identity {
     }
 
     pub(super) fn check_names(&mut self) -> Result<()> {
-        let gone = |_| Fault::new(Trouble::Missing, "is no longer where it was opened");
+        let gone = |_| Fault::new(StoreErrorKind::Missing, "is no longer where it was opened");
         if FileId::at(&self.path).map_err(gone)? != self.file_id {
             return Err(replaced());
         }
@@ -65,7 +65,7 @@ impl Identity {
             (Ok(now), Some(then)) if now == then => {}
             // The first write makes it.
             (Err(_), None) => {}
-            _ => return Err(Fault::new(Trouble::Missing, "has lost its write-ahead log")),
+            _ => return Err(Fault::new(StoreErrorKind::Missing, "has lost its write-ahead log")),
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Identity {
 /// Another file has the name: a backup was put there, or the volume was mounted again and is another device now. What
 /// is in it is known only to who opens it.
 pub(super) fn replaced() -> Fault {
-    Fault::new(Trouble::Missing, "was replaced by another file, or its volume was mounted again")
+    Fault::new(StoreErrorKind::Missing, "was replaced by another file, or its volume was mounted again")
         .with_advice("close this sender and open it again: then it takes what is there now")
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::options::Options;
 use crate::clock::Clock;
-use crate::lanes::Slot;
-use crate::store::{Change, FencingToken, News, Seq};
+use crate::lanes::EntryId;
+use crate::store::{Change, FencingToken, Seq, StoreEvent};
 
 /// Who enqueues one message after the other hands over the next as soon as the last is acknowledged. So long the writer
 /// waits awake for it: to fall asleep and be woken costs as much of the processor on a virtual machine, and takes
@@ -21,7 +21,7 @@ const AWAKE_MAX: Duration = Duration::from_micros(300);
 pub(super) enum Command {
     Join(MemberId, Box<Joining>),
     Apply(MemberId, FencingToken, Vec<Change>),
-    Load(MemberId, Vec<(Slot, Seq)>),
+    Load(MemberId, Vec<(EntryId, Seq)>),
     Close(MemberId),
 }
 
@@ -45,7 +45,7 @@ impl MemberId {
 /// An organization that is to open its part of a file.
 pub(super) struct Joining {
     pub(super) options: Options,
-    pub(super) news: Box<dyn FnMut(News) + Send>,
+    pub(super) event: Box<dyn FnMut(StoreEvent) + Send>,
 }
 
 impl Debug for Joining {

@@ -12,10 +12,10 @@ use fs4::{FileExt, TryLockError};
 use once_cell::sync::Lazy;
 
 use super::companion::{Private, companion, open_beside, open_private};
+use super::fault::{Fault, Result};
 use super::file_id::FileId;
 use super::holder::{self, Holder};
-use super::trouble::{Fault, Result};
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 use crate::store::Pulse;
 
 /// How long an engine waits for an earlier one of this process that is just closing.
@@ -150,7 +150,7 @@ fn disclaim(store: &Path) {
 }
 
 fn disowned() -> Fault {
-    Fault::new(Trouble::Locked, "has lost its -lock file, and another process may have used it since")
+    Fault::new(StoreErrorKind::Locked, "has lost its -lock file, and another process may have used it since")
         .with_advice("close this sender and open it again")
 }
 
@@ -202,11 +202,11 @@ fn pause(wait: Duration) {
 
 pub(super) fn in_use_here() -> Fault {
     let own = std::process::id();
-    Fault::new(Trouble::Locked, format!("is in use by another sender of this process ({own})"))
+    Fault::new(StoreErrorKind::Locked, format!("is in use by another sender of this process ({own})"))
 }
 
 fn in_use(holder: &Holder) -> Fault {
-    Fault::new(Trouble::Locked, format!("is in use by {holder}")).with_advice(holder.advice())
+    Fault::new(StoreErrorKind::Locked, format!("is in use by {holder}")).with_advice(holder.advice())
 }
 
 /// What root makes beside a service's file must not keep the service out. SQLite does the same with what it makes.

@@ -12,8 +12,8 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::companion::{companion, open_beside};
+use super::fault::Result;
 use super::file_id::bytes_at;
-use super::trouble::Result;
 
 /// What the log keeps of its length when it starts anew: so much is overwritten in place, and more than a run of small
 /// commits ever writes between two checkpoints.

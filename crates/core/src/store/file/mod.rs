@@ -4,7 +4,7 @@
 //!
 //! Below [`SqliteStore`], which is only the way into an `inbox`: `hosts` knows the threads, `writer` decides what is
 //! written when, `apply` says it in SQL,
-//! `trouble` says what went wrong in words; `wire` and `receipts` are rows that gather much that is small; `open`,
+//! `fault` says what went wrong in words; `wire` and `receipts` are rows that gather much that is small; `open`,
 //! `recover` and `salvage` are the beginning of a run. `reader` and `editor` are for
 //! who looks at a file from outside.
 
@@ -16,13 +16,13 @@ mod connection;
 mod doubt;
 mod editor;
 mod failure;
+mod fault;
 mod file_id;
 mod file_time;
 #[cfg(test)]
 #[path = "../../../tests/fuzz/rows.rs"]
 mod fuzz;
 mod headroom;
-mod heal;
 mod hold;
 mod holder;
 mod hosts;
@@ -41,6 +41,8 @@ mod progress;
 mod reader;
 mod receipts;
 mod recover;
+mod repair;
+mod reported;
 mod rescue;
 mod rows;
 mod salvage;
@@ -48,9 +50,7 @@ mod schema;
 mod second_look;
 mod set_aside;
 mod times;
-mod told;
 mod transaction;
-mod trouble;
 mod trust;
 mod upkeep;
 mod values;
@@ -73,9 +73,9 @@ pub use self::reader::stats::{Budget, Files, Letters, Messages, Pause, Receipts,
 pub use self::reader::{Reader, Texts};
 pub use self::set_aside::{SET_ASIDE_KEPT, SetAside, discard, set_aside};
 use self::writer::Writer;
-use super::{Change, FencingToken, News, Pulse, Seq, Store};
+use super::{Change, FencingToken, Pulse, Seq, Store, StoreEvent};
 use crate::clock::Clock;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 
 /// An organization's store in a file, which others of this process may have parts of, too.
 #[derive(Debug)]
@@ -86,13 +86,13 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens an organization's part of the file, on the file's thread: how it went is told by `news`, like everything
-    /// else. `news` may wait; that holds up the stores in the file, and nothing else.
-    pub fn open(options: Options, clock: Clock, news: Box<dyn FnMut(News) + Send>) -> io::Result<Self> {
+    /// Opens an organization's part of the file, on the file's thread: how it went is reported through `event`, like
+    /// everything else. `event` may wait; that holds up the stores in the file, and nothing else.
+    pub fn open(options: Options, clock: Clock, event: Box<dyn FnMut(StoreEvent) + Send>) -> io::Result<Self> {
         let member = MemberId::next();
         // No more than the working directory is asked for: on a disk that hangs, looking at the path takes forever.
         let name = std::path::absolute(&options.path).unwrap_or_else(|_| options.path.clone());
-        let Host { commands, pulse } = hosts::join(&name, member, Joining { options, news }, |ticket, joining| {
+        let Host { commands, pulse } = hosts::join(&name, member, Joining { options, event }, |ticket, joining| {
             let (commands, inbox) = Inbox::new(clock);
             let pulse = joining.options.pulse.clone();
             let run = move || Writer::new(&joining.options, clock, inbox, ticket.take_seat()).run(member, joining);
@@ -118,7 +118,7 @@ impl Store for SqliteStore {
         self.command(Command::Apply(self.member, token, changes));
     }
 
-    fn load(&self, messages: Vec<(Slot, Seq)>) {
+    fn load(&self, messages: Vec<(EntryId, Seq)>) {
         self.command(Command::Load(self.member, messages));
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::companion::remove;
 use super::connection;
+use super::fault::Result;
 use super::file_time::FileTime;
 use super::lock::OwnerLock;
 use super::opened::Opened;
@@ -14,10 +15,9 @@ use super::origin;
 use super::part::Part;
 use super::rescue;
 use super::salvage::{self, name_of};
-use super::trouble::Result;
 use super::trust::{self, Owner};
 use crate::clock::Clock;
-use crate::store::{News, Opening};
+use crate::store::{Opening, StoreEvent};
 
 /// A file that is open, for the first of its organizations.
 pub(super) struct Ready {
@@ -33,13 +33,13 @@ pub(super) fn open(
     path: &Path,
     options: &Options,
     clock: &Clock,
-    news: &mut dyn FnMut(News),
+    event: &mut dyn FnMut(StoreEvent),
 ) -> Result<(Ready, OwnerLock)> {
     connection::check_links(&options.path)?;
     trust::check(path, Owner::User)?;
     let lock = OwnerLock::take(path, options.lock_wait, &options.pulse)?;
     let mut is_made = false;
-    match open_locked(path, options, clock, news, &lock, &mut is_made) {
+    match open_locked(path, options, clock, event, &lock, &mut is_made) {
         Ok(ready) => Ok((ready, lock)),
         Err(fault) => {
             // An empty file that was made for this, and that nobody else can have used.
@@ -56,7 +56,7 @@ fn open_locked(
     path: &Path,
     options: &Options,
     clock: &Clock,
-    news: &mut dyn FnMut(News),
+    event: &mut dyn FnMut(StoreEvent),
     lock: &OwnerLock,
     is_made: &mut bool,
 ) -> Result<Ready> {
@@ -66,7 +66,7 @@ fn open_locked(
         origin::recognize(path, options)?;
     }
     *is_made = connection::create(path)?;
-    let rescue::Begun { db, time, organizations, part, mut opening } = rescue::read(path, options, clock, news)?;
+    let rescue::Begun { db, time, organizations, part, mut opening } = rescue::read(path, options, clock, event)?;
     opening.salvage.set_aside = opening.salvage.set_aside.or_else(|| finished.as_deref().map(name_of));
     let opened = Opened::of(db, path)?;
     // What was read is as it is known from here on, unless another owner has begun since.

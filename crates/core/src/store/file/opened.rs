@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::connection;
+use super::fault::{Fault, Result};
 use super::file_time::FileTime;
 use super::identity::Identity;
 use super::log;
@@ -14,7 +15,6 @@ use super::organizations::{self, Organizations};
 use super::part::Part;
 use super::recover;
 use super::times::natural;
-use super::trouble::{Fault, Result};
 use super::values::meta;
 use crate::store::{FencingToken, Opening};
 

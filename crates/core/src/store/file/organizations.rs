@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Row as SqlRow, params};
 
+use super::fault::{Fault, Result, damage};
 use super::part::{self, PARTS_MAX, Part};
 use super::rows::checksum;
-use super::trouble::{Fault, Result, damage};
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 
 /// The single value that repeats a part's name.
 pub(super) const NAME: &str = "organization";
@@ -68,7 +68,7 @@ pub(super) fn nameless(db: &Connection, organizations: &Organizations) -> Result
 /// The part that another organization would have, behind all others.
 pub(super) fn free(taken: impl Iterator<Item = Part>) -> Result<Part> {
     let number = taken.max().map_or(0, |part| part.number() + 1);
-    let full = || Fault::new(Trouble::Failed, format!("has {PARTS_MAX} organizations, and no room for another"));
+    let full = || Fault::new(StoreErrorKind::Failed, format!("has {PARTS_MAX} organizations, and no room for another"));
     Part::new(number).ok_or_else(full)
 }
 
@@ -101,12 +101,13 @@ pub(super) fn meant(organizations: &Organizations, organization: Option<&str>) -
         (None, 1) => Ok(organizations.values().next().copied().unwrap_or(Part::FIRST)),
         (None, count) => {
             let what = format!("is of {count} organizations: {}", names(organizations));
-            Err(Fault::new(Trouble::Mismatch, what).with_advice("say which of them is meant, with --organization"))
+            Err(Fault::new(StoreErrorKind::Mismatch, what)
+                .with_advice("say which of them is meant, with --organization"))
         }
         (Some(name), _) => organizations.get(name).copied().ok_or_else(|| {
             let names = if organizations.is_empty() { "none".to_owned() } else { names(organizations) };
             let what = format!("has no part for the organization {name:?}; it has {names}");
-            Fault::new(Trouble::Mismatch, what).with_advice("name one of these, or look into another file")
+            Fault::new(StoreErrorKind::Mismatch, what).with_advice("name one of these, or look into another file")
         }),
     }
 }

@@ -10,11 +10,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::companion::{companion, open_beside};
+use super::fault::{Fault, Result};
 use super::options::Options;
 use super::schema::{self, APPLICATION_ID};
-use super::trouble::{Fault, Result};
 use super::vfs;
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER: usize = 100;
@@ -65,7 +65,7 @@ pub(super) fn check(path: &Path, was_locked_before: bool) -> Result<()> {
     }
     let what =
         if has_header || !log.is_empty() { "but a database of another application" } else { "and no database either" };
-    Err(Fault::new(Trouble::Mismatch, format!("is not an outbox, {what}")))
+    Err(Fault::new(StoreErrorKind::Mismatch, format!("is not an outbox, {what}")))
 }
 
 /// Refuses a sound database that is another application's or of a newer version. Nothing is
@@ -81,8 +81,8 @@ pub(super) fn look(path: &Path, vfs: Option<&str>, question: impl Fn(&Connection
         return Ok(());
     }
     let asked = connect(path, vfs).map_err(Fault::from).and_then(|db| question(&db));
-    asked.or_else(|fault| match fault.trouble {
-        Trouble::Mismatch | Trouble::Version | Trouble::Locked => Err(fault),
+    asked.or_else(|fault| match fault.kind {
+        StoreErrorKind::Mismatch | StoreErrorKind::Version | StoreErrorKind::Locked => Err(fault),
         _ => Ok(()),
     })
 }

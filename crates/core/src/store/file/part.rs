@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::trouble::Result;
+use super::fault::Result;
 use super::values::{meta, set_meta};
 use crate::store::{SEQ_MAX, Seq};
 

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, params};
 
+use super::fault::{Fault, Result};
 use super::part::Part;
 use super::receipts;
-use super::told::Told;
-use super::trouble::{Fault, Result};
+use super::reported::ReportedRows;
 use super::wire::{self, Wire};
 
 /// What an engine holds of letters: the newest.
@@ -17,9 +17,9 @@ pub(super) const RECEIPTS_MAX: i64 = 1_000_000;
 /// What was told, so that nothing is told twice when a read fails or the file turns out to be damaged on the way.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    pub(super) messages: Told,
-    pub(super) letters: Told,
-    pub(super) receipts: Told,
+    pub(super) messages: ReportedRows,
+    pub(super) letters: ReportedRows,
+    pub(super) receipts: ReportedRows,
     /// What the file said when telling began; nobody changes it before all is told.
     pub(super) began: Option<Beginning>,
     /// Rows that made no sense, where nothing could be recovered any more.

@@ -18,15 +18,15 @@ use self::shapes::{Found, LetterRow, MessageRow, Page, ReceiptRow};
 use self::stats::Stats;
 use super::companion::companion;
 use super::connection;
+use super::fault::{self, Fault, Result};
 use super::lock;
 use super::log;
 use super::organizations;
 use super::origin;
 use super::part::Part;
 use super::schema::{self, Kind};
-use super::trouble::{self, Fault, Result};
 use super::vfs;
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreErrorKind};
 
 /// How long a reader waits for another one that recovers the file after a crash.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -135,12 +135,14 @@ impl Reader {
 
 /// An error with the advice for somebody who looks on from outside.
 pub(super) fn told(fault: &Fault, path: &Path) -> Error {
-    let advice = match fault.trouble {
-        Trouble::Missing => "check the path, and whether this user may read it",
-        Trouble::Corrupt => "open it with a sender once: that sets it aside whole, and recovers what can be read of it",
-        Trouble::ReadOnly => "copy it, with the file of its name and -wal, to where this user may write",
-        Trouble::Locked => "try again",
-        other => trouble::advice(other),
+    let advice = match fault.kind {
+        StoreErrorKind::Missing => "check the path, and whether this user may read it",
+        StoreErrorKind::Corrupt => {
+            "open it with a sender once: that sets it aside whole, and recovers what can be read of it"
+        }
+        StoreErrorKind::ReadOnly => "copy it, with the file of its name and -wal, to where this user may write",
+        StoreErrorKind::Locked => "try again",
+        other => fault::advice(other),
     };
     fault.advised(path, advice)
 }
@@ -149,7 +151,7 @@ pub(super) fn told(fault: &Fault, path: &Path) -> Error {
 /// locks away from an owner in this very process.
 pub(super) fn look(path: &Path) -> Result<()> {
     let Ok(metadata) = fs::metadata(path) else {
-        return Err(Fault::new(Trouble::Missing, "isn't there"));
+        return Err(Fault::new(StoreErrorKind::Missing, "isn't there"));
     };
     connection::check_kind(path)?;
     match (metadata.len(), log::file_bytes(path)) {
@@ -167,14 +169,14 @@ pub(super) fn recognize(db: &Connection) -> Result<()> {
         Kind::Empty => Err(empty()),
         Kind::Older(version) => {
             let what = format!("was written by an older version of spillway (schema {version}) and not opened since");
-            Err(Fault::new(Trouble::Version, what)
+            Err(Fault::new(StoreErrorKind::Version, what)
                 .with_advice("open it with a sender once: that brings it to this version"))
         }
     }
 }
 
 fn empty() -> Fault {
-    Fault::new(Trouble::Missing, "is empty: no sender has used it yet")
+    Fault::new(StoreErrorKind::Missing, "is empty: no sender has used it yet")
 }
 
 /// A connection that may only read.

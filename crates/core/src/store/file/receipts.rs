@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
+use super::fault::{Fault, Result, damage};
 use super::part::{Part, number_of};
 use super::rows::{NUMBER_MAX, checksum};
 use super::times::natural;
-use super::trouble::{Fault, Result, damage};
 
 /// Receipts of one row: what is lost with it, and read for one of them, has a limit.
 const ROW_MAX: usize = 256;

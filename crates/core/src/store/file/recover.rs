@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row as SqlRow, params};
 
+use super::fault::{Fault, Result};
 use super::file_time::FileTime;
 use super::part::{Part, number_of};
 use super::progress::{Beginning, Progress};
 use super::receipts;
+use super::reported::ReportedRows;
 use super::rows;
 use super::times::{Times, natural};
-use super::told::Told;
-use super::trouble::{Fault, Result};
 use super::wire::{self, Wire};
 use crate::clock::Timestamp;
-use crate::store::{News, Record, Row, SEQ_MAX, Settled};
+use crate::store::{Record, Row, SEQ_MAX, Settled, StoreEvent};
 
 /// Rows, and bytes of bodies, that are told at once. As many chunks as there is room for on the way to the engine are
 /// in memory together, and so they are small.
@@ -27,7 +27,7 @@ const DEPARTURES_MAX: usize = 1_000_000;
 
 /// What is to be told, and how.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Telling<'a> {
+pub(super) struct Readout<'a> {
     pub(super) part: Part,
     pub(super) time: &'a FileTime,
     /// How long receipts are kept; zero for none.
@@ -46,35 +46,35 @@ pub(super) enum Turn {
 /// Tells everything that isn't told yet.
 pub(super) fn tell_all(
     db: &Connection,
-    telling: &Telling<'_>,
+    readout: &Readout<'_>,
     progress: &mut Progress,
-    news: &mut dyn FnMut(News),
+    event: &mut dyn FnMut(StoreEvent),
 ) -> Result<()> {
     let mut left = usize::MAX;
-    tell(db, telling, &mut left, progress, news).map(drop)
+    tell(db, readout, &mut left, progress, event).map(drop)
 }
 
 /// Tells some more of what isn't told yet. `left` are the rows that may still be looked at before somebody else has a
 /// turn; large ones count as several.
 pub(super) fn tell(
     db: &Connection,
-    telling: &Telling<'_>,
+    readout: &Readout<'_>,
     left: &mut usize,
     progress: &mut Progress,
-    news: &mut dyn FnMut(News),
+    event: &mut dyn FnMut(StoreEvent),
 ) -> Result<Turn> {
     let began = match progress.began.take() {
         Some(began) => began,
-        None => Beginning::of(db, telling.part)?,
+        None => Beginning::of(db, readout.part)?,
     };
-    let mut chunk = Chunk { rows: Vec::new(), bytes: 0, news };
+    let mut chunk = Chunk { rows: Vec::new(), bytes: 0, event };
     let mut lost = 0;
-    let times = telling.time.times();
-    let mut told = Teller { telling, times: &times, chunk: &mut chunk, lost: &mut lost, left };
+    let times = readout.time.times();
+    let mut told = Teller { readout, times: &times, chunk: &mut chunk, lost: &mut lost, left };
     let done = told
         .messages(db, &began.wire, &mut progress.messages)
         .and_then(|()| told.letters(db, began.letters, &mut progress.letters))
-        .and_then(|()| match telling.dedupe.is_zero() {
+        .and_then(|()| match readout.dedupe.is_zero() {
             false => told.receipts(db, began.receipts, &mut progress.receipts),
             true => Ok(()),
         });
@@ -89,14 +89,14 @@ pub(super) fn tell(
 struct Chunk<'a> {
     rows: Vec<Row>,
     bytes: usize,
-    news: &'a mut dyn FnMut(News),
+    event: &'a mut dyn FnMut(StoreEvent),
 }
 
 /// Bytes of the body that a row has in it.
 fn told_bytes(row: &Row) -> usize {
     match row {
         Row::Started(record) => record.message.body().len(),
-        Row::Letter(letter) => letter.cargo.len(),
+        Row::Letter(letter) => letter.payload.len(),
         Row::Waiting(_) | Row::Settled(_) => 0,
     }
 }
@@ -113,7 +113,7 @@ impl Chunk<'_> {
     fn flush(&mut self) {
         self.bytes = 0;
         if !self.rows.is_empty() {
-            (self.news)(News::Found(std::mem::take(&mut self.rows)));
+            (self.event)(StoreEvent::Found(std::mem::take(&mut self.rows)));
         }
     }
 }
@@ -128,7 +128,7 @@ fn sent_message(db: &Connection, row: &SqlRow<'_>, sent: &wire::Sent, times: &Ti
 }
 
 struct Teller<'a, 'b> {
-    telling: &'a Telling<'a>,
+    readout: &'a Readout<'a>,
     times: &'a Times,
     chunk: &'a mut Chunk<'b>,
     lost: &'a mut u64,
@@ -137,12 +137,12 @@ struct Teller<'a, 'b> {
 }
 
 impl Teller<'_, '_> {
-    fn messages(&mut self, db: &Connection, wire: &Wire, told: &mut Told) -> Result<()> {
+    fn messages(&mut self, db: &Connection, wire: &Wire, told: &mut ReportedRows) -> Result<()> {
         self.scan(
             db,
             &rows::scan_sql(),
             told,
-            self.telling.part.start(),
+            self.readout.part.start(),
             |row| row.get(0),
             |row, times, told| {
                 let sent = wire.sent.get(&number_of(row.get(0)?));
@@ -155,7 +155,7 @@ impl Teller<'_, '_> {
         )
     }
 
-    fn letters(&mut self, db: &Connection, start: i64, told: &mut Told) -> Result<()> {
+    fn letters(&mut self, db: &Connection, start: i64, told: &mut ReportedRows) -> Result<()> {
         let number_column = rows::LETTER_NUMBER;
         self.scan(
             db,
@@ -170,9 +170,9 @@ impl Teller<'_, '_> {
         )
     }
 
-    fn receipts(&mut self, db: &Connection, start: i64, told: &mut Told) -> Result<()> {
-        let time = self.telling.time;
-        let since_ms = time.forgets_before(self.telling.dedupe);
+    fn receipts(&mut self, db: &Connection, start: i64, told: &mut ReportedRows) -> Result<()> {
+        let time = self.readout.time;
+        let since_ms = time.forgets_before(self.readout.dedupe);
         self.scan(
             db,
             receipts::SELECT,
@@ -197,7 +197,7 @@ impl Teller<'_, '_> {
         &mut self,
         db: &Connection,
         sql: &str,
-        told: &mut Told,
+        told: &mut ReportedRows,
         start: i64,
         key: impl Fn(&SqlRow<'_>) -> rusqlite::Result<i64>,
         read: impl Fn(&SqlRow<'_>, &Times, &mut Vec<Row>) -> Result<()>,
@@ -205,7 +205,7 @@ impl Teller<'_, '_> {
         let mut rows = Vec::new();
         let mut last = told.resume_after().max(start);
         let mut statement = db.prepare(sql)?;
-        let mut found = statement.query(params![last, self.telling.part.end()])?;
+        let mut found = statement.query(params![last, self.readout.part.end()])?;
         while *self.left > 0
             && let Some(row) = found.next()?
         {
@@ -224,7 +224,7 @@ impl Teller<'_, '_> {
                     *self.left = self.left.saturating_sub(large);
                     rows.drain(..).for_each(|row| self.chunk.push(row));
                 }
-                Err(fault) if fault.is_corrupt() && self.telling.lenient => *self.lost += 1,
+                Err(fault) if fault.is_corrupt() && self.readout.lenient => *self.lost += 1,
                 Err(fault) => return Err(fault),
             }
             told.insert(number);

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::fault::Result;
 use super::file_time::FileTime;
 use super::options::Options;
 use super::organizations::{self, Organizations};
 use super::part::Part;
 use super::progress::Progress;
-use super::recover::{self, Telling};
+use super::recover::{self, Readout};
 use super::transaction::in_transaction;
-use super::trouble::Result;
 use super::{connection, doubt, opened, salvage, second_look};
 use crate::clock::{Clock, Timestamp};
-use crate::store::{News, Opening, Salvage};
+use crate::store::{Opening, Salvage, StoreEvent};
 
 /// Between two tries of a reading that has failed.
 const WAIT: Duration = Duration::from_millis(50);
@@ -46,9 +46,9 @@ pub(super) struct Begun {
 }
 
 /// Tells what is in the file, but for the last word, and begins to write to it.
-pub(super) fn read(path: &Path, options: &Options, clock: &Clock, news: &mut dyn FnMut(News)) -> Result<Begun> {
+pub(super) fn read(path: &Path, options: &Options, clock: &Clock, event: &mut dyn FnMut(StoreEvent)) -> Result<Begun> {
     let mut reading = Reading { path, options, clock, progress: Progress::default(), salvaged: None };
-    patiently(options, clock, || reading.attempt(news))
+    patiently(options, clock, || reading.attempt(event))
 }
 
 struct Reading<'a> {
@@ -62,8 +62,8 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads on from where the last attempt came to.
-    fn attempt(&mut self, news: &mut dyn FnMut(News)) -> Result<Begun> {
-        let fault = match self.read_on(news) {
+    fn attempt(&mut self, event: &mut dyn FnMut(StoreEvent)) -> Result<Begun> {
+        let fault = match self.read_on(event) {
             Err(fault) if fault.is_corrupt() => fault,
             outcome => return outcome,
         };
@@ -76,10 +76,10 @@ impl Reading<'_> {
         let replace = || salvage::replace(self.path, &source, self.options, self.clock);
         self.salvaged = Some(self.options.pulse.long(replace)?.salvage());
         self.progress.rewind();
-        self.read_on(news).map_err(super::trouble::Fault::unless_corrupt)
+        self.read_on(event).map_err(super::fault::Fault::unless_corrupt)
     }
 
-    fn read_on(&mut self, news: &mut dyn FnMut(News)) -> Result<Begun> {
+    fn read_on(&mut self, event: &mut dyn FnMut(StoreEvent)) -> Result<Begun> {
         // An attempt may have come so far that only this is left of an exchange.
         salvage::finish(self.path, self.options)?;
         let db = opened::ready(self.path, self.options)?;
@@ -87,8 +87,8 @@ impl Reading<'_> {
         let mut organizations = organizations::whole(&db)?;
         let (part, is_known) = opened::part_of(&organizations, &self.options.organization)?;
         let (dedupe, lenient) = (self.options.dedupe, self.salvaged.is_some());
-        let telling = Telling { part, time: &time, dedupe, lenient };
-        recover::tell_all(&db, &telling, &mut self.progress, news)?;
+        let readout = Readout { part, time: &time, dedupe, lenient };
+        recover::tell_all(&db, &readout, &mut self.progress, event)?;
         let mut opening = opened::remembered(&db, part, &time)?;
         opening.salvage = salvage::notice(&db, self.path)?;
         opening.salvage.unreadable += self.progress.unreadable;

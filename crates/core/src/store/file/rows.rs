@@ -4,10 +4,10 @@
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use super::failure::failure_from;
+use super::fault::{Fault, Result, damage};
 use super::part::{Part, seq_of};
 use super::times::Times;
-use super::trouble::{Fault, Result, damage};
-use crate::message::{Cargo, Message, Parts};
+use crate::message::{Message, Parts, Payload};
 use crate::outcome::{DeadLetter, DeliveryFailure};
 use crate::store::{Record, Row, SEQ_MAX, Seq, Waiting, batch_of};
 
@@ -343,7 +343,7 @@ pub(super) fn letter(row: &SqlRow<'_>, times: &Times) -> Result<DeadLetter> {
     let head = Head::read(row, 0)?;
     let tail = Tail::read(row, HEAD_COLUMNS, &head)?;
     Ok(DeadLetter {
-        cargo: Cargo::Message(tail.message(&head)?),
+        payload: Payload::Message(tail.message(&head)?),
         priority: head.priority,
         failure: failure(row, &head.id)?,
         at: times.at(row.get(LETTER_FAILURE - 1)?),

@@ -14,9 +14,9 @@
 
 use rusqlite::Connection;
 
+use super::fault::{Fault, Result};
 use super::rows::{HEAD, TAIL};
-use super::trouble::{Fault, Result};
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 
 /// Says that a database is an outbox of ours: "SPLW".
 pub(super) const APPLICATION_ID: i32 = 0x5350_4C57;
@@ -131,7 +131,7 @@ pub(super) fn kind(db: &Connection) -> Result<Kind> {
         }
         (0, 0) if tables == 0 && pages(db)? <= 1 => Ok(Kind::Empty),
         (other, _) if other != APPLICATION_ID && tables > 0 && !has_our_tables(db)? => {
-            Err(Fault::new(Trouble::Mismatch, "belongs to another application"))
+            Err(Fault::new(StoreErrorKind::Mismatch, "belongs to another application"))
         }
         _ => Err(Fault::corrupt("is damaged: its first page is not as it was written")),
     }
@@ -141,11 +141,11 @@ pub(super) fn kind(db: &Connection) -> Result<Kind> {
 pub(super) fn of_other_version(version: usize) -> Fault {
     if version > VERSION {
         let what = format!("was written by a newer version of spillway (schema {version}, this one knows {VERSION})");
-        return Fault::new(Trouble::Version, what);
+        return Fault::new(StoreErrorKind::Version, what);
     }
     let what = format!("was written by a build before the first release (schema {version}, this one knows {VERSION})");
     let advice = "send its messages with the build that wrote it: another path would leave them behind";
-    Fault::new(Trouble::Version, what).with_advice(advice)
+    Fault::new(StoreErrorKind::Version, what).with_advice(advice)
 }
 
 /// The version by the other place that has it: a flipped bit of the header is no newer version. None when it can't be
@@ -232,19 +232,19 @@ mod tests {
     fn a_file_of_another_version_is_refused_and_a_flipped_bit_of_its_number_is_damage() {
         let db = Connection::open_in_memory().unwrap();
         migrate(&db, Kind::Empty).unwrap();
-        for (header, written, trouble, named) in [
-            (1, 1, Trouble::Version, "build before the first release (schema 1, this one knows 3)"),
-            (2, 2, Trouble::Version, "build before the first release (schema 2, this one knows 3)"),
-            (4, 4, Trouble::Version, "newer version of spillway (schema 4, this one knows 3)"),
-            (99, 100, Trouble::Version, "schema 99"),
-            (4, 3, Trouble::Corrupt, "first page"),
-            (1, 3, Trouble::Corrupt, "first page"),
-            (0, 3, Trouble::Corrupt, "first page"),
+        for (header, written, expected, named) in [
+            (1, 1, StoreErrorKind::Version, "build before the first release (schema 1, this one knows 3)"),
+            (2, 2, StoreErrorKind::Version, "build before the first release (schema 2, this one knows 3)"),
+            (4, 4, StoreErrorKind::Version, "newer version of spillway (schema 4, this one knows 3)"),
+            (99, 100, StoreErrorKind::Version, "schema 99"),
+            (4, 3, StoreErrorKind::Corrupt, "first page"),
+            (1, 3, StoreErrorKind::Corrupt, "first page"),
+            (0, 3, StoreErrorKind::Corrupt, "first page"),
         ] {
             let script = format!("PRAGMA user_version = {header}; REPLACE INTO meta VALUES ('schema', {written})");
             db.execute_batch(&script).unwrap();
             let fault = kind(&db).unwrap_err();
-            assert!(fault.trouble == trouble && fault.what().contains(named), "{header}, {written}: {fault:?}");
+            assert!(fault.kind == expected && fault.what().contains(named), "{header}, {written}: {fault:?}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::fault::{Fault, Result};
 use super::options::Options;
-use super::trouble::{Fault, Result};
 
 /// What `look` finds by a connection of its own; `None` when it finds damage both times.
 pub(super) fn confirmed<T>(options: &Options, look: impl Fn() -> Result<T>) -> Result<Option<T>> {

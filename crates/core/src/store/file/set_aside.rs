@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::companion::{companion, remove};
 use super::connection;
+use super::fault::{Fault, Result};
 use super::reader::told;
 use super::times::{integer, natural};
-use super::trouble::{Fault, Result};
 use super::trust;
 use crate::clock::Clock;
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::trouble::{Fault, Result};
+use super::fault::{Fault, Result};
 
 /// Does all of it or nothing.
 pub(super) fn in_transaction<T>(db: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {

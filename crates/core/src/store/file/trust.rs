@@ -17,8 +17,8 @@ use std::io;
 use std::path::Path;
 
 use super::companion::{COMPANIONS, companion, refused};
-use super::trouble::{Fault, Result};
-use crate::error::Trouble;
+use super::fault::{Fault, Result};
+use crate::error::StoreErrorKind;
 
 /// Bytes of the longest suffix that a file beside an outbox may have: `.recovered-20261129T220500Z-99-journal` and some
 /// more.
@@ -47,7 +47,7 @@ pub(super) fn check(path: &Path, owner: Owner) -> Result<()> {
 pub(super) fn check_files(path: &Path, owner: Owner) -> Result<()> {
     let Some(found) = look(path)? else { return check_companions(path, &[own_uid()]) };
     if !found.is_file() {
-        return Err(Fault::new(Trouble::Mismatch, "is a directory or a device, not a file"));
+        return Err(Fault::new(StoreErrorKind::Mismatch, "is a directory or a device, not a file"));
     }
     let owners = match owner {
         Owner::UserOrRoot if own_uid() == 0 => vec![uid(&found), 0],
@@ -94,18 +94,18 @@ fn check_length(path: &Path) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Fault::new(Trouble::Failed, what).with_advice("choose a shorter one: files beside it have longer names"))
+    Err(Fault::new(StoreErrorKind::Failed, what).with_advice("choose a shorter one: files beside it have longer names"))
 }
 
 fn check_directory(path: &Path) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(found) = fs::metadata(directory).ok().filter(Metadata::is_dir) else {
-        return Err(Fault::new(Trouble::Missing, "can't be made: its directory does not exist"));
+        return Err(Fault::new(StoreErrorKind::Missing, "can't be made: its directory does not exist"));
     };
     let mode = mode(&found);
     if mode & WRITABLE_BY_ALL != 0 && mode & STICKY == 0 {
         let what = format!("is in a directory that every user may write and that has no sticky bit (mode {mode:04o})");
-        return Err(Fault::new(Trouble::Mismatch, what)
+        return Err(Fault::new(StoreErrorKind::Mismatch, what)
             .with_advice("take that right away (chmod o-w), or set the bit (chmod +t), or make a directory for it"));
     }
     Ok(())
@@ -118,7 +118,8 @@ const STICKY: u32 = 0o1000;
 /// `suffix` names the file in the error, which is about the outbox.
 fn check_file(path: &Path, found: &Metadata, owners: &[u32], suffix: &str) -> Result<()> {
     let file = if suffix.is_empty() { String::new() } else { format!("has a {suffix} file that ") };
-    let refuse = |what: String, advice| Err(Fault::new(Trouble::Mismatch, format!("{file}{what}")).with_advice(advice));
+    let refuse =
+        |what: String, advice| Err(Fault::new(StoreErrorKind::Mismatch, format!("{file}{what}")).with_advice(advice));
     let (uid, mode, names) = (uid(found), mode(found), names(found));
     if !owners.contains(&uid) {
         return refuse(
@@ -156,7 +157,7 @@ pub(super) fn check_link(found: &Metadata) -> Result<()> {
         return Ok(());
     }
     let what = format!("is reached through a link of another user (uid {uid})");
-    Err(Fault::new(Trouble::Mismatch, what).with_advice("give the path of the file itself"))
+    Err(Fault::new(StoreErrorKind::Mismatch, what).with_advice("give the path of the file itself"))
 }
 
 #[cfg(unix)]

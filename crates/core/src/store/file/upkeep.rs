@@ -11,13 +11,13 @@ use rusqlite::Connection;
 
 use self::sweeps::Sweeps;
 use super::connection;
+use super::fault::Result;
 use super::file_time::FileTime;
 use super::headroom::{Headroom, Pages};
 use super::log;
 use super::options::{Durability, Options};
 use super::part::Part;
 use super::set_aside;
-use super::trouble::Result;
 use crate::clock::Timestamp;
 
 /// A log that is longer than this when nothing is to be done is cut off.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::trouble::Result;
+use super::fault::Result;
 
 /// Remembers one of the few single values.
 pub(super) fn set_meta(db: &Connection, name: &str, value: impl rusqlite::ToSql) -> Result<()> {

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
+use super::fault::{Fault, Result, damage};
 use super::part::{Part, number_of};
 use super::rows::{NUMBER_MAX, checksum};
 use super::times::{Times, integer, natural};
-use super::trouble::{Fault, Result, damage};
 use crate::store::{Departure, Flight, Record, SEQ_MAX, Seq};
 
 /// Messages of one row, of those that are presumed to be on the wire.

@@ -6,8 +6,8 @@ mod ending;
 mod joins;
 mod loads;
 mod member;
-mod mending;
 mod plan;
+mod repairs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,7 +17,6 @@ use self::joins::Joins;
 use self::member::Member;
 use super::connection;
 use super::file_time::FileTime;
-use super::heal::Ailment;
 use super::hosts::Seat;
 use super::inbox::{Command, Inbox, Joining, MemberId};
 use super::lock::OwnerLock;
@@ -26,9 +25,10 @@ use super::opened::Opened;
 use super::options::Options;
 use super::organizations::Organizations;
 use super::part::Part;
+use super::repair::Degradation;
 use super::upkeep::Upkeep;
 use crate::clock::Clock;
-use crate::store::{News, Row};
+use crate::store::{Row, StoreEvent};
 
 /// Changes that are taken in one turn, however many more come in. It takes milliseconds: nobody's changes wait behind a
 /// large backlog of somebody else's.
@@ -63,7 +63,7 @@ pub(super) struct Writer {
     has_more_loads: bool,
     /// Changes of the last commit.
     last_count: usize,
-    ailment: Ailment,
+    degradation: Degradation,
     upkeep: Upkeep,
 }
 
@@ -86,18 +86,18 @@ impl Writer {
             joins: Joins::default(),
             has_more_loads: false,
             last_count: 0,
-            ailment: Ailment::default(),
+            degradation: Degradation::default(),
         }
     }
 
     /// Opens the file for the first organization, and writes it until all have closed their parts.
     pub(super) fn run(mut self, first: MemberId, mut joining: Joining) {
-        let (news, headroom) = (&mut joining.news, &mut self.upkeep.headroom);
-        let mut tell = |told: News| {
-            if let News::Found(rows) = &told {
+        let (event, headroom) = (&mut joining.event, &mut self.upkeep.headroom);
+        let mut tell = |told: StoreEvent| {
+            if let StoreEvent::Found(rows) = &told {
                 rows.iter().for_each(|row| headroom.expect_body(body_bytes(row)));
             }
-            news(told);
+            event(told);
         };
         let (ready, mut lock) = match open::open(&self.path, &self.options, &self.clock, &mut tell) {
             Ok(opened) => opened,
@@ -132,9 +132,9 @@ impl Writer {
 
     /// Writes, reads and lets in what there is.
     fn work(&mut self, opened: &mut Option<Opened>, lock: &mut OwnerLock) {
-        let trying = self.ailment.may_try(self.clock.now()) || self.has_more_than_new_messages();
-        if trying && self.ailment.is_ill() {
-            self.mend(opened, lock);
+        let trying = self.degradation.may_try(self.clock.now()) || self.has_more_than_new_messages();
+        if trying && self.degradation.is_degraded() {
+            self.repair(opened, lock);
         } else if trying && let Some(opened) = opened {
             self.write_batch(opened, lock);
         } else {
@@ -145,7 +145,7 @@ impl Writer {
             self.admit(opened.as_mut(), lock);
         }
         if let Err(fault) = self.answer_loads(opened.as_ref())
-            && !self.ailment.is_ill()
+            && !self.degradation.is_degraded()
         {
             self.fall_ill(&fault);
         }
@@ -159,7 +159,7 @@ impl Writer {
 
     /// Whether something is to be written although new messages have to wait.
     fn has_more_than_new_messages(&self) -> bool {
-        self.ailment.is_of_new_messages() && self.has_changes()
+        self.degradation.is_of_new_messages() && self.has_changes()
     }
 
     /// Takes what has come in; waits for it when there is nothing else to do.
@@ -213,7 +213,7 @@ impl Writer {
     fn patience(&self) -> Option<Duration> {
         let now = self.clock.now();
         let has_work = self.has_more_loads || self.joins.wait == Some(Duration::ZERO);
-        let wait = match self.ailment.wait(now) {
+        let wait = match self.degradation.wait(now) {
             _ if has_work || self.has_more_than_new_messages() => Some(Duration::ZERO),
             Some(wait) => Some(wait),
             None if self.busy.is_empty() => self.upkeep.wait(now),
@@ -223,7 +223,7 @@ impl Writer {
     }
 
     fn is_well(&self) -> bool {
-        !self.ailment.is_ill() || self.ailment.is_of_new_messages()
+        !self.degradation.is_degraded() || self.degradation.is_of_new_messages()
     }
 
     fn is_idle(&self) -> bool {
@@ -231,7 +231,7 @@ impl Writer {
     }
 
     fn is_finished(&self, member: &Member) -> bool {
-        member.is_finished(self.is_well(), self.ailment.is_ill(), self.clock.now())
+        member.is_finished(self.is_well(), self.degradation.is_degraded(), self.clock.now())
     }
 
     fn write_batch(&mut self, opened: &mut Opened, lock: &mut OwnerLock) {

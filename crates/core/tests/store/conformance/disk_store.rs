@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use spillway_core::clock::Clock;
-use spillway_core::error::{Error, Trouble};
-use spillway_core::lanes::Slot;
-use spillway_core::store::{Change, FencingToken, Handover, News, Opening, Seq, Store, Unreadable};
+use spillway_core::error::{Error, StoreErrorKind};
+use spillway_core::lanes::EntryId;
+use spillway_core::store::{Change, FencingToken, Opening, Seq, Store, StoreEvent, Unreadable, WriteQueue};
 
 use super::medium::Medium;
 use crate::disk::Disk;
@@ -32,7 +32,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl SimulatedDisk {
     pub fn new() -> Self {
         let clock = Clock::start();
-        let disk = Disk::new(Handover::default(), clock.now(), &clock.moment());
+        let disk = Disk::new(WriteQueue::default(), clock.now(), &clock.moment());
         let token = FencingToken::default();
         Self(Arc::new(Mutex::new(State { disk, token, is_broken: false, is_cut: false, stores: Vec::new() })))
     }
@@ -45,16 +45,16 @@ impl SimulatedDisk {
 }
 
 impl Medium for SimulatedDisk {
-    fn open(&self, clock: Clock, mut tell: Box<dyn FnMut(News) + Send>) -> Box<dyn Store> {
+    fn open(&self, clock: Clock, mut tell: Box<dyn FnMut(StoreEvent) + Send>) -> Box<dyn Store> {
         let mut state = lock(&self.0);
         state.disk.begin(clock.now(), &clock.moment());
         state.token = FencingToken::new(state.token.number() + 1);
         let mut rows = state.disk.rows().into_iter().peekable();
         while rows.peek().is_some() {
-            tell(News::Found(rows.by_ref().take(ROWS).collect()));
+            tell(StoreEvent::Found(rows.by_ref().take(ROWS).collect()));
         }
-        tell(News::Opened(Opening { token: state.token, ..state.disk.opening() }));
-        let run = Run { tell, waiting: VecDeque::new(), number: 0, is_troubled: false, is_disowned: false };
+        tell(StoreEvent::Opened(Opening { token: state.token, ..state.disk.opening() }));
+        let run = Run { tell, waiting: VecDeque::new(), number: 0, is_degraded: false, is_disowned: false };
         let store =
             Arc::new(DiskStore { shared: Arc::clone(&self.0), token: state.token, clock, run: Mutex::new(run) });
         state.stores.push(Arc::downgrade(&store));
@@ -83,11 +83,11 @@ impl Medium for SimulatedDisk {
 
 /// What one claim has taken over.
 struct Run {
-    tell: Box<dyn FnMut(News) + Send>,
+    tell: Box<dyn FnMut(StoreEvent) + Send>,
     waiting: VecDeque<Change>,
     /// Of the last change.
     number: u64,
-    is_troubled: bool,
+    is_degraded: bool,
     is_disowned: bool,
 }
 
@@ -116,18 +116,18 @@ impl DiskStore {
         }
         if state.token != self.token {
             if !std::mem::replace(&mut run.is_disowned, true) {
-                (run.tell)(News::Disowned(problem("has another owner")));
+                (run.tell)(StoreEvent::Disowned(problem("has another owner")));
             }
             return run.refuse_inserts("has another owner");
         }
         if state.is_broken {
-            if !std::mem::replace(&mut run.is_troubled, true) {
-                (run.tell)(News::Troubled(problem("takes no writes")));
+            if !std::mem::replace(&mut run.is_degraded, true) {
+                (run.tell)(StoreEvent::Degraded(problem("takes no writes")));
             }
             return run.refuse_inserts("takes no writes");
         }
-        if std::mem::take(&mut run.is_troubled) {
-            (run.tell)(News::Healed(spillway_core::store::Salvage::default()));
+        if std::mem::take(&mut run.is_degraded) {
+            (run.tell)(StoreEvent::Restored(spillway_core::store::Salvage::default()));
         }
         let (now, mut kept) = (self.clock.now(), Vec::new());
         let waiting = std::mem::take(&mut run.waiting);
@@ -140,21 +140,21 @@ impl DiskStore {
         }
         state.disk.read_clocks(now, &self.clock.moment());
         let up_to = run.number;
-        (run.tell)(News::Committed { up_to, kept });
+        (run.tell)(StoreEvent::Committed { up_to, kept });
     }
 }
 
 impl Run {
     fn refuse_inserts(&mut self, why: &str) {
-        let refused: Vec<Slot> = self.waiting.iter().filter_map(insertion).collect();
+        let refused: Vec<EntryId> = self.waiting.iter().filter_map(insertion).collect();
         if refused.is_empty() {
             return;
         }
         self.waiting.retain(|change| insertion(change).is_none());
-        (self.tell)(News::Refused(refused, problem(why)));
+        (self.tell)(StoreEvent::Refused(refused, problem(why)));
         if self.waiting.is_empty() {
             let up_to = self.number;
-            (self.tell)(News::Committed { up_to, kept: Vec::new() });
+            (self.tell)(StoreEvent::Committed { up_to, kept: Vec::new() });
         }
     }
 }
@@ -169,28 +169,28 @@ impl Store for Handle {
         self.0.work();
     }
 
-    fn load(&self, messages: Vec<(Slot, Seq)>) {
+    fn load(&self, messages: Vec<(EntryId, Seq)>) {
         let state = lock(&self.0.shared);
         let loaded = messages
             .into_iter()
-            .map(|(slot, seq)| (slot, seq, state.disk.load(seq).ok_or_else(Unreadable::default)))
+            .map(|(entry_id, seq)| (entry_id, seq, state.disk.load(seq).ok_or_else(Unreadable::default)))
             .collect();
-        (lock(&self.0.run).tell)(News::Loaded(loaded));
+        (lock(&self.0.run).tell)(StoreEvent::Loaded(loaded));
     }
 
     fn close(&self) {
         self.0.work();
-        (lock(&self.0.run).tell)(News::Closed);
+        (lock(&self.0.run).tell)(StoreEvent::Closed);
     }
 }
 
-fn insertion(change: &Change) -> Option<Slot> {
+fn insertion(change: &Change) -> Option<EntryId> {
     match change {
-        Change::Insert { slot, .. } | Change::Redrive { slot, .. } => Some(*slot),
+        Change::Insert { entry_id, .. } | Change::Redrive { entry_id, .. } => Some(*entry_id),
         _ => None,
     }
 }
 
 fn problem(what: &str) -> Error {
-    Error::Store { trouble: Trouble::Locked, problem: format!("the simulated disk {what}") }
+    Error::Store { kind: StoreErrorKind::Locked, problem: format!("the simulated disk {what}") }
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use spillway_core::clock::Clock;
 use spillway_core::store::file::{Options, SqliteStore};
-use spillway_core::store::{News, Store};
+use spillway_core::store::{Store, StoreEvent};
 use spillway_powercut::{Disk, Failure, VFS, install};
 use tempfile::TempDir;
 
 use super::medium::Medium;
 use crate::draw::Draw;
-use crate::rig::options;
+use crate::fixture::options;
 
 pub struct File {
     directory: TempDir,
@@ -45,7 +45,12 @@ impl File {
     }
 
     /// Opens an organization's part of it.
-    pub fn open_for(&self, organization: &str, clock: Clock, tell: Box<dyn FnMut(News) + Send>) -> Box<dyn Store> {
+    pub fn open_for(
+        &self,
+        organization: &str,
+        clock: Clock,
+        tell: Box<dyn FnMut(StoreEvent) + Send>,
+    ) -> Box<dyn Store> {
         let organization = organization.to_owned();
         let options =
             Options { vfs: Some(VFS.into()), patience: Duration::ZERO, organization, ..options(&self.path()) };
@@ -54,7 +59,7 @@ impl File {
 }
 
 impl Medium for File {
-    fn open(&self, clock: Clock, tell: Box<dyn FnMut(News) + Send>) -> Box<dyn Store> {
+    fn open(&self, clock: Clock, tell: Box<dyn FnMut(StoreEvent) + Send>) -> Box<dyn Store> {
         self.open_for("acme", clock, tell)
     }
 

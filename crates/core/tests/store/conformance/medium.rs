@@ -4,15 +4,15 @@ use std::sync::mpsc::{self, Receiver};
 
 use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::error::Error;
-use spillway_core::lanes::Slot;
-use spillway_core::store::{Change, News, Opening, Record, Row, Store};
+use spillway_core::lanes::EntryId;
+use spillway_core::store::{Change, Opening, Record, Row, Store, StoreEvent};
 
-use crate::rig::{Owned, PATIENCE};
+use crate::fixture::{Owned, PATIENCE};
 
 /// What the stores of a test share: the place where what is durable is.
 pub trait Medium {
     /// Begins to open the store that is there.
-    fn open(&self, clock: Clock, tell: Box<dyn FnMut(News) + Send>) -> Box<dyn Store>;
+    fn open(&self, clock: Clock, tell: Box<dyn FnMut(StoreEvent) + Send>) -> Box<dyn Store>;
 
     /// The owner's process is about to end: from now on nothing that it does comes to the medium.
     fn cut(&self);
@@ -33,15 +33,15 @@ pub trait Medium {
 pub struct Claimed<'a> {
     medium: &'a dyn Medium,
     owned: Owned,
-    news: Receiver<News>,
+    news: Receiver<StoreEvent>,
     clock: Clock,
     pub opening: Opening,
     pub found: Vec<Row>,
     /// How many rows came together, each time.
     pub parts: Vec<usize>,
     pub up_to: u64,
-    pub kept: Vec<Slot>,
-    pub refused: Vec<Slot>,
+    pub kept: Vec<EntryId>,
+    pub refused: Vec<EntryId>,
     pub troubles: usize,
     pub recoveries: usize,
     pub disowned: Option<Error>,
@@ -54,11 +54,11 @@ impl<'a> Claimed<'a> {
         let (mut found, mut parts) = (Vec::new(), Vec::new());
         let opening = loop {
             match news.recv_timeout(PATIENCE).unwrap() {
-                News::Found(rows) => {
+                StoreEvent::Found(rows) => {
                     parts.push(rows.len());
                     found.extend(rows);
                 }
-                News::Opened(opening) => break opening,
+                StoreEvent::Opened(opening) => break opening,
                 other => panic!("{other:?}"),
             }
         };
@@ -87,26 +87,26 @@ impl<'a> Claimed<'a> {
         self.owned.apply(changes);
     }
 
-    fn take_in(&mut self, news: News) {
+    fn take_in(&mut self, news: StoreEvent) {
         let is_well = self.troubles == self.recoveries && self.disowned.is_none();
         match news {
-            News::Committed { up_to, kept } => {
+            StoreEvent::Committed { up_to, kept } => {
                 assert!(up_to > self.up_to, "numbers rise");
                 assert!(kept.is_empty() || is_well, "kept before it is told that anything can be");
                 self.up_to = up_to;
                 self.kept.extend(kept);
             }
-            News::Refused(slots, error) => {
+            StoreEvent::Refused(entry_ids, error) => {
                 assert!(!is_well && error.code().starts_with("STORE_"), "{error}");
-                self.refused.extend(slots);
+                self.refused.extend(entry_ids);
             }
-            News::Troubled(error) => {
+            StoreEvent::Degraded(error) => {
                 assert!(error.code().starts_with("STORE_"), "{error}");
                 // It may come again, with another reason.
                 self.troubles += usize::from(is_well);
             }
-            News::Healed(_) => self.recoveries += 1,
-            News::Disowned(error) => assert!(self.disowned.replace(error).is_none(), "it is told once"),
+            StoreEvent::Restored(_) => self.recoveries += 1,
+            StoreEvent::Disowned(error) => assert!(self.disowned.replace(error).is_none(), "it is told once"),
             other => panic!("{other:?}"),
         }
     }
@@ -123,11 +123,11 @@ impl<'a> Claimed<'a> {
     }
 
     pub fn load(&mut self, seqs: &[u64]) -> Vec<Option<Box<Record>>> {
-        self.owned.load(seqs.iter().zip(0..).map(|(seq, slot)| (slot, *seq)).collect());
+        self.owned.load(seqs.iter().zip(0..).map(|(seq, entry_id)| (entry_id, *seq)).collect());
         loop {
             match self.news.recv_timeout(PATIENCE).unwrap() {
-                News::Loaded(loaded) => {
-                    let asked: Vec<_> = loaded.iter().map(|(slot, seq, _)| (*slot, *seq)).collect();
+                StoreEvent::Loaded(loaded) => {
+                    let asked: Vec<_> = loaded.iter().map(|(entry_id, seq, _)| (*entry_id, *seq)).collect();
                     assert_eq!(asked, (0..).zip(seqs.iter().copied()).collect::<Vec<_>>(), "answered in order");
                     return loaded.into_iter().map(|(.., record)| record.ok()).collect();
                 }
@@ -137,11 +137,11 @@ impl<'a> Claimed<'a> {
     }
 
     /// Closes it; what was kept by then, and what came after the last word.
-    pub fn close(mut self) -> (Vec<Slot>, Vec<News>) {
+    pub fn close(mut self) -> (Vec<EntryId>, Vec<StoreEvent>) {
         self.owned.close();
         loop {
             match self.news.recv_timeout(PATIENCE).unwrap() {
-                News::Closed => return (self.kept, self.news.try_iter().collect()),
+                StoreEvent::Closed => return (self.kept, self.news.try_iter().collect()),
                 news => self.take_in(news),
             }
         }
@@ -153,7 +153,7 @@ impl<'a> Claimed<'a> {
         medium.cut();
         owned.close();
         // What is told by then comes to nobody.
-        while !matches!(news.recv_timeout(PATIENCE).unwrap(), News::Closed) {}
+        while !matches!(news.recv_timeout(PATIENCE).unwrap(), StoreEvent::Closed) {}
         drop(owned);
         medium.restart();
     }

@@ -14,8 +14,8 @@ use spillway_core::store::{Change, Departure, Flight, Record, Row, batch_number}
 
 use self::medium::{Claimed, Medium};
 use crate::draw::Draw;
+use crate::fixture::*;
 use crate::model::Model;
-use crate::rig::*;
 
 const HISTORIES: u64 = 40;
 /// Rows that a store tells of at once.
@@ -96,7 +96,7 @@ fn receipts_and_letters_are_remembered(medium: &dyn Medium) {
     claimed.apply(vec![deliver(1, at), bury(2, at), bury(3, at)]);
     claimed.apply(vec![Change::DropLetter { id: "m-2".into() }]);
     let again = Record { seq: 5, ..record(3, at) };
-    claimed.apply(vec![Change::Redrive { slot: 5, record: Box::new(again) }]);
+    claimed.apply(vec![Change::Redrive { entry_id: 5, record: Box::new(again) }]);
     claimed.close();
     let claimed = Claimed::open(medium);
     assert_eq!((seqs(&claimed.found), letters(&claimed.found)), (vec![4, 5], Vec::<String>::new()));
@@ -175,7 +175,7 @@ fn a_backlog_is_looked_at_in_parts(medium: &dyn Medium) {
 }
 
 fn sized_insert(seq: u64, at: Timestamp) -> Change {
-    Change::Insert { slot: u32::try_from(seq).unwrap(), record: Box::new(sized(seq, at, 9_000)) }
+    Change::Insert { entry_id: u32::try_from(seq).unwrap(), record: Box::new(sized(seq, at, 9_000)) }
 }
 
 /// Whatever is done to it, and however its runs end, the next one finds what it should have.

@@ -1,9 +1,9 @@
 //! One owner at a time: a later claim ends what an earlier one may write.
 
-use spillway_core::error::Trouble;
+use spillway_core::error::StoreErrorKind;
 
 use super::medium::{Claimed, Medium};
-use crate::rig::*;
+use crate::fixture::*;
 
 pub fn each_claim_has_a_larger_token(medium: &dyn Medium) {
     let mut last = None;
@@ -32,7 +32,7 @@ pub fn an_owner_that_another_one_has_followed_keeps_nothing_more(medium: &dyn Me
     earlier.apply(vec![deliver(1, at), insert(3, at)]);
     earlier.until(|earlier| earlier.disowned.is_some() && earlier.refused == [3]);
     let error = earlier.disowned.clone().unwrap();
-    assert_eq!((trouble(&error), error.code()), (Trouble::Locked, "STORE_LOCKED"));
+    assert_eq!((kind_of(&error), error.code()), (StoreErrorKind::Locked, "STORE_LOCKED"));
     assert!(earlier.up_to <= 3 && earlier.kept == [1, 2], "only the refused one counts as done");
     let at = later.now();
     later.apply(vec![insert(3, at), depart(2, at)]);

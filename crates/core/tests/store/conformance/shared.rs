@@ -5,11 +5,11 @@ use std::cell::RefCell;
 use std::sync::mpsc;
 
 use spillway_core::clock::Clock;
-use spillway_core::store::{News, Store};
+use spillway_core::store::{Store, StoreEvent};
 
 use super::file::File;
 use super::medium::Medium;
-use crate::rig::*;
+use crate::fixture::*;
 
 pub struct Shared {
     file: File,
@@ -30,8 +30,8 @@ impl Shared {
         let mut found = Vec::new();
         let opening = loop {
             match next() {
-                News::Found(rows) => found.extend(rows),
-                News::Opened(opening) => break opening,
+                StoreEvent::Found(rows) => found.extend(rows),
+                StoreEvent::Opened(opening) => break opening,
                 other => panic!("{other:?}"),
             }
         };
@@ -40,7 +40,7 @@ impl Shared {
             let at = clock.now();
             store.apply(inserts(1..=9, at));
             store.apply(vec![save("the neighbor's", [], at), depart(1, at), bury(2, at), deliver(3, at)]);
-            while !matches!(next(), News::Committed { up_to: 13, .. }) {}
+            while !matches!(next(), StoreEvent::Committed { up_to: 13, .. }) {}
         } else {
             assert_eq!((seqs(&found), sent(&found)), (vec![1, 4, 5, 6, 7, 8, 9], vec![1]));
             assert_eq!((letters(&found), settled_ids(&found)), (vec!["m-2".into()], vec!["m-3".into()]));
@@ -52,7 +52,7 @@ impl Shared {
 }
 
 impl Medium for Shared {
-    fn open(&self, clock: Clock, tell: Box<dyn FnMut(News) + Send>) -> Box<dyn Store> {
+    fn open(&self, clock: Clock, tell: Box<dyn FnMut(StoreEvent) + Send>) -> Box<dyn Store> {
         let mut neighbor = self.neighbor.borrow_mut();
         if neighbor.is_none() {
             *neighbor = Some(self.open_neighbor());

@@ -124,7 +124,7 @@ impl Gate {
         is_later
     }
 
-    /// Closes as the server asks, and lets a probe through at the latest after `probe_every`. An answer that `is_news`
+    /// Closes as the server asks, and lets a probe through at the latest after `probe_every`. An answer that `is_new`
     /// replaces what was known; another one can only make the wait longer. True when the end of the pause changed.
     pub(in crate::dispatcher) fn pause(
         &mut self,
@@ -132,9 +132,9 @@ impl Gate {
         asked_until: Timestamp,
         probe_every: Duration,
         source: WaitSource,
-        is_news: bool,
+        is_new: bool,
     ) -> bool {
-        let known = self.asked_until.filter(|_| !is_news);
+        let known = self.asked_until.filter(|_| !is_new);
         if known.is_some_and(|known| known >= asked_until) {
             return false;
         }

@@ -86,7 +86,7 @@ fn only_news_makes_a_wait_shorter() {
     const EVERY: Duration = Duration::from_secs(180);
     let (day, hour) = (at(86_400_000), at(3_600_000));
     let mut gate = Gate::new(at(0));
-    let pause = |gate: &mut Gate, ms, until, is_news| gate.pause(at(ms), until, EVERY, WaitSource::RetryAfter, is_news);
+    let pause = |gate: &mut Gate, ms, until, is_new| gate.pause(at(ms), until, EVERY, WaitSource::RetryAfter, is_new);
     assert!(pause(&mut gate, 0, hour, true));
     assert!(!pause(&mut gate, 0, hour, false), "the same again");
     assert!(pause(&mut gate, 0, day, false), "longer, at the same moment");

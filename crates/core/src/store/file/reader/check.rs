@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::pages::{each, whole};
 use crate::store::file::failure::failure_from;
+use crate::store::file::fault::{Fault, Result};
 use crate::store::file::part::{self, Part, number_of};
 use crate::store::file::rows::{
     HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail,
 };
-use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::{organizations, receipts, wire};
 
 /// What SQLite finds wrong is told up to this many times; it says more than enough then.

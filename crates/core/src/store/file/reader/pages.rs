@@ -9,13 +9,13 @@ use super::shapes::{Content, Envelope, Found, LetterRow, MessageRow, Page, Recei
 use crate::json::Body;
 use crate::outcome::Response;
 use crate::store::file::failure::failure_from;
+use crate::store::file::fault::{Fault, Result};
 use crate::store::file::part::{Part, number_of};
 use crate::store::file::receipts::{self, Receipt};
 use crate::store::file::rows::prefixed;
 use crate::store::file::rows::{
     HEAD, HEAD_COLUMNS, Head, RETURNED, RETURNED_COLUMNS, Returned, TAIL, TAIL_COLUMNS, Tail,
 };
-use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::wire::{self, Wire};
 use crate::store::{SEQ_MAX, batch_of};
 

@@ -8,10 +8,10 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::pages::{each, whole, wire_of};
+use crate::store::file::fault::Result;
 use crate::store::file::log;
 use crate::store::file::organizations;
 use crate::store::file::part::{Part, number_of};
-use crate::store::file::trouble::Result;
 use crate::store::file::values::meta;
 use crate::store::file::{hold, lock, recover, schema};
 

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::super::fault::{Fault, Result};
 use super::super::options::Options;
 use super::super::organizations;
 use super::super::schema::{Kind, kind};
-use super::super::trouble::{Fault, Result};
 use super::super::vfs::unchanging;
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 
 /// Refuses a recovered file that isn't an outbox of this place: it says so itself, or has a part for this
 /// organization. It was complete, and without a log, before it got its name.
@@ -30,7 +30,7 @@ pub(super) fn verify(
         }
         Ok(Kind::Empty) => false,
         // Damage may be a read that has failed: it is for the caller to doubt it.
-        Err(fault) if fault.trouble == Trouble::Failed || fault.is_corrupt() => return Err(fault),
+        Err(fault) if fault.kind == StoreErrorKind::Failed || fault.is_corrupt() => return Err(fault),
         Err(_) => false,
     };
     if is_ours { Ok(()) } else { Err(refused(recovered.file_name().unwrap_or_default())) }
@@ -39,5 +39,5 @@ pub(super) fn verify(
 pub(super) fn refused(name: &OsStr) -> Fault {
     let name = name.to_string_lossy();
     let what = format!("has {name} beside it, which is not a recovered outbox of this user and this place");
-    Fault::new(Trouble::Mismatch, what).with_advice("find out where that file comes from, and move it away")
+    Fault::new(StoreErrorKind::Mismatch, what).with_advice("find out where that file comes from, and move it away")
 }

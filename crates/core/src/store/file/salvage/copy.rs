@@ -10,7 +10,7 @@ use super::image::Image;
 use super::record::{Kind, Node, Row};
 use super::tables::{TABLES, Table};
 use super::tree::{LETTERS, MESSAGES, Standing, Trees, WIRE};
-use crate::store::file::trouble::{Fault, Result};
+use crate::store::file::fault::{Fault, Result};
 
 /// Rows that are written to the fresh file at once.
 const COMMIT_ROWS: u64 = 16_384;

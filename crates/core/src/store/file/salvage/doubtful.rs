@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::copy::Copied;
+use crate::store::file::fault::Result;
 use crate::store::file::part::{Part, number_of};
 use crate::store::file::receipts;
-use crate::store::file::trouble::Result;
 use crate::store::file::wire::Presumed;
 
 /// `now_ms` is the file's time.

@@ -12,8 +12,8 @@ use std::path::Path;
 
 use crate::store::Pulse;
 use crate::store::file::companion::open_beside;
+use crate::store::file::fault::{Fault, Result};
 use crate::store::file::options::{Options, ReadAt};
-use crate::store::file::trouble::{Fault, Result};
 
 pub(super) const PAGE: usize = 4_096;
 const LOG_HEADER: usize = 32;

@@ -8,11 +8,11 @@ use rusqlite::types::Value;
 use super::image::{Image, has_header, number_at};
 use super::record::{Kind, Node};
 use super::tree::{META, Trees};
+use crate::store::file::fault::Result;
 use crate::store::file::opened::PRESUMED_SENT;
 use crate::store::file::organizations;
 use crate::store::file::part::{Part, split_name};
 use crate::store::file::schema::{self, APPLICATION_ID};
-use crate::store::file::trouble::Result;
 use crate::store::file::values::set_meta;
 
 const APPLICATION_ID_AT: usize = 68;

@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 
 use super::image::{Image, PAGE, Page, number_at};
-use crate::store::file::trouble::Result;
+use crate::store::file::fault::Result;
 
 const LEAF: u8 = 13;
 const INTERIOR: u8 = 5;

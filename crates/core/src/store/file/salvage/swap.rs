@@ -16,9 +16,9 @@ use crate::clock::Clock;
 use crate::store::Salvage;
 use crate::store::file::companion::companion;
 use crate::store::file::connection::sync_directory;
+use crate::store::file::fault::Result;
 use crate::store::file::options::Options;
 use crate::store::file::times::integer;
-use crate::store::file::trouble::Result;
 use crate::store::file::values::{meta, set_meta};
 use crate::store::file::{second_look, set_aside, trust};
 

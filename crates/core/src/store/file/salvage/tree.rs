@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use super::image::{Image, PAGE, has_header, number_at};
 use super::record::{Kind, Node};
-use crate::store::file::trouble::Result;
+use crate::store::file::fault::Result;
 
 /// The roots of the tables, in the order of their making.
 pub(super) const META: u32 = 3;

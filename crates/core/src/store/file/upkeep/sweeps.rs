@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::super::fault::Result;
 use super::super::file_time::FileTime;
 use super::super::part::Part;
 use super::super::progress::RECEIPTS_MAX;
 use super::super::receipts;
 use super::super::times::natural;
-use super::super::trouble::Result;
 use crate::clock::Timestamp;
 
 /// Old receipts of a part are looked for so often at most.

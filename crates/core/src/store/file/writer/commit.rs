@@ -2,16 +2,16 @@
 
 use super::Writer;
 use super::plan::Plan;
-use crate::error::Trouble;
+use crate::error::StoreErrorKind;
 use crate::store::Change;
 use crate::store::file::apply::Applier;
 use crate::store::file::backlog::{insertion, removes};
+use crate::store::file::fault::Result;
 use crate::store::file::headroom::Pages;
 use crate::store::file::lock::OwnerLock;
 use crate::store::file::opened::Opened;
 use crate::store::file::times::integer;
 use crate::store::file::transaction::in_transaction;
-use crate::store::file::trouble::Result;
 
 /// Changes of a transaction that has to make do with little space, as one try after the other.
 const SHORT_OF_SPACE_CHANGES: [usize; 2] = [16, 1];
@@ -21,7 +21,7 @@ impl Writer {
     pub(super) fn commit(&mut self, opened: &mut Opened, lock: &mut OwnerLock, plan: Plan) -> Result<Plan> {
         let fault = match self.try_commit(opened, lock, &plan, true) {
             // A quota is an I/O error to SQLite.
-            Err(fault) if matches!(fault.trouble, Trouble::Full | Trouble::Failed) => fault,
+            Err(fault) if matches!(fault.kind, StoreErrorKind::Full | StoreErrorKind::Failed) => fault,
             outcome => return outcome.map(|()| plan),
         };
         if !self.upkeep.make_space(&opened.db, !fault.is_of_new_messages()) {
@@ -32,7 +32,7 @@ impl Writer {
         let mut outcome = self.try_commit(opened, lock, &plan, has_new_messages).map(|()| plan.clone());
         for fewer in SHORT_OF_SPACE_CHANGES.into_iter().filter(|fewer| *fewer < plan.count()) {
             match outcome {
-                Err(fault) if fault.trouble == Trouble::Full && !has_new_messages => {
+                Err(fault) if fault.kind == StoreErrorKind::Full && !has_new_messages => {
                     let plan = plan.cut_to(fewer);
                     outcome = self.try_commit(opened, lock, &plan, false).map(|()| plan);
                 }

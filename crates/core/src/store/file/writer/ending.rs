@@ -1,7 +1,7 @@
 //! Organizations that close their parts, and the end of the file with the last of them.
 
 use super::Writer;
-use crate::store::News;
+use crate::store::StoreEvent;
 use crate::store::file::inbox::MemberId;
 use crate::store::file::lock::OwnerLock;
 use crate::store::file::opened::Opened;
@@ -20,14 +20,14 @@ impl Writer {
             self.busy.remove(&id);
             self.parts.remove(&member.part);
             self.upkeep.end_part(member.part);
-            member.refuse_held(self.ailment.error().as_ref());
-            member.tell(News::Closed);
+            member.refuse_held(self.degradation.error().as_ref());
+            member.tell(StoreEvent::Closed);
         }
     }
 
     /// Leaves the file as whole as can be.
     pub(super) fn end(mut self, opened: Option<Opened>, mut lock: OwnerLock) {
-        let error = self.ailment.error();
+        let error = self.degradation.error();
         self.members.values_mut().for_each(|member| member.refuse_held(error.as_ref()));
         if let Some(Opened { db, mut identity }) = opened
             && self.is_well()
@@ -50,6 +50,6 @@ impl Writer {
         drop(lock);
         let members = std::mem::take(&mut self.members);
         drop(self);
-        members.into_values().for_each(|mut member| member.tell(News::Closed));
+        members.into_values().for_each(|mut member| member.tell(StoreEvent::Closed));
     }
 }

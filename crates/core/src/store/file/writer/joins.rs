@@ -7,18 +7,18 @@ use std::time::Duration;
 use super::member::Member;
 use super::{Writer, body_bytes};
 use crate::clock::Timestamp;
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreErrorKind};
+use crate::store::file::fault::{Fault, Result};
 use crate::store::file::inbox::{Joining, MemberId};
 use crate::store::file::lock::{self, OwnerLock, PREDECESSOR_WAIT};
 use crate::store::file::opened::{self, Opened};
 use crate::store::file::organizations::Organizations;
 use crate::store::file::part::Part;
 use crate::store::file::progress::Progress;
-use crate::store::file::recover::{self, Telling, Turn};
+use crate::store::file::recover::{self, Readout, Turn};
 use crate::store::file::salvage;
 use crate::store::file::transaction::in_transaction;
-use crate::store::file::trouble::{Fault, Result};
-use crate::store::{News, Opening};
+use crate::store::{Opening, StoreEvent};
 
 /// Rows of earlier runs that are told between two commits.
 const ROWS_PER_TURN: usize = 2_048;
@@ -39,7 +39,7 @@ pub(super) struct Join {
 /// How far one has come.
 enum Step {
     /// All is told.
-    Told,
+    ReportedRows,
     /// It goes on in the next turn.
     GoesOn,
     /// It waits for its predecessor to close, or for a reading to succeed.
@@ -81,7 +81,7 @@ impl Joins {
     /// Whoever has changed its mind is told so.
     pub(super) fn close(&mut self, id: MemberId) {
         if let Some(at) = self.waiting.iter().position(|join| join.id == id) {
-            (self.waiting.swap_remove(at).joining.news)(News::Closed);
+            (self.waiting.swap_remove(at).joining.event)(StoreEvent::Closed);
         }
     }
 }
@@ -94,7 +94,7 @@ impl Writer {
         if joins.is_empty() {
             return;
         }
-        let is_well = !self.ailment.is_ill() || self.ailment.is_of_new_messages();
+        let is_well = !self.degradation.is_degraded() || self.degradation.is_of_new_messages();
         let Some(opened) = opened.filter(|_| is_well) else { return self.put_off(joins) };
         let (mut told, mut left) = (Vec::new(), ROWS_PER_TURN);
         let mut organizations = BTreeSet::new();
@@ -102,7 +102,7 @@ impl Writer {
             let is_first = organizations.insert(join.joining.options.organization.clone());
             let step = if is_first { self.step(opened, &mut join, &mut left) } else { Ok(Step::waits_for_another()) };
             let step = match step {
-                // It is read again, once the file is mended.
+                // It is read again, once the file is repaired.
                 Err(fault) if fault.is_corrupt() => {
                     self.fall_ill(&fault);
                     Ok(Step::GoesOn)
@@ -111,7 +111,7 @@ impl Writer {
                 step => step,
             };
             match step {
-                Ok(Step::Told) => told.push(join),
+                Ok(Step::ReportedRows) => told.push(join),
                 Ok(Step::GoesOn) => self.wait_with(join, Duration::ZERO),
                 Ok(Step::Waits(wait, fault)) => {
                     let is_predecessor = fault.is_owned();
@@ -135,9 +135,9 @@ impl Writer {
     fn put_off(&mut self, joins: Vec<Join>) {
         let now = self.clock.now();
         for mut join in joins {
-            match self.ailment.error() {
+            match self.degradation.error() {
                 Some(error) if now.since(join.since) >= join.joining.options.patience => {
-                    (join.joining.news)(News::Failed(error));
+                    (join.joining.event)(StoreEvent::Failed(error));
                 }
                 _ => self.wait_with(join, BEAT),
             }
@@ -150,19 +150,19 @@ impl Writer {
     }
 
     fn fail(&self, mut join: Join, fault: &Fault) {
-        (join.joining.news)(News::Failed(fault.at_opening(&self.path)));
+        (join.joining.event)(StoreEvent::Failed(fault.at_opening(&self.path)));
     }
 
     /// Tells some more of what an earlier run left.
     fn step(&mut self, opened: &Opened, join: &mut Join, left: &mut usize) -> Result<Step> {
-        let Joining { options, news } = &mut join.joining;
+        let Joining { options, event } = &mut join.joining;
         if options.durability != self.options.durability {
             let what = "is open with another durability, by another organization's sender of this process";
-            return Err(Fault::new(Trouble::Mismatch, what).with_advice("give all senders of a file the same"));
+            return Err(Fault::new(StoreErrorKind::Mismatch, what).with_advice("give all senders of a file the same"));
         }
         let Some(part) = self.organizations.get(options.organization.as_str()).copied() else {
             // Nothing is there yet.
-            return Ok(Step::Told);
+            return Ok(Step::ReportedRows);
         };
         if self.parts.contains(&part) {
             return Ok(Step::waits_for_another());
@@ -170,15 +170,15 @@ impl Writer {
         if *left == 0 {
             return Ok(Step::GoesOn);
         }
-        let telling = Telling { part, time: &self.time, dedupe: options.dedupe, lenient: join.lenient };
+        let readout = Readout { part, time: &self.time, dedupe: options.dedupe, lenient: join.lenient };
         let headroom = &mut self.upkeep.headroom;
-        let turn = recover::tell(&opened.db, &telling, left, &mut join.progress, &mut |found| {
-            if let News::Found(rows) = &found {
+        let turn = recover::tell(&opened.db, &readout, left, &mut join.progress, &mut |found| {
+            if let StoreEvent::Found(rows) = &found {
                 rows.iter().for_each(|row| headroom.expect_body(body_bytes(row)));
             }
-            news(found);
+            event(found);
         })?;
-        Ok(if turn == Turn::More { Step::GoesOn } else { Step::Told })
+        Ok(if turn == Turn::More { Step::GoesOn } else { Step::ReportedRows })
     }
 
     /// Those whose rows are told claim their parts.
@@ -192,7 +192,9 @@ impl Writer {
                     self.begin_member(&opened.db, join.id, part, join.joining, opening);
                 }
             }
-            Err(fault) if fault.is_corrupt() || matches!(fault.trouble, Trouble::Missing | Trouble::Locked) => {
+            Err(fault)
+                if fault.is_corrupt() || matches!(fault.kind, StoreErrorKind::Missing | StoreErrorKind::Locked) =>
+            {
                 self.fall_ill(&fault);
                 joins.into_iter().for_each(|join| self.wait_with(join, BEAT));
             }
@@ -240,11 +242,11 @@ impl Writer {
         joining: Joining,
         opening: Opening,
     ) {
-        let Joining { options, news } = joining;
+        let Joining { options, event } = joining;
         self.upkeep.begin_part(part, options.dedupe, self.clock.now());
-        let mut member = Member::begin(db, part, &options, news, opening);
-        if let Some(error) = self.ailment.error() {
-            member.tell(News::Troubled(error));
+        let mut member = Member::begin(db, part, &options, event, opening);
+        if let Some(error) = self.degradation.error() {
+            member.tell(StoreEvent::Degraded(error));
         }
         self.parts.insert(part);
         self.members.insert(id, member);
@@ -259,6 +261,6 @@ impl Writer {
         }
         turned_away.extend(self.joins.waiting.drain(..).map(|join| join.joining));
         drop(self);
-        turned_away.into_iter().for_each(|mut joining| (joining.news)(News::Failed(error.clone())));
+        turned_away.into_iter().for_each(|mut joining| (joining.event)(StoreEvent::Failed(error.clone())));
     }
 }

@@ -3,34 +3,34 @@
 use rusqlite::{Connection, params};
 
 use super::Writer;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
+use crate::store::file::fault::{Fault, Result};
 use crate::store::file::inbox::MemberId;
 use crate::store::file::opened::Opened;
 use crate::store::file::part::Part;
 use crate::store::file::times::Times;
-use crate::store::file::trouble::{Fault, Result};
 use crate::store::file::{connection, rows, second_look};
-use crate::store::{Loaded, News, Record, Seq, Unreadable};
+use crate::store::{Loaded, Record, Seq, StoreEvent, Unreadable};
 
 impl Writer {
-    /// Answers what was asked for, one question of each member; at once in trouble, since what waits then is about
-    /// other messages. What can't be read for now stays asked for: without an answer the engine leaves its messages in
-    /// their places.
+    /// Answers what was asked for, one question of each member; at once while the store is degraded, since what waits
+    /// then is about other messages. What can't be read for now stays asked for: without an answer the engine leaves
+    /// its messages in their places.
     pub(super) fn answer_loads(&mut self, opened: Option<&Opened>) -> Result<()> {
         self.has_more_loads = false;
         let Some(opened) = opened else { return Ok(()) };
         let mut has_more = false;
-        let is_ill = self.ailment.is_ill();
+        let is_degraded = self.degradation.is_degraded();
         let times = self.time.times();
         let busy: Vec<MemberId> = self.busy.iter().copied().collect();
         for id in busy {
             let Some(member) = self.members.get(&id) else { continue };
-            let done = if is_ill { u64::MAX } else { member.backlog.done() };
+            let done = if is_degraded { u64::MAX } else { member.backlog.done() };
             let Some((_, messages)) = member.loads.front().filter(|(after, _)| *after <= done) else { continue };
             let loaded = self.load(&opened.db, member.part, messages, &times)?;
             if let Some(member) = self.members.get_mut(&id) {
                 member.loads.pop_front();
-                member.tell(News::Loaded(loaded));
+                member.tell(StoreEvent::Loaded(loaded));
                 has_more |= member.loads.front().is_some_and(|(after, _)| *after <= done);
             }
         }
@@ -40,9 +40,9 @@ impl Writer {
 
     /// Messages, but for those that aren't there, or aren't as they were written by two readings with time between
     /// them.
-    fn load(&self, db: &Connection, part: Part, messages: &[(Slot, Seq)], times: &Times) -> Result<Vec<Loaded>> {
+    fn load(&self, db: &Connection, part: Part, messages: &[(EntryId, Seq)], times: &Times) -> Result<Vec<Loaded>> {
         let (mut loaded, mut doubtful) = (Vec::with_capacity(messages.len()), Vec::new());
-        for &(slot, seq) in messages {
+        for &(entry_id, seq) in messages {
             let record = match row_of(db, part.key(seq), times) {
                 Err(fault) if fault.is_corrupt() => {
                     doubtful.push(loaded.len());
@@ -50,7 +50,7 @@ impl Writer {
                 }
                 outcome => outcome?.ok_or_else(Unreadable::default),
             };
-            loaded.push((slot, seq, record));
+            loaded.push((entry_id, seq, record));
         }
         if !doubtful.is_empty() {
             second_look::pause(&self.options);

@@ -7,24 +7,24 @@ use rusqlite::Connection;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::store::file::backlog::Backlog;
 use crate::store::file::options::Options;
 use crate::store::file::part::Part;
-use crate::store::{FencingToken, News, Opening, Seq};
+use crate::store::{FencingToken, Opening, Seq, StoreEvent};
 
 pub(super) struct Member {
     pub(super) part: Part,
     /// Of its claim.
     pub(super) token: FencingToken,
-    news: Box<dyn FnMut(News) + Send>,
+    event: Box<dyn FnMut(StoreEvent) + Send>,
     pub(super) backlog: Backlog,
     /// Messages that are asked for, with the change that must be durable before.
-    pub(super) loads: VecDeque<(u64, Vec<(Slot, Seq)>)>,
+    pub(super) loads: VecDeque<(u64, Vec<(EntryId, Seq)>)>,
     /// Up to where it is told that changes are durable.
     told: u64,
     /// Inserts that are written, in a file that has lost its name meanwhile or can't be written any more.
-    held: Vec<Slot>,
+    held: Vec<EntryId>,
     pub(super) last_seq: Seq,
     /// The number of the last message as it was noted in the file; 0 when that may be lost.
     pub(super) last_seq_written: Seq,
@@ -41,16 +41,16 @@ impl Member {
         db: &Connection,
         part: Part,
         options: &Options,
-        mut news: Box<dyn FnMut(News) + Send>,
+        mut event: Box<dyn FnMut(StoreEvent) + Send>,
         opening: Opening,
     ) -> Self {
         let (token, last_seq) = (opening.token, opening.last_seq);
         let written = part.meta::<i64>(db, "last_seq").ok().flatten();
-        news(News::Opened(opening));
+        event(StoreEvent::Opened(opening));
         Self {
             part,
             token,
-            news,
+            event,
             backlog: Backlog::default(),
             loads: VecDeque::new(),
             told: 0,
@@ -63,21 +63,21 @@ impl Member {
         }
     }
 
-    pub(super) fn tell(&mut self, news: News) {
-        (self.news)(news);
+    pub(super) fn tell(&mut self, event: StoreEvent) {
+        (self.event)(event);
     }
 
     /// Tells what is durable by now, with the inserts among it.
-    pub(super) fn tell_done(&mut self, kept: Vec<Slot>) {
+    pub(super) fn tell_done(&mut self, kept: Vec<EntryId>) {
         let done = self.backlog.done();
         if done > self.told {
             self.told = done;
-            self.tell(News::Committed { up_to: done, kept });
+            self.tell(StoreEvent::Committed { up_to: done, kept });
         }
     }
 
     /// Keeps inserts back that are written, and of which it is not known yet whether they stay.
-    pub(super) fn hold(&mut self, kept: Vec<Slot>) {
+    pub(super) fn hold(&mut self, kept: Vec<EntryId>) {
         self.held.extend(kept);
     }
 
@@ -90,7 +90,7 @@ impl Member {
     pub(super) fn refuse_inserts(&mut self, error: &Error) {
         let refused = self.backlog.refuse_inserts();
         if !refused.is_empty() {
-            self.tell(News::Refused(refused, error.clone()));
+            self.tell(StoreEvent::Refused(refused, error.clone()));
         }
         if self.held.is_empty() {
             self.tell_done(Vec::new());
@@ -101,7 +101,7 @@ impl Member {
     pub(super) fn refuse_held(&mut self, error: Option<&Error>) {
         let refused = std::mem::take(&mut self.held);
         if let Some(error) = error.filter(|_| !refused.is_empty()) {
-            self.tell(News::Refused(refused, error.clone()));
+            self.tell(StoreEvent::Refused(refused, error.clone()));
         }
     }
 
@@ -114,9 +114,9 @@ impl Member {
     }
 
     /// Whether it may close: all is written, or has been tried for long enough.
-    pub(super) fn is_finished(&self, is_well: bool, is_ill: bool, now: Timestamp) -> bool {
+    pub(super) fn is_finished(&self, is_well: bool, is_degraded: bool, now: Timestamp) -> bool {
         let Some(since) = self.closing else { return false };
-        (is_well && self.backlog.is_empty()) || (is_ill && now.since(since) >= self.patience)
+        (is_well && self.backlog.is_empty()) || (is_degraded && now.since(since) >= self.patience)
     }
 
     /// Whether something is to be done for it.

@@ -1,7 +1,7 @@
 //! What goes into a transaction: changes of as many organizations as there is room for, each in its turn.
 
 use super::Writer;
-use crate::lanes::Slot;
+use crate::lanes::EntryId;
 use crate::store::file::backlog::Room;
 use crate::store::file::inbox::MemberId;
 
@@ -68,7 +68,7 @@ impl Writer {
 
     /// The changes of the plan are durable, or lie in a file that has lost its name: the inserts among them. Others are
     /// first the next time.
-    pub(super) fn finish(&mut self, plan: &Plan) -> Vec<(MemberId, Vec<Slot>)> {
+    pub(super) fn finish(&mut self, plan: &Plan) -> Vec<(MemberId, Vec<EntryId>)> {
         if let Some((first, _)) = plan.iter().next() {
             self.turn = first.following();
         }
