@@ -3,7 +3,9 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The files with methods of the dispatcher, from top to bottom; a folder counts as one. */
+/** Folders whose files have places of their own. */
+const FOLDERS = new Set(['admission', 'schedule', 'outcome', 'persistence'])
+/** The files with methods of the dispatcher, from top to bottom; any other folder counts as one. */
 const FILES = [
   'mod',
   'takeover',
@@ -14,7 +16,7 @@ const FILES = [
   'sweep',
   'burial',
   'intake',
-  'persistence',
+  'changes',
   'carryover',
   'answers',
   'pump',
@@ -51,13 +53,14 @@ function matches(text, pattern) {
   return [...text.matchAll(pattern)].map(([, found]) => found)
 }
 
-/** The code of each file below `folder`, without comments and tests, by the name of the file or of its outermost folder. */
+/** The code of each file below `folder`, without comments and tests, by the name of the file or of the folder that counts as one. */
 function read(folder) {
   const code = new Map()
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !entry.name.endsWith('.rs') || entry.name === 'tests.rs') continue
     const path = join(entry.parentPath ?? entry.path, entry.name)
-    const name = path.slice(folder.length + 1).split(/[\\/.]/, 1)[0]
+    const [first, second] = path.slice(folder.length + 1).split(/[\\/.]/, 2)
+    const name = FOLDERS.has(first) ? second : first
     const [text] = readFileSync(path, 'utf8').split('#[cfg(test)]')
     code.set(name, (code.get(name) ?? '') + text.replaceAll(/\/\/.*/g, ''))
   }

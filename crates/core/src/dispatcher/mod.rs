@@ -2,99 +2,56 @@
 //! everything that happens as [`Event`]s, and returns [`Effect`]s for the engine to perform. Every decision of Spillway
 //! is made here, so that one seed replays a whole day.
 
-mod answers;
-mod attempts;
+mod admission;
 mod audit;
 mod auth;
-mod batch;
-mod batching;
-mod bound;
-mod burial;
-mod cancel;
-mod carryover;
-mod credentials;
-mod deliver;
-mod departures;
-mod drains;
-mod duplicates;
-mod earlier_run;
 mod effect;
-mod ended;
-mod endings;
-mod ends;
 mod event;
 mod explain;
-mod flights;
-mod followers;
-mod gather;
 mod health;
-mod held_calls;
-mod impatient;
-mod intake;
-mod lately;
-mod letters;
-mod limited;
-mod limits_lookup;
-mod lines;
-mod loaded;
-mod loading;
 mod membership;
 mod operator;
 mod outbox;
-mod own_request;
-mod ownership;
-mod parking;
+mod outcome;
 mod persistence;
-mod progress;
-mod pump;
-mod recovery;
-mod redrives;
-mod settle;
+mod schedule;
 mod share;
-mod shipment;
-mod sounding;
-mod standing;
 mod step;
-mod suspects;
-mod sweep;
 mod takeover;
-mod timers;
-mod waiting;
-mod window;
 
 use std::sync::Arc;
 
-use self::attempts::Attempts;
+use self::admission::duplicates::Recent;
+use self::admission::followers::Followers;
+use self::admission::redrives::Redrives;
+use self::admission::waiting::WaitingRoom;
 use self::auth::Auth;
-use self::batching::Batching;
-use self::bound::BoundLoads;
-pub use self::carryover::Carryover;
-use self::carryover::Saving;
-use self::drains::Drains;
-use self::duplicates::Recent;
-use self::earlier_run::EarlierRun;
 pub use self::effect::{Effect, Notice};
-use self::endings::Endings;
 pub use self::event::{Event, TokenEvent};
 pub use self::explain::{Explanation, Hold, Whereabouts};
-use self::followers::Followers;
 use self::health::Health;
 pub use self::health::{AttemptId, Cause};
-use self::held_calls::HeldCalls;
-use self::lately::Lately;
-use self::letters::Letters;
-use self::limits_lookup::LimitsLookup;
 use self::membership::Membership;
 use self::outbox::Outbox;
-use self::progress::LastLook;
-use self::redrives::Redrives;
-use self::sounding::Sounding;
-use self::standing::Standing;
+use self::outcome::endings::Endings;
+use self::outcome::letters::Letters;
+use self::outcome::suspects::Suspects;
+pub use self::persistence::carryover::Carryover;
+use self::persistence::carryover::Saving;
+use self::persistence::earlier_run::EarlierRun;
+use self::persistence::standing::Standing;
+use self::persistence::window::Window;
+use self::schedule::attempts::Attempts;
+use self::schedule::batching::Batching;
+use self::schedule::bound::BoundBatches;
+use self::schedule::drains::Drains;
+use self::schedule::held_calls::HeldCalls;
+use self::schedule::lately::Lately;
+use self::schedule::limits_lookup::LimitsLookup;
+use self::schedule::progress::LastLook;
+use self::schedule::sounding::Sounding;
+use self::schedule::timers::{Timer, Timers};
 use self::step::Step;
-use self::suspects::Suspects;
-use self::timers::{Timer, Timers};
-use self::waiting::WaitingRoom;
-use self::window::Window;
 use crate::budget::Quota;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -179,7 +136,7 @@ pub struct Dispatcher {
     drains: Drains,
     batching: Batching,
     limits_lookup: LimitsLookup,
-    bound: BoundLoads,
+    bound: BoundBatches,
     suspects: Suspects,
     endings: Endings,
     sounding: Option<Sounding>,
@@ -226,7 +183,7 @@ impl Dispatcher {
             } else {
                 LimitsLookup::Over
             },
-            bound: BoundLoads::default(),
+            bound: BoundBatches::default(),
             suspects: Suspects::default(),
             endings: Endings::default(),
             sounding: None,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::health::OperatorHold;
-use super::timers::Timer;
 use super::{Dispatcher, Effect, Step};
+use crate::dispatcher::schedule::timers::Timer;
 use crate::message::Ticket;
 use crate::stats::PauseScope;
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use hashbrown::DefaultHashBuilder;
 
 use crate::clock::Timestamp;
-use crate::dispatcher::drains::Epoch;
+use crate::dispatcher::schedule::drains::Epoch;
 use crate::lanes::{EntryId, Item, LaneId};
 use crate::message::Priority;
 use crate::store::Seq;

@@ -2,8 +2,8 @@
 
 use super::delivery_state::DeliveryStateId;
 use crate::clock::Timestamp;
-use crate::dispatcher::drains::Epoch;
 use crate::dispatcher::health::RouteId;
+use crate::dispatcher::schedule::drains::Epoch;
 use crate::lanes::{EntryId, Item, LaneId};
 use crate::message::{Payload, Priority};
 

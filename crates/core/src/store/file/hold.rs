@@ -1,5 +1,5 @@
 //! An operator's pause of an organization in the file. It is a part of the budget that the dispatcher saves
-//! (`dispatcher/carryover/json.rs`), whose other parts are kept as they are.
+//! (`dispatcher/persistence/carryover/json.rs`), whose other parts are kept as they are.
 
 use std::collections::BTreeMap;
 

@@ -237,7 +237,7 @@ fn receipts(db: &Connection, part: Part) -> Result<Receipts> {
     })?)
 }
 
-/// What the dispatcher saves (`dispatcher/carryover/json.rs`), as far as it is told here.
+/// What the dispatcher saves (`dispatcher/persistence/carryover/json.rs`), as far as it is told here.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Saved {

@@ -1,0 +1,119 @@
+//! The token, the credentials, and whom a refusal of these concerns.
+
+use crate::dispatcher::auth::{Access, NO_TOKEN};
+use crate::dispatcher::health::Subject;
+use crate::dispatcher::outbox::State;
+use crate::dispatcher::{Dispatcher, Effect, Notice, Step, TokenEvent};
+use crate::error::Error;
+use crate::lanes::EntryId;
+use crate::message::Payload;
+
+impl Dispatcher {
+    /// A message is of its conversation, a call of its route.
+    pub(in crate::dispatcher) fn subject_of(&self, entry_id: EntryId) -> Subject {
+        let lane = match self.outbox.cold(entry_id) {
+            Some(cold) => cold.lane,
+            None => {
+                let entry = self.outbox.get(entry_id);
+                if matches!(entry.payload, Payload::Call(_)) {
+                    return Subject::Route(entry.route);
+                }
+                entry.lane
+            }
+        };
+        Subject::Conversation(lane)
+    }
+
+    pub(in crate::dispatcher) fn refuse_credentials(&mut self, step: &mut Step<'_>, problem: String) {
+        let until = self.health.refuse_credentials(step, problem, &mut self.random);
+        self.auth.refused(until);
+        let cold = self.followers.entry_ids().filter(|entry_id| self.outbox.cold(*entry_id).is_some());
+        let entry_ids: Vec<EntryId> = self.outbox.hot_slots().chain(cold).collect();
+        self.fail_unauthorized(&entry_ids, step.effects);
+    }
+
+    pub(in crate::dispatcher) fn token(&mut self, step: &mut Step<'_>, news: TokenEvent) {
+        match news {
+            TokenEvent::Granted(lifetime) => {
+                self.auth.granted(step.now, lifetime);
+                self.end_token_trouble(step.effects);
+            }
+            TokenEvent::Refused(problem) => {
+                self.auth.fetch_over();
+                self.end_token_trouble(step.effects);
+                self.refuse_credentials(step, problem);
+            }
+            TokenEvent::Failed { problem, wait } => {
+                let wait = wait.map(|wait| wait.min(self.settings.retry.max_pause));
+                self.auth.failed(step.now, problem, wait, &mut self.random);
+                self.tell_token_outage(step);
+            }
+        }
+    }
+
+    fn tell_token_outage(&mut self, step: &mut Step<'_>) {
+        if let Some(problem) = self.auth.begin_outage(step.now) {
+            let problem = format!("there is no access token: {problem}");
+            step.effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: true }));
+        }
+    }
+
+    fn end_token_trouble(&mut self, effects: &mut Vec<Effect>) {
+        if self.auth.end_degraded() {
+            let problem = String::new();
+            effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: false }));
+        }
+    }
+
+    /// While credentials are refused, promises are told so at once; the messages stay.
+    pub(in crate::dispatcher) fn fail_unauthorized(&mut self, entry_ids: &[EntryId], effects: &mut Vec<Effect>) {
+        if !self.health.has_auth_problem() {
+            return;
+        }
+        for entry_id in entry_ids {
+            let Some(error) = self.auth_error(*entry_id) else { continue };
+            let waiter = self.outbox.forget_waiter(*entry_id);
+            let followers = self.followers.take(*entry_id);
+            for ticket in waiter.into_iter().chain(followers.into_iter().map(|promise| promise.ticket)) {
+                effects.push(Effect::Failed(ticket, error.clone()));
+            }
+            let cold = self.outbox.cold(*entry_id).is_some();
+            if !cold && matches!(self.outbox.get(*entry_id).payload, Payload::Call(_)) {
+                self.discard(*entry_id);
+            }
+        }
+    }
+
+    /// `None` for what is on the wire or about to be: that has its answer to come, or comes back; and `None` for what
+    /// isn't accepted yet.
+    pub(in crate::dispatcher) fn auth_error(&self, entry_id: EntryId) -> Option<Error> {
+        let problem = self.health.auth_problem(self.subject_of(entry_id))?;
+        let kept = || format!("{problem}; the message stays in the outbox and is sent once the credentials work");
+        if self.outbox.cold(entry_id).is_some() {
+            return Some(Error::Auth { problem: kept(), message_id: None });
+        }
+        let entry = self.outbox.get(entry_id);
+        let tells = !matches!(entry.state(), State::Departing | State::InFlight | State::Storing);
+        tells.then(|| match entry.payload.id() {
+            Some(id) => Error::Auth { problem: kept(), message_id: Some(id.to_owned()) },
+            None => Error::Auth { problem: problem.to_owned(), message_id: None },
+        })
+    }
+
+    /// Whether there is a token to leave with; one that is due is asked for.
+    pub(in crate::dispatcher) fn obtain_token(&mut self, step: &mut Step<'_>) -> bool {
+        let (access, fetch) = self.auth.access(step.now);
+        if fetch {
+            self.counters.token_requests += 1;
+            step.effects.push(Effect::FetchToken);
+        }
+        match access {
+            Access::Granted => true,
+            Access::Wait(until) => {
+                self.tell_token_outage(step);
+                until.into_iter().for_each(|at| self.look_again(at));
+                false
+            }
+        }
+    }
+}

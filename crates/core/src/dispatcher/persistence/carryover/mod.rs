@@ -1,0 +1,166 @@
+//! What outlives an engine: spent slots, learned quota and pause, for the next engine of the organization and for the
+//! next process.
+//!
+//! The server goes on counting, whoever sends, and its quota stays what it was. Without this the next engine would
+//! spend the quota a second time, and send into a pause that the server asked for.
+
+mod json;
+
+use std::time::Duration;
+
+use self::json::Saved;
+use crate::budget::{Belief, Quota};
+use crate::clock::Timestamp;
+use crate::dispatcher::Step;
+use crate::dispatcher::health::{Bequest, OperatorHold, Span};
+use crate::dispatcher::{Dispatcher, Effect};
+use crate::stats::Pause;
+use crate::store::{Change, Opening};
+
+/// For how long it is worth keeping what was learned.
+const BELIEF_KEPT: Duration = Duration::from_secs(3_600);
+/// How often spent slots are saved; departures in between are kept one by one, as they are about to leave.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// Spent budget, learned quota and pause of an engine that has ended, or of one at a moment.
+#[derive(Clone, Debug)]
+pub struct Carryover {
+    /// By when the requests have arrived that hold a slot, in order.
+    spent: Vec<Timestamp>,
+    /// Slots of requests that may leave or arrive as long as the engine goes on. None, once it has ended.
+    under_way: u32,
+    belief: Belief,
+    pauses: Bequest,
+    /// When messages did not age; only for those that the next process finds in the store.
+    standstill: Vec<Span>,
+    /// An operator's; only for the next process.
+    hold: Option<OperatorHold>,
+    until: Timestamp,
+}
+
+impl Carryover {
+    /// From this time on it says nothing any more.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// Of an engine that ended before `now`, nobody knows when: what was under way may have left until then. So it has
+    /// arrived, or never will, a little later.
+    fn ended_before(mut self, now: Timestamp) -> Self {
+        let arrived = Quota::arrived_by(now, now);
+        self.spent.extend((0..std::mem::take(&mut self.under_way)).map(|_| arrived));
+        self.spent.sort_unstable();
+        self
+    }
+}
+
+/// What was saved last.
+#[derive(Debug, Default)]
+pub(in crate::dispatcher) struct Saving {
+    at: Option<Timestamp>,
+    moves: u64,
+    paused: Vec<Pause>,
+    held: Option<OperatorHold>,
+    is_demanded: bool,
+}
+
+impl Saving {
+    /// The next save comes whether or not anything has changed.
+    pub(in crate::dispatcher) fn demand(&mut self) {
+        self.is_demanded = true;
+    }
+}
+
+impl Dispatcher {
+    /// What the next engine must know, if this one ends now. Requests on the wire are cut with it, and may still
+    /// arrive; what has not left never will.
+    pub fn carryover(&self, now: Timestamp) -> Carryover {
+        let attempts = self.attempts.iter().filter_map(|(_, attempt, departure)| Some((departure?.at, attempt.cost)));
+        let own = [self.limits_lookup.in_flight_since(), self.sounding.and_then(|one| one.in_flight_since())];
+        let arrivals = attempts.chain(own.into_iter().flatten().map(|left_at| (left_at, 1)));
+        let arrivals = arrivals.flat_map(|(left_at, cost)| {
+            let arrived = Quota::arrived_by(left_at, now);
+            (0..cost).map(move |_| arrived)
+        });
+        let mut spent = self.spent(now);
+        spent.extend(arrivals);
+        spent.sort_unstable();
+        self.carry(now, spent, 0)
+    }
+
+    /// The times at which slots were spent, in order. Includes refusals that the learner has not been told of yet.
+    fn spent(&self, now: Timestamp) -> Vec<Timestamp> {
+        let mut spent = self.quota.spent(now);
+        let earlier = spent.len();
+        spent.extend(self.health.unheard().costs().flat_map(|(at, cost)| (0..cost).map(move |_| at)));
+        if spent.len() > earlier {
+            spent.sort_unstable();
+        }
+        spent
+    }
+
+    /// What the next process must know, if this one ends at some time that nobody tells.
+    fn checkpoint(&self, now: Timestamp) -> Carryover {
+        let attempts = self.attempts.iter().map(|(_, attempt, _)| attempt.cost).sum::<u32>();
+        let under_way = attempts + u32::from(self.limits_lookup.is_under_way()) + u32::from(self.sounding.is_some());
+        Carryover { hold: self.health.operator_hold(), ..self.carry(now, self.spent(now), under_way) }
+    }
+
+    fn carry(&self, now: Timestamp, spent: Vec<Timestamp>, under_way: u32) -> Carryover {
+        let pauses = self.health.bequest(now);
+        let paused_until = pauses.until();
+        let belief = self.quota.belief(now);
+        let has_learned = !belief.layers.is_empty() || pauses.unknown > 0;
+        let learned_until = has_learned.then(|| now.after(BELIEF_KEPT));
+        let free_at = spent.last().map(|last| last.after(self.quota.held_for()));
+        let until = [free_at, paused_until, learned_until].into_iter().flatten().max().unwrap_or(now).max(now);
+        let standstill = self.health.standstill(now);
+        Carryover { spent, under_way, belief, pauses, standstill, hold: None, until }
+    }
+
+    /// Begins where an engine of the same organization and server has ended.
+    pub fn inherit(&mut self, now: Timestamp, carryover: Carryover) {
+        debug_assert!(carryover.under_way == 0, "it has ended");
+        self.quota.restore(now, &carryover.belief);
+        self.quota.inherit(now, &carryover.spent);
+        self.health.inherit(now, carryover.pauses);
+        self.health.inherit_standstill(carryover.standstill);
+        self.note_standstill(now);
+    }
+
+    /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.
+    pub(in crate::dispatcher) fn save(&mut self, step: &mut Step<'_>) {
+        if !self.standing.is_durable() {
+            return;
+        }
+        let paused = self.health.limits_in_force(step.now);
+        let held = self.health.operator_hold();
+        let due = self.saving.at.is_none_or(|at| step.now.since(at) >= SAVE_EVERY);
+        let spent = self.saving.moves != self.attempts.moves() && due;
+        if !spent && paused == self.saving.paused && held == self.saving.held && !self.saving.is_demanded {
+            return;
+        }
+        self.saving = Saving { at: Some(step.now), moves: self.attempts.moves(), paused, held, is_demanded: false };
+        let budget = Saved::of(&self.checkpoint(step.now), step.now).to_json();
+        step.effects.push(Effect::Store(Change::Save { budget, on_wire: self.on_wire(step.now) }));
+    }
+
+    /// Goes on where the store's last run ended; what makes no sense is no evidence.
+    pub(in crate::dispatcher) fn restore(&mut self, step: &mut Step<'_>, opening: &Opening) {
+        let saved = Saved::from_json(opening.budget.as_deref());
+        // A wall clock that was put back meanwhile must not make a future out of the past.
+        let saved_at = opening.budget_at.unwrap_or(step.now).min(step.now);
+        let mut carryover = saved.carryover(saved_at, step.now, self.settings.retry.max_pause);
+        // They were about to leave after that.
+        let departed = u32::try_from(opening.departed.len()).unwrap_or(u32::MAX);
+        carryover.under_way = carryover.under_way.saturating_add(departed);
+        if let Some(hold) = carryover.hold.filter(|hold| hold.until.is_none_or(|until| until > step.now)) {
+            self.hold(hold, step.effects);
+        }
+        self.inherit(step.now, carryover.ended_before(step.now));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
