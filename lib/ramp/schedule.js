@@ -30,18 +30,20 @@ function knownMs(known, windowMs, latencyMs) {
   return Math.min(KNOWN_SHARE_MAX * windowMs, Math.max(KNOWN_SHARE_MIN * windowMs, known * latencyMs))
 }
 
-/** A plateau: what is known to be allowed at once, then on from there. */
-function climb({ known, windowMs, latencyMs, inFlightMax, countMax }) {
+/**
+ * A plateau: what is known to be allowed at once, then on from there. With `tail`, the last of what is known go as carefully as what
+ * follows, so that they are not all on their way where a little less is allowed than before.
+ */
+function climb({ known, windowMs, latencyMs, inFlightMax, countMax, tail = 0 }) {
   const spanMs = knownMs(known, windowMs, latencyMs)
   const settled = known === 0 ? 0 : spanMs + SETTLE_LATENCIES * latencyMs
   const isSeen = inFlightMax / latencyMs > (1.5 * known) / windowMs
   const growth = isSeen ? Math.max(GROWTH_MIN, known * (GROWTH - 1)) : GROWTH_UNSEEN
-  const beyond = careful(settled, Math.max(settled, SENDING_SHARE * windowMs), {
-    latencyMs,
-    inFlightMax,
-    countMax: Math.min(growth, countMax - known),
-  })
-  return [...even(known, 0, spanMs), ...beyond]
+  const untilMs = Math.max(settled, SENDING_SHARE * windowMs)
+  // At most a half of what fits, so that each plateau goes beyond the one before.
+  const slowly = Math.min(tail, known, careful(settled, untilMs, { latencyMs, inFlightMax, countMax: 2 * tail }).length >> 1)
+  const beyond = careful(settled, untilMs, { latencyMs, inFlightMax, countMax: Math.min(slowly + growth, slowly + countMax - known) })
+  return [...even(known - slowly, 0, spanMs), ...beyond]
 }
 
 /** The first arrivals of a plateau again, as they were; late in the window what is known to pass there; then one at a time. */

@@ -8,6 +8,12 @@ const { bucketBounds, measure } = require('./trial.js')
 const LATENCY_MIN_MS = 3
 const PLATEAUS_MAX = 1000
 const HOLD_WINDOWS_MAX = 12
+/** With so many on their way, a bucket is emptied at half the pace: its level falls by few requests per latency. */
+const MANY_ON_THEIR_WAY = 4
+/** The part of a window between the first of a split plateau and the rest. */
+const SPLIT_SHARE = 0.24
+/** How much less than before a server may allow, by jitter and by others, as a share. */
+const MARGIN = 0.015
 /** The width of an interval that is wanted, as a share. */
 const WIDTH = 0.02
 
@@ -50,8 +56,9 @@ class State {
     this.refusedMax = refusedMax
   }
 
-  mayBeRefused() {
-    return this.refused < this.refusedMax
+  /** Whether one more trial may break that costs as many refusals. */
+  mayBeRefused(count = 1) {
+    return this.refused + count <= this.refusedMax
   }
 
   *run(plan) {
@@ -179,7 +186,7 @@ function* askWhose(state) {
 function* climbTo(state, { side, known, limit }) {
   let safe = Math.max(0, known)
   for (let turn = 0; turn < PLATEAUS_MAX; turn++) {
-    const arrivals = climb({ ...state, known: safe, inFlightMax: 1, countMax: limit })
+    const arrivals = climb({ ...state, known: safe, inFlightMax: 1, countMax: limit, tail: Math.floor(MARGIN * safe) })
     const trial = yield* state.run({ name: 'repeat', arrivals, phase: side / 2, acceptedMax: limit })
     if (trial.stopped === '429') return { ...trial, exceeded: false, ended: null }
     if (trial.stopped !== null) return { ...trial, exceeded: false, ended: trial.stopped }
@@ -200,7 +207,7 @@ function* lateRefill(state, trial, phase) {
   const tolerance = Math.max(1, Math.ceil(0.025 * trial.accepted))
   const limit = trial.accepted + tolerance + 1
   // Close to its limit a bucket refuses by the jitter of the network: those few come late, too.
-  const margin = Math.max(2, Math.ceil(0.015 * trial.accepted))
+  const margin = Math.max(2, Math.ceil(MARGIN * trial.accepted))
   const offsets = trial.offsets.slice(0, Math.max(1, trial.accepted - margin))
   let lateKnown = 0
   for (let turn = 0; turn < PLATEAUS_MAX; turn++) {
@@ -219,7 +226,9 @@ function* lateRefill(state, trial, phase) {
 function* tellWindows(state) {
   const { windowMs, latencyMs, cleanPhase } = state
   const limit = Math.min(...state.counts)
-  const spread = Math.min(3, Math.max(...state.counts) - limit)
+  // The probes have to come before the rest of the limit is a window old.
+  const probesMax = Math.floor((SPLIT_SHARE * windowMs) / latencyMs)
+  const spread = Math.min(Math.max(3, Math.floor((probesMax - 6) / 3)), Math.max(...state.counts) - limit)
   const few = Math.max(1, Math.min(2 + 2 * spread, Math.floor(limit / 2)))
   const rest = limit - few - spread
   const probes = few + spread + 2
@@ -228,7 +237,7 @@ function* tellWindows(state) {
   const settleMs = 1.5 * latencyMs
   const sliding = yield* state.run({
     name: 'split',
-    arrivals: split({ ...shape, restFromMs: 0.24 * windowMs, restUntilMs: 0.4 * windowMs, probeFromMs: windowMs + settleMs }),
+    arrivals: split({ ...shape, restFromMs: SPLIT_SHARE * windowMs, restUntilMs: 0.4 * windowMs, probeFromMs: windowMs + settleMs }),
     phase: cleanPhase,
   })
   if (sliding.stopped !== null && sliding.stopped !== '429') return sliding.stopped
@@ -264,9 +273,11 @@ function* fillBucket(state, clean, repeat) {
   let [low, high] = bucketBounds(clean, windowMs)
   state.bounds.push([low, high])
   for (let turn = 0; turn < Math.max(2, repeat); turn++) {
-    if (!state.mayBeRefused() || high - low < 1) break
+    // It may be refused more than once, with several on their way: with one refusal left, only if that is needed.
+    if (!state.mayBeRefused(high - low > WIDTH * high ? 1 : 2) || high - low < 1) break
     const guess = (low + high) / 2
-    const forMs = Math.min(HOLD_WINDOWS_MAX * windowMs, Math.max(windowMs, (2 * state.latencyMs) / WIDTH))
+    const pace = (guess * state.latencyMs) / windowMs < MANY_ON_THEIR_WAY ? 2 : 4
+    const forMs = Math.min(HOLD_WINDOWS_MAX * windowMs, Math.max(windowMs, (pace * state.latencyMs) / WIDTH))
     const burst = Math.max(1, Math.floor(0.97 * low))
     const level = Math.max(1, 1.1 * guess - burst)
     const ratePerMs = (guess + (level * windowMs) / forMs) / windowMs
