@@ -44,6 +44,7 @@ const MODULES = [
   'joins',
   'json',
   'text',
+  'token',
   'lock',
   'table',
   'totals',

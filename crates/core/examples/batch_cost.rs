@@ -17,6 +17,7 @@ use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
+use spillway_core::token::TokenId;
 
 const MESSAGES: u64 = 100_000;
 const CONVERSATIONS: u64 = 6_000;
@@ -68,8 +69,8 @@ fn run(settings: &Arc<Settings>, with_id: bool) -> (f64, u64) {
         dispatcher.poll(now, &mut effects);
         for effect in std::mem::take(&mut effects) {
             match effect {
-                Effect::FetchToken => {
-                    dispatcher.handle(now, Event::Token(TokenEvent::Granted(None)), &mut effects);
+                Effect::FetchToken(_) => {
+                    dispatcher.handle(now, Event::Token(TokenId::FIRST, TokenEvent::Granted(None)), &mut effects);
                 }
                 Effect::Send { attempt, .. } => {
                     dispatcher.handle(now, Event::Left(attempt), &mut effects);

@@ -13,6 +13,7 @@ use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
+use spillway_core::token::TokenId;
 
 const BODY: &str = r#"{"type":"Text","text":"You are not making sense, or I am not: could you say that again?"}"#;
 
@@ -81,7 +82,7 @@ impl Sim {
         self.dispatcher.poll(self.now, &mut self.effects);
         for effect in std::mem::take(&mut self.effects) {
             let event = match effect {
-                Effect::FetchToken => Event::Token(TokenEvent::Granted(None)),
+                Effect::FetchToken(_) => Event::Token(TokenId::FIRST, TokenEvent::Granted(None)),
                 Effect::Send { attempt, .. } => {
                     self.dispatcher.handle(self.now, Event::Left(attempt), &mut self.effects);
                     let response = Response { status: 200, ..Response::default() };

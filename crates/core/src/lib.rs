@@ -31,6 +31,7 @@ pub mod stats;
 pub mod store;
 mod table;
 mod text;
+pub mod token;
 pub mod totals;
 
 // The fuzz targets of private functions share these with those in `tests/fuzz`.

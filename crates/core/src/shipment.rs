@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::token::TokenId;
+
 /// The largest answer to a message that is kept; a `request()` sets its own limit.
 pub const MESSAGE_RESPONSE_BYTES_MAX: usize = 65_536;
 
 /// One request, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Shipment {
+    /// The token that it shows.
+    pub token: TokenId,
     /// Upper-case method.
     pub method: Cow<'static, str>,
     /// Path and query.

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use spillway_core::budget::{Heard, NotYet, Quota};
 use spillway_core::clock::Timestamp;
 use spillway_core::settings::Rate;
+use spillway_core::token::{TokenId, TokenSet};
 
 /// One request's fate: how long its answer takes, when in between it arrives (in thousandths), and whether it is sent
 /// at all.
@@ -26,8 +27,8 @@ fn rate() -> impl Strategy<Value = Rate> {
 }
 
 fn leave(quota: &mut Quota, now: Timestamp) {
-    quota.reserve(now, 1);
-    quota.left(now, 1);
+    quota.reserve(now, TokenId::FIRST, 1);
+    quota.left(now, TokenId::FIRST, 1);
 }
 
 /// Sends as early as the quota allows; the times of arrival.
@@ -37,7 +38,7 @@ fn arrivals(rates: &[Rate], fates: &[Fate], restart_every: usize) -> Vec<u64> {
     let mut answers: BinaryHeap<Reverse<(Timestamp, bool)>> = BinaryHeap::new();
     let mut arrived = Vec::new();
     for (index, (answer_us, share, unsent)) in fates.iter().enumerate() {
-        let refusal = |quota: &mut Quota, now| quota.check(now, 1).map(|()| leave(quota, now)).err();
+        let refusal = |quota: &mut Quota, now| quota.check(now, TokenSet::FIRST, 1).map(|_| leave(quota, now)).err();
         while let Some(not_yet) = refusal(&mut quota, now) {
             let answer_at = answers.peek().map(|Reverse((at, _))| *at);
             let at = match not_yet {
@@ -48,8 +49,12 @@ fn arrivals(rates: &[Rate], fates: &[Fate], restart_every: usize) -> Vec<u64> {
             now = now.max(at);
             while answers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
                 match answers.pop().unwrap().0.1 {
-                    true => quota.unsent(now, now, 1),
-                    false => quota.heard(now, Heard { sent_at: now, cost: 1, refused: false, evidence: None }),
+                    true => quota.unsent(now, now, TokenId::FIRST, 1),
+                    false => quota.heard(
+                        now,
+                        TokenId::FIRST,
+                        Heard { sent_at: now, cost: 1, refused: false, evidence: None },
+                    ),
                 }
             }
         }

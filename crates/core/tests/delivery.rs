@@ -12,6 +12,7 @@ use spillway_core::dispatcher::{Effect, Event, Hold, Notice, TokenEvent};
 use spillway_core::evidence::{Evidence, NamedLimit};
 use spillway_core::outcome::Response;
 use spillway_core::retry::Answer;
+use spillway_core::token::TokenId;
 
 /// What becomes of a lone message after one answer: what settles, its attempts, and whether the next one of its
 /// conversation may leave at once.
@@ -323,8 +324,8 @@ fn a_second_401_refuses_promises_and_keeps_messages() {
     let first = bench.leaving();
     assert_eq!(first.len(), 2);
     bench.answer(first[0].0, status(401));
-    assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)), "one refresh");
-    bench.handle(Event::Token(TokenEvent::Granted(None)));
+    assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken(_))), "one refresh");
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
     let again = bench.leaving();
     assert_eq!(ids(&again), ["a"]);
     let effects = bench.answer(again[0].0, status(401));
@@ -333,7 +334,7 @@ fn a_second_401_refuses_promises_and_keeps_messages() {
     assert_eq!(bench.dispatcher.unsettled(), 1, "the message stays, the request doesn't");
     bench.wait_ms(2_000);
     bench.poll();
-    bench.handle(Event::Token(TokenEvent::Granted(None)));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
     let probe = bench.leaving();
     assert_eq!(ids(&probe), ["a"]);
     bench.answer(probe[0].0, status(200));
@@ -347,7 +348,7 @@ fn where_there_are_only_requests_the_next_one_finds_out_whether_credentials_work
     let leaving = bench.leaving();
     bench.answer(leaving[0].0, status(401));
     bench.poll();
-    bench.handle(Event::Token(TokenEvent::Granted(None)));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
     let leaving = bench.leaving();
     assert_eq!(settled(&bench.answer(leaving[0].0, status(401))), [format!("{first} AUTH_REJECTED")]);
     assert!(bench.dispatcher.is_idle(), "nothing is left that would ask again");
@@ -357,13 +358,13 @@ fn where_there_are_only_requests_the_next_one_finds_out_whether_credentials_work
     for refused in [true, false] {
         bench.wait_ms(60_000);
         let calls = [bench.call("GET"), bench.call("GET")];
-        assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)), "it asks for a token");
+        assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken(_))), "it asks for a token");
         if refused {
-            let effects = bench.handle(Event::Token(TokenEvent::Refused("no".into())));
+            let effects = bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Refused("no".into())));
             assert_eq!(settled(&effects), calls.map(|call| format!("{call} AUTH_REJECTED")));
             continue;
         }
-        bench.handle(Event::Token(TokenEvent::Granted(None)));
+        bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
         let probe = bench.leaving();
         assert_eq!(probe.len(), 1);
         bench.answer(probe[0].0, status(200));
@@ -374,7 +375,7 @@ fn where_there_are_only_requests_the_next_one_finds_out_whether_credentials_work
 #[test]
 fn a_message_that_waits_for_the_token_alone_says_so() {
     let mut bench = Bench::new(json!({}));
-    bench.handle(Event::Token(TokenEvent::Granted(Some(std::time::Duration::from_secs(1)))));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(Some(std::time::Duration::from_secs(1)))));
     bench.wait_ms(2_000);
     bench.send("a", "a");
     let later = bench.now.after(std::time::Duration::from_secs(60));
@@ -383,10 +384,10 @@ fn a_message_that_waits_for_the_token_alone_says_so() {
         let explained = bench.dispatcher.explain(bench.now, id).unwrap();
         (explained.holds.into_iter().map(|(hold, _)| hold).collect::<Vec<_>>(), explained.expected_at)
     };
-    assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)));
+    assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken(_))));
     assert_eq!(holds(&bench, "a"), (vec![Hold::Auth], None));
     assert_eq!(holds(&bench, "b"), (vec![Hold::NotBefore], Some(later)));
-    bench.handle(Event::Token(TokenEvent::Granted(None)));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
     assert_eq!(holds(&bench, "a"), (vec![], Some(bench.now)));
 }
 
@@ -419,13 +420,13 @@ fn an_abort_takes_back_what_waits_and_leaves_what_is_on_the_wire_to_its_answer()
 
 #[test]
 fn one_token_request_at_a_time_also_when_credentials_are_refused_meanwhile() {
-    let fetches = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::FetchToken)).count();
+    let fetches = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::FetchToken(_))).count();
     let mut bench = Bench::new(json!({}));
     bench.send("a", "a");
     let first = bench.leaving();
     bench.answer(first[0].0, status(401));
     assert_eq!(fetches(&bench.poll()), 1);
-    bench.handle(Event::Token(TokenEvent::Granted(Some(std::time::Duration::from_secs(1)))));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(Some(std::time::Duration::from_secs(1)))));
     let second = bench.leaving();
     bench.wait_ms(900);
     bench.send("b", "b");
@@ -433,7 +434,7 @@ fn one_token_request_at_a_time_also_when_credentials_are_refused_meanwhile() {
     bench.answer(second[0].0, status(401));
     bench.wait_ms(3_000);
     assert_eq!(fetches(&bench.poll()), 0, "one is on its way");
-    bench.handle(Event::Token(TokenEvent::Granted(None)));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
     assert_eq!(bench.leaving().len(), 1, "the probe");
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use spillway_core::dispatcher::{AttemptId, Effect, Event, Hold, Whereabouts};
 use spillway_core::outcome::Receipt;
 use spillway_core::store::Change;
+use spillway_core::token::TokenId;
 
 use self::bench::{Bench, ids, of, retry_after, sends, settled, status};
 
@@ -202,11 +203,11 @@ fn a_request_shows_the_token_that_is_there_when_it_leaves() {
     let mut bench = stored(json!({}), &["a"]);
     let made = waiting(&mut bench);
     bench.wait_ms(1_000);
-    bench.handle(Event::Token(spillway_core::dispatcher::TokenEvent::Granted(None)));
+    bench.handle(Event::Token(TokenId::FIRST, spillway_core::dispatcher::TokenEvent::Granted(None)));
     bench.handle(Event::Left(made[0].0));
     bench.answer(made[0].0, status(401));
     let fetches = bench.poll_waiting();
-    assert!(fetches.iter().any(|effect| matches!(effect, Effect::FetchToken)), "that one is refused, and so over");
+    assert!(fetches.iter().any(|effect| matches!(effect, Effect::FetchToken(_))), "that one is refused, and so over");
 }
 
 #[test]

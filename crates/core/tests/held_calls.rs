@@ -16,6 +16,7 @@ use spillway_core::evidence::Evidence;
 use spillway_core::message::Call;
 use spillway_core::outcome::{DeliveryFailure, Response};
 use spillway_core::retry::Answer;
+use spillway_core::token::TokenId;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// As long as ten attempts take on average: half of 0.2 + 0.4 + 0.8 + 1.6 + 3.2 + 6.4 + 12.8 + 25.6 + 30 s.
@@ -290,8 +291,12 @@ fn without_a_token_there_is_nothing_to_wait_for() {
     bench.answer(attempt, status(401));
     bench.poll();
     bench.send("m", "c");
-    let failed =
-        || Event::Token(TokenEvent::Failed { problem: "the login host refuses the connection".into(), wait: None });
+    let failed = || {
+        Event::Token(
+            TokenId::FIRST,
+            TokenEvent::Failed { problem: "the login host refuses the connection".into(), wait: None },
+        )
+    };
     bench.handle(failed());
     let (second, _) = bench.request_as("GET", once);
     assert!(settled(&bench.poll()).is_empty(), "one failure is no outage");

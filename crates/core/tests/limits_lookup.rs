@@ -18,6 +18,7 @@ use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
 use spillway_core::store::Change;
+use spillway_core::token::TokenId;
 
 const LIMITS: &str = r#"{"entities":[{"key":"client.credentials.token.rate.per.minute","namespace":"platform.api","value":120},{"key":"org.requests.rate.per.second","namespace":"platform.api","value":7}]}"#;
 
@@ -46,7 +47,7 @@ impl Fixture {
         let settings = Settings::from_json(&settings.to_string()).unwrap();
         let mut dispatcher = Dispatcher::new(Arc::new(settings), Random::from_seed(1), Timestamp::START);
         let mut effects = Vec::new();
-        dispatcher.handle(Timestamp::START, Event::Token(TokenEvent::Granted(None)), &mut effects);
+        dispatcher.handle(Timestamp::START, Event::Token(TokenId::FIRST, TokenEvent::Granted(None)), &mut effects);
         Self { dispatcher, effects, messages: 0 }
     }
 

@@ -13,6 +13,7 @@ use spillway_core::dispatcher::{AttemptId, Effect, Event, Hold, Notice, TokenEve
 use spillway_core::message::{Message, Parts, Payload};
 use spillway_core::retry::Answer;
 use spillway_core::stats::PauseScope;
+use spillway_core::token::TokenId;
 
 fn call_with(bench: &mut Bench, path: &str, timeout: Option<Duration>) -> (u64, Vec<Effect>) {
     bench.request_as("GET", |call| {
@@ -248,7 +249,7 @@ fn the_backlog_of_an_incident_drains_at_the_quota() {
 }
 
 fn grant(bench: &mut Bench) {
-    bench.handle(Event::Token(TokenEvent::Granted(None)));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
 }
 
 /// Answers whatever leaves, grants every token that is asked for: what settled.
@@ -256,7 +257,7 @@ fn run_tokens(bench: &mut Bench, ms: u64, answer: impl Fn(&str) -> Answer) -> Ve
     let mut all = Vec::new();
     for _ in 0..ms {
         let effects = bench.poll();
-        let asks = effects.iter().any(|effect| matches!(effect, Effect::FetchToken));
+        let asks = effects.iter().any(|effect| matches!(effect, Effect::FetchToken(_)));
         let leaving = bench::sends(&effects);
         all.extend(effects);
         if asks {
@@ -401,7 +402,7 @@ fn refused_in_an_array(others_come: bool) {
             others += 1;
         }
         let effects = bench.poll();
-        let asks = effects.iter().any(|effect| matches!(effect, Effect::FetchToken));
+        let asks = effects.iter().any(|effect| matches!(effect, Effect::FetchToken(_)));
         let leaving = refuses_poison(&effects);
         all.extend(effects);
         if asks {
@@ -439,7 +440,7 @@ fn a_call_that_is_always_refused_costs_no_token_each_time() {
         bench.send(&format!("m{round}"), &format!("c{round}"));
         let effects = run_tokens(&mut bench, 100, poison);
         assert!(settled(&effects).iter().any(|end| end.ends_with("DELIVERY_REJECTED")), "{round}");
-        tokens += effects.iter().filter(|effect| matches!(effect, Effect::FetchToken)).count();
+        tokens += effects.iter().filter(|effect| matches!(effect, Effect::FetchToken(_))).count();
     }
     assert_eq!(tokens, 1, "in ten seconds");
     bench.wait_ms(60_000);
@@ -465,7 +466,7 @@ fn endpoints_that_refuse_every_token_are_refused_alone_however_many_they_are() {
                 ends.extend(settled(&bench.answer(attempt, status(401))));
             }
             if round == 0 {
-                assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken)));
+                assert!(bench.poll().iter().any(|effect| matches!(effect, Effect::FetchToken(_))));
                 grant(&mut bench);
             }
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bench::{Bench, settled, status};
 use serde_json::{Value, json};
 use spillway_core::dispatcher::{Effect, Event, Hold, Notice, TokenEvent};
+use spillway_core::token::TokenId;
 
 const SECOND_MS: u64 = 1_000;
 
@@ -21,17 +22,17 @@ fn notices(effects: &[Effect]) -> Vec<(&'static str, bool, &str)> {
 }
 
 fn failed(problem: &str, wait: Option<Duration>) -> Event {
-    Event::Token(TokenEvent::Failed { problem: problem.to_owned(), wait })
+    Event::Token(TokenId::FIRST, TokenEvent::Failed { problem: problem.to_owned(), wait })
 }
 
 fn asks(effects: &[Effect]) -> bool {
-    effects.iter().any(|effect| matches!(effect, Effect::FetchToken))
+    effects.iter().any(|effect| matches!(effect, Effect::FetchToken(_)))
 }
 
 /// With a message that waits for another token than the one that has ended.
 fn without_token(patch: Value) -> Bench {
     let mut bench = Bench::new(patch);
-    bench.handle(Event::Token(TokenEvent::Granted(Some(Duration::from_millis(10)))));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(Some(Duration::from_millis(10)))));
     bench.wait_ms(10);
     bench.send("a", "a");
     assert!(asks(&bench.poll()));
@@ -73,7 +74,7 @@ fn two_failures_are_an_outage_that_a_token_ends() {
     next_fetch(&mut bench);
     assert_eq!(notices(&bench.handle(failed("the login host answered 502", None))), [], "told once");
     next_fetch(&mut bench);
-    assert_eq!(notices(&bench.handle(Event::Token(TokenEvent::Granted(None)))), [("token", false, "")]);
+    assert_eq!(notices(&bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)))), [("token", false, "")]);
     assert_eq!(bench.dispatcher.snapshot(bench.now).outage, None);
     let leaving = bench.leaving();
     assert_eq!(settled(&bench.answer(leaving[0].0, status(200))), ["1 delivered"]);
@@ -109,13 +110,13 @@ fn a_host_that_says_nothing_is_told_before_it_fails() {
     assert_eq!(notices(&bench.poll()), [("token", true, "there is no access token: none has come for 15 s")]);
     assert_eq!(bench.dispatcher.snapshot(bench.now).outage.unwrap().next_probe, None);
     assert_eq!(bench.dispatcher.explain(bench.now, "a").unwrap().expected_at, None);
-    assert_eq!(notices(&bench.handle(Event::Token(TokenEvent::Granted(None)))), [("token", false, "")]);
+    assert_eq!(notices(&bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)))), [("token", false, "")]);
 }
 
 #[test]
 fn while_the_old_token_is_good_a_failed_renewal_holds_nothing_up() {
     let mut bench = Bench::new(json!({}));
-    bench.handle(Event::Token(TokenEvent::Granted(Some(Duration::from_secs(10)))));
+    bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(Some(Duration::from_secs(10)))));
     bench.wait_ms(8 * SECOND_MS);
     bench.send("a", "a");
     assert!(asks(&bench.poll()));
@@ -137,7 +138,7 @@ fn credentials_that_are_refused_take_the_outages_place() {
         bench.handle(failed("down", None));
         next_fetch(&mut bench);
     }
-    let told = bench.handle(Event::Token(TokenEvent::Refused("no such client".to_owned())));
+    let told = bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Refused("no such client".to_owned())));
     assert_eq!(notices(&told), [("token", false, ""), ("auth", true, "no such client")]);
     let snapshot = bench.dispatcher.snapshot(bench.now);
     assert_eq!((snapshot.outage.unwrap().reason, snapshot.outages.len()), ("auth", 1));

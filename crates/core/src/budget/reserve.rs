@@ -37,6 +37,15 @@ impl Turn {
             (Self::Late, Self::Late) => Self::Late,
         }
     }
+
+    /// The lower, the more may go.
+    pub(super) fn rank(self) -> (u8, Timestamp) {
+        match self {
+            Self::All => (0, Timestamp::START),
+            Self::Late => (1, Timestamp::START),
+            Self::LateUntil(at) => (2, at),
+        }
+    }
 }
 
 /// Of a window's slots, if the newest of them was taken at `last`.

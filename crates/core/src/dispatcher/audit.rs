@@ -55,6 +55,7 @@ mod tests {
     use crate::message::{Message, Parts, Payload, Settle, Submission, Ticket};
     use crate::random::Random;
     use crate::settings::Settings;
+    use crate::token::TokenId;
 
     const NOW: Timestamp = Timestamp::START;
     const FIRST: EntryId = 0;
@@ -91,7 +92,13 @@ mod tests {
         for (place, lose) in losses.into_iter().enumerate() {
             let mut dispatcher = dispatcher();
             lose(&mut dispatcher);
-            let step = || dispatcher.handle(NOW, Event::Token(TokenEvent::Refused(String::new())), &mut Vec::new());
+            let step = || {
+                dispatcher.handle(
+                    NOW,
+                    Event::Token(TokenId::FIRST, TokenEvent::Refused(String::new())),
+                    &mut Vec::new(),
+                )
+            };
             let step = std::panic::AssertUnwindSafe(step);
             assert!(std::panic::catch_unwind(step).is_err(), "loss {place} was not found out");
         }

@@ -14,6 +14,7 @@ use crate::outcome::{CallAnswer, DeliveryFailure, Receipt, Redriven};
 use crate::shipment::Shipment;
 use crate::stats::PauseScope;
 use crate::store::{Change, Seq};
+use crate::token::TokenId;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub enum Effect {
     /// Nobody waits for this attempt any more: cut it, or don't let it leave.
     Cut(AttemptId),
     /// Ask for a token.
-    FetchToken,
+    FetchToken(TokenId),
     /// The store is to keep this, before anything that is told or sent after it.
     Store(Change),
     /// Send this to the store of the fleet. One at a time is under way.

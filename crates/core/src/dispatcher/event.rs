@@ -12,6 +12,7 @@ use crate::outcome::LetterFilter;
 use crate::retry::Answer;
 use crate::stats::PauseScope;
 use crate::store::{Loaded, Opening, Row, Salvage};
+use crate::token::TokenId;
 
 /// What happened.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub enum Event {
     /// more.
     Withheld(AttemptId),
     /// What came of a token fetch.
-    Token(TokenEvent),
+    Token(TokenId, TokenEvent),
     /// An operator holds everything back, for this long or until somebody ends it.
     Pause(Ticket, Option<Duration>),
     /// An operator ends the pause: whatever is shut in this scope is probed at once.

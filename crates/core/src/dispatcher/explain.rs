@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::lanes::EntryId;
 use crate::message::Payload;
 use crate::stats::{Closure, Outage, Pause, PauseScope};
+use crate::token::TokenId;
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +222,7 @@ impl Dispatcher {
     fn next_probe(&self) -> Option<Timestamp> {
         match self.health.closure() {
             Some((_, closure)) => closure.next_probe,
-            None => self.auth.next_fetch(),
+            None => self.auths.next_fetch(),
         }
     }
 
@@ -231,13 +232,13 @@ impl Dispatcher {
 
     fn problem(&self) -> Option<Box<str>> {
         let of_budget = || self.budget_outage().map(|(_, problem)| problem);
-        self.health.problem().or_else(|| self.auth.problem()).or_else(of_budget).map(Into::into)
+        self.health.problem().or_else(|| self.auths.problem()).or_else(of_budget).map(Into::into)
     }
 
     /// What holds messages back for another reason than a 429, and what went wrong.
     pub(super) fn outage(&self) -> Option<(Closure, Option<Box<str>>)> {
         let shut = self.health.outage_closure().map(|closure| (closure, self.health.problem()));
-        let unauthorized = || self.auth.outage().map(|closure| (closure, self.auth.problem()));
+        let unauthorized = || self.auths.outage().map(|closure| (closure, self.auths.problem()));
         let of_budget = || self.budget_outage().map(|(closure, problem)| (closure, Some(problem)));
         let (closure, problem) = shut.or_else(unauthorized).or_else(of_budget)?;
         Some((closure, problem.map(Into::into)))
@@ -246,8 +247,8 @@ impl Dispatcher {
     /// All that fails, with its scope.
     pub(super) fn outages(&self) -> Vec<Outage> {
         let mut outages = self.health.outages();
-        let problem = || self.auth.problem().map(Into::into);
-        outages.extend(self.auth.outage().map(|closure| Outage { route: None, closure, problem: problem() }));
+        let problem = || self.auths.problem().map(Into::into);
+        outages.extend(self.auths.outage().map(|closure| Outage { route: None, closure, problem: problem() }));
         let of_budget =
             |(closure, problem): (Closure, &str)| Outage { route: None, closure, problem: Some(problem.into()) };
         outages.extend(self.budget_outage().map(of_budget));
@@ -270,15 +271,15 @@ impl Dispatcher {
                 Cause::Refused => Hold::Refused,
             };
             holds.push((hold, closure.until));
-        } else if self.auth.problem().is_some() {
-            holds.push((Hold::Auth, self.auth.next_fetch()));
+        } else if self.auths.problem().is_some() {
+            holds.push((Hold::Auth, self.auths.next_fetch()));
         }
         if self.has_enough_attempts() {
             holds.push((Hold::Connections, None));
         }
         if self.quota.available(now) == 0 {
             holds.push((Hold::Budget, self.quota.next_free(now)));
-        } else if let Turn::LateUntil(at) = self.quota.turn(now) {
+        } else if let Turn::LateUntil(at) = self.quota.turn(now, TokenId::FIRST) {
             holds.push((Hold::Budget, Some(at)));
         }
     }
@@ -313,7 +314,7 @@ impl Dispatcher {
     /// When a message with `ahead` others before it leaves, if nothing leaves before the times of its `holds`. Where
     /// there are none it may be the token alone that it waits for, and nobody knows for how long.
     fn expected(&self, now: Timestamp, holds: &mut Vec<(Hold, Option<Timestamp>)>, ahead: usize) -> Option<Timestamp> {
-        if holds.is_empty() && self.auth.is_awaited(now) {
+        if holds.is_empty() && self.auths.are_awaited(now) {
             holds.push((Hold::Auth, None));
             return None;
         }
@@ -323,7 +324,7 @@ impl Dispatcher {
         }
         let gate_known = match self.health.closure() {
             Some((_, closure)) => closure.until.is_some(),
-            None => !self.auth.is_out() || self.auth.next_fetch().is_some(),
+            None => !self.auths.is_out() || self.auths.next_fetch().is_some(),
         };
         let beyond_budget = (ahead as u64).saturating_sub(u64::from(self.quota.available(now)).saturating_sub(1));
         gate_known.then(|| earliest.max(now).after(self.quota.time_for(beyond_budget)))

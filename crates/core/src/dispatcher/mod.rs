@@ -5,6 +5,7 @@
 mod admission;
 mod audit;
 mod auth;
+mod auths;
 mod effect;
 mod event;
 mod explain;
@@ -25,7 +26,7 @@ use self::admission::duplicates::Recent;
 use self::admission::followers::Followers;
 use self::admission::redrives::Redrives;
 use self::admission::waiting::WaitingRoom;
-use self::auth::Auth;
+use self::auths::Auths;
 pub use self::effect::{Effect, Notice};
 pub use self::event::{Event, TokenEvent};
 pub use self::explain::{Explanation, Hold, Whereabouts};
@@ -79,6 +80,7 @@ const MESSAGE_METHOD: &str = "POST";
 /// use spillway_core::dispatcher::{Dispatcher, Effect, Event, TokenEvent};
 /// use spillway_core::evidence::Evidence;
 /// use spillway_core::message::{Payload, Message, Parts, Settle, Submission, Ticket};
+/// use spillway_core::token::TokenId;
 /// use spillway_core::{outcome::Response, random::Random, retry::Answer, settings::Settings};
 ///
 /// let options = r#"{
@@ -100,9 +102,9 @@ const MESSAGE_METHOD: &str = "POST";
 /// };
 /// dispatcher.handle(now, Event::Submit(submission), &mut effects);
 /// dispatcher.poll(now, &mut effects);
-/// assert!(matches!(effects.pop(), Some(Effect::FetchToken)), "nothing leaves without a token");
+/// assert!(matches!(effects.pop(), Some(Effect::FetchToken(TokenId::FIRST))), "nothing leaves without a token");
 ///
-/// dispatcher.handle(now, Event::Token(TokenEvent::Granted(None)), &mut effects);
+/// dispatcher.handle(now, Event::Token(TokenId::FIRST, TokenEvent::Granted(None)), &mut effects);
 /// dispatcher.poll(now, &mut effects);
 /// let Some(Effect::Send { attempt, .. }) = effects.pop() else { panic!("a request") };
 /// dispatcher.handle(now, Event::Left(attempt), &mut effects);
@@ -127,7 +129,7 @@ pub struct Dispatcher {
     lately: Lately,
     health: Health,
     held_calls: HeldCalls,
-    auth: Auth,
+    auths: Auths,
     recent: Recent,
     /// What it holds of that which the organizations of the process hold together.
     part: Part,
@@ -167,7 +169,7 @@ impl Dispatcher {
             health: Health::new(now, settings.retry.max_pause, MESSAGE_METHOD, &settings.route.template()),
             lately: Lately::default(),
             held_calls: HeldCalls::default(),
-            auth: Auth::new(),
+            auths: Auths::new(settings.tokens.len()),
             recent: Recent::new(settings.dedupe),
             part: Part::default(),
             drains: Drains::new(),
@@ -257,7 +259,7 @@ impl Dispatcher {
             Event::Submit(_) | Event::Left(_) | Event::Answered(..) => unreachable!("these are frequent"),
             Event::Cancel(ticket) => self.cancel(step, ticket),
             Event::Withheld(attempt) => self.withheld(step, attempt),
-            Event::Token(news) => self.token(step, news),
+            Event::Token(token, news) => self.token_answered(step, token, news),
             Event::Redrive(ticket, id) => self.redrive(step, ticket, id),
             Event::RedriveAll(ticket, filter) => self.begin_sweep(ticket, filter, step.effects),
             Event::Drop(ticket, id) => self.drop_letter(ticket, id, step.effects),

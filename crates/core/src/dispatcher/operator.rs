@@ -20,7 +20,7 @@ impl Dispatcher {
     pub(super) fn resume(&mut self, step: &mut Step<'_>, ticket: Ticket, scope: &PauseScope) {
         if *scope == PauseScope::Organization {
             self.end_hold(step);
-            self.auth.retry_now();
+            self.auths.retry_now();
             self.end_backoffs(step.now);
         }
         if let PauseScope::Conversation(conversation) = scope {

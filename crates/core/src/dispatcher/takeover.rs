@@ -34,7 +34,7 @@ impl Dispatcher {
         self.earlier_run.ended_at(other.accepted);
         self.counters = other.counters;
         self.health.take_over(&other.health);
-        self.auth.take_over(&other.auth);
+        self.auths.take_over(&other.auths);
         if let Some(hold) = other.health.operator_hold() {
             self.hold(hold, step.effects);
         }

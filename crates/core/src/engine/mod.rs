@@ -54,6 +54,7 @@ use crate::retry::Answer;
 use crate::settings::Settings;
 use crate::shipment::Shipment;
 use crate::store::StoreEvent;
+use crate::token::TokenId;
 
 /// The most bytes of bodies and answers in a page of dead letters, unless a single letter is larger. A page is written
 /// in one turn of this thread and read in one turn of the event loop.
@@ -90,7 +91,7 @@ pub(crate) enum Command {
 )]
 enum Report {
     Answer(AttemptId, Answer),
-    Token(TokenAnswer),
+    Token(TokenId, TokenAnswer),
     CallbackLate(u64),
 }
 
@@ -158,7 +159,8 @@ pub(crate) struct Engine {
     /// The last session, who is to hear that its handle has closed once the store has.
     farewell: Option<Session>,
     drains: HashMap<Ticket, Drain>,
-    token: Option<Arc<HeaderValue>>,
+    /// Each by its place in the settings.
+    tokens: Vec<Option<Arc<HeaderValue>>>,
     callback: Callback,
     published: Arc<Mutex<Published>>,
     effects: Vec<Effect>,
@@ -194,6 +196,7 @@ impl Engine {
             client,
             clock,
             dispatcher,
+            tokens: vec![None; settings.tokens.len()],
             settings,
             inbox,
             reports,
@@ -206,7 +209,6 @@ impl Engine {
             store_gone: false,
             farewell: None,
             drains: HashMap::new(),
-            token: None,
             callback: Callback::default(),
             published,
             effects: Vec::new(),
@@ -435,37 +437,39 @@ impl Engine {
                 // Behind the answer, which may have shut the gate.
                 self.send_outgoing();
             }
-            Report::Token(answer) => self.token_answered(answer),
+            Report::Token(token, answer) => self.token_answered(token, answer),
             Report::CallbackLate(number) => {
                 if self.callback.end(number) {
                     let problem = format!("the accessToken function gave none within {} s", CALLBACK_TIMEOUT.as_secs());
-                    self.token_answered(TokenAnswer::Failed { problem, wait: None });
+                    self.token_answered(TokenId::FIRST, TokenAnswer::Failed { problem, wait: None });
                 }
             }
         }
     }
 
-    fn token_answered(&mut self, answer: TokenAnswer) {
+    fn token_answered(&mut self, token: TokenId, answer: TokenAnswer) {
         let event = match answer {
             TokenAnswer::Granted { header, lifetime } => {
-                self.token = Some(Arc::new(header));
+                self.tokens[token.index()] = Some(Arc::new(header));
                 TokenEvent::Granted(lifetime)
             }
             TokenAnswer::Refused(problem) => TokenEvent::Refused(problem),
             TokenAnswer::Failed { problem, wait } => TokenEvent::Failed { problem, wait },
         };
-        self.handle(Event::Token(event));
+        self.handle(Event::Token(token, event));
     }
 
     fn token_given(&mut self, number: u64, given: GivenToken) {
         if !self.callback.end(number) {
             return;
         }
-        self.token_answered(match given {
+        let answer = match given {
             GivenToken::Token(header, lifetime) => TokenAnswer::Granted { header, lifetime },
             GivenToken::Refused(problem) => TokenAnswer::Refused(problem),
             GivenToken::Failed(problem) => TokenAnswer::Failed { problem, wait: None },
-        });
+        };
+        // A function is asked where there is one token.
+        self.token_answered(TokenId::FIRST, answer);
     }
 
     fn complete(&mut self, handle: u32, completion: Completion) {

@@ -16,6 +16,7 @@ use crate::message::Ticket;
 use crate::retry::Answer;
 use crate::settings::Credentials;
 use crate::shipment::Shipment;
+use crate::token::TokenId;
 
 /// For so many effects of a turn there is room already.
 const EFFECTS_KEPT: usize = 1_024;
@@ -89,7 +90,7 @@ impl Engine {
                     persistence.load(messages);
                 }
             }
-            Effect::FetchToken => self.fetch_token(),
+            Effect::FetchToken(token) => self.fetch_token(token),
             Effect::Renew(renewal) => match &mut self.leases {
                 Some(leases) => leases.renew(renewal),
                 None => unreachable!("who shares no budget renews no lease"),
@@ -158,7 +159,9 @@ impl Engine {
     }
 
     fn send(&mut self, attempt: AttemptId, shipment: Shipment) {
-        let Some(token) = self.token.clone() else { unreachable!("a request is made once there is a token") };
+        let Some(token) = self.tokens[shipment.token.index()].clone() else {
+            unreachable!("a request is made once there is a token")
+        };
         self.handle(Event::Left(attempt));
         let listening = self.sessions.values().any(|session| session.interest.has("request"));
         let end = listening.then(|| Box::new(RequestEnd::of(&shipment, self.clock.now())));
@@ -178,8 +181,8 @@ impl Engine {
         self.happen("request", || Happening::Request(end.clone()));
     }
 
-    pub(super) fn fetch_token(&mut self) {
-        if self.settings.credentials == Credentials::Callback {
+    pub(super) fn fetch_token(&mut self, token: TokenId) {
+        if self.settings.tokens[token.index()].credentials == Credentials::Callback {
             let (number, reporter) = (self.callback.begin(), self.reporter.clone());
             self.ask_for_token();
             tokio::spawn(async move {
@@ -190,12 +193,12 @@ impl Engine {
         }
         let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
         tokio::spawn(async move {
-            let answer = unwound(client.token()).await;
+            let answer = unwound(client.token(token)).await;
             let failed = |_| TokenAnswer::Failed {
                 problem: "the token could not be asked for: a defect".to_owned(),
                 wait: None,
             };
-            let _ = reporter.send(Report::Token(answer.unwrap_or_else(failed)));
+            let _ = reporter.send(Report::Token(token, answer.unwrap_or_else(failed)));
         });
     }
 

@@ -96,7 +96,7 @@ impl Fixture {
 
     /// Waits until the token is there, without which nothing leaves.
     pub(super) async fn token(&mut self) {
-        while self.engine.token.is_none() {
+        while self.engine.tokens[0].is_none() {
             self.engine.take_in().await;
             self.engine.finish_turn();
             self.engine.turn.begin();

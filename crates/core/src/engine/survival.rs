@@ -29,7 +29,7 @@ impl Engine {
         (self.reporter, self.reports) = unbounded_channel();
         self.workers = Workers::new(Arc::clone(&self.client), self.reporter.clone());
         self.leases = Leases::join(&self.settings);
-        self.token = None;
+        self.tokens.fill(None);
         self.performing.extend(self.effects.drain(..));
         self.performing.retain(is_told);
         let next = Dispatcher::new(Arc::clone(&self.settings), Random::from_entropy(), now);
@@ -120,6 +120,6 @@ fn is_told(effect: &Effect) -> bool {
         | Effect::Store(_)
         | Effect::Load(_)
         | Effect::Renew(_)
-        | Effect::FetchToken => false,
+        | Effect::FetchToken(_) => false,
     }
 }

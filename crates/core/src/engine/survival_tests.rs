@@ -15,6 +15,7 @@ use super::*;
 use crate::dispatcher::Notice;
 use crate::message::{Call, Message, Parts, Payload, Settle};
 use crate::outcome::Reason;
+use crate::token::TokenId;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const LATER: Duration = Duration::from_secs(3_600);
@@ -84,8 +85,8 @@ async fn by_hand(settings: Settings) -> (Engine, Receiver<Completion>) {
     let (ear, told) = ear(false);
     engine.command(Command::Join(1, ear));
     turn(&mut engine);
-    let token = engine.client.token().await;
-    engine.token_answered(token);
+    let token = engine.client.token(TokenId::FIRST).await;
+    engine.token_answered(TokenId::FIRST, token);
     (engine, told)
 }
 
@@ -136,8 +137,8 @@ async fn what_waits_goes_on_with_its_promises_and_a_call_on_the_wire_does_not() 
     assert!(engine.in_flight.is_empty() && engine.outgoing.is_empty());
     let snapshot = engine.dispatcher.snapshot(clock.now());
     assert!(snapshot.available <= 996, "what was on the wire is spent");
-    let token = engine.client.token().await;
-    engine.token_answered(token);
+    let token = engine.client.token(TokenId::FIRST).await;
+    engine.token_answered(TokenId::FIRST, token);
     turn(&mut engine);
     assert_eq!(engine.in_flight.len(), 4, "the queue goes on");
 }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::json::{self, string};
 use crate::settings::Credentials;
+use crate::token::TokenId;
 
 /// The largest answer of the login host that is read.
 const TOKEN_RESPONSE_BYTES_MAX: usize = 65_536;
@@ -75,8 +76,8 @@ impl TokenAnswer {
 
 impl Client {
     /// Asks the login host for a token. `Credentials::Callback` is answered by the caller, not here.
-    pub async fn token(&self) -> TokenAnswer {
-        match &self.settings.credentials {
+    pub async fn token(&self, token: TokenId) -> TokenAnswer {
+        match &self.settings.tokens[token.index()].credentials {
             Credentials::Token(token) => TokenAnswer::given(token),
             Credentials::Client { id, secret } => {
                 let timeout = self.settings.connections.request_timeout;

@@ -7,6 +7,13 @@ use serde_json::Value;
 use super::reader::Reader;
 use crate::error::Error;
 
+/// Where an access token comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSource {
+    /// How it is obtained.
+    pub credentials: Credentials,
+}
+
 /// How access tokens are obtained.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
@@ -33,7 +40,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-pub(super) fn read(root: &Reader<'_>) -> Result<Credentials, Error> {
+pub(super) fn read(root: &Reader<'_>) -> Result<Vec<TokenSource>, Error> {
     let rule = "{ clientId, clientSecret } or { accessToken }";
     // Whatever stands here instead of an object may be the secret itself: it is not repeated.
     let object = match root.value("credentials") {
@@ -61,5 +68,5 @@ pub(super) fn read(root: &Reader<'_>) -> Result<Credentials, Error> {
         _ => return Err(root.refuse_secret("credentials", rule)),
     };
     object.finish()?;
-    Ok(found)
+    Ok(vec![TokenSource { credentials: found }])
 }

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub use self::batch::{BatchMode, BatchSettings, Cost, FieldPath, Keep};
 pub use self::channel::{Channel, TextUnits};
-pub use self::credentials::Credentials;
+pub use self::credentials::{Credentials, TokenSource};
 pub use self::headers::Headers;
 use self::rate::RateLimit;
 pub use self::rate::{Learn, Rate};
@@ -60,8 +60,8 @@ pub struct Settings {
     pub api_url: String,
     /// Base URL of the login host, without a trailing slash.
     pub login_url: String,
-    /// How access tokens are obtained.
-    pub credentials: Credentials,
+    /// Where access tokens come from; never empty.
+    pub tokens: Vec<TokenSource>,
     /// Where messages go.
     pub route: Route,
     /// Sent with every message.
@@ -198,7 +198,7 @@ impl Settings {
             organization,
             api_url,
             login_url,
-            credentials: credentials::read(&root)?,
+            tokens: credentials::read(&root)?,
             batch: batch::read(&root, &route)?,
             route,
             headers: headers::read(&root)?,
@@ -237,7 +237,7 @@ impl Settings {
 
     /// The first option in which `other` differs: its name, the value here and the value there. Secrets are not shown.
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
-        if self.credentials != other.credentials {
+        if self.tokens != other.tokens {
             let hidden = |which: &str| format!("{which} credentials");
             return Some(("credentials".to_owned(), hidden("other"), hidden("its own")));
         }

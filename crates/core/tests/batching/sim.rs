@@ -10,6 +10,7 @@ use spillway_core::outcome::{CallAnswer, Reason};
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::shipment::Shipment;
+use spillway_core::token::TokenId;
 
 use super::draw::Draw;
 use super::oracle::{Known, Oracle};
@@ -153,9 +154,9 @@ impl Sim {
 
     fn perform_one(&mut self, effect: Effect) {
         match effect {
-            Effect::FetchToken => {
+            Effect::FetchToken(_) => {
                 let at = self.after_ms(self.token_ms);
-                self.at(at, Event::Token(TokenEvent::Granted(None)));
+                self.at(at, Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
             }
             Effect::Send { attempt, shipment } => self.send(attempt, shipment),
             Effect::Delivered { receipt, .. } => {

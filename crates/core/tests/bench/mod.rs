@@ -14,6 +14,7 @@ use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
 use spillway_core::stats::PauseScope;
+use spillway_core::token::TokenId;
 
 pub struct Bench {
     pub dispatcher: Dispatcher,
@@ -64,7 +65,7 @@ impl Bench {
         let settings = Settings::from_json(&options(patch).to_string()).unwrap();
         let dispatcher = Dispatcher::new(Arc::new(settings), Random::from_seed(7), Timestamp::START);
         let mut bench = Self { dispatcher, now: Timestamp::START, pauses_told: Vec::new(), tickets: 0 };
-        bench.handle(Event::Token(TokenEvent::Granted(None)));
+        bench.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
         bench
     }
 
@@ -234,7 +235,7 @@ pub fn settled(effects: &[Effect]) -> Vec<String> {
             ticket.number, outcome.redriven, outcome.full, outcome.unsendable
         )),
         Effect::Drained(ticket, left) => Some(format!("{} drained {left:?}", ticket.number)),
-        Effect::Send { .. } | Effect::Cut(_) | Effect::FetchToken | Effect::Notice(_) => None,
+        Effect::Send { .. } | Effect::Cut(_) | Effect::FetchToken(_) | Effect::Notice(_) => None,
         // With a store, callers hear of nothing before it is kept.
         Effect::Store(_) | Effect::Load(_) | Effect::Renew(_) => None,
     };

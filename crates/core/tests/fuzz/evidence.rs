@@ -10,6 +10,7 @@ use spillway_core::budget::{Heard, NotYet, Quota};
 use spillway_core::clock::Timestamp;
 use spillway_core::evidence::{Evidence, HeaderLimit, QUOTAS_MAX, Unnamed, WaitSource};
 use spillway_core::settings::{Learn, Rate};
+use spillway_core::token::{TokenId, TokenSet};
 
 use crate::harness::{Target, Verdict};
 use crate::mutation::{NASTY, damaged};
@@ -167,16 +168,16 @@ fn learns(heard: &[&Evidence]) -> Verdict {
     let mut quota = Quota::learning(learn, now);
     for refused in [false, true, true, false] {
         for evidence in heard {
-            if let Err(NotYet::Until(at)) = quota.check(now, 1) {
+            if let Err(NotYet::Until(at)) = quota.check(now, TokenSet::FIRST, 1) {
                 prop_assert!(at > now && at.since(now) <= DAY * 2, "a wait of {:?}", at.since(now));
                 now = at;
             }
-            if quota.check(now, 1).is_ok() {
-                quota.reserve(now, 1);
-                quota.left(now, 1);
+            if quota.check(now, TokenSet::FIRST, 1).is_ok() {
+                quota.reserve(now, TokenId::FIRST, 1);
+                quota.left(now, TokenId::FIRST, 1);
                 let sent_at = now;
                 now = now.after(Duration::from_millis(40));
-                quota.heard(now, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
+                quota.heard(now, TokenId::FIRST, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
             }
             for one in quota.believed() {
                 let seconds = one.per.as_secs_f64();

@@ -9,6 +9,7 @@ use spillway_core::budget::{Belief, BelievedLayer, Heard, NotYet, Quota, Why};
 use spillway_core::clock::Timestamp;
 use spillway_core::evidence::Evidence;
 use spillway_core::settings::{Learn, Rate};
+use spillway_core::token::{TokenId, TokenSet};
 
 const NAMES: [&str; 13] = [
     "retry-after",
@@ -95,10 +96,10 @@ fn leave_in_silence(quota: &mut Quota, mut now: Timestamp, mut waiting: VecDeque
     let end = now.after(Duration::from_secs(600));
     let mut left = 0;
     while now < end {
-        let at = match quota.check(now, 1) {
-            Ok(()) => {
-                quota.reserve(now, 1);
-                quota.left(now, 1);
+        let at = match quota.check(now, TokenSet::FIRST, 1) {
+            Ok(_) => {
+                quota.reserve(now, TokenId::FIRST, 1);
+                quota.left(now, TokenId::FIRST, 1);
                 waiting.push_back(now);
                 left += 1;
                 continue;
@@ -108,7 +109,7 @@ fn leave_in_silence(quota: &mut Quota, mut now: Timestamp, mut waiting: VecDeque
         };
         if let Some(sent_at) = waiting.pop_front() {
             now = now.max(sent_at.after(TRIP));
-            quota.heard(now, Heard { sent_at, cost: 1, refused: false, evidence: Some(&silence) });
+            quota.heard(now, TokenId::FIRST, Heard { sent_at, cost: 1, refused: false, evidence: Some(&silence) });
         } else {
             now = at;
         }
@@ -126,11 +127,11 @@ proptest! {
         let mut sent: VecDeque<Timestamp> = VecDeque::new();
         for (headers, body, kind, which, took_us) in answers {
             let refusal = loop {
-                if let Err(not_yet) = quota.check(now, 1) {
+                if let Err(not_yet) = quota.check(now, TokenSet::FIRST, 1) {
                     break not_yet;
                 }
-                quota.reserve(now, 1);
-                quota.left(now, 1);
+                quota.reserve(now, TokenId::FIRST, 1);
+                quota.left(now, TokenId::FIRST, 1);
                 waiting.push_back(now);
                 sent.push_back(now);
                 let recent = sent.iter().filter(|at| at.after(Duration::from_secs(1)) > now).count();
@@ -148,13 +149,13 @@ proptest! {
                 prop_assert!(evidence.wait().is_none_or(|wait| wait.span <= DAY), "{:?}", evidence.wait());
                 match kind % 8 {
                     0 => {
-                        quota.unsent(now, sent_at, 1);
+                        quota.unsent(now, sent_at, TokenId::FIRST, 1);
                         let index = sent.iter().position(|at| *at == sent_at);
                         index.map(|index| sent.remove(index));
                     }
-                    1 => quota.given_up(sent_at, now, 1),
+                    1 => quota.given_up(sent_at, now, TokenId::FIRST, 1),
                     kind => {
-                        quota.heard(now, Heard { sent_at, cost: 1, refused: kind < 5, evidence: Some(&evidence) });
+                        quota.heard(now, TokenId::FIRST, Heard { sent_at, cost: 1, refused: kind < 5, evidence: Some(&evidence) });
                     }
                 }
             } else if let NotYet::Until(at) = refusal {
@@ -181,7 +182,7 @@ proptest! {
         let mut quota = Quota::learning(learn(), now);
         quota.restore(now, &belief);
         check_rates(&quota)?;
-        prop_assert!(quota.check(now, 1).is_ok());
+        prop_assert!(quota.check(now, TokenSet::FIRST, 1).is_ok());
     }
 }
 
@@ -191,13 +192,13 @@ fn a_belief_is_kept_and_restored() {
     let now = Timestamp::from_micros(7_000_000);
     let mut quota = Quota::learning(learn(), Timestamp::START);
     assert_eq!(quota.belief(now), Belief::default(), "nothing was learned");
-    quota.check(Timestamp::START, 1).unwrap();
-    quota.reserve(Timestamp::START, 1);
-    quota.left(Timestamp::START, 1);
+    quota.check(Timestamp::START, TokenSet::FIRST, 1).unwrap();
+    quota.reserve(Timestamp::START, TokenId::FIRST, 1);
+    quota.left(Timestamp::START, TokenId::FIRST, 1);
     let headers = |name: &str| (name == "ratelimit-policy").then_some("\"a\";q=10;w=1, \"b\";q=300;w=60");
     let evidence = Evidence::read(headers, b"", 0);
     let heard = Heard { sent_at: Timestamp::START, cost: 1, refused: false, evidence: Some(&evidence) };
-    quota.heard(Timestamp::from_micros(1_000_000), heard);
+    quota.heard(Timestamp::from_micros(1_000_000), TokenId::FIRST, heard);
     assert_eq!(quota.news().map(|believed| believed.len()), Some(2));
 
     let text = serde_json::to_string(&quota.belief(now)).unwrap();

@@ -13,6 +13,7 @@ use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
+use spillway_core::token::TokenId;
 use spillway_simulator::{Config, Model, Reply, Request};
 
 use super::agenda::Agenda;
@@ -115,7 +116,11 @@ impl Sim {
         sim.next_comes();
         sim.gather_crowd();
         sim.submit_limited();
-        sim.dispatcher.handle(Timestamp::START, Event::Token(TokenEvent::Granted(None)), &mut sim.effects);
+        sim.dispatcher.handle(
+            Timestamp::START,
+            Event::Token(TokenId::FIRST, TokenEvent::Granted(None)),
+            &mut sim.effects,
+        );
         sim
     }
 

@@ -10,6 +10,7 @@ use spillway_core::random::Random;
 use spillway_core::retry::{Answer, Verdict, classify};
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
+use spillway_core::token::TokenId;
 use spillway_simulator::{Config, Model, Port, Reply};
 
 use super::agenda::Agenda;
@@ -70,7 +71,11 @@ impl<'a> Sim<'a> {
         sim.agenda.add(case.begins_us, Happening::Changes(on.to_string()));
         sim.agenda.add(case.ends_us, Happening::Changes(off.to_string()));
         sim.agenda.add(0, Happening::Submits);
-        sim.dispatcher.handle(Timestamp::START, Event::Token(TokenEvent::Granted(None)), &mut sim.effects);
+        sim.dispatcher.handle(
+            Timestamp::START,
+            Event::Token(TokenId::FIRST, TokenEvent::Granted(None)),
+            &mut sim.effects,
+        );
         sim
     }
 

@@ -14,6 +14,7 @@ use spillway_core::retry::Answer;
 use spillway_core::shipment::Shipment;
 use spillway_core::stats::Counters;
 use spillway_core::store::{Unreadable, WriteQueue};
+use spillway_core::token::TokenId;
 
 use crate::clocks::Clocks;
 use crate::disk::Disk;
@@ -110,7 +111,7 @@ impl Sim {
     }
 
     pub fn run(&mut self) -> Result<(), String> {
-        self.handle(Event::Token(TokenEvent::Granted(None)))?;
+        self.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)))?;
         for _ in 0..STEPS_MAX {
             let planned = self.agenda.first_key_value().map(|((at_us, _), _)| *at_us);
             let wake = self.dispatcher.next_wake().map(Timestamp::as_micros);
@@ -306,7 +307,7 @@ impl Sim {
         self.handle(Event::Found(self.disk.rows()))?;
         self.handle(Event::Opened(Box::new(self.disk.opening())))?;
         self.recovered += self.dispatcher.recovered();
-        self.handle(Event::Token(TokenEvent::Granted(None)))
+        self.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)))
     }
 
     /// What may become of the machine's clocks between two runs.
@@ -420,7 +421,7 @@ impl Sim {
                 let at_us = self.now_us + self.draw.range(0, 2_000);
                 self.later(at_us, Happening::Loads(self.life, wanted));
             }
-            Effect::FetchToken => self.handle(Event::Token(TokenEvent::Granted(None)))?,
+            Effect::FetchToken(_) => self.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)))?,
             Effect::CallAnswered(..) | Effect::Drained(..) | Effect::Cut(_) | Effect::Notice(_) => {}
             Effect::Store(_) | Effect::Renew(_) => unreachable!("told before, or of a fleet"),
         }

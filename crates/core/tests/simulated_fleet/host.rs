@@ -10,6 +10,7 @@ use spillway_core::message::{Message, Parts, Payload, Settle, Submission, Ticket
 use spillway_core::random::Random;
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
+use spillway_core::token::TokenId;
 
 use super::draw::Draw;
 
@@ -83,7 +84,7 @@ impl Host {
     }
 
     pub fn token(&mut self, now_us: u64) -> Vec<Effect> {
-        self.handle(now_us, Event::Token(TokenEvent::Granted(Some(Duration::from_secs(86_400)))))
+        self.handle(now_us, Event::Token(TokenId::FIRST, TokenEvent::Granted(Some(Duration::from_secs(86_400)))))
     }
 
     pub fn submit(&mut self, now_us: u64, name: usize, conversation: u64) -> Vec<Effect> {

@@ -14,6 +14,7 @@ use spillway_core::outcome::Response;
 use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::{RedisUrl, Settings, Shared, WhenUnreachable};
+use spillway_core::token::TokenId;
 
 /// Hosts beside each other, whose store answers at once.
 struct Fleet {
@@ -39,7 +40,7 @@ impl Fleet {
         let wire = BTreeMap::new();
         let mut fleet = Self { hosts, book: Book::default(), now: Timestamp::START, submitted: 0, wire, pushes: true };
         for host in 0..fleet.hosts.len() {
-            fleet.handle(host, Event::Token(TokenEvent::Granted(None)));
+            fleet.handle(host, Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
             fleet.submit(host);
         }
         // The store is new.

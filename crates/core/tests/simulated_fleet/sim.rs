@@ -337,7 +337,7 @@ impl Sim {
                     let at_us = self.now_us + self.draw.below(self.plan.departing_us);
                     self.later(at_us, Happening::Leaves(name, attempt, shipment));
                 }
-                Effect::FetchToken => {
+                Effect::FetchToken(_) => {
                     let effects = self.hosts[name].token(self.now_us);
                     self.perform(name, effects)?;
                 }

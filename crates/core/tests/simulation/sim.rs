@@ -11,6 +11,7 @@ use spillway_core::random::Random;
 use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
+use spillway_core::token::TokenId;
 use spillway_simulator::{Model, Reply};
 
 use super::arrivals::Arrivals;
@@ -183,7 +184,7 @@ impl Sim {
                 if let (TokenEvent::Granted(_), Some(authorization)) = (&news, authorization) {
                     self.authorization = authorization;
                 }
-                self.handle(Event::Token(news))
+                self.handle(Event::Token(TokenId::FIRST, news))
             }
         }
     }
@@ -204,7 +205,7 @@ impl Sim {
             match effect {
                 Effect::Send { attempt, shipment } => self.send(attempt, shipment)?,
                 Effect::Cut(attempt) => self.cut(attempt),
-                Effect::FetchToken => {
+                Effect::FetchToken(_) => {
                     hold(!self.fetching, "token single flight", || "fetched twice at once".to_owned())?;
                     self.fetching = true;
                     let at_us = self.now_us + self.draw.range(0, 50_000);

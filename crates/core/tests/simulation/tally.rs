@@ -64,7 +64,7 @@ impl Tally {
             Effect::Drained(..) => "drain gave up",
             Effect::Send { .. } => "sent",
             Effect::Cut(_) => "cut",
-            Effect::FetchToken => "token asked for",
+            Effect::FetchToken(_) => "token asked for",
             Effect::Notice(Notice::Throttled { .. }) => "throttled",
             Effect::Notice(Notice::Resumed { .. }) => "resumed",
             Effect::Notice(Notice::Outage { reason: "auth", open: true, .. }) => "auth outage",

@@ -208,6 +208,7 @@ mod tests {
     use super::*;
     use crate::budget::{Heard, Quota};
     use crate::settings::{Learn, Rate};
+    use crate::token::{TokenId, TokenSet};
 
     fn at_s(seconds: u64) -> Timestamp {
         Timestamp::START.after(Duration::from_secs(seconds))
@@ -222,10 +223,10 @@ mod tests {
             _ => None,
         };
         let evidence = Evidence::read(header, &[], 0);
-        quota.reserve(at_s(seconds), 1);
-        quota.left(at_s(seconds), 1);
+        quota.reserve(at_s(seconds), TokenId::FIRST, 1);
+        quota.left(at_s(seconds), TokenId::FIRST, 1);
         let heard = Heard { sent_at: at_s(seconds), cost: 1, refused, evidence: Some(&evidence) };
-        quota.heard(at_s(seconds + 1), heard);
+        quota.heard(at_s(seconds + 1), TokenId::FIRST, heard);
     }
 
     #[test]
@@ -266,9 +267,9 @@ mod tests {
         let sent_at = now.before(Duration::from_millis(100));
         let header = |name: &str| headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
         let evidence = Evidence::read(header, &[], 0);
-        quota.reserve(sent_at, 1);
-        quota.left(sent_at, 1);
-        quota.heard(now, Heard { sent_at, cost: 1, refused: false, evidence: Some(&evidence) });
+        quota.reserve(sent_at, TokenId::FIRST, 1);
+        quota.left(sent_at, TokenId::FIRST, 1);
+        quota.heard(now, TokenId::FIRST, Heard { sent_at, cost: 1, refused: false, evidence: Some(&evidence) });
     }
 
     fn families(limit: u32, left: u32, reset: u64) -> [Vec<(&'static str, String)>; 3] {
@@ -298,17 +299,21 @@ mod tests {
             assert_eq!(quota.available(at_s(11)), 0);
             let edge = quota.next_free(at_s(11)).unwrap();
             assert!(edge > at_s(30) && edge < at_s(31), "{edge:?}");
-            assert_eq!(quota.check(at_s(11), 1), Err(crate::budget::NotYet::Until(edge)));
-            assert_eq!(quota.check(edge, 1), Ok(()), "one looks");
-            quota.reserve(edge, 1);
-            quota.left(edge, 1);
-            assert!(quota.check(edge, 1).is_err(), "and no other with it");
+            assert_eq!(quota.check(at_s(11), TokenSet::FIRST, 1), Err(crate::budget::NotYet::Until(edge)));
+            assert_eq!(quota.check(edge, TokenSet::FIRST, 1), Ok(TokenId::FIRST), "one looks");
+            quota.reserve(edge, TokenId::FIRST, 1);
+            quota.left(edge, TokenId::FIRST, 1);
+            assert!(quota.check(edge, TokenSet::FIRST, 1).is_err(), "and no other with it");
             let evidence_headers = &families(300, 299, 60)[family];
             let header =
                 |name: &str| evidence_headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
             let evidence = Evidence::read(header, &[], 0);
             let now = edge.after(Duration::from_millis(100));
-            quota.heard(now, Heard { sent_at: edge, cost: 1, refused: false, evidence: Some(&evidence) });
+            quota.heard(
+                now,
+                TokenId::FIRST,
+                Heard { sent_at: edge, cost: 1, refused: false, evidence: Some(&evidence) },
+            );
             assert!(quota.available(now) >= 140, "{}", quota.available(now));
         }
     }
@@ -323,11 +328,15 @@ mod tests {
         };
         let evidence = Evidence::read(header, &[], 0);
         for (seconds, refused) in [(10, true), (13, false), (16, true), (19, false)] {
-            assert_eq!(quota.check(at_s(seconds), 1), Ok(()), "{seconds} s");
-            quota.reserve(at_s(seconds), 1);
-            quota.left(at_s(seconds), 1);
+            assert_eq!(quota.check(at_s(seconds), TokenSet::FIRST, 1), Ok(TokenId::FIRST), "{seconds} s");
+            quota.reserve(at_s(seconds), TokenId::FIRST, 1);
+            quota.left(at_s(seconds), TokenId::FIRST, 1);
             let now = at_s(seconds).after(Duration::from_millis(5));
-            quota.heard(now, Heard { sent_at: at_s(seconds), cost: 1, refused, evidence: Some(&evidence) });
+            quota.heard(
+                now,
+                TokenId::FIRST,
+                Heard { sent_at: at_s(seconds), cost: 1, refused, evidence: Some(&evidence) },
+            );
             quota.restart(now.after(Duration::from_secs(1)));
         }
     }

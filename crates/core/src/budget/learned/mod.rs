@@ -425,6 +425,7 @@ mod tests {
 
     use super::*;
     use crate::budget::Quota;
+    use crate::token::TokenId;
 
     fn at_ms(ms: u64) -> Timestamp {
         Timestamp::from_micros(ms * 1_000)
@@ -445,13 +446,17 @@ mod tests {
     }
 
     fn leave(quota: &mut Quota, ms: u64) {
-        quota.reserve(at_ms(ms), 1);
-        quota.left(at_ms(ms), 1);
+        quota.reserve(at_ms(ms), TokenId::FIRST, 1);
+        quota.left(at_ms(ms), TokenId::FIRST, 1);
     }
 
     fn answered(quota: &mut Quota, sent_ms: u64, now_ms: u64) {
         let evidence = Some(&Evidence::default());
-        quota.heard(at_ms(now_ms), Heard { sent_at: at_ms(sent_ms), cost: 1, refused: false, evidence });
+        quota.heard(
+            at_ms(now_ms),
+            TokenId::FIRST,
+            Heard { sent_at: at_ms(sent_ms), cost: 1, refused: false, evidence },
+        );
     }
 
     /// Cost of what is sent, and of what is settled and everything before it, too.
@@ -478,9 +483,9 @@ mod tests {
         leave(&mut quota, 1_000);
         answered(&mut quota, 1_000, 1_050);
         // It waits for a connection, and leaves just before it is given up.
-        quota.reserve(at_ms(3_000), 1);
-        quota.left(at_ms(3_500), 1);
-        quota.given_up(at_ms(3_500), at_ms(3_500), 1);
+        quota.reserve(at_ms(3_000), TokenId::FIRST, 1);
+        quota.left(at_ms(3_500), TokenId::FIRST, 1);
+        quota.given_up(at_ms(3_500), at_ms(3_500), TokenId::FIRST, 1);
         assert_eq!(sent_and_settled(&quota), (2, 2));
         assert_eq!(quota.available(at_ms(5_490)), 1);
         assert_eq!(quota.available(at_ms(5_510)), 2);
@@ -493,7 +498,7 @@ mod tests {
         answered(&mut quota, 1_000, 1_050);
         leave(&mut quota, 3_000);
         let evidence = Some(&Evidence::default());
-        quota.heard(at_ms(3_100), Heard { sent_at: at_ms(3_000), cost: 1, refused: true, evidence });
+        quota.heard(at_ms(3_100), TokenId::FIRST, Heard { sent_at: at_ms(3_000), cost: 1, refused: true, evidence });
         assert_eq!(quota.spent(at_ms(4_210)), [at_ms(1_050), at_ms(3_100)]);
     }
 }

@@ -80,6 +80,7 @@ mod tests {
     use crate::budget::{Heard, Quota};
     use crate::evidence::Evidence;
     use crate::settings::{Learn, Rate};
+    use crate::token::{TokenId, TokenSet};
 
     fn at_ms(ms: u64) -> Timestamp {
         Timestamp::from_micros(ms * 1_000)
@@ -99,12 +100,16 @@ mod tests {
     fn answer(quota: &mut Quota, sent_ms: u64, now_ms: u64, headers: &[&str], refused: bool) {
         let header = |name: &str| headers.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let evidence = Evidence::read(header, &[], 0);
-        quota.heard(at_ms(now_ms), Heard { sent_at: at_ms(sent_ms), cost: 1, refused, evidence: Some(&evidence) });
+        quota.heard(
+            at_ms(now_ms),
+            TokenId::FIRST,
+            Heard { sent_at: at_ms(sent_ms), cost: 1, refused, evidence: Some(&evidence) },
+        );
     }
 
     fn leave(quota: &mut Quota, ms: u64) {
-        quota.reserve(at_ms(ms), 1);
-        quota.left(at_ms(ms), 1);
+        quota.reserve(at_ms(ms), TokenId::FIRST, 1);
+        quota.left(at_ms(ms), TokenId::FIRST, 1);
     }
 
     fn ask(quota: &mut Quota, ms: u64, headers: &[&str]) {
@@ -113,8 +118,8 @@ mod tests {
     }
 
     fn waits_ms(quota: &mut Quota, ms: u64) -> Option<u64> {
-        match quota.check(at_ms(ms), 1) {
-            Ok(()) => None,
+        match quota.check(at_ms(ms), TokenSet::FIRST, 1) {
+            Ok(_) => None,
             Err(NotYet::Until(until)) => Some(u64::try_from(until.since(at_ms(ms)).as_millis()).unwrap()),
             Err(_) => panic!("nothing is on the wire"),
         }
@@ -134,12 +139,14 @@ mod tests {
         ] {
             let mut quota = learning();
             ask(&mut quota, 1_000, headers);
-            let Err(NotYet::Until(until)) = quota.check(at_ms(1_010), 1) else { panic!("{headers:?}") };
+            let Err(NotYet::Until(until)) = quota.check(at_ms(1_010), TokenSet::FIRST, 1) else {
+                panic!("{headers:?}")
+            };
             let wait = until.since(at_ms(1_010)).as_millis();
             assert!((2_000..2_100).contains(&wait), "{wait} ms of {headers:?}");
             assert_eq!((quota.available(at_ms(1_010)), quota.available(at_ms(3_000))), (0, 0));
             assert_eq!(quota.next_free(at_ms(1_010)), Some(until), "{headers:?}");
-            assert_eq!(quota.check(until, 1), Ok(()), "{headers:?}");
+            assert_eq!(quota.check(until, TokenSet::FIRST, 1), Ok(TokenId::FIRST), "{headers:?}");
         }
     }
 
@@ -147,8 +154,8 @@ mod tests {
     fn one_request_looks_at_the_next_window() {
         let mut quota = learning();
         ask(&mut quota, 1_000, SPENT);
-        quota.reserve(at_ms(4_000), 1);
-        quota.left(at_ms(4_000), 1);
+        quota.reserve(at_ms(4_000), TokenId::FIRST, 1);
+        quota.left(at_ms(4_000), TokenId::FIRST, 1);
         assert_eq!(waits_ms(&mut quota, 4_000), Some(1_000), "another may look if it is not answered");
         answer(&mut quota, 4_000, 4_020, LEFT, false);
         assert_eq!(waits_ms(&mut quota, 4_020), None);
@@ -181,8 +188,8 @@ mod tests {
         let mut quota = learning();
         ask(&mut quota, 1_000, far);
         assert!(waits_ms(&mut quota, 1_010) < Some(121_000), "it may be wrong");
-        quota.reserve(at_ms(122_000), 1);
-        quota.left(at_ms(122_000), 1);
+        quota.reserve(at_ms(122_000), TokenId::FIRST, 1);
+        quota.left(at_ms(122_000), TokenId::FIRST, 1);
         answer(&mut quota, 122_000, 122_010, far, true);
         assert_eq!(waits_ms(&mut quota, 122_010), None, "the gate is shut, and its probe may pass");
     }

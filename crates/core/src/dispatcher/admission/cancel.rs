@@ -62,10 +62,10 @@ impl Dispatcher {
         let Some((attempt, departure)) = self.attempts.take_cut(id) else { unreachable!("it was found just now") };
         match departure {
             Some(departure) => {
-                self.quota.given_up(departure.at, step.now, attempt.cost);
+                self.quota.given_up(departure.at, step.now, attempt.token, attempt.cost);
                 self.outbox.delivery_state_mut(entry_id).ambiguous = true;
             }
-            None => self.quota.cancel(attempt.cost),
+            None => self.quota.cancel(attempt.token, attempt.cost),
         }
         self.health.lost(step.now, id, attempt.route);
         step.effects.push(Effect::Cut(id));

@@ -257,6 +257,7 @@ mod tests {
     #[test]
     fn the_learner_hears_of_what_is_everybodys() {
         let unheard = || Unheard {
+            token: crate::token::TokenId::FIRST,
             sent_at: at_ms(0),
             answered_at: at_ms(0),
             cost: 1,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::scope::Suspect;
 use crate::clock::Timestamp;
 use crate::evidence::Evidence;
+use crate::token::TokenId;
 
 /// The learner hears of a refusal after this time at the latest, and of one that is still in doubt as of none.
 const UNHEARD_MAX: Duration = Duration::from_secs(3);
@@ -12,6 +13,7 @@ const UNHEARD_MAX: Duration = Duration::from_secs(3);
 /// A refusal that the learner has not heard of yet.
 #[derive(Clone, Debug)]
 pub(in crate::dispatcher) struct Unheard {
+    pub(in crate::dispatcher) token: TokenId,
     pub(in crate::dispatcher) sent_at: Timestamp,
     pub(in crate::dispatcher) answered_at: Timestamp,
     pub(in crate::dispatcher) cost: u32,
@@ -82,6 +84,7 @@ mod tests {
 
     fn unheard(name: &str, ms: u64) -> Unheard {
         Unheard {
+            token: TokenId::FIRST,
             sent_at: at_ms(ms),
             answered_at: at_ms(ms),
             cost: 1,

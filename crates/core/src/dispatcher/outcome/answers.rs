@@ -15,6 +15,7 @@ use crate::evidence::Evidence;
 use crate::message::Payload;
 use crate::outcome::Reason;
 use crate::retry::{Answer, Verdict, classify};
+use crate::token::TokenId;
 
 impl Dispatcher {
     pub(in crate::dispatcher) fn answered(&mut self, step: &mut Step<'_>, id: AttemptId, answer: Answer) {
@@ -32,14 +33,14 @@ impl Dispatcher {
         self.read_cost(step.now, &attempt, verdict, &answer);
         let items = if verdict == Verdict::Delivered { self.items(&attempt.batch, &answer) } else { None };
         if let Some((fingerprint, refusal)) = self.refusal_of_all(&attempt.batch, items.as_deref(), &answer) {
-            self.read_quota(step, (attempt.cost, left_at), (verdict, &[]), &answer);
+            self.read_quota(step, (attempt.token, attempt.cost, left_at), (verdict, &[]), &answer);
             return self.suspect(step, id, (attempt, left_at), fingerprint, &refusal);
         }
         // A limit that refused some messages of an array is as much in force as one that refused them all.
         let throttled = items.iter().flatten().flatten().any(|item| item.status == TOO_MANY);
         let standing = if throttled { Verdict::Throttled } else { verdict };
         let limits = self.limits_met(step.now, id, &attempt, standing, &answer, items.as_deref());
-        self.read_quota(step, (attempt.cost, left_at), (verdict, &limits), &answer);
+        self.read_quota(step, (attempt.token, attempt.cost, left_at), (verdict, &limits), &answer);
         if verdict == Verdict::Unauthorized {
             return self.unauthorized(step, id, (attempt, departure), answer);
         }
@@ -85,7 +86,8 @@ impl Dispatcher {
 
     /// Handles the answer to the request that probes in place of a message. False if it belongs to another request.
     fn sounded(&mut self, step: &mut Step<'_>, id: AttemptId, answer: &Answer) -> bool {
-        let Some(left_at) = self.sounding.and_then(|sounding| sounding.left_at(id)) else { return false };
+        let Some(sounding) = self.sounding else { return false };
+        let (token, Some(left_at)) = (sounding.token(), sounding.left_at(id)) else { return false };
         self.sounding = None;
         let verdict = match classify(answer) {
             Verdict::Throttled => Verdict::Throttled,
@@ -98,7 +100,7 @@ impl Dispatcher {
             }
             _ => Vec::new(),
         };
-        self.read_quota(step, (1, left_at), (verdict, &limits), answer);
+        self.read_quota(step, (token, 1, left_at), (verdict, &limits), answer);
         // A limit of its own path is an answer of the API, and holds for no message.
         let is_answer = limits.iter().any(|(scope, _)| *scope != Scope::Organization);
         let sent = Sent { attempt: id, route: RouteId::MESSAGES, left_at };
@@ -116,23 +118,23 @@ impl Dispatcher {
     fn read_quota(
         &mut self,
         step: &mut Step<'_>,
-        (cost, left_at): (u32, Timestamp),
+        (token, cost, left_at): (TokenId, u32, Timestamp),
         (verdict, limits): (Verdict, &[(Scope, Evidence)]),
         answer: &Answer,
     ) {
         match answer {
-            Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, cost),
-            Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, cost),
+            Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, token, cost),
+            Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, token, cost),
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
                 let of_organization = limits.iter().find(|(scope, _)| *scope == Scope::Organization);
-                if of_organization.is_none() && self.hear_in_doubt(step.now, (cost, left_at), limits) {
+                if of_organization.is_none() && self.hear_in_doubt(step.now, (token, cost, left_at), limits) {
                     return self.tell_quota(step.effects);
                 }
                 let (refused, evidence) = match of_organization {
                     Some((_, evidence)) => (true, Some(evidence)),
                     None => (false, Some(evidence).filter(|_| verdict != Verdict::Throttled)),
                 };
-                self.quota.heard(step.now, Heard { sent_at: left_at, cost, refused, evidence });
+                self.quota.heard(step.now, token, Heard { sent_at: left_at, cost, refused, evidence });
             }
         }
         self.tell_quota(step.effects);
@@ -208,22 +210,22 @@ impl Dispatcher {
         let problem = || "the API host answers 401 to a fresh access token".to_owned();
         match self.health.unauthorized(step.now, attempt.sent(id, departure.at), &refusal, &mut self.random) {
             Blame::Token => {
-                self.auth.invalidate(generation);
+                self.auths.of_mut(attempt.token).invalidate(generation);
                 self.keep_places(step, attempt.batch);
             }
             Blame::Open(wait) => {
                 if !departure.is_token_fresh {
                     // It may have ended by now, and others would only find that out.
-                    self.auth.invalidate(generation);
+                    self.auths.of_mut(attempt.token).invalidate(generation);
                 }
                 self.put_aside(step, attempt.batch, step.now.after(wait));
             }
             Blame::Request if attempt.batch.members.len() > 1 => self.halve(attempt.batch, true, step.effects),
             Blame::Request => self.end(step, attempt.batch.reunite(), Reason::Rejected, &Reply::of(&answer)),
             Blame::OneWitness => {
-                self.auth.invalidate(generation);
+                self.auths.of_mut(attempt.token).invalidate(generation);
                 let until = self.health.refuse_credentials(step, problem(), &mut self.random);
-                self.auth.refused(until);
+                self.auths.refused(until);
                 if attempt.batch.members.len() > 1 {
                     // Its parts are witnesses of their own.
                     let members = attempt.batch.members.clone();
@@ -234,7 +236,7 @@ impl Dispatcher {
                 }
             }
             Blame::Credentials => {
-                self.auth.invalidate(generation);
+                self.auths.of_mut(attempt.token).invalidate(generation);
                 self.refuse_credentials(step, problem());
                 self.keep_places(step, attempt.batch);
             }

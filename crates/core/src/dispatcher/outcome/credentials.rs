@@ -7,6 +7,7 @@ use crate::dispatcher::{Dispatcher, Effect, Notice, Step, TokenEvent};
 use crate::error::Error;
 use crate::lanes::EntryId;
 use crate::message::Payload;
+use crate::token::{TokenId, TokenSet};
 
 impl Dispatcher {
     /// A message is of its conversation, a call of its route.
@@ -26,40 +27,41 @@ impl Dispatcher {
 
     pub(in crate::dispatcher) fn refuse_credentials(&mut self, step: &mut Step<'_>, problem: String) {
         let until = self.health.refuse_credentials(step, problem, &mut self.random);
-        self.auth.refused(until);
+        self.auths.refused(until);
         let cold = self.followers.entry_ids().filter(|entry_id| self.outbox.cold(*entry_id).is_some());
         let entry_ids: Vec<EntryId> = self.outbox.hot_slots().chain(cold).collect();
         self.fail_unauthorized(&entry_ids, step.effects);
     }
 
-    pub(in crate::dispatcher) fn token(&mut self, step: &mut Step<'_>, news: TokenEvent) {
+    /// What came of asking for a token.
+    pub(in crate::dispatcher) fn token_answered(&mut self, step: &mut Step<'_>, token: TokenId, news: TokenEvent) {
         match news {
             TokenEvent::Granted(lifetime) => {
-                self.auth.granted(step.now, lifetime);
-                self.end_token_trouble(step.effects);
+                self.auths.of_mut(token).granted(step.now, lifetime);
+                self.end_token_trouble(token, step.effects);
             }
             TokenEvent::Refused(problem) => {
-                self.auth.fetch_over();
-                self.end_token_trouble(step.effects);
+                self.auths.of_mut(token).fetch_over();
+                self.end_token_trouble(token, step.effects);
                 self.refuse_credentials(step, problem);
             }
             TokenEvent::Failed { problem, wait } => {
                 let wait = wait.map(|wait| wait.min(self.settings.retry.max_pause));
-                self.auth.failed(step.now, problem, wait, &mut self.random);
-                self.tell_token_outage(step);
+                self.auths.of_mut(token).failed(step.now, problem, wait, &mut self.random);
+                self.tell_token_outage(step, token);
             }
         }
     }
 
-    fn tell_token_outage(&mut self, step: &mut Step<'_>) {
-        if let Some(problem) = self.auth.begin_outage(step.now) {
+    fn tell_token_outage(&mut self, step: &mut Step<'_>, token: TokenId) {
+        if let Some(problem) = self.auths.of_mut(token).begin_outage(step.now) {
             let problem = format!("there is no access token: {problem}");
             step.effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: true }));
         }
     }
 
-    fn end_token_trouble(&mut self, effects: &mut Vec<Effect>) {
-        if self.auth.end_degraded() {
+    fn end_token_trouble(&mut self, token: TokenId, effects: &mut Vec<Effect>) {
+        if self.auths.of_mut(token).end_degraded() {
             let problem = String::new();
             effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: false }));
         }
@@ -100,20 +102,23 @@ impl Dispatcher {
         })
     }
 
-    /// Whether there is a token to leave with; one that is due is asked for.
-    pub(in crate::dispatcher) fn obtain_token(&mut self, step: &mut Step<'_>) -> bool {
-        let (access, fetch) = self.auth.access(step.now);
-        if fetch {
-            self.counters.token_requests += 1;
-            step.effects.push(Effect::FetchToken);
-        }
-        match access {
-            Access::Granted => true,
-            Access::Wait(until) => {
-                self.tell_token_outage(step);
-                until.into_iter().for_each(|at| self.look_again(at));
-                false
+    /// The tokens that there are to leave with; those that are due are asked for.
+    pub(in crate::dispatcher) fn obtain_tokens(&mut self, step: &mut Step<'_>) -> TokenSet {
+        let mut usable = TokenSet::default();
+        for token in self.auths.all() {
+            let (access, fetch) = self.auths.of_mut(token).access(step.now);
+            if fetch {
+                self.counters.token_requests += 1;
+                step.effects.push(Effect::FetchToken(token));
+            }
+            match access {
+                Access::Granted => usable.add(token),
+                Access::Wait(until) => {
+                    self.tell_token_outage(step, token);
+                    until.into_iter().for_each(|at| self.look_again(at));
+                }
             }
         }
+        usable
     }
 }

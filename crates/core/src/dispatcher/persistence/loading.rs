@@ -95,10 +95,12 @@ impl Dispatcher {
     /// The messages that the next request has room for, if they may travel together.
     fn next_request(&self, now: Timestamp) -> impl Iterator<Item = EntryId> {
         let mut bytes = 0;
-        self.next_messages(self.members_max(now)).enumerate().map_while(move |(place, entry_id)| {
-            bytes += self.outbox.bytes_of(entry_id);
-            (place == 0 || bytes <= self.batching.bytes()).then_some(entry_id)
-        })
+        self.next_messages(self.batching.members_max(|| self.quota.available(now).min(self.quota.cost_max())))
+            .enumerate()
+            .map_while(move |(place, entry_id)| {
+                bytes += self.outbox.bytes_of(entry_id);
+                (place == 0 || bytes <= self.batching.bytes()).then_some(entry_id)
+            })
     }
 
     /// Asks for this one.

@@ -10,12 +10,15 @@ use crate::dispatcher::auth::Generation;
 use crate::dispatcher::health::{AttemptId, RouteId, Sent};
 use crate::dispatcher::schedule::batch::Batch;
 use crate::lanes::EntryId;
+use crate::token::TokenId;
 
 /// A request under way.
 #[derive(Debug)]
 pub(in crate::dispatcher) struct Attempt {
     pub(in crate::dispatcher) batch: Batch,
     pub(in crate::dispatcher) route: RouteId,
+    /// Whose slots it holds, and which one it shows.
+    pub(in crate::dispatcher) token: TokenId,
     /// Slots of the quota that it holds.
     pub(in crate::dispatcher) cost: u32,
     /// Bytes of its body.

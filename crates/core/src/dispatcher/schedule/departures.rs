@@ -7,12 +7,13 @@ use crate::dispatcher::schedule::attempts::{Attempt, Departure};
 use crate::dispatcher::schedule::batch::Batch;
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Step};
 use crate::message::Payload;
+use crate::token::TokenId;
 
 impl Dispatcher {
     /// Makes the request of a batch, and takes slots for it. It counts from when it leaves.
-    pub(in crate::dispatcher) fn start(&mut self, step: &mut Step<'_>, mut batch: Batch) {
+    pub(in crate::dispatcher) fn start(&mut self, step: &mut Step<'_>, token: TokenId, mut batch: Batch) {
         let cost = self.batching.cost_of(batch.members.len(), self.quota.cost_max());
-        self.quota.reserve(step.now, cost);
+        self.quota.reserve(step.now, token, cost);
         self.batching.begins();
         self.note_senders(step.now, &batch);
         self.keep_departure(step, &batch);
@@ -20,7 +21,7 @@ impl Dispatcher {
             self.outbox.set_state(*slot, State::Departing);
         }
         self.look_ahead(step, batch.members.len());
-        let shipment = self.shipment(&mut batch);
+        let shipment = self.shipment(token, &mut batch);
         let bytes = shipment.body.as_ref().map_or(0, bytes::Bytes::len);
         let first = self.outbox.get(batch.members[0]);
         let (route, lane) = (first.route, first.lane);
@@ -28,7 +29,7 @@ impl Dispatcher {
         self.health.departs(step.now, attempt, route, lane);
         self.tell_departure(step.now, attempt, &batch);
         self.spend_turns(&batch);
-        self.attempts.begin(attempt, Attempt { batch, route, cost, bytes });
+        self.attempts.begin(attempt, Attempt { batch, route, token, cost, bytes });
         step.effects.push(Effect::Send { attempt, shipment });
     }
 
@@ -70,9 +71,11 @@ impl Dispatcher {
         if self.sounding_departs(id) {
             return self.sounding_left(now);
         }
-        let (generation, is_token_fresh) = (self.auth.generation(), self.auth.is_fresh(now));
+        let Some(attempt) = self.attempts.departing(id) else { unreachable!("only what may leave does") };
+        let auth = self.auths.of(attempt.token);
+        let (generation, is_token_fresh) = (auth.generation(), auth.is_fresh(now));
         let attempt = self.attempts.leave(id, Departure { at: now, generation, is_token_fresh });
-        self.quota.left(now, attempt.cost);
+        self.quota.left(now, attempt.token, attempt.cost);
         self.batching.left();
         let mut is_retry = false;
         for slot in &attempt.batch.members {
@@ -98,7 +101,7 @@ impl Dispatcher {
         }
         let Some(attempt) = self.attempts.take_withheld(id) else { return };
         self.health.lost(step.now, id, attempt.route);
-        self.quota.cancel(attempt.cost);
+        self.quota.cancel(attempt.token, attempt.cost);
         self.give_back(step, attempt.batch);
     }
 }

@@ -10,6 +10,7 @@ use crate::dispatcher::schedule::shipment::begin_merge;
 use crate::lanes::{EntryId, LaneId};
 use crate::message::Payload;
 use crate::settings::{BatchMode, Ordering};
+use crate::token::TokenId;
 
 impl Dispatcher {
     /// Until when an array waits for more messages before the one whose turn it is leaves; `None` if it may leave.
@@ -89,14 +90,20 @@ impl Dispatcher {
         self.settings.batch.array_ordered || self.settings.ordering == Ordering::None
     }
 
-    /// Messages that the budget lets travel together now, at least one.
-    pub(in crate::dispatcher) fn members_max(&self, now: Timestamp) -> usize {
-        self.batching.members_max(|| self.quota.available(now).min(self.quota.cost_max()))
+    /// Messages that the budget of this token lets travel together now, at least one.
+    pub(in crate::dispatcher) fn members_max(&self, now: Timestamp, token: TokenId) -> usize {
+        self.batching.members_max(|| self.quota.available_to(now, token).min(self.quota.cost_max()))
     }
 
     /// Adds to the message that was just taken from `lane` what may travel with it.
-    pub(in crate::dispatcher) fn gather(&mut self, now: Timestamp, lane: LaneId, first: EntryId) -> Batch {
-        let limit = self.members_max(now);
+    pub(in crate::dispatcher) fn gather(
+        &mut self,
+        now: Timestamp,
+        token: TokenId,
+        lane: LaneId,
+        first: EntryId,
+    ) -> Batch {
+        let limit = self.members_max(now, token);
         match (self.settings.batch.mode, &self.outbox.get(first).payload) {
             (BatchMode::Array, Payload::Message(_)) => self.gather_array(now, lane, first, limit),
             (BatchMode::Merge, Payload::Message(_)) => self.gather_texts(now, lane, first, limit),

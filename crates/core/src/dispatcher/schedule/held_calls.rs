@@ -58,7 +58,7 @@ impl Dispatcher {
     /// An outage holds everything back, so that whatever comes to wait has to be watched. In an operator's pause
     /// nothing ends by itself.
     pub(in crate::dispatcher) fn is_out(&self) -> bool {
-        self.health.operator_hold().is_none() && (self.health.is_out() || self.auth.is_out())
+        self.health.operator_hold().is_none() && (self.health.is_out() || self.auths.is_out())
     }
 
     /// After what may leave has left: calls that wait for the end of an outage, and have no time left for that, end.
@@ -145,7 +145,7 @@ impl Dispatcher {
 
     /// Whether it may leave, as far as outages are concerned.
     fn pass_in_outage(&mut self, now: Timestamp, entry_id: EntryId) -> Pass {
-        if self.auth.is_out() {
+        if self.auths.is_out() {
             return Pass::AwaitProbe(None);
         }
         self.health.outage_pass(now, self.outbox.get(entry_id).route)
@@ -197,7 +197,7 @@ impl Dispatcher {
 
     /// What the outage is about that holds this route back.
     pub(in crate::dispatcher) fn outage_cause(&self, route: RouteId) -> LastFailure {
-        match self.auth.outage_problem() {
+        match self.auths.outage_problem() {
             Some(problem) => {
                 LastFailure { response: None, problem: Some(format!("there is no access token: {problem}")) }
             }

@@ -15,6 +15,7 @@ use crate::evidence::Evidence;
 use crate::lanes::Bar;
 use crate::message::Payload;
 use crate::retry::{Answer, Verdict};
+use crate::token::TokenId;
 
 /// A bound batch whose conversation is being probed looks again after this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ impl Dispatcher {
     pub(in crate::dispatcher) fn hear_in_doubt(
         &mut self,
         now: Timestamp,
-        (cost, sent_at): (u32, Timestamp),
+        (token, cost, sent_at): (TokenId, u32, Timestamp),
         limits: &[(Scope, Evidence)],
     ) -> bool {
         let in_doubt = limits.iter().find_map(|(scope, evidence)| match scope {
@@ -83,13 +84,13 @@ impl Dispatcher {
         let Some((suspect, evidence)) = in_doubt.filter(|_| self.settings.learn.is_some()) else { return false };
         if !self.health.can_others_tell(now, suspect, self.lanes.conversations()) {
             // Nothing else is sent: what limits this one limits everything.
-            self.quota.heard(now, Heard { sent_at, cost, refused: true, evidence: Some(evidence) });
+            self.quota.heard(now, token, Heard { sent_at, cost, refused: true, evidence: Some(evidence) });
         } else if self.health.has_anything_passed() {
             let (suspect, evidence) = (suspect.clone(), evidence.clone());
-            self.health.unheard_mut().put_off(Unheard { sent_at, answered_at: now, cost, evidence, suspect });
+            self.health.unheard_mut().put_off(Unheard { token, sent_at, answered_at: now, cost, evidence, suspect });
         } else {
             // It would keep the second request back, which tells.
-            self.quota.heard(now, Heard { sent_at, cost, refused: false, evidence: None });
+            self.quota.heard(now, token, Heard { sent_at, cost, refused: false, evidence: None });
         }
         true
     }
@@ -103,9 +104,9 @@ impl Dispatcher {
         let settled = self.health.unheard_mut().take_settled(now);
         let has_settled = !settled.is_empty();
         for (unheard, refused) in settled {
-            let Unheard { sent_at, answered_at, cost, evidence, .. } = unheard;
+            let Unheard { token, sent_at, answered_at, cost, evidence, .. } = unheard;
             let evidence = refused.then_some(&evidence);
-            self.quota.heard(answered_at, Heard { sent_at, cost, refused, evidence });
+            self.quota.heard(answered_at, token, Heard { sent_at, cost, refused, evidence });
         }
         has_settled
     }

@@ -15,6 +15,7 @@ use crate::evidence::{Evidence, Grant, LIMITS_PATH, read_limits};
 use crate::outcome::Response;
 use crate::retry::Answer;
 use crate::settings::Credentials;
+use crate::token::TokenId;
 
 /// The first message waits for it no longer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(2);
@@ -25,9 +26,9 @@ pub(in crate::dispatcher) enum LimitsLookup {
     /// To be made as soon as something may leave.
     Due,
     /// Made, and about to leave.
-    Departing { attempt: AttemptId },
+    Departing { attempt: AttemptId, token: TokenId },
     /// On the wire.
-    Asked { attempt: AttemptId, left_at: Timestamp },
+    Asked { attempt: AttemptId, token: TokenId, left_at: Timestamp },
     /// Answered, not wanted, or too late: better is known.
     Over,
 }
@@ -35,11 +36,15 @@ pub(in crate::dispatcher) enum LimitsLookup {
 impl LimitsLookup {
     /// Whether this is its number, and it has not left yet.
     pub(in crate::dispatcher) fn is_departing(&self, id: AttemptId) -> bool {
-        *self == Self::Departing { attempt: id }
+        matches!(self, Self::Departing { attempt, .. } if *attempt == id)
     }
 
-    pub(in crate::dispatcher) fn is_under_way(&self) -> bool {
-        matches!(self, Self::Departing { .. } | Self::Asked { .. })
+    /// The token that it shows, while it is under way.
+    pub(in crate::dispatcher) fn token(&self) -> Option<TokenId> {
+        match self {
+            Self::Departing { token, .. } | Self::Asked { token, .. } => Some(*token),
+            Self::Due | Self::Over => None,
+        }
     }
 
     /// When it left, if it has no answer yet.
@@ -65,22 +70,25 @@ impl Dispatcher {
             self.limits_lookup = LimitsLookup::Over;
             return;
         }
-        if let Some(attempt) = self.make_own_request(step, LIMITS_PATH, TIMEOUT_MAX) {
-            self.limits_lookup = LimitsLookup::Departing { attempt };
+        if let Some((attempt, token)) = self.make_own_request(step, LIMITS_PATH, TIMEOUT_MAX) {
+            self.limits_lookup = LimitsLookup::Departing { attempt, token };
         }
     }
 
     pub(in crate::dispatcher) fn limits_lookup_left(&mut self, now: Timestamp) {
-        let LimitsLookup::Departing { attempt } = self.limits_lookup else {
+        let LimitsLookup::Departing { attempt, token } = self.limits_lookup else {
             unreachable!("only what is about to leave does")
         };
-        self.limits_lookup = LimitsLookup::Asked { attempt, left_at: now };
-        self.quota.left(now, 1);
+        self.limits_lookup = LimitsLookup::Asked { attempt, token, left_at: now };
+        self.quota.left(now, token, 1);
     }
 
     pub(in crate::dispatcher) fn limits_lookup_withheld(&mut self) {
+        let LimitsLookup::Departing { token, .. } = self.limits_lookup else {
+            unreachable!("only what is about to leave is")
+        };
         self.limits_lookup = LimitsLookup::Over;
-        self.quota.cancel(1);
+        self.quota.cancel(token, 1);
     }
 
     /// Whether the answer is the limits lookup's; then it is taken in. No right to ask, no such route, garbage: no
@@ -91,34 +99,40 @@ impl Dispatcher {
         id: AttemptId,
         answer: &Answer,
     ) -> bool {
-        let LimitsLookup::Asked { attempt, left_at } = self.limits_lookup else { return false };
+        let LimitsLookup::Asked { attempt, token, left_at } = self.limits_lookup else { return false };
         if attempt != id {
             return false;
         }
         self.limits_lookup = LimitsLookup::Over;
         match answer {
-            Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, 1),
-            Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, 1),
+            Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, token, 1),
+            Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, token, 1),
             Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence, .. } => {
-                self.told(step, left_at, response, evidence);
+                self.told(step, (token, left_at), response, evidence);
             }
         }
         self.tell_quota(step.effects);
         true
     }
 
-    fn told(&mut self, step: &mut Step<'_>, sent_at: Timestamp, response: &Response, evidence: &Evidence) {
+    fn told(
+        &mut self,
+        step: &mut Step<'_>,
+        (token, sent_at): (TokenId, Timestamp),
+        response: &Response,
+        evidence: &Evidence,
+    ) {
         let scope = self.health.scope_of_own(RouteId::OTHERS, evidence);
         // A limit of the question's own route says nothing of what messages may do.
         let refused = response.status == TOO_MANY && scope == Scope::Organization;
-        self.quota.heard(step.now, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
+        self.quota.heard(step.now, token, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
         if refused {
             self.counters.throttled += 1;
             let is_new = self.health.is_open();
             self.health.pause(step, is_new, evidence, &mut self.random);
         }
         if response.status == OK && !response.truncated {
-            let grant = match self.settings.credentials {
+            let grant = match self.settings.tokens[token.index()].credentials {
                 Credentials::Client { .. } => Grant::Client,
                 Credentials::Token(_) | Credentials::Callback => Grant::User,
             };

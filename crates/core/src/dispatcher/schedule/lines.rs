@@ -99,7 +99,7 @@ impl Dispatcher {
         };
         let is_there = near.into_iter().any(|lane| is_another(lane).unwrap_or(false));
         if is_there && self.health.hear_another_witness(now) {
-            self.auth.retry_now();
+            self.auths.retry_now();
         }
     }
 

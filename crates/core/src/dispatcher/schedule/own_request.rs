@@ -7,30 +7,34 @@ use crate::budget::NotYet;
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Step};
 use crate::shipment::{MESSAGE_RESPONSE_BYTES_MAX, Shipment};
 use crate::store::{Change, Flight};
+use crate::token::TokenId;
 
 impl Dispatcher {
-    /// Makes a `GET` of this path, if token and budget allow it now; its number.
+    /// Makes a `GET` of this path, if token and budget allow it now; its number, and the token that it shows.
     pub(in crate::dispatcher) fn make_own_request(
         &mut self,
         step: &mut Step<'_>,
         path: &str,
         timeout_max: Duration,
-    ) -> Option<AttemptId> {
-        if !self.obtain_token(step) {
+    ) -> Option<(AttemptId, TokenId)> {
+        let usable = self.obtain_tokens(step);
+        if usable.is_empty() {
             return None;
         }
-        match self.quota.check(step.now, 1) {
+        let token = match self.quota.check(step.now, usable, 1) {
             Err(NotYet::Until(at)) => {
                 self.look_again(at);
                 return None;
             }
             Err(NotYet::AtAnswer | NotYet::AtGrant) => return None,
-            Ok(()) => self.quota.reserve(step.now, 1),
-        }
+            Ok(token) => token,
+        };
+        self.quota.reserve(step.now, token, 1);
         let attempt = self.attempts.number();
         // It spends a slot, though no message leaves with it.
         self.keep(Change::Depart(Flight::default()), step.effects);
         let shipment = Shipment {
+            token,
             method: "GET".into(),
             path: path.to_owned(),
             headers: Vec::new(),
@@ -42,6 +46,6 @@ impl Dispatcher {
             messages: 0,
         };
         step.effects.push(Effect::Send { attempt, shipment });
-        Some(attempt)
+        Some((attempt, token))
     }
 }

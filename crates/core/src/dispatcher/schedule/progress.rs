@@ -50,7 +50,7 @@ impl Dispatcher {
 
     /// Whether nothing can be tried, so that messages don't age.
     pub(in crate::dispatcher) fn is_held(&self) -> bool {
-        self.auth.is_out() || self.health.holds_messages() || self.is_out_of_budget()
+        self.auths.is_out() || self.health.holds_messages() || self.is_out_of_budget()
     }
 
     /// Whether nothing can be sent since the store of the fleet can't be reached.

@@ -8,6 +8,7 @@ use crate::dispatcher::{Dispatcher, Step};
 use crate::lanes::LaneId;
 use crate::lease::Scope;
 use crate::settings::BatchMode;
+use crate::token::TokenId;
 
 /// What goes next.
 #[derive(Clone, Copy)]
@@ -63,23 +64,24 @@ impl Dispatcher {
                 self.release_lines(step.now);
             }
             let Some(candidate) = self.candidate(step, is_probe) else { return };
-            if !self.obtain_token(step) {
+            let usable = self.obtain_tokens(step);
+            if usable.is_empty() {
                 return;
             }
-            match self.quota.check(step.now, self.least_cost(candidate)) {
-                Ok(()) => {
-                    let candidate = match self.in_turn(step.now, candidate, is_probe) {
+            match self.quota.check(step.now, usable, self.least_cost(candidate)) {
+                Ok(token) => {
+                    let candidate = match self.in_turn(step.now, token, candidate, is_probe) {
                         Ok(candidate) => candidate,
                         Err(at) => {
                             self.note_held_back();
                             return self.look_again(at);
                         }
                     };
-                    let Some(batch) = self.load(step.now, candidate) else {
+                    let Some(batch) = self.load(step.now, token, candidate) else {
                         unreachable!("the candidate is still there")
                     };
                     started += batch.members.len();
-                    self.start(step, batch);
+                    self.start(step, token, batch);
                     self.shut_lanes(step.now);
                 }
                 Err(not_yet) => {
@@ -94,8 +96,14 @@ impl Dispatcher {
     }
 
     /// Who goes of the reserve: latecomers, and in between, evenly, those whose turn it is. Or until when nobody does.
-    fn in_turn(&mut self, now: Timestamp, candidate: Candidate, is_probe: bool) -> Result<Candidate, Timestamp> {
-        let turn = self.quota.turn(now);
+    fn in_turn(
+        &mut self,
+        now: Timestamp,
+        token: TokenId,
+        candidate: Candidate,
+        is_probe: bool,
+    ) -> Result<Candidate, Timestamp> {
+        let turn = self.quota.turn(now, token);
         if is_probe || turn == Turn::All {
             return Ok(candidate);
         }
@@ -186,7 +194,7 @@ impl Dispatcher {
                 Some(until) => self.look_again(until),
             }
             // The token comes while the array waits, not after it.
-            self.obtain_token(step);
+            self.obtain_tokens(step);
             return self.request_candidate(step.now);
         }
         None
@@ -220,16 +228,16 @@ impl Dispatcher {
         self.batching.cost_of(members, self.quota.cost_max())
     }
 
-    fn load(&mut self, now: Timestamp, candidate: Candidate) -> Option<Batch> {
+    fn load(&mut self, now: Timestamp, token: TokenId, candidate: Candidate) -> Option<Batch> {
         match candidate {
             Candidate::Bound => self.bound.take_first(),
             Candidate::Lane(lane) => {
                 let slot = self.lanes.take_from(lane, &self.outbox)?;
-                Some(self.gather(now, lane, slot))
+                Some(self.gather(now, token, lane, slot))
             }
             Candidate::Turn => {
                 let (lane, slot) = self.lanes.take(&self.outbox)?;
-                Some(self.gather(now, lane, slot))
+                Some(self.gather(now, token, lane, slot))
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::lanes::EntryId;
 use crate::message::{Call, Message, Payload};
 use crate::settings::Settings;
 use crate::shipment::{Key, MESSAGE_RESPONSE_BYTES_MAX, Shipment};
+use crate::token::TokenId;
 
 /// How much longer an array's answer may be for each further message, and how long at most: one that is cut doesn't
 /// tell about the messages at its end.
@@ -23,19 +24,20 @@ const TRACEPARENT: &str = "traceparent";
 
 impl Dispatcher {
     /// The request for a batch.
-    pub(in crate::dispatcher) fn shipment(&self, batch: &mut Batch) -> Shipment {
+    pub(in crate::dispatcher) fn shipment(&self, token: TokenId, batch: &mut Batch) -> Shipment {
         debug_assert!(
             batch.members.iter().all(|entry_id| self.outbox.is_loaded(*entry_id)),
             "a body is sent as it was accepted"
         );
         match &self.outbox.get(batch.members[0]).payload {
-            Payload::Call(call) => call_shipment(call, self.settings.connections.request_timeout),
+            Payload::Call(call) => call_shipment(call, token, self.settings.connections.request_timeout),
             Payload::Message(message) => {
                 let (key, body) = match self.body_of_many(batch) {
                     Some(body) => (self.key_of_many(&batch.members), body),
                     None => message.shared(),
                 };
                 Shipment {
+                    token,
                     method: MESSAGE_METHOD.into(),
                     path: self.path_of(message),
                     headers: self.headers_of(message),
@@ -142,8 +144,9 @@ pub(in crate::dispatcher) fn begin_merge<'a>(
     Merge::begin(message.body().as_bytes(), field, &settings.batch)
 }
 
-fn call_shipment(call: &Call, timeout: Duration) -> Shipment {
+fn call_shipment(call: &Call, token: TokenId, timeout: Duration) -> Shipment {
     Shipment {
+        token,
         method: call.method.clone().into_string().into(),
         path: call.path.to_string(),
         headers: call.headers.clone(),

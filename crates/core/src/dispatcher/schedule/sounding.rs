@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::dispatcher::{AttemptId, Dispatcher, Step};
 use crate::message::Payload;
+use crate::token::TokenId;
 
 /// The date of the server: `getDate` in Genesys' SDK (`UtilitiesApi` of 262.0.0), which sends it with the access token.
 const PATH: &str = "/api/v2/date";
@@ -21,6 +22,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug)]
 pub(in crate::dispatcher) struct Sounding {
     attempt: AttemptId,
+    token: TokenId,
     /// `None` until it leaves.
     left_at: Option<Timestamp>,
 }
@@ -29,6 +31,11 @@ impl Sounding {
     /// When it left, if this is its number and it has.
     pub(in crate::dispatcher) fn left_at(&self, id: AttemptId) -> Option<Timestamp> {
         self.left_at.filter(|_| self.attempt == id)
+    }
+
+    /// The token that it shows.
+    pub(in crate::dispatcher) fn token(&self) -> TokenId {
+        self.token
     }
 
     pub(in crate::dispatcher) fn in_flight_since(&self) -> Option<Timestamp> {
@@ -48,8 +55,8 @@ impl Dispatcher {
             return;
         }
         let path = self.sounding_path();
-        let Some(attempt) = self.make_own_request(step, &path, TIMEOUT_MAX) else { return };
-        self.sounding = Some(Sounding { attempt, left_at: None });
+        let Some((attempt, token)) = self.make_own_request(step, &path, TIMEOUT_MAX) else { return };
+        self.sounding = Some(Sounding { attempt, token, left_at: None });
         self.health.sounds(step.now, attempt);
     }
 
@@ -76,13 +83,13 @@ impl Dispatcher {
     pub(in crate::dispatcher) fn sounding_left(&mut self, now: Timestamp) {
         let Some(sounding) = &mut self.sounding else { unreachable!("only what is about to leave does") };
         sounding.left_at = Some(now);
-        self.quota.left(now, 1);
+        self.quota.left(now, sounding.token, 1);
     }
 
     pub(in crate::dispatcher) fn sounding_withheld(&mut self, now: Timestamp, id: AttemptId) {
-        self.sounding = None;
+        let Some(sounding) = self.sounding.take() else { unreachable!("only what is about to leave is withheld") };
         self.health.sounding_lost(now, id);
-        self.quota.cancel(1);
+        self.quota.cancel(sounding.token, 1);
     }
 
     /// Whether as many messages are under way as may be lost at once: few, until the server has taken as many.

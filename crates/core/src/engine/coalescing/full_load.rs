@@ -18,6 +18,7 @@ use crate::random::Random;
 use crate::retry::Answer;
 use crate::settings::Settings;
 use crate::store::Change;
+use crate::token::TokenId;
 
 /// Callers that each wait for their message before they send the next, and connections for them.
 const CALLERS: usize = 256;
@@ -58,7 +59,7 @@ impl Sim {
             on_wire: VecDeque::new(),
             storing: Vec::new(),
         };
-        sim.handle(Event::Token(TokenEvent::Granted(None)));
+        sim.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)));
         sim
     }
 

@@ -102,7 +102,7 @@ impl Dispatcher {
     /// What the next process must know, if this one ends at some time that nobody tells.
     fn checkpoint(&self, now: Timestamp) -> Carryover {
         let attempts = self.attempts.iter().map(|(_, attempt, _)| attempt.cost).sum::<u32>();
-        let under_way = attempts + u32::from(self.limits_lookup.is_under_way()) + u32::from(self.sounding.is_some());
+        let under_way = attempts + u32::from(self.limits_lookup.token().is_some()) + u32::from(self.sounding.is_some());
         Carryover { hold: self.health.operator_hold(), ..self.carry(now, self.spent(now), under_way) }
     }
 

@@ -9,6 +9,7 @@ use crate::dispatcher::schedule::attempts::{Attempt, Departure};
 use crate::dispatcher::schedule::batch::Batch;
 use crate::random::Random;
 use crate::settings::{Rate, Settings};
+use crate::token::{TokenId, TokenSet};
 
 fn at_ms(ms: u64) -> Timestamp {
     Timestamp::from_micros(ms * 1_000)
@@ -32,9 +33,10 @@ fn dispatcher(requests: u32, now_ms: u64) -> Dispatcher {
 
 /// Makes a request of one message; it leaves, if it does, at this time.
 fn begin(dispatcher: &mut Dispatcher, left_ms: Option<u64>) {
-    dispatcher.quota.reserve(at_ms(0), 1);
+    dispatcher.quota.reserve(at_ms(0), TokenId::FIRST, 1);
     let id = dispatcher.attempts.number();
-    let attempt = Attempt { batch: Batch::of_one(0), route: RouteId::MESSAGES, cost: 1, bytes: 0 };
+    let attempt =
+        Attempt { batch: Batch::of_one(0), route: RouteId::MESSAGES, token: TokenId::FIRST, cost: 1, bytes: 0 };
     dispatcher.attempts.begin(id, attempt);
     if let Some(ms) = left_ms {
         dispatcher.attempts.leave(id, Departure { at: at_ms(ms), generation: 1, is_token_fresh: false });
@@ -140,13 +142,13 @@ fn an_outage_of_the_last_run_is_asked_about_before_a_message_is_risked() {
 fn a_budget_begins_with_what_its_predecessor_spent() {
     let mut first = Quota::new(&[rate(3, 100), rate(10, 1_000)], at_ms(0));
     for _ in 0..3 {
-        first.check(at_ms(0), 1).unwrap();
-        first.reserve(at_ms(0), 1);
-        first.left(at_ms(0), 1);
+        first.check(at_ms(0), TokenSet::FIRST, 1).unwrap();
+        first.reserve(at_ms(0), TokenId::FIRST, 1);
+        first.left(at_ms(0), TokenId::FIRST, 1);
     }
     for at in [20, 50] {
         let heard = Heard { sent_at: at_ms(0), cost: 1, refused: false, evidence: None };
-        first.heard(at_ms(at), heard);
+        first.heard(at_ms(at), TokenId::FIRST, heard);
     }
     let spent = first.spent(at_ms(60));
     assert_eq!(spent, [at_ms(20), at_ms(50)], "the third has no answer yet");
@@ -162,6 +164,6 @@ fn a_budget_begins_with_what_its_predecessor_spent() {
 
     let mut smaller = Quota::new(&[rate(1, 100)], at_ms(130));
     smaller.inherit(at_ms(130), &spent);
-    assert!(smaller.check(at_ms(152), 1).is_err(), "one of two is cool, and one is allowed");
-    assert!(smaller.check(at_ms(161), 1).is_ok());
+    assert!(smaller.check(at_ms(152), TokenSet::FIRST, 1).is_err(), "one of two is cool, and one is allowed");
+    assert!(smaller.check(at_ms(161), TokenSet::FIRST, 1).is_ok());
 }
