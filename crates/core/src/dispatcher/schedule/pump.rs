@@ -219,7 +219,7 @@ impl Dispatcher {
         None
     }
 
-    /// Loads are cut to what the budget holds, so one message is enough to begin with.
+    /// Batches are cut to what the budget holds, so one message is enough to begin with.
     fn least_cost(&self, candidate: Candidate) -> u32 {
         let members = match candidate {
             Candidate::Bound => self.bound.first().map_or(1, |batch| batch.members.len()),
