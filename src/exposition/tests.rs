@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 use std::time::Duration;
 
+use spillway_core::clock::Timestamp;
 use spillway_core::error::Error;
-use spillway_core::stats::{Closure, Outage};
+use spillway_core::stats::{Closure, Counters, Depth, Latencies, Outage, Pause, PauseScope, Snapshot, StoreStanding};
 
+use super::rows::escaped;
 use super::*;
 
 const NOW: Timestamp = Timestamp::START;

@@ -36,7 +36,7 @@ use self::membership::Membership;
 use self::outbox::Outbox;
 use self::outcome::endings::Endings;
 use self::outcome::letters::Letters;
-use self::outcome::suspects::Suspects;
+use self::outcome::suspect::Suspects;
 pub use self::persistence::carryover::Carryover;
 use self::persistence::carryover::Saving;
 use self::persistence::earlier_run::EarlierRun;

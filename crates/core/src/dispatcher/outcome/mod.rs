@@ -9,4 +9,5 @@ pub(in crate::dispatcher) mod endings;
 pub(in crate::dispatcher) mod ends;
 pub(in crate::dispatcher) mod letters;
 pub(in crate::dispatcher) mod settle;
+pub(in crate::dispatcher) mod suspect;
 pub(in crate::dispatcher) mod suspects;

@@ -17,6 +17,7 @@ use crate::dispatcher::health::{Fingerprint, MessageRefusal, Whom};
 use crate::dispatcher::outbox::Parking;
 use crate::dispatcher::outcome::letters::RESPONSE_BYTES_MAX;
 use crate::dispatcher::outcome::settle::Reply;
+use crate::dispatcher::outcome::suspect::{RECENT, Suspect};
 use crate::dispatcher::schedule::attempts::Attempt;
 use crate::dispatcher::schedule::batch::Batch;
 use crate::dispatcher::schedule::timers::Timer;
@@ -32,97 +33,6 @@ const SUSPECTS_MAX: usize = 256;
 const SUSPECT_WAIT: Duration = Duration::from_secs(30);
 /// Between attempts of those that nobody else tells about: ten of them take six minutes.
 const ALONE_BACKOFF: Doubling = Doubling::new(Duration::from_secs(1), Duration::from_secs(120));
-/// A conversation that had a message accepted within this time is likely to have another one soon.
-const RECENT: Duration = Duration::from_secs(10);
-/// As many conversations as are refused before it is taken for an outage, and one more.
-const RECENT_MAX: usize = 3;
-/// While all of them are younger than this, no new one is noted: it would cost a busy queue something per message.
-const RENEWED_AFTER: Duration = Duration::from_secs(1);
-
-/// A refused message or batch that is held.
-#[derive(Debug)]
-struct Suspect {
-    batch: Batch,
-    told: Reply,
-    left_at: Timestamp,
-    until: Timestamp,
-    /// The answer asks not to be asked again before. Up to `retry.maxPauseMs`.
-    asked_until: Timestamp,
-    /// The answer says that it is the conversation that is over.
-    is_about_conversation: bool,
-    /// Others were refused in the same way, or there were none: the first success after that tells nothing of it, but
-    /// that it is worth another attempt.
-    is_open: bool,
-}
-
-#[derive(Debug, Default)]
-pub(in crate::dispatcher) struct Suspects {
-    held: Vec<Suspect>,
-    /// When the first of them has been held for too long.
-    judged_at: Option<Timestamp>,
-    /// When the latest request left whose message was accepted.
-    accepted_left_at: Option<Timestamp>,
-    /// The conversations that had messages accepted last, and when; the latest first.
-    recent: Vec<(Arc<str>, Timestamp)>,
-}
-
-impl Suspects {
-    pub(in crate::dispatcher) fn batches(&self) -> impl Iterator<Item = &Batch> {
-        self.held.iter().map(|suspect| &suspect.batch)
-    }
-
-    pub(in crate::dispatcher) fn batches_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
-        self.held.iter_mut().map(|suspect| &mut suspect.batch)
-    }
-
-    /// How many refused messages are held.
-    pub(in crate::dispatcher) fn messages(&self) -> usize {
-        self.batches().map(|batch| batch.members.len()).sum()
-    }
-
-    /// When a message is tried again that is held, if nobody tells before.
-    pub(in crate::dispatcher) fn until(&self, entry_id: EntryId) -> Option<Timestamp> {
-        self.held.iter().find(|suspect| suspect.batch.all().any(|held| held == entry_id)).map(|suspect| suspect.until)
-    }
-
-    /// Takes those out of which that holds, by their places and what is known of them.
-    fn take(&mut self, ends: impl Fn(usize, &Suspect) -> bool) -> Vec<Suspect> {
-        let mut looked_at = 0;
-        let takes = |suspect: &mut Suspect| {
-            looked_at += 1;
-            ends(looked_at - 1, suspect)
-        };
-        self.held.extract_if(.., takes).collect()
-    }
-
-    /// A message of this conversation was accepted.
-    pub(in crate::dispatcher) fn note_accepted(&mut self, now: Timestamp, conversation: &Arc<str>) {
-        let oldest = self.recent.get(RECENT_MAX - 1);
-        if oldest.is_some_and(|(_, at)| now.since(*at) < RENEWED_AFTER) {
-            return;
-        }
-        let is_own = |(name, _): &(Arc<str>, Timestamp)| Arc::ptr_eq(name, conversation) || name == conversation;
-        match self.recent.iter().position(is_own) {
-            Some(index) => {
-                self.recent[index].1 = now;
-                self.recent[..=index].rotate_right(1);
-            }
-            None => {
-                self.recent.truncate(RECENT_MAX - 1);
-                self.recent.insert(0, (Arc::clone(conversation), now));
-            }
-        }
-    }
-
-    /// Conversations that had a message accepted a moment ago.
-    fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Arc<str>> {
-        self.recent.iter().filter(move |(_, at)| now.since(*at) <= RECENT).map(|(name, _)| name)
-    }
-
-    fn has_accepted_since(&self, left_at: Timestamp) -> bool {
-        self.accepted_left_at.is_some_and(|accepted| accepted >= left_at)
-    }
-}
 
 impl Dispatcher {
     /// What the refusal of a message has in common with others, if it may be everybody's.
@@ -163,13 +73,13 @@ impl Dispatcher {
         fingerprint: Fingerprint,
         answer: &Answer,
     ) {
-        let told = told(answer);
-        let response = told.response.as_ref();
+        let reply = reply_of(answer);
+        let response = reply.response.as_ref();
         let refusal = MessageRefusal {
             fingerprint,
             conversations: self.witnesses(&attempt.batch),
             correlation_id: response.and_then(|response| response.correlation_id.clone()),
-            retry_after: told.retry_after.unwrap_or_default(),
+            retry_after: reply.retry_after.unwrap_or_default(),
         };
         let last_status = response.and_then(|response| NonZeroU16::new(response.status));
         for entry_id in &attempt.batch.members {
@@ -193,8 +103,8 @@ impl Dispatcher {
             self.note_suspected(&batch, left_at);
             return self.keep_places(step, batch);
         }
-        let is_about_conversation = !self.ended_by(&batch, &told).is_empty();
-        let asked_until = step.now.after(told.retry_after.unwrap_or_default().min(self.settings.retry.max_pause));
+        let is_about_conversation = !self.ended_by(&batch, &reply).is_empty();
+        let asked_until = step.now.after(reply.retry_after.unwrap_or_default().min(self.settings.retry.max_pause));
         let alone_until =
             step.now.after(ALONE_BACKOFF.wait(self.attempts_of(&batch), &mut self.random)).max(asked_until);
         let until = wait.map_or(alone_until, |wait| step.now.after(wait).max(asked_until));
@@ -213,7 +123,7 @@ impl Dispatcher {
             return self.try_later(batch, alone_until);
         }
         let is_open = is_shared || wait.is_none();
-        self.suspects.held.push(Suspect { batch, told, left_at, until, asked_until, is_about_conversation, is_open });
+        self.suspects.held.push(Suspect { batch, reply, left_at, until, asked_until, is_about_conversation, is_open });
         if wait.is_none() {
             let newest = self.suspects.held.len() - 1;
             self.convict(step, |place, suspect| suspect.is_about_conversation || (is_last && place == newest));
@@ -358,13 +268,13 @@ impl Dispatcher {
     }
 
     fn reject_for_good(&mut self, step: &mut Step<'_>, suspect: Suspect) {
-        let Suspect { batch, told, .. } = suspect;
+        let Suspect { batch, reply, .. } = suspect;
         if batch.members.len() > 1 && self.settings.route.is_array() {
             self.halve(batch, true, step.effects);
         } else if self.settings.route.is_array() {
-            self.end(step, batch.reunite(), Reason::Rejected, &told);
+            self.end(step, batch.reunite(), Reason::Rejected, &reply);
         } else {
-            self.end(step, batch, Reason::Rejected, &told);
+            self.end(step, batch, Reason::Rejected, &reply);
         }
     }
 
@@ -396,13 +306,13 @@ impl Dispatcher {
 }
 
 /// What is kept of the answer: as much as a dead letter keeps.
-fn told(answer: &Answer) -> Reply {
-    let mut told = Reply::of(answer);
+fn reply_of(answer: &Answer) -> Reply {
+    let mut reply = Reply::of(answer);
     if let Some(Response { body, truncated, .. }) =
-        told.response.as_mut().filter(|one| one.body.len() > RESPONSE_BYTES_MAX)
+        reply.response.as_mut().filter(|one| one.body.len() > RESPONSE_BYTES_MAX)
     {
         *body = bytes::Bytes::copy_from_slice(&body[..RESPONSE_BYTES_MAX]);
         *truncated = true;
     }
-    told
+    reply
 }
