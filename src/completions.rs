@@ -21,7 +21,7 @@ use crate::receipt::{ReceiptRow, write_fields};
 /// A guess that is wrong costs a little memory for a moment, or one more allocation.
 const ROW_BYTES_LIKELY: usize = 256;
 
-/// Rows of this size, bodies included, get no further rows beside them: JavaScript reads them in one turn of its event loop.
+/// Rows of this size, bodies included, get no others beside them: JavaScript reads them in one turn of its event loop.
 const TEXT_BYTES: usize = 262_144;
 
 /// Rows, each after a comma, and the bodies that cross by themselves, by ticket.

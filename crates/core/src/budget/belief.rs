@@ -56,13 +56,14 @@ pub struct Believed {
 #[serde(rename_all = "camelCase")]
 pub struct Belief {
     /// The limits; they hold together. Empty when nothing has been learned.
-    pub layers: Vec<BelievedLayer>,
+    #[serde(rename = "layers")]
+    pub policies: Vec<BelievedPolicy>,
 }
 
 /// A limit in a [`Belief`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BelievedLayer {
+pub struct BelievedPolicy {
     /// Requests of a window.
     pub requests: u32,
     /// The window, in milliseconds.

@@ -15,7 +15,7 @@ mod tokens;
 
 use std::time::Duration;
 
-pub use self::belief::{Belief, Believed, BelievedLayer, Why};
+pub use self::belief::{Belief, Believed, BelievedPolicy, Why};
 use self::exact::{GUARD, Window};
 pub use self::learned::Heard;
 use self::learned::Learner;

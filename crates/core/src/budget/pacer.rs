@@ -53,7 +53,7 @@ impl Pacer {
         clock.set(now);
         let spacing = (rate.per / rate.requests.get()).max(Duration::from_nanos(1));
         // A period of zero is the only thing that governor refuses here.
-        let quota = Quota::with_period(spacing).unwrap_or_else(|| Quota::per_second(rate.requests));
+        let Some(quota) = Quota::with_period(spacing) else { unreachable!("{spacing:?} is no period") };
         let quota = quota.allow_burst(rate.burst);
         Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), now: clock, quota, granted: 0 }
     }
@@ -67,9 +67,10 @@ impl Pacer {
             match self.limiter.check_n(part) {
                 Ok(Ok(())) => self.granted += i64::from(part.get()),
                 Ok(Err(not_until)) => return Err(now.after(not_until.wait_time_from(self.now.now()) + ROUNDING)),
-                Err(_) => break,
+                Err(refused) => unreachable!("a part of {part} is at most a burst: {refused}"),
             }
         }
+        debug_assert!(self.granted >= i64::from(cost), "what may leave has its grant");
         Ok(())
     }
 
@@ -83,7 +84,8 @@ impl Pacer {
         self.now.set(now);
         self.limiter = RateLimiter::direct_with_clock(self.quota, self.now.clone());
         // The whole burst fits by definition; what is left is an empty bucket.
-        let _emptied = self.limiter.check_n(self.quota.burst_size());
+        let emptied = self.limiter.check_n(self.quota.burst_size());
+        debug_assert!(matches!(emptied, Ok(Ok(()))), "a fresh bucket grants its burst");
         self.granted = 0;
     }
 }

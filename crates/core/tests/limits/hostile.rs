@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use spillway_core::budget::{Belief, BelievedLayer, Heard, NotYet, Quota, Why};
+use spillway_core::budget::{Belief, BelievedPolicy, Heard, NotYet, Quota, Why};
 use spillway_core::clock::Timestamp;
 use spillway_core::evidence::Evidence;
 use spillway_core::settings::{Learn, Rate};
@@ -175,9 +175,9 @@ proptest! {
     }
 
     #[test]
-    fn a_belief_of_any_kind_is_bounded(layers in prop::collection::vec((any::<u32>(), any::<u64>(), any::<u64>()), 0..12)) {
-        let layer = |(requests, per_ms, age_ms)| BelievedLayer { requests, per_ms, why: Why::Refusals, age_ms };
-        let belief = Belief { layers: layers.into_iter().map(layer).collect() };
+    fn a_belief_of_any_kind_is_bounded(policies in prop::collection::vec((any::<u32>(), any::<u64>(), any::<u64>()), 0..12)) {
+        let policy = |(requests, per_ms, age_ms)| BelievedPolicy { requests, per_ms, why: Why::Refusals, age_ms };
+        let belief = Belief { policies: policies.into_iter().map(policy).collect() };
         let now = Timestamp::from_micros(5_000_000);
         let mut quota = Quota::learning(learn(), now);
         quota.restore(now, &belief);
@@ -204,7 +204,7 @@ fn a_belief_is_kept_and_restored() {
     let text = serde_json::to_string(&quota.belief(now)).unwrap();
     assert_eq!(
         text,
-        r#"{"layers":[{"requests":10,"perMs":1000,"why":"headers","ageMs":6000},{"requests":300,"perMs":60000,"why":"headers","ageMs":6000}]}"#
+        r#"{"policies":[{"requests":10,"perMs":1000,"why":"headers","ageMs":6000},{"requests":300,"perMs":60000,"why":"headers","ageMs":6000}]}"#
     );
     let mut next = Quota::learning(learn(), now);
     next.restore(now, &serde_json::from_str(&text).unwrap());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Learner;
 use super::contention::Contention;
-use super::limit::Layer;
+use super::policy::Policy;
 use crate::budget::belief::Why;
 use crate::clock::Timestamp;
 
@@ -30,7 +30,7 @@ const SUSPECT_SHARE: u64 = 4;
 
 /// Refusals since the last time that nothing was on the wire.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trial {
+pub(super) struct Attribution {
     /// The sending of the first request that was refused.
     pub(super) sent_at: Timestamp,
     /// Headers say which quota was spent.
@@ -41,7 +41,7 @@ pub(super) struct Trial {
     pub(super) over_at: Timestamp,
 }
 
-impl Trial {
+impl Attribution {
     /// When a window of this length, or a log of it, had begun that refused: so much of it is left, the rest is over.
     fn begun_at(&self, per: Duration) -> Timestamp {
         self.sent_at.before(per.saturating_sub(self.lasts.saturating_sub(TOLD_SLACK)))
@@ -67,32 +67,32 @@ impl Trial {
 
 impl Learner {
     /// Which limit was full, or that there must be another one.
-    pub(super) fn judge(&mut self, now: Timestamp, trial: Trial) {
-        if trial.is_named {
-            return self.judge_named(now, trial);
+    pub(super) fn judge(&mut self, now: Timestamp, attribution: Attribution) {
+        if attribution.is_named {
+            return self.judge_named(now, attribution);
         }
-        if let Some(index) = self.spent_in_silence(trial) {
-            return self.layers[index].widen(now);
+        if let Some(index) = self.spent_in_silence(attribution) {
+            return self.policies[index].widen(now);
         }
-        if let Some((index, used)) = self.confirmed(trial) {
+        if let Some((index, used)) = self.confirmed(attribution) {
             return self.lower(now, index, used, true);
         }
-        let Some(index) = self.fullest(trial) else {
-            self.layers.retain(|layer| layer.why != Why::Start);
-            return self.infer(now, trial);
+        let Some(index) = self.fullest(attribution) else {
+            self.policies.retain(|policy| policy.why != Why::Start);
+            return self.infer(now, attribution);
         };
-        let (requests, per) = (self.layers[index].requests, self.layers[index].per);
-        let used = self.used(trial, per);
-        if used == 0 && self.trail.may_count(trial.sent_at.before(per), trial.sent_at) {
+        let (requests, per) = (self.policies[index].requests, self.policies[index].per);
+        let used = self.used(attribution, per);
+        if used == 0 && self.history.may_count(attribution.sent_at.before(per), attribution.sent_at) {
             // It came too early for what was sent before the window, and arrived in it.
             return;
         }
-        if used == 0 && self.infer_longer(now, trial) {
+        if used == 0 && self.infer_longer(now, attribution) {
             return;
         }
         let explains = used as f64 >= f64::from(requests) * EXPLAINS_MIN;
-        let is_young = now.since(self.layers[index].since) < UNPROVED_MAX;
-        if !explains && is_young && self.infer_longer(now, trial) {
+        let is_young = now.since(self.policies[index].since) < UNPROVED_MAX;
+        if !explains && is_young && self.infer_longer(now, attribution) {
             return;
         }
         self.lower(now, index, used, explains);
@@ -100,36 +100,38 @@ impl Learner {
 
     /// A limit that headers had named and that is spent, though the refusal doesn't say so. None while one that was
     /// learned from refusals may be what refused.
-    fn spent_in_silence(&self, trial: Trial) -> Option<usize> {
-        let is_suspect = |layer: &Layer| self.used(trial, layer.per) * SUSPECT_SHARE >= u64::from(layer.requests);
-        if self.layers.iter().any(|layer| layer.why == Why::Refusals && is_suspect(layer)) {
+    fn spent_in_silence(&self, attribution: Attribution) -> Option<usize> {
+        let is_suspect =
+            |policy: &Policy| self.used(attribution, policy.per) * SUSPECT_SHARE >= u64::from(policy.requests);
+        if self.policies.iter().any(|policy| policy.why == Why::Refusals && is_suspect(policy)) {
             return None;
         }
-        let is_spent = |layer: &Layer| layer.is_nearly(self.used(trial, layer.per));
-        self.layers.iter().position(|layer| layer.why == Why::Headers && is_spent(layer))
+        let is_spent = |policy: &Policy| policy.is_nearly(self.used(attribution, policy.per));
+        self.policies.iter().position(|policy| policy.why == Why::Headers && is_spent(policy))
     }
 
     /// A setting that explains the refusal: the server accepted as many requests before it as the setting says. What
     /// was sent at the end of the window before may be of that one.
-    fn confirmed(&self, trial: Trial) -> Option<(usize, u64)> {
+    fn confirmed(&self, attribution: Attribution) -> Option<(usize, u64)> {
         let start = u64::from(self.start().requests.get());
-        let index = self.layers.iter().position(|layer| layer.why == Why::Start && !trial.rules_out(layer.per))?;
-        let since = trial.sent_at.before(self.layers[index].per * 3 / 4);
-        let used = self.trail.counted(since, trial.ended_at(self.travel.bunch()));
+        let index =
+            self.policies.iter().position(|policy| policy.why == Why::Start && !attribution.rules_out(policy.per))?;
+        let since = attribution.sent_at.before(self.policies[index].per * 3 / 4);
+        let used = self.history.counted(since, attribution.ended_at(self.round_trips.bunch()));
         (used.abs_diff(start) * START_SLACK <= start).then_some((index, used))
     }
 
     /// Of the limits that were learned from refusals the one that was fullest; of equals, the longest. One that the
     /// organization's limits told of is among them as far as it explains the refusal.
-    fn fullest(&self, trial: Trial) -> Option<usize> {
-        let fullness = |layer: &Layer| self.used(trial, layer.per) as f64 / f64::from(layer.requests);
-        let is_suspect = |layer: &Layer| match layer.why {
-            _ if trial.rules_out(layer.per) => false,
+    fn fullest(&self, attribution: Attribution) -> Option<usize> {
+        let fullness = |policy: &Policy| self.used(attribution, policy.per) as f64 / f64::from(policy.requests);
+        let is_suspect = |policy: &Policy| match policy.why {
+            _ if attribution.rules_out(policy.per) => false,
             Why::Refusals => true,
-            Why::Limits => fullness(layer) >= EXPLAINS_MIN,
+            Why::Limits => fullness(policy) >= EXPLAINS_MIN,
             Why::Configured | Why::Start | Why::Headers => false,
         };
-        let learned = self.layers.iter().enumerate().filter(|(_, layer)| is_suspect(layer));
+        let learned = self.policies.iter().enumerate().filter(|(_, policy)| is_suspect(policy));
         let fullest = learned
             .max_by(|(_, one), (_, other)| fullness(one).total_cmp(&fullness(other)).then(one.per.cmp(&other.per)));
         fullest.map(|(index, _)| index)
@@ -137,78 +139,79 @@ impl Learner {
 
     /// What the server had accepted of a window when it refused: all that was sent since it began, up to then or with
     /// it.
-    fn used(&self, trial: Trial, per: Duration) -> u64 {
-        self.trail.counted(trial.begun_at(per), trial.ended_at(self.travel.bunch()))
+    fn used(&self, attribution: Attribution, per: Duration) -> u64 {
+        self.history.counted(attribution.begun_at(per), attribution.ended_at(self.round_trips.bunch()))
     }
 
     /// Which of the usual windows is it? The shortest that isn't known to have something left.
-    fn infer(&mut self, now: Timestamp, trial: Trial) {
+    fn infer(&mut self, now: Timestamp, attribution: Attribution) {
         // What the organization's limits said of a window doesn't explain the refusal: it gives way.
-        let known =
-            |per: Duration, layers: &[Layer]| layers.iter().any(|layer| layer.per == per && layer.why != Why::Limits);
-        let waits = trial.explained_by().into_iter().chain(WINDOWS).filter(|per| !trial.rules_out(*per));
-        let found = waits.filter(|per| !known(*per, &self.layers)).find_map(|per| {
-            let used = self.used(trial, per);
+        let known = |per: Duration, policies: &[Policy]| {
+            policies.iter().any(|policy| policy.per == per && policy.why != Why::Limits)
+        };
+        let waits = attribution.explained_by().into_iter().chain(WINDOWS).filter(|per| !attribution.rules_out(*per));
+        let found = waits.filter(|per| !known(*per, &self.policies)).find_map(|per| {
+            let used = self.used(attribution, per);
             (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
         });
         if let Some(limit) = found {
             self.begin(now, limit, Why::Refusals);
-        } else if self.layers.is_empty() {
+        } else if self.policies.is_empty() {
             // Refused from the first request on: others have spent it all, or it is a longer window's.
             self.begin(now, (1, WINDOWS[0]), Why::Refusals);
         }
     }
 
     /// Refused though nothing was sent for a whole window: a longer one is at work, and the shorter one was wronged.
-    fn infer_longer(&mut self, now: Timestamp, trial: Trial) -> bool {
-        let known = self.layers.iter().filter(|layer| layer.why == Why::Refusals).map(|layer| layer.per).max();
+    fn infer_longer(&mut self, now: Timestamp, attribution: Attribution) -> bool {
+        let known = self.policies.iter().filter(|policy| policy.why == Why::Refusals).map(|policy| policy.per).max();
         let [second, minute] = WINDOWS;
         let mut windows = [second, minute, self.start().per];
         windows.sort_unstable();
         let longer = windows.into_iter().filter(|per| known.is_some_and(|known| *per > known));
         let found = longer.into_iter().find_map(|per| {
-            let used = self.used(trial, per);
+            let used = self.used(attribution, per);
             (used > 0).then_some((u32::try_from(used).unwrap_or(u32::MAX), per))
         });
         let Some(limit) = found else { return false };
-        for layer in self.layers.iter_mut().filter(|layer| layer.why == Why::Refusals) {
-            let before = layer.before;
-            layer.set(now, before);
+        for policy in self.policies.iter_mut().filter(|policy| policy.why == Why::Refusals) {
+            let before = policy.before;
+            policy.set(now, before);
         }
         self.begin(now, limit, Why::Refusals);
         true
     }
 
     fn lower(&mut self, now: Timestamp, index: usize, used: u64, explains: bool) {
-        let layer = &mut self.layers[index];
-        layer.confirmed_at = now;
+        let policy = &mut self.policies[index];
+        policy.confirmed_at = now;
         let used = u32::try_from(used).unwrap_or(u32::MAX).max(1);
-        let lower = layer.climb.as_ref().map_or(used, |climb| climb.fallback(layer.requests, used));
-        if let Some(climb) = &mut layer.climb {
-            if explains { climb.refused(now) } else { climb.fell(now) }
+        let lower = policy.increase.as_ref().map_or(used, |increase| increase.fallback(policy.requests, used));
+        if let Some(increase) = &mut policy.increase {
+            if explains { increase.refused(now) } else { increase.fell(now) }
         }
-        layer.before = layer.requests;
-        layer.why = Why::Refusals;
-        layer.set(now, lower.min(layer.requests));
+        policy.before = policy.requests;
+        policy.why = Why::Refusals;
+        policy.set(now, lower.min(policy.requests));
     }
 
     /// Headers name the quota, and none is left of it.
-    fn judge_named(&mut self, now: Timestamp, trial: Trial) {
-        let Some(index) = self.reports.tightest(&self.layers) else { return };
-        let used = self.used(trial, self.layers[index].per);
-        let layer = &mut self.layers[index];
-        if now.since(layer.changed_at) < layer.per {
+    fn judge_named(&mut self, now: Timestamp, attribution: Attribution) {
+        let Some(index) = self.reports.tightest(&self.policies) else { return };
+        let used = self.used(attribution, self.policies[index].per);
+        let policy = &mut self.policies[index];
+        if now.since(policy.changed_at) < policy.per {
             // What was under way when the quota changed.
             return;
         }
-        let is_nearly = layer.is_nearly(used);
-        if !is_nearly && layer.refute(now, &self.trail, &self.travel) {
+        let is_nearly = policy.is_nearly(used);
+        if !is_nearly && policy.refute(now, &self.history, &self.round_trips) {
             return;
         }
-        match &mut layer.contention {
+        match &mut policy.contention {
             Some(contention) => contention.refused(used),
-            None if is_nearly => layer.widen(now),
-            None => layer.contention = Some(Contention::new(now, used, layer.per)),
+            None if is_nearly => policy.widen(now),
+            None => policy.contention = Some(Contention::new(now, used, policy.per)),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::contention::Contention;
-use super::history::Trail;
-use super::limit::{LAYERS_MAX, Layer};
-use super::rtt::Travel;
-use super::window_estimate::{self, Guess};
+use super::history::SendHistory;
+use super::policy::{POLICIES_MAX, Policy};
+use super::rtt::RoundTrips;
+use super::window_estimate::{self, WindowEstimate};
 use crate::budget::belief::Why;
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, HeaderLimit, RESET_SLACK, USUAL_WINDOWS, WINDOW_MAX, usual_window};
@@ -33,10 +33,10 @@ impl Reports {
     }
 
     /// The limit that had the least left by the newest answer.
-    pub(super) fn tightest(&self, layers: &[Layer]) -> Option<usize> {
+    pub(super) fn tightest(&self, policies: &[Policy]) -> Option<usize> {
         let (limit, _) = self.left.iter().min_by_key(|(_, left)| *left)?;
-        let is_it = |layer: &Layer| layer.named.map(u64::from) == Some(*limit);
-        layers.iter().position(is_it).or_else(|| layers.iter().position(|layer| layer.why == Why::Headers))
+        let is_it = |policy: &Policy| policy.named.map(u64::from) == Some(*limit);
+        policies.iter().position(is_it).or_else(|| policies.iter().position(|policy| policy.why == Why::Headers))
     }
 
     /// Takes one quota of an answer's headers in. True when it names a limit.
@@ -45,9 +45,9 @@ impl Reports {
         now: Timestamp,
         sent_at: Timestamp,
         told: &HeaderLimit,
-        layers: &mut Vec<Layer>,
-        trail: &Trail,
-        travel: &Travel,
+        policies: &mut Vec<Policy>,
+        history: &SendHistory,
+        round_trips: &RoundTrips,
     ) -> bool {
         let Some(limit) = told.limit.and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0) else {
             return false;
@@ -58,61 +58,61 @@ impl Reports {
         if let Some(left) = told.remaining {
             self.left.push((u64::from(limit), left));
         }
-        let per = window(sent_at, limit, told, layers, trail);
-        let index = match find(limit, per, told, layers) {
+        let per = window(sent_at, limit, told, policies, history);
+        let index = match find(limit, per, told, policies) {
             Some(index) => index,
             None => {
-                make_room(layers);
-                layers.push(Layer::new(now, (limit, per), Why::Headers, trail, travel));
-                layers.len() - 1
+                make_room(policies);
+                policies.push(Policy::new(now, (limit, per), Why::Headers, history, round_trips));
+                policies.len() - 1
             }
         };
-        let layer = &mut layers[index];
-        if sent_at < layer.told_at {
+        let policy = &mut policies[index];
+        if sent_at < policy.told_at {
             // Overtaken by a newer answer.
             return true;
         }
-        (layer.told_at, layer.confirmed_at) = (sent_at, now);
-        if layer.why != Why::Headers {
-            (layer.why, layer.since, layer.climb) = (Why::Headers, now, None);
+        (policy.told_at, policy.confirmed_at) = (sent_at, now);
+        if policy.why != Why::Headers {
+            (policy.why, policy.since, policy.increase) = (Why::Headers, now, None);
         }
-        if layer.named != Some(limit) {
-            layer.named = Some(limit);
-            layer.set(now, limit);
-            layer.contention = None;
-            if let Some(guess) = &mut layer.guess {
-                guess.renumbered(now);
+        if policy.named != Some(limit) {
+            policy.named = Some(limit);
+            policy.set(now, limit);
+            policy.contention = None;
+            if let Some(estimate) = &mut policy.estimate {
+                estimate.renumbered(now);
             }
         }
         if told.per.is_some() || told.reset.is_some() {
-            layer.has_named_window = true;
-            if layer.guess.take().is_some() && layer.per != per {
-                layer.last(now, per, trail, travel);
-                return lengthened(layers, index);
+            policy.has_named_window = true;
+            if policy.estimate.take().is_some() && policy.per != per {
+                policy.last(now, per, history, round_trips);
+                return lengthened(policies, index);
             }
-        } else if !layer.has_named_window && layer.guess.is_none() {
-            layer.guess = Some(Guess::new(sent_at));
+        } else if !policy.has_named_window && policy.estimate.is_none() {
+            policy.estimate = Some(WindowEstimate::new(sent_at));
         }
-        if let (None, Some(reset)) = (told.per, told.reset.filter(|reset| *reset > layer.per + RESET_SLACK)) {
+        if let (None, Some(reset)) = (told.per, told.reset.filter(|reset| *reset > policy.per + RESET_SLACK)) {
             // A reset is never longer than its window.
-            layer.per = usual_window(reset);
-            layer.recount(now, trail, travel);
-            return lengthened(layers, index);
+            policy.per = usual_window(reset);
+            policy.recount(now, history, round_trips);
+            return lengthened(policies, index);
         }
         if let Some(left) = told.remaining {
-            layer.has_named_rest = true;
-            layer.look(now, sent_at, left, trail, travel);
-            count_others(now, sent_at, left, told.reset, layer, trail);
+            policy.has_named_rest = true;
+            policy.look(now, sent_at, left, history, round_trips);
+            count_others(now, sent_at, left, told.reset, policy, history);
         }
         true
     }
 }
 
 /// What was believed of that window before is told no more: the quota is another one now. True, as a limit was named.
-fn lengthened(layers: &mut Vec<Layer>, index: usize) -> bool {
-    let per = layers[index].per;
+fn lengthened(policies: &mut Vec<Policy>, index: usize) -> bool {
+    let per = policies[index].per;
     let mut position = 0..;
-    layers.retain(|layer| position.next() == Some(index) || layer.per != per);
+    policies.retain(|policy| position.next() == Some(index) || policy.per != per);
     true
 }
 
@@ -120,38 +120,39 @@ fn lengthened(layers: &mut Vec<Layer>, index: usize) -> bool {
 ///
 /// At the end of a long window the reset fits a short one, too. But then more is used than we have sent in so short a
 /// time: it is the shortest in which we may have sent it all, unless headers have named the short one before.
-fn window(sent_at: Timestamp, limit: u32, told: &HeaderLimit, layers: &[Layer], trail: &Trail) -> Duration {
+fn window(sent_at: Timestamp, limit: u32, told: &HeaderLimit, policies: &[Policy], history: &SendHistory) -> Duration {
     if let Some(per) = told.per {
         return per.clamp(WINDOW_MIN, WINDOW_MAX);
     }
     let Some(reset) = told.reset else { return window_estimate::LONGEST };
     let shortest = usual_window(reset);
-    if layers.iter().any(|layer| layer.why == Why::Headers && layer.per == shortest) {
+    if policies.iter().any(|policy| policy.why == Why::Headers && policy.per == shortest) {
         return shortest;
     }
     let used = told.remaining.map_or(0, |left| u64::from(limit).saturating_sub(left));
-    let ours = |per: &Duration| used <= trail.may_have_arrived(sent_at.before(*per));
+    let ours = |per: &Duration| used <= history.may_have_arrived(sent_at.before(*per));
     let longer = USUAL_WINDOWS.into_iter().filter(|per| *per >= shortest);
     longer.filter(|per| *per <= TRAIL_MAX).find(ours).unwrap_or(shortest)
 }
 
 /// The limit that a header means: the one of the window that it names, else the one of its number, else of its window.
-fn find(limit: u32, per: Duration, told: &HeaderLimit, layers: &[Layer]) -> Option<usize> {
-    let of = |test: &dyn Fn(&Layer) -> bool| layers.iter().position(test);
-    let is_guessed = |layer: &Layer| layer.guess.is_some();
+fn find(limit: u32, per: Duration, told: &HeaderLimit, policies: &[Policy]) -> Option<usize> {
+    let of = |test: &dyn Fn(&Policy) -> bool| policies.iter().position(test);
+    let is_guessed = |policy: &Policy| policy.estimate.is_some();
     if told.per.is_some() {
-        let same = of(&|layer| layer.per == per);
-        return same.or_else(|| of(&|layer| is_guessed(layer) && layer.named == Some(limit)));
+        let same = of(&|policy| policy.per == per);
+        return same.or_else(|| of(&|policy| is_guessed(policy) && policy.named == Some(limit)));
     }
-    if told.reset.is_none() && layers.iter().any(is_guessed) {
-        let becomes = |layer: &Layer| layer.named.is_some_and(|named| limit / RENUMBERED_MAX <= named);
-        return of(&|layer| layer.named == Some(limit)).or_else(|| of(&|layer| is_guessed(layer) && becomes(layer)));
+    if told.reset.is_none() && policies.iter().any(is_guessed) {
+        let becomes = |policy: &Policy| policy.named.is_some_and(|named| limit / RENUMBERED_MAX <= named);
+        return of(&|policy| policy.named == Some(limit))
+            .or_else(|| of(&|policy| is_guessed(policy) && becomes(policy)));
     }
-    let named = |layer: &Layer| layer.why == Why::Headers;
-    let fits = |layer: &Layer| told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= layer.per);
-    of(&|layer| layer.named == Some(limit))
-        .or_else(|| of(&|layer| layer.per == per))
-        .or_else(|| of(&|layer| named(layer) && fits(layer)))
+    let named = |policy: &Policy| policy.why == Why::Headers;
+    let fits = |policy: &Policy| told.reset.is_none_or(|reset| reset > Duration::from_secs(1) && reset <= policy.per);
+    of(&|policy| policy.named == Some(limit))
+        .or_else(|| of(&|policy| policy.per == per))
+        .or_else(|| of(&|policy| named(policy) && fits(policy)))
 }
 
 /// More used than can be ours is others' use.
@@ -160,20 +161,20 @@ fn count_others(
     sent_at: Timestamp,
     left: u64,
     reset: Option<Duration>,
-    layer: &mut Layer,
-    trail: &Trail,
+    policy: &mut Policy,
+    history: &SendHistory,
 ) {
-    let used = u64::from(layer.named.unwrap_or(layer.requests)).saturating_sub(left);
-    let foreign = used.saturating_sub(trail.may_have_arrived(sent_at.before(layer.per)));
-    let uncounted = trail.may_have_arrived(sent_at).saturating_sub(1);
-    let (per, requests) = (layer.per, layer.requests);
+    let used = u64::from(policy.named.unwrap_or(policy.requests)).saturating_sub(left);
+    let foreign = used.saturating_sub(history.may_have_arrived(sent_at.before(policy.per)));
+    let uncounted = history.may_have_arrived(sent_at).saturating_sub(1);
+    let (per, requests) = (policy.per, policy.requests);
     let is_spent = left <= uncounted;
-    if layer.contention.as_mut().is_some_and(|contention| contention.take_look(sent_at)) && !is_spent {
-        layer.rolled(now, used.saturating_add(trail.may_have_arrived(sent_at)), left.saturating_sub(uncounted));
+    if policy.contention.as_mut().is_some_and(|contention| contention.take_look(sent_at)) && !is_spent {
+        policy.rolled(now, used.saturating_add(history.may_have_arrived(sent_at)), left.saturating_sub(uncounted));
     }
-    match &mut layer.contention {
+    match &mut policy.contention {
         None if foreign >= FOREIGN_MIN => {
-            layer.contention = Some(Contention::new(now, left.saturating_sub(uncounted), per));
+            policy.contention = Some(Contention::new(now, left.saturating_sub(uncounted), per));
         }
         None => {}
         Some(contention) => {
@@ -182,21 +183,21 @@ fn count_others(
             }
             contention.report(now, sent_at, left, uncounted, per);
             if !contention.turn(now, requests, per) {
-                layer.contention = None;
+                policy.contention = None;
             }
         }
     }
     // At the start of a window its end is no earlier than that of our own slots.
     let edge = reset.filter(|reset| is_spent && *reset + RESET_SLACK < per);
-    if let (Some(contention), Some(reset)) = (&mut layer.contention, edge) {
+    if let (Some(contention), Some(reset)) = (&mut policy.contention, edge) {
         contention.ends(now, reset);
     }
 }
 
-pub(super) fn make_room(layers: &mut Vec<Layer>) {
-    while layers.len() >= LAYERS_MAX {
-        let oldest = layers.iter().enumerate().min_by_key(|(_, layer)| layer.confirmed_at).map(|(index, _)| index);
-        oldest.map(|index| layers.remove(index));
+pub(super) fn make_room(policies: &mut Vec<Policy>) {
+    while policies.len() >= POLICIES_MAX {
+        let oldest = policies.iter().enumerate().min_by_key(|(_, policy)| policy.confirmed_at).map(|(index, _)| index);
+        oldest.map(|index| policies.remove(index));
     }
 }
 

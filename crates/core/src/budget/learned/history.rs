@@ -9,9 +9,9 @@ use crate::clock::Timestamp;
 const KEPT: Duration = Duration::from_secs(80);
 /// The longest window that can be inferred is an hour: so far back is kept what there is room for.
 const KEPT_MAX: Duration = Duration::from_secs(3_620);
-const TRIPS_MAX: usize = 131_072;
+const REQUESTS_MAX: usize = 131_072;
 /// Of what is older than [`KEPT`].
-const OLD_TRIPS_MAX: usize = 16_384;
+const OLD_REQUESTS_MAX: usize = 16_384;
 
 /// What became of a request, as the server counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl SentRequest {
 
 /// The requests of the last minute, in the order of sending.
 #[derive(Debug, Default)]
-pub(super) struct Trail {
+pub(super) struct SendHistory {
     sent_requests: VecDeque<SentRequest>,
-    /// Trips in front that are settled.
+    /// Requests in front that are settled.
     settled: usize,
     sent: u64,
     done: u64,
@@ -59,7 +59,7 @@ pub(super) struct Trail {
     is_cut: bool,
 }
 
-impl Trail {
+impl SendHistory {
     /// A request is about to leave.
     pub(super) fn reserve(&mut self, cost: u32) {
         self.reserved += u64::from(cost);
@@ -86,13 +86,15 @@ impl Trail {
             done: self.done,
             fate: Fate::OnTheWire,
         };
+        debug_assert!(self.sent_requests.back().is_none_or(|last| last.sent_at <= now), "they stand in order");
         self.sent_requests.push_back(sent);
         self.sent += u64::from(cost);
         self.forget(now);
+        debug_assert!(self.sent_requests.len() <= REQUESTS_MAX, "what is kept has a limit");
     }
 
-    /// A request of an earlier engine. It was sent before any of ours, however late it may still arrive: so the trips
-    /// stay in order.
+    /// A request of an earlier engine. It was sent before any of ours, however late it may still arrive: so the
+    /// requests stay in order.
     pub(super) fn inherit(&mut self, now: Timestamp, answered_at: Timestamp) {
         self.sent_requests.push_back(SentRequest {
             sent_at: answered_at.min(now),
@@ -106,9 +108,10 @@ impl Trail {
         self.advance();
     }
 
-    /// The trip that ends; none when it is forgotten already.
+    /// The request that ends; `None` when it is forgotten already.
     pub(super) fn settle(&mut self, now: Timestamp, sent_at: Timestamp, cost: u32, fate: Fate) -> Option<SentRequest> {
         self.done += u64::from(cost);
+        debug_assert!(self.done <= self.sent, "only what was sent is settled");
         let start = self.sent_requests.partition_point(|sent| sent.sent_at < sent_at);
         let is_it = |sent: &&mut SentRequest| sent.fate == Fate::OnTheWire && sent.cost == cost;
         let same = self.sent_requests.range_mut(start..).take_while(|sent| sent.sent_at == sent_at);
@@ -120,6 +123,7 @@ impl Trail {
     }
 
     fn advance(&mut self) {
+        debug_assert!(self.settled <= self.sent_requests.len(), "only what is known is settled");
         while self.sent_requests.get(self.settled).is_some_and(|sent| sent.fate != Fate::OnTheWire) {
             self.settled += 1;
         }
@@ -127,10 +131,10 @@ impl Trail {
 
     fn forget(&mut self, now: Timestamp) {
         loop {
-            let kept = if self.sent_requests.len() > OLD_TRIPS_MAX { KEPT } else { KEPT_MAX };
+            let kept = if self.sent_requests.len() > OLD_REQUESTS_MAX { KEPT } else { KEPT_MAX };
             let old = now.before(kept);
             let is_old = |sent: &SentRequest| sent.fate != Fate::OnTheWire && sent.sent_at < old;
-            if self.sent_requests.len() <= TRIPS_MAX && !self.sent_requests.front().is_some_and(is_old) {
+            if self.sent_requests.len() <= REQUESTS_MAX && !self.sent_requests.front().is_some_and(is_old) {
                 break;
             }
             self.sent_requests.pop_front();
@@ -218,27 +222,27 @@ mod tests {
     }
 
     #[test]
-    fn a_trip_is_found_behind_an_inherited_one_that_may_still_arrive() {
-        let mut trail = Trail::default();
-        trail.inherit(at_ms(1_000), at_ms(1_800));
-        trail.send(at_ms(1_010), 2);
-        assert_eq!(trail.settled(), 1);
-        assert!(trail.settle(at_ms(1_050), at_ms(1_010), 2, Fate::Counted).is_some());
-        assert_eq!((trail.settled(), trail.sent(), trail.on_the_wire()), (3, 3, 0));
-        assert_eq!(trail.counted(at_ms(1_000), at_ms(1_010)), 2);
-        assert!(trail.may_count(at_ms(1_700), at_ms(1_000)), "it may arrive until then");
+    fn a_request_is_found_behind_an_inherited_one_that_may_still_arrive() {
+        let mut history = SendHistory::default();
+        history.inherit(at_ms(1_000), at_ms(1_800));
+        history.send(at_ms(1_010), 2);
+        assert_eq!(history.settled(), 1);
+        assert!(history.settle(at_ms(1_050), at_ms(1_010), 2, Fate::Counted).is_some());
+        assert_eq!((history.settled(), history.sent(), history.on_the_wire()), (3, 3, 0));
+        assert_eq!(history.counted(at_ms(1_000), at_ms(1_010)), 2);
+        assert!(history.may_count(at_ms(1_700), at_ms(1_000)), "it may arrive until then");
     }
 
     #[test]
     fn one_that_never_comes_back_keeps_no_more_than_the_most() {
-        let mut trail = Trail::default();
-        trail.send(at_ms(1), 1);
-        for micros in 2_000..2_010 + TRIPS_MAX as u64 {
+        let mut history = SendHistory::default();
+        history.send(at_ms(1), 1);
+        for micros in 2_000..2_010 + REQUESTS_MAX as u64 {
             let at = Timestamp::from_micros(micros);
-            trail.send(at, 1);
-            assert!(trail.settle(at, at, 1, Fate::Counted).is_some());
+            history.send(at, 1);
+            assert!(history.settle(at, at, 1, Fate::Counted).is_some());
         }
-        assert_eq!(trail.sent_requests.len(), TRIPS_MAX);
-        assert_eq!(trail.settled(), trail.sent());
+        assert_eq!(history.sent_requests.len(), REQUESTS_MAX);
+        assert_eq!(history.settled(), history.sent());
     }
 }

@@ -24,7 +24,7 @@ const WHOLE_WINDOW: f64 = 0.9;
 const DOUBLING_MIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
-pub(super) struct Climb {
+pub(super) struct AdditiveIncrease {
     step: u32,
     windows_between: u32,
     /// What a refusal costs on average, in windows.
@@ -45,7 +45,7 @@ pub(super) struct Climb {
     filled: Option<u64>,
 }
 
-impl Climb {
+impl AdditiveIncrease {
     /// Before the first refusal: doubling.
     pub(super) fn first(now: Timestamp) -> Self {
         Self { is_first: true, ..Self::after_refusal(now) }

@@ -9,22 +9,22 @@ mod contention;
 mod headers;
 mod history;
 mod increase;
-mod limit;
 mod margin;
+mod policy;
 mod rtt;
 mod spent_window;
 mod window_estimate;
 
 use std::time::Duration;
 
-use self::attribution::Trial;
+use self::attribution::Attribution;
 use self::headers::Reports;
-use self::history::{Fate, SentRequest, Trail};
-use self::limit::{LAYERS_MAX, Layer};
-use self::rtt::Travel;
+use self::history::{Fate, SendHistory, SentRequest};
+use self::policy::{POLICIES_MAX, Policy};
+use self::rtt::RoundTrips;
 use self::spent_window::SpentWindow;
 use crate::budget::NotYet;
-use crate::budget::belief::{Belief, Believed, BelievedLayer, Why};
+use crate::budget::belief::{Belief, Believed, BelievedPolicy, Why};
 use crate::budget::exact::{GUARD, Window, time_for};
 use crate::budget::pacer::Pacer;
 use crate::budget::reserve::Turn;
@@ -54,14 +54,14 @@ pub struct Heard<'a> {
 pub(super) struct Learner {
     settings: Learn,
     ceiling: Window,
-    layers: Vec<Layer>,
-    trail: Trail,
-    travel: Travel,
+    policies: Vec<Policy>,
+    history: SendHistory,
+    round_trips: RoundTrips,
     reports: Reports,
     spent_window: SpentWindow,
     /// After a pause, until everything may leave again.
     ramp: Option<(Pacer, Timestamp)>,
-    trial: Option<Trial>,
+    attribution: Option<Attribution>,
     has_heard: bool,
     told: Vec<Believed>,
 }
@@ -71,13 +71,13 @@ impl Learner {
         let mut learner = Self {
             settings,
             ceiling: Window::new(settings.ceiling, now),
-            layers: Vec::new(),
-            trail: Trail::default(),
-            travel: Travel::default(),
+            policies: Vec::new(),
+            history: SendHistory::default(),
+            round_trips: RoundTrips::default(),
             reports: Reports::default(),
             spent_window: SpentWindow::none(Timestamp::START),
             ramp: None,
-            trial: None,
+            attribution: None,
             has_heard: false,
             told: Vec::new(),
         };
@@ -88,13 +88,13 @@ impl Learner {
 
     pub(super) fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
         // The first answer tells more than any belief, and a refusal is understood when all that was under way is back.
-        if self.is_under_way() && (!self.has_heard || self.trial.is_some()) {
+        if self.is_under_way() && (!self.has_heard || self.attribution.is_some()) {
             return Err(NotYet::AtAnswer);
         }
         let mut latest = later(self.ceiling.check(now, cost), self.spent_window.check(now));
-        let sent = self.trail.sent() + self.trail.reserved();
-        for layer in &mut self.layers {
-            latest = later(latest, layer.check(now, cost, sent, &self.travel));
+        let sent = self.history.sent() + self.history.reserved();
+        for policy in &mut self.policies {
+            latest = later(latest, policy.check(now, cost, sent, &self.round_trips));
         }
         latest?;
         match &mut self.ramp {
@@ -104,12 +104,12 @@ impl Learner {
     }
 
     pub(super) fn turn(&self, now: Timestamp, last: Option<Timestamp>) -> Turn {
-        self.layers.iter().map(|layer| layer.turn(now, last)).fold(Turn::All, Turn::and)
+        self.policies.iter().map(|policy| policy.turn(now, last)).fold(Turn::All, Turn::and)
     }
 
     /// The longest window that is believed in.
     pub(super) fn longest(&self) -> Duration {
-        self.layers.iter().map(|layer| layer.per).max().unwrap_or_default()
+        self.policies.iter().map(|policy| policy.per).max().unwrap_or_default()
     }
 
     /// What the setting says.
@@ -118,28 +118,28 @@ impl Learner {
     }
 
     fn is_under_way(&self) -> bool {
-        self.trail.on_the_wire() + self.trail.reserved() > 0
+        self.history.on_the_wire() + self.history.reserved() > 0
     }
 
     pub(super) fn reserve(&mut self, now: Timestamp, cost: u32) {
         self.ceiling.take(cost);
         self.spent_window.reserve(now);
-        self.layers.iter_mut().for_each(|layer| layer.take(cost));
+        self.policies.iter_mut().for_each(|policy| policy.take(cost));
         if let Some((pacer, _)) = &mut self.ramp {
             pacer.take(cost);
         }
-        self.trail.reserve(cost);
+        self.history.reserve(cost);
     }
 
     pub(super) fn left(&mut self, now: Timestamp, cost: u32) {
         self.spent_window.left(now);
-        self.trail.left(now, cost);
+        self.history.left(now, cost);
     }
 
     pub(super) fn cancel(&mut self, cost: u32) {
-        self.trail.cancel(cost);
+        self.history.cancel(cost);
         self.ceiling.release(cost);
-        self.layers.iter_mut().for_each(|layer| layer.release(cost));
+        self.policies.iter_mut().for_each(|policy| policy.release(cost));
     }
 
     pub(super) fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
@@ -150,21 +150,21 @@ impl Learner {
             Some(_) => Fate::Counted,
             None => Fate::Adrift,
         };
-        let sent = self.trail.settle(now, sent_at, cost, fate);
+        let sent = self.history.settle(now, sent_at, cost, fate);
         // Only the ceiling holds, too, for what the server didn't want: it is on what is sent.
         self.ceiling.answered(now, cost);
         if evidence.is_some() {
             let span = now.since(sent_at);
-            self.travel.took(span);
+            self.round_trips.took(span);
             if !refused {
                 // A refusal may come from nearer than what is accepted.
-                self.travel.compare(now, span, self.trail.on_the_wire());
+                self.round_trips.compare(now, span, self.history.on_the_wire());
             }
         }
-        for layer in &mut self.layers {
+        for policy in &mut self.policies {
             match sent.filter(|_| !refused) {
-                Some(sent) => layer.counted(&sent, &self.trail, &self.travel),
-                None => layer.release(cost),
+                Some(sent) => policy.counted(&sent, &self.history, &self.round_trips),
+                None => policy.release(cost),
             }
         }
         if let Some(evidence) = evidence {
@@ -178,32 +178,32 @@ impl Learner {
             self.spent_window.refused();
             let is_named = Reports::names_spent(evidence);
             let lasts = evidence.and_then(Evidence::window_left).unwrap_or_default();
-            let trial = self.trial.get_or_insert(Trial { sent_at, is_named, lasts, over_at: now });
-            trial.sent_at = trial.sent_at.min(sent_at);
-            trial.is_named |= is_named;
-            trial.lasts = trial.lasts.max(lasts);
+            let attribution = self.attribution.get_or_insert(Attribution { sent_at, is_named, lasts, over_at: now });
+            attribution.sent_at = attribution.sent_at.min(sent_at);
+            attribution.is_named |= is_named;
+            attribution.lasts = attribution.lasts.max(lasts);
         }
         self.conclude(now);
     }
 
     pub(super) fn unsent(&mut self, now: Timestamp, sent_at: Timestamp, cost: u32) {
-        self.trail.settle(now, sent_at, cost, Fate::Refused);
+        self.history.settle(now, sent_at, cost, Fate::Refused);
         self.ceiling.release(cost);
-        self.layers.iter_mut().for_each(|layer| layer.release(cost));
+        self.policies.iter_mut().for_each(|policy| policy.release(cost));
         self.conclude(now);
     }
 
     pub(super) fn restart(&mut self, now: Timestamp) {
-        for layer in &mut self.layers {
-            let per = layer.per;
-            if let Some(contention) = &mut layer.contention {
+        for policy in &mut self.policies {
+            let per = policy.per;
+            if let Some(contention) = &mut policy.contention {
                 contention.restart(now, per);
             }
-            layer.resumed(now);
+            policy.resumed(now);
         }
-        let Some(tightest) = self.layers.iter().min_by_key(|layer| layer.per) else { return };
+        let Some(tightest) = self.policies.iter().min_by_key(|policy| policy.per) else { return };
         let longest = tightest.per / 4;
-        let span = (self.travel.mean() * RAMP_ROUND_TRIPS).clamp(longest / 16, longest);
+        let span = (self.round_trips.mean() * RAMP_ROUND_TRIPS).clamp(longest / 16, longest);
         let Some(requests) = std::num::NonZeroU32::new(tightest.limit()) else { return };
         let mut pacer = Pacer::new(Rate { requests, per: span, burst: requests }, now);
         pacer.restart(now);
@@ -212,39 +212,39 @@ impl Learner {
 
     /// Everything that was under way is back, or a limit was reached: what does it mean?
     fn conclude(&mut self, now: Timestamp) {
-        if self.trail.on_the_wire() == 0
-            && let Some(mut trial) = self.trial.take()
+        if self.history.on_the_wire() == 0
+            && let Some(mut attribution) = self.attribution.take()
         {
-            trial.over_at = now;
-            self.judge(now, trial);
-            self.layers.iter_mut().for_each(|layer| layer.paused(now));
+            attribution.over_at = now;
+            self.judge(now, attribution);
+            self.policies.iter_mut().for_each(|policy| policy.paused(now));
         }
-        if self.trial.is_none() {
-            let settled = self.trail.settled();
-            for layer in &mut self.layers {
-                let (requests, per) = (layer.requests, layer.per);
-                if let Some(climb) = &mut layer.climb {
-                    climb.settled(now, settled, requests, per);
+        if self.attribution.is_none() {
+            let settled = self.history.settled();
+            for policy in &mut self.policies {
+                let (requests, per) = (policy.requests, policy.per);
+                if let Some(increase) = &mut policy.increase {
+                    increase.settled(now, settled, requests, per);
                 }
             }
         }
         self.bound(now);
     }
 
-    /// No layer leaves floor and ceiling, whatever it was made of; nor does our share of it.
+    /// No policy leaves floor and ceiling, whatever it was made of; nor does our share of it.
     fn bound(&mut self, now: Timestamp) {
         let (floor, ceiling) = (self.settings.floor, self.settings.ceiling);
-        for layer in &mut self.layers {
-            let (least, most) = bounds(layer.per, floor, ceiling);
-            layer.set(now, layer.requests.clamp(least, most));
-            if let Some(contention) = &mut layer.contention {
-                contention.keep_at_least(now, least, layer.per);
+        for policy in &mut self.policies {
+            let (least, most) = bounds(policy.per, floor, ceiling);
+            policy.set(now, policy.requests.clamp(least, most));
+            if let Some(contention) = &mut policy.contention {
+                contention.keep_at_least(now, least, policy.per);
             }
         }
     }
 
     fn read(&mut self, now: Timestamp, sent_at: Timestamp, evidence: &Evidence) {
-        let is_known = |wait: Duration| self.layers.iter().any(|layer| layer.per >= wait);
+        let is_known = |wait: Duration| self.policies.iter().any(|policy| policy.per >= wait);
         let unnamed = match evidence.unnamed {
             // Of a window of a minute nearly every reset is longer than a second.
             Unnamed::Outlasting(wait) if is_known(wait) => Unnamed::Untold,
@@ -253,18 +253,19 @@ impl Learner {
         self.spent_window.heard(now, sent_at, unnamed);
         let mut is_named = false;
         for told in evidence.told() {
-            is_named |= self.reports.take(now, sent_at, told, &mut self.layers, &self.trail, &self.travel);
+            is_named |= self.reports.take(now, sent_at, told, &mut self.policies, &self.history, &self.round_trips);
         }
         if is_named {
-            self.layers.retain(|layer| !layer.why.is_first_belief());
-            self.layers
-                .retain(|layer| layer.why != Why::Headers || now.since(layer.confirmed_at) < layer.kept_unconfirmed());
+            self.policies.retain(|policy| !policy.why.is_first_belief());
+            self.policies.retain(|policy| {
+                policy.why != Why::Headers || now.since(policy.confirmed_at) < policy.kept_unconfirmed()
+            });
             self.bound(now);
         }
     }
 
     pub(super) fn knows_nothing(&self) -> bool {
-        self.layers.iter().all(|layer| layer.why == Why::Start)
+        self.policies.iter().all(|policy| policy.why == Why::Start)
     }
 
     /// A first belief instead of the setting's; evidence that has come meanwhile is better.
@@ -272,7 +273,7 @@ impl Learner {
         if limits.is_empty() || !self.knows_nothing() {
             return;
         }
-        self.layers.clear();
+        self.policies.clear();
         for (requests, per) in limits {
             self.begin(now, (requests.get(), *per), Why::Limits);
         }
@@ -282,19 +283,19 @@ impl Learner {
     /// Believes in a limit; of a window that the organization's limits told of, in what was learned since.
     pub(super) fn begin(&mut self, now: Timestamp, (requests, per): (u32, Duration), why: Why) {
         let (least, most) = bounds(per, self.settings.floor, self.settings.ceiling);
-        self.layers.retain(|layer| layer.why != Why::Limits || layer.per != per);
-        headers::make_room(&mut self.layers);
-        self.layers.push(Layer::new(now, (requests.clamp(least, most), per), why, &self.trail, &self.travel));
+        self.policies.retain(|policy| policy.why != Why::Limits || policy.per != per);
+        headers::make_room(&mut self.policies);
+        self.policies.push(Policy::new(now, (requests.clamp(least, most), per), why, &self.history, &self.round_trips));
     }
 
     pub(super) fn believed(&self) -> Vec<Believed> {
-        let mut all: Vec<Believed> = self.layers.iter().map(Layer::believed).collect();
+        let mut all: Vec<Believed> = self.policies.iter().map(Policy::believed).collect();
         all.sort_by_key(|one| one.per);
         all
     }
 
     pub(super) fn since(&self) -> Option<Timestamp> {
-        self.layers.iter().map(|layer| layer.changed_at.max(layer.since)).max()
+        self.policies.iter().map(|policy| policy.changed_at.max(policy.since)).max()
     }
 
     /// What is believed now, if that differs from what was told last by more than it takes to be news.
@@ -315,35 +316,35 @@ impl Learner {
     }
 
     pub(super) fn belief(&self, now: Timestamp) -> Belief {
-        let learned = self.layers.iter().filter(|layer| layer.why != Why::Start);
-        Belief { layers: learned.map(|layer| layer.keep(now)).collect() }
+        let learned = self.policies.iter().filter(|policy| policy.why != Why::Start);
+        Belief { policies: learned.map(|policy| policy.keep(now)).collect() }
     }
 
     pub(super) fn restore(&mut self, now: Timestamp, belief: &Belief) {
-        let is_sane = |kept: &&BelievedLayer| {
+        let is_sane = |kept: &&BelievedPolicy| {
             kept.requests > 0 && kept.per_ms > 0 && matches!(kept.why, Why::Limits | Why::Headers | Why::Refusals)
         };
-        let kept: Vec<_> = belief.layers.iter().filter(is_sane).take(LAYERS_MAX).collect();
+        let kept: Vec<_> = belief.policies.iter().filter(is_sane).take(POLICIES_MAX).collect();
         if kept.is_empty() {
             return;
         }
-        self.layers.clear();
+        self.policies.clear();
         for kept in kept {
             let per = Duration::from_millis(kept.per_ms).min(WINDOW_MAX);
             self.begin(now, (kept.requests, per), kept.why);
-            if let Some(layer) = self.layers.last_mut() {
-                layer.since = now.before(Duration::from_millis(kept.age_ms));
-                layer.changed_at = layer.since;
+            if let Some(policy) = self.policies.last_mut() {
+                policy.since = now.before(Duration::from_millis(kept.age_ms));
+                policy.changed_at = policy.since;
             }
         }
         self.told = self.believed();
     }
 
     pub(super) fn inherit(&mut self, now: Timestamp, spent: &[Timestamp]) {
-        spent.iter().for_each(|at| self.trail.inherit(now, *at));
+        spent.iter().for_each(|at| self.history.inherit(now, *at));
         self.ceiling.inherit(now, spent);
-        for layer in &mut self.layers {
-            layer.recount(now, &self.trail, &self.travel);
+        for policy in &mut self.policies {
+            policy.recount(now, &self.history, &self.round_trips);
         }
     }
 
@@ -351,7 +352,7 @@ impl Learner {
         let (widest, ceiling) = (self.widest(), self.ceiling.rate().per + GUARD);
         let holds = |sent: &&SentRequest| sent.fate != Fate::OnTheWire && sent.settled_at.after(widest) > now;
         // Of its own window the ceiling knows more: what was refused.
-        let older = self.trail.counting().filter(holds).filter(|sent| sent.settled_at.after(ceiling) <= now);
+        let older = self.history.counting().filter(holds).filter(|sent| sent.settled_at.after(ceiling) <= now);
         let older = older.flat_map(|sent| (0..sent.cost).map(|_| sent.settled_at));
         let mut all: Vec<_> = older.chain(self.ceiling.spent(now)).collect();
         all.sort_unstable();
@@ -363,7 +364,7 @@ impl Learner {
     }
 
     pub(super) fn cost_max(&self) -> u32 {
-        let least = self.layers.iter().map(Layer::limit).min().unwrap_or(u32::MAX);
+        let least = self.policies.iter().map(Policy::limit).min().unwrap_or(u32::MAX);
         least.min(self.ceiling.rate().burst.get()).max(1)
     }
 
@@ -374,14 +375,14 @@ impl Learner {
         if self.spent_window.waits_until(now).is_some() {
             return 0;
         }
-        let layers = self.layers.iter().map(|layer| layer.available(now));
-        layers.min().unwrap_or(u32::MAX).min(self.ceiling.available(now))
+        let policies = self.policies.iter().map(|policy| policy.available(now));
+        policies.min().unwrap_or(u32::MAX).min(self.ceiling.available(now))
     }
 
     pub(super) fn next_free(&self, now: Timestamp) -> Option<Timestamp> {
         let mut latest = self.spent_window.waits_until(now);
-        for layer in self.layers.iter().filter(|layer| layer.available(now) == 0) {
-            latest = latest.max(Some(layer.next_free(now)?));
+        for policy in self.policies.iter().filter(|policy| policy.available(now) == 0) {
+            latest = latest.max(Some(policy.next_free(now)?));
         }
         if self.ceiling.available(now) == 0 {
             latest = latest.max(Some(self.ceiling.next_free(now)?));
@@ -390,12 +391,12 @@ impl Learner {
     }
 
     pub(super) fn next_reading(&self, now: Timestamp) -> Option<Timestamp> {
-        self.layers.iter().filter_map(|layer| layer.slots().next_reading(now, layer.per)).min()
+        self.policies.iter().filter_map(|policy| policy.slots().next_reading(now, policy.per)).min()
     }
 
     pub(super) fn time_for(&self, requests: u64) -> Duration {
-        let layers = self.layers.iter().map(|layer| time_for(requests, layer.limit(), layer.per));
-        layers.max().unwrap_or_default().max(self.ceiling.time_for(requests))
+        let policies = self.policies.iter().map(|policy| time_for(requests, policy.limit(), policy.per));
+        policies.max().unwrap_or_default().max(self.ceiling.time_for(requests))
     }
 }
 
@@ -462,7 +463,7 @@ mod tests {
     /// Cost of what is sent, and of what is settled and everything before it, too.
     fn sent_and_settled(quota: &Quota) -> (u64, u64) {
         let crate::budget::Kind::Learned(learner) = &quota.kind else { return (0, 1) };
-        (learner.trail.sent(), learner.trail.settled())
+        (learner.history.sent(), learner.history.settled())
     }
 
     #[test]

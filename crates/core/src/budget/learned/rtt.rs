@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::history::{Fate, SentRequest, Trail};
+use super::history::{Fate, SendHistory, SentRequest};
 use crate::budget::exact::GUARD;
 use crate::clock::Timestamp;
 
@@ -28,7 +28,7 @@ const TOO_QUICK: f64 = 16.0;
 const IN_A_ROW: u32 = 4;
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Travel {
+pub(super) struct RoundTrips {
     /// Average time between sending and answer, in seconds; 0 before the first.
     mean: f64,
     /// The same, but it only moves when it is far off: slots of one bunch that rested unequally would part.
@@ -41,7 +41,7 @@ pub(super) struct Travel {
     doubted_at: Option<Timestamp>,
 }
 
-impl Travel {
+impl RoundTrips {
     pub(super) fn took(&mut self, span: Duration) {
         let seconds = span.as_secs_f64();
         self.mean = if self.mean == 0.0 { seconds } else { self.mean + (seconds - self.mean) * WEIGHT };
@@ -78,13 +78,13 @@ impl Travel {
     }
 
     /// When the slot of a settled trip is free again; `caution` widens the spread.
-    pub(super) fn free_at(&self, sent: &SentRequest, trail: &Trail, per: Duration, margin: f64) -> Timestamp {
+    pub(super) fn free_at(&self, sent: &SentRequest, history: &SendHistory, per: Duration, margin: f64) -> Timestamp {
         let by_answer = sent.settled_at.after(per + GUARD);
         if sent.fate == Fate::Adrift || self.doubted_at.is_some_and(|at| sent.sent_at <= at) {
             // It may arrive long after the bunch that it belonged to; or nobody knows how long that is.
             return by_answer;
         }
-        let near = trail.near(sent.sent_at, self.mean()).max(1) as f64;
+        let near = history.near(sent.sent_at, self.mean()).max(1) as f64;
         let rest = Duration::from_secs_f64(self.steady * SPREADS * margin / near.sqrt()) + GUARD;
         let by_sending = sent.sent_at.after(per + rest);
         // A bunch stays together; a slot for itself is free when its answer says so.
@@ -104,46 +104,46 @@ mod tests {
 
     /// What was sent together and took so many milliseconds each; when their slots are free again, after they were
     /// sent.
-    fn bunch(travel: &mut Travel, trail: &mut Trail, sent_ms: u64, spans_ms: &[u64]) -> Vec<Duration> {
+    fn bunch(round_trips: &mut RoundTrips, history: &mut SendHistory, sent_ms: u64, spans_ms: &[u64]) -> Vec<Duration> {
         let sent_at = at_ms(sent_ms);
         for _ in spans_ms {
-            trail.reserve(1);
-            trail.left(sent_at, 1);
+            history.reserve(1);
+            history.left(sent_at, 1);
         }
         let mut free = Vec::new();
         for span in spans_ms.iter().map(|ms| Duration::from_millis(*ms)) {
             let now = sent_at.after(span);
-            let sent = trail.settle(now, sent_at, 1, Fate::Counted);
-            travel.took(span);
-            travel.compare(now, span, trail.on_the_wire());
-            free.extend(sent.map(|sent| travel.free_at(&sent, trail, PER, 1.0).since(sent_at)));
+            let sent = history.settle(now, sent_at, 1, Fate::Counted);
+            round_trips.took(span);
+            round_trips.compare(now, span, history.on_the_wire());
+            free.extend(sent.map(|sent| round_trips.free_at(&sent, history, PER, 1.0).since(sent_at)));
         }
         free
     }
 
     #[test]
     fn quick_answers_after_slow_ones_free_their_slots_a_window_later() {
-        let (mut travel, mut trail) = (Travel::default(), Trail::default());
-        bunch(&mut travel, &mut trail, 0, &[40_000; 9]);
-        let free = bunch(&mut travel, &mut trail, 100_000, &[50, 50, 50, 50, 50, 50, 50, 45_000]);
+        let (mut round_trips, mut history) = (RoundTrips::default(), SendHistory::default());
+        bunch(&mut round_trips, &mut history, 0, &[40_000; 9]);
+        let free = bunch(&mut round_trips, &mut history, 100_000, &[50, 50, 50, 50, 50, 50, 50, 45_000]);
         let by_answer = |ms| Duration::from_millis(ms) + PER + GUARD;
         assert!(free[0] > PER * 3 / 2, "one alone may be chance");
         assert_eq!(free[6], by_answer(50));
         assert_eq!(free[7], by_answer(45_000), "it was sent when nobody knew");
-        assert_eq!(travel.gathering(), travel.bunch(), "a slow one ends the doubt");
+        assert_eq!(round_trips.gathering(), round_trips.bunch(), "a slow one ends the doubt");
 
-        let free = bunch(&mut travel, &mut trail, 200_000, &[50, 50, 50, 50, 50, 50]);
+        let free = bunch(&mut round_trips, &mut history, 200_000, &[50, 50, 50, 50, 50, 50]);
         assert_eq!(free[5], by_answer(50));
-        assert_eq!(travel.gathering(), Duration::from_millis(25));
+        assert_eq!(round_trips.gathering(), Duration::from_millis(25));
     }
 
     #[test]
     fn the_quickest_of_a_bunch_cast_no_doubt() {
-        let (mut travel, mut trail) = (Travel::default(), Trail::default());
+        let (mut round_trips, mut history) = (RoundTrips::default(), SendHistory::default());
         let spans: Vec<u64> = (0..200).map(|index| index * 5).collect();
         for second in 0..10 {
-            bunch(&mut travel, &mut trail, second * 2_000, &spans);
-            assert_eq!(travel.doubted_at, None);
+            bunch(&mut round_trips, &mut history, second * 2_000, &spans);
+            assert_eq!(round_trips.doubted_at, None);
         }
     }
 }

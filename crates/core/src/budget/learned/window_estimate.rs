@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::history::Trail;
+use super::history::SendHistory;
 use crate::budget::NotYet;
 use crate::budget::pacer::Pacer;
 use crate::clock::Timestamp;
@@ -55,7 +55,7 @@ pub(super) struct Shown {
 }
 
 #[derive(Debug)]
-pub(super) struct Guess {
+pub(super) struct WindowEstimate {
     /// Nothing before this is evidence; and nothing is looked for before it.
     since: Timestamp,
     /// Stretches of time in each of which a window ended, one after the other.
@@ -71,7 +71,7 @@ pub(super) struct Guess {
     pace: Option<(Pacer, u32, Duration)>,
 }
 
-impl Guess {
+impl WindowEstimate {
     pub(super) fn new(since: Timestamp) -> Self {
         Self {
             since,
@@ -140,7 +140,7 @@ impl Guess {
         sent_at: Timestamp,
         (used, limit): (u64, u64),
         per: Duration,
-        trail: &Trail,
+        history: &SendHistory,
     ) -> Shown {
         let before = self.answers.back().map(|(.., used)| *used);
         if before.is_some_and(|before| used + limit / 8 < before) {
@@ -164,7 +164,7 @@ impl Guess {
             }
         }
         let (mut arrived, mut edge) = (0, None);
-        for sent in trail.arrived_before(sent_at).take(WALK_MAX).take_while(|sent| sent.sent_at >= self.since) {
+        for sent in history.arrived_before(sent_at).take(WALK_MAX).take_while(|sent| sent.sent_at >= self.since) {
             arrived += u64::from(sent.cost);
             if arrived > used {
                 edge.get_or_insert(sent.sent_at);
@@ -224,14 +224,14 @@ mod tests {
     /// One request each 150 ms, for so many seconds, of which the server counts what it says it does; the windows that
     /// are believed in, one after the other.
     fn ask(seconds: u64, counted: impl Fn(u64) -> u64) -> Vec<u64> {
-        let (mut guess, mut trail, mut per) = (Guess::new(at_ms(0)), Trail::default(), LONGEST);
+        let (mut estimate, mut history, mut per) = (WindowEstimate::new(at_ms(0)), SendHistory::default(), LONGEST);
         let mut windows = Vec::new();
         for sent_ms in (0..seconds * 1_000).step_by(150) {
             let (sent_at, now) = (at_ms(sent_ms), at_ms(sent_ms + TRIP_MS));
-            trail.reserve(1);
-            trail.left(sent_at, 1);
-            trail.settle(now, sent_at, 1, Fate::Counted);
-            let shown = guess.look(now, sent_at, (counted(sent_ms), LIMIT), per, &trail);
+            history.reserve(1);
+            history.left(sent_at, 1);
+            history.settle(now, sent_at, 1, Fate::Counted);
+            let shown = estimate.look(now, sent_at, (counted(sent_ms), LIMIT), per, &history);
             if let Some(shorter) = shown.per {
                 per = shorter;
                 windows.push(per.as_secs());

@@ -110,7 +110,7 @@ impl Dispatcher {
         let pauses = self.health.bequest(now);
         let paused_until = pauses.until();
         let belief = self.quota.belief(now);
-        let has_learned = !belief.layers.is_empty() || pauses.unknown > 0;
+        let has_learned = !belief.policies.is_empty() || pauses.unknown > 0;
         let learned_until = has_learned.then(|| now.after(BELIEF_KEPT));
         let free_at = spent.last().map(|last| last.after(self.quota.held_for()));
         let until = [free_at, paused_until, learned_until].into_iter().flatten().max().unwrap_or(now).max(now);

@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use super::contention::Contention;
-use super::history::{SentRequest, Trail};
-use super::increase::Climb;
+use super::history::{SendHistory, SentRequest};
+use super::increase::AdditiveIncrease;
 use super::margin::SafetyMargin;
-use super::rtt::Travel;
-use super::window_estimate::{self, Guess};
+use super::rtt::RoundTrips;
+use super::window_estimate::{self, WindowEstimate};
 use crate::budget::NotYet;
-use crate::budget::belief::{Believed, BelievedLayer, Why};
+use crate::budget::belief::{Believed, BelievedPolicy, Why};
 use crate::budget::reserve::{self, Turn};
 use crate::budget::slots::Slots;
 use crate::clock::Timestamp;
 
 /// Limits that are believed in at once; the one that was confirmed longest ago goes first.
-pub(super) const LAYERS_MAX: usize = 8;
+pub(super) const POLICIES_MAX: usize = 8;
 
 /// A limit of headers that others confirm no longer is forgotten after this time.
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
-pub(super) struct Layer {
+pub(super) struct Policy {
     pub(super) requests: u32,
     /// What headers named last, which may lie beyond floor and ceiling.
     pub(super) named: Option<u32>,
@@ -37,9 +37,9 @@ pub(super) struct Layer {
     /// What was believed before the last refusal lowered it.
     pub(super) before: u32,
     pub(super) contention: Option<Contention>,
-    pub(super) climb: Option<Climb>,
+    pub(super) increase: Option<AdditiveIncrease>,
     /// Headers name the requests, and have never told of the window.
-    pub(super) guess: Option<Guess>,
+    pub(super) estimate: Option<WindowEstimate>,
     /// Headers have told of the window.
     pub(super) has_named_window: bool,
     /// Headers have told what is left of it.
@@ -52,16 +52,16 @@ pub(super) struct Layer {
     due_at: Option<Timestamp>,
 }
 
-impl Layer {
-    /// A limit on everything that the trail knows.
+impl Policy {
+    /// A limit on everything that the history knows.
     pub(super) fn new(
         now: Timestamp,
         (requests, per): (u32, Duration),
         why: Why,
-        trail: &Trail,
-        travel: &Travel,
+        history: &SendHistory,
+        round_trips: &RoundTrips,
     ) -> Self {
-        let mut layer = Self {
+        let mut policy = Self {
             requests,
             named: (why == Why::Headers).then_some(requests),
             per,
@@ -72,12 +72,12 @@ impl Layer {
             changed_at: now,
             before: requests,
             contention: None,
-            climb: match why {
-                Why::Start => Some(Climb::first(now)),
-                Why::Limits | Why::Refusals => Some(Climb::after_refusal(now)),
+            increase: match why {
+                Why::Start => Some(AdditiveIncrease::first(now)),
+                Why::Limits | Why::Refusals => Some(AdditiveIncrease::after_refusal(now)),
                 Why::Headers | Why::Configured => None,
             },
-            guess: None,
+            estimate: None,
             has_named_window: false,
             has_named_rest: false,
             slots: Slots::default(),
@@ -85,18 +85,18 @@ impl Layer {
             gathers_until: None,
             due_at: None,
         };
-        layer.recount(now, trail, travel);
-        layer
+        policy.recount(now, history, round_trips);
+        policy
     }
 
     /// Takes the slots of everything that was sent within a window.
-    pub(super) fn recount(&mut self, now: Timestamp, trail: &Trail, travel: &Travel) {
+    pub(super) fn recount(&mut self, now: Timestamp, history: &SendHistory, round_trips: &RoundTrips) {
         self.slots = Slots::default();
-        self.slots.take(u32::try_from(trail.reserved()).unwrap_or(u32::MAX));
-        for sent in trail.counting() {
+        self.slots.take(u32::try_from(history.reserved()).unwrap_or(u32::MAX));
+        for sent in history.counting() {
             self.slots.take(sent.cost);
             if sent.fate != super::history::Fate::OnTheWire {
-                let free = travel.free_at(sent, trail, self.per, self.margin.factor());
+                let free = round_trips.free_at(sent, history, self.per, self.margin.factor());
                 if free > now {
                     self.slots.cool(free, sent.cost);
                 } else {
@@ -108,7 +108,7 @@ impl Layer {
 
     /// For how long it is believed without evidence, while there is some for others.
     pub(super) fn kept_unconfirmed(&self) -> Duration {
-        let least = if self.guess.is_some() { window_estimate::LONGEST } else { UNCONFIRMED_MAX };
+        let least = if self.estimate.is_some() { window_estimate::LONGEST } else { UNCONFIRMED_MAX };
         least.max(self.per * 2)
     }
 
@@ -117,7 +117,13 @@ impl Layer {
         self.contention.as_ref().map_or(self.requests, |contention| contention.share().min(self.requests))
     }
 
-    pub(super) fn check(&mut self, now: Timestamp, cost: u32, sent: u64, travel: &Travel) -> Result<(), NotYet> {
+    pub(super) fn check(
+        &mut self,
+        now: Timestamp,
+        cost: u32,
+        sent: u64,
+        round_trips: &RoundTrips,
+    ) -> Result<(), NotYet> {
         if let Some(until) = self.gathers_until.filter(|until| *until > now) {
             return Err(NotYet::Until(until));
         }
@@ -133,20 +139,22 @@ impl Layer {
             };
         }
         let fresh = self.slots.held() <= self.requests as usize / 2;
-        if let Some(raised) = self.climb.as_mut().and_then(|climb| climb.raise(now, self.requests, fresh, self.per)) {
+        if let Some(raised) =
+            self.increase.as_mut().and_then(|increase| increase.raise(now, self.requests, fresh, self.per))
+        {
             self.requests = raised;
         }
         let limit = self.limit();
         if let Err(not_yet) = self.slots.check(now, cost.min(limit), limit) {
-            if let Some(climb) = &mut self.climb {
-                climb.full(sent);
+            if let Some(increase) = &mut self.increase {
+                increase.full(sent);
             }
-            if let (Some(guess), None) = (&mut self.guess, &self.contention) {
-                guess.full(now, self.per);
+            if let (Some(estimate), None) = (&mut self.estimate, &self.contention) {
+                estimate.full(now, self.per);
             }
             return Err(match not_yet {
                 NotYet::Until(at) if self.contention.is_none() => {
-                    let together = self.slots.last_within(at, travel.gathering());
+                    let together = self.slots.last_within(at, round_trips.gathering());
                     self.gathers_until = Some(together);
                     NotYet::Until(together)
                 }
@@ -156,8 +164,8 @@ impl Layer {
         if let Some(contention) = &mut self.contention {
             contention.check(now, cost)?;
         }
-        match &mut self.guess {
-            Some(guess) => guess.check(now, cost.min(limit), self.requests, self.per),
+        match &mut self.estimate {
+            Some(estimate) => estimate.check(now, cost.min(limit), self.requests, self.per),
             None => Ok(()),
         }
     }
@@ -165,7 +173,7 @@ impl Layer {
     /// Whose turn it is. A limit that nothing confirms yet is to be found out first, others' use has its own pace, and
     /// what headers say of a rest shows the window best if whole windows are used.
     pub(super) fn turn(&self, now: Timestamp, last: Option<Timestamp>) -> Turn {
-        if self.why == Why::Start || self.has_named_rest || self.contention.is_some() || self.guess.is_some() {
+        if self.why == Why::Start || self.has_named_rest || self.contention.is_some() || self.estimate.is_some() {
             return Turn::All;
         }
         reserve::turn(now, last, &self.slots, self.limit(), self.per)
@@ -176,49 +184,56 @@ impl Layer {
         if let Some(contention) = &mut self.contention {
             contention.take(cost);
         }
-        if let Some(guess) = &mut self.guess {
-            guess.take(cost);
+        if let Some(estimate) = &mut self.estimate {
+            estimate.take(cost);
         }
     }
 
     /// An answer of which the headers tell what is left, and nothing of the window.
-    pub(super) fn look(&mut self, now: Timestamp, sent_at: Timestamp, left: u64, trail: &Trail, travel: &Travel) {
-        let Some(guess) = &mut self.guess else { return };
+    pub(super) fn look(
+        &mut self,
+        now: Timestamp,
+        sent_at: Timestamp,
+        left: u64,
+        history: &SendHistory,
+        round_trips: &RoundTrips,
+    ) {
+        let Some(estimate) = &mut self.estimate else { return };
         let limit = u64::from(self.named.unwrap_or(self.requests));
         let used = limit.saturating_sub(left);
-        let shown = guess.look(now, sent_at, (used, limit), self.per, trail);
+        let shown = estimate.look(now, sent_at, (used, limit), self.per, history);
         if let Some(per) = shown.per {
-            self.last(now, per, trail, travel);
+            self.last(now, per, history, round_trips);
         } else if shown.is_less && self.contention.is_none() {
-            let counts = used.saturating_add(trail.may_have_arrived(sent_at));
+            let counts = used.saturating_add(history.may_have_arrived(sent_at));
             self.slots.keep(usize::try_from(counts).unwrap_or(usize::MAX));
         }
     }
 
     /// Another window, of the same number of requests.
-    pub(super) fn last(&mut self, now: Timestamp, per: Duration, trail: &Trail, travel: &Travel) {
+    pub(super) fn last(&mut self, now: Timestamp, per: Duration, history: &SendHistory, round_trips: &RoundTrips) {
         (self.per, self.changed_at, self.contention) = (per, now, None);
-        self.recount(now, trail, travel);
+        self.recount(now, history, round_trips);
     }
 
     /// A refusal that the guessed window doesn't explain. True when the window is thought longer now.
-    pub(super) fn refute(&mut self, now: Timestamp, trail: &Trail, travel: &Travel) -> bool {
-        let accepted = trail.counted(now.before(window_estimate::LONGEST), now);
-        let is_wrong = |guess: &Guess| guess.is_refuted(now, accepted, self.requests);
+    pub(super) fn refute(&mut self, now: Timestamp, history: &SendHistory, round_trips: &RoundTrips) -> bool {
+        let accepted = history.counted(now.before(window_estimate::LONGEST), now);
+        let is_wrong = |estimate: &WindowEstimate| estimate.is_refuted(now, accepted, self.requests);
         // What has just been proved holds.
         let may_be_wrong =
             self.per < window_estimate::LONGEST && now.since(self.changed_at) >= window_estimate::LONGEST;
-        let is_refuted = may_be_wrong && self.guess.as_ref().is_some_and(is_wrong);
+        let is_refuted = may_be_wrong && self.estimate.as_ref().is_some_and(is_wrong);
         if is_refuted {
-            self.guess = Some(Guess::refuted(now));
-            self.last(now, window_estimate::LONGEST, trail, travel);
+            self.estimate = Some(WindowEstimate::refuted(now));
+            self.last(now, window_estimate::LONGEST, history, round_trips);
         }
         is_refuted
     }
 
-    pub(super) fn counted(&mut self, sent: &SentRequest, trail: &Trail, travel: &Travel) {
+    pub(super) fn counted(&mut self, sent: &SentRequest, history: &SendHistory, round_trips: &RoundTrips) {
         self.margin.relax(sent.settled_at, self.per);
-        self.slots.cool(travel.free_at(sent, trail, self.per, self.margin.factor()), sent.cost);
+        self.slots.cool(round_trips.free_at(sent, history, self.per, self.margin.factor()), sent.cost);
     }
 
     pub(super) fn release(&mut self, cost: u32) {
@@ -232,8 +247,8 @@ impl Layer {
 
     /// The pause is over: what has it cost beyond the time that the slots took anyway?
     pub(super) fn resumed(&mut self, now: Timestamp) {
-        if let (Some(due), Some(climb)) = (self.due_at.take(), &mut self.climb) {
-            climb.cost(now.since(due).as_secs_f64() / self.per.as_secs_f64());
+        if let (Some(due), Some(increase)) = (self.due_at.take(), &mut self.increase) {
+            increase.cost(now.since(due).as_secs_f64() / self.per.as_secs_f64());
         }
     }
 
@@ -296,8 +311,8 @@ impl Layer {
         }
     }
 
-    pub(super) fn keep(&self, now: Timestamp) -> BelievedLayer {
-        BelievedLayer {
+    pub(super) fn keep(&self, now: Timestamp) -> BelievedPolicy {
+        BelievedPolicy {
             requests: self.requests,
             per_ms: millis(self.per),
             why: self.why,
