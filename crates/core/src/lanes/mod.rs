@@ -5,8 +5,8 @@
 //! counts both as *outstanding*.
 
 mod queue;
-mod ready;
 mod returned;
+mod turns;
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -16,8 +16,8 @@ use hashbrown::{DefaultHashBuilder, HashSet};
 use slab::Slab;
 
 use self::queue::{Links, Queue};
-use self::ready::{Kind, Ready};
 use self::returned::Returned;
+use self::turns::{Kind, Turns};
 use crate::message::{Message, Priority};
 use crate::table::Table;
 
@@ -118,7 +118,7 @@ pub struct Lanes {
     hasher: DefaultHashBuilder,
     links: Links,
     returned: Returned,
-    ready: Ready,
+    turns: Turns,
     ordered: bool,
     /// Conversations of which nothing goes for now, whether or not they have a lane; those of each bar apart.
     shut: [HashSet<Arc<str>>; 2],
@@ -137,7 +137,7 @@ impl Lanes {
             hasher: DefaultHashBuilder::default(),
             links: Links::default(),
             returned: Returned::default(),
-            ready: Ready::default(),
+            turns: Turns::default(),
             ordered,
             shut: [HashSet::new(), HashSet::new()],
             queued: 0,
@@ -221,22 +221,22 @@ impl Lanes {
 
     /// The message that goes next.
     pub fn peek(&mut self) -> Option<(LaneId, EntryId)> {
-        let lane = self.ready.peek()?;
+        let lane = self.turns.peek()?;
         Some((lane, self.lanes[lane as usize].queue.head()?))
     }
 
     /// Hands out what [`Self::peek`] showed.
     pub fn take(&mut self, numbers: &impl Numbers) -> Option<(LaneId, EntryId)> {
-        let lane = self.ready.pop()?;
+        let lane = self.turns.pop()?;
         let entry_id = self.take_from(lane, numbers)?;
         Some((lane, entry_id))
     }
 
     /// The first lane that has just become busy, unless the one whose turn it is has a higher priority.
     pub fn peek_late(&mut self) -> Option<LaneId> {
-        let (late, priority) = self.ready.peek_late()?;
-        let turn = self.ready.peek()?;
-        (self.ready.priority(turn) <= Some(priority)).then_some(late)
+        let (late, priority) = self.turns.peek_late()?;
+        let turn = self.turns.peek()?;
+        (self.turns.priority(turn) <= Some(priority)).then_some(late)
     }
 
     /// Whether the lane has just become busy.
@@ -261,23 +261,23 @@ impl Lanes {
 
     /// The first ready lane that is a request's.
     pub fn peek_request(&mut self) -> Option<LaneId> {
-        self.ready.peek_request()
+        self.turns.peek_request()
     }
 
     /// Ready lanes of requests.
     pub fn ready_requests(&self) -> impl Iterator<Item = LaneId> {
-        self.ready.requests()
+        self.turns.requests()
     }
 
     /// Ready lanes in their order, of equal priority in turn.
     pub fn next_ready(&self) -> impl Iterator<Item = LaneId> {
-        self.ready.iter()
+        self.turns.iter()
     }
 
     /// How many messages and requests may be sent without batching: one of an ordered lane, all of any other.
     pub fn ready(&self) -> usize {
         let more = if self.ordered { 0 } else { self.offered - self.offering };
-        self.ready.len() + more
+        self.turns.len() + more
     }
 
     /// How many messages wait in conversations, whether or not they may be sent.
@@ -307,7 +307,7 @@ impl Lanes {
 
     /// The messages of these conversations that may go: the first of each, or all.
     pub fn on_offer(&self, first_only: bool) -> impl Iterator<Item = EntryId> {
-        let queues = self.ready.iter().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some());
+        let queues = self.turns.iter().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some());
         queues.flat_map(move |lane| lane.queue.iter(&self.links).take(if first_only { 1 } else { usize::MAX }))
     }
 
@@ -382,7 +382,7 @@ impl Lanes {
     }
 
     fn in_turn(&self) -> impl Iterator<Item = &Lane> {
-        self.ready.in_turn().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some())
+        self.turns.in_turn().map(|id| &self.lanes[id as usize]).filter(|lane| lane.conversation.is_some())
     }
 
     /// An outstanding message is settled.
@@ -419,11 +419,11 @@ impl Lanes {
             self.offering = self.offering + usize::from(offered > 0) - usize::from(before.1 > 0);
         }
         match lane.queue.priority() {
-            Some(priority) if may_go => self.ready.set(id, priority, in_front, kind),
-            Some(_) => self.ready.clear(id),
+            Some(priority) if may_go => self.turns.set(id, priority, in_front, kind),
+            Some(_) => self.turns.clear(id),
             None => {
                 let is_empty = lane.outstanding == 0;
-                self.ready.clear(id);
+                self.turns.clear(id);
                 if is_empty {
                     self.forget(id);
                 }

@@ -140,7 +140,7 @@ fn the_next_messages_are_those_that_are_handed_out_next() {
         }
     }
     // Priorities that end shift the turns of the lower ones: before that, the order is exact.
-    let first_turns: Vec<EntryId> = lanes.ready.in_turn().filter_map(|lane| lanes.head_of(lane)).collect();
+    let first_turns: Vec<EntryId> = lanes.turns.in_turn().filter_map(|lane| lanes.head_of(lane)).collect();
     let next: Vec<EntryId> = lanes.next_in_rounds(6).collect();
     assert_eq!(next, first_turns);
     assert_eq!(next[0], 53, "the highest priority first");

@@ -30,7 +30,7 @@ pub(super) enum Kind {
 type Queues = BTreeMap<Reverse<Priority>, VecDeque<(LaneId, u32)>>;
 
 #[derive(Debug, Default)]
-pub(super) struct Ready {
+pub(super) struct Turns {
     queues: Queues,
     /// Those of requests once more, so that one is found behind any number of conversations.
     requests: Queues,
@@ -46,7 +46,7 @@ pub(super) struct Ready {
     turns: u64,
 }
 
-impl Ready {
+impl Turns {
     /// The lane is ready with this priority: behind its like, or before them.
     pub(super) fn set(&mut self, lane: LaneId, priority: Priority, in_front: bool, kind: Kind) {
         let index = lane as usize;
