@@ -1,5 +1,6 @@
 //! Completions as rows of a JSON array, which V8 parses faster than N-API builds objects.
 
+mod backlog;
 mod events;
 mod explanation;
 mod letters;
@@ -11,6 +12,7 @@ use spillway_core::engine::sink::{Completion, Happening};
 use spillway_core::error::Error;
 use spillway_core::outcome::{CallAnswer, DeliveryFailure, Redriven};
 
+use self::backlog::backlog_data;
 use self::events::event_data;
 use self::explanation::explanation_data;
 use self::letters::{FailureRow, PageRow};
@@ -113,6 +115,7 @@ fn write_row(text: &mut Vec<u8>, completion: &Completion, clock: &Clock) {
             write(text, &(ticket, "ok", explanation_data(id, explanation, clock)));
         }
         Completion::Letters(ticket, page) => write(text, &(ticket, "ok", PageRow::of(page, clock))),
+        Completion::Backlog(ticket, backlog) => write(text, &(ticket, "ok", backlog_data(backlog, clock))),
         Completion::TokenWanted(number) => write(text, &(0, "token", number)),
         Completion::Broken => write(text, &(0, "broken")),
         Completion::Survived(seen, tickets) => write(text, &(0, "survived", seen, tickets)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use spillway_core::dispatcher::BacklogWanted;
 use spillway_core::engine::sink::{GivenToken, Interest, LettersWanted};
 use spillway_core::error::Error;
 use spillway_core::handle::Handle;
@@ -20,6 +21,7 @@ enum Op {
     Cancel { ticket: u64 },
     Explain { ticket: u64, id: Box<str> },
     DeadLetters { ticket: u64, after: u64, until: Option<u64>, limit: usize },
+    Backlog { ticket: u64, conversations: usize, requests: usize },
     Redrive { ticket: u64, id: Box<str> },
     RedriveAll { ticket: u64, reason: Option<String>, status: Option<u16>, since_ms: Option<f64> },
     Drop { ticket: u64, id: Box<str> },
@@ -38,6 +40,9 @@ pub(crate) fn call(handle: &Handle, text: &str) -> Result<(), Error> {
         Op::Explain { ticket, id } => handle.explain(ticket, id),
         Op::DeadLetters { ticket, after, until, limit } => {
             handle.letters(ticket, LettersWanted { after, until, limit });
+        }
+        Op::Backlog { ticket, conversations, requests } => {
+            handle.backlog(ticket, BacklogWanted { conversations, requests });
         }
         Op::Redrive { ticket, id } => handle.redrive(ticket, id),
         Op::RedriveAll { ticket, reason, status, since_ms } => {

@@ -26,6 +26,7 @@ const FILES = [
   'sounding',
   'lines',
   'explain',
+  'backlog',
   'gather',
   'shipment',
   'deliver',

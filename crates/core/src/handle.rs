@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock::{Clock, Timestamp};
-use crate::dispatcher::Event;
+use crate::dispatcher::{BacklogWanted, Event};
 use crate::engine::Command;
 use crate::engine::registry::{self, Published};
 use crate::engine::sink::{GivenToken, Interest, LettersWanted, Sink};
@@ -107,6 +107,11 @@ impl Handle {
     /// Asks for a page of the dead letters.
     pub fn letters(&self, number: u64, wanted: LettersWanted) {
         self.command(Command::Letters(self.ticket(number), wanted));
+    }
+
+    /// Asks what waits longest, and what is on the wire.
+    pub fn backlog(&self, number: u64, wanted: BacklogWanted) {
+        self.command(Command::Backlog(self.ticket(number), wanted));
     }
 
     /// Says which events are wanted.

@@ -44,7 +44,7 @@ use self::sink::{Completion, GivenToken, Happening, Interest, LettersPage, Lette
 use self::turn::Turn;
 use self::workers::{Worker, Workers};
 use crate::clock::{Clock, Timestamp};
-use crate::dispatcher::{AttemptId, Carryover, Dispatcher, Effect, Event, TokenEvent};
+use crate::dispatcher::{AttemptId, BacklogWanted, Carryover, Dispatcher, Effect, Event, TokenEvent};
 use crate::error::Error;
 use crate::http::{Client, TokenAnswer};
 use crate::lock::lock;
@@ -73,6 +73,7 @@ pub(crate) enum Command {
     Cancel(Ticket),
     Explain(Ticket, Box<str>),
     Letters(Ticket, LettersWanted),
+    Backlog(Ticket, BacklogWanted),
     Listen(u32, Interest),
     Drain(Ticket, Option<Duration>),
     Close(Ticket, Duration),
@@ -354,6 +355,10 @@ impl Engine {
             }
             Command::Explain(ticket, id) => self.explain(ticket, id),
             Command::Letters(ticket, wanted) => self.letters(ticket, wanted),
+            Command::Backlog(ticket, wanted) => {
+                let backlog = Box::new(self.dispatcher.backlog(wanted));
+                self.complete(ticket.handle, Completion::Backlog(ticket.number, backlog));
+            }
             Command::Listen(handle, interest) => {
                 if let Some(session) = self.sessions.get_mut(&handle) {
                     session.interest = interest;

@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 
 use crate::batcher::first_of;
 use crate::clock::{Clock, Timestamp};
-use crate::dispatcher::{Explanation, Notice};
+use crate::dispatcher::{Backlog, Explanation, Notice};
 use crate::error::Error;
 use crate::http::TokenAnswer;
 use crate::outcome::{CallAnswer, DeadLetter, DeliveryFailure, Receipt, Redriven};
@@ -42,6 +42,8 @@ pub enum Completion {
     Explained(u64, Box<str>, Box<Explanation>),
     /// A page of dead letters.
     Letters(u64, LettersPage),
+    /// What waits longest, what is on the wire, and the dead letters by reason.
+    Backlog(u64, Box<Backlog>),
     /// The caller's `accessToken` function is to be called.
     TokenWanted(u64),
     /// An event that the handle listens to.

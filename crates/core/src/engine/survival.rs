@@ -88,6 +88,7 @@ impl Engine {
             },
             Command::Explain(ticket, _)
             | Command::Letters(ticket, _)
+            | Command::Backlog(ticket, _)
             | Command::Drain(ticket, _)
             | Command::Close(ticket, _)
             | Command::Ready(ticket) => Some(*ticket),

@@ -7,11 +7,13 @@ use super::Command;
 /// As many, and then the others have their turns.
 const WORK_PER_TURN: usize = 128;
 /// The work of an answer, with what it settles; of an `explain()`, which looks at thousands of lanes; of events of the
-/// store, of which one tells of up to a thousand messages; and of a page of dead letters, which may have a megabyte.
+/// store, of which one tells of up to a thousand messages; of a page of dead letters, which may have a megabyte; and of
+/// a look at the backlog, for which it passes through thousands of entries.
 const ANSWER_WORK: usize = 4;
 const EXPLANATION_WORK: usize = 64;
 const NEWS_WORK: usize = WORK_PER_TURN;
 const LETTERS_WORK: usize = WORK_PER_TURN;
+const BACKLOG_WORK: usize = WORK_PER_TURN;
 
 /// The work since others last ran.
 #[derive(Debug, Default)]
@@ -26,6 +28,7 @@ impl Turn {
             Command::Submit(_) => 0,
             Command::Explain(..) => EXPLANATION_WORK,
             Command::Letters(..) => LETTERS_WORK,
+            Command::Backlog(..) => BACKLOG_WORK,
             _ => 1,
         };
     }

@@ -459,6 +459,20 @@ impl Lanes {
         ahead + before.sum::<usize>() * step
     }
 
+    /// The first message or request that waits in each lane, of at most `count` lanes. Of more some are looked at,
+    /// spread over all.
+    pub fn heads(&self, count: usize) -> impl Iterator<Item = EntryId> {
+        let step = self.lanes.len().div_ceil(count).max(1);
+        let looked_at = (0..self.lanes.capacity()).step_by(step);
+        looked_at.filter_map(|id| self.lanes.get(id)?.queue.head())
+    }
+
+    /// How many messages and requests of a lane are not settled.
+    pub fn unsettled(&self, lane: LaneId) -> usize {
+        let Lane { queue, outstanding, .. } = &self.lanes[lane as usize];
+        queue.len() as usize + *outstanding as usize
+    }
+
     /// Whether a conversation has messages.
     pub fn has(&self, conversation: &str) -> bool {
         self.find(conversation).is_some()

@@ -154,6 +154,11 @@ impl Health {
         self.routes.leave(route);
     }
 
+    /// Method and path template of a route.
+    pub(super) fn route_name(&self, route: RouteId) -> &str {
+        &self.routes.get(route).name
+    }
+
     /// How suitable this one is as a probe; lower is better.
     pub(super) fn rank(&self, prospect: Prospect) -> Rank {
         self.probed.rank(prospect)

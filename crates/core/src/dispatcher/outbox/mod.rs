@@ -21,7 +21,7 @@ pub(super) use self::delivery_state::{DeliveryState, Promise, StoredBody};
 pub(super) use self::entry::{Entry, Parking, State};
 use self::residency::{Residency, entry_id_of};
 use self::tally::Tally;
-use crate::lanes::{EntryId, Numbers};
+use crate::lanes::{EntryId, LaneId, Numbers};
 use crate::message::{Payload, Ticket};
 use crate::table::Table;
 
@@ -328,6 +328,19 @@ impl Outbox {
     /// The number of a message, if it is there.
     pub(super) fn seq_of(&self, entry_id: EntryId) -> Option<u64> {
         self.places.get(entry_id as usize).map(Residency::seq)
+    }
+
+    /// All, in memory or not.
+    pub(super) fn entry_ids(&self) -> impl Iterator<Item = EntryId> {
+        self.places.iter().map(|(entry_id, _)| entry_id_of(entry_id))
+    }
+
+    /// The lane of one, once it is accepted.
+    pub(super) fn lane_of(&self, entry_id: EntryId) -> Option<LaneId> {
+        match &self.places[entry_id as usize] {
+            Residency::Cold(cold) => Some(cold.lane),
+            Residency::Hot(entry) => (entry.state() != State::Storing).then_some(entry.lane),
+        }
     }
 
     /// All that are in memory.

@@ -17,6 +17,7 @@ pub(in crate::dispatcher) struct Letters {
     by_id: HashMap<Box<str>, u64>,
     next: u64,
     bytes: usize,
+    by_reason: BTreeMap<&'static str, usize>,
 }
 
 impl Letters {
@@ -26,8 +27,7 @@ impl Letters {
         let id = id_of(&letter);
         self.next += 1;
         self.by_id.insert(id.into(), self.next);
-        self.bytes += letter.bytes();
-        self.letters.insert(self.next, letter);
+        self.enter(self.next, letter);
         let mut dropped = Vec::new();
         while self.letters.len() > max.count || (self.bytes > max.bytes && self.letters.len() > 1) {
             let Some((_, oldest)) = self.letters.first_key_value() else { unreachable!("more than none is there") };
@@ -47,15 +47,28 @@ impl Letters {
         let number = self.by_id.remove(id)?;
         let Some(letter) = self.letters.remove(&number) else { unreachable!("a letter is found by its id as well") };
         self.bytes -= letter.bytes();
+        let count = self.by_reason.get_mut(letter.failure.reason.word());
+        let Some(count) = count else { unreachable!("each letter is counted by its reason") };
+        *count -= 1;
         Some((number, letter))
+    }
+
+    fn enter(&mut self, number: u64, letter: DeadLetter) {
+        self.bytes += letter.bytes();
+        *self.by_reason.entry(letter.failure.reason.word()).or_default() += 1;
+        self.letters.insert(number, letter);
     }
 
     /// One that was taken is there again, in its place.
     pub(in crate::dispatcher) fn put_back(&mut self, number: u64, letter: DeadLetter) {
         let earlier = self.by_id.insert(id_of(&letter).into(), number);
         debug_assert!(earlier.is_none(), "its id was in the outbox meanwhile");
-        self.bytes += letter.bytes();
-        self.letters.insert(number, letter);
+        self.enter(number, letter);
+    }
+
+    /// How many there are of each reason, by its word.
+    pub(in crate::dispatcher) fn by_reason(&self) -> Vec<(&'static str, usize)> {
+        self.by_reason.iter().map(|(reason, count)| (*reason, *count)).filter(|(_, count)| *count > 0).collect()
     }
 
     pub(in crate::dispatcher) fn numbered(&self, number: u64) -> Option<&DeadLetter> {
