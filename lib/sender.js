@@ -28,7 +28,7 @@ const { Frame, SETTLE_ON_ACCEPTANCE, SETTLE_ON_OUTCOME } = require('./frame.js')
 const { native } = require('./load.js')
 const { checkMessage } = require('./message.js')
 const { parseOptions } = require('./options.js')
-const { BASE_URLS, RAW, VERSION } = require('./raw.js')
+const { BACKLOG, BASE_URLS, IS_OPEN, RAW, VERSION } = require('./raw.js')
 const { baseUrls } = require('./regions.js')
 const { checkRequest } = require('./request.js')
 const { NO_TICKET, Rows, settle, settleAccepted } = require('./rows.js')
@@ -39,6 +39,8 @@ const { Turns } = require('./turns.js')
 const { wakerOf } = require('./waker.js')
 
 const EVENTS = ['delivered', 'deadLetter', 'throttled', 'resumed', 'quota', 'outage', 'drain']
+/** Told by this package itself, not by the engine. */
+const OWN_EVENTS = ['operator']
 const DEAD_LETTERS_PAGE = 100
 const CLOSE_TIMEOUT_MS = 10_000
 // A frame of this size crosses at once: the core starts on it while the tick goes on, and its bytes stay in the cache.
@@ -79,6 +81,7 @@ class Sender extends ContextEmitter {
   #ticketLast = 0
   #listened = ''
   #diagnostics
+  #dashboards = null
   #channeled = []
   #closing = null
   #recovered = 0
@@ -91,7 +94,7 @@ class Sender extends ContextEmitter {
 
   constructor(key, handle, seat, accessToken, organization) {
     if (key !== OPEN) throw new TypeError('a Sender is opened with await Sender.open(options), not with new')
-    super(EVENTS)
+    super([...EVENTS, ...OWN_EVENTS])
     this.#native = handle
     this.#seat = seat
     this.#accessToken = accessToken
@@ -176,6 +179,15 @@ class Sender extends ContextEmitter {
     return this.#baseUrls
   }
 
+  get [IS_OPEN]() {
+    return this.#closing === null
+  }
+
+  // For the dashboard.
+  async [BACKLOG]({ conversations, requests }) {
+    return await this.#ask({ op: 'backlog', conversations, requests })
+  }
+
   stats() {
     try {
       return JSON.parse(this.#native.stats())
@@ -221,6 +233,16 @@ class Sender extends ContextEmitter {
   async resume(options = {}) {
     const { scope } = checkObject('options', options, RESUME_KEYS)
     await this.#ask({ op: 'resume', ...checkResumeScope(scope) })
+  }
+
+  async serveDashboard(options) {
+    this.#checkOpen()
+    // Loaded when asked for: most senders have none.
+    const { serveDashboard } = require('./dashboard/serve.js')
+    const dashboard = await serveDashboard(this, options)
+    this.#dashboards = [...(this.#dashboards ?? []), dashboard]
+    if (this.#closing !== null) await this.#closeDashboards()
+    return dashboard
   }
 
   async drain(options = {}) {
@@ -297,7 +319,13 @@ class Sender extends ContextEmitter {
       return await answer
     } finally {
       this.#leave()
+      await this.#closeDashboards()
     }
+  }
+
+  async #closeDashboards() {
+    await Promise.all((this.#dashboards ?? []).map((dashboard) => dashboard.close()))
+    this.#dashboards = null
   }
 
   #checkOpen() {

@@ -1,4 +1,5 @@
 import type { DeadLetterEvent } from './dead-letters.js'
+import type { OperatorEvent } from './events.js'
 import type { Receipt } from './messages.js'
 import type { OutageReason, PauseReason, PauseScope } from './stats.js'
 
@@ -22,6 +23,8 @@ export interface DiagnosticsChannels {
   'spillway:request:end': RequestEnd
   'spillway:throttled': PauseScope & { organization: string; reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }
   'spillway:resumed': PauseScope & { organization: string; pausedMs: number }
+  /** What somebody did by a dashboard, or tried to. */
+  'spillway:operator': OperatorEvent
   /** `message`: with the reason `token` only, why there is none; empty at its end. */
   'spillway:outage': { organization: string; reason: OutageReason | 'store' | 'engine'; open: boolean; message?: string }
 }

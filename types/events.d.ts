@@ -1,4 +1,4 @@
-import type { DeadLetterEvent } from './dead-letters.js'
+import type { DeadLetterEvent, DeadLetterFilter, Redriven } from './dead-letters.js'
 import type { Receipt } from './messages.js'
 import type { Sender } from './sender.js'
 import type { OutageReason, PauseReason, PauseScope, QuotaState } from './stats.js'
@@ -31,4 +31,30 @@ export interface SenderEvents {
   outage: [outage: { reason: OutageReason | 'store' | 'engine'; message: string; open: boolean }]
   /** The outbox became empty. */
   drain: []
+  /** Somebody did something by a dashboard of this process (`spillway/dashboard`), or tried to. */
+  operator: [operation: OperatorEvent]
+}
+
+/** What an operator did by a dashboard, and what came of it. */
+export interface OperatorEvent {
+  organization: string
+  action: 'pause' | 'resume' | 'redrive' | 'drop'
+  /** Who, as `authorize` named them; null if it doesn't. */
+  by: string | null
+  /** When it was asked for, in epoch milliseconds. */
+  atMs: number
+  /** With `pause`: for how long. Absent: until it is resumed. */
+  forMs?: number
+  /** With `resume`: the route or conversation. Absent: the organization. */
+  scope?: { route: string } | { conversationId: string } | 'organization'
+  /** With `redrive` and `drop`: the one dead letter… */
+  id?: string
+  /** …or which of them. */
+  filter?: DeadLetterFilter
+  /** Whether it was done. */
+  ok: boolean
+  /** If it wasn't: the error's code. */
+  error?: string
+  /** What became of the letters that a filter took. */
+  result?: Redriven | { dropped: number }
 }

@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events'
 
 import type { ApiRequest, ApiResponse } from './calls.js'
+import type { ServeDashboardOptions, ServedDashboard } from './dashboard.js'
 import type { DeadLetter, DeadLetterFilter, Redriven } from './dead-letters.js'
 import type { AuthError, ClosedError, ConfigError, DeliveryError, ExpiredError, QueueFullError, StoreError } from './errors.js'
 import type { SenderEvents } from './events.js'
@@ -137,6 +138,13 @@ export class Sender extends EventEmitter {
    * `stats().outages` or `stats().pauses`, such as `{ route: 'GET /api/v2/users/{}' }`, or one conversation. Resolves also if nothing is shut.
    */
   resume(options?: { scope?: 'organization' | { route: string } | { conversationId: string } }): Promise<void>
+
+  /**
+   * Serves a live page of this sender's organization at `http://127.0.0.1:PORT/`, for this machine alone: `createDashboard()` of
+   * `spillway/dashboard` serves several senders, or others than this machine. It ends with the sender, and keeps neither it nor the
+   * process alive. Rejects with a {@link ConfigError} if it can't listen.
+   */
+  serveDashboard(options?: ServeDashboardOptions): Promise<ServedDashboard>
 
   /**
    * Resolves when everything accepted so far is settled. Rejects with code `DRAIN_TIMEOUT` after `timeoutMs`

@@ -28,11 +28,19 @@ const ROOT_BYTES_MAX = 512 * 1024
 const CUT_BYTES = 64 * 1024
 const ADDON_BYTES_MAX = 16 * 1024 * 1024
 
-const ENTRY_POINTS = { index: '', sdk: 'lib/adapters/sdk/', axios: 'lib/adapters/axios/', fetch: 'lib/adapters/fetch/', otel: 'lib/otel/' }
+const ENTRY_POINTS = {
+  index: '',
+  sdk: 'lib/adapters/sdk/',
+  axios: 'lib/adapters/axios/',
+  fetch: 'lib/adapters/fetch/',
+  otel: 'lib/otel/',
+  dashboard: 'lib/dashboard/',
+}
 const LEGITIMATE = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
-  /^(((lib\/adapters\/(sdk|axios|fetch)|lib\/otel)\/)?index\.(js|mjs|d\.m?ts)|binding\.js)$/,
+  /^(((lib\/adapters\/(sdk|axios|fetch)|lib\/(otel|dashboard))\/)?index\.(js|mjs|d\.m?ts)|binding\.js)$/,
   /^(bin|lib)\/([\w-]+\/)*[\w-]+\.js$/,
+  /^lib\/dashboard\/page\/([\w-]+\.(mjs|html|css|svg)|uplot\.LICENSE\.txt)$/,
   /^(types\/[\w-]+|lib\/adapters\/options)\.d\.ts$/,
   /^examples\/[\w-]+\.(mjs|cjs|ts|jsonl)$/,
 ]
@@ -45,6 +53,9 @@ const REQUIRED = [
   ...Object.values(ENTRY_POINTS).flatMap((folder) => ['js', 'mjs', 'd.ts', 'd.mts'].map((suffix) => `${folder}index.${suffix}`)),
   'bin/spillway.js',
   'lib/load.js',
+  'lib/dashboard/page/index.html',
+  'lib/dashboard/page/uplot.js',
+  'lib/dashboard/page/uplot.LICENSE.txt',
   'examples/webchat-peak.jsonl',
 ]
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'preprepare', 'postprepare']

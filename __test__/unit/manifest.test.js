@@ -14,6 +14,7 @@ const FOLDERS = {
   './axios': './lib/adapters/axios',
   './fetch': './lib/adapters/fetch',
   './otel': './lib/otel',
+  './dashboard': './lib/dashboard',
 }
 
 describe('package.json', () => {

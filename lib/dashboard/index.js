@@ -1,0 +1,5 @@
+'use strict'
+
+const { createDashboard } = require('./dashboard.js')
+
+module.exports = { createDashboard }
