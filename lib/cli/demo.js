@@ -7,7 +7,7 @@ const { Simulator } = require('../simulator.js')
 const { throughFleet } = require('./demo-fleet.js')
 const { HandRolled, TRIES_MAX } = require('./handrolled.js')
 const { idealTime } = require('./ideal.js')
-const { EXIT_INTERRUPTED, watchInterrupt } = require('./interrupt.js')
+const { EXIT_INTERRUPTED, untilAborted, watchInterrupt } = require('./interrupt.js')
 const { jsonLines, openInput } = require('./jsonlines.js')
 const { engineReading, NO_PROGRESS, Progress } = require('./progress.js')
 const { Replay } = require('./replay.js')
@@ -21,7 +21,7 @@ const HOSTS_MAX = 16
 const CREDENTIALS = { clientId: 'demo', clientSecret: 'demo-secret' }
 const CLOSE_TIMEOUT_MS = 2000
 
-const help = `Usage: spillway demo [--file PATH] [--compare] [--speed N] [--hosts N [--budget URL]] [--json]
+const help = `Usage: spillway demo [--file PATH] [--compare] [--speed N] [--hosts N [--budget URL]] [--ui] [--json]
 
 Starts a simulated Genesys that allows ${QUOTA_PER_SECOND} requests a second (fixed window, Retry-After: 0, 20-60 ms latency,
 OAuth), sends a peak hour of chat messages through Spillway to it, and sums up what arrived.
@@ -33,6 +33,7 @@ Options:
   --speed N     everything N times as fast, the quota too (0.01 to ${SPEED_MAX}, default 1)
   --hosts N     the same through N processes that share one budget (2 to ${HOSTS_MAX}), and each one's share while it runs
   --budget URL  where they share it; default: a redis-server or valkey-server of the PATH, which ends with the demo
+  --ui          a dashboard on this machine to watch it; it stays until Ctrl-C
   --json        the summary as JSON, and no progress
   -h, --help    this text
   --version     the version
@@ -46,20 +47,22 @@ const options = {
   speed: { type: 'string' },
   hosts: { type: 'string' },
   budget: { type: 'string' },
+  ui: { type: 'boolean' },
 }
 
 async function run(values, _positionals, io) {
   const speed = values.speed === undefined ? 1 : number('--speed', values.speed, { min: 0.01, max: SPEED_MAX })
   const hosts = values.hosts === undefined ? 1 : number('--hosts', values.hosts, { min: 2, max: HOSTS_MAX, integer: true })
   if (values.budget !== undefined && hosts === 1) throw new UsageError('--budget goes with --hosts')
+  if (values.ui && (values.compare || hosts > 1)) throw new UsageError('--ui goes with neither --compare nor --hosts')
   const peak = await readPeak(values.file ?? EXAMPLE, speed)
   const { signal, release } = watchInterrupt(io.signals)
-  const stage = { peak, signal, io, quiet: values.json ?? false, hosts, budget: values.budget }
+  const stage = { peak, signal, io, quiet: values.json ?? false, hosts, budget: values.budget, ui: values.ui ?? false, isDone: false }
   if (!values.json) io.stdout.write(introduction(peak))
   try {
     const runs = [await onSimulator(stage, hosts === 1 ? throughSpillway : throughSeveral)]
     if (values.compare && !signal.aborted) runs.push(await onSimulator(stage, handRolled))
-    if (signal.aborted) return interrupted(runs, io)
+    if (signal.aborted && !stage.isDone) return interrupted(runs, io)
     io.stdout.write(values.json ? `${JSON.stringify({ runs })}\n` : `\n${summaryTable(runs)}`)
     return runs[0].lost === 0 ? 0 : 1
   } finally {
@@ -148,8 +151,11 @@ function throughSeveral(stage, simulator) {
   return throughFleet(stage, simulator, optionsFor(simulator))
 }
 
-async function throughSpillway({ peak, signal, io, quiet }, simulator) {
+async function throughSpillway(stage, simulator) {
+  const { peak, signal, io, quiet, ui } = stage
   const sender = await Sender.open({ ...optionsFor(simulator), rateLimit: { requests: peak.quota, perMs: 1000 } })
+  const dashboard = ui ? await sender.serveDashboard({ readOnly: false }) : null
+  if (dashboard !== null) io.stdout.write(quiet ? `${JSON.stringify({ dashboard: dashboard.url })}\n` : `dashboard at ${dashboard.url}\n`)
   const replay = new Replay(peak.rows, peak.speed)
   const read = () => ({ settled: replay.settled, total: peak.rows.length, ...engineReading(sender.stats()) })
   const progress = quiet ? NO_PROGRESS : new Progress(io.stdout, 'spillway   ', read)
@@ -160,11 +166,20 @@ async function throughSpillway({ peak, signal, io, quiet }, simulator) {
         () => false,
       )
     const times = await replay.run(send, signal)
+    progress.stop()
+    stage.isDone = !signal.aborted
+    if (dashboard !== null && stage.isDone) await stay(dashboard, stage)
     return { name: 'Spillway', duplicatesRecognized: sender.stats().counters.duplicates, ...times }
   } finally {
     progress.stop()
     await sender.close({ timeoutMs: CLOSE_TIMEOUT_MS })
   }
+}
+
+/** The page shows the end of it until Ctrl-C. */
+async function stay({ url }, { signal, io, quiet }) {
+  if (!quiet) io.stdout.write(`All is sent. The dashboard stays at ${url} until Ctrl-C.\n`)
+  await untilAborted(signal)
 }
 
 async function handRolled({ peak, signal, io, quiet }, simulator) {

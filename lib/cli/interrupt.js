@@ -3,6 +3,7 @@
 const { setMaxListeners } = require('node:events')
 
 const EXIT_INTERRUPTED = 130
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1
 
 /**
  * A signal that aborts at the first SIGINT or SIGTERM, so that the command can close what it has open. The listeners
@@ -25,4 +26,17 @@ function watchInterrupt(signals) {
   return { signal: controller.signal, release }
 }
 
-module.exports = { EXIT_INTERRUPTED, watchInterrupt }
+/** Nothing else may hold the event loop: here it is all there is to do. */
+function untilAborted(signal) {
+  return new Promise((resolve) => {
+    const hold = setInterval(() => {}, LONGEST_INTERVAL_MS)
+    const end = () => {
+      clearInterval(hold)
+      resolve()
+    }
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+}
+
+module.exports = { EXIT_INTERRUPTED, untilAborted, watchInterrupt }

@@ -36,7 +36,9 @@ class Progress {
   }
 
   stop() {
+    if (this.#timer === null) return
     clearInterval(this.#timer)
+    this.#timer = null
     this.#show()
     if (this.#stream.isTTY) this.#stream.write('\n')
   }

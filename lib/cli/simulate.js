@@ -1,15 +1,16 @@
 'use strict'
 
+const { serveDashboard } = require('../dashboard/serve.js')
 const { Simulator } = require('../simulator.js')
 const { readConfig } = require('./config.js')
-const { watchInterrupt } = require('./interrupt.js')
+const { untilAborted, watchInterrupt } = require('./interrupt.js')
 const { rate, UNIT_MS } = require('./rate.js')
+const { startSamples } = require('./samples.js')
 const { count, table } = require('./summary.js')
 const { number, UsageError } = require('./usage.js')
 
-const LONGEST_INTERVAL_MS = 2 ** 31 - 1
-
-const help = `Usage: spillway simulate [--port N] [--host H] [--quota N/TIME]... [--outage KIND@FROM+FOR]... [--config FILE] [--json]
+const help = `Usage: spillway simulate [--port N] [--host H] [--quota N/TIME]... [--outage KIND@FROM+FOR]... [--config FILE]
+                         [--ui] [--json]
 
 Runs a simulated Genesys (API and login host in one), prints its URL, and after Ctrl-C what arrived.
 
@@ -21,6 +22,8 @@ Options:
                    an outage that begins FROM after the start and lasts FOR, as in refused@10s+1m, html:502@5s+500ms;
                    KIND is refused, reset, tls, hang, status or html, the last two with a status if wanted
   --config FILE    further settings, JSON: those of Simulator.start in types/simulator.d.ts
+  --ui             also organizations that send: one to this server, others to servers in all kinds of trouble; and a
+                   dashboard on this machine to watch them, and to pause, resume, redrive and drop
   --json           a line of JSON with the URL, then one with the ledger
   -h, --help       this text
   --version        the version
@@ -32,6 +35,7 @@ const options = {
   quota: { type: 'string', multiple: true },
   outage: { type: 'string', multiple: true },
   config: { type: 'string' },
+  ui: { type: 'boolean' },
 }
 
 async function run(values, _positionals, io) {
@@ -47,12 +51,29 @@ async function run(values, _positionals, io) {
     throw error
   })
   const url = simulator.url
-  io.stdout.write(values.json ? `${JSON.stringify({ url })}\n` : `simulator at ${url} (Ctrl-C ends it)\n`)
+  const shown = values.ui ? await show(url) : null
+  const dashboard = shown === null ? {} : { dashboard: shown.url }
+  io.stdout.write(values.json ? `${JSON.stringify({ url, ...dashboard })}\n` : `simulator at ${url} (Ctrl-C ends it)\n`)
+  if (shown !== null && !values.json) io.stdout.write(`dashboard at ${shown.url}\n`)
   await untilAborted(signal)
+  await shown?.close()
   const ledger = simulator.ledger()
   await simulator.close()
   io.stdout.write(values.json ? `${JSON.stringify({ ledger })}\n` : `\n${ledgerTable(ledger)}`)
   return 0
+}
+
+/** Organizations that send, and a page to watch them. */
+async function show(url) {
+  const samples = await startSamples(url)
+  const dashboard = await serveDashboard(samples.senders, { readOnly: false })
+  return {
+    url: dashboard.url,
+    close: async () => {
+      await dashboard.close()
+      await samples.close()
+    },
+  }
 }
 
 function parseOutage(text) {
@@ -61,19 +82,6 @@ function parseOutage(text) {
   const [, kind, status, from, fromUnit, span, spanUnit] = match
   const outage = { kind, fromMs: Number(from) * UNIT_MS[fromUnit], forMs: Number(span) * UNIT_MS[spanUnit] }
   return status === undefined ? outage : { ...outage, status: Number(status) }
-}
-
-/** The simulator doesn't hold the event loop: here it is all there is to do. */
-function untilAborted(signal) {
-  return new Promise((resolve) => {
-    const hold = setInterval(() => {}, LONGEST_INTERVAL_MS)
-    const end = () => {
-      clearInterval(hold)
-      resolve()
-    }
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
-  })
 }
 
 function ledgerTable(ledger) {
