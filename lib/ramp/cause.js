@@ -15,6 +15,11 @@ function strain({ p99Ms, lateMs, windowMs }, baseMs) {
   return null
 }
 
+/** Why a plateau went no further than the one before, with arrivals dropped: answers were waited for, unless requests themselves left late. */
+function stall({ lateMs }) {
+  return lateMs > LATE_MIN_MS ? 'client' : 'latency'
+}
+
 const TEXTS = {
   429: 'the server refused with 429',
   '5xx': 'the server failed: errors of 5xx, or no answer',
@@ -31,4 +36,4 @@ const TEXTS = {
 /** What ended the ramp, as a phrase. */
 const causeText = (ended) => TEXTS[ended] ?? ended
 
-module.exports = { causeText, strain }
+module.exports = { causeText, stall, strain }

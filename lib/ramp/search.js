@@ -1,6 +1,6 @@
 'use strict'
 
-const { strain } = require('./cause.js')
+const { stall, strain } = require('./cause.js')
 const { climb, even, hold, lateAgain, split } = require('./schedule.js')
 const { bucketBounds, measure } = require('./trial.js')
 
@@ -95,6 +95,7 @@ function* explore(state, countMax, repeat) {
       arrivals: climb({ ...state, known: known[side], inFlightMax: repeat > 1 ? 2 : 1, countMax }),
       phase: side / 2,
     }
+    const { latencyMs } = state
     const trial = yield* state.run(plan)
     if (trial.stopped === '429') {
       state.breaking = { ...trial, side, known }
@@ -105,8 +106,12 @@ function* explore(state, countMax, repeat) {
     const strained = strain(trial, state.baseMs)
     if (strained !== null && strained === state.strained) return strained
     state.strained = strained
-    if (strained !== null) continue
-    if (trial.accepted <= known[side] && trial.dropped > 0) return 'client'
+    if (strained !== null) {
+      // The next one is to be the same load: planned with the latency of the strain, it would be a smaller one.
+      state.latencyMs = latencyMs
+      continue
+    }
+    if (trial.accepted <= known[side] && trial.dropped > 0) return stall(trial)
     known[side] = trial.accepted
     if (Math.min(...known) >= countMax) return 'not-reached'
   }
@@ -191,7 +196,7 @@ function* climbTo(state, { side, known, limit }) {
     if (trial.stopped === '429') return { ...trial, exceeded: false, ended: null }
     if (trial.stopped !== null) return { ...trial, exceeded: false, ended: trial.stopped }
     if (trial.accepted >= limit) return { ...trial, exceeded: true, ended: null }
-    if (trial.accepted <= safe) return { ...trial, exceeded: false, ended: 'client' }
+    if (trial.accepted <= safe) return { ...trial, exceeded: false, ended: stall(trial) }
     safe = trial.accepted
   }
   return { exceeded: false, ended: 'client' }
@@ -216,7 +221,7 @@ function* lateRefill(state, trial, phase) {
     if (late.stopped === '429') return { ...late, exceeded: false, ended: null }
     if (late.stopped !== null) return { ...late, exceeded: false, ended: late.stopped }
     if (late.accepted >= limit) return { ...late, exceeded: true, ended: null }
-    if (late.accepted <= offsets.length + lateKnown) return { ...late, exceeded: false, ended: 'client' }
+    if (late.accepted <= offsets.length + lateKnown) return { ...late, exceeded: false, ended: stall(late) }
     lateKnown = late.accepted - offsets.length
   }
   return { exceeded: false, ended: 'client' }
