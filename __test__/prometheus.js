@@ -9,7 +9,7 @@ const { promisify } = require('node:util')
 
 const { freePort } = require('../lib/cli/local-redis.js')
 const { cached } = require('./cached.js')
-const { apt } = require('./debian.js')
+const { apt } = require('../lib/cli/debian.js')
 
 const run = promisify(execFile)
 const PORTS_TRIED_MAX = 5

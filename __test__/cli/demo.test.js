@@ -1,10 +1,21 @@
 'use strict'
 
 const assert = require('node:assert/strict')
+const { execFile } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
 const { describe, it } = require('node:test')
+const { promisify } = require('node:util')
 
 const { redis } = require('../fleet/support.js')
+const { redisServer } = require('../redis.js')
 const { assertEnd, row, run, scratch, start } = require('./support.js')
+
+/** Where a program of the PATH is. */
+async function absolute(program) {
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-c', `command -v ${program}`])
+  return stdout.trim()
+}
 
 describe('spillway demo', () => {
   it('delivers the whole example, once, in order and without a 429', async () => {
@@ -59,12 +70,40 @@ describe('spillway demo', () => {
   it('--hosts finds a Redis on the PATH, and says what it needs without one', async () => {
     const none = await run(['demo', '--hosts', '2'], { env: { PATH: '/nowhere' } })
     assertEnd(none, 2)
-    assert.match(none.stderr, /needs redis-server or valkey-server on the PATH, or the URL of a Redis: --budget/)
-    for (const args of [
-      ['--hosts', '1'],
-      ['--budget', 'redis://localhost'],
-    ])
+    assert.match(none.stderr, /needs redis-server or valkey-server on the PATH: install one .+--install-redis.+ URL of a Redis: --budget/)
+    for (const args of [['--hosts', '1'], ['--budget', 'redis://localhost'], ['--install-redis']]) {
       assertEnd(await run(['demo', ...args]), 2)
+    }
+  })
+
+  describe('--install-redis', { skip: process.platform === 'win32' }, () => {
+    /** A PATH of nothing but an apt-get (and a sudo) that do this. */
+    const pathWith = (t, commands) => {
+      const write = scratch(t)
+      const executable = (name, text) => fs.chmodSync(write(name, `#!/bin/sh\n${text}\n`), 0o755)
+      executable('sudo', 'shift; exec "$@"')
+      executable('apt-get', commands(path.dirname(write('.keep', ''))))
+      return path.dirname(write('.keep', ''))
+    }
+
+    it('installs a Redis where there is none, and runs it', async (t) => {
+      const server = await absolute(await redisServer())
+      const PATH = pathWith(t, (folder) => `case "$*" in *install*redis-server*) /bin/ln -s ${server} ${folder}/redis-server;; esac`)
+      const end = await run(['demo', '--hosts', '2', '--install-redis', '--speed', '20', '--json'], { env: { PATH } })
+      assertEnd(end, 0)
+      const [{ name, lost, throttled }] = JSON.parse(end.stdout).runs
+      assert.deepEqual({ name, lost, throttled }, { name: 'Spillway, 2 hosts', lost: 0, throttled: 0 })
+    })
+
+    it('says what to do where nothing may be installed', async (t) => {
+      const PATH = pathWith(t, () => 'echo "E: are you root?" >&2; exit 100')
+      const end = await run(['demo', '--hosts', '2', '--install-redis'], { env: { PATH } })
+      assertEnd(end, 2)
+      assert.match(
+        end.stderr,
+        /installing redis-server with apt-get did not work \(E: are you root\?\): install it, or valkey-server, by other means/,
+      )
+    })
   })
 
   it('--compare prints both ways side by side, on plain lines where there is no terminal', async () => {

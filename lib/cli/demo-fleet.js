@@ -10,8 +10,8 @@ const { startLocalRedis } = require('./local-redis.js')
 const HOST = path.join(__dirname, 'demo-host.js')
 
 /** Sends the peak through so many processes that share a budget, each with its part of the conversations. */
-async function throughFleet({ peak, signal, io, quiet, hosts: count, budget }, simulator, options) {
-  const redis = budget === undefined ? await startLocalRedis() : { url: budget, stop: async () => {} }
+async function throughFleet({ peak, signal, io, quiet, hosts: count, budget, mayInstall }, simulator, options) {
+  const redis = budget === undefined ? await startLocalRedis({ mayInstall }) : { url: budget, stop: async () => {} }
   const hosts = Array.from({ length: count }, () => new Host())
   const abort = () => hosts.forEach((host) => host.end())
   signal.addEventListener('abort', abort)

@@ -21,7 +21,7 @@ const HOSTS_MAX = 16
 const CREDENTIALS = { clientId: 'demo', clientSecret: 'demo-secret' }
 const CLOSE_TIMEOUT_MS = 2000
 
-const help = `Usage: spillway demo [--file PATH] [--compare] [--speed N] [--hosts N [--budget URL]] [--ui] [--json]
+const help = `Usage: spillway demo [--file PATH] [--compare] [--speed N] [--hosts N] [--ui] [--json]
 
 Starts a simulated Genesys that allows ${QUOTA_PER_SECOND} requests a second (fixed window, Retry-After: 0, 20-60 ms latency,
 OAuth), sends a peak hour of chat messages through Spillway to it, and sums up what arrived.
@@ -33,6 +33,8 @@ Options:
   --speed N     everything N times as fast, the quota too (0.01 to ${SPEED_MAX}, default 1)
   --hosts N     the same through N processes that share one budget (2 to ${HOSTS_MAX}), and each one's share while it runs
   --budget URL  where they share it; default: a redis-server or valkey-server of the PATH, which ends with the demo
+  --install-redis
+                if there is none on the PATH: install Debian's redis-server first (as root, or by sudo)
   --ui          a dashboard on this machine to watch it; it stays until Ctrl-C
   --json        the summary as JSON, and no progress
   -h, --help    this text
@@ -47,17 +49,21 @@ const options = {
   speed: { type: 'string' },
   hosts: { type: 'string' },
   budget: { type: 'string' },
+  'install-redis': { type: 'boolean' },
   ui: { type: 'boolean' },
 }
 
 async function run(values, _positionals, io) {
   const speed = values.speed === undefined ? 1 : number('--speed', values.speed, { min: 0.01, max: SPEED_MAX })
   const hosts = values.hosts === undefined ? 1 : number('--hosts', values.hosts, { min: 2, max: HOSTS_MAX, integer: true })
-  if (values.budget !== undefined && hosts === 1) throw new UsageError('--budget goes with --hosts')
+  for (const name of ['budget', 'install-redis']) {
+    if (values[name] !== undefined && hosts === 1) throw new UsageError(`--${name} goes with --hosts`)
+  }
   if (values.ui && (values.compare || hosts > 1)) throw new UsageError('--ui goes with neither --compare nor --hosts')
   const peak = await readPeak(values.file ?? EXAMPLE, speed)
   const { signal, release } = watchInterrupt(io.signals)
-  const stage = { peak, signal, io, quiet: values.json ?? false, hosts, budget: values.budget, ui: values.ui ?? false, isDone: false }
+  const { json: quiet = false, budget, 'install-redis': mayInstall = false, ui = false } = values
+  const stage = { peak, signal, io, quiet, hosts, budget, mayInstall, ui, isDone: false }
   if (!values.json) io.stdout.write(introduction(peak))
   try {
     const runs = [await onSimulator(stage, hosts === 1 ? throughSpillway : throughSeveral)]

@@ -7,13 +7,38 @@ const { createServer } = require('node:net')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
 
+const { install } = require('./debian.js')
 const { UsageError } = require('./usage.js')
 
 const PROGRAMS = ['redis-server', 'valkey-server']
+/** Debian's. */
+const PACKAGE = 'redis-server'
 const PORTS_TRIED_MAX = 5
 
-/** A Redis or Valkey of this machine on a free port, without anything on the disk: `{ url, stop() }`. */
-async function startLocalRedis() {
+/**
+ * A Redis or Valkey of this machine on a free port, without anything on the disk: `{ url, stop() }`. With `mayInstall`, Debian's is
+ * installed if there is none.
+ */
+async function startLocalRedis({ mayInstall = false } = {}) {
+  const found = (await startFound()) ?? (mayInstall ? await install(PACKAGE).then(startFound, refuse) : null)
+  if (found !== null) return found
+  throw new UsageError(
+    `--hosts needs ${PROGRAMS.join(' or ')} on the PATH: install one (apt-get install ${PACKAGE}, or with --install-redis; brew install valkey), ` +
+      'or give the URL of a Redis: --budget redis://HOST:PORT',
+  )
+}
+
+function refuse(error) {
+  const reason =
+    String(error.stderr ?? '')
+      .trim()
+      .split('\n')
+      .at(-1) || error.message
+  throw new UsageError(`installing ${PACKAGE} with apt-get did not work (${reason}): install it, or ${PROGRAMS[1]}, by other means`)
+}
+
+/** One of the programs that are on the PATH, running; null if there is none. */
+async function startFound() {
   const folder = mkdtempSync(path.join(tmpdir(), 'spillway-demo-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   for (const program of PROGRAMS) {
@@ -36,7 +61,7 @@ async function startLocalRedis() {
     }
   }
   remove()
-  throw new UsageError(`--hosts needs ${PROGRAMS.join(' or ')} on the PATH, or the URL of a Redis: --budget redis://HOST:PORT`)
+  return null
 }
 
 async function freePort() {

@@ -6,7 +6,7 @@ const { promisify } = require('node:util')
 
 const run = promisify(execFile)
 const APT_MS_MAX = 180_000
-/** Test files run side by side, and `apt-get update` does not wait for another one's lock. */
+/** `apt-get update` does not wait for the lock of another one. */
 const LOCKED = /could not get lock|unable to lock/i
 const LOCKED_TRIES_MAX = 90
 const LOCKED_DELAY_MS = 2_000
@@ -25,7 +25,7 @@ async function apt(args, { cwd } = {}) {
   }
 }
 
-/** Installs a package of Debian's. */
+/** Installs a package of Debian's, if this is a Debian and the user may. */
 async function install(name) {
   await apt(['update'])
   await apt(['install', '-y', '--no-install-recommends', name])
