@@ -157,7 +157,7 @@ impl Quota {
         match &mut self.kind {
             Kind::Known(windows) => windows.iter_mut().for_each(|window| window.take(cost)),
             Kind::Learned(learner) => learner.reserve(now, cost),
-            Kind::Shared(share) => share.take(cost),
+            Kind::Shared(share) => share.take(now, cost),
             Kind::Tokens(tokens) => tokens.reserve(now, token, cost),
         }
     }

@@ -61,6 +61,13 @@ impl Part {
         self.pacer.check(now, cost).map_err(NotYet::Until)
     }
 
+    fn take(&mut self, cost: u32, is_by_it: bool) {
+        self.slots.take(cost);
+        if is_by_it {
+            self.pacer.take(cost);
+        }
+    }
+
     /// Slots that the host can use: all that wait, where the share holds them back; else what it has used lately, and
     /// some more.
     fn need(&self, now: Timestamp, waiting: u32, is_held_back: bool) -> u32 {
@@ -135,11 +142,16 @@ impl Share {
         self.parts.iter_mut().chain(&mut self.fallback)
     }
 
-    pub(super) fn take(&mut self, cost: u32) {
-        self.all().for_each(|part| {
-            part.pacer.take(cost);
-            part.slots.take(cost);
-        });
+    /// Slots are counted for both, lease and fallback. The pacer is only that of the one by which the request leaves:
+    /// what goes at the other's rate would be a debt that is paid for long after.
+    pub(super) fn take(&mut self, now: Timestamp, cost: u32) {
+        let is_live = self.is_live(now);
+        for part in &mut self.parts {
+            part.take(cost, is_live);
+        }
+        if let Some(part) = &mut self.fallback {
+            part.take(cost, !is_live);
+        }
     }
 
     pub(super) fn release(&mut self, cost: u32) {

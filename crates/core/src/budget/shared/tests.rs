@@ -44,7 +44,7 @@ fn nothing_leaves_without_a_lease_or_after_it() {
     assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtGrant));
     share.granted(at_ms(20), at_ms(0), &grant(2, 2, &[(0, 2)]));
     assert_eq!(share.check(at_ms(20), 1), Ok(()));
-    share.take(1);
+    share.take(at_ms(20), 1);
     assert!(share.may_leave(at_ms(2_999)), "the lease counts from before the renewal was sent");
     assert!(!share.may_leave(at_ms(3_000)));
     assert_eq!(share.check(at_ms(3_000), 1), Err(NotYet::AtGrant));
@@ -62,8 +62,8 @@ fn a_slot_that_comes_with_a_rest_rests_from_when_it_comes() {
 fn what_is_on_the_wire_and_what_cools_has_its_slot() {
     let mut share = share();
     share.granted(at_ms(0), at_ms(0), &grant(2, 2, &[(0, 2)]));
-    share.take(1);
-    share.take(1);
+    share.take(at_ms(0), 1);
+    share.take(at_ms(0), 1);
     assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtAnswer));
     share.answered(at_ms(50), 1);
     assert_eq!(share.check(at_ms(60), 1), Err(NotYet::Until(at_ms(1_050).after(GUARD))));
@@ -77,7 +77,7 @@ fn what_is_too_much_goes_back_with_its_rest_and_is_gone_at_once() {
     let mut share = share();
     share.granted(at_ms(0), at_ms(0), &grant(6, 6, &[(0, 6)]));
     for _ in 0..4 {
-        share.take(1);
+        share.take(at_ms(0), 1);
     }
     share.answered(at_ms(0), 1);
     share.answered(at_ms(100), 1);
@@ -105,7 +105,7 @@ fn what_was_made_under_a_lease_that_was_lost_does_not_leave_under_the_next_one()
     let mut share = share();
     share.granted(at_ms(0), at_ms(0), &grant(5, 5, &[(0, 5)]));
     for _ in 0..3 {
-        share.take(1);
+        share.take(at_ms(0), 1);
     }
     share.granted(at_ms(60_000), at_ms(60_000), &grant(2, 5, &[(0, 2)]));
     assert!(!share.may_leave(at_ms(60_000)), "three were made, and two have slots");
@@ -120,12 +120,38 @@ fn adrift_a_host_has_what_is_its_own() {
     assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtGrant));
     share.set_adrift(true);
     assert_eq!(share.check(at_ms(0), 1), Ok(()));
-    share.take(1);
-    share.take(1);
+    share.take(at_ms(0), 1);
+    share.take(at_ms(0), 1);
     assert!(share.may_leave(at_ms(0)));
     assert_eq!(share.check(at_ms(0), 1), Err(NotYet::AtAnswer));
     share.answered(at_ms(10), 2);
     share.set_adrift(false);
     share.granted(at_ms(500), at_ms(500), &grant(3, 3, &[(0, 3)]));
     assert_eq!(share.available(at_ms(500)), 1, "what it has sent by itself counts");
+}
+
+#[test]
+fn what_went_at_one_rate_is_no_debt_of_the_other() {
+    let mut share = Share::new(&[rate(10)], WhenUnreachable::Static(rate(2)), at_ms(0));
+    let send = |share: &mut Share, at: Timestamp| {
+        assert_eq!(share.check(at, 1), Ok(()), "at {at:?}");
+        share.take(at, 1);
+        share.answered(at, 1);
+    };
+    // 30 seconds under leases, at a rate that is five times the own.
+    for second in 0..30 {
+        share.granted(at_ms(second * 1_001), at_ms(second * 1_001), &grant(10, 10, &[(0, 10)]));
+        (0..10).for_each(|_| send(&mut share, at_ms(second * 1_001)));
+    }
+    // A minute by itself: at once when the lease is over, and two per second.
+    share.set_adrift(true);
+    let over = 29 * 1_001 + 3_000;
+    for second in 0..60 {
+        (0..2).for_each(|_| send(&mut share, at_ms(over + second * 1_001)));
+    }
+    // Under a lease again, all of the share.
+    share.set_adrift(false);
+    let back = over + 60 * 1_001;
+    share.granted(at_ms(back), at_ms(back), &grant(10, 10, &[(0, 10)]));
+    (0..10).for_each(|_| send(&mut share, at_ms(back)));
 }
