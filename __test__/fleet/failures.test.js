@@ -5,30 +5,8 @@
 const assert = require('node:assert/strict')
 const { describe, it } = require('node:test')
 
-const { until } = require('../until.js')
 const { proxy } = require('./proxy.js')
-const { allDelivered, assertExact, fleet, redis, tell } = require('./support.js')
-
-const QUOTA = { requests: 50, perMs: 1_000 }
-/** More than leases last for that are in force when Redis is gone. */
-const COUNT = 300
-const NAMES = ['a', 'b']
-
-/** A fleet whose messages are half delivered. */
-async function underWay(t, url, options) {
-  const all = await fleet(t, { names: NAMES, budget: url, quota: QUOTA, ...options })
-  await Promise.all(all.hosts.map((host) => host.do('send', { prefix: host.name, count: COUNT })))
-  for (const host of all.hosts) await until(async () => (await host.read()).delivered > COUNT / 4)
-  return all
-}
-
-async function goesOn(simulator, hosts) {
-  await allDelivered(hosts, COUNT)
-  assertExact(simulator, QUOTA)
-  assert.equal(simulator.ledger().uniqueIds, hosts.length * COUNT)
-}
-
-const isBudgets = (open) => (outage) => outage.reason === 'budget' && outage.open === open
+const { COUNT, goesOn, isBudgets, redis, tell, underWay } = require('./support.js')
 
 describe('a Redis that shares a budget', { concurrency: true }, () => {
   it('forgets its scripts', async (t) => {

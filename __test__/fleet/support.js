@@ -9,7 +9,7 @@ const net = require('node:net')
 const path = require('node:path')
 
 const { defer } = require('../defer.js')
-const { optionsFor, simulate } = require('../http/support.js')
+const { optionsFor, simulate, textOf } = require('../http/support.js')
 const { startRedis } = require('../redis.js')
 const { settled, until } = require('../until.js')
 
@@ -21,15 +21,14 @@ async function redis(t, options) {
   return server
 }
 
-/** Says something to a Redis, in its inline form. Gives the first line of its answer. */
+/** Says something to a Redis, in its inline form. Gives its whole answer; an error is one. */
 async function tell(port, command) {
   const socket = net.connect(port, '127.0.0.1')
-  socket.write(`${command}\r\n`)
-  const [answer] = await once(socket, 'data')
-  socket.destroy()
-  const [line] = answer.toString().split('\r\n')
-  assert.doesNotMatch(line, /^-/)
-  return line
+  // It answers what it has read before it closes its side, too.
+  socket.end(`${command}\r\n`)
+  const answer = await settled(textOf(socket))
+  assert.doesNotMatch(answer, /^-/m, command)
+  return answer.trimEnd()
 }
 
 /** A process with a sender. */
@@ -37,6 +36,7 @@ class Host {
   #child
   #waiting = new Map()
   #number = 0
+  #end = null
   events = []
 
   constructor(name, child) {
@@ -48,9 +48,18 @@ class Host {
       this.#waiting.delete(number)
       problem === undefined ? resolve(value) : reject(new Error(problem))
     })
+    child.on('error', (error) => this.#over(`failed: ${error.message}`))
+    child.on('exit', (code, signal) => this.#over(`ended by ${signal ?? `exit code ${code}`}`))
   }
 
-  do(task, argument) {
+  #over(how) {
+    this.#end ??= new Error(`host ${this.name} ${how}`)
+    for (const { reject } of this.#waiting.values()) reject(this.#end)
+    this.#waiting.clear()
+  }
+
+  async do(task, argument) {
+    if (this.#end !== null) throw this.#end
     const number = ++this.#number
     return settled(
       new Promise((resolve, reject) => {
@@ -76,16 +85,20 @@ class Host {
 
   /** The first event of this name for which `wanted` holds. */
   event(name, wanted = () => true) {
-    return until(() => this.events.find((told) => told.event === name && wanted(told.payload)))
+    return until(() => {
+      const found = this.events.find((told) => told.event === name && wanted(told.payload))
+      if (found === undefined && this.#end !== null) throw this.#end
+      return found
+    })
   }
 }
 
 /** Hosts with the same options, and the simulator that they send to. The quota is what it allows in any rolling window. */
-async function fleet(t, { names = ['a', 'b', 'c', 'd'], quota = { requests: 50, perMs: 1_000 }, simulator: config, ...options }) {
+async function fleet(t, { names = ['a', 'b', 'c', 'd'], quota = { requests: 50, perMs: 1_000 }, simulator: config, env = {}, ...options }) {
   const simulator = await simulate(t, { quota: { ...quota, algorithm: 'sliding-log' }, latencyMs: { min: 2, max: 10 }, ...config })
   const shared = optionsFor(simulator, { rateLimit: quota, ...options })
   const join = async (name, more = {}) => {
-    const host = new Host(name, fork(HOST))
+    const host = new Host(name, fork(HOST, { env: { ...process.env, ...env } }))
     defer(t, () => host.end())
     await host.do('open', { ...shared, ...more })
     return host
@@ -113,4 +126,25 @@ async function allDelivered(hosts, count) {
   }
 }
 
-module.exports = { allDelivered, assertExact, fleet, redis, tell }
+const QUOTA = { requests: 50, perMs: 1_000 }
+/** More than leases last for that are in force when Redis is gone. */
+const COUNT = 300
+
+/** A fleet of two whose messages are on their way, some of them delivered. */
+async function underWay(t, url, { count = COUNT, ...options } = {}) {
+  const all = await fleet(t, { names: ['a', 'b'], budget: url, quota: QUOTA, ...options })
+  await Promise.all(all.hosts.map((host) => host.do('send', { prefix: host.name, count })))
+  for (const host of all.hosts) await until(async () => (await host.read()).delivered > COUNT / 4)
+  return all
+}
+
+/** All of it arrives, once, and never more than the quota in a window. */
+async function goesOn(simulator, hosts, count = COUNT) {
+  await allDelivered(hosts, count)
+  assertExact(simulator, QUOTA)
+  assert.equal(simulator.ledger().uniqueIds, hosts.length * count)
+}
+
+const isBudgets = (open) => (outage) => outage.reason === 'budget' && outage.open === open
+
+module.exports = { allDelivered, assertExact, COUNT, fleet, goesOn, isBudgets, QUOTA, redis, tell, underWay }

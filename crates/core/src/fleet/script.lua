@@ -15,8 +15,10 @@ local min, max = math.min, math.max
 local key = KEYS[1]
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
--- Another one after each start of the server, and on each of its replicas.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-'
+-- Whose data this is. The run is another one after each start of the server, and on each of its replicas. A server that was a replica for
+-- a while, and then is the primary again, is the same run with the data of another: its history has another id since.
+local run = (string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-')
+  .. ':' .. (string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '-')
 
 local function text(number)
   return string.format('%.0f', number)

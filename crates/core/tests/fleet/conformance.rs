@@ -25,6 +25,7 @@ fn on_the_clock_of_the_test() -> String {
     for (servers, tests) in [
         ("redis.call('TIME')", "{ ARGV[#ARGV - 2], ARGV[#ARGV - 1] }"),
         ("redis.call('INFO', 'server')", "'run_id:' .. ARGV[#ARGV]"),
+        ("redis.call('INFO', 'replication')", "'master_replid:' .. ARGV[#ARGV]"),
     ] {
         assert_eq!(source.matches(servers).count(), 1, "{servers} is asked once");
         source = source.replace(servers, tests);
