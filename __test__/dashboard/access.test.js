@@ -154,6 +154,23 @@ describe('who may', () => {
     await other.row(theirs)
   })
 
+  it('an open page ends when its viewer may no more', async (t) => {
+    const sender = await open(t, await simulate(t))
+    let may = 'read'
+    const { setInterval: every } = globalThis
+    defer(t, () => {
+      globalThis.setInterval = every
+    })
+    // Half a minute is long for a test.
+    globalThis.setInterval = (work, ms) => every(work, ms === 30_000 ? 20 : ms)
+    const { url } = await dashboardOf(t, sender, { authorize: () => may })
+    const page = await listen(t, `${url}events`)
+    await page.row(sender.stats().organization)
+    assert.equal(page.isOver, false)
+    may = false
+    await until(() => page.isOver)
+  })
+
   for (const [what, authorize] of [
     ['throws', () => Promise.reject(new Error('the login is down'))],
     ['gives something else', () => true],

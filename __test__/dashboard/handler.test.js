@@ -1,17 +1,20 @@
 'use strict'
 
 const assert = require('node:assert/strict')
-const { gzipSync } = require('node:zlib')
+const { once } = require('node:events')
 const { readdirSync, readFileSync } = require('node:fs')
 const { join } = require('node:path')
 const { describe, it } = require('node:test')
+const { gzipSync } = require('node:zlib')
 
 const express = require('express')
 const fastify = require('fastify')
 
 const { createDashboard } = require('../../lib/dashboard/index.js')
 const { defer } = require('../defer.js')
+const { redis } = require('../fleet/support.js')
 const { message, open, simulate } = require('../http/support.js')
+const { directory } = require('../store/support.js')
 const { until } = require('../until.js')
 const { ask, dashboardOf, listen, mount, operate } = require('./support.js')
 
@@ -196,6 +199,19 @@ describe('what a page hears', () => {
     assert.deepEqual([row.queue.deadLetters, row.causes[0].kind], [2, 'letters'])
   })
 
+  it('has the store, and the fleet where there is one', async (t) => {
+    const simulator = await simulate(t)
+    const { port } = await redis(t)
+    const inFile = await open(t, simulator, { store: `file:${join(directory(t), 'outbox.db')}` })
+    const inFleet = await open(t, simulator, { budget: `redis://127.0.0.1:${port}` })
+    const { url } = await dashboardOf(t, [inFile, inFleet])
+    await inFleet.send(message('a'))
+    const page = await listen(t, `${url}events`)
+    assert.deepEqual((await page.row(inFile.stats().organization)).store, { recovered: 0, unreadable: 0, setAside: false, problem: null })
+    const { fleet, store } = await page.row(inFleet.stats().organization, (row) => row.fleet.hosts === 1)
+    assert.deepEqual([fleet.problem, fleet.host, store], [null, inFleet.stats().fleet.host, null])
+  })
+
   it('begins with the last hour, and goes on by samples', async (t) => {
     const sender = await idle(t)
     const { organization } = sender.stats()
@@ -237,6 +253,26 @@ describe('what a page hears', () => {
     await page.row(left, ({ level }) => level === 'closed')
     senders.pop()
     await until(() => page.events.some(({ data }) => data.gone?.includes(left)))
+  })
+
+  it('stays as it was while the list of senders fails, which is a warning', async (t) => {
+    const sender = await idle(t)
+    const { organization } = sender.stats()
+    let senders = [sender]
+    const list = () => {
+      if (senders === null) throw new Error('no senders now')
+      return senders
+    }
+    const { url } = await dashboardOf(t, list)
+    const page = await listen(t, `${url}events`)
+    await page.row(organization)
+    const warned = once(process, 'warning')
+    senders = null
+    const [{ code, message: text }] = await warned
+    assert.deepEqual([code, text], ['SPILLWAY_DASHBOARD', 'the dashboard could not read: no senders now'])
+    senders = [sender]
+    await sender.send(message('a'))
+    await page.row(organization, ({ counters }) => counters.delivered === 1)
   })
 
   it('ends when the dashboard is closed', async (t) => {

@@ -5,6 +5,8 @@ const { COARSE_MS, History } = require('./history.js')
 const { rowOf, sampleOf } = require('./row.js')
 
 const LOOK_MS = 1_000
+/** What was seen before is no news: without a page it is looked at rarely. */
+const STALE_MS = 3_000
 const CONVERSATIONS = 12
 const REQUESTS = 20
 const OPERATIONS_MAX = 50
@@ -20,6 +22,7 @@ class Organization {
   stats = null
   operations = []
   #backlog = null
+  #seenAt = Number.NEGATIVE_INFINITY
   #lookedAt = Number.NEGATIVE_INFINITY
   #isLooking = false
 
@@ -34,7 +37,8 @@ class Organization {
     this.#look(now, isWatched ? LOOK_MS : COARSE_MS)
     if (this.history.isDue(now)) this.history.add(sampleOf(this.stats, this.#backlog?.oldestMs ?? null, now))
     if (!isWatched) return
-    const row = rowOf(this.stats, this.history, this.#backlog, now)
+    const backlog = now - this.#seenAt < STALE_MS ? this.#backlog : null
+    const row = rowOf(this.stats, this.history, backlog, now)
     if (!this.sender[IS_OPEN]) Object.assign(row, { level: 'closed', causes: [], more: 0 })
     const text = JSON.stringify(row)
     if (text === this.row) return
@@ -82,6 +86,7 @@ class Organization {
       .then(
         (backlog) => {
           this.#backlog = backlog
+          this.#seenAt = Date.now()
         },
         () => {},
       )

@@ -10,12 +10,16 @@ const ROUND_MS = 100
 function rowOf(stats, history, backlog, now) {
   const oldestMs = stats.queue.messages > 0 ? (backlog?.oldestMs ?? null) : null
   const { counters } = stats
-  const deadLetters = history.growth('deadLetters', counters.deadLetters)
+  const lately = (counter) => history.growth(counter, counters[counter])
   const rateOf = (counter) => round(history.rate(counter, counters[counter], now, RATE_SPAN_MS))
   const rate = rateOf('requests')
   return {
     organization: stats.organization,
-    ...troubleOf(stats, { oldestMs, deadLetters, rate }, now),
+    ...troubleOf(
+      stats,
+      { oldestMs, rate, deadLetters: lately('deadLetters'), throttled: lately('throttled'), requests: lately('requests') },
+      now,
+    ),
     rate,
     delivered: rateOf('delivered'),
     quota: quotaOf(stats.quota),
@@ -25,7 +29,7 @@ function rowOf(stats, history, backlog, now) {
     oldestMs,
     delay: { p50: stats.latencies.totalMs.p50, p99: stats.latencies.totalMs.p99, count: stats.latencies.totalMs.count },
     counters,
-    throttledLately: history.growth('throttled', counters.throttled),
+    throttledLately: lately('throttled'),
     letters: stats.queue.deadLetters > 0 ? (backlog?.letters ?? null) : {},
     store: storeOf(stats.store),
     fleet: stats.fleet,

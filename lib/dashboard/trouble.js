@@ -6,6 +6,8 @@
 const LEVELS = ['down', 'trouble', 'held', 'busy', 'fine', 'idle', 'closed']
 const OLD_MS = 5 * 60_000
 const LISTED_MAX = 4
+/** Of the requests of the last minutes: whoever learns a quota meets fewer. */
+const THROTTLED_SHARE = 0.05
 
 const OUTAGES = {
   auth: 'The credentials are refused',
@@ -21,7 +23,7 @@ const PAUSES = {
   conversation: ({ conversationId }) => `429 for conversation ${conversationId}`,
 }
 
-/** `{ level, causes }` of `stats()` and what was seen lately: `{ oldestMs, deadLetters, rate }`. */
+/** `{ level, causes }` of `stats()` and what was seen lately: `{ oldestMs, deadLetters, throttled, requests, rate }`. */
 function troubleOf(stats, lately, now) {
   const causes = [...ofStore(stats), ...ofOutages(stats), ...ofPauses(stats), ...ofFleet(stats), ...ofQueue(stats, lately, now)]
   const urgent = LEVELS.find((level) => causes.some((cause) => cause.level === level))
@@ -61,8 +63,11 @@ function ofFleet({ fleet }) {
   return [{ level: 'trouble', kind: 'fleet', text: `The Redis of the shared budget does not answer (${fleet.problem})` }]
 }
 
-function ofQueue({ queue }, { oldestMs, deadLetters }, now) {
+function ofQueue({ queue, pauses }, { oldestMs, deadLetters, throttled, requests }, now) {
   const causes = []
+  if (queue.messages > 0 && pauses.length === 0 && throttled > requests * THROTTLED_SHARE) {
+    causes.push({ kind: 'throttled', text: `${count(throttled)} of ${count(requests)} requests answered with 429 in the last minutes` })
+  }
   if (queue.waiting > 0) causes.push({ kind: 'full', text: `The outbox is full: ${count(queue.waiting)} wait for room` })
   if (queue.refused > 0) causes.push({ kind: 'refused', text: `${count(queue.refused)} refused, and tried again` })
   if (oldestMs !== null && now - oldestMs > OLD_MS) causes.push({ kind: 'age', text: 'The oldest waits for', sinceMs: oldestMs })

@@ -7,7 +7,6 @@ const { clearTimeout, setTimeout } = require('node:timers')
 const { about } = require('../about.js')
 const { invalid } = require('../checks.js')
 const { outside } = require('../context.js')
-const { surface } = require('../each.js')
 const { IS_OPEN } = require('../raw.js')
 const { Organization } = require('./organization.js')
 
@@ -35,6 +34,7 @@ class Watch {
   #tick = 0
   #took = []
   #isEnded = false
+  #warned = null
 
   constructor(list) {
     this.#list = list
@@ -55,22 +55,15 @@ class Watch {
   add(page) {
     const isFirst = this.#pages.size === 0
     this.#pages.add(page)
-    if (isFirst) this.#readNow()
-    page.tell(this)
+    if (isFirst) {
+      // The last reading may be a second old, and made no rows.
+      clearTimeout(this.#timer)
+      this.#step()
+    } else page.tell(this)
   }
 
   remove(page) {
     this.#pages.delete(page)
-  }
-
-  get pages() {
-    return this.#pages.size
-  }
-
-  /** After something was done, whose effect is to be seen at once. */
-  #readNow() {
-    clearTimeout(this.#timer)
-    this.#step()
   }
 
   /** `{ version, text }`: the last detail of an organization, which one page asks for and all share; null before the first. */
@@ -120,11 +113,17 @@ class Watch {
       this.#read()
       for (const page of this.#pages) page.tell(this)
     } catch (error) {
-      surface(error)
+      this.#warn(error)
     }
     if (this.#pages.size === 0) this.#details.clear()
     this.#took = [...this.#took.slice(1 - READINGS), performance.now() - startedAt]
     this.#schedule()
+  }
+
+  // What a caller's list throws is no reason to end the service, nor to tell it four times a second.
+  #warn({ message }) {
+    if (message !== this.#warned) process.emitWarning(`the dashboard could not read: ${message}`, { code: 'SPILLWAY_DASHBOARD' })
+    this.#warned = message
   }
 
   /** One sender for each organization: the first that is open. */

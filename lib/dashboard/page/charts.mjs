@@ -109,7 +109,7 @@ export function chart({ title, show, series, least = 0, x = null }) {
       scales: { x: { time: x === null }, y: { range: (_, _lowest, most) => [0, Math.max(least, most > 0 ? most * 1.1 : 1)] } },
       axes: [
         { ...axis, space: 80, size: 26, values: (_, splits) => splits.map((split) => (x === null ? clock(split * 1_000) : String(split))) },
-        { ...axis, size: 58, space: 32, values: (_, splits) => splits.map((split) => show(split)) },
+        { ...axis, size: 66, space: 32, values: (_, splits) => splits.map((split) => show(split)) },
       ],
       series: [
         {},

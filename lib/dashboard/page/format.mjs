@@ -21,10 +21,11 @@ export function rate(value) {
   return value === null || value === undefined ? NONE : value < 100 ? TENTHS.format(value) : WHOLE.format(value)
 }
 
-/** `850 ms`, `3.2 s`, `4 min 12 s`, `2 h 5 min`. */
+/** `850 ms`, `3.2 s`, `95 s`, `4 min 12 s`, `2 h 5 min`. */
 export function span(ms) {
   if (ms === null || ms === undefined) return NONE
   if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms >= 10_000 && ms < 120_000) return `${Math.floor(ms / 1_000)} s`
   if (ms < 60_000) return `${TENTHS.format(Math.floor(ms / 100) / 10)} s`
   const [large, largeName, small, smallName] = UNITS.find(([length]) => ms >= length)
   const rest = Math.floor((ms % large) / small)
@@ -33,7 +34,7 @@ export function span(ms) {
 
 /** The same by whole seconds, for what counts up or down. */
 export function ticking(ms) {
-  return ms < 1_000 ? '0 s' : span(ms < 60_000 ? Math.floor(ms / 1_000) * 1_000 : ms)
+  return ms < 1_000 ? '0 s' : span(Math.floor(ms / 1_000) * 1_000)
 }
 
 export function bytes(value) {

@@ -80,7 +80,7 @@ export function lettersPanel(state, organization) {
         read()
       }
       cells[7].append(
-        el('button', { type: 'button', 'aria-label': `Send ${letter.id} again`, onclick: () => one(askRedrive) }, 'Send again…'),
+        el('button', { type: 'button', 'aria-label': `Send again: ${letter.id}`, onclick: () => one(askRedrive) }, 'Send again…'),
         el('button', { type: 'button', class: 'danger', 'aria-label': `Drop ${letter.id}`, onclick: () => one(askDrop) }, 'Drop…'),
       )
     }

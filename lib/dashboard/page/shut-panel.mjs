@@ -12,7 +12,8 @@ export function shutPanel(state, organization) {
     title: 'Pauses and outages',
     className: 'shut',
     columns: COLUMNS,
-    key: ({ what, scope, reason }) => `${what} ${scope} ${reason}`,
+    // The right to act is known a moment after the first rows.
+    key: ({ what, scope, reason }) => `${what} ${scope} ${reason} ${state.mayActOn(organization)}`,
     none: 'Nothing is shut.',
     cells: (one) => [one.what, one.scope, one.why, moment(one.sinceMs), timesOf(one, state.now()), null],
     fill(cells, one) {
