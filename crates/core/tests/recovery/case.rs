@@ -49,6 +49,11 @@ impl Kind {
         }
     }
 
+    /// Whether a message that leaves in the outage may have been processed, as far as anybody knows.
+    pub fn leaves_unknown(self) -> bool {
+        matches!(self, Self::Reset | Self::CutAfter | Self::Status(502 | 504) | Self::Page(200))
+    }
+
     /// Patches of the server at the beginning and the end. `accepts`: what it fails has taken effect.
     pub fn patches(self, accepts: bool) -> (Value, Value) {
         let outage = |outage: Value| (json!({ "outages": [outage] }), json!({ "outages": null }));

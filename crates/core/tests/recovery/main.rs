@@ -15,6 +15,7 @@ mod draw;
 mod row;
 mod score;
 mod sim;
+mod unknown;
 #[path = "../simulation/wire.rs"]
 #[allow(dead_code, reason = "each test crate uses a part of it")]
 mod wire;
@@ -34,4 +35,9 @@ fn gateways_answer_in_its_place() {
 #[test]
 fn pages_and_refusals_come_to_everybody() {
     row::check_all(&[Kind::Page(200), Kind::Page(503), Kind::Status(403)]);
+}
+
+#[test]
+fn without_the_rule_of_caution_an_outage_costs_more_messages_than_the_bar_allows() {
+    row::check_control(&[Kind::CutAfter, Kind::Reset, Kind::Status(502), Kind::Page(200)]);
 }

@@ -7,6 +7,7 @@ use spillway_core::outcome::Reason;
 use spillway_core::settings::Ambiguous;
 
 use super::case::Case;
+use super::unknown::Unknown;
 
 const SECOND_US: u64 = 1_000_000;
 /// Probes are seldom from then on.
@@ -24,6 +25,9 @@ pub struct Outcome {
     pub lost: u64,
     /// Those that are dead letters since their outcome is unknown, as `ambiguous: 'fail'` says.
     pub unknown: u64,
+    /// Requests with a message whose outcome is unknown, and how many may be with `'fail'`.
+    pub doubts: u64,
+    pub doubts_max: u64,
     /// Those that left again after an unknown outcome, or were accepted twice.
     pub twice: u64,
     /// Requests in the first minute of the outage, and from then on until its end.
@@ -83,7 +87,7 @@ impl Score {
     }
 
     /// `accepted_again`: what the server has accepted more than once.
-    pub fn end(self, case: &Case, accepted_again: u64) -> Outcome {
+    pub fn end(self, case: &Case, doubts: &Unknown, accepted_again: u64) -> Outcome {
         let Case { begins_us, ends_us, .. } = *case;
         let late_us = begins_us + FIRST_US;
         let left = |from: u64, to: u64| self.left_us.iter().filter(|at| (from..to).contains(*at)).count() as u64;
@@ -95,6 +99,8 @@ impl Score {
         Outcome {
             lost: self.lost + self.sent.len() as u64,
             unknown: self.unknown,
+            doubts: doubts.count() as u64,
+            doubts_max: if may_repeat { 0 } else { doubts.max(case) as u64 },
             twice: if may_repeat { 0 } else { self.twice + accepted_again },
             first: left(begins_us, late_us.min(ends_us)),
             late: left(late_us, ends_us.max(late_us)),

@@ -8,7 +8,7 @@ use spillway_core::dispatcher::{AttemptId, Dispatcher, Effect, Event, TokenEvent
 use spillway_core::message::{Message, Parts, Payload, Settle, Submission, Ticket};
 use spillway_core::random::Random;
 use spillway_core::retry::{Answer, Verdict, classify};
-use spillway_core::settings::Settings;
+use spillway_core::settings::{Ambiguous, Settings};
 use spillway_core::shipment::Shipment;
 use spillway_core::token::TokenId;
 use spillway_simulator::{Config, Model, Port, Reply};
@@ -17,6 +17,7 @@ use super::agenda::Agenda;
 use super::case::Case;
 use super::draw::Draw;
 use super::score::{Outcome, Score};
+use super::unknown::Unknown;
 use super::wire;
 
 /// Traffic after the outage.
@@ -46,13 +47,24 @@ pub struct Sim<'a> {
     /// What is under way, by its message.
     names: HashMap<AttemptId, String>,
     score: Score,
+    unknown: Unknown,
     trace: bool,
 }
 
 impl<'a> Sim<'a> {
     pub fn new(case: &'a Case, seed: u64) -> Self {
+        Self::of(case, seed, |_| {})
+    }
+
+    /// A control: the sender repeats messages, whatever the case says, so it takes no care of them.
+    pub fn careless(case: &'a Case, seed: u64) -> Self {
+        Self::of(case, seed, |settings| settings.retry.ambiguous = Ambiguous::Retry)
+    }
+
+    fn of(case: &'a Case, seed: u64, change: impl FnOnce(&mut Settings)) -> Self {
         let mut draw = Draw::stream(seed, 7);
-        let settings = Settings::from_json(&case.options().to_string()).unwrap();
+        let mut settings = Settings::from_json(&case.options().to_string()).unwrap();
+        change(&mut settings);
         let config = Config::from_json(&case.server().to_string()).unwrap();
         let mut sim = Self {
             case,
@@ -64,6 +76,7 @@ impl<'a> Sim<'a> {
             tickets: 0,
             names: HashMap::new(),
             score: Score::default(),
+            unknown: Unknown::default(),
             trace: std::env::var("SPILLWAY_TRACE").is_ok(),
             draw,
         };
@@ -95,7 +108,7 @@ impl<'a> Sim<'a> {
             self.now_us = self.now_us.max(at_us);
         }
         let again = self.model.ledger(false).duplicates;
-        self.score.end(self.case, again)
+        self.score.end(self.case, &self.unknown, again)
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -165,6 +178,9 @@ impl<'a> Sim<'a> {
         let name = shipment.idempotency_key.as_deref().map(str::to_owned);
         self.score.left(self.now_us, name.as_deref());
         self.say(|| format!("{} leaves", name.as_deref().unwrap_or(&shipment.path)));
+        if name.is_some() {
+            self.unknown.left(self.now_us, attempt);
+        }
         self.names.extend(name.map(|name| (attempt, name)));
         let travel = self.model.travel();
         match self.case.kind.in_front().filter(|_| self.model.port(self.now_us) == Port::Refused) {
@@ -181,9 +197,13 @@ impl<'a> Sim<'a> {
 
     fn ended(&mut self, attempt: AttemptId, answer: Answer) {
         if let Some(name) = self.names.remove(&attempt) {
-            let is_page = classify(&answer) == Verdict::Delivered && answer.is_html_page();
-            if is_page || classify(&answer) == Verdict::Ambiguous {
-                self.score.doubted(&name);
+            match classify(&answer) {
+                Verdict::Delivered if !answer.is_html_page() => self.unknown.known(attempt, true, self.case),
+                Verdict::Delivered | Verdict::Ambiguous => {
+                    self.score.doubted(&name);
+                    self.unknown.unknown(attempt);
+                }
+                _ => self.unknown.known(attempt, false, self.case),
             }
         }
         self.dispatcher.handle(
