@@ -1,8 +1,8 @@
-//! Pauses that outlive an engine, each with its scope.
+//! What outlives an engine: pauses, each with its scope, and an outage that must not be found again by a message.
 
 use std::sync::Arc;
 
-use super::Limit;
+use super::{KnownOutage, Limit};
 use crate::clock::Timestamp;
 
 /// What one engine leaves to the next: a limit is the server's, no matter which engine sends.
@@ -16,6 +16,8 @@ pub(in crate::dispatcher) struct Bequest {
     pub(in crate::dispatcher) conversations: Vec<(Arc<str>, Limit)>,
     /// Messages that were given up in a row, since nobody knows whether the server has taken them.
     pub(in crate::dispatcher) unknown: u32,
+    /// What these have shown.
+    pub(in crate::dispatcher) outage: Option<KnownOutage>,
 }
 
 impl Bequest {

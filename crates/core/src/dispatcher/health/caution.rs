@@ -28,6 +28,11 @@ impl Caution {
         Self { unknown: 0, risk_max: RISK_MIN, cleared_at: None, deceived: 0 }
     }
 
+    /// Unknown outcomes in a row of the last engine.
+    pub(super) fn inherit(&mut self, unknown: u32) {
+        self.unknown = unknown;
+    }
+
     pub(super) fn succeeded(&mut self) {
         (self.unknown, self.deceived) = (0, 0);
         self.risk_max = self.risk_max.saturating_add(1);
@@ -61,15 +66,6 @@ impl Health {
     /// Since the last message that was taken.
     pub(super) fn unknown_outcomes(&self) -> u32 {
         self.caution.map_or(0, |caution| caution.unknown)
-    }
-
-    /// Those of the last engine. What was an outage then may be one still: no message is needed to find that out.
-    pub(super) fn inherit_unknown(&mut self, now: Timestamp, unknown: u32) {
-        let Some(caution) = &mut self.caution else { return };
-        caution.unknown = unknown;
-        if caution.is_outage() {
-            self.routes.get_mut(RouteId::MESSAGES).gate.shut(now, now, Cause::Outage);
-        }
     }
 
     /// It is not known whether the server has taken a message, which is given up for it.

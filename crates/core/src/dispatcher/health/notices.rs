@@ -37,9 +37,10 @@ impl Health {
     /// Tells that messages may leave again, if listeners believe that they can't.
     pub(super) fn tell_outage_over(&mut self, effects: &mut Vec<Effect>) {
         let flows = self.organization.is_open() && self.routes.get(RouteId::MESSAGES).gate.is_open();
-        if flows && let Some(told) = self.outage_told.take() {
+        if flows {
+            // Listeners may not know of one that an earlier engine has left.
             self.outage_problem = None;
-            effects.push(Effect::Notice(over(told)));
+            effects.extend(self.outage_told.take().map(|told| Effect::Notice(over(told))));
         }
     }
 
@@ -198,7 +199,8 @@ impl Health {
         whole.into_iter().chain(routes).collect()
     }
 
-    /// The pauses, for the engine that sends next. It finds outages by itself.
+    /// The pauses, for the engine that sends next, and the outage that it must not need a message to find. It finds
+    /// others by itself.
     pub(in crate::dispatcher) fn bequest(&self, now: Timestamp) -> Bequest {
         let routes = self.routes.iter().filter_map(|(_, route)| Some((route.name.clone(), route.limit.bequest(now)?)));
         let conversations = self.conversations.iter();
@@ -208,8 +210,8 @@ impl Health {
         let organization = self.organization.bequest(now);
         let organization = organization.map(|gate| Limit::of(now, gate, self.organization_limit.clone()));
         let is_in_doubt = organization.is_some() && self.doubt.holds_all();
-        let unknown = self.unknown_outcomes();
-        Bequest { organization, is_in_doubt, routes: routes.collect(), conversations, unknown }
+        let (unknown, outage) = (self.unknown_outcomes(), self.known_outage());
+        Bequest { organization, is_in_doubt, routes: routes.collect(), conversations, unknown, outage }
     }
 
     /// Goes on after a panic: what was sent before the gate last opened still tells nothing new.
@@ -218,8 +220,8 @@ impl Health {
     }
 
     pub(in crate::dispatcher) fn inherit(&mut self, now: Timestamp, bequest: Bequest) {
-        let Bequest { organization, is_in_doubt, routes, conversations, unknown } = bequest;
-        self.inherit_unknown(now, unknown);
+        let Bequest { organization, is_in_doubt, routes, conversations, unknown, outage } = bequest;
+        self.inherit_outage(now, unknown, outage);
         if let Some(Limit { gate, name, .. }) = organization {
             self.organization = gate;
             let scope = if is_in_doubt { PauseScope::Unknown } else { PauseScope::Organization };

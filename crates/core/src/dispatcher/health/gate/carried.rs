@@ -8,7 +8,8 @@ use crate::evidence::WaitSource;
 use crate::stats::Closure;
 
 impl Gate {
-    /// The pause as the next engine takes it over: outages and refused credentials are its own to find.
+    /// The pause as the next engine takes it over. Refused credentials are its own to find, and so are outages, but for
+    /// a [`super::super::KnownOutage`].
     pub(in crate::dispatcher) fn bequest(&self, now: Timestamp) -> Option<Self> {
         let state = match self.state {
             State::Open => return None,
@@ -16,6 +17,13 @@ impl Gate {
             State::Probing { .. } => State::Due { since: now },
         };
         self.cause.is_throttle().then(|| Self { state, probes: Vec::new(), ..self.clone() })
+    }
+
+    /// An outage that an earlier run has left: a probe is due.
+    pub(in crate::dispatcher) fn out(now: Timestamp, cause: Cause, since: Timestamp, strikes: u32) -> Self {
+        debug_assert!(!cause.is_throttle(), "a pause has a time");
+        let state = State::Due { since: now };
+        Self { state, cause, since, asked_until: None, lapsed: Duration::ZERO, strikes, probes: Vec::new() }
     }
 
     /// A pause that an earlier run has left, when it was saved: its next probe, if that was not due yet, and what was

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::Carryover;
 use crate::budget::Belief;
 use crate::clock::Timestamp;
-use crate::dispatcher::health::{Bequest, Gate, Limit, OperatorHold};
+use crate::dispatcher::health::{Bequest, Gate, KnownOutage, Limit, OperatorHold};
 use crate::evidence::{NamedLimit, WaitSource};
-use crate::stats::Closure;
+use crate::stats::{Closure, Refusals};
 
 /// How finely spent slots are kept: this many steps of the widest window, each rounded to its later end.
 const STEPS_PER_WINDOW: i64 = 64;
@@ -20,6 +20,8 @@ const SPENT_MAX: usize = 1_000_000;
 const LIMITS_MAX: usize = 1_280;
 /// Nor more spans of time.
 const SPANS_MAX: usize = 1_024;
+/// What went wrong is kept up to this length.
+const PROBLEM_BYTES_MAX: usize = 1_000;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -40,6 +42,31 @@ pub(super) struct Saved {
     hold: Option<SavedHold>,
     /// Messages in a row with an unknown outcome.
     unknown: u32,
+    /// What these have shown.
+    outage: Option<SavedOutage>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SavedOutage {
+    is_organizations: bool,
+    since_ms: i64,
+    strikes: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusals: Option<SavedRefusals>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SavedRefusals {
+    status: u16,
+    #[serde(default)]
+    code: Option<Box<str>>,
+    is_page: bool,
+    #[serde(default)]
+    correlation_id: Option<Box<str>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +132,7 @@ impl Saved {
                 until_ms: until.map(|until| millis(until.since(now)) - millis(now.since(until))),
             }),
             unknown: carryover.pauses.unknown,
+            outage: carryover.pauses.outage.as_ref().map(|outage| SavedOutage::of(outage, now)),
         }
     }
 
@@ -132,6 +160,7 @@ impl Saved {
             organization: self.pause.map(limit),
             is_in_doubt: self.in_doubt,
             unknown: self.unknown,
+            outage: self.outage.map(|outage| outage.known(saved_at, now)),
             ..Bequest::default()
         };
         for saved in self.pauses.into_iter().take(LIMITS_MAX) {
@@ -154,6 +183,46 @@ impl Saved {
         });
         Carryover { spent, under_way, belief: self.belief, pauses, standstill, hold, until: now }
     }
+}
+
+impl SavedOutage {
+    fn of(outage: &KnownOutage, now: Timestamp) -> Self {
+        let KnownOutage { is_organizations, since, strikes, problem, refusals } = outage.clone();
+        Self {
+            is_organizations,
+            since_ms: -millis(now.since(since)),
+            strikes,
+            problem: problem.map(|problem| cut(&problem).to_owned()),
+            refusals: refusals.map(|Refusals { status, code, is_page, correlation_id }| SavedRefusals {
+                status,
+                code,
+                is_page,
+                correlation_id,
+            }),
+        }
+    }
+
+    fn known(self, saved_at: Timestamp, now: Timestamp) -> KnownOutage {
+        let Self { is_organizations, since_ms, strikes, problem, refusals } = self;
+        KnownOutage {
+            is_organizations,
+            since: shifted(saved_at, since_ms).min(now),
+            strikes,
+            problem: problem.map(|problem| cut(&problem).into()),
+            refusals: refusals.map(|SavedRefusals { status, code, is_page, correlation_id }| Refusals {
+                status,
+                code,
+                is_page,
+                correlation_id,
+            }),
+        }
+    }
+}
+
+fn cut(problem: &str) -> &str {
+    let end = PROBLEM_BYTES_MAX.min(problem.len());
+    let end = (0..=end).rev().find(|end| problem.is_char_boundary(*end)).unwrap_or_default();
+    &problem[..end]
 }
 
 impl SavedLimit {

@@ -12,7 +12,7 @@ use self::json::Saved;
 use crate::budget::{Belief, Quota};
 use crate::clock::Timestamp;
 use crate::dispatcher::Step;
-use crate::dispatcher::health::{Bequest, OperatorHold, Span};
+use crate::dispatcher::health::{Bequest, KnownOutage, OperatorHold, Span};
 use crate::dispatcher::{Dispatcher, Effect};
 use crate::stats::Pause;
 use crate::store::{Change, Opening};
@@ -61,6 +61,7 @@ pub(in crate::dispatcher) struct Saving {
     moves: u64,
     paused: Vec<Pause>,
     held: Option<OperatorHold>,
+    outage: Option<KnownOutage>,
     is_demanded: bool,
 }
 
@@ -128,19 +129,22 @@ impl Dispatcher {
         self.note_standstill(now);
     }
 
-    /// Saves a checkpoint when the budget has changed: a new pause at once, spent slots now and then.
+    /// Saves a checkpoint when the budget has changed: a new pause or outage at once, spent slots now and then.
     pub(in crate::dispatcher) fn save(&mut self, step: &mut Step<'_>) {
         if !self.standing.is_durable() {
             return;
         }
         let paused = self.health.limits_in_force(step.now);
         let held = self.health.operator_hold();
+        let outage = self.health.known_outage();
         let due = self.saving.at.is_none_or(|at| step.now.since(at) >= SAVE_EVERY);
         let spent = self.saving.moves != self.attempts.moves() && due;
-        if !spent && paused == self.saving.paused && held == self.saving.held && !self.saving.is_demanded {
+        let is_saved = paused == self.saving.paused && held == self.saving.held && outage == self.saving.outage;
+        if !spent && is_saved && !self.saving.is_demanded {
             return;
         }
-        self.saving = Saving { at: Some(step.now), moves: self.attempts.moves(), paused, held, is_demanded: false };
+        let moves = self.attempts.moves();
+        self.saving = Saving { at: Some(step.now), moves, paused, held, outage, is_demanded: false };
         let budget = Saved::of(&self.checkpoint(step.now), step.now).to_json();
         step.effects.push(Effect::Store(Change::Save { budget, on_wire: self.on_wire(step.now) }));
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use super::*;
 use crate::budget::Heard;
 use crate::dispatcher::Step;
-use crate::dispatcher::health::RouteId;
+use crate::dispatcher::health::{Failure, Fingerprint, MessageRefusal, RouteId, Sent};
 use crate::dispatcher::schedule::attempts::{Attempt, Departure};
 use crate::dispatcher::schedule::batch::Batch;
+use crate::outcome::Response;
 use crate::random::Random;
 use crate::settings::{Rate, Settings};
 use crate::token::{TokenId, TokenSet};
@@ -135,6 +136,85 @@ fn an_outage_of_the_last_run_is_asked_about_before_a_message_is_risked() {
         let mut careless = dispatcher(1, 9_000);
         careless.restore(&mut Step { now: at_ms(9_000), effects: &mut Vec::new() }, &opening);
         assert!(!careless.health.holds_messages(), "with 'retry' no outcome costs a message");
+    }
+}
+
+/// Whoever asks after a restart is told what the last run had found, and since when.
+#[test]
+fn the_next_run_shows_the_outage_that_the_last_one_found() {
+    for found in [Found::Route, Found::Organization, Found::Refusals] {
+        let mut first = dispatcher(1, 0);
+        first.health.be_cautious();
+        (0..4).for_each(|_| first.health.note_unknown(at_ms(0)));
+        found.by(&mut first, at_ms(1_000));
+        let shown = |dispatcher: &Dispatcher, now_ms| {
+            let snapshot = dispatcher.snapshot(at_ms(now_ms));
+            let outage = snapshot.outage.unwrap();
+            (outage.reason, outage.since, snapshot.outage_problem, snapshot.refusals)
+        };
+        let of_first = shown(&first, 1_000);
+        assert!(of_first.2.is_some());
+
+        let mut effects = Vec::new();
+        first.save(&mut Step { now: at_ms(1_000), effects: &mut effects });
+        let Some(Effect::Store(Change::Save { budget, .. })) = effects.pop() else { panic!("saved at once") };
+        let opening = Opening { budget: Some(budget), budget_at: Some(at_ms(1_000)), ..Opening::default() };
+        let next_process = |dispatcher: &mut Dispatcher| {
+            dispatcher.restore(&mut Step { now: at_ms(70_000), effects: &mut Vec::new() }, &opening);
+        };
+        let next_engine =
+            |dispatcher: &mut Dispatcher| dispatcher.inherit(at_ms(70_000), first.carryover(at_ms(2_000)));
+        let successions: [&dyn Fn(&mut Dispatcher); 2] = [&next_process, &next_engine];
+        for succeed in successions {
+            let mut second = dispatcher(1, 70_000);
+            second.health.be_cautious();
+            succeed(&mut second);
+            assert_eq!(shown(&second, 70_000), of_first, "{found:?}");
+            assert_eq!(second.snapshot(at_ms(70_000)).outages.len(), 1);
+            assert_eq!(second.snapshot(at_ms(70_000)).outages[0].route.is_none(), found == Found::Organization);
+
+            let sent = Sent { attempt: 1, route: RouteId::MESSAGES, left_at: at_ms(70_001) };
+            second.health.sounds(at_ms(70_001), sent.attempt);
+            let effects = &mut Vec::new();
+            second.health.passed(&mut Step { now: at_ms(70_100), effects }, sent);
+            let over = second.snapshot(at_ms(70_100));
+            assert_eq!((over.outage, over.outage_problem, over.refusals), (None, None, None), "{found:?}");
+            assert!(effects.is_empty(), "nobody was told that it begins");
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Route,
+    Organization,
+    Refusals,
+}
+
+impl Found {
+    /// Has the dispatcher find it.
+    fn by(self, dispatcher: &mut Dispatcher, now: Timestamp) {
+        let (step, random) = (&mut Step { now, effects: &mut Vec::new() }, &mut Random::from_seed(1));
+        let sent = |attempt| Sent { attempt, route: RouteId::MESSAGES, left_at: at_ms(0) };
+        let health = &mut dispatcher.health;
+        match self {
+            Self::Route => {
+                health.failed(step, sent(1), Failure::Answered { retry_after: None }, || "status 502".into(), random);
+            }
+            Self::Organization => (1..=10).for_each(|attempt| {
+                health.failed(step, sent(attempt), Failure::Unsent, || "connection refused".into(), random);
+            }),
+            Self::Refusals => ["a", "b", "c"].iter().zip(1..).for_each(|(conversation, attempt)| {
+                let response = Response { status: 403, ..Response::default() };
+                let refusal = MessageRefusal {
+                    fingerprint: Fingerprint::of(&response).unwrap(),
+                    conversations: vec![Arc::from(*conversation)],
+                    correlation_id: Some("id-7".to_owned()),
+                    retry_after: Duration::ZERO,
+                };
+                health.refused(step, sent(attempt), &refusal, random);
+            }),
+        }
     }
 }
 
