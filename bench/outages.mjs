@@ -93,12 +93,13 @@ const seconds = (ms) => (ms === null ? 'never' : `${(ms / 1_000).toFixed(1)} s`)
 
 const virtualTable = (rows) =>
   table(
-    rows.map(({ kind, ambiguous, lost, twice, unknown, firstMinute, perTenSecondsLater, backMs, overPaced }) => ({
+    rows.map(({ kind, ambiguous, lost, twice, unknown, unknownMax, firstMinute, perTenSecondsLater, backMs, overPaced }) => ({
       kind,
       ambiguous,
       lost,
       twice,
       unknown: `${unknown.median} / ${unknown.most}`,
+      unknownMax: `${unknownMax.median} / ${unknownMax.most}`,
       first: `${firstMinute.median} / ${firstMinute.most}`,
       later: perTenSecondsLater ?? '–',
       back: seconds(backMs.median),
@@ -111,6 +112,7 @@ const virtualTable = (rows) =>
       ['lost', 'lost'],
       ['sent twice', 'twice'],
       ['unknown outcome', 'unknown'],
+      ['may be', 'unknownMax'],
       ['requests, first minute', 'first'],
       ['then per 10 s', 'later', 2],
       ['full rate after', 'back'],
@@ -136,14 +138,16 @@ publish('outages', {
         'requests per second. Outages are up to ten seconds shorter than their length, so that their end meets every moment between two probes.',
         '',
         "*Lost*: dead letters other than those that `ambiguous: 'fail'` promises, and messages that never ended. *Sent twice*, with `'fail'`: left again after an",
-        'unknown outcome, or accepted twice. *Unknown outcome*: dead letters marked `ambiguous`, median and most of a seed: what was on its way when the outage',
-        'began, and the four in a row that find it. *Requests*: all that left during the outage, median and most; after the first minute, of the seed with the most.',
+        'unknown outcome, or accepted twice. *Unknown outcome*: dead letters marked `ambiguous`, median and most of a seed. *May be*: as many as that run may have: what',
+        'left before the first of them was known, five that find out (four in a row, with two on the wire at a time), and in *cut after acceptance* those that look for',
+        'the end. *Requests*: all that left during the outage, median and most; after the first minute, of the seed with the most.',
         '*Full rate after*: from the end of the outage until 90 % of the budget leaves for five seconds; median and worst seed. *Over the paced rate*: the most',
         'requests in any second afterwards, less the paced rate.',
         '',
         'Bars: lost 0, sent twice 0, at most one request per ten seconds after the first minute, full rate after at most 15 s, at most one request over the',
-        'paced rate. Of the bar of 5 s for the median, outages of a minute stay below; in longer ones the next probe is five seconds away on average,',
-        'so nobody who asks once per ten seconds has a median below five seconds and a round trip.',
+        'paced rate. Where no connection can be made, an attempt to connect every one or two seconds, which is no request, finds the end. Where only a request can,',
+        'outages of a minute keep the bar of 5 s for the median; in longer ones the next probe is five seconds away on average, so nobody who asks once',
+        'per ten seconds has a median below five seconds and a round trip.',
         '',
         "The row *cut after acceptance* with `'fail'` has no such bar: everything that is safe to repeat is answered there, only messages fail, and each that finds out",
         'is one more unknown outcome. They are risked at intervals that double up to `retry.maxPauseMs` (three minutes), so finding the',

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bench::{Bench, settled, status, unanswered};
 use serde_json::json;
+use spillway_core::dispatcher::{Effect, Event};
 use spillway_core::retry::Answer;
 
 const SECOND: u64 = 1_000;
@@ -178,4 +179,105 @@ fn after_an_outage_requests_leave_evenly_paced() {
         assert!(burst <= 6, "{name}: {burst} requests in the first second");
         assert!(first - 10 * MINUTE <= 31 * SECOND, "{name}: found after {} ms", first - 10 * MINUTE);
     }
+}
+
+fn unsent() -> Answer {
+    Answer::Unsent { problem: "connection refused".to_owned() }
+}
+
+/// An organization that has an outage, with messages that wait.
+fn out(answer: &Answer) -> Bench {
+    let mut bench = Bench::new(json!({}));
+    send(&mut bench, 20);
+    while bench.dispatcher.snapshot(bench.now).outage.is_none() {
+        bench.answer_all(|_| answer.clone(), |_| {});
+        bench.wait_ms(50);
+    }
+    bench
+}
+
+/// What happens within this time, in words: the host is checked, and a request leaves.
+fn watch(bench: &mut Bench, ms: u64, is_reachable: bool, answer: &Answer) -> Vec<&'static str> {
+    let mut seen = Vec::new();
+    for _ in 0..ms / 10 {
+        let effects = bench.poll();
+        for effect in &effects {
+            match effect {
+                Effect::CheckReachable => {
+                    seen.push("check");
+                    bench.handle(Event::ReachableChecked(is_reachable));
+                }
+                Effect::Send { attempt, .. } => {
+                    seen.push("request");
+                    bench.answer(*attempt, answer.clone());
+                }
+                _ => {}
+            }
+        }
+        bench.wait_ms(10);
+    }
+    seen
+}
+
+#[test]
+fn while_no_connection_can_be_made_the_host_is_checked_without_requests() {
+    let mut bench = out(&unsent());
+    watch(&mut bench, MINUTE, false, &unsent());
+    let seen = watch(&mut bench, 10 * MINUTE, false, &unsent());
+    let count = |what| seen.iter().filter(|one| **one == what).count();
+    assert!((300..=600).contains(&count("check")), "{}", count("check"));
+    assert!((55..=61).contains(&count("request")), "as before: {}", count("request"));
+}
+
+#[test]
+fn a_host_that_can_be_reached_again_is_probed_at_once() {
+    let mut bench = out(&unsent());
+    watch(&mut bench, 5 * MINUTE, false, &unsent());
+    // The next regular probe is up to ten seconds away.
+    let seen = watch(&mut bench, 2 * SECOND + 20, true, &status(200));
+    assert!(seen.starts_with(&["check", "request"]) || seen.starts_with(&["request"]), "{seen:?}");
+    assert!(bench.dispatcher.snapshot(bench.now).outage.is_none());
+    assert_eq!(seen.iter().filter(|one| **one == "check").count() + 20, seen.len(), "every message leaves: {seen:?}");
+}
+
+/// Where a connection can be made and requests fail all the same, it has cost one request more than without checks.
+#[test]
+fn a_connection_that_can_be_made_deceives_once_in_an_outage() {
+    for down in [unsent(), unanswered(), status(503)] {
+        let mut bench = out(&unsent());
+        watch(&mut bench, 5 * MINUTE, false, &unsent());
+        let seen = watch(&mut bench, 10 * MINUTE, true, &down);
+        assert!(seen.iter().filter(|one| **one == "check").count() <= 1, "{down:?}: {seen:?}");
+        assert!((55..=62).contains(&seen.len()), "{down:?}: {}", seen.len());
+        // The next outage is another one.
+        while bench.dispatcher.snapshot(bench.now).outage.is_some() {
+            watch(&mut bench, SECOND, true, &status(200));
+        }
+        (0..20).for_each(|index| drop(bench.send(&format!("next{index}"), &format!("c{index}"))));
+        watch(&mut bench, MINUTE, false, &unsent());
+        assert!(watch(&mut bench, MINUTE, false, &unsent()).contains(&"check"), "{down:?}");
+    }
+}
+
+#[test]
+fn nothing_is_checked_where_the_server_itself_fails_nobody_waits_or_an_operator_holds() {
+    for down in [unanswered(), status(503)] {
+        let seen = watch(&mut out(&down), 5 * MINUTE, true, &down);
+        assert!(!seen.contains(&"check"), "{down:?}");
+    }
+    let mut bench = out(&unsent());
+    (1..=20).for_each(|number| drop(bench.handle(Event::Cancel(bench::of(number)))));
+    assert!(watch(&mut bench, 5 * MINUTE, false, &unsent()).is_empty(), "nothing waits");
+    let mut bench = out(&unsent());
+    bench.handle(Event::Pause(bench::of(100), None));
+    assert!(watch(&mut bench, 5 * MINUTE, true, &unsent()).is_empty(), "an operator holds everything back");
+}
+
+/// It was out when its engine was built again, or is late: the probe that is under way tells more.
+#[test]
+fn a_check_that_nobody_waits_for_changes_nothing() {
+    let mut bench = out(&unsent());
+    let closure = bench.dispatcher.snapshot(bench.now).outage;
+    bench.handle(Event::ReachableChecked(true));
+    assert_eq!(bench.dispatcher.snapshot(bench.now).outage, closure);
 }

@@ -66,6 +66,8 @@ pub enum Effect {
     },
     /// Nobody waits for this attempt any more: cut it, or don't let it leave.
     Cut(AttemptId),
+    /// Try to connect, without a request.
+    CheckReachable,
     /// Ask for a token.
     FetchToken(TokenId),
     /// The store is to keep this, before anything that is told or sent after it.

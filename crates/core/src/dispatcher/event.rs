@@ -32,6 +32,8 @@ pub enum Event {
     /// An attempt is not sent, and never will be: it has waited for the disk or a connection, and may not leave any
     /// more.
     Withheld(AttemptId),
+    /// What came of [`super::Effect::CheckReachable`]: whether a connection could be made.
+    ReachableChecked(bool),
     /// What came of a token fetch.
     Token(TokenId, TokenEvent),
     /// An operator holds everything back, for this long or until somebody ends it.

@@ -261,6 +261,7 @@ impl Dispatcher {
             Event::Submit(_) | Event::Left(_) | Event::Answered(..) => unreachable!("these are frequent"),
             Event::Cancel(ticket) => self.cancel(step, ticket),
             Event::Withheld(attempt) => self.withheld(step, attempt),
+            Event::ReachableChecked(is) => self.health.host_checked(step.now, is, &mut self.random),
             Event::Token(token, news) => self.token_answered(step, token, news),
             Event::Redrive(ticket, id) => self.redrive(step, ticket, id),
             Event::RedriveAll(ticket, filter) => self.begin_sweep(ticket, filter, step.effects),

@@ -92,6 +92,7 @@ pub(crate) enum Command {
 )]
 enum Report {
     Answer(AttemptId, Answer),
+    ReachableChecked(bool),
     Token(TokenId, TokenAnswer),
     CallbackLate(u64),
 }
@@ -442,6 +443,7 @@ impl Engine {
                 // Behind the answer, which may have shut the gate.
                 self.send_outgoing();
             }
+            Report::ReachableChecked(is_reachable) => self.handle(Event::ReachableChecked(is_reachable)),
             Report::Token(token, answer) => self.token_answered(token, answer),
             Report::CallbackLate(number) => {
                 if self.callback.end(number) {

@@ -90,6 +90,7 @@ impl Engine {
                     persistence.load(messages);
                 }
             }
+            Effect::CheckReachable => self.check_reachable(),
             Effect::FetchToken(token) => self.fetch_token(token),
             Effect::Renew(renewal) => match &mut self.leases {
                 Some(leases) => leases.renew(renewal),
@@ -179,6 +180,14 @@ impl Engine {
             Answer::Unsent { problem } | Answer::Unanswered { problem } => end.problem = Some(problem.clone()),
         }
         self.happen("request", || Happening::Request(end.clone()));
+    }
+
+    fn check_reachable(&self) {
+        let (client, reporter) = (Arc::clone(&self.client), self.reporter.clone());
+        tokio::spawn(async move {
+            let is_reachable = unwound(client.is_reachable()).await.unwrap_or(false);
+            let _ = reporter.send(Report::ReachableChecked(is_reachable));
+        });
     }
 
     pub(super) fn fetch_token(&mut self, token: TokenId) {

@@ -121,6 +121,7 @@ fn is_told(effect: &Effect) -> bool {
         | Effect::Store(_)
         | Effect::Load(_)
         | Effect::Renew(_)
+        | Effect::CheckReachable
         | Effect::FetchToken(_) => false,
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod names;
 mod oauth;
 mod proxy;
 mod quote;
+mod reachability;
 mod request;
 mod room;
 mod stream;
@@ -150,19 +151,23 @@ impl Client {
                     Err(_) => {}
                 }
             }
-            let connector = self.clients.connector().map_err(|problem| Answer::Unsent { problem })?;
             // Seldom, and large.
-            let made = Box::pin(async {
-                let reserved = self.connections.reserve().await;
-                let made = connector.get(self.origin.url().clone()).send().await;
-                if made.as_ref().is_err_and(is_taken) {
+            Box::pin(self.connect()).await?;
+        }
+    }
+
+    /// Makes a connection, which is an idle one then.
+    async fn connect(&self) -> Result<(), Answer> {
+        let connector = self.clients.connector().map_err(|problem| Answer::Unsent { problem })?;
+        loop {
+            let reserved = self.connections.reserve().await;
+            match connector.get(self.origin.url().clone()).send().await {
+                Err(error) if is_taken(&error) => {
                     reserved.taken();
+                    return Ok(());
                 }
-                made
-            });
-            match made.await {
-                Err(error) if is_taken(&error) => {}
                 Err(error) => {
+                    drop(reserved);
                     if is_for_want_of_descriptors(&error) && self.connections.make_way().await {
                         continue;
                     }

@@ -235,7 +235,9 @@ pub fn settled(effects: &[Effect]) -> Vec<String> {
             ticket.number, outcome.redriven, outcome.full, outcome.unsendable
         )),
         Effect::Drained(ticket, left) => Some(format!("{} drained {left:?}", ticket.number)),
-        Effect::Send { .. } | Effect::Cut(_) | Effect::FetchToken(_) | Effect::Notice(_) => None,
+        Effect::Send { .. } | Effect::Cut(_) | Effect::CheckReachable | Effect::FetchToken(_) | Effect::Notice(_) => {
+            None
+        }
         // With a store, callers hear of nothing before it is kept.
         Effect::Store(_) | Effect::Load(_) | Effect::Renew(_) => None,
     };

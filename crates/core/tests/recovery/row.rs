@@ -14,8 +14,8 @@ use super::sim::Sim;
 const SEEDS: u64 = 9;
 /// From the end of the outage to the full rate.
 const BACK_US_MAX: u64 = 15_000_000;
-/// The median seed of an outage of a minute. With a request per ten seconds, as in longer ones, nobody's median is
-/// below five seconds and a round trip.
+/// The median seed of an outage of a minute, or of any in which no connection can be made, which attempts to connect
+/// look for. With a request per ten seconds, as in longer ones, nobody's median is below five seconds and a round trip.
 const BACK_US_MEDIAN: u64 = 5_000_000;
 /// The same where messages are risked at intervals that double up to `retry.maxPauseMs`.
 const DECEIVED_US_MAX: u64 = 180_000_000 + BACK_US_MAX;
@@ -98,13 +98,14 @@ impl Row {
     fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
         let is_early = self.length == Length::Minute && !self.runs.iter().any(|run| run.case.is_deceptive());
+        let is_checked = self.kind.in_front().is_some();
         let median = median(self.runs.iter().map(|run| back_us(&run.outcome)));
-        if self.runs.len() > 1 && is_early && median.is_some_and(|back_us| back_us > BACK_US_MEDIAN) {
+        if self.runs.len() > 1 && (is_early || is_checked) && median.is_some_and(|back_us| back_us > BACK_US_MEDIAN) {
             broken.push(format!("median back in time: {:?}, {:?}: {median:?}", self.kind, self.ambiguous));
         }
         for Run { seed, case, outcome } in &self.runs {
-            let Outcome { lost, unknown, doubts, doubts_max, twice, late, late_max, back_us, burst, burst_max, .. } =
-                *outcome;
+            let Outcome { lost, unknown, doubts, doubts_max, twice, late, late_max, .. } = *outcome;
+            let Outcome { checks, checks_max, back_us, burst, burst_max, .. } = *outcome;
             let back_us_max = if case.is_deceptive() { DECEIVED_US_MAX } else { BACK_US_MAX };
             let is_known = match self.ambiguous {
                 Ambiguous::Fail => unknown == doubts && doubts <= doubts_max,
@@ -115,6 +116,7 @@ impl Row {
                 (is_known, "few outcomes are unknown"),
                 (twice == 0, "nothing is sent twice"),
                 (late <= late_max, "a request per ten seconds"),
+                (checks <= checks_max, "a check of the host per second"),
                 (back_us.is_some_and(|back_us| back_us <= back_us_max), "back in time"),
                 (burst <= burst_max, "no burst"),
             ] {
@@ -145,6 +147,8 @@ impl Row {
             "unknownMax": both(|outcome| outcome.doubts_max),
             "firstMinute": both(|outcome| outcome.first),
             "perTenSecondsLater": self.per_ten_seconds(),
+            "checks": both(|outcome| outcome.checks),
+            "probeMs": median(of(|outcome| outcome.probe_us)).map(|us| us / 1_000),
             "backMs": {
                 "median": median(of(back_us)).map(|us| us / 1_000),
                 "worst": back_us(&slowest.outcome) / 1_000,

@@ -35,6 +35,11 @@ pub struct Outcome {
     pub late: u64,
     /// As many may be, after the first minute.
     pub late_max: u64,
+    /// Attempts to connect without a request during the outage, and how many may be.
+    pub checks: u64,
+    pub checks_max: u64,
+    /// From the end of the outage to the next request.
+    pub probe_us: u64,
     /// From the end of the outage to the full rate; `None` if it was never reached.
     pub back_us: Option<u64>,
     /// The most requests in any second afterwards, and how many may be.
@@ -46,6 +51,7 @@ pub struct Outcome {
 pub struct Score {
     sent: BTreeSet<String>,
     left_us: Vec<u64>,
+    checked_us: Vec<u64>,
     doubtful: HashSet<String>,
     twice: u64,
     unknown: u64,
@@ -65,6 +71,11 @@ impl Score {
             assert!(self.sent.contains(name), "{name} leaves, and has ended or was never handed over");
             self.twice += u64::from(self.doubtful.contains(name));
         }
+    }
+
+    /// The host is checked, without a request.
+    pub fn checked(&mut self, now_us: u64) {
+        self.checked_us.push(now_us);
     }
 
     /// Its outcome is unknown.
@@ -105,6 +116,10 @@ impl Score {
             first: left(begins_us, late_us.min(ends_us)),
             late: left(late_us, ends_us.max(late_us)),
             late_max: ends_us.saturating_sub(late_us).div_ceil(10 * SECOND_US),
+            checks: self.checked_us.iter().filter(|at| (begins_us..ends_us).contains(*at)).count() as u64,
+            // Nothing is checked where connections can be made.
+            checks_max: if case.kind.in_front().is_some() { (ends_us - begins_us).div_ceil(SECOND_US) } else { 0 },
+            probe_us: first_us - ends_us,
             back_us: after().find(is_full).map(|at| at - ends_us),
             burst: burst.unwrap_or(0),
             burst_max: case.paced(SECOND_US).ceil() as u64 + 1,

@@ -33,6 +33,7 @@ enum Happening {
     Arrives(AttemptId, Shipment, u64),
     Returns(AttemptId, Reply),
     IsRefused(AttemptId, &'static str),
+    IsChecked(bool),
 }
 
 pub struct Sim<'a> {
@@ -124,6 +125,10 @@ impl<'a> Sim<'a> {
                 self.agenda.add(self.now_us + answer_us, Happening::Returns(attempt, reply));
             }
             Happening::Returns(attempt, reply) => self.ended(attempt, wire::answer(&reply, self.now_us)),
+            Happening::IsChecked(is_reachable) => {
+                let now = Timestamp::from_micros(self.now_us);
+                self.dispatcher.handle(now, Event::ReachableChecked(is_reachable), &mut self.effects);
+            }
             Happening::IsRefused(attempt, problem) => {
                 self.ended(attempt, Answer::Unsent { problem: problem.to_owned() });
             }
@@ -165,6 +170,7 @@ impl<'a> Sim<'a> {
             self.score.effect(&effect);
             match effect {
                 Effect::Send { attempt, shipment } => self.send(attempt, shipment),
+                Effect::CheckReachable => self.check_reachable(),
                 Effect::Notice(notice) => self.say(|| format!("{notice:?}")),
                 _ => {}
             }
@@ -193,6 +199,18 @@ impl<'a> Sim<'a> {
                 self.agenda.add(self.now_us + travel.arrival_us, arrives);
             }
         }
+    }
+
+    /// Tries to connect.
+    fn check_reachable(&mut self) {
+        self.score.checked(self.now_us);
+        let in_front = self.case.kind.in_front().filter(|_| self.model.port(self.now_us) == Port::Refused);
+        let took_us = match in_front {
+            Some((_, most_us)) => self.draw.range(0, most_us),
+            None => self.model.travel().answer_us,
+        };
+        self.say(|| format!("the host is checked: {}", in_front.map_or("reachable", |(problem, _)| problem)));
+        self.agenda.add(self.now_us + took_us, Happening::IsChecked(in_front.is_none()));
     }
 
     fn ended(&mut self, attempt: AttemptId, answer: Answer) {

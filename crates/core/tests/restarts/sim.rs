@@ -421,6 +421,7 @@ impl Sim {
                 let at_us = self.now_us + self.draw.range(0, 2_000);
                 self.later(at_us, Happening::Loads(self.life, wanted));
             }
+            Effect::CheckReachable => self.handle(Event::ReachableChecked(true))?,
             Effect::FetchToken(_) => self.handle(Event::Token(TokenId::FIRST, TokenEvent::Granted(None)))?,
             Effect::CallAnswered(..) | Effect::Drained(..) | Effect::Cut(_) | Effect::Notice(_) => {}
             Effect::Store(_) | Effect::Renew(_) => unreachable!("told before, or of a fleet"),

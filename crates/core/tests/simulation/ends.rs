@@ -68,7 +68,7 @@ impl Oracle {
             }
             Effect::Store(_) | Effect::Load(_) => broken("store", "there is none"),
             Effect::Renew(_) => broken("fleet", "there is none"),
-            Effect::Send { .. } | Effect::FetchToken(_) | Effect::Notice(_) => Ok(()),
+            Effect::Send { .. } | Effect::CheckReachable | Effect::FetchToken(_) | Effect::Notice(_) => Ok(()),
         }
     }
 

@@ -12,7 +12,7 @@ use spillway_core::retry::Answer;
 use spillway_core::settings::Settings;
 use spillway_core::shipment::Shipment;
 use spillway_core::token::TokenId;
-use spillway_simulator::{Model, Reply};
+use spillway_simulator::{Model, Port, Reply};
 
 use super::arrivals::Arrivals;
 use super::draw::Draw;
@@ -38,6 +38,7 @@ pub(super) enum Happening {
     Returns(AttemptId, Reply),
     TimesOut(AttemptId),
     IsRefused(AttemptId),
+    IsChecked(bool),
     TokenArrives,
     TokenReturns(Reply),
 }
@@ -170,6 +171,7 @@ impl Sim {
             Happening::Arrives(attempt) => self.arrive(attempt),
             Happening::Returns(attempt, reply) => self.ended(attempt, wire::answer(&reply, self.now_us)),
             Happening::TimesOut(attempt) => self.ended(attempt, Answer::Unanswered { problem: "late".to_owned() }),
+            Happening::IsChecked(is_reachable) => self.handle(Event::ReachableChecked(is_reachable)),
             Happening::IsRefused(attempt) => self.ended(attempt, Answer::Unsent { problem: "refused".to_owned() }),
             Happening::TokenArrives => {
                 let known = "Basic aWQ6cmlnaHQ="; // id:right
@@ -205,6 +207,11 @@ impl Sim {
             match effect {
                 Effect::Send { attempt, shipment } => self.send(attempt, shipment)?,
                 Effect::Cut(attempt) => self.cut(attempt),
+                Effect::CheckReachable => {
+                    let is_reachable = !self.refusing && self.model.port(self.now_us) != Port::Refused;
+                    let at_us = self.now_us + self.draw.range(0, 5_000);
+                    self.later(at_us, Happening::IsChecked(is_reachable));
+                }
                 Effect::FetchToken(_) => {
                     hold(!self.fetching, "token single flight", || "fetched twice at once".to_owned())?;
                     self.fetching = true;

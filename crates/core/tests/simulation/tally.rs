@@ -64,6 +64,7 @@ impl Tally {
             Effect::Drained(..) => "drain gave up",
             Effect::Send { .. } => "sent",
             Effect::Cut(_) => "cut",
+            Effect::CheckReachable => "host checked",
             Effect::FetchToken(_) => "token asked for",
             Effect::Notice(Notice::Throttled { .. }) => "throttled",
             Effect::Notice(Notice::Resumed { .. }) => "resumed",

@@ -22,6 +22,7 @@ mod outage;
 mod own_limits;
 mod passage;
 mod probes;
+mod reachability;
 mod refusals;
 mod route;
 mod routes;
@@ -56,6 +57,7 @@ pub(super) use self::outage::LastFailure;
 pub(super) use self::probes::Prospect;
 pub(super) use self::probes::Rank;
 use self::probes::{Patience, Probed};
+use self::reachability::Reachability;
 use self::refusals::RefusalRun;
 pub(super) use self::refusals::{Fingerprint, MessageRefusal, Whom};
 pub(super) use self::routes::RouteId;
@@ -104,6 +106,8 @@ pub(super) struct Health {
     patience: Patience,
     probed: Probed,
     standstill: Standstill,
+    /// Of the host, in an outage of the organization.
+    reachability: Reachability,
     /// Routes that something waits for, longest first.
     lines: Vec<RouteId>,
     tokens: TokenEvidence,
@@ -136,6 +140,7 @@ impl Health {
             patience: Patience::default(),
             probed: Probed::default(),
             standstill: Standstill::default(),
+            reachability: Reachability::default(),
             lines: Vec::new(),
             tokens: TokenEvidence::default(),
             auth_problem: None,
@@ -284,6 +289,10 @@ impl Health {
             self.hold_on(step.now);
         } else if is_probe || (self.organization.is_open() && self.is_outage(route, trips)) {
             self.shut_organization(step.now, sent, wait, random);
+            match failure {
+                Failure::Unsent => self.reachability.unsent(step.now, !wait.is_zero(), random),
+                Failure::Unanswered | Failure::Answered { .. } => self.reachability.sent(),
+            }
             self.tell_outage(Cause::Outage, problem, step.effects);
         } else if self.shut_route(step.now, sent, trips, wait, random) && route == RouteId::MESSAGES {
             let cause = self.routes.get(route).gate.closed_by().unwrap_or(Cause::Outage);

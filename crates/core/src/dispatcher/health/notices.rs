@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bequest::Bequest;
 use super::limit::{Begun, resumed};
+use super::reachability::Reachability;
 use super::suspicion::Suspicion;
 use super::{Cause, Gate, Health, Limit, RouteId, Suspect};
 use crate::clock::Timestamp;
@@ -79,6 +80,7 @@ impl Health {
     pub(super) fn reopen(&mut self, step: &mut Step<'_>) -> bool {
         let Some((cause, paused)) = self.organization.open(step.now) else { return false };
         self.opened_at = step.now;
+        self.reachability = Reachability::default();
         self.tokens.reopened();
         if self.auth_problem.take().is_some() {
             step.effects.push(Effect::Notice(over(Cause::Auth)));

@@ -4,7 +4,7 @@ use crate::budget::{NotYet, Turn};
 use crate::clock::Timestamp;
 use crate::dispatcher::health::{Pass, RouteId};
 use crate::dispatcher::schedule::batch::Batch;
-use crate::dispatcher::{Dispatcher, Step};
+use crate::dispatcher::{Dispatcher, Effect, Step};
 use crate::lanes::LaneId;
 use crate::lease::Scope;
 use crate::settings::BatchMode;
@@ -36,6 +36,7 @@ impl Dispatcher {
             self.tell_quota(step.effects);
         }
         self.health.unheard().settles_at().into_iter().for_each(|at| self.look_again(at));
+        self.check_host(step);
         let mut has_released = false;
         let mut started = 0;
         loop {
@@ -92,6 +93,18 @@ impl Dispatcher {
                     return;
                 }
             }
+        }
+    }
+
+    /// Has it checked whether the host can be reached, when that is due and something waits for it.
+    fn check_host(&mut self, step: &mut Step<'_>) {
+        match self.health.check_due_at(step.now) {
+            Some(at) if at > step.now => self.look_again(at),
+            Some(_) if self.peek_next() || self.health.has_lines() => {
+                self.health.checks_host();
+                step.effects.push(Effect::CheckReachable);
+            }
+            Some(_) | None => {}
         }
     }
 
