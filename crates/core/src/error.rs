@@ -11,6 +11,19 @@ use crate::totals::Amount;
 
 /// An error that reaches the caller. `Display` names the field, the value and what is allowed; never a secret or a
 /// text.
+///
+/// ```
+/// use spillway_core::error::{Error, StoreErrorKind};
+/// use spillway_core::settings::Settings;
+///
+/// let options = r#"{ "organization": "acme", "region": "us-east-9" }"#;
+/// let Err(error) = Settings::from_json(options) else { panic!("there is no such region") };
+/// assert_eq!(error.code(), "CONFIG_INVALID");
+/// assert!(error.to_string().starts_with("region "), "{error}");
+///
+/// let full = Error::Store { kind: StoreErrorKind::Full, problem: "/var/outbox.db has no space left".to_owned() };
+/// assert_eq!(full.code(), "STORE_FULL");
+/// ```
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Error {
     /// An option is wrong.

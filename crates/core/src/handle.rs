@@ -19,6 +19,34 @@ use crate::stats::{Latencies, PauseScope, Snapshot};
 use crate::totals::Totals;
 
 /// A place at the engine of an organization. Dropped, it leaves: its promises end, its messages don't.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::mpsc::{Sender, channel};
+/// use spillway_core::clock::Clock;
+/// use spillway_core::engine::sink::{Completion, Sink};
+/// use spillway_core::{handle::Handle, settings::Settings};
+///
+/// /// Where the engine's thread says what has become of what was asked for.
+/// struct Completions(Sender<Completion>);
+///
+/// impl Sink for Completions {
+///     fn complete(&self, completions: Vec<Completion>, _: &Clock) {
+///         completions.into_iter().for_each(|completion| drop(self.0.send(completion)));
+///     }
+/// }
+///
+/// let options = r#"{
+///   "organization": "acme", "region": "us-east-1", "credentials": { "accessToken": "token" },
+///   "route": "messaging", "store": "memory", "rateLimit": { "requests": 300, "perMs": 60000 }
+/// }"#;
+/// let (completions, completed) = channel();
+/// let handle = Handle::open(Settings::from_json(options)?, Arc::new(Completions(completions)))?;
+/// assert_eq!(handle.organization(), "acme");
+/// handle.drain(1, None);
+/// assert!(matches!(completed.recv(), Ok(Completion::Done(1))), "there is nothing to wait for");
+/// # Ok::<(), spillway_core::error::Error>(())
+/// ```
 pub struct Handle {
     id: u32,
     commands: UnboundedSender<Command>,

@@ -38,6 +38,15 @@ pub fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// The text as JSON, unread; `None` if it is not JSON.
+///
+/// ```
+/// use spillway_core::json::{fields, raw, string};
+///
+/// let body = r#"{ "code": "too.many.requests", "deep": [[[[]]]], "big": 1e999 }"#;
+/// let [code, absent] = fields(raw(body).expect("JSON"), ["code", "absent"]).expect("an object");
+/// assert_eq!(string(code.expect("it is there")).as_deref(), Some("too.many.requests"));
+/// assert!(absent.is_none());
+/// ```
 pub fn raw(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok()
 }

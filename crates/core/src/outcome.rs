@@ -160,6 +160,22 @@ pub struct Redriven {
 }
 
 /// Which dead letters are meant: those for which everything holds that is given. `T` is the time by which it counts.
+///
+/// ```
+/// use spillway_core::outcome::{DeliveryFailure, LetterFilter, Reason, Response};
+///
+/// let refused = DeliveryFailure {
+///     reason: Reason::Rejected,
+///     id: Some("m-1".into()),
+///     attempts: 1,
+///     ambiguous: false,
+///     response: Some(Response { status: 403, ..Response::default() }),
+///     problem: None,
+/// };
+/// let of_that_day = LetterFilter { status: Some(403), since: Some(1_000), ..LetterFilter::ALL };
+/// assert!(of_that_day.takes(&refused, 1_500));
+/// assert!(!of_that_day.takes(&refused, 900), "given up before");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LetterFilter<T> {
     /// Given up for this reason.

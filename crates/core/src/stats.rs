@@ -55,6 +55,18 @@ pub struct Depth {
 }
 
 /// What keeps everything from being sent.
+///
+/// ```
+/// use std::time::Duration;
+/// use spillway_core::clock::Timestamp;
+/// use spillway_core::stats::{Closure, Pause, PauseScope};
+///
+/// let since = Timestamp::START;
+/// let until = since.after(Duration::from_secs(30));
+/// let closure = Closure { reason: "retry-after", since, until: Some(until), next_probe: Some(until) };
+/// let pause = Pause { scope: PauseScope::Route("GET /api/v2/users/{}".into()), limit: None, closure };
+/// assert!(!pause.closure.is_over(since) && pause.closure.is_over(until));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closure {
     /// Why, in a word.

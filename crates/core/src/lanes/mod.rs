@@ -42,7 +42,7 @@ pub enum Bar {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use spillway_core::lanes::{Item, Lanes, Numbers, Slot};
+/// use spillway_core::lanes::{EntryId, Item, Lanes, Numbers};
 ///
 /// /// Numbers are places here.
 /// struct Places;

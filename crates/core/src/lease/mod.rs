@@ -21,6 +21,41 @@
 //!
 //! # What the store decides
 //! [`book`] has the rules of the store as code.
+//!
+//! ```
+//! use std::time::Duration;
+//! use spillway_core::lease::book::{Book, Server};
+//! use spillway_core::lease::{Host, Renewal, WindowReport};
+//!
+//! let (requests, per) = (300.try_into().expect("above 0"), Duration::from_secs(60));
+//! let asks = |host, number, weight| Renewal {
+//!     host: Host(host),
+//!     number,
+//!     seen: None,
+//!     weight,
+//!     sent: 0,
+//!     lasts: Duration::from_secs(6),
+//!     windows: vec![WindowReport { per, requests, held: 0, need: 300, back: vec![] }],
+//!     pauses: vec![],
+//!     probes: vec![],
+//!     draw: host,
+//! };
+//! let mut book = Book::default();
+//! let at = |seconds: u64| Server { now: seconds * 1_000_000, run: 1 };
+//!
+//! // A store that is new can't tell whether somebody held the quota before.
+//! let (grant, _) = book.renew(at(0), &asks(1, 1, 10));
+//! assert_eq!(grant.windows[0].share, 0);
+//! assert!(grant.forgetting.is_some());
+//!
+//! // Later the host gets what is due to it, here everything.
+//! let (grant, _) = book.renew(at(80), &asks(1, 2, 10));
+//! assert_eq!((grant.windows[0].share, grant.windows[0].target), (300, 300));
+//!
+//! // Another host with twice as many conversations that wait is due two thirds, and nothing before they come back.
+//! let (grant, _) = book.renew(at(81), &asks(2, 1, 20));
+//! assert_eq!((grant.windows[0].share, grant.windows[0].target), (0, 200));
+//! ```
 
 pub mod book;
 mod broadcast;

@@ -81,6 +81,39 @@ impl Payload {
 }
 
 /// A message or request on its way into the outbox.
+///
+/// ```
+/// use std::time::Duration;
+/// use spillway_core::clock::Timestamp;
+/// use spillway_core::message::{Call, CallLimits, Message, Parts, Payload, Settle, Submission, Ticket};
+///
+/// let parts = Parts { id: "m-1", id_given: true, conversation: "c-1", body: r#"{"text":"Hi"}"#, ..Parts::default() };
+/// let message = Payload::Message(Message::new(parts).expect("its texts are short enough"));
+/// assert_eq!((message.id(), message.len()), (Some("m-1"), 13));
+///
+/// let call = Call {
+///     method: "POST".into(),
+///     path: "/api/v2/users/search".into(),
+///     headers: Vec::new(),
+///     body: None,
+///     timeout: None,
+///     response_bytes_max: 65_536,
+///     raw: false,
+///     idempotent: Some(true),
+///     limits: CallLimits { deadline: Some(Timestamp::from_micros(5_000_000)), ..CallLimits::default() },
+/// };
+/// assert_eq!(call.is_repeatable(), Some(true), "a POST isn't, unless its caller says so");
+///
+/// let submission = Submission {
+///     ticket: Ticket { handle: 1, number: 1 },
+///     settle: Settle::OnOutcome,
+///     payload: Payload::Call(Box::new(call)),
+///     priority: 0,
+///     expires_at: Some(Timestamp::START.after(Duration::from_secs(60))),
+///     not_before: None,
+/// };
+/// assert_eq!(submission.waits_until(), Some(Timestamp::from_micros(5_000_000)), "the earlier of the two");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Who waits for it.

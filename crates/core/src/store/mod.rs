@@ -4,6 +4,38 @@
 //! the store in the order of [`WriteQueue`], and holds back every output that depends on them (a promise, an event, an
 //! outgoing request) until the store reports them durable. The dispatcher decides, the store keeps, and neither waits
 //! for the other.
+//!
+//! ```
+//! use std::sync::mpsc::channel;
+//! use spillway_core::clock::{Clock, Timestamp};
+//! use spillway_core::message::{Message, Parts};
+//! use spillway_core::settings::Settings;
+//! use spillway_core::store::{self, Begun, Change, Opening, Record, StoreEvent};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let options = format!(
+//!     r#"{{ "organization": "acme", "region": "us-east-1", "credentials": {{ "accessToken": "token" }},
+//!           "route": "messaging", "store": "file:{}", "rateLimit": {{ "requests": 300, "perMs": 60000 }} }}"#,
+//!     folder.path().join("outbox.db").display()
+//! );
+//! let (tell, told) = channel();
+//! let tell = Box::new(move |event| drop(tell.send(event)));
+//! let begun = store::open(&Settings::from_json(&options)?, Clock::start(), tell)?;
+//! let Some(Begun { store, .. }) = begun else { panic!("a file is a store") };
+//! let token = told.iter().find_map(|event| match event {
+//!     StoreEvent::Opened(Opening { token, .. }) => Some(token),
+//!     _ => None,
+//! });
+//!
+//! let parts = Parts { id: "m-1", id_given: true, conversation: "c-1", body: "{}", ..Parts::default() };
+//! let record = Record::new(1, Message::new(parts).expect("its texts fit"), Timestamp::START);
+//! store.apply(token.expect("it opens"), vec![Change::Insert { entry_id: 7, record: Box::new(record) }]);
+//! let is_kept = |event| matches!(event, StoreEvent::Committed { kept, .. } if kept == [7]);
+//! assert!(told.iter().any(is_kept), "now its promise may settle");
+//! store.close();
+//! assert!(told.iter().any(|event| matches!(event, StoreEvent::Closed)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod calendar;
 pub mod change;
