@@ -29,7 +29,7 @@ const PAGES = [
   ...['adapters', 'cli', 'durability', 'errors', 'observability', 'ramp', 'requests', 'testing'].map((name) => `docs/${name}.md`),
 ]
 /** Pages whose blocks have tests of their own, in this folder. */
-const TESTED_ELSEWHERE = ['docs/deployment.md', 'docs/migrating.md']
+const TESTED_ELSEWHERE = ['docs/dashboard.md', 'docs/deployment.md', 'docs/migrating.md']
 const DOCUMENTS = fs
   .readdirSync(join(ROOT, 'docs'), { recursive: true })
   .filter((name) => name.endsWith('.md'))

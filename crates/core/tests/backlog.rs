@@ -49,6 +49,18 @@ fn conversations_come_by_how_long_their_first_message_waits_whatever_it_waits_fo
 }
 
 #[test]
+fn of_a_long_backlog_the_heads_of_the_conversations_are_looked_at() {
+    let mut bench = Bench::new(json!({}));
+    let start = bench.now;
+    for number in 0..40_000 {
+        bench.send(&format!("m-{number}"), &format!("c-{}", number % 5));
+    }
+    let backlog = bench.dispatcher.backlog(BacklogWanted { conversations: 3, requests: 0 });
+    let expected = [("c-0", Some("m-0"), 8_000), ("c-1", Some("m-1"), 8_000), ("c-2", Some("m-2"), 8_000)];
+    assert_eq!((lanes(&backlog), backlog.oldest), (expected.to_vec(), Some(start)));
+}
+
+#[test]
 fn dead_letters_are_counted_by_reason_as_they_come_and_go() {
     let mut bench = Bench::new(json!({}));
     assert_eq!(bench.dispatcher.backlog(ALL).letters, []);
