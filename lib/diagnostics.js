@@ -18,6 +18,9 @@ const pick =
 /** For what a pause holds, and the limit that the server named. */
 const SCOPE = ['scope', 'route', 'conversationId', 'key', 'namespace', 'value']
 
+/** Adds whose it is, where it is that of one of several OAuth clients. */
+const withToken = (told) => (payload) => (payload.token === undefined ? told(payload) : { ...told(payload), token: payload.token })
+
 /** The engine's event behind each channel, and what of it is told. */
 const OF_EVENTS = {
   delivered: {
@@ -32,12 +35,12 @@ const OF_EVENTS = {
     channel: channel('spillway:request:end'),
     told: (end) => ({ ...end, path: withoutQuery(end.path) }),
   },
-  throttled: { channel: channel('spillway:throttled'), told: pick(...SCOPE, 'reason', 'untilMs', 'pauseMs', 'long') },
-  resumed: { channel: channel('spillway:resumed'), told: pick(...SCOPE, 'pausedMs') },
+  throttled: { channel: channel('spillway:throttled'), told: withToken(pick(...SCOPE, 'reason', 'untilMs', 'pauseMs', 'long')) },
+  resumed: { channel: channel('spillway:resumed'), told: withToken(pick(...SCOPE, 'pausedMs')) },
   outage: {
     channel: channel('spillway:outage'),
     // Why there is no token is told in words of our own.
-    told: ({ reason, message, open }) => (reason === 'token' ? { reason, message, open } : { reason, open }),
+    told: withToken(({ reason, message, open }) => (reason === 'token' ? { reason, message, open } : { reason, open })),
   },
 }
 const NAMES = Object.keys(OF_EVENTS)

@@ -6,7 +6,7 @@ use spillway_core::clock::{Clock, Timestamp};
 use spillway_core::evidence::NamedLimit;
 use spillway_core::handle::Handle;
 use spillway_core::stats::{
-    Closure, FleetStanding, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding,
+    Closure, FleetStanding, Latency, Outage, Pause, PauseScope, Refusals, Snapshot, StoreStanding, TokenStanding,
 };
 use spillway_core::totals::{Holdings, Totals};
 
@@ -97,15 +97,25 @@ fn snapshot_data(snapshot: &Snapshot, clock: &Clock) -> Value {
             }
             data
         }),
-        "outages": snapshot.outages.iter().map(|Outage { route, closure, problem }| {
-            json!({
+        "outages": snapshot.outages.iter().map(|Outage { route, token, closure, problem }| {
+            let mut data = json!({
                 "route": route,
                 "reason": closure.reason,
                 "message": problem,
                 "sinceMs": clock.epoch_ms(closure.since),
                 "nextProbeMs": closure.next_probe.map(|at| clock.epoch_ms(at)),
-            })
+            });
+            if let Some(token) = token {
+                data["token"] = (&**token).into();
+            }
+            data
         }).collect::<Vec<_>>(),
+        "tokens": (!snapshot.tokens.is_empty()).then(|| {
+            let data = |TokenStanding { name, quota, available }: &TokenStanding| {
+                json!({ "token": name, "windows": windows_data(quota), "available": available })
+            };
+            snapshot.tokens.iter().map(data).collect::<Vec<_>>()
+        }),
         "merging": snapshot.joins.as_ref().map(|joins| {
             let field = |(field, times): &(Box<str>, u64)| json!({ "field": field, "times": times });
             json!({ "joined": joins.joined, "prevented": joins.prevented.iter().map(field).collect::<Vec<_>>() })
@@ -144,23 +154,36 @@ fn fleet_data(fleet: &FleetStanding, clock: &Clock) -> Value {
 pub(crate) fn scope_data(scope: &PauseScope, limit: Option<&NamedLimit>) -> Value {
     let (word, route, conversation) = match scope {
         PauseScope::Organization => ("organization", None, None),
+        PauseScope::Token(_) => ("token", None, None),
         PauseScope::Route(route) => ("route", Some(&**route), None),
         PauseScope::Conversation(conversation) => ("conversation", None, Some(&**conversation)),
         PauseScope::Unknown => ("unknown", None, None),
     };
-    json!({
+    let mut data = json!({
         "scope": word,
         "route": route,
         "conversationId": conversation,
         "key": limit.map(|limit| &limit.key),
         "namespace": limit.and_then(|limit| limit.namespace.as_ref()),
         "value": limit.and_then(|limit| limit.value),
-    })
+    });
+    if let PauseScope::Token(name) = scope {
+        data["token"] = (&**name).into();
+    }
+    data
 }
 
 /// What is believed of the quota, in stats and events alike.
 pub(crate) fn quota_data(quota: &[Believed], since: Timestamp, clock: &Clock) -> Value {
     let is_configured = quota.iter().all(|one| one.why == Why::Configured);
+    json!({
+        "windows": windows_data(quota),
+        "source": if is_configured { "configured" } else { "learned" },
+        "sinceMs": clock.epoch_ms(since),
+    })
+}
+
+fn windows_data(quota: &[Believed]) -> Vec<Value> {
     let window = |one: &Believed| {
         json!({
             "requests": one.requests,
@@ -169,11 +192,7 @@ pub(crate) fn quota_data(quota: &[Believed], since: Timestamp, clock: &Clock) ->
             "share": one.share,
         })
     };
-    json!({
-        "windows": quota.iter().map(window).collect::<Vec<_>>(),
-        "source": if is_configured { "configured" } else { "learned" },
-        "sinceMs": clock.epoch_ms(since),
-    })
+    quota.iter().map(window).collect()
 }
 
 fn latency_data(latency: &Latency) -> Value {

@@ -25,8 +25,11 @@ export interface DiagnosticsChannels {
   'spillway:resumed': PauseScope & { organization: string; pausedMs: number }
   /** What somebody did by a dashboard, or tried to. */
   'spillway:operator': OperatorEvent
-  /** `message`: with the reason `token` only, why there is none; empty at its end. */
-  'spillway:outage': { organization: string; reason: OutageReason | 'store' | 'engine'; open: boolean; message?: string }
+  /**
+   * `message`: with the reason `token` only, why there is none; empty at its end. `token`: the name of one of several OAuth clients, whose outage
+   * it is alone.
+   */
+  'spillway:outage': { organization: string; reason: OutageReason | 'store' | 'engine'; open: boolean; message?: string; token?: string }
 }
 
 /** A request of the engine that came to its end, whatever the end is; each attempt is one. */

@@ -9,7 +9,7 @@ export interface SenderEvents {
   delivered: [receipt: Receipt]
   /** A message was given up. */
   deadLetter: [letter: DeadLetterEvent]
-  /** Nothing in the `scope` is sent for a while: to the organization, on a route, or of a conversation. `untilMs`: epoch milliseconds; `long`: over `retry.maxPauseMs`. With the reason `operator` and without an end, both times are Infinity. */
+  /** Nothing in the `scope` is sent for a while: to the organization, with a token of several, on a route, or of a conversation. `untilMs`: epoch milliseconds; `long`: over `retry.maxPauseMs`. With the reason `operator` and without an end, both times are Infinity. */
   throttled: [pause: PauseScope & { reason: PauseReason; untilMs: number; pauseMs: number; long: boolean }]
   /**
    * The pause of the `scope` is over: a probe went through, or an operator's has ended. `pausedMs`: how long it was, and took to probe; not how long nothing was there to
@@ -24,11 +24,12 @@ export interface SenderEvents {
    * the Redis of a shared budget can't be reached (`budget`),
    * or a defect interrupted the engine, which then continues with the messages that it had. A route of
    * calls that fails without the others is in `stats().outages` only.
+   * With a `token`, it is that of one of several OAuth clients (`auth` or `token`), and everything goes on with the others.
    * `message` says why; at its end it is empty, unless a damaged file was replaced: then it says where that was set aside. A file that
    * was replaced at the opening, or by a run that did not live to report it, is reported by one event with `open: false`; and so are
    * messages that the file can't give back and of which not even the id is known.
    */
-  outage: [outage: { reason: OutageReason | 'store' | 'engine'; message: string; open: boolean }]
+  outage: [outage: { reason: OutageReason | 'store' | 'engine'; message: string; open: boolean; token?: string }]
   /** The outbox became empty. */
   drain: []
   /** Somebody did something by a dashboard of this process (`spillway/dashboard`), or tried to. */

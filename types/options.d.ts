@@ -19,8 +19,13 @@ export interface SenderOptions {
   apiUrl?: string
   /** Base URL of the login host, whose `/oauth/token` issues tokens. Default: the region's, else that of `apiUrl`. */
   loginUrl?: string
-  /** How access tokens are obtained. Never shown in an error, an event or a number. */
-  credentials: ClientCredentials | AccessTokenCredentials
+  /**
+   * How access tokens are obtained. Never shown in an error, an event or a number.
+   *
+   * A list has 1 to 50 OAuth clients of the organization, each of which has a token, a `rateLimit` and a pause of its own: together they
+   * send so many times as much, in one queue and one order. What Genesys' terms say about that: docs/learning.md.
+   */
+  credentials: ClientCredentials | AccessTokenCredentials | readonly NamedClientCredentials[]
   /** Where messages go: a preset, or a path of your own. */
   route: RoutePreset | CustomRoute
   /**
@@ -53,12 +58,19 @@ export interface SenderOptions {
    * `'learn'`, or {@link LearnOptions}: it is unknown. The quota is learned from what the server says: its headers
    * (`inin-ratelimit-*`, `X-RateLimit-*`, IETF's `RateLimit` and its drafts), else from what it refuses. Learning follows it up and
    * down, and leaves to others what they use of it. `stats().quota` says what is believed.
+   *
+   * With a list of `credentials` it is what each token is allowed, and is learned for each.
    */
   rateLimit: RateLimit | readonly RateLimit[] | 'learn' | LearnOptions
   /**
+   * What all tokens of a list of `credentials` are allowed together, 1 to 8 windows. Only with such a list. Default: no limit but that of each
+   * token; a 429 that names a limit of the organization pauses all of them in any case.
+   */
+  organizationLimit?: RateLimit | readonly RateLimit[]
+  /**
    * Shares the budget with every process and host that names the same organization and Redis (6.2 or newer) or Valkey: together they
    * send no more than `rateLimit`, which must be a known quota, not `'learn'`. Each holds a lease on a part of it, in proportion to
-   * the conversations that wait there. Without it, every process has a budget of its own.
+   * the conversations that wait there. Without it, every process has a budget of its own. Not with a list of `credentials`.
    * - `'redis://USER:PASSWORD@HOST:6379/0'`: one server
    * - `'redis+sentinel://HOST:26379,HOST:26379/PRIMARY'`: the primary that the Sentinels know by this name
    * - `'redis+cluster://HOST:6379,HOST:6379'`: a cluster, by some of its nodes
@@ -124,6 +136,12 @@ export interface ClientCredentials {
   /** 1 to 1,024 visible ASCII characters. */
   clientSecret: string
   accessToken?: undefined
+}
+
+/** One of several OAuth clients of an organization. */
+export interface NamedClientCredentials extends ClientCredentials {
+  /** What events and numbers call its token: 1 to 64 bytes, another one for each. Default: its place in the list, from `'1'` on. */
+  name?: string
 }
 
 /** Access tokens from elsewhere. */

@@ -49,6 +49,8 @@ export interface SimulatorConfig {
   tokenLifeMs?: number | null
   /** The only client that gets tokens. Default: every client gets one. */
   credentials?: { clientId: string; clientSecret: string } | null
+  /** The only clients that get tokens, and whose tokens are accepted, besides that of `credentials`. At most 100. Default: every client. */
+  clients?: readonly { clientId: string; clientSecret: string }[] | null
   /** Whether a request without a valid token gets 401. Default true. */
   authRequired?: boolean | null
   /** How many tokens may be minted. Default: no limit. */
@@ -178,6 +180,8 @@ export interface Ledger {
   mostInWindow: number
   /** The window of the (first) quota, in milliseconds. */
   windowMs: number
+  /** With `tokenQuota`: what arrived with the tokens of each OAuth client, by its id, and the most of it in any rolling window of the first one. */
+  clients?: Record<string, { arrivals: number; mostInWindow: number }>
   maxInFlight: number
   maxInFlightPerConversation: number
   /** Acceptances beyond the first of an id. */

@@ -44,7 +44,7 @@ export interface Stats {
      */
     refused: number
   }
-  /** What the server allows. `sinceMs`: epoch milliseconds. */
+  /** What the server allows; with a list of `credentials`, all tokens together, and the organization. `sinceMs`: epoch milliseconds. */
   quota: QuotaState
   budget: {
     /** Requests that may leave now. */
@@ -81,6 +81,8 @@ export interface Stats {
    * only the requests that take it; empty when nothing fails. Up to 256 routes are told apart.
    */
   outages: OutageState[]
+  /** The budget of each token, with a list of `credentials`; else null. */
+  tokens: TokenState[] | null
   /** How texts merge, since the engine's start; null unless `batch.mode` is `'merge'`. */
   merging: null | {
     /** Messages that joined another one's request. */
@@ -220,13 +222,16 @@ export interface RateWindow {
 export interface PauseScope {
   /**
    * - `organization`: everything, since the limit is the token's or the organization's
+   * - `token`: what carries the `token` of one of several OAuth clients; everything goes on with the others
    * - `route`: what takes this route, the limit of an endpoint
    * - `conversation`: the messages of this conversation
    * - `unknown`: not known yet, since the 429 names no limit. What was refused waits for as long as the server asks; everything else
    *   waits for 250 ms (or for as long as the server asks, up to a second), then a single request of another conversation or route
    *   finds out. Events: `resumed` with this scope comes when everything else goes on, or before the `throttled` of the organization
    */
-  scope: 'organization' | 'route' | 'conversation' | 'unknown'
+  scope: 'organization' | 'token' | 'route' | 'conversation' | 'unknown'
+  /** With `token`: the name of its client; else absent. */
+  token?: string
   /** With `route`: its method and path, with ids replaced, such as `POST /api/v2/analytics/conversations/details/query`; else null. */
   route: string | null
   /** With `conversation`: which; else null. */
@@ -235,6 +240,16 @@ export interface PauseScope {
   key: string | null
   namespace: string | null
   value: number | null
+}
+
+/** The budget of one of several tokens, in {@link Stats}. `pauses` and `outages` say what it waits for. */
+export interface TokenState {
+  /** The name of its client. */
+  token: string
+  /** What the server allows it. The windows hold together. */
+  windows: QuotaWindow[]
+  /** Requests that may leave with it now. */
+  available: number
 }
 
 /** A pause, in {@link Stats}. Times in epoch milliseconds. */
@@ -272,6 +287,8 @@ export interface OutageState {
    * the way to the host fails, several routes fail, the credentials are refused, or there is no token.
    */
   route: string | null
+  /** The name of the client, where it is one of several whose credentials are refused (`auth`): everything goes on with the others. */
+  token?: string
   reason: OutageReason
   /** What went wrong, as a sentence, without secrets; null if that isn't known. */
   message: string | null

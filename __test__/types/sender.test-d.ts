@@ -14,6 +14,7 @@ import {
   type Redriven,
   type SenderOptions,
   type Stats,
+  type TokenState,
 } from '../../index.js'
 import { expect, type Equal } from './equal.js'
 
@@ -100,6 +101,13 @@ const noRegion: SenderOptions = { ...base, region: 'us-east-9' }
 const noRoute: SenderOptions = { ...base, route: 'messages' }
 // @ts-expect-error a client or a token, not both
 const both: SenderOptions = { ...base, credentials: { ...credentials, accessToken: 'token' } }
+const several: SenderOptions = {
+  ...base,
+  credentials: [credentials, { ...credentials, name: 'survey' }],
+  organizationLimit: [{ requests: 500, perMs: 60_000 }],
+}
+// @ts-expect-error a list takes clients alone
+const listed: SenderOptions = { ...base, credentials: [{ accessToken: 'token' }] }
 // @ts-expect-error no such store
 const noSuchStore: SenderOptions = { ...base, store: 'disk' }
 // @ts-expect-error an unknown key
@@ -182,7 +190,7 @@ function events(sender: Sender): void {
     .on('delivered', (receipt) => expect<Equal<typeof receipt, Receipt>>())
     .once('deadLetter', (letter) => expect<Equal<typeof letter, DeadLetterEvent>>())
     .on('throttled', ({ scope, route, key, value, reason, untilMs, pauseMs, long }) => {
-      expect<Equal<typeof scope, 'organization' | 'route' | 'conversation' | 'unknown'>>()
+      expect<Equal<typeof scope, 'organization' | 'token' | 'route' | 'conversation' | 'unknown'>>()
       expect<Equal<typeof route | typeof key, string | null>>()
       expect<Equal<typeof value, number | null>>()
       expect<Equal<typeof reason, 'retry-after' | 'reset' | 'text' | 'backoff' | 'operator'>>()
@@ -231,8 +239,10 @@ function operated(sender: Sender): void {
   void sender.resume({ scope: 'conversation' })
   const { pauses, outage } = sender.stats()
   expect<Equal<(typeof pauses)[number]['untilMs'], number | null>>()
-  expect<Equal<(typeof pauses)[number]['scope'], 'organization' | 'route' | 'conversation' | 'unknown'>>()
+  expect<Equal<(typeof pauses)[number]['scope'], 'organization' | 'token' | 'route' | 'conversation' | 'unknown'>>()
   expect<Equal<(typeof pauses)[number]['key'], string | null>>()
+  expect<Equal<(typeof pauses)[number]['token'], string | undefined>>()
+  expect<Equal<Stats['tokens'], TokenState[] | null>>()
   expect<Equal<NonNullable<typeof outage>['message'], string | null>>()
 }
 
@@ -264,5 +274,7 @@ export {
   noUnits,
   shared,
   stats,
+  several,
+  listed,
   unknownKey,
 }

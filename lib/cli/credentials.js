@@ -4,6 +4,8 @@ const { UsageError } = require('./usage.js')
 
 /** The options with the credentials of the environment. A secret in a file ends up in a repository. */
 function withSecrets(config, file, env) {
+  if (Array.isArray(config.credentials))
+    throw new UsageError(`--config ${file} must not hold a list of credentials: the command line uses one`)
   const { accessToken, clientSecret, clientId, ...others } = config.credentials ?? {}
   for (const [key, variable] of [
     ['clientSecret', 'SPILLWAY_CLIENT_SECRET'],

@@ -18,6 +18,7 @@ const OUTAGES = {
 }
 const PAUSES = {
   organization: () => '429 for the organization',
+  token: ({ token }) => `429 for the OAuth client ${token}`,
   unknown: () => '429 that names no limit',
   route: ({ route }) => `429 for ${route}`,
   conversation: ({ conversationId }) => `429 for conversation ${conversationId}`,
@@ -35,11 +36,11 @@ function ofStore({ store }) {
 }
 
 function ofOutages({ outages, outage }) {
-  return outages.map(({ route, reason, message, sinceMs, nextProbeMs }) => ({
-    // A route of calls that fails leaves the messages alone.
-    level: route === null || outage !== null ? 'down' : 'trouble',
+  return outages.map(({ route, token, reason, message, sinceMs, nextProbeMs }) => ({
+    // A route of calls that fails leaves the messages alone, and so does one of several OAuth clients.
+    level: (route ?? token ?? null) === null || outage !== null ? 'down' : 'trouble',
     kind: 'outage',
-    text: `${OUTAGES[reason] ?? reason}${route === null ? '' : `: ${route}`}${message === null ? '' : ` (${message})`}`,
+    text: `${OUTAGES[reason] ?? reason}${(route ?? token ?? null) === null ? '' : `: ${route ?? token}`}${message === null ? '' : ` (${message})`}`,
     sinceMs,
     nextProbeMs,
   }))

@@ -47,6 +47,9 @@ pub(super) fn event_data(happening: &Happening, clock: &Clock) -> Value {
         Happening::Notice(Notice::Outage { reason, problem, open }) => {
             json!({ "reason": reason, "message": problem, "open": open })
         }
+        Happening::Notice(Notice::TokenOutage { token, reason, problem, open }) => {
+            json!({ "reason": reason, "message": problem, "open": open, "token": token })
+        }
         Happening::Notice(Notice::Quota { quota, since }) => quota_data(quota, *since, clock),
         Happening::Notice(Notice::Empty) => Value::Null,
     }

@@ -66,6 +66,8 @@ fn hold_data((hold, until): (Hold, Option<Timestamp>), explanation: &Explanation
     // A conversation may wait for a limit and be over at the same time.
     let of_hold = |Pause { scope, closure, .. }: &Pause| match scope {
         PauseScope::Organization | PauseScope::Unknown => hold == Hold::Pause,
+        // Another token may carry it.
+        PauseScope::Token(_) => false,
         PauseScope::Route(_) => hold == Hold::RoutePause,
         PauseScope::Conversation(_) if closure.reason == ENDED => hold == Hold::Ended,
         PauseScope::Conversation(_) => hold == Hold::ConversationPause,

@@ -3,7 +3,7 @@
 use spillway_core::budget::{Believed, Why};
 use spillway_core::clock::Timestamp;
 use spillway_core::stats::{
-    Counters, Depth, FleetStanding, Latencies, Latency, Pause, PauseScope, Snapshot, StoreStanding,
+    Counters, Depth, FleetStanding, Latencies, Latency, Outage, Pause, PauseScope, Snapshot, StoreStanding,
 };
 
 use super::reading::Reading;
@@ -241,12 +241,13 @@ fn quota(snapshot: &Snapshot, _: Timestamp, rows: &mut Rows<'_>) {
     }
 }
 
-/// Conversations are counted, not named: nobody wants a time series for each.
+/// Conversations and tokens are counted, not named: nobody wants a time series for each.
 fn pauses(pauses: &[Pause], rows: &mut Rows<'_>) {
     let mut counts: Vec<([(&str, String); 5], u32)> = Vec::new();
     for Pause { scope, limit, .. } in pauses {
         let (scope, route) = match scope {
             PauseScope::Organization => ("organization", ""),
+            PauseScope::Token(_) => ("token", ""),
             PauseScope::Route(route) => ("route", &**route),
             PauseScope::Conversation(_) => ("conversation", ""),
             PauseScope::Unknown => ("unknown", ""),
@@ -273,7 +274,9 @@ fn pauses(pauses: &[Pause], rows: &mut Rows<'_>) {
 /// Several may hold at once: `outage` of the stats is the first of them.
 fn outage(snapshot: &Snapshot, _: Timestamp, rows: &mut Rows<'_>) {
     let first = snapshot.outage.map(|closure| closure.reason);
-    let others = snapshot.outages.iter().filter(|outage| outage.route.is_none()).map(|outage| outage.closure.reason);
+    // What a route or one of several clients has leaves the messages alone.
+    let is_of_all = |outage: &&Outage| outage.route.is_none() && outage.token.is_none();
+    let others = snapshot.outages.iter().filter(is_of_all).map(|outage| outage.closure.reason);
     for reason in ["auth", "breaker", "budget", "refused", "token"] {
         let is_out = first == Some(reason) || others.clone().any(|other| other == reason);
         rows.add_flag(&[("reason", reason)], is_out);

@@ -16,6 +16,7 @@ fn snapshot() -> Snapshot {
         counters: Counters::default(),
         depth: Depth::default(),
         quota: Vec::new(),
+        tokens: Vec::new(),
         quota_since: NOW,
         available: 1,
         next_free: None,
@@ -111,9 +112,12 @@ fn outages_that_hold_at_once_are_told_by_reason_and_the_stores_is_one() {
         samples(&lines, "spillway_outage").iter().map(|line| line.ends_with('1')).collect::<Vec<_>>()
     };
     assert_eq!(flags(snapshot()), [false; 6]);
-    let of_a_route = Outage { route: Some("GET /x".into()), closure: closure("breaker", None), problem: None };
-    let of_all = Outage { route: None, closure: closure("token", None), problem: None };
-    let outages = vec![of_a_route, of_all];
+    let of_a_route =
+        Outage { route: Some("GET /x".into()), token: None, closure: closure("breaker", None), problem: None };
+    let of_all = Outage { route: None, token: None, closure: closure("token", None), problem: None };
+    let of_a_client =
+        Outage { route: None, token: Some("survey".into()), closure: closure("auth", None), problem: None };
+    let outages = vec![of_a_route, of_a_client, of_all];
     let both = Snapshot { outage: Some(closure("refused", None)), outages, ..snapshot() };
     assert_eq!(flags(both), [false, false, false, true, true, false], "auth, breaker, budget, refused, token, store");
     let store = StoreStanding { problem: Some(Error::Closed), ..StoreStanding::default() };

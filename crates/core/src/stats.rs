@@ -94,6 +94,8 @@ pub const ENDED: &str = "ended";
 pub enum PauseScope {
     /// Everything.
     Organization,
+    /// What shows one of several tokens, by its name.
+    Token(Box<str>),
     /// What takes the route of this name: method and path template.
     Route(Box<str>),
     /// The messages of this conversation.
@@ -131,10 +133,23 @@ pub struct Refusals {
 pub struct Outage {
     /// Method and path template of the route; `None` for the organization.
     pub route: Option<Box<str>>,
+    /// One of several tokens, by its name: everything else goes on.
+    pub token: Option<Box<str>>,
     /// Why, since when and until when.
     pub closure: Closure,
     /// What went wrong, if that is known.
     pub problem: Option<Box<str>>,
+}
+
+/// The budget of one of several tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenStanding {
+    /// What it is called.
+    pub name: Box<str>,
+    /// Its limits; they hold together.
+    pub quota: Vec<Believed>,
+    /// Requests that may leave at once.
+    pub available: u32,
 }
 
 /// How a store stands.
@@ -190,6 +205,8 @@ pub struct Snapshot {
     pub quota: Vec<Believed>,
     /// Since when they are.
     pub quota_since: Timestamp,
+    /// Each token's part of it, where there are several.
+    pub tokens: Vec<TokenStanding>,
     /// Requests that may leave at once.
     pub available: u32,
     /// When the next one may, if none may now and it is known.

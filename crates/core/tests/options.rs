@@ -29,6 +29,25 @@ fn patch(field: &str, value: &Value) -> Value {
     }
 }
 
+fn client(id: &str) -> Value {
+    json!({ "clientId": id, "clientSecret": "x" })
+}
+
+#[test]
+fn several_clients_have_names() {
+    let credentials = json!([client("a"), { "clientId": "b", "clientSecret": "x", "name": "survey" }, client("c")]);
+    let limit = json!({ "requests": 500, "perMs": 60_000 });
+    let patch = json!({ "credentials": credentials, "organizationLimit": limit });
+    let settings = Settings::from_json(&options(patch.clone()).to_string()).unwrap();
+    let names: Vec<&str> = settings.tokens.iter().map(|token| &*token.name).collect();
+    assert_eq!((names, settings.organization_rates.len()), (vec!["1", "survey", "3"], 1));
+    let mut other = patch;
+    other["credentials"][0]["clientSecret"] = "y".into();
+    let other = Settings::from_json(&options(other).to_string()).unwrap();
+    assert_eq!(settings.difference(&other).unwrap().0, "credentials");
+    assert_eq!(settings.tokens[0].fingerprint(), other.tokens[0].fingerprint(), "it is the same client");
+}
+
 #[test]
 fn numbers() {
     for (field, low, high) in [
@@ -170,6 +189,37 @@ fn the_rest() {
         (json!({ "credentials": null }), "credentials", "{ clientId, clientSecret } or { accessToken }"),
         (json!({ "credentials": { "clientId": "x" } }), "credentials.clientSecret", "given with clientId"),
         (json!({ "credentials": { "clientSecret": "x" } }), "credentials.clientId", "given with clientSecret"),
+        (json!({ "credentials": [] }), "credentials", "a list of 1 to 50"),
+        (json!({ "credentials": vec![client("a"); 51] }), "credentials", "a list of 1 to 50"),
+        (
+            json!({ "credentials": [client("a"), 7] }),
+            "credentials[1]",
+            "{ clientId, clientSecret, name? }, got a number",
+        ),
+        (json!({ "credentials": [{ "clientId": "a" }] }), "credentials[0].clientSecret", "got nothing"),
+        (json!({ "credentials": [{ "accessToken": "a" }] }), "credentials[0].accessToken", "left out in a list"),
+        (json!({ "credentials": [client("a"), client("a")] }), "credentials[1].clientId", "another one"),
+        (
+            json!({ "credentials": [client("a"), { "clientId": "b", "clientSecret": "x", "name": "1" }] }),
+            "credentials[1].name",
+            "another one than those before it",
+        ),
+        (
+            json!({ "credentials": [{ "clientId": "b", "clientSecret": "x", "x": 1 }] }),
+            "credentials[0].x",
+            "is not an option",
+        ),
+        (
+            json!({ "organizationLimit": { "requests": 1, "perMs": 1 } }),
+            "organizationLimit",
+            "left out where credentials is not a list",
+        ),
+        (json!({ "credentials": [client("a")], "organizationLimit": [] }), "organizationLimit", "a list of 1 to 8"),
+        (
+            json!({ "credentials": [client("a"), client("b")], "budget": "redis://host" }),
+            "budget",
+            "left out where credentials is a list",
+        ),
     ] {
         let (named, problem) = refusal(wrong.clone());
         assert_eq!(named, field, "{wrong}");
@@ -201,6 +251,10 @@ fn secrets_are_never_repeated() {
         json!({ "credentials": { "clientId": "id", "clientSecret": "hush", "accessToken": "hush" } }),
         json!({ "credentials": { "accessToken": "hush\nhush" } }),
         json!({ "credentials": "hush" }),
+        json!({ "credentials": ["hush"] }),
+        json!({ "credentials": [{ "clientId": "id", "clientSecret": "hush hush" }] }),
+        json!({ "credentials": [{ "clientId": "id", "clientSecret": "hush", "accessToken": "hush" }] }),
+        json!({ "credentials": [{ "clientId": "hush", "clientSecret": "x" }, { "clientId": "hush", "clientSecret": "y" }] }),
         json!({ "apiUrl": "http://user:hush@host" }),
     ] {
         let (field, problem) = refusal(wrong.clone());

@@ -72,6 +72,10 @@ pub struct Config {
     /// `credentials`: the only client that gets tokens, and only those tokens are accepted; by default every client
     /// gets one, and tokens that the simulator didn't issue are accepted too.
     pub credentials: Option<Credentials>,
+    /// `clients`: the only clients that get tokens, and whose tokens are accepted, besides that of `credentials`; at
+    /// most
+    /// 100. Default none.
+    pub clients: Vec<Credentials>,
     /// `authRequired`: whether an API request without a valid token gets 401; default true.
     pub auth_required: bool,
     /// `tokenThrottle`: how many tokens may be minted; default no limit.

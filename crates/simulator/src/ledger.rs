@@ -6,18 +6,24 @@ mod report;
 mod tests;
 mod window;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::content::Message;
 use conversations::Conversations;
+use report::ClientReport;
 pub use report::Report;
 use window::RollingWindow;
 
 /// The most message ids, and conversations, that are remembered; further ones count as accepted only.
 const IDS_MAX: usize = 5_000_000;
+
+/// OAuth clients that are told apart.
+const CLIENTS_MAX: usize = 100;
 
 /// Counts what a server sees.
 #[derive(Debug)]
@@ -25,11 +31,20 @@ pub(crate) struct Ledger {
     /// The plain counters; the other fields are filled in when asked for.
     counts: Report,
     window: RollingWindow,
+    /// Those of each OAuth client.
+    clients: BTreeMap<Arc<str>, OfClient>,
     ids: HashTable<Acceptances>,
     hashes: DefaultHashBuilder,
     conversations: Conversations,
     in_flight: u64,
     connections_open: u64,
+}
+
+/// What has arrived with the tokens of an OAuth client.
+#[derive(Debug)]
+struct OfClient {
+    window: RollingWindow,
+    arrivals: u64,
 }
 
 /// How often an id was accepted. With its hash, so that a table of millions that grows needn't read all texts again.
@@ -66,6 +81,7 @@ impl Ledger {
         Self {
             counts: Report::default(),
             window: RollingWindow::new(window_us),
+            clients: BTreeMap::new(),
             ids: HashTable::new(),
             hashes: DefaultHashBuilder::default(),
             conversations: Conversations::default(),
@@ -110,6 +126,20 @@ impl Ledger {
         self.counts.arrivals += 1;
         self.counts.first_arrival_ms.get_or_insert(ms(now_us));
         self.window.arrived(now_us);
+    }
+
+    /// It came with a token of this client, which has a quota of its own in windows of this length.
+    pub(crate) fn arrived_of(&mut self, now_us: u64, client: &Arc<str>, window_us: u64) {
+        if self.clients.len() >= CLIENTS_MAX && !self.clients.contains_key(client) {
+            return;
+        }
+        let new = || OfClient { window: RollingWindow::new(window_us), arrivals: 0 };
+        let of_client = self.clients.entry(Arc::clone(client)).or_insert_with(new);
+        if of_client.window.length_us() != window_us {
+            of_client.window = RollingWindow::new(window_us);
+        }
+        of_client.window.arrived(now_us);
+        of_client.arrivals += 1;
     }
 
     pub(crate) fn answered(&mut self, status: u16) {
@@ -208,12 +238,19 @@ impl Ledger {
         Report {
             most_in_window: self.window.most(),
             window_ms: ms(self.window.length_us()),
+            clients: self.clients.iter().map(|(name, one)| (name.to_string(), one.report())).collect(),
             unique_ids: self.ids.len() as u64,
             ids: ids(|acceptances| acceptances.all),
             cut_ids: ids(|acceptances| acceptances.cut),
             failed_ids: ids(|acceptances| acceptances.failed),
             ..self.counts.clone()
         }
+    }
+}
+
+impl OfClient {
+    fn report(&self) -> ClientReport {
+        ClientReport { arrivals: self.arrivals, most_in_window: self.window.most() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! OAuth client credentials: who gets a token, and until when it is accepted.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -16,10 +17,17 @@ const PREFIX: &str = "simulated-";
 /// The most tokens that are remembered at once; when there are more, the expired ones are forgotten first, then all.
 const TOKENS_MAX: usize = 10_000;
 
+/// A token that was issued.
+#[derive(Debug)]
+struct Issued {
+    expires_at_us: u64,
+    client: Arc<str>,
+}
+
 /// The tokens of one server.
 #[derive(Debug)]
 pub(crate) struct Tokens {
-    expires_at_us: HashMap<String, u64>,
+    tokens: HashMap<String, Issued>,
     throttle: Limit,
     chance: Chance,
 }
@@ -35,7 +43,7 @@ pub(crate) enum Minting {
 
 impl Tokens {
     pub(crate) fn new(config: &Config, chance: Chance) -> Self {
-        Self { expires_at_us: HashMap::new(), throttle: throttle(config), chance }
+        Self { tokens: HashMap::new(), throttle: throttle(config), chance }
     }
 
     /// A new throttle, with nothing spent.
@@ -57,23 +65,25 @@ impl Tokens {
         let (Some(id), Some(secret)) = (form.client_id, form.client_secret) else {
             return refused(400, "invalid_client", "client credentials are missing");
         };
-        if let Some(known) = &config.credentials {
-            if known.id != id {
+        let mut known = config.credentials.iter().chain(&config.clients).peekable();
+        if known.peek().is_some() {
+            let Some(known) = known.find(|known| known.id == id) else {
                 return refused(400, "invalid_client", "client not found");
-            }
+            };
             if known.secret != secret {
                 return refused(401, "invalid_client", "authentication failed");
             }
         }
-        if self.expires_at_us.len() >= TOKENS_MAX {
-            self.expires_at_us.retain(|_, expires_at_us| *expires_at_us > now_us);
-            if self.expires_at_us.len() >= TOKENS_MAX {
-                self.expires_at_us.clear();
+        if self.tokens.len() >= TOKENS_MAX {
+            self.tokens.retain(|_, issued| issued.expires_at_us > now_us);
+            if self.tokens.len() >= TOKENS_MAX {
+                self.tokens.clear();
             }
         }
         let token = format!("{PREFIX}{}", self.chance.uuid());
         let body = answer::token(&token, config.token_life_us);
-        self.expires_at_us.insert(token, now_us + config.token_life_us);
+        let issued = Issued { expires_at_us: now_us + config.token_life_us, client: id.into() };
+        self.tokens.insert(token, issued);
         Minting::Issued(body)
     }
 
@@ -84,9 +94,21 @@ impl Tokens {
             return Some(token.unwrap_or_default());
         }
         let token = token.filter(|token| !token.is_empty())?;
-        let foreign = !token.starts_with(PREFIX) && config.credentials.is_none();
-        let alive = self.expires_at_us.get(token).is_some_and(|expires_at_us| *expires_at_us > now_us);
+        let foreign = !token.starts_with(PREFIX) && config.credentials.is_none() && config.clients.is_empty();
+        let is_known = |client: &str| {
+            let mut known = config.credentials.iter().chain(&config.clients);
+            config.clients.is_empty() || known.any(|known| known.id == client)
+        };
+        let is_alive = |issued: &Issued| issued.expires_at_us > now_us && is_known(&issued.client);
+        let alive = self.tokens.get(token).is_some_and(is_alive);
         (foreign || alive).then_some(token)
+    }
+}
+
+impl Tokens {
+    /// Whose token it is, if it was issued here.
+    pub(crate) fn client(&self, token: &str) -> Option<Arc<str>> {
+        self.tokens.get(token).map(|issued| Arc::clone(&issued.client))
     }
 }
 

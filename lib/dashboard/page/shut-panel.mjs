@@ -30,19 +30,31 @@ export function shutPanel(state, organization) {
   }
 }
 
-function outageRow({ route, reason, message, sinceMs, nextProbeMs }) {
+function outageRow({ route, token, reason, message, sinceMs, nextProbeMs }) {
   const resume = route === null ? undefined : { route }
-  return { what: 'outage', kind: 'outage', scope: route ?? 'organization', reason, why: message ?? reason, sinceMs, nextProbeMs, resume }
+  return {
+    what: 'outage',
+    kind: 'outage',
+    scope: route ?? clientText(token) ?? 'organization',
+    reason,
+    why: message ?? reason,
+    sinceMs,
+    nextProbeMs,
+    resume,
+  }
 }
 
+/** One of several OAuth clients, by its name. */
+const clientText = (token) => (token === undefined ? null : `client ${token}`)
+
 function pauseRow(pause) {
-  const { scope, route, conversationId, namespace, key, value, reason, sinceMs, untilMs, nextProbeMs } = pause
+  const { scope, token, route, conversationId, namespace, key, value, reason, sinceMs, untilMs, nextProbeMs } = pause
   const limit = key === null ? '' : ` (${[namespace, key].filter(Boolean).join('/')}${value === null ? '' : ` = ${value}`})`
   const resume = { route: { route }, conversation: { conversationId } }[scope]
   return {
     what: reason === 'operator' ? 'pause by hand' : reason === 'ended' ? 'conversation is over' : 'pause after 429',
     kind: reason === 'operator' ? 'operator' : 'pause',
-    scope: route ?? conversationId ?? scope,
+    scope: route ?? conversationId ?? clientText(token) ?? scope,
     reason,
     why: `${reason}${limit}`,
     sinceMs,

@@ -237,3 +237,7 @@ impl Tokens {
         self.each.iter_mut().for_each(|one| one.quota.restore(now, belief));
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -214,6 +214,11 @@ impl Auth {
         self.generation
     }
 
+    /// When the token was granted, if there is one.
+    pub(super) fn granted_at(&self) -> Option<Timestamp> {
+        self.token.map(|token| token.granted_at)
+    }
+
     /// Whether the token was granted so shortly ago that it can't have ended on the way of a request that leaves now.
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         self.token.is_some_and(|token| {

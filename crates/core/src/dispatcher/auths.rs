@@ -18,6 +18,10 @@ impl Auths {
         TokenId::all(self.0.len())
     }
 
+    pub(super) fn are_several(&self) -> bool {
+        self.0.len() > 1
+    }
+
     pub(super) fn of(&self, token: TokenId) -> &Auth {
         &self.0[token.index()]
     }

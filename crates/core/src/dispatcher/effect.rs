@@ -139,6 +139,17 @@ pub enum Notice {
         /// Whether it begins.
         open: bool,
     },
+    /// The credentials of one of several tokens are refused, or it can't be had; or that is over. All others go on.
+    TokenOutage {
+        /// What the token is called.
+        token: Box<str>,
+        /// `auth` or `token`.
+        reason: &'static str,
+        /// What went wrong.
+        problem: String,
+        /// Whether it begins.
+        open: bool,
+    },
     /// What is believed of the quota has changed by more than a little.
     Quota {
         /// The limits in force.

@@ -10,6 +10,7 @@ use crate::budget::Turn;
 use crate::clock::Timestamp;
 use crate::lanes::EntryId;
 use crate::message::Payload;
+use crate::settings::TokenSource;
 use crate::stats::{Closure, Outage, Pause, PauseScope};
 use crate::token::TokenId;
 
@@ -248,10 +249,27 @@ impl Dispatcher {
     pub(super) fn outages(&self) -> Vec<Outage> {
         let mut outages = self.health.outages();
         let problem = || self.auths.problem().map(Into::into);
-        outages.extend(self.auths.outage().map(|closure| Outage { route: None, closure, problem: problem() }));
-        let of_budget =
-            |(closure, problem): (Closure, &str)| Outage { route: None, closure, problem: Some(problem.into()) };
+        outages.extend(self.auths.outage().map(|closure| Outage {
+            route: None,
+            token: None,
+            closure,
+            problem: problem(),
+        }));
+        let of_budget = |(closure, problem): (Closure, &str)| Outage {
+            route: None,
+            token: None,
+            closure,
+            problem: Some(problem.into()),
+        };
         outages.extend(self.budget_outage().map(of_budget));
+        if self.auths.are_several() {
+            let of_token = |(token, source): (TokenId, &TokenSource)| {
+                let auth = self.auths.of(token);
+                let problem = auth.problem().map(Into::into);
+                Some(Outage { route: None, token: Some(source.name.clone()), closure: auth.outage()?, problem })
+            };
+            outages.extend(self.auths.all().zip(&self.settings.tokens).filter_map(of_token));
+        }
         outages
     }
 
@@ -295,7 +313,7 @@ impl Dispatcher {
         let own = self.health.pauses_of(conversation);
         for Pause { scope, closure, .. } in &own {
             let hold = match scope {
-                PauseScope::Organization => continue,
+                PauseScope::Organization | PauseScope::Token(_) => continue,
                 PauseScope::Unknown => {
                     // It waits for longer than the moment for which everything does.
                     holds.retain(|(hold, _)| *hold != Hold::Pause);

@@ -62,9 +62,10 @@ use crate::lanes::Lanes;
 use crate::message::Ticket;
 use crate::outcome::DeadLetter;
 use crate::random::Random;
-use crate::settings::{Ambiguous, BatchMode, Ordering, Settings};
-use crate::stats::{Counters, Depth, Pause, PauseScope, Snapshot};
+use crate::settings::{Ambiguous, BatchMode, Ordering, Settings, TokenSource};
+use crate::stats::{Counters, Depth, Pause, PauseScope, Snapshot, TokenStanding};
 use crate::store::Change;
+use crate::token::TokenId;
 use crate::totals::{Amount, Holdings, Part, Totals};
 
 /// Timers handled per turn, which takes a few milliseconds. A million messages may expire at the same moment, and other
@@ -163,12 +164,13 @@ impl Dispatcher {
         let is_cautious = settings.retry.ambiguous == Ambiguous::Fail;
         let mut dispatcher = Self {
             lanes: Lanes::new(settings.ordering == Ordering::Conversation),
-            quota: match (settings.learn, &settings.shared) {
-                (Some(learn), _) => Quota::learning(learn, now),
-                (None, Some(shared)) => Quota::shared(&settings.rates, shared.when_unreachable, now),
-                (None, None) => Quota::new(&settings.rates, now),
-            },
-            health: Health::new(now, settings.retry.max_pause, MESSAGE_METHOD, &settings.route.template()),
+            quota: budget_of(&settings, now),
+            health: Health::new(
+                now,
+                settings.retry.max_pause,
+                (MESSAGE_METHOD, &settings.route.template()),
+                settings.tokens.iter().map(|token| (token.name.clone(), token.fingerprint())),
+            ),
             lately: Lately::default(),
             held_calls: HeldCalls::default(),
             auths: Auths::new(settings.tokens.len()),
@@ -419,6 +421,19 @@ impl Dispatcher {
         shut.chain(self.ended_pauses()).collect()
     }
 
+    /// The budget of each token, if there are several.
+    fn token_standings(&self, now: Timestamp) -> Vec<TokenStanding> {
+        if !self.health.has_several_tokens() {
+            return Vec::new();
+        }
+        let standing = |(token, source): (TokenId, &TokenSource)| TokenStanding {
+            name: source.name.clone(),
+            quota: self.quota.believed_of(token),
+            available: self.quota.available_to(now, token),
+        };
+        self.auths.all().zip(&self.settings.tokens).map(standing).collect()
+    }
+
     /// Numbers for `stats()`.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let (outage, outage_problem) = self.outage().unzip();
@@ -436,6 +451,7 @@ impl Dispatcher {
             },
             quota: self.quota.believed(),
             quota_since: self.quota.since(),
+            tokens: self.token_standings(now),
             available: self.quota.available(now),
             next_free: self.quota.next_free(now),
             pause: self.health.hold_pause().or_else(|| self.health.messages_pause(now)).map(|pause| pause.closure),
@@ -449,4 +465,17 @@ impl Dispatcher {
             store: self.standing.told(),
         }
     }
+}
+
+/// A full budget: one for each token, where there are several, and one over all of them if that is set.
+fn budget_of(settings: &Settings, now: Timestamp) -> Quota {
+    let of_one = || match (settings.learn, &settings.shared) {
+        (Some(learn), _) => Quota::learning(learn, now),
+        (None, Some(shared)) => Quota::shared(&settings.rates, shared.when_unreachable, now),
+        (None, None) => Quota::new(&settings.rates, now),
+    };
+    if settings.tokens.len() == 1 && settings.organization_rates.is_empty() {
+        return of_one();
+    }
+    Quota::of_tokens(settings.tokens.iter().map(|_| of_one()), &settings.organization_rates, now)
 }

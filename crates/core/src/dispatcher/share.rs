@@ -216,6 +216,6 @@ fn fleet_scope(scope: &PauseScope) -> Option<Scope> {
         PauseScope::Organization => Some(Scope::Organization),
         PauseScope::Route(name) => Some(Scope::Route(name.clone())),
         PauseScope::Conversation(name) => Some(Scope::Conversation(Box::from(&**name))),
-        PauseScope::Unknown => None,
+        PauseScope::Token(_) | PauseScope::Unknown => None,
     }
 }

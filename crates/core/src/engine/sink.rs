@@ -149,7 +149,7 @@ impl Happening {
             Self::Request(_) => "request",
             Self::Notice(Notice::Throttled { .. } | Notice::Paused { .. }) => "throttled",
             Self::Notice(Notice::Resumed { .. }) => "resumed",
-            Self::Notice(Notice::Outage { .. }) => "outage",
+            Self::Notice(Notice::Outage { .. } | Notice::TokenOutage { .. }) => "outage",
             Self::Notice(Notice::Quota { .. }) => "quota",
             Self::Notice(Notice::Empty) => "drain",
         }

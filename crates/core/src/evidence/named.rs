@@ -31,6 +31,13 @@ pub enum Extent {
 }
 
 impl NamedLimit {
+    /// Whether each access token has such a limit for itself, if it is none of a service or of the organization.
+    pub fn is_of_token(&self) -> bool {
+        self.key
+            .split(|character: char| !character.is_ascii_alphanumeric())
+            .any(|word| word.eq_ignore_ascii_case("token"))
+    }
+
     /// For what it holds, by its name.
     ///
     /// ```

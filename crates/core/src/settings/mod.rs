@@ -68,6 +68,8 @@ pub struct Settings {
     pub headers: Headers,
     /// The quota: all of them hold together.
     pub rates: Vec<Rate>,
+    /// The limits over all tokens together, if they are known.
+    pub organization_rates: Vec<Rate>,
     /// Where accepted messages live.
     pub store: StoreSettings,
     /// The rates are those of a fleet: each host leases a share of them.
@@ -199,6 +201,7 @@ impl Settings {
             api_url,
             login_url,
             tokens: credentials::read(&root)?,
+            organization_rates: rate::read_organization(&root)?,
             batch: batch::read(&root, &route)?,
             route,
             headers: headers::read(&root)?,

@@ -66,6 +66,25 @@ pub(super) fn read(root: &Reader<'_>) -> Result<RateLimit, Error> {
     }
 }
 
+/// The setting `organizationLimit`: rates that hold over the tokens of all clients together.
+pub(super) fn read_organization(root: &Reader<'_>) -> Result<Vec<Rate>, Error> {
+    const WINDOWS_MAX: usize = 8;
+    let are_listed = matches!(root.value("credentials"), Some(Value::Array(_)));
+    match root.value("organizationLimit") {
+        None => Ok(Vec::new()),
+        Some(_) if !are_listed => {
+            Err(root.refuse("organizationLimit", "left out where credentials is not a list: rateLimit is all there is"))
+        }
+        Some(one @ Value::Object(_)) if one.get("$js").is_none() => Ok(vec![rate(root.section("organizationLimit")?)?]),
+        Some(Value::Array(list)) if (1..=WINDOWS_MAX).contains(&list.len()) => {
+            root.note("organizationLimit", format_args!("{} windows", list.len()));
+            let read = |(index, value)| rate(root.element("organizationLimit", index, value)?);
+            list.iter().enumerate().map(read).collect()
+        }
+        Some(_) => Err(root.refuse("organizationLimit", "{ requests, perMs } or a list of 1 to 8 of them")),
+    }
+}
+
 /// The defaults: what Genesys Cloud allows an access token of client credentials (300 requests a minute), one request a
 /// minute, and five times the most that it documents for any endpoint (12,000 a minute).
 fn learn(object: &Reader<'_>, in_region: bool) -> Result<RateLimit, Error> {

@@ -72,6 +72,11 @@ impl<'a> Reader<'a> {
         Error::config(self.name(key), format!("must be {allowed}, got {kind}"))
     }
 
+    /// The same of a value in a list.
+    pub(super) fn refuse_secret_element(&self, key: &str, index: usize, value: &Value, allowed: impl Display) -> Error {
+        Error::config(format!("{}[{index}]", self.name(key)), format!("must be {allowed}, got {}", kind_of(value)))
+    }
+
     /// Notes the value in force of `key`.
     pub(super) fn note(&self, key: &str, value: impl Display) {
         self.trail.borrow_mut().push((self.name(key), value.to_string()));

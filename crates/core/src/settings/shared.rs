@@ -36,6 +36,11 @@ pub(super) fn read(root: &Reader<'_>, limit: &RateLimit) -> Result<Option<Shared
         };
     };
     // Not `text`, which would note the password.
+    if matches!(root.value("credentials"), Some(Value::Array(_))) {
+        let rule =
+            "left out where credentials is a list: the budgets of several tokens cannot be shared between hosts yet";
+        return Err(root.refuse("budget", rule));
+    }
     let url = value.as_str().and_then(RedisUrl::parse).ok_or_else(|| root.refuse("budget", RedisUrl::RULE))?;
     root.note("budget", &url);
     if limit.learn.is_some() {

@@ -15,6 +15,9 @@ use super::route::{RawRoute, routes};
 use super::shape::{Name, Object, OneOrMany, Range};
 use super::{Config, ConfigError, Credentials, Others, Span, Tls, quoted};
 
+/// OAuth clients at most.
+const CLIENTS_MAX: usize = 100;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Raw {
@@ -37,6 +40,7 @@ pub(super) struct Raw {
     refuse: Option<bool>,
     token_life_ms: Option<Whole<1, 172_800_000>>,
     credentials: Option<Object<RawCredentials>>,
+    clients: Option<Vec<Object<RawCredentials>>>,
     auth_required: Option<bool>,
     token_throttle: Option<Object<RawThrottle>>,
     token_fault: Option<Name<TokenFault>>,
@@ -97,9 +101,8 @@ impl Raw {
             outages: outages(self.outages.unwrap_or_default(), self.tls.is_some())?,
             refuse: self.refuse.unwrap_or(false),
             token_life_us: self.token_life_ms.map_or(86_400_000, |ms| ms.0) * 1_000,
-            credentials: self
-                .credentials
-                .map(|Object(raw)| Credentials { id: raw.client_id, secret: raw.client_secret }),
+            credentials: self.credentials.map(|Object(raw)| raw.into()),
+            clients: clients(self.clients.unwrap_or_default())?,
             auth_required: self.auth_required.unwrap_or(true),
             token_throttle: self.token_throttle.map(|Object(raw)| raw.validate()),
             token_fault: self.token_fault.map(Name::get),
@@ -115,6 +118,19 @@ impl Raw {
             json,
         })
     }
+}
+
+impl From<RawCredentials> for Credentials {
+    fn from(raw: RawCredentials) -> Self {
+        Self { id: raw.client_id, secret: raw.client_secret }
+    }
+}
+
+fn clients(list: Vec<Object<RawCredentials>>) -> Result<Vec<Credentials>, ConfigError> {
+    if list.len() > CLIENTS_MAX {
+        return Err(ConfigError::new("clients", "a list of at most 100", list.len()));
+    }
+    Ok(list.into_iter().map(|Object(raw)| raw.into()).collect())
 }
 
 fn host(text: Option<&str>) -> Result<IpAddr, ConfigError> {

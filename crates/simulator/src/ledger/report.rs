@@ -21,6 +21,10 @@ pub struct Report {
     pub most_in_window: u64,
     /// The window of the first quota; 1000 without one. A new length starts a new count.
     pub window_ms: f64,
+    /// The arrivals of each OAuth client, by its id, and the most of them in any rolling window of the first
+    /// `tokenQuota`; empty without one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<String, ClientReport>,
     /// The most API requests between sending and answer at once.
     pub max_in_flight: u64,
     /// The same within one conversation.
@@ -60,4 +64,15 @@ pub struct Report {
     /// How often each message id was accepted, and answered with an error; only when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_ids: Option<BTreeMap<String, u32>>,
+}
+
+/// What has arrived with the tokens of an OAuth client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ClientReport {
+    /// API requests, refused ones included.
+    pub arrivals: u64,
+    /// The most of them in any rolling window.
+    pub most_in_window: u64,
 }

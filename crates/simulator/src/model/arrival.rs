@@ -134,6 +134,9 @@ impl Model {
         let Some(token) = self.tokens.accept(now_us, &self.config, request.authorization) else {
             return (Verdict::Failed(401), None);
         };
+        if let (Some(quota), Some(client)) = (self.config.token_quotas.first(), self.tokens.client(token)) {
+            self.ledger.arrived_of(now_us, &client, quota.per_us);
+        }
         let decision = self.pass(now_us, token, plan.route, request.path());
         if decision.wait_us > 0 || in_front == Some(429) {
             let limit = self.refusing_limit(&decision, plan.route);

@@ -196,6 +196,29 @@ fn oauth() {
 }
 
 #[test]
+fn each_client_has_a_window_of_its_own_and_one_that_is_not_known_any_more_nothing() {
+    let client = |id: &str| json!({ "clientId": id, "clientSecret": "s" });
+    let quota = json!({ "requests": 2, "perMs": 1000 });
+    let mut model = model(&json!({ "clients": [client("a"), client("b")], "tokenQuota": quota }));
+    let token = |model: &mut Model, id: &str| {
+        let form = format!("grant_type=client_credentials&client_id={id}&client_secret=s");
+        let (status, body) = mint(model, 0, None, &form);
+        (status, format!("Bearer {}", body["access_token"].as_str().unwrap_or_default()))
+    };
+    let [(_, a), (_, b)] = ["a", "b"].map(|id| token(&mut model, id));
+    assert_eq!(token(&mut model, "c").0, 400);
+    let ask = |model: &mut Model, now_us: u64, token: &str| {
+        model.arrive(now_us, &Request { authorization: Some(token), ..post(PATH, "{}") }).status
+    };
+    assert_eq!([&a, &a, &a, &b].map(|token| ask(&mut model, 0, token)), [200, 200, 429, 200]);
+    let clients = model.ledger(false).clients;
+    assert_eq!((clients["a"].arrivals, clients["a"].most_in_window, clients["b"].most_in_window), (3, 3, 1));
+    let config = model.config().merge(&json!({ "clients": [client("a")] }).to_string()).unwrap();
+    model.set(2_000_000, config);
+    assert_eq!([&a, &b].map(|token| ask(&mut model, 2_000_000, token)), [200, 401]);
+}
+
+#[test]
 fn throttled_minting_and_token_faults() {
     let mut model = model(&json!({ "tokenThrottle": { "requests": 1, "perMs": 10_000 } }));
     let grant = "grant_type=client_credentials&client_id=a&client_secret=b";

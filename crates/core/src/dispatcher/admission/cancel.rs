@@ -67,7 +67,7 @@ impl Dispatcher {
             }
             None => self.quota.cancel(attempt.token, attempt.cost),
         }
-        self.health.lost(step.now, id, attempt.route);
+        self.health.lost(step.now, id, (attempt.route, attempt.token));
         step.effects.push(Effect::Cut(id));
         self.bury(step, entry_id, reason, None, None);
     }

@@ -11,6 +11,8 @@ pub(in crate::dispatcher) struct Bequest {
     pub(in crate::dispatcher) organization: Option<Limit>,
     /// Its pause is the moment that everything waits for, since nobody knows whose the others are that have no name.
     pub(in crate::dispatcher) is_in_doubt: bool,
+    /// Of several tokens, by the fingerprints of their clients.
+    pub(in crate::dispatcher) tokens: Vec<(u64, Limit)>,
     /// By the names of their routes.
     pub(in crate::dispatcher) routes: Vec<(Box<str>, Limit)>,
     pub(in crate::dispatcher) conversations: Vec<(Arc<str>, Limit)>,
@@ -24,7 +26,8 @@ impl Bequest {
     fn limits(&self) -> impl Iterator<Item = &Limit> {
         let routes = self.routes.iter().map(|(_, limit)| limit);
         let conversations = self.conversations.iter().map(|(_, limit)| limit);
-        self.organization.iter().chain(routes).chain(conversations)
+        let tokens = self.tokens.iter().map(|(_, limit)| limit);
+        self.organization.iter().chain(tokens).chain(routes).chain(conversations)
     }
 
     /// When the last of them is over, as far as that is known.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{AttemptId, Cause, Health, RouteId};
 use crate::clock::Timestamp;
+use crate::token::TokenId;
 
 /// Unknown outcomes in a row that are taken for an outage: each is a message that is given up.
 const UNKNOWN_MAX: u32 = 4;
@@ -97,7 +98,8 @@ impl Health {
     }
 
     /// It probes what is due.
-    pub(in crate::dispatcher) fn sounds(&mut self, now: Timestamp, attempt: AttemptId) {
+    pub(in crate::dispatcher) fn sounds(&mut self, now: Timestamp, attempt: AttemptId, token: TokenId) {
+        self.by_token.departs(now, attempt, token);
         for gate in [&mut self.organization, &mut self.routes.get_mut(RouteId::MESSAGES).gate] {
             if !gate.is_open() && !gate.is_shut(now) {
                 gate.probe(now, attempt);
@@ -106,14 +108,14 @@ impl Health {
     }
 
     /// The server has answered it: a message probes next.
-    pub(in crate::dispatcher) fn note_sounded(&mut self, now: Timestamp, attempt: AttemptId) {
+    pub(in crate::dispatcher) fn note_sounded(&mut self, now: Timestamp, attempt: AttemptId, token: TokenId) {
         if let Some(caution) = &mut self.caution {
             caution.cleared_at = Some(now);
         }
-        self.sounding_lost(now, attempt);
+        self.sounding_lost(now, attempt, token);
     }
 
-    pub(in crate::dispatcher) fn sounding_lost(&mut self, now: Timestamp, attempt: AttemptId) {
-        self.lost(now, attempt, RouteId::MESSAGES);
+    pub(in crate::dispatcher) fn sounding_lost(&mut self, now: Timestamp, attempt: AttemptId, token: TokenId) {
+        self.lost(now, attempt, (RouteId::MESSAGES, token));
     }
 }

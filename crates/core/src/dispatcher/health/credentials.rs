@@ -47,12 +47,12 @@ pub(in crate::dispatcher) struct Refusal {
 
 impl Refusal {
     /// Whether something that it is about is among these.
-    fn concerns(&self, others: &[Subject]) -> bool {
+    pub(super) fn concerns(&self, others: &[Subject]) -> bool {
         others.iter().any(|other| self.subjects.contains(other))
     }
 
     /// What is left under suspicion by both; all of this one's without others.
-    fn narrow(&self, others: &[Subject]) -> Vec<Subject> {
+    pub(super) fn narrow(&self, others: &[Subject]) -> Vec<Subject> {
         let is_suspect = |subject: &&Subject| others.is_empty() || others.contains(subject);
         self.subjects.iter().filter(is_suspect).copied().collect()
     }
@@ -110,7 +110,7 @@ impl TokenEvidence {
     }
 
     /// The messages of these are at fault if this has happened to them before; else they get one more token.
-    fn convict(&mut self, subjects: &[Subject]) -> Blame {
+    pub(super) fn convict(&mut self, subjects: &[Subject]) -> Blame {
         if subjects.iter().all(|subject| self.twice_refused.contains(subject)) {
             self.twice_refused.retain(|known| !subjects.contains(known));
             return Blame::Request;
@@ -195,7 +195,7 @@ impl Health {
         {
             self.routes.get_mut(sent.route).refused_at = Some(now);
         }
-        self.lost(now, sent.attempt, sent.route);
+        self.lost(now, sent.attempt, (sent.route, sent.token));
         blame
     }
 

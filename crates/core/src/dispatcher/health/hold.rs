@@ -65,10 +65,13 @@ impl Health {
         let route = match scope {
             PauseScope::Organization | PauseScope::Unknown => {
                 self.organization.make_due(now);
+                self.by_token.make_due(now);
                 self.make_suspects_due(now);
                 Some(super::RouteId::MESSAGES)
             }
             PauseScope::Route(name) => self.routes.find(name),
+            // No operator names one.
+            PauseScope::Token(_) => None,
             PauseScope::Conversation(conversation) => return self.conversations.make_due(now, conversation),
         };
         let Some(route) = route.map(|route| self.routes.get_mut(route)) else { return };

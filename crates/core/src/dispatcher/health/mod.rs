@@ -5,6 +5,7 @@
 //! fail; a single route that fails holds back only its own requests. Each is probed by one request at a time.
 
 mod bequest;
+mod by_token;
 mod caution;
 mod conversations;
 mod credentials;
@@ -38,6 +39,7 @@ mod unheard;
 use std::time::Duration;
 
 pub(super) use self::bequest::Bequest;
+use self::by_token::ByToken;
 use self::caution::Caution;
 use self::conversations::Conversations;
 pub(super) use self::conversations::LimitChange;
@@ -73,6 +75,7 @@ use crate::message::Call;
 use crate::random::Random;
 use crate::retry::Backoff;
 use crate::stats::Refusals;
+use crate::token::TokenId;
 
 /// Between probes while credentials are refused.
 const AUTH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(60));
@@ -82,6 +85,8 @@ const AUTH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration:
 pub(super) struct Sent {
     pub(super) attempt: AttemptId,
     pub(super) route: RouteId,
+    /// Which it shows.
+    pub(super) token: TokenId,
     pub(super) left_at: Timestamp,
 }
 
@@ -94,6 +99,7 @@ pub(super) struct Health {
     /// A longer wait is probed at this interval, and a backoff is never longer.
     max_pause: Duration,
     routes: Routes,
+    by_token: ByToken,
     conversations: Conversations,
     /// Whose limits are that nothing names.
     doubt: Doubt,
@@ -123,14 +129,21 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Everything is open. `method` and `path` are the route of messages.
-    pub(super) fn new(now: Timestamp, max_pause: Duration, method: &str, path: &str) -> Self {
+    /// Everything is open. `method` and `path` are the route of messages; `tokens` the name and the fingerprint of
+    /// each.
+    pub(super) fn new(
+        now: Timestamp,
+        max_pause: Duration,
+        (method, path): (&str, &str),
+        tokens: impl ExactSizeIterator<Item = (Box<str>, u64)>,
+    ) -> Self {
         Self {
             organization: Gate::new(now),
             organization_limit: None,
             opened_at: now,
             max_pause,
             routes: Routes::new(now, route::name(method, path)),
+            by_token: ByToken::new(now, tokens),
             conversations: Conversations::default(),
             doubt: Doubt::default(),
             failures: FailureRun::default(),
@@ -227,6 +240,7 @@ impl Health {
         }
         let is_probe = self.organization.is_probe(sent.attempt);
         self.clear_up(step, sent);
+        self.token_accepted(step, sent);
         // Nearly always none is in force, and so none is probed.
         let may_end = self.conversations.are_probed() || !self.routes.get(sent.route).limit.gate.is_open();
         let ends_limit = may_end && self.end_limits(step, sent) && sent.route == RouteId::MESSAGES;
@@ -277,8 +291,12 @@ impl Health {
                 let probed = self.suspects_probed(attempt);
                 self.end_limits(step, sent);
                 probed.iter().for_each(|suspect| self.doubt.acquit(suspect));
+                self.token_accepted(step, sent);
             }
-            Failure::Unsent | Failure::Unanswered => self.limits_unanswered(step.now, sent),
+            Failure::Unsent | Failure::Unanswered => {
+                self.limits_unanswered(step.now, sent);
+                self.token_unanswered(step.now, sent);
+            }
         }
         if is_probe && self.is_throttled() {
             self.shut_route(step.now, sent, trips, wait, random);

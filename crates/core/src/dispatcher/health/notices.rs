@@ -112,7 +112,7 @@ impl Health {
         // While it is in doubt whose a limit is, what was refused says more than the moment that everything waits for.
         let is_shown = !self.doubt.holds_all() || own.iter().all(|pause| pause.scope != PauseScope::Unknown);
         let organization = self.organization_pause(now).filter(|_| is_shown);
-        organization.into_iter().chain(own).collect()
+        organization.into_iter().chain(self.token_pauses(now)).chain(own).collect()
     }
 
     /// The scope of a limit of a route's or conversation's, as far as it is known.
@@ -126,7 +126,7 @@ impl Health {
 
     /// The same, whether or not anything is there to be held back: what the next run must know.
     pub(in crate::dispatcher) fn limits_in_force(&self, now: Timestamp) -> Vec<Pause> {
-        let Bequest { organization, routes, conversations, .. } = self.bequest(now);
+        let Bequest { organization, tokens, routes, conversations, .. } = self.bequest(now);
         let pause = |scope, limit: Limit| {
             let closure = limit.gate.closure()?;
             Some(Pause { scope, limit: limit.name, closure })
@@ -135,7 +135,9 @@ impl Health {
         let routes = routes.into_iter().filter_map(|(name, limit)| pause(PauseScope::Route(name), limit));
         let conversations =
             conversations.into_iter().filter_map(|(name, limit)| pause(PauseScope::Conversation(name), limit));
-        organization.into_iter().chain(routes).chain(conversations).collect()
+        let tokens =
+            tokens.into_iter().filter_map(|(id, limit)| pause(PauseScope::Token(id.to_string().into()), limit));
+        organization.into_iter().chain(tokens).chain(routes).chain(conversations).collect()
     }
 
     /// A pause of the organization, while it holds something back.
@@ -193,12 +195,12 @@ impl Health {
     pub(in crate::dispatcher) fn outages(&self) -> Vec<Outage> {
         let whole = self.organization.closure().filter(|_| self.organization.throttled_by().is_none());
         let problem = || self.problem().map(Into::into);
-        let whole = whole.map(|closure| Outage { route: None, closure, problem: problem() });
+        let whole = whole.map(|closure| Outage { route: None, token: None, closure, problem: problem() });
         let routes = self.routes.iter().filter_map(|(_, route)| {
             let closure = route.gate.closure()?;
-            Some(Outage { route: Some(route.name.clone()), closure, problem: None })
+            Some(Outage { route: Some(route.name.clone()), token: None, closure, problem: None })
         });
-        whole.into_iter().chain(routes).collect()
+        whole.into_iter().chain(self.token_outages()).chain(routes).collect()
     }
 
     /// The pauses, for the engine that sends next, and the outage that it must not need a message to find. It finds
@@ -213,7 +215,9 @@ impl Health {
         let organization = organization.map(|gate| Limit::of(now, gate, self.organization_limit.clone()));
         let is_in_doubt = organization.is_some() && self.doubt.holds_all();
         let (unknown, outage) = (self.unknown_outcomes(), self.known_outage());
-        Bequest { organization, is_in_doubt, routes: routes.collect(), conversations, unknown, outage }
+        let tokens = self.by_token.limits();
+        let tokens = tokens.filter_map(|(id, limit)| Some((id, limit.bequest(now)?))).collect();
+        Bequest { organization, is_in_doubt, tokens, routes: routes.collect(), conversations, unknown, outage }
     }
 
     /// Goes on after a panic: what was sent before the gate last opened still tells nothing new.
@@ -222,8 +226,9 @@ impl Health {
     }
 
     pub(in crate::dispatcher) fn inherit(&mut self, now: Timestamp, bequest: Bequest) {
-        let Bequest { organization, is_in_doubt, routes, conversations, unknown, outage } = bequest;
+        let Bequest { organization, is_in_doubt, tokens, routes, conversations, unknown, outage } = bequest;
         self.inherit_outage(now, unknown, outage);
+        tokens.into_iter().for_each(|(fingerprint, limit)| self.by_token.inherit(fingerprint, limit));
         if let Some(Limit { gate, name, .. }) = organization {
             self.organization = gate;
             let scope = if is_in_doubt { PauseScope::Unknown } else { PauseScope::Organization };

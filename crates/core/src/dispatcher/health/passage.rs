@@ -9,6 +9,7 @@ use super::{Gate, Health, RouteId, Sent, spacing};
 use crate::clock::Timestamp;
 use crate::lanes::LaneId;
 use crate::message::Call;
+use crate::token::TokenId;
 
 impl Health {
     /// Whether a request of any route may leave.
@@ -67,19 +68,24 @@ impl Health {
 
     /// Whether messages have to wait for a gate.
     pub(in crate::dispatcher) fn holds_messages(&self) -> bool {
-        self.operator_hold.is_some() || !self.organization.is_open() || !self.route_is_open(RouteId::MESSAGES)
+        self.operator_hold.is_some()
+            || !self.organization.is_open()
+            || !self.route_is_open(RouteId::MESSAGES)
+            || self.by_token.do_all_wait()
     }
 
     /// Whether a request that was made, and has waited for the disk or a connection since, may still leave.
     pub(in crate::dispatcher) fn may_leave<'a>(
         &self,
         attempt: AttemptId,
-        route: RouteId,
+        (route, token): (RouteId, TokenId),
         mut conversations: impl Iterator<Item = &'a str>,
     ) -> bool {
         let lets = |gate: &Gate| gate.is_open() || gate.is_probe(attempt);
+        let is_tokens = self.by_token.may_leave(attempt, token);
         let route = self.routes.get(route);
         self.operator_hold.is_none()
+            && is_tokens
             && [&self.organization, &route.gate, &route.limit.gate].into_iter().all(lets)
             && (self.conversations.is_empty() || conversations.all(|one| self.conversations.may_leave(attempt, one)))
     }
@@ -94,7 +100,14 @@ impl Health {
     }
 
     /// A request of a lane is about to leave: it is a probe of each gate that is due.
-    pub(in crate::dispatcher) fn departs(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId, lane: LaneId) {
+    pub(in crate::dispatcher) fn departs(
+        &mut self,
+        now: Timestamp,
+        attempt: AttemptId,
+        (route, token): (RouteId, TokenId),
+        lane: LaneId,
+    ) {
+        self.by_token.departs(now, attempt, token);
         let state = self.routes.get_mut(route);
         if self.organization.is_open() && state.gate.is_open() && state.limit.gate.is_open() {
             return;
@@ -119,7 +132,7 @@ impl Health {
 
     /// It leaves. When one more probe may join it, if it is one.
     pub(in crate::dispatcher) fn left(&mut self, sent: Sent, is_retry: bool) -> Option<Timestamp> {
-        let Sent { attempt, route, left_at } = sent;
+        let Sent { attempt, route, token, left_at } = sent;
         let state = self.routes.get_mut(route);
         if !is_retry {
             state.retries.deposit();
@@ -127,6 +140,7 @@ impl Health {
         let patience = self.patience.get();
         let of_conversation = self.conversations.left(left_at, attempt, patience);
         let gates = [&mut self.organization, &mut state.gate, &mut state.limit.gate].into_iter();
+        let gates = gates.chain(self.by_token.shut_gate(token));
         let shut = gates.filter(|gate| !gate.is_open());
         let left = |gate: &mut Gate| gate.left(left_at, attempt, patience, spacing::apart(gate, left_at));
         let more_at = shut.filter_map(left);
@@ -134,7 +148,13 @@ impl Health {
     }
 
     /// It has not left, was cut, or its answer says nothing about the limit: another request may probe.
-    pub(in crate::dispatcher) fn lost(&mut self, now: Timestamp, attempt: AttemptId, route: RouteId) {
+    pub(in crate::dispatcher) fn lost(
+        &mut self,
+        now: Timestamp,
+        attempt: AttemptId,
+        (route, token): (RouteId, TokenId),
+    ) {
+        self.by_token.lost(now, attempt, token);
         let route = self.routes.get_mut(route);
         for gate in [&mut self.organization, &mut route.gate, &mut route.limit.gate] {
             gate.probe_lost(now, attempt);

@@ -8,12 +8,15 @@ use super::own_limits::is_remembered;
 use super::{AttemptId, Health, RouteId};
 use crate::clock::Timestamp;
 use crate::evidence::{Evidence, Extent, NamedLimit};
+use crate::token::TokenId;
 
 /// For what a limit holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::dispatcher) enum Scope {
     /// Everything that shares its token, or is of its organization.
     Organization,
+    /// What shows this one of several tokens.
+    Token(TokenId),
     /// What takes this route.
     Route(RouteId),
     /// The messages of this conversation.
@@ -32,6 +35,14 @@ pub(in crate::dispatcher) enum Suspect {
 }
 
 impl Suspect {
+    /// Of a request of this route; `conversation`: that of its messages, if they all belong to one.
+    pub(in crate::dispatcher) fn of(route: RouteId, conversation: Option<&Arc<str>>) -> Self {
+        match conversation.filter(|_| route == RouteId::MESSAGES) {
+            Some(conversation) => Self::Conversation(Arc::clone(conversation)),
+            None => Self::Route(route),
+        }
+    }
+
     /// The limit is its own.
     pub(super) fn into_scope(self) -> Scope {
         match self {
@@ -69,9 +80,10 @@ impl Scope {
 
 impl Health {
     /// What a 429 to a request of our own applies to: everything, unless it names a limit.
-    pub(in crate::dispatcher) fn scope_of_own(&self, route: RouteId, evidence: &Evidence) -> Scope {
+    pub(in crate::dispatcher) fn scope_of_own(&self, route: RouteId, token: TokenId, evidence: &Evidence) -> Scope {
         match &evidence.limit {
-            Some(limit) => Scope::named(limit, route, None),
+            Some(limit) => self.scope_named(limit, (route, token), None),
+            None if self.by_token.are_several() => Scope::Token(token),
             None => Scope::Organization,
         }
     }
@@ -80,22 +92,22 @@ impl Health {
     pub(in crate::dispatcher) fn scope_of(
         &self,
         now: Timestamp,
-        (attempt, route): (AttemptId, RouteId),
+        (attempt, route, token): (AttemptId, RouteId, TokenId),
         conversation: Option<Arc<str>>,
         evidence: &Evidence,
     ) -> Scope {
         if let Some(limit) = &evidence.limit {
-            return Scope::named(limit, route, conversation);
+            return self.scope_named(limit, (route, token), conversation);
         }
-        let suspect = match conversation.filter(|_| route == RouteId::MESSAGES) {
-            Some(conversation) => Suspect::Conversation(conversation),
-            None => Suspect::Route(route),
-        };
+        let suspect = Suspect::of(route, conversation.as_ref());
         if self.has_own_limit(now, &suspect) {
             return suspect.into_scope();
         }
         if route == RouteId::MESSAGES && self.has_own_limit(now, &Suspect::Route(route)) {
             return Scope::Route(route);
+        }
+        if self.by_token.are_several() {
+            return self.scope_by_token(suspect, token);
         }
         let is_probe = self.organization.is_probe(attempt);
         if self.is_throttled() && !self.doubt.holds_all() {
@@ -112,6 +124,19 @@ impl Health {
         }
         let is_of_many = suspect == Suspect::Route(RouteId::MESSAGES) && !self.are_calls_in_use(now);
         if is_widened || is_of_many { Scope::Organization } else { Scope::Unknown(suspect) }
+    }
+
+    /// What a limit applies to, by its name. What one of several tokens has met is its own.
+    fn scope_named(
+        &self,
+        limit: &NamedLimit,
+        (route, token): (RouteId, TokenId),
+        conversation: Option<Arc<str>>,
+    ) -> Scope {
+        match Scope::named(limit, route, conversation) {
+            Scope::Organization if self.by_token.are_several() && limit.is_of_token() => Scope::Token(token),
+            scope => scope,
+        }
     }
 
     /// Whether the suspect is known to have a limit of its own, so that its refusal needs no other explanation.
@@ -151,7 +176,7 @@ impl Health {
 
     /// Whether it would tell anything new who sends what was taken.
     pub(in crate::dispatcher) fn asks_who_passes(&self, now: Timestamp) -> bool {
-        self.doubt.asks_who_passes(now)
+        self.doubt.asks_who_passes(now) || self.by_token.has_suspects()
     }
 
     /// Who sends it: that one is in use.
@@ -162,6 +187,9 @@ impl Health {
         conversation: Option<&Arc<str>>,
     ) {
         self.doubt.note_passed(now, route, conversation);
+        if self.by_token.has_suspects() {
+            self.by_token.clear(&Suspect::of(route, conversation));
+        }
     }
 
     /// Whether others can tell whose limit has refused the suspect: they are in use, or wait. `conversations`: that

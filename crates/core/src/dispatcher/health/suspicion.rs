@@ -158,7 +158,7 @@ impl Health {
     }
 
     /// It has no limit of its own after all.
-    fn lift(&mut self, now: Timestamp, suspect: &Suspect) {
+    pub(super) fn lift(&mut self, now: Timestamp, suspect: &Suspect) {
         match suspect {
             Suspect::Route(id) => self.routes.get_mut(*id).limit = Limit::unmet(now),
             Suspect::Conversation(name) => self.conversations.lift(name),
@@ -190,7 +190,7 @@ impl Health {
         self.doubt.suspicions().iter().map(|one| one.suspect.clone()).filter(is_probed).collect()
     }
 
-    fn note_own(&mut self, now: Timestamp, suspect: &Suspect) {
+    pub(super) fn note_own(&mut self, now: Timestamp, suspect: &Suspect) {
         if let Suspect::Route(id) = suspect {
             self.routes.get_mut(*id).limited_at = Some(now);
         }

@@ -44,8 +44,12 @@ impl Health {
             route.limit.gate.probe_lost(step.now, attempt);
         }
         let is_probe = self.organization.is_probe(attempt);
-        if matches!(scope, Scope::Route(_) | Scope::Conversation(_)) {
+        let are_several = self.by_token.are_several();
+        if matches!(scope, Scope::Token(_) | Scope::Route(_) | Scope::Conversation(_)) || are_several {
             self.organization.probe_lost(step.now, attempt);
+        }
+        if !matches!(scope, Scope::Token(_)) {
+            self.by_token.lost(step.now, attempt, sent.token);
         }
         match scope {
             Scope::Organization => {
@@ -75,6 +79,8 @@ impl Health {
                     self.doubt.remember(step.now, &Suspect::Conversation(Arc::clone(conversation)));
                 }
             }
+            Scope::Token(_) => self.token_throttled(step, sent, evidence, random),
+            Scope::Unknown(suspect) if are_several => self.contest(step, sent, suspect, evidence, random),
             Scope::Unknown(suspect) => self.suspect(step, (sent, is_probe), suspect, evidence, random),
         }
     }

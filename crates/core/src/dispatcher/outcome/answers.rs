@@ -57,7 +57,7 @@ impl Dispatcher {
         if matches!(standing, Verdict::Delivered | Verdict::Rejected) {
             self.note_passed(step.now, &attempt);
         }
-        self.note_suspects(&attempt, &limits);
+        self.note_suspects(step.now, &attempt, &limits);
         if self.hear_settled(step.now) {
             self.tell_quota(step.effects);
         }
@@ -96,20 +96,22 @@ impl Dispatcher {
         };
         let limits = match answer {
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } if verdict == Verdict::Throttled => {
-                vec![(self.health.scope_of_own(RouteId::MESSAGES, evidence), evidence.clone())]
+                vec![(self.health.scope_of_own(RouteId::MESSAGES, token, evidence), evidence.clone())]
             }
             _ => Vec::new(),
         };
         self.read_quota(step, (token, 1, left_at), (verdict, &limits), answer);
         // A limit of its own path is an answer of the API, and holds for no message.
-        let is_answer = limits.iter().any(|(scope, _)| *scope != Scope::Organization);
-        let sent = Sent { attempt: id, route: RouteId::MESSAGES, left_at };
+        let is_answer = limits.iter().any(|(scope, _)| !matches!(scope, Scope::Organization | Scope::Token(_)));
+        let sent = Sent { attempt: id, route: RouteId::MESSAGES, token, left_at };
         match verdict {
-            Verdict::Throttled if is_answer => self.health.note_sounded(step.now, id),
+            Verdict::Throttled if is_answer => self.health.note_sounded(step.now, id, token),
             Verdict::Throttled | Verdict::Transient | Verdict::Ambiguous => {
                 self.move_gates(step, (sent, false), (verdict, &limits), answer);
             }
-            Verdict::Delivered | Verdict::Rejected | Verdict::Unauthorized => self.health.note_sounded(step.now, id),
+            Verdict::Delivered | Verdict::Rejected | Verdict::Unauthorized => {
+                self.health.note_sounded(step.now, id, token)
+            }
         }
         true
     }
@@ -126,11 +128,18 @@ impl Dispatcher {
             Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, token, cost),
             Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, token, cost),
             Answer::Answered { evidence, .. } | Answer::TooLarge { evidence, .. } => {
-                let of_organization = limits.iter().find(|(scope, _)| *scope == Scope::Organization);
-                if of_organization.is_none() && self.hear_in_doubt(step.now, (token, cost, left_at), limits) {
+                // The organization's limit, if it has a name, says nothing of one token's.
+                let are_several = self.health.has_several_tokens();
+                let is_budgets = |(scope, evidence): &&(Scope, Evidence)| match scope {
+                    Scope::Organization => !are_several || evidence.limit.is_none(),
+                    Scope::Token(_) => true,
+                    Scope::Route(_) | Scope::Conversation(_) | Scope::Unknown(_) => false,
+                };
+                let of_budget = limits.iter().find(is_budgets);
+                if of_budget.is_none() && self.hear_in_doubt(step.now, (token, cost, left_at), limits) {
                     return self.tell_quota(step.effects);
                 }
-                let (refused, evidence) = match of_organization {
+                let (refused, evidence) = match of_budget {
                     Some((_, evidence)) => (true, Some(evidence)),
                     None => (false, Some(evidence).filter(|_| verdict != Verdict::Throttled)),
                 };
@@ -184,6 +193,9 @@ impl Dispatcher {
         if may_resume {
             self.quota.restart(step.now);
         }
+        if let Some(token) = self.health.take_reopened_token() {
+            self.quota.restart_token(step.now, token);
+        }
     }
 
     /// A 401: the token's fault, the credentials', or the request's own.
@@ -199,6 +211,9 @@ impl Dispatcher {
         for slot in &attempt.batch.members {
             self.outbox.delivery_state_mut(*slot).refused_at.get_or_insert(step.now);
         }
+        if self.auths.are_several() {
+            return self.unauthorized_token(step, (id, attempt, departure), since, &answer);
+        }
         let shows_another = |other: Option<Departure>| other.is_some_and(|one| one.generation != departure.generation);
         let refusal = Refusal {
             subjects: attempt.batch.members.iter().map(|slot| self.subject_of(*slot)).collect(),
@@ -207,7 +222,7 @@ impl Dispatcher {
             is_only_witness: !self.peek_next() && self.attempts.iter().all(|(_, _, other)| shows_another(other)),
         };
         let generation = departure.generation;
-        let problem = || "the API host answers 401 to a fresh access token".to_owned();
+        let problem = || UNAUTHORIZED.to_owned();
         match self.health.unauthorized(step.now, attempt.sent(id, departure.at), &refusal, &mut self.random) {
             Blame::Token => {
                 self.auths.of_mut(attempt.token).invalidate(generation);
@@ -238,6 +253,43 @@ impl Dispatcher {
             Blame::Credentials => {
                 self.auths.of_mut(attempt.token).invalidate(generation);
                 self.refuse_credentials(step, problem());
+                self.keep_places(step, attempt.batch);
+            }
+        }
+    }
+
+    /// The same where there are several tokens: another one may do.
+    fn unauthorized_token(
+        &mut self,
+        step: &mut Step<'_>,
+        (id, attempt, departure): (AttemptId, Attempt, Departure),
+        since: Option<Timestamp>,
+        answer: &Answer,
+    ) {
+        let Departure { at, generation, token_granted_at, .. } = departure;
+        let refusal = Refusal {
+            subjects: attempt.batch.members.iter().map(|entry_id| self.subject_of(*entry_id)).collect(),
+            since,
+            is_fresh: departure.is_token_fresh,
+            is_only_witness: false,
+        };
+        let (token, sent) = (attempt.token, attempt.sent(id, at));
+        let shown = (generation, token_granted_at);
+        let blame = self.health.token_unauthorized(step.now, sent, &refusal, shown, &mut self.random);
+        match blame {
+            Blame::Request if attempt.batch.members.len() > 1 => self.halve(attempt.batch, true, step.effects),
+            Blame::Request => self.end(step, attempt.batch.reunite(), Reason::Rejected, &Reply::of(answer)),
+            Blame::Open(wait) => {
+                self.auths.of_mut(token).invalidate(generation);
+                self.put_aside(step, attempt.batch, step.now.after(wait));
+            }
+            Blame::Token | Blame::OneWitness => {
+                self.auths.of_mut(token).invalidate(generation);
+                self.keep_places(step, attempt.batch);
+            }
+            Blame::Credentials => {
+                self.auths.of_mut(token).invalidate(generation);
+                self.refuse_token(step, token, UNAUTHORIZED.to_owned());
                 self.keep_places(step, attempt.batch);
             }
         }
@@ -304,6 +356,9 @@ impl Dispatcher {
             && batch.members.iter().all(|slot| self.outbox.delivery_state(*slot).ambiguous)
     }
 }
+
+/// What is wrong with credentials that the login host takes.
+const UNAUTHORIZED: &str = "the API host answers 401 to a fresh access token";
 
 /// A success that is none.
 const PAGE: &str = "a page of HTML came where the API answers with JSON";

@@ -1,7 +1,7 @@
 //! The token, the credentials, and whom a refusal of these concerns.
 
 use crate::dispatcher::auth::{Access, NO_TOKEN};
-use crate::dispatcher::health::Subject;
+use crate::dispatcher::health::{Pass, Subject};
 use crate::dispatcher::outbox::State;
 use crate::dispatcher::{Dispatcher, Effect, Notice, Step, TokenEvent};
 use crate::error::Error;
@@ -33,6 +33,18 @@ impl Dispatcher {
         self.fail_unauthorized(&entry_ids, step.effects);
     }
 
+    /// The credentials of a token are refused; of the only one, or the last one, all that waits for them is told.
+    pub(in crate::dispatcher) fn refuse_token(&mut self, step: &mut Step<'_>, token: TokenId, problem: String) {
+        if self.auths.are_several() {
+            let until = self.health.refuse_token(step, token, problem.clone(), &mut self.random);
+            self.auths.of_mut(token).refused(until);
+            if !self.health.are_all_tokens_refused() {
+                return;
+            }
+        }
+        self.refuse_credentials(step, problem);
+    }
+
     /// What came of asking for a token.
     pub(in crate::dispatcher) fn token_answered(&mut self, step: &mut Step<'_>, token: TokenId, news: TokenEvent) {
         match news {
@@ -43,7 +55,7 @@ impl Dispatcher {
             TokenEvent::Refused(problem) => {
                 self.auths.of_mut(token).fetch_over();
                 self.end_token_trouble(token, step.effects);
-                self.refuse_credentials(step, problem);
+                self.refuse_token(step, token, problem);
             }
             TokenEvent::Failed { problem, wait } => {
                 let wait = wait.map(|wait| wait.min(self.settings.retry.max_pause));
@@ -56,15 +68,23 @@ impl Dispatcher {
     fn tell_token_outage(&mut self, step: &mut Step<'_>, token: TokenId) {
         if let Some(problem) = self.auths.of_mut(token).begin_outage(step.now) {
             let problem = format!("there is no access token: {problem}");
-            step.effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: true }));
+            step.effects.push(Effect::Notice(self.token_outage(token, problem, true)));
         }
     }
 
     fn end_token_trouble(&mut self, token: TokenId, effects: &mut Vec<Effect>) {
         if self.auths.of_mut(token).end_degraded() {
-            let problem = String::new();
-            effects.push(Effect::Notice(Notice::Outage { reason: NO_TOKEN, problem, open: false }));
+            effects.push(Effect::Notice(self.token_outage(token, String::new(), false)));
         }
+    }
+
+    /// That a token can't be had, or can again.
+    fn token_outage(&self, token: TokenId, problem: String, open: bool) -> Notice {
+        if self.auths.are_several() {
+            let token = self.settings.tokens[token.index()].name.clone();
+            return Notice::TokenOutage { token, reason: NO_TOKEN, problem, open };
+        }
+        Notice::Outage { reason: NO_TOKEN, problem, open }
     }
 
     /// While credentials are refused, promises are told so at once; the messages stay.
@@ -106,6 +126,14 @@ impl Dispatcher {
     pub(in crate::dispatcher) fn obtain_tokens(&mut self, step: &mut Step<'_>) -> TokenSet {
         let mut usable = TokenSet::default();
         for token in self.auths.all() {
+            match self.health.token_pass(step.now, token) {
+                Pass::Free | Pass::Probe => {}
+                Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => {
+                    self.look_again(at);
+                    continue;
+                }
+                Pass::AwaitProbe(None) => continue,
+            }
             let (access, fetch) = self.auths.of_mut(token).access(step.now);
             if fetch {
                 self.counters.token_requests += 1;

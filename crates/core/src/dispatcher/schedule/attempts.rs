@@ -33,6 +33,8 @@ pub(in crate::dispatcher) struct Departure {
     pub(in crate::dispatcher) generation: Generation,
     /// That was fetched just before.
     pub(in crate::dispatcher) is_token_fresh: bool,
+    /// When that was granted.
+    pub(in crate::dispatcher) token_granted_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -185,6 +187,6 @@ impl Attempts {
 impl Attempt {
     /// What the state of the server is concerned with.
     pub(in crate::dispatcher) fn sent(&self, attempt: AttemptId, left_at: Timestamp) -> Sent {
-        Sent { attempt, route: self.route, left_at }
+        Sent { attempt, route: self.route, token: self.token, left_at }
     }
 }

@@ -26,7 +26,7 @@ impl Dispatcher {
         let first = self.outbox.get(batch.members[0]);
         let (route, lane) = (first.route, first.lane);
         let attempt = self.attempts.number();
-        self.health.departs(step.now, attempt, route, lane);
+        self.health.departs(step.now, attempt, (route, token), lane);
         self.tell_departure(step.now, attempt, &batch);
         self.spend_turns(&batch);
         self.attempts.begin(attempt, Attempt { batch, route, token, cost, bytes });
@@ -50,9 +50,12 @@ impl Dispatcher {
             _ if self.standing.disowned().is_some() => false,
             Some(attempt) => {
                 let conversations = self.conversations_of(&attempt.batch).map(|conversation| &**conversation);
-                self.health.may_leave(id, attempt.route, conversations)
+                self.health.may_leave(id, (attempt.route, attempt.token), conversations)
             }
-            None if self.sounding_departs(id) => self.health.may_leave(id, RouteId::MESSAGES, std::iter::empty()),
+            None if self.sounding_departs(id) => {
+                let token = self.sounding.map(|sounding| sounding.token()).unwrap_or_default();
+                self.health.may_leave(id, (RouteId::MESSAGES, token), std::iter::empty())
+            }
             None => self.limits_lookup.is_departing(id),
         }
     }
@@ -73,8 +76,13 @@ impl Dispatcher {
         }
         let Some(attempt) = self.attempts.departing(id) else { unreachable!("only what may leave does") };
         let auth = self.auths.of(attempt.token);
-        let (generation, is_token_fresh) = (auth.generation(), auth.is_fresh(now));
-        let attempt = self.attempts.leave(id, Departure { at: now, generation, is_token_fresh });
+        let departure = Departure {
+            at: now,
+            generation: auth.generation(),
+            is_token_fresh: auth.is_fresh(now),
+            token_granted_at: auth.granted_at(),
+        };
+        let attempt = self.attempts.leave(id, departure);
         self.quota.left(now, attempt.token, attempt.cost);
         self.batching.left();
         let mut is_retry = false;
@@ -100,7 +108,7 @@ impl Dispatcher {
             return self.sounding_withheld(step.now, id);
         }
         let Some(attempt) = self.attempts.take_withheld(id) else { return };
-        self.health.lost(step.now, id, attempt.route);
+        self.health.lost(step.now, id, (attempt.route, attempt.token));
         self.quota.cancel(attempt.token, attempt.cost);
         self.give_back(step, attempt.batch);
     }

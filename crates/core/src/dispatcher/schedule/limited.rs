@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::batcher::Item;
 use crate::budget::Heard;
 use crate::clock::Timestamp;
-use crate::dispatcher::health::{LimitChange, Pass, Scope, Unheard};
+use crate::dispatcher::health::{LimitChange, Pass, Scope, Suspect, Unheard};
 use crate::dispatcher::outcome::deliver::TOO_MANY;
 use crate::dispatcher::schedule::attempts::Attempt;
 use crate::dispatcher::schedule::batch::Batch;
@@ -38,7 +38,10 @@ impl Dispatcher {
         }
         let Some(items) = items else {
             let conversation = self.conversation_of(&attempt.batch);
-            return vec![(self.health.scope_of(now, (id, attempt.route), conversation, evidence), evidence.clone())];
+            return vec![(
+                self.health.scope_of(now, (id, attempt.route, attempt.token), conversation, evidence),
+                evidence.clone(),
+            )];
         };
         let mut limits: Vec<(Scope, Evidence)> = Vec::new();
         for (item, slot) in items.iter().zip(&attempt.batch.members) {
@@ -46,7 +49,7 @@ impl Dispatcher {
             let mut evidence = evidence.clone();
             evidence.add_refusal(&item.body);
             let conversation = self.conversation_of(&Batch::of_one(*slot));
-            let scope = self.health.scope_of(now, (id, attempt.route), conversation, &evidence);
+            let scope = self.health.scope_of(now, (id, attempt.route, attempt.token), conversation, &evidence);
             if !limits.iter().any(|(known, _)| *known == scope) {
                 limits.push((scope, evidence));
             }
@@ -79,9 +82,13 @@ impl Dispatcher {
     ) -> bool {
         let in_doubt = limits.iter().find_map(|(scope, evidence)| match scope {
             Scope::Unknown(suspect) => Some((suspect, evidence)),
-            Scope::Organization | Scope::Route(_) | Scope::Conversation(_) => None,
+            Scope::Organization | Scope::Token(_) | Scope::Route(_) | Scope::Conversation(_) => None,
         });
-        let Some((suspect, evidence)) = in_doubt.filter(|_| self.settings.learn.is_some()) else { return false };
+        let Some((suspect, evidence)) =
+            in_doubt.filter(|_| self.settings.learn.is_some() && !self.health.has_several_tokens())
+        else {
+            return false;
+        };
         if !self.health.can_others_tell(now, suspect, self.lanes.conversations()) {
             // Nothing else is sent: what limits this one limits everything.
             self.quota.heard(now, token, Heard { sent_at, cost, refused: true, evidence: Some(evidence) });
@@ -112,7 +119,18 @@ impl Dispatcher {
     }
 
     /// What was refused is the last of all that probes for others.
-    pub(in crate::dispatcher) fn note_suspects(&mut self, attempt: &Attempt, limits: &[(Scope, Evidence)]) {
+    pub(in crate::dispatcher) fn note_suspects(
+        &mut self,
+        now: Timestamp,
+        attempt: &Attempt,
+        limits: &[(Scope, Evidence)],
+    ) {
+        if limits.iter().any(|(scope, evidence)| matches!(scope, Scope::Token(_)) && evidence.limit.is_none()) {
+            let suspect = Suspect::of(attempt.route, self.conversation_of(&attempt.batch).as_ref());
+            if self.health.can_others_tell(now, &suspect, self.lanes.conversations()) {
+                self.health.note_token_refused(suspect, attempt.token);
+            }
+        }
         if limits.iter().any(|(scope, _)| matches!(scope, Scope::Unknown(_))) {
             let lane = self.outbox.get(attempt.batch.members[0]).lane;
             self.health.note_suspect(attempt.route, lane);

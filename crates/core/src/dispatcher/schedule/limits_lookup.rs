@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::budget::Heard;
 use crate::clock::Timestamp;
-use crate::dispatcher::health::{Pass, RouteId, Scope};
+use crate::dispatcher::health::{Pass, RouteId, Scope, Sent};
 use crate::dispatcher::outcome::deliver::TOO_MANY;
 use crate::dispatcher::{AttemptId, Dispatcher, Effect, Notice, Step};
 use crate::evidence::{Evidence, Grant, LIMITS_PATH, read_limits};
@@ -108,7 +108,7 @@ impl Dispatcher {
             Answer::Unsent { .. } => self.quota.unsent(step.now, left_at, token, 1),
             Answer::Unanswered { .. } => self.quota.given_up(left_at, step.now, token, 1),
             Answer::Answered { response, evidence } | Answer::TooLarge { response, evidence, .. } => {
-                self.told(step, (token, left_at), response, evidence);
+                self.told(step, (attempt, token, left_at), response, evidence);
             }
         }
         self.tell_quota(step.effects);
@@ -118,18 +118,24 @@ impl Dispatcher {
     fn told(
         &mut self,
         step: &mut Step<'_>,
-        (token, sent_at): (TokenId, Timestamp),
+        (attempt, token, sent_at): (AttemptId, TokenId, Timestamp),
         response: &Response,
         evidence: &Evidence,
     ) {
-        let scope = self.health.scope_of_own(RouteId::OTHERS, evidence);
+        let scope = self.health.scope_of_own(RouteId::OTHERS, token, evidence);
         // A limit of the question's own route says nothing of what messages may do.
-        let refused = response.status == TOO_MANY && scope == Scope::Organization;
+        let is_refusal = response.status == TOO_MANY;
+        let refused = is_refusal && matches!(scope, Scope::Organization | Scope::Token(_));
         self.quota.heard(step.now, token, Heard { sent_at, cost: 1, refused, evidence: Some(evidence) });
         if refused {
             self.counters.throttled += 1;
-            let is_new = self.health.is_open();
-            self.health.pause(step, is_new, evidence, &mut self.random);
+            if scope == Scope::Organization {
+                let is_new = self.health.is_open();
+                self.health.pause(step, is_new, evidence, &mut self.random);
+            } else {
+                let sent = Sent { attempt, route: RouteId::OTHERS, token, left_at: sent_at };
+                self.health.token_throttled(step, sent, evidence, &mut self.random);
+            }
         }
         if response.status == OK && !response.truncated {
             let grant = match self.settings.tokens[token.index()].credentials {

@@ -57,7 +57,7 @@ impl Dispatcher {
         let path = self.sounding_path();
         let Some((attempt, token)) = self.make_own_request(step, &path, TIMEOUT_MAX) else { return };
         self.sounding = Some(Sounding { attempt, token, left_at: None });
-        self.health.sounds(step.now, attempt);
+        self.health.sounds(step.now, attempt, token);
     }
 
     fn sounding_path(&mut self) -> String {
@@ -88,7 +88,7 @@ impl Dispatcher {
 
     pub(in crate::dispatcher) fn sounding_withheld(&mut self, now: Timestamp, id: AttemptId) {
         let Some(sounding) = self.sounding.take() else { unreachable!("only what is about to leave is withheld") };
-        self.health.sounding_lost(now, id);
+        self.health.sounding_lost(now, id, sounding.token);
         self.quota.cancel(sounding.token, 1);
     }
 

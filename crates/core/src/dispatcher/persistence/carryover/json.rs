@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Carryover;
+use super::{Carryover, OfToken};
 use crate::budget::Belief;
 use crate::clock::Timestamp;
 use crate::dispatcher::health::{Bequest, Gate, KnownOutage, Limit, OperatorHold};
 use crate::evidence::{NamedLimit, WaitSource};
 use crate::stats::{Closure, Refusals};
+use crate::token::TOKENS_MAX;
 
 /// How finely spent slots are kept: this many steps of the widest window, each rounded to its later end.
 const STEPS_PER_WINDOW: i64 = 64;
@@ -30,6 +31,9 @@ pub(super) struct Saved {
     spent: Vec<(i64, u32)>,
     under_way: u32,
     belief: Belief,
+    /// What each of several tokens has spent and learned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<SavedToken>,
     /// The organization's.
     pause: Option<SavedPause>,
     /// Those of other scopes.
@@ -67,6 +71,21 @@ struct SavedRefusals {
     is_page: bool,
     #[serde(default)]
     correlation_id: Option<Box<str>>,
+}
+
+/// One of several tokens, by the fingerprint of its client.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SavedToken {
+    fingerprint: u64,
+    #[serde(default)]
+    spent: Vec<(i64, u32)>,
+    #[serde(default)]
+    under_way: u32,
+    #[serde(default)]
+    belief: Belief,
+    #[serde(default)]
+    pause: Option<SavedPause>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -119,6 +138,7 @@ impl Saved {
             spent: steps(&carryover.spent, now),
             under_way: carryover.under_way,
             belief: carryover.belief.clone(),
+            tokens: carryover.tokens.iter().map(|one| SavedToken::of(one, &carryover.pauses, now)).collect(),
             pause: carryover.pauses.organization.as_ref().and_then(|limit| SavedPause::of(limit, now)),
             pauses: SavedLimit::all(&carryover.pauses, now),
             standstill: carryover
@@ -151,9 +171,7 @@ impl Saved {
     /// By the clock of this process. A probe that is due waits for no longer than in this run's own pauses, whatever a
     /// file says.
     pub(super) fn carryover(self, saved_at: Timestamp, now: Timestamp, max_pause: Duration) -> Carryover {
-        let steps = self.spent.iter().flat_map(|(ms, count)| std::iter::repeat_n(*ms, *count as usize));
-        let mut spent: Vec<Timestamp> = steps.take(SPENT_MAX).map(|ms| shifted(saved_at, ms)).collect();
-        spent.sort_unstable();
+        let spent = times(&self.spent, saved_at);
         let under_way = self.under_way.min(SPENT_MAX as u32);
         let limit = |pause: SavedPause| pause.limit(saved_at, now, max_pause);
         let mut pauses = Bequest {
@@ -163,6 +181,12 @@ impl Saved {
             outage: self.outage.map(|outage| outage.known(saved_at, now)),
             ..Bequest::default()
         };
+        let mut tokens = Vec::new();
+        for SavedToken { fingerprint, spent, under_way, belief, pause } in self.tokens.into_iter().take(TOKENS_MAX) {
+            pauses.tokens.extend(pause.map(|pause| (fingerprint, limit(pause))));
+            let under_way = under_way.min(SPENT_MAX as u32);
+            tokens.push(OfToken { fingerprint, spent: times(&spent, saved_at), under_way, belief });
+        }
         for saved in self.pauses.into_iter().take(LIMITS_MAX) {
             match saved {
                 SavedLimit { route: Some(route), pause, .. } => pauses.routes.push((route, limit(pause))),
@@ -181,7 +205,21 @@ impl Saved {
             since: shifted(saved_at, since_ms).min(now),
             until: until_ms.map(|ms| shifted(saved_at, ms)),
         });
-        Carryover { spent, under_way, belief: self.belief, pauses, standstill, hold, until: now }
+        Carryover { spent, under_way, belief: self.belief, tokens, pauses, standstill, hold, until: now }
+    }
+}
+
+impl SavedToken {
+    fn of(one: &OfToken, pauses: &Bequest, now: Timestamp) -> Self {
+        let OfToken { fingerprint, spent, under_way, belief } = one;
+        let limit = pauses.tokens.iter().find(|(other, _)| other == fingerprint).map(|(_, limit)| limit);
+        Self {
+            fingerprint: *fingerprint,
+            spent: steps(spent, now),
+            under_way: *under_way,
+            belief: belief.clone(),
+            pause: limit.and_then(|limit| SavedPause::of(limit, now)),
+        }
     }
 }
 
@@ -281,6 +319,14 @@ fn steps(spent: &[Timestamp], now: Timestamp) -> Vec<(i64, u32)> {
 /// How long ago it was.
 fn since(at: Timestamp, now: Timestamp) -> i64 {
     -millis(now.since(at))
+}
+
+/// When slots were spent, in order.
+fn times(steps: &[(i64, u32)], saved_at: Timestamp) -> Vec<Timestamp> {
+    let steps = steps.iter().flat_map(|(ms, count)| std::iter::repeat_n(*ms, *count as usize));
+    let mut spent: Vec<Timestamp> = steps.take(SPENT_MAX).map(|ms| shifted(saved_at, ms)).collect();
+    spent.sort_unstable();
+    spent
 }
 
 fn shifted(at: Timestamp, ms: i64) -> Timestamp {

@@ -40,7 +40,9 @@ fn begin(dispatcher: &mut Dispatcher, left_ms: Option<u64>) {
         Attempt { batch: Batch::of_one(0), route: RouteId::MESSAGES, token: TokenId::FIRST, cost: 1, bytes: 0 };
     dispatcher.attempts.begin(id, attempt);
     if let Some(ms) = left_ms {
-        dispatcher.attempts.leave(id, Departure { at: at_ms(ms), generation: 1, is_token_fresh: false });
+        dispatcher
+            .attempts
+            .leave(id, Departure { at: at_ms(ms), generation: 1, is_token_fresh: false, token_granted_at: None });
     }
 }
 
@@ -95,7 +97,8 @@ fn what_may_still_arrive_is_kept_to_its_later_millisecond() {
     let (belief, until) = (Belief::default(), at_ms(0));
     let pauses = Bequest::default();
     let standstill = Vec::new();
-    let carryover = Carryover { spent, under_way: 0, belief, pauses, standstill, hold: None, until };
+    let carryover =
+        Carryover { spent, under_way: 0, belief, tokens: Vec::new(), pauses, standstill, hold: None, until };
     let json = Saved::of(&carryover, at_ms(64)).to_json();
     let read = Saved::from_json(Some(&json)).carryover(at_ms(64), at_ms(64), Duration::ZERO);
     assert_eq!(read.spent, [at_ms(2), at_ms(65)]);
@@ -173,8 +176,8 @@ fn the_next_run_shows_the_outage_that_the_last_one_found() {
             assert_eq!(second.snapshot(at_ms(70_000)).outages.len(), 1);
             assert_eq!(second.snapshot(at_ms(70_000)).outages[0].route.is_none(), found == Found::Organization);
 
-            let sent = Sent { attempt: 1, route: RouteId::MESSAGES, left_at: at_ms(70_001) };
-            second.health.sounds(at_ms(70_001), sent.attempt);
+            let sent = Sent { attempt: 1, route: RouteId::MESSAGES, token: TokenId::FIRST, left_at: at_ms(70_001) };
+            second.health.sounds(at_ms(70_001), sent.attempt, sent.token);
             let effects = &mut Vec::new();
             second.health.passed(&mut Step { now: at_ms(70_100), effects }, sent);
             let over = second.snapshot(at_ms(70_100));
@@ -195,7 +198,7 @@ impl Found {
     /// Has the dispatcher find it.
     fn by(self, dispatcher: &mut Dispatcher, now: Timestamp) {
         let (step, random) = (&mut Step { now, effects: &mut Vec::new() }, &mut Random::from_seed(1));
-        let sent = |attempt| Sent { attempt, route: RouteId::MESSAGES, left_at: at_ms(0) };
+        let sent = |attempt| Sent { attempt, route: RouteId::MESSAGES, token: TokenId::FIRST, left_at: at_ms(0) };
         let health = &mut dispatcher.health;
         match self {
             Self::Route => {
@@ -246,4 +249,70 @@ fn a_budget_begins_with_what_its_predecessor_spent() {
     smaller.inherit(at_ms(130), &spent);
     assert!(smaller.check(at_ms(152), TokenSet::FIRST, 1).is_err(), "one of two is cool, and one is allowed");
     assert!(smaller.check(at_ms(161), TokenSet::FIRST, 1).is_ok());
+}
+
+/// With these clients, in their order.
+fn dispatcher_of(clients: &[&str], now_ms: u64) -> Dispatcher {
+    let clients = clients.iter().map(|id| format!(r#"{{ "clientId": "{id}", "clientSecret": "secret" }}"#));
+    let credentials = clients.collect::<Vec<_>>().join(", ");
+    let settings = format!(
+        r#"{{
+            "organization": "saved", "apiUrl": "http://127.0.0.1:1", "credentials": [{credentials}],
+            "route": "messaging", "store": "file:saved.db", "rateLimit": {{ "requests": 10, "perMs": 60000 }},
+            "organizationLimit": {{ "requests": 15, "perMs": 60000 }}
+        }}"#
+    );
+    Dispatcher::new(Arc::new(Settings::from_json(&settings).unwrap()), Random::from_seed(1), at_ms(now_ms))
+}
+
+/// What is available to each client and to all, to a run that begins with this.
+fn available_to(mut dispatcher: Dispatcher, opening: &Opening, now_ms: u64) -> (Vec<u32>, u32) {
+    dispatcher.restore(&mut Step { now: at_ms(now_ms), effects: &mut Vec::new() }, opening);
+    let now = at_ms(now_ms);
+    let each = dispatcher.auths.all().map(|token| dispatcher.quota.available_to(now, token)).collect();
+    (each, dispatcher.quota.available(now))
+}
+
+#[test]
+fn what_each_of_several_clients_has_spent_stays_its_own_whatever_their_order() {
+    let mut first = dispatcher_of(&["a", "b"], 0);
+    let heard = Heard { sent_at: at_ms(0), cost: 1, refused: false, evidence: None };
+    let [a, b] = [0, 1].map(|index| TokenId::all(2).nth(index).unwrap());
+    for (token, count) in [(a, 4), (b, 2)] {
+        for _ in 0..count {
+            first.quota.reserve(at_ms(0), token, 1);
+            first.quota.heard(at_ms(10), token, heard);
+        }
+    }
+    let budget = Saved::of(&first.checkpoint(at_ms(1_000)), at_ms(1_000)).to_json();
+    assert!(!budget.contains("secret"), "{budget}");
+    let opening = |departed: usize| Opening {
+        budget: Some(budget.clone()),
+        budget_at: Some(at_ms(1_000)),
+        departed: vec![at_ms(1_500); departed],
+        ..Opening::default()
+    };
+    assert_eq!(available_to(dispatcher_of(&["a", "b"], 2_000), &opening(0), 2_000), (vec![6, 8], 9));
+    assert_eq!(available_to(dispatcher_of(&["b", "a"], 2_000), &opening(0), 2_000), (vec![8, 6], 9));
+    assert_eq!(available_to(dispatcher_of(&["b", "c"], 2_000), &opening(0), 2_000), (vec![8, 9], 9));
+    assert_eq!(available_to(dispatcher_of(&["a", "b"], 2_000), &opening(1), 2_000), (vec![5, 7], 8), "with either");
+    assert_eq!(
+        available_to(dispatcher_of(&["a"], 2_000), &opening(0), 2_000),
+        (vec![4], 4),
+        "a single one takes all for its own"
+    );
+}
+
+#[test]
+fn what_a_single_token_has_spent_counts_for_each_of_several() {
+    let saved = Opening {
+        budget: Some(r#"{ "spent": [[-100, 3]] }"#.into()),
+        budget_at: Some(at_ms(5_000)),
+        ..Opening::default()
+    };
+    assert_eq!(available_to(dispatcher_of(&["a", "b"], 5_500), &saved, 5_500), (vec![7, 7], 12));
+    let mut single = dispatcher(10, 0);
+    single.quota.reserve(at_ms(0), TokenId::FIRST, 1);
+    let json = Saved::of(&single.checkpoint(at_ms(0)), at_ms(0)).to_json();
+    assert!(!json.contains("tokens"), "the format of one token is as it was: {json}");
 }
