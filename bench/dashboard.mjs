@@ -15,6 +15,9 @@ const PER_SECOND = 10_000
 const EVERY_MS = 10
 const PAGES = [0, 1, 16]
 const ROUNDS = 7
+/** A turn in which the machine had no time for the load says nothing about it; so many may be left out. */
+const LEFT_OUT_MAX = 2
+const RATE_MIN = 0.95 * PER_SECOND
 const ROUND_MS = 6_000
 const WARM_UP_MS = 5_000
 const BAR_PERCENT = 1
@@ -68,7 +71,14 @@ async function round(pages) {
 
 await sleep(WARM_UP_MS)
 const figures = Object.fromEntries(PAGES.map((pages) => [pages, []]))
-for (let turn = 0; turn < ROUNDS; turn++) for (const pages of PAGES) figures[pages].push(await round(pages))
+let counted = 0
+for (let turn = 0; turn < ROUNDS + LEFT_OUT_MAX && counted < ROUNDS; turn++) {
+  const rounds = []
+  for (const pages of PAGES) rounds.push(await round(pages))
+  if (rounds.some(({ perSecond }) => perSecond < RATE_MIN)) continue
+  counted++
+  PAGES.forEach((pages, index) => figures[pages].push(rounds[index]))
+}
 clearInterval(load)
 await open(0)
 reader.disconnect()
@@ -76,22 +86,24 @@ dashboard.close()
 http.close()
 await sender.close()
 await server.stop()
+if (counted === 0) throw new Error(`this machine never sent ${PER_SECOND} messages a second: nothing is published`)
 
 const most = PAGES.at(-1)
 // Round by round: what else the machine does meets all of them.
-const perPage = figures[most].map(({ percent }, turn) => (percent - figures[0][turn].percent) / most)
+const added = (pages) => figures[pages].map(({ percent }, turn) => (percent - figures[0][turn].percent) / pages)
+const [first, perPage] = [added(1), added(most)]
 const rows = PAGES.map((pages) => ({
   what: `${pages === 0 ? 'no page' : pages === 1 ? 'one page' : `${pages} pages`} open`,
   perSecond: median(figures[pages].map(({ perSecond }) => perSecond)),
   percent: median(figures[pages].map(({ percent }) => percent)),
 }))
 const section = {
-  heading: `Medians of ${ROUNDS} rounds`,
+  heading: `Medians of ${counted} rounds`,
   body: `${table(rows, [
     ['', 'what'],
     ['messages per second', 'perSecond'],
     ['% of a core', 'percent', 1],
-  ])}\n\nEach of ${most} pages costs ${median(perPage).toFixed(2)} % of a core (median of the differences, round by round; at most ${BAR_PERCENT} %).`,
+  ])}\n\nA single page costs ${median(first).toFixed(2)} % of a core, each of ${most} pages ${median(perPage).toFixed(2)} % (medians of the differences, round by round; the bar is ${BAR_PERCENT} %, and what is below 0 is noise).`,
 }
-publish('dashboard', { title: 'Open pages of the dashboard', sections: [section], figures: { figures, perPage } })
+publish('dashboard', { title: 'Open pages of the dashboard', sections: [section], figures: { figures, first, perPage } })
 if (median(perPage) > BAR_PERCENT) process.exitCode = 1
