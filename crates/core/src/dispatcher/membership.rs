@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::witness::Witness;
 use crate::budget::Holding;
 use crate::clock::Timestamp;
 use crate::lease::{
-    CADENCE_MAX, CADENCE_MIN, CADENCES_PER_LEASE, Failure, Grant, Host, LEASE_MAX, Pause, PauseReport, Renewal, Scope,
-    Seen, WindowReport,
+    CADENCE_MAX, CADENCE_MIN, CADENCES_PER_LEASE, Epoch, Failure, Grant, Host, LEASE_MAX, LeaseId, Pause, PauseReport,
+    Renewal, Scope, Seen, WindowReport,
 };
 use crate::random::Random;
 use crate::retry::Backoff;
@@ -42,9 +43,10 @@ enum Call {
 /// The last answer.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
-    seen: Seen,
-    /// When the renewal was first sent: the store has not executed it sooner.
-    first_sent_at: Timestamp,
+    epoch: Epoch,
+    version: u64,
+    lease: LeaseId,
+    witness: Witness,
 }
 
 /// A pause of the fleet.
@@ -82,9 +84,8 @@ pub(super) struct Membership {
     number: u64,
     heard: Option<Heard>,
     call: Call,
-    /// When a renewal was last sent, and when it was for the first time.
+    /// When a renewal was last sent.
     sent_at: Option<Timestamp>,
-    first_sent_at: Timestamp,
     failures: u32,
     /// Why the last one has no answer.
     problem: Option<Failure>,
@@ -121,7 +122,6 @@ impl Membership {
             heard: None,
             call: Call::Idle,
             sent_at: None,
-            first_sent_at: Timestamp::START,
             failures: 0,
             problem: None,
             failing_since: None,
@@ -211,7 +211,10 @@ impl Membership {
         (draw, requests): (u64, u64),
         make: impl FnOnce() -> (u32, Vec<WindowReport>),
     ) -> Box<Renewal> {
-        let seen = self.heard.map(|heard| Seen { ago: now.since(heard.first_sent_at), is_live, ..heard.seen });
+        let seen = self.heard.map(|Heard { epoch, version, lease, witness }| {
+            let (clock, since) = witness.tell(now);
+            Seen { epoch, version, lease, clock, since, is_live }
+        });
         let renewal = match std::mem::replace(&mut self.call, Call::Idle) {
             Call::Failed(renewal, _) => Box::new(Renewal { seen, draw, ..*renewal }),
             Call::UnderWay(_) => unreachable!("one is under way at a time"),
@@ -219,7 +222,6 @@ impl Membership {
                 let (weight, windows) = make();
                 let sent = requests.saturating_sub(self.requests_told);
                 self.requests_told = requests;
-                self.first_sent_at = now;
                 self.is_held_back = false;
                 self.is_urged = false;
                 self.is_invited = false;
@@ -258,9 +260,9 @@ impl Membership {
 
     /// Takes an answer in. The pauses that are over, by its word.
     pub(super) fn heard(&mut self, now: Timestamp, grant: &Grant) -> Vec<Scope> {
-        let seen =
-            Seen { epoch: grant.epoch, version: grant.version, lease: grant.lease, ago: Duration::ZERO, is_live: true };
-        self.heard = Some(Heard { seen, first_sent_at: self.first_sent_at });
+        let known = self.heard.filter(|heard| heard.epoch == grant.epoch).map(|heard| heard.witness);
+        let witness = Witness::heard(known, now, grant.clock);
+        self.heard = Some(Heard { epoch: grant.epoch, version: grant.version, lease: grant.lease, witness });
         self.call = Call::Idle;
         self.number += 1;
         self.failures = 0;

@@ -20,6 +20,7 @@ mod schedule;
 mod share;
 mod step;
 mod takeover;
+mod witness;
 
 use std::sync::Arc;
 

@@ -108,9 +108,11 @@ async fn read(calls: &mut Calls, organization: &str) -> Result<Result<Inspection
     let [seconds, micros]: [u64; 2] = redis::from_redis_value(time).unwrap_or_default();
     let fields: Vec<(String, String)> = redis::from_redis_value(fields).unwrap_or_default();
     let mut inspection = Inspection::default();
+    let memory = fields.iter().find(|(field, _)| field == MEMORY);
+    let now = memory.and_then(|(_, memory)| inspection.add_memory(seconds * 1_000_000 + micros, memory));
     for (field, value) in &fields {
         // What a newer version has written, and this one can't read, is left out.
-        let _ = inspection.add(seconds * 1_000_000 + micros, field, value);
+        let _ = now.and_then(|now| inspection.add(now, field, value));
     }
     inspection.hosts.sort_by(|one, other| (one.per_ms, &one.host).cmp(&(other.per_ms, &other.host)));
     inspection.free.sort_by_key(|free| free.per_ms);
@@ -118,17 +120,30 @@ async fn read(calls: &mut Calls, organization: &str) -> Result<Result<Inspection
     Ok(Ok(inspection))
 }
 
+/// The field for the store itself.
+const MEMORY: &str = "m";
+
 impl Inspection {
-    /// A field of the hash, as the script writes it.
+    /// The field for the store itself, as the script writes it. Gives the time that all others count by, at most.
+    fn add_memory(&mut self, server: u64, value: &str) -> Option<u64> {
+        let words = &mut value.split_whitespace();
+        // run, epoch, version
+        words.nth(2)?;
+        let forgetting: i64 = next(words)?;
+        // pass, last, reading
+        words.nth(2)?;
+        let (added, earliest): (u64, u64) = (next(words)?, next(words)?);
+        let (base_reading, base_earliest): (u64, u64) = (next(words)?, next(words)?);
+        let now = earliest.max((base_earliest + server + added).saturating_sub(base_reading));
+        self.waits_ms = u64::try_from(forgetting).ok().map(|until| left_ms(until, now)).filter(|ms| *ms > 0);
+        Some(now)
+    }
+
+    /// Another field of the hash.
     fn add(&mut self, now: u64, field: &str, value: &str) -> Option<()> {
         let words = &mut value.split_whitespace();
         match field.split_once(':') {
-            None => {
-                // run, epoch, version, time
-                words.nth(3)?;
-                let forgetting: i64 = next(words)?;
-                self.waits_ms = u64::try_from(forgetting).ok().map(|until| left_ms(until, now)).filter(|ms| *ms > 0);
-            }
+            None => return None,
             Some(("p", per)) => {
                 let (mut free, mut resting) = (0, 0);
                 for _ in 0..next::<u64>(words)? {
@@ -138,8 +153,8 @@ impl Inspection {
                 self.free.push(FreeInspection { per_ms: per.parse::<u64>().ok()? / 1_000, free, resting });
             }
             Some(("h", host)) => {
-                // lease, first, number, time
-                words.nth(3)?;
+                // lease, first, number
+                words.nth(2)?;
                 let (deadline, conversations): (u64, u64) = (next(words)?, next(words)?);
                 // pass, stride, turn
                 words.nth(3)?;

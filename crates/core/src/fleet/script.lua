@@ -2,11 +2,14 @@
 -- its words; tests/fleet runs the same histories through both.
 --
 -- KEYS[1] is a hash with all that is known of an organization; no field and no key expires, deadlines are values. ARGV is
--- what wire.rs writes. All times are whole microseconds of this server's clock, or spans; all numbers are whole and below
--- 2^53.
+-- what wire.rs writes. All times are whole microseconds, or spans; all numbers are whole and below 2^53.
+
+-- Scripts of different versions share no leases: to each, what another has written is that of another run, and so
+-- forgotten. To be raised with every change of what is kept, of the arguments, or of the rules by which slots go round.
+local PROTOCOL = '2'
 
 local LATENESS, GUARD, LEASE_MAX = 1000000, 250, 6000000
-local DRIFT, TRAVEL = 100000, 1000000
+local LEASH, LEAP_MAX = 2000000, 3600000000
 local SCARCE, FEW, WEIGHT_MAX = 8, 4, 1000000
 local STRIDE, TURN_MAX = 1000, 10000000
 local PROBE_LASTS, UNPROBED_MAX, PAUSE_MAX, PAUSES_MAX = 10000000, 60000000, 86400000000, 256
@@ -14,11 +17,13 @@ local PROBE_LASTS, UNPROBED_MAX, PAUSE_MAX, PAUSES_MAX = 10000000, 60000000, 864
 local min, max = math.min, math.max
 local key = KEYS[1]
 local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local server = tonumber(time[1]) * 1000000 + tonumber(time[2])
 -- Whose data this is. The run is another one after each start of the server, and on each of its replicas. A server that was a replica for
 -- a while, and then is the primary again, is the same run with the data of another: its history has another id since.
-local run = (string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-')
+local run = PROTOCOL .. ':' .. (string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '-')
   .. ':' .. (string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or '-')
+-- The time, at least and at most: see lease/book/clock.
+local earliest, latest
 
 local function text(number)
   return string.format('%.0f', number)
@@ -65,7 +70,8 @@ end
 
 local channel = word()
 local renewal = { host = word(), number = number(), draw = word() }
-local seen = { epoch = word(), version = number(), lease = number(), ago = number(), is_live = number() == 1 }
+local seen = { epoch = word(), version = number(), lease = number(), clock = number(), since = number() }
+seen.is_live = number() == 1
 if seen.epoch == '' then
   seen = nil
 end
@@ -104,20 +110,32 @@ local function reader(value)
   end
 end
 
+-- In every version of the protocol the first words of `m` are these.
+local function load_memory(value)
+  local words, next_number = reader(value)
+  memory = { run = words(), epoch = words(), version = next_number(), pass = 0, last = 0 }
+  local is_ours = string.sub(memory.run, 1, #PROTOCOL + 1) == PROTOCOL .. ':'
+  if is_ours then
+    memory.forgetting, memory.pass, memory.last = next_number(), next_number(), next_number()
+    memory.reading, memory.added, memory.earliest = next_number(), next_number(), next_number()
+    memory.base = { reading = next_number(), earliest = next_number() }
+  end
+  return is_ours
+end
+
 local function load()
   local fields = redis.call('HGETALL', key)
   for at = 1, #fields, 2 do
-    local field, value = fields[at], fields[at + 1]
-    kept[field] = value
+    kept[fields[at]] = fields[at + 1]
+  end
+  local is_ours = kept['m'] and load_memory(kept['m'])
+  for field, value in pairs(kept) do
     local words, next_number = reader(value)
     local kind, name = string.sub(field, 1, 2), string.sub(field, 3)
-    if field == 'm' then
-      memory = { run = words(), epoch = words(), version = next_number(), at = next_number() }
-      memory.pass, memory.forgetting, memory.last = next_number(), next_number(), next_number()
-    elseif kind == 'p:' then
-      pools[tonumber(name)] = pairs_of(next_number)
-    elseif kind == 'h:' then
-      local record = { lease = next_number(), first = next_number(), number = next_number(), at = next_number() }
+    if kind == 'p:' then
+      pools[tonumber(name)] = is_ours and pairs_of(next_number) or {}
+    elseif is_ours and kind == 'h:' then
+      local record = { lease = next_number(), first = next_number(), number = next_number() }
       record.deadline, record.weight, record.pass, record.stride = next_number(), next_number(), next_number(), next_number()
       -- No turn began before 1970.
       record.turn, record.parts = { began = next_number(), sent = next_number() }, {}
@@ -131,7 +149,7 @@ local function load()
         record.parts[per] = part
       end
       hosts[name] = record
-    elseif kind == 's:' then
+    elseif is_ours and kind == 's:' then
       local pause = { number = next_number(), till = next_number(), prober = words() or '-', probes_till = next_number() }
       pauses[name] = pause
     end
@@ -155,7 +173,8 @@ end
 local function save()
   local fields = {}
   local words = { memory.run, memory.epoch }
-  with_numbers(words, memory.version, memory.at, memory.pass, memory.forgetting, memory.last)
+  with_numbers(words, memory.version, memory.forgetting, memory.pass, memory.last)
+  with_numbers(words, memory.reading, memory.added, memory.earliest, memory.base.reading, memory.base.earliest)
   fields['m'] = table.concat(words, ' ')
   for per, pool in pairs(pools) do
     words = {}
@@ -165,7 +184,7 @@ local function save()
   for host, record in pairs(hosts) do
     words = {}
     local turn = record.turn or { began = -1, sent = 0 }
-    with_numbers(words, record.lease, record.first, record.number, record.at, record.deadline, record.weight)
+    with_numbers(words, record.lease, record.first, record.number, record.deadline, record.weight)
     with_numbers(words, record.pass, record.stride, turn.began, turn.sent)
     local pers = sorted(record.parts)
     with_numbers(words, #pers)
@@ -246,7 +265,7 @@ end
 -- Sums over hosts
 
 local function is_live(record)
-  return record.deadline > now
+  return record.deadline > earliest
 end
 
 local function share(record, per)
@@ -363,7 +382,7 @@ local function aim(per)
   for _, record in pairs(hosts) do
     if is_shortest then
       record.stride = strides[record] or record.stride
-      record.turn = strides[record] and (record.turn or { began = now, sent = 0 })
+      record.turn = strides[record] and (record.turn or { began = earliest, sent = 0 })
     end
     local part = record.parts[per]
     if part then
@@ -390,11 +409,11 @@ local function end_turn()
   end
   local turn, part = record.turn, record.parts[per]
   if not part or part.share < part.target then
-    turn.began = now
+    turn.began = earliest
     return
   end
   turn.sent = turn.sent + renewal.sent
-  if (part.share > 0 and turn.sent >= part.share) or now >= turn.began + per + TURN_MAX then
+  if (part.share > 0 and turn.sent >= part.share) or earliest >= turn.began + per + TURN_MAX then
     memory.pass = max(memory.pass, record.pass)
     record.pass = record.pass + record.stride
     record.turn = nil
@@ -414,7 +433,7 @@ local function fill(per)
   if there > quota then
     take(pool, there - quota)
   elseif memory.forgetting < 0 then
-    put(pool, now, quota - there)
+    put(pool, earliest, quota - there)
   end
 end
 
@@ -428,7 +447,9 @@ end
 
 -- Begins a new epoch, in which nothing is known.
 local function forget()
-  memory.run, memory.epoch, memory.at = run, renewal.draw, now
+  memory.run, memory.epoch = run, renewal.draw
+  memory.reading, memory.added, memory.earliest = server, 0, server
+  memory.base = { reading = server, earliest = server }
   hosts, pauses = {}, {}
   local longest = 0
   for per in pairs(pools) do
@@ -438,7 +459,7 @@ local function forget()
   for _, window in ipairs(renewal.windows) do
     longest = max(longest, window.per)
   end
-  memory.forgetting = now + LEASE_MAX + late(longest)
+  memory.forgetting = server + LEASE_MAX + late(longest)
 end
 
 -- Whether the host knows of a later state than this one: it was restored from an older one.
@@ -469,53 +490,38 @@ local function standing()
   return 'new'
 end
 
--- By how much this clock has been put forward or back since the host's last renewal, at most: more has passed here than can
--- have, or less than nothing.
-local function jump()
-  if now < memory.at then
-    return now - memory.at
+-- Takes in what the host says of the time: how long ago, at least, it has heard of a reading.
+local function believe(before)
+  local base = memory.base
+  if seen.clock > base.reading then
+    -- It can tell nothing of what was before that reading.
+    base.reading, base.earliest = before, memory.earliest
   end
-  local record = hosts[renewal.host]
-  if not seen or not record or record.lease ~= seen.lease or renewal.number ~= record.number + 1 then
-    return nil
-  end
-  local passed, tenth = max(now - record.at, 0), divided(seen.ago, 10)
-  if passed > seen.ago + tenth + DRIFT + TRAVEL then
-    return passed + TRAVEL - (seen.ago - tenth)
-  end
-  return nil
+  -- More has passed than the server's clock shows: it was put back, before or after what was noted meanwhile.
+  local lost = max(seen.since - max(memory.reading - seen.clock, 0), 0)
+  memory.added, memory.reading = memory.added + lost, memory.reading + lost
+  base.earliest = max(base.earliest - lost, 0)
+  -- Of what the host has waited, so much was before the base.
+  local passed = min(max(seen.since - max(base.reading - seen.clock, 0), 0), memory.reading - base.reading)
+  memory.earliest = max(memory.earliest, base.earliest + passed)
 end
 
--- Every time that was noted is moved with the clock: no rest and no lease is over before it is.
-local function shift(by)
-  local function moved(at)
-    return max(at + by, 0)
+-- The server's clock is believed only as far as a host confirms it.
+local function advance()
+  local before = memory.reading
+  -- Put back: nothing has passed, until somebody knows better.
+  memory.added = max(memory.added, before - server)
+  memory.reading = server + memory.added
+  if seen and seen.epoch == memory.epoch then
+    believe(before)
+  else
+    memory.earliest = memory.earliest + max(memory.reading - before - LEAP_MAX, 0)
   end
-  local function move(found)
-    for _, pair in ipairs(found) do
-      pair[1] = moved(pair[1])
-    end
-  end
-  for _, pool in pairs(pools) do
-    move(pool)
-  end
-  for _, record in pairs(hosts) do
-    record.at, record.deadline = min(moved(record.at), now), moved(record.deadline)
-    if record.turn then
-      record.turn.began = moved(record.turn.began)
-    end
-    for _, part in pairs(record.parts) do
-      move(part.fresh)
-    end
-  end
-  if memory.forgetting >= 0 then
-    memory.forgetting = moved(memory.forgetting)
-  end
-  for _, pause in pairs(pauses) do
-    pause.till = moved(pause.till)
-    if pause.prober ~= '-' then
-      pause.probes_till = moved(pause.probes_till)
-    end
+  earliest = memory.earliest
+  latest = max(memory.base.earliest + (memory.reading - memory.base.reading), earliest)
+  if latest - earliest > LEASH then
+    memory.base.reading, memory.base.earliest = memory.reading, earliest
+    latest = earliest
   end
 end
 
@@ -524,20 +530,17 @@ local function dissolve()
   for _, host in ipairs(sorted(hosts)) do
     local record = hosts[host]
     for per, part in pairs(record.parts) do
-      if part.share > 0 and now >= record.deadline + late(per) then
-        put(pool_of(per), now, part.share)
+      if part.share > 0 and earliest >= record.deadline + late(per) then
+        put(pool_of(per), earliest, part.share)
         part.share, part.fresh = 0, {}
       end
     end
-    if now >= record.deadline + late(longest_of(record.parts)) then
+    if earliest >= record.deadline + late(longest_of(record.parts)) then
       hosts[host] = nil
     end
   end
-  if memory.forgetting >= 0 and memory.forgetting <= now then
+  if memory.forgetting >= 0 and memory.forgetting <= earliest then
     memory.forgetting = -1
-    for _, per in ipairs(sorted(pools)) do
-      fill(per)
-    end
   end
 end
 
@@ -563,7 +566,8 @@ local function take_in(record, window, stands)
     for _, rest in ipairs(window.back) do
       local slots = min(rest.slots, part.share)
       part.share = part.share - slots
-      put(pool_of(per), now + min(rest.span, late(per)), slots)
+      local rests = min(rest.span, late(per))
+      put(pool_of(per), rests == 0 and earliest or latest + rests, slots)
     end
   end
 end
@@ -642,8 +646,8 @@ end
 -- Pauses
 
 local function prober_of(pause)
-  if pause.prober ~= '-' and pause.probes_till > now then
-    return pause.prober, pause.probes_till - now
+  if pause.prober ~= '-' and pause.probes_till > latest then
+    return pause.prober, pause.probes_till - latest
   end
   return '', 0
 end
@@ -651,7 +655,7 @@ end
 local function report(told)
   local pause = pauses[told.scope]
   if told.word == 'paused' then
-    local till, count = now + min(told.number, PAUSE_MAX), 0
+    local till, count = latest + min(told.number, PAUSE_MAX), 0
     for _ in pairs(pauses) do
       count = count + 1
     end
@@ -660,7 +664,7 @@ local function report(told)
     end
     memory.last = memory.last + 1
     pauses[told.scope] = { number = memory.last, till = till, prober = '-', probes_till = 0 }
-    publish('paused', text(memory.last), text(max(till - now, 0)), '', '0', told.scope)
+    publish('paused', text(memory.last), text(max(till - latest, 0)), '', '0', told.scope)
   elseif told.word == 'resumed' then
     if pause and pause.number <= told.number then
       publish('resumed', text(pause.number), told.scope)
@@ -674,8 +678,8 @@ end
 -- The host wants to probe: it is the prober if nobody else is, and the time of the pause is over.
 local function ask(scope)
   local pause = pauses[scope]
-  if pause and pause.till <= now and (pause.prober == '-' or pause.prober == renewal.host or pause.probes_till <= now) then
-    pause.prober, pause.probes_till = renewal.host, now + PROBE_LASTS
+  if pause and pause.till <= latest and (pause.prober == '-' or pause.prober == renewal.host or pause.probes_till <= latest) then
+    pause.prober, pause.probes_till = renewal.host, latest + PROBE_LASTS
   end
 end
 
@@ -722,11 +726,12 @@ local function grant()
     renewal.number,
     memory.epoch,
     memory.version,
+    memory.reading,
     record and record.lease or 0,
-    -- A clock that was put forward may have moved it farther than a lease lasts.
-    record and min(max(record.deadline - now, 0), LEASE_MAX) or 0,
+    -- The latest end of the time may have been wrong when the lease began.
+    record and min(max(record.deadline - latest, 0), LEASE_MAX) or 0,
     is_short() and 1 or 0,
-    memory.forgetting >= 0 and max(memory.forgetting - now, 0) or -1,
+    memory.forgetting >= 0 and max(memory.forgetting - earliest, 0) or -1,
     count,
     differs and 1 or 0,
   }
@@ -743,7 +748,7 @@ local function grant()
     add(part and part.target or 0)
     add(#fresh)
     for _, pair in ipairs(fresh) do
-      add(max(pair[1] - now, 0))
+      add(max(pair[1] - earliest, 0))
       add(pair[2])
     end
   end
@@ -754,7 +759,7 @@ local function grant()
     local prober, probes_for = prober_of(pause)
     add(scope)
     add(pause.number)
-    add(max(pause.till - now, 0))
+    add(max(pause.till - latest, 0))
     add(prober)
     add(probes_for)
   end
@@ -767,11 +772,7 @@ local function renew()
   if run ~= memory.run or is_behind() then
     forget()
   end
-  local by = jump()
-  if by then
-    shift(by)
-  end
-  memory.at = now
+  advance()
   if standing() == 'known' then
     return
   end
@@ -787,14 +788,14 @@ local function renew()
     -- A lease that nobody can go on with: what it held rests in full.
     if record then
       for per, part in pairs(record.parts) do
-        put(pool_of(per), max(record.deadline, now) + late(per), part.share)
+        put(pool_of(per), max(record.deadline, latest) + late(per), part.share)
       end
     end
     record = { lease = memory.version, first = renewal.number, pass = memory.pass, stride = 0, parts = {} }
   end
   local needed = needs(record)
-  record.number, record.at = renewal.number, now
-  record.deadline = now + min(renewal.lasts, LEASE_MAX)
+  record.number = renewal.number
+  record.deadline = latest + min(renewal.lasts, LEASE_MAX)
   record.weight = max(1, min(renewal.weight, WEIGHT_MAX))
   for _, window in ipairs(renewal.windows) do
     take_in(record, window, stands)
@@ -804,16 +805,19 @@ local function renew()
     record.pass = max(record.pass, memory.pass)
   end
   hosts[renewal.host] = record
+  -- Also of windows that this host doesn't have: who had the most of them may just have been dissolved.
+  for _, per in ipairs(sorted(pools)) do
+    fill(per)
+  end
   local gives = false
   for _, window in ipairs(renewal.windows) do
     gives = gives or (stands == 'next' and #window.back > 0)
-    fill(window.per)
     aim(window.per)
     hand_out(record, window.per)
   end
   tell_slots(gives)
   for scope, pause in pairs(pauses) do
-    if now >= pause.till + UNPROBED_MAX then
+    if latest >= pause.till + UNPROBED_MAX then
       pauses[scope] = nil
     end
   end

@@ -35,12 +35,13 @@ pub fn arguments(organization: &str, renewal: &Renewal) -> Vec<Vec<u8>> {
             out.id(seen.epoch.0);
             out.number(seen.version);
             out.number(seen.lease.0);
-            out.span(seen.ago);
+            out.span(seen.clock);
+            out.span(seen.since);
             out.number(u64::from(seen.is_live));
         }
         None => {
             out.text("");
-            (0..4).for_each(|_| out.number(0));
+            (0..5).for_each(|_| out.number(0));
         }
     }
     out.number(u64::from(renewal.weight));
@@ -118,6 +119,7 @@ pub fn grant(answer: Value) -> Option<Grant> {
     let number = values.number()?;
     let epoch = Epoch(values.id()?);
     let version = values.number()?;
+    let clock = values.span()?;
     let lease = LeaseId(values.number()?);
     let lasts = values.span()?;
     let is_short = values.flag()?;
@@ -140,6 +142,7 @@ pub fn grant(answer: Value) -> Option<Grant> {
         number,
         epoch,
         version,
+        clock,
         lease,
         lasts,
         windows,

@@ -32,6 +32,8 @@ pub struct Grant {
     pub epoch: Epoch,
     /// Goes up by one with each renewal that the store executes, of whichever host.
     pub version: u64,
+    /// What the store's clock shows. It says nothing but how much later another reading of the epoch is.
+    pub clock: Duration,
     /// The lease.
     pub lease: LeaseId,
     /// For how long it lasts still.

@@ -11,7 +11,8 @@
 //! # Time
 //! Only durations travel, in whole microseconds. A host counts the lease from *before* it sent the renewal, and rests
 //! from when the grant *arrived*. The store counts rests and leases from when it *executes* the renewal. Each of these
-//! is the careful side, so clocks are never compared.
+//! is the careful side, so clocks are never compared. Nor does the store believe its own clock, which may jump: a grant
+//! brings a reading of it, and the host says later how long ago that was.
 //!
 //! # Idempotence
 //! A host has at most one renewal under way. Until it hears the answer it sends the same renewal again, with the same

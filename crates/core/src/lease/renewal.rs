@@ -24,9 +24,11 @@ pub struct Seen {
     pub version: u64,
     /// The lease that the host goes on with.
     pub lease: LeaseId,
-    /// How long before this renewal the host has first sent the one whose answer it heard last. The store compares it
-    /// with what has passed on its own clock.
-    pub ago: Duration,
+    /// What the store's clock has shown by a grant of this epoch.
+    pub clock: Duration,
+    /// What has passed since then at least: from when the host heard that grant until it sent this. The store believes
+    /// its own clock no further.
+    pub since: Duration,
     /// Whether the lease was in force when the renewal was sent. If not, what the host holds is no evidence for a
     /// store that has forgotten.
     pub is_live: bool,

@@ -84,7 +84,8 @@ impl Model {
             epoch: grant.epoch,
             version: grant.version + if dice.one_in(60) { 3 } else { 0 },
             lease: grant.lease,
-            ago: Duration::from_micros(if dice.one_in(20) { dice.below(5_000_000) } else { now.saturating_sub(*at) }),
+            clock: grant.clock + Duration::from_secs(if dice.one_in(60) { 3 } else { 0 }),
+            since: Duration::from_micros(if dice.one_in(20) { dice.below(5_000_000) } else { now.saturating_sub(*at) }),
             is_live: !dice.one_in(8),
         });
         let windows = self.windows.iter().map(|(per, requests)| self.window(dice, *per, *requests)).collect();

@@ -1,8 +1,8 @@
 //! The store's side of the protocol as code: what a store does with a renewal.
 //!
 //! The script that runs on the store has the same rules; a test runs the same histories through both. Time comes from
-//! the store's own clock, in microseconds, and chance from the renewals, so that the same history gives the same
-//! answers.
+//! the store's own clock, in microseconds, as far as hosts confirm it ([`clock`]), and chance from the renewals, so
+//! that the same history gives the same answers.
 //!
 //! # What holds at every step
 //! Of each window, the shares of all hosts and the slots in the pool are never more than the quota; they are as many,
@@ -20,6 +20,7 @@
 //! they say that they hold, and nobody gets anything more until every lease that it may have forgotten is over, and a
 //! window later. A store that is new can't tell that nobody was before, and waits as well.
 
+mod clock;
 mod pauses;
 mod pool;
 mod record;
@@ -28,6 +29,7 @@ mod targets;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::clock::{Clock, Now, Witness};
 use self::pauses::Pauses;
 use self::pool::Pool;
 use self::record::{Part, Record, Turn};
@@ -41,10 +43,6 @@ use super::{GUARD, LATENESS, LEASE_MAX};
 /// Microseconds, on the store's clock or as a span.
 pub type Micros = u64;
 
-/// Between two renewals more may pass on the store's clock than on the host's by a tenth, by this, and by the time that
-/// a renewal travels.
-const DRIFT: Micros = 100_000;
-const TRAVEL: Micros = 1_000_000;
 /// Where there are fewer slots for each host, hosts are told at once of a single one that is free.
 const SCARCE: u32 = 8;
 const WEIGHT_MAX: u32 = 1_000_000;
@@ -83,8 +81,7 @@ struct Memory {
     run: u64,
     epoch: Epoch,
     version: u64,
-    /// When the last renewal was executed.
-    at: Micros,
+    clock: Clock,
     /// That of the host whose turn was over last, at least.
     pass: u64,
     /// Until when nothing is handed out.
@@ -146,7 +143,7 @@ impl Memory {
             run: server.run,
             epoch: Epoch(renewal.draw),
             version: 0,
-            at: server.now,
+            clock: Clock::new(server.now),
             pass: 0,
             forgetting: None,
             pools: BTreeMap::new(),
@@ -161,7 +158,7 @@ impl Memory {
     fn forget(&mut self, server: Server, renewal: &Renewal) {
         self.run = server.run;
         self.epoch = Epoch(renewal.draw);
-        self.at = server.now;
+        self.clock = Clock::new(server.now);
         self.hosts.clear();
         self.pools.values_mut().for_each(Pool::clear);
         self.pauses.clear();
@@ -174,11 +171,7 @@ impl Memory {
         if server.run != self.run || self.is_behind(renewal) {
             self.forget(server, renewal);
         }
-        let now = server.now;
-        if let Some(by) = self.jump(now, renewal) {
-            self.shift(now, by);
-        }
-        self.at = now;
+        let now = self.clock.advance(server.now, self.witness(renewal));
         if self.standing(renewal) == Standing::Known {
             // It tells nothing of the time that has passed, and so nobody loses anything by it.
             return (self.grant(now, renewal), Vec::new());
@@ -201,8 +194,7 @@ impl Memory {
             lease: LeaseId(self.version),
             first: renewal.number,
             number: renewal.number,
-            at: now,
-            deadline: now,
+            deadline: now.latest,
             weight: 1,
             pass: self.pass,
             stride: 0,
@@ -211,8 +203,7 @@ impl Memory {
         });
         let needed = record.needs();
         record.number = renewal.number;
-        record.at = now;
-        record.deadline = now + micros(renewal.lasts.min(LEASE_MAX));
+        record.deadline = now.latest + micros(renewal.lasts.min(LEASE_MAX));
         record.weight = renewal.weight.clamp(1, WEIGHT_MAX);
         for window in &renewal.windows {
             self.take_in(now, &mut record, window, standing);
@@ -222,17 +213,18 @@ impl Memory {
             record.pass = record.pass.max(self.pass);
         }
         self.hosts.insert(renewal.host, record);
+        // Also of windows that this host doesn't have: who had the most of them may just have been dissolved.
+        self.fill_all(now);
         let mut gives = false;
         for window in &renewal.windows {
             gives |= standing == Standing::Next && !window.back.is_empty();
-            self.fill(now, micros(window.per));
             self.aim(now, micros(window.per));
             self.hand_out(renewal.host, micros(window.per));
         }
         self.tell_slots(now, renewal, gives, &mut broadcasts);
-        self.pauses.prune(now);
-        renewal.pauses.iter().for_each(|report| self.pauses.report(now, renewal.host, report, &mut broadcasts));
-        renewal.probes.iter().for_each(|scope| self.pauses.ask(now, renewal.host, scope));
+        self.pauses.prune(now.latest);
+        renewal.pauses.iter().for_each(|report| self.pauses.report(now.latest, renewal.host, report, &mut broadcasts));
+        renewal.probes.iter().for_each(|scope| self.pauses.ask(now.latest, renewal.host, scope));
         self.audit();
         (self.grant(now, renewal), broadcasts)
     }
@@ -265,67 +257,42 @@ impl Memory {
         }
     }
 
-    /// By how much the store's clock has been put forward or back since the host's last renewal, at most: more has
-    /// passed there than can have, or less than nothing.
-    fn jump(&self, now: Micros, renewal: &Renewal) -> Option<i64> {
-        if now < self.at {
-            return Some(-signed(self.at - now));
-        }
-        let seen = renewal.seen?;
-        let known = self.hosts.get(&renewal.host)?;
-        let is_next = known.lease == seen.lease && renewal.number == known.number + 1;
-        let (passed, ago) = (now.saturating_sub(known.at), micros(seen.ago));
-        let is_forward = is_next && passed > ago + ago / 10 + DRIFT + TRAVEL;
-        is_forward.then(|| signed(passed + TRAVEL - (ago - ago / 10)))
-    }
-
-    /// Every time that was noted is moved with the clock: no rest and no lease is over before it is.
-    fn shift(&mut self, now: Micros, by: i64) {
-        let shift = |at: &mut Micros| *at = at.saturating_add_signed(by);
-        self.pools.values_mut().for_each(|pool| pool.times().for_each(shift));
-        for record in self.hosts.values_mut() {
-            shift(&mut record.at);
-            record.at = record.at.min(now);
-            shift(&mut record.deadline);
-            record.turn.iter_mut().for_each(|turn| shift(&mut turn.began));
-            record.parts.values_mut().flat_map(|part| &mut part.fresh).for_each(|(at, _)| shift(at));
-        }
-        self.forgetting.iter_mut().for_each(shift);
-        self.pauses.times().for_each(shift);
+    /// What the host says of the time.
+    fn witness(&self, renewal: &Renewal) -> Option<Witness> {
+        let seen = renewal.seen.filter(|seen| seen.epoch == self.epoch)?;
+        Some(Witness { reading: micros(seen.clock), since: micros(seen.since) })
     }
 
     /// What dead hosts held, and what was forgotten, is the pool's when nothing of it can count any more.
-    fn dissolve(&mut self, now: Micros) {
+    fn dissolve(&mut self, now: Now) {
         for record in self.hosts.values_mut() {
             for (per, part) in &mut record.parts {
-                if part.share > 0 && now >= record.deadline + late(*per) {
-                    self.pools.entry(*per).or_default().put(now, std::mem::take(&mut part.share));
+                if part.share > 0 && now.earliest >= record.deadline + late(*per) {
+                    self.pools.entry(*per).or_default().put(now.earliest, std::mem::take(&mut part.share));
                     part.fresh.clear();
                 }
             }
         }
         self.hosts.retain(|_, record| {
             let longest = record.parts.keys().next_back().copied().unwrap_or_default();
-            now < record.deadline + late(longest)
+            now.earliest < record.deadline + late(longest)
         });
-        if self.forgetting.is_some_and(|until| until <= now) {
+        if self.forgetting.is_some_and(|until| until <= now.earliest) {
             self.forgetting = None;
-            let pers: Vec<Micros> = self.pools.keys().copied().collect();
-            pers.into_iter().for_each(|per| self.fill(now, per));
         }
     }
 
     /// A host's lease that nobody can go on with: what it held rests in full.
-    fn end(&mut self, now: Micros, host: Host) {
+    fn end(&mut self, now: Now, host: Host) {
         let Some(record) = self.hosts.remove(&host) else { return };
         for (per, part) in record.parts {
-            let free_at = record.deadline.max(now) + late(per);
+            let free_at = record.deadline.max(now.latest) + late(per);
             self.pools.entry(per).or_default().put(free_at, part.share);
         }
     }
 
     /// What the host says of a window.
-    fn take_in(&mut self, now: Micros, record: &mut Record, window: &WindowReport, standing: Standing) {
+    fn take_in(&mut self, now: Now, record: &mut Record, window: &WindowReport, standing: Standing) {
         let per = micros(window.per);
         let requests = self.requests(per).unwrap_or(u32::MAX).min(window.requests.get());
         let known = self.shared(per) + self.pools.entry(per).or_default().total();
@@ -345,13 +312,19 @@ impl Memory {
             for Rest { span, slots } in &window.back {
                 let slots = (*slots).min(part.share);
                 part.share -= slots;
-                pool.put(now + micros(*span).min(late(per)), slots);
+                let rests = micros(*span).min(late(per));
+                pool.put(if rests == 0 { now.earliest } else { now.latest + rests }, slots);
             }
         }
     }
 
+    fn fill_all(&mut self, now: Now) {
+        let pers: Vec<Micros> = self.pools.keys().copied().collect();
+        pers.into_iter().for_each(|per| self.fill(now, per));
+    }
+
     /// There are as many slots as the quota allows, as soon as what is too many comes back.
-    fn fill(&mut self, now: Micros, per: Micros) {
+    fn fill(&mut self, now: Now, per: Micros) {
         let Some(requests) = self.requests(per) else { return };
         let shared = self.shared(per);
         let is_forgetting = self.forgetting.is_some();
@@ -360,7 +333,7 @@ impl Memory {
         if total > requests {
             pool.take(total - requests);
         } else if !is_forgetting {
-            pool.put(now, requests - total);
+            pool.put(now.earliest, requests - total);
         }
     }
 
@@ -374,8 +347,8 @@ impl Memory {
     }
 
     /// Hosts that need slots of a window, in order.
-    fn claims(&self, now: Micros, per: Micros) -> (Vec<Host>, Vec<Claim>) {
-        let live = self.hosts.iter().filter(|(_, record)| record.is_live(now));
+    fn claims(&self, now: Now, per: Micros) -> (Vec<Host>, Vec<Claim>) {
+        let live = self.hosts.iter().filter(|(_, record)| record.is_live(now.earliest));
         let claims = live.filter_map(|(host, record)| {
             let part = record.parts.get(&per).filter(|part| part.need > 0)?;
             Some((*host, Claim { weight: record.weight, need: part.need, pass: record.pass }))
@@ -384,16 +357,17 @@ impl Memory {
     }
 
     /// Slots that are not a dead host's.
-    fn divisible(&self, now: Micros, per: Micros) -> u32 {
-        let dead = self.hosts.values().filter(|record| !record.is_live(now)).map(|record| record.share(per)).sum();
+    fn divisible(&self, now: Now, per: Micros) -> u32 {
+        let dead =
+            self.hosts.values().filter(|record| !record.is_live(now.earliest)).map(|record| record.share(per)).sum();
         self.requests(per).unwrap_or_default().saturating_sub(dead)
     }
 
     /// The turn of a host is over when it has used what it had by it.
-    fn end_turn(&mut self, now: Micros, renewal: &Renewal) {
+    fn end_turn(&mut self, now: Now, renewal: &Renewal) {
         let Some(per) = self.shortest() else { return };
         let Some(record) = self.hosts.get_mut(&renewal.host) else { return };
-        if record.ends_turn(now, per, renewal.sent) {
+        if record.ends_turn(now.earliest, per, renewal.sent) {
             self.pass = self.pass.max(record.pass);
             record.pass += record.stride;
         }
@@ -404,7 +378,7 @@ impl Memory {
     }
 
     /// Sets every host's target.
-    fn aim(&mut self, now: Micros, per: Micros) {
+    fn aim(&mut self, now: Now, per: Micros) {
         let (hosts, claims) = self.claims(now, per);
         let due = targets(self.divisible(now, per), &claims);
         let mut due = hosts.into_iter().zip(due).collect::<BTreeMap<Host, Due>>();
@@ -414,7 +388,7 @@ impl Memory {
             let Due { slots, stride } = due.remove(host).unwrap_or_default();
             if is_shortest {
                 record.stride = stride.unwrap_or(record.stride);
-                record.turn = stride.map(|_| record.turn.unwrap_or(Turn { began: now, sent: 0 }));
+                record.turn = stride.map(|_| record.turn.unwrap_or(Turn { began: now.earliest, sent: 0 }));
             }
             let Some(part) = record.parts.get_mut(&per) else { continue };
             // While nobody could have what it would give back, a host keeps what it has.
@@ -433,24 +407,24 @@ impl Memory {
     }
 
     /// Whether a host that has a lease lacks slots of a window, or waits for its turn where slots are few.
-    fn is_short(&self, now: Micros) -> bool {
-        let live = || self.hosts.values().filter(|record| record.is_live(now));
+    fn is_short(&self, now: Now) -> bool {
+        let live = || self.hosts.values().filter(|record| record.is_live(now.earliest));
         let has_turns = self.shortest().is_some_and(|per| self.is_scarce(now, per)) && live().any(Record::has_turn);
         has_turns || live().any(|record| record.parts.values().any(|part| part.share < part.target))
     }
 
     /// Whether a single slot matters, since there are few for each host.
-    fn is_scarce(&self, now: Micros, per: Micros) -> bool {
-        let live = self.hosts.values().filter(|record| record.is_live(now));
+    fn is_scarce(&self, now: Now, per: Micros) -> bool {
+        let live = self.hosts.values().filter(|record| record.is_live(now.earliest));
         self.requests(per).unwrap_or_default() < SCARCE.saturating_mul(count(live))
     }
 
     /// Tells who has more than is due to it that others have less, and these that there is something again.
-    fn tell_slots(&self, now: Micros, renewal: &Renewal, gives: bool, broadcasts: &mut Vec<Broadcast>) {
+    fn tell_slots(&self, now: Now, renewal: &Renewal, gives: bool, broadcasts: &mut Vec<Broadcast>) {
         if self.forgetting.is_some() {
             return;
         }
-        let live = || self.hosts.iter().filter(|(_, record)| record.is_live(now));
+        let live = || self.hosts.iter().filter(|(_, record)| record.is_live(now.earliest));
         let others = |is: &dyn Fn(&Record) -> bool| {
             let others = live().filter(|(host, record)| **host != renewal.host && is(record));
             others.map(|(host, _)| *host).collect::<Vec<Host>>()
@@ -472,7 +446,7 @@ impl Memory {
         }
     }
 
-    fn grant(&self, now: Micros, renewal: &Renewal) -> Grant {
+    fn grant(&self, now: Now, renewal: &Renewal) -> Grant {
         let record = self.hosts.get(&renewal.host);
         let window = |window: &WindowReport| {
             let part = record.and_then(|record| record.parts.get(&micros(window.per)));
@@ -482,23 +456,26 @@ impl Memory {
                 requests: self.requests(micros(window.per)).unwrap_or_default(),
                 share: part.map_or(0, |part| part.share),
                 target: part.map_or(0, |part| part.target),
-                fresh: rests.map(|(at, slots)| Rest { span: span(at.saturating_sub(now)), slots: *slots }).collect(),
+                fresh: rests
+                    .map(|(at, slots)| Rest { span: span(at.saturating_sub(now.earliest)), slots: *slots })
+                    .collect(),
             }
         };
-        let live = self.hosts.values().filter(|record| record.is_live(now));
+        let live = self.hosts.values().filter(|record| record.is_live(now.earliest));
         Grant {
             number: renewal.number,
             epoch: self.epoch,
             version: self.version,
             lease: record.map_or(LeaseId(0), |record| record.lease),
-            // A clock that was put forward may have moved it farther than a lease lasts.
-            lasts: span(record.map_or(0, |record| record.deadline.saturating_sub(now))).min(LEASE_MAX),
+            clock: span(self.clock.reading()),
+            // The latest end of the time may have been wrong when the lease began.
+            lasts: span(record.map_or(0, |record| record.deadline.saturating_sub(now.latest))).min(LEASE_MAX),
             windows: renewal.windows.iter().map(window).collect(),
             is_short: self.is_short(now),
-            forgetting: self.forgetting.map(|until| span(until.saturating_sub(now))),
+            forgetting: self.forgetting.map(|until| span(until.saturating_sub(now.earliest))),
             hosts: count(live.clone()),
             differs: self.differs(live),
-            pauses: self.pauses.all(now),
+            pauses: self.pauses.all(now.latest),
         }
     }
 
@@ -529,10 +506,6 @@ fn micros(span: Duration) -> Micros {
 
 fn span(micros: Micros) -> Duration {
     Duration::from_micros(micros)
-}
-
-fn signed(span: Micros) -> i64 {
-    i64::try_from(span).unwrap_or(i64::MAX)
 }
 
 fn count(hosts: impl Iterator) -> u32 {

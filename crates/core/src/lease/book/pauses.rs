@@ -34,14 +34,6 @@ impl Pauses {
         self.by_scope.retain(|_, pause| now < pause.until + UNPROBED_MAX);
     }
 
-    /// Every time in them.
-    pub(super) fn times(&mut self) -> impl Iterator<Item = &mut Micros> {
-        self.by_scope.values_mut().flat_map(|pause| {
-            let probed = pause.prober.iter_mut().map(|(_, until)| until);
-            std::iter::once(&mut pause.until).chain(probed)
-        })
-    }
-
     pub(super) fn clear(&mut self) {
         self.by_scope.clear();
     }

@@ -44,11 +44,6 @@ impl Pool {
         taken
     }
 
-    /// When they are free; all of them are to be moved by the same span.
-    pub(super) fn times(&mut self) -> impl Iterator<Item = &mut Micros> {
-        self.0.iter_mut().map(|(at, _)| at)
-    }
-
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

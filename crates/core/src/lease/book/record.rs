@@ -39,8 +39,6 @@ pub(super) struct Record {
     /// The number that opened the lease, and the last one.
     pub(super) first: u64,
     pub(super) number: u64,
-    /// When that was executed.
-    pub(super) at: Micros,
     pub(super) deadline: Micros,
     pub(super) weight: u32,
     /// It ranks the host in all windows: who is the next to have a slot more of one needs one more of the others, too.

@@ -19,8 +19,9 @@ struct Double {
     number: u64,
     seen: Option<(Epoch, u64, LeaseId)>,
     sent_at: Micros,
-    /// When the renewal was sent whose answer it heard last, and how long the lease is.
-    heard: Micros,
+    /// When it heard the last answer, and what that said of the store's clock.
+    heard_at: Micros,
+    clock: Duration,
     deadline: Micros,
     share: u32,
     requests: u32,
@@ -36,7 +37,8 @@ impl Double {
             number: 1,
             seen: None,
             sent_at: 0,
-            heard: 0,
+            heard_at: 0,
+            clock: Duration::ZERO,
             deadline: 0,
             share: 0,
             requests,
@@ -55,7 +57,8 @@ impl Double {
                 epoch,
                 version,
                 lease,
-                ago: span(now - self.heard),
+                clock: self.clock,
+                since: span(now - self.heard_at),
                 is_live: now < self.deadline,
             }),
             weight: self.weight,
@@ -78,7 +81,7 @@ impl Double {
         assert_eq!(grant.number, self.number);
         self.number += 1;
         self.seen = Some((grant.epoch, grant.version, grant.lease));
-        self.heard = self.sent_at;
+        (self.heard_at, self.clock) = (self.sent_at, grant.clock);
         self.deadline = self.sent_at + micros(grant.lasts);
         self.share = grant.windows[0].share;
         self.target = grant.windows[0].target;
@@ -225,6 +228,7 @@ fn a_host_that_comes_back_in_time_goes_on_with_what_it_had() {
     let mut book = learned(10);
     let (mut host, mut other) = (Double::new(1, 10), Double::new(2, 10));
     host.renew(&mut book, LEARNED, &[]);
+    other.renew(&mut book, LEARNED, &[]);
     let over = LEARNED + micros(LEASE);
     let (grant, _) = other.renew(&mut book, over + 500_000, &[]);
     assert_eq!((grant.windows[0].share, grant.windows[0].target), (0, 0), "what a dead host has is nobody's");
@@ -237,6 +241,7 @@ fn what_a_dead_host_had_is_free_after_its_lease_the_lateness_and_a_window() {
     let mut book = learned(10);
     let (mut host, mut other) = (Double::new(1, 10), Double::new(2, 10));
     host.renew(&mut book, LEARNED, &[]);
+    other.renew(&mut book, LEARNED, &[]);
     let free = LEARNED + micros(LEASE) + 2_000_250;
     let (grant, _) = other.renew(&mut book, free - 1, &[]);
     assert_eq!(grant.windows[0].share, 0);
@@ -299,8 +304,68 @@ fn a_clock_that_is_put_forward_frees_nothing() {
     other.sent_at = LEARNED + 11_000;
     let late = other.renewal(other.sent_at, &[]);
     let (grant, _) = book.renew(server(LEARNED + 3_600_000_000), &late);
-    assert_eq!(grant.windows[0].fresh, [Rest { span: span(1_891_100), slots: 5 }], "rests go on");
+    assert_eq!(grant.windows[0].fresh, [Rest { span: span(890_000), slots: 5 }], "rests go on");
     assert_eq!(grant.windows[0].share, 5, "and so do leases");
+}
+
+#[test]
+fn a_clock_that_is_put_forward_by_less_than_a_renewal_may_travel_frees_nothing() {
+    for by in [1_000, 400_000, 1_100_000, 1_900_000] {
+        let mut book = learned(10);
+        let (mut one, mut other) = (Double::new(1, 10), Double { need: 0, ..Double::new(2, 10) });
+        one.renew(&mut book, LEARNED, &[]);
+        other.renew(&mut book, LEARNED, &[]);
+        one.need = 0;
+        one.renew(&mut book, LEARNED + 1_000, &[(900_000, 5)]);
+        other.need = 10;
+        let late = other.renewal(LEARNED + 11_000, &[]);
+        let (grant, _) = book.renew(server(LEARNED + 11_000 + by), &late);
+        assert_eq!(grant.windows[0].fresh, [Rest { span: span(890_000), slots: 5 }], "by {by}");
+    }
+}
+
+#[test]
+fn of_a_time_in_which_nobody_was_there_a_newcomer_is_told_nothing() {
+    let mut book = learned(10);
+    let mut one = Double::new(1, 10);
+    one.renew(&mut book, LEARNED, &[]);
+    one.need = 0;
+    one.renew(&mut book, LEARNED, &[(0, 3), (900_000, 7)]);
+    // Ten minutes by the store's clock, or no time at all.
+    let later = LEARNED + 600_000_000;
+    let mut other = Double::new(2, 10);
+    let (grant, _) = other.renew(&mut book, later, &[]);
+    let rests = [Rest { span: Duration::ZERO, slots: 3 }, Rest { span: span(900_000), slots: 7 }];
+    assert_eq!(grant.windows[0].fresh, rests);
+    // Who was there before knows better.
+    let mut book = learned(10);
+    let mut one = Double { need: 0, ..Double::new(1, 10) };
+    one.renew(&mut book, LEARNED, &[]);
+    let mut other = Double::new(2, 10);
+    other.renew(&mut book, LEARNED, &[]);
+    other.need = 0;
+    other.renew(&mut book, LEARNED, &[(900_000, 10)]);
+    one.need = 10;
+    let (grant, _) = one.renew(&mut book, later, &[]);
+    assert_eq!(grant.windows[0].fresh, [Rest { span: Duration::ZERO, slots: 10 }]);
+}
+
+#[test]
+fn a_clock_that_is_put_back_and_then_forward_frees_nothing() {
+    let mut book = learned(10);
+    let (mut one, mut other) = (Double::new(1, 10), Double { need: 0, ..Double::new(2, 10) });
+    one.renew(&mut book, LEARNED, &[]);
+    other.renew(&mut book, LEARNED, &[]);
+    one.need = 0;
+    // Half a second less than it is.
+    let at = LEARNED + 1_000_000;
+    one.sent_at = at;
+    let (grant, _) = book.renew(server(at - 500_000), &one.renewal(at, &[(900_000, 5)]));
+    one.hear(&grant);
+    other.need = 10;
+    let (grant, _) = other.renew(&mut book, at + 1_000, &[]);
+    let [Rest { span, slots: 5 }] = grant.windows[0].fresh[..] else { panic!("{grant:?}") };
+    assert!(span >= Duration::from_micros(899_000), "{span:?}");
 }
 
 #[test]
@@ -428,11 +493,11 @@ fn no_answer_tells_of_a_longer_lease_than_there_is() {
     let (mut one, mut other) = (Double::new(1, 10), Double::new(2, 10));
     one.renew(&mut book, LEARNED, &[]);
     other.renew(&mut book, LEARNED, &[]);
-    let late = LEARNED + 4_900_000;
-    let unheard = Renewal { lasts: LEASE_MAX, ..other.renewal(late, &[]) };
-    book.renew(server(late), &unheard);
-    // The first host's renewal travels for so long that the store's clock seems to have jumped: all is moved with it.
-    book.renew(server(late), &one.renewal(LEARNED + 1_000, &[]));
-    let (again, _) = book.renew(server(late), &unheard);
+    // Put forward, but by no more than a renewal that is late may make of it: its lease is noted by that.
+    let unheard = Renewal { lasts: LEASE_MAX, ..other.renewal(LEARNED, &[]) };
+    book.renew(server(LEARNED + 1_900_000), &unheard);
+    // And once more: now it shows.
+    book.renew(server(LEARNED + 2_100_000), &one.renewal(LEARNED, &[]));
+    let (again, _) = book.renew(server(LEARNED + 2_100_000), &unheard);
     assert_eq!(again.lasts, LEASE_MAX);
 }
