@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict')
 const { describe, it } = require('node:test')
 
+const { run } = require('../cli/support.js')
 const { until } = require('../until.js')
 const { allDelivered, assertExact, fleet, redis } = require('./support.js')
 
@@ -43,6 +44,22 @@ describe('a budget that several processes share', { concurrency: true }, () => {
     await until(async () => (await others[0].read()).stats.fleet.hosts === 3)
     frozen.signal('SIGCONT')
     await allDelivered(hosts, 400)
+    assertExact(simulator, QUOTA)
+  })
+
+  it('is given back by a host that closes: the others have it at once', async (t) => {
+    const { port } = await redis(t)
+    const budget = `redis://127.0.0.1:${port}`
+    const { hosts, simulator, organization } = await fleet(t, { names: ['a', 'b'], budget, quota: QUOTA })
+    const [leaving, staying] = hosts
+    await Promise.all(hosts.map((host) => host.do('send', { prefix: host.name, count: 600 })))
+    await until(async () => (await Promise.all(hosts.map((host) => host.read()))).every(({ stats }) => stats.fleet.share > 20))
+    const { stats } = await leaving.read()
+    await leaving.do('close')
+    const { stdout } = await run(['fleet', budget, '--organization', organization, '--json'])
+    const left = JSON.parse(stdout).hosts.find(({ host }) => host === stats.fleet.host)
+    assert.equal(left.share, 0)
+    await until(async () => (await staying.read()).stats.fleet.share > 45)
     assertExact(simulator, QUOTA)
   })
 

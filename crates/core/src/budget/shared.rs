@@ -16,7 +16,7 @@ use super::reserve::{self, Turn};
 use super::slots::Slots;
 use super::{NotYet, exact};
 use crate::clock::Timestamp;
-use crate::lease::{CADENCE_MAX, CADENCE_MIN, Grant, Rest, WindowReport};
+use crate::lease::{CADENCE_MAX, CADENCE_MIN, Grant, LATENESS, Rest, WindowReport};
 use crate::settings::{Rate, WhenUnreachable};
 
 /// A lease is renewed after as many requests, about.
@@ -47,13 +47,23 @@ struct Part {
     share: u32,
     /// What is due to this host, by the last grant.
     target: u32,
+    /// One of these is due for a turn.
+    has_turn: bool,
     /// What it has said that it needs.
     needed: u32,
 }
 
 impl Part {
     fn new(rate: Rate, now: Timestamp, share: u32) -> Self {
-        Self { rate, pacer: Pacer::new(rate, now), slots: Slots::default(), share, target: 0, needed: 0 }
+        Self {
+            rate,
+            pacer: Pacer::new(rate, now),
+            slots: Slots::default(),
+            share,
+            target: 0,
+            has_turn: false,
+            needed: 0,
+        }
     }
 
     fn check(&mut self, now: Timestamp, cost: u32) -> Result<(), NotYet> {
@@ -74,6 +84,13 @@ impl Part {
         let used = self.slots.taken(now);
         let more = if is_held_back { waiting.saturating_add(1) } else { used / SLACK_PARTS + 1 };
         used.saturating_add(more).min(self.rate.requests.get())
+    }
+}
+
+impl Part {
+    /// Whether it has the slot that is due for a turn.
+    fn is_in_turn(&self) -> bool {
+        self.has_turn && self.target > 0 && self.share >= self.target
     }
 }
 
@@ -215,6 +232,8 @@ impl Share {
             share: self.parts.first().map_or(0, |part| part.share),
             target: self.parts.first().map_or(0, |part| part.target),
             has_slots: any(|part| part.share > 0),
+            has_turn: any(Part::is_in_turn),
+            can_give: any(|part| part.share > part.slots.on_the_wire()),
             lacks_slots: self.lacks_slots(),
             is_short: any(|part| part.share < part.target),
             has_surplus: any(|part| {
@@ -242,18 +261,26 @@ impl Share {
     pub(super) fn report(&mut self, now: Timestamp, demand: Demand) -> Vec<WindowReport> {
         let report = |part: &mut Part| {
             let need = match demand {
-                Demand::None => 0,
+                Demand::None | Demand::Leaving => 0,
                 Demand::Some { waiting, is_held_back, .. } => part.need(now, waiting, is_held_back),
             };
             let keep = match demand {
-                Demand::None => 0,
-                Demand::Some { others_lack: true, .. } => need.min(part.target),
+                Demand::None | Demand::Leaving => 0,
+                Demand::Some { others_lack: true, ends_turn, .. } => {
+                    let is_over = ends_turn && part.is_in_turn();
+                    need.min(part.target - u32::from(is_over))
+                }
                 Demand::Some { .. } => part.share,
             };
             part.needed = need;
             let held = part.share;
-            let back = part.slots.give(now, held.saturating_sub(keep), held);
+            let mut back = part.slots.give(now, held.saturating_sub(keep), held);
             part.share -= back.iter().map(|rest| rest.slots).sum::<u32>();
+            if demand == Demand::Leaving && part.share > 0 {
+                // Nobody waits for what is on the wire: it arrives soon, or never.
+                let span = LATENESS + part.rate.per + GUARD;
+                back.push(Rest { span, slots: std::mem::take(&mut part.share) });
+            }
             WindowReport { per: part.rate.per, requests: part.rate.requests, held, need, back }
         };
         self.parts.iter_mut().map(report).collect()
@@ -272,6 +299,7 @@ impl Share {
             }
             part.share = granted.share;
             part.target = granted.target;
+            part.has_turn = granted.has_turn;
             let resting = granted.fresh.iter().filter(|rest| !rest.span.is_zero());
             resting.for_each(|Rest { span, slots }| part.slots.hold(now.after(*span), *slots));
         }
@@ -287,6 +315,10 @@ pub struct Holding {
     pub target: u32,
     /// It holds slots of some window.
     pub has_slots: bool,
+    /// A slot of some window is there for a turn.
+    pub has_turn: bool,
+    /// Not all of these are on the wire.
+    pub can_give: bool,
     /// It holds none of some window.
     pub lacks_slots: bool,
     /// It has less of some window than is due.
@@ -302,6 +334,8 @@ pub struct Holding {
 pub enum Demand {
     /// Nothing, and nothing has been under way for a while.
     None,
+    /// Nothing any more, whatever is under way.
+    Leaving,
     /// Something.
     Some {
         /// Messages that wait.
@@ -310,6 +344,8 @@ pub enum Demand {
         is_held_back: bool,
         /// Other hosts lack slots.
         others_lack: bool,
+        /// The host has had its turn, where slots go round.
+        ends_turn: bool,
     },
 }
 

@@ -54,6 +54,8 @@ struct Heard {
 struct Known {
     number: u64,
     prober: Option<(Host, Timestamp)>,
+    /// This host, which is the prober, has sent a probe.
+    has_probed: bool,
 }
 
 /// What holds of a host when it may have to renew its lease.
@@ -65,6 +67,8 @@ pub(super) struct Condition {
     pub(super) is_busy: bool,
     /// The lease is in force.
     pub(super) is_live: bool,
+    /// Requests that have ever left.
+    pub(super) requests: u64,
     pub(super) holding: Holding,
 }
 
@@ -101,7 +105,9 @@ pub(super) struct Membership {
     /// The store has something again.
     is_invited: bool,
     others_lack: bool,
-    /// The last answer has left it with less than it could use.
+    /// The last renewal has asked for slots.
+    has_asked: bool,
+    /// Its answer has left the host with less than it could use.
     is_unserved: bool,
     forgetting_until: Option<Timestamp>,
     hosts: u32,
@@ -112,6 +118,8 @@ pub(super) struct Membership {
     renewals: u64,
     /// Requests that had left when the last renewal was made.
     requests_told: u64,
+    /// How many had when it got a slot for a turn.
+    turn_from: Option<u64>,
 }
 
 impl Membership {
@@ -132,6 +140,7 @@ impl Membership {
             is_urged: false,
             is_invited: false,
             others_lack: false,
+            has_asked: false,
             is_unserved: false,
             forgetting_until: None,
             hosts: 0,
@@ -141,6 +150,7 @@ impl Membership {
             probes: BTreeSet::new(),
             renewals: 0,
             requests_told: 0,
+            turn_from: None,
         }
     }
 
@@ -187,12 +197,14 @@ impl Membership {
         let could_ask = condition.has_demand && self.is_held_back && condition.holding.could_have_more;
         let gives = condition.is_live && condition.holding.has_surplus && self.others_lack;
         let renew_at = self.renew_at.unwrap_or(now);
+        let ends_turn = self.others_lack && self.has_used_turn(condition);
         [
             (!self.reports.is_empty() || !self.probes.is_empty()).then_some(now),
             holds_on.then_some(renew_at),
             (asks && !self.is_unserved).then_some(now),
             (could_ask && !self.is_unserved && !self.others_lack).then(|| spaced(EARLY)),
             gives.then_some(now),
+            ends_turn.then(|| spaced(URGED)),
             (self.is_urged && condition.holding.has_slots).then(|| spaced(URGED)),
             (self.is_invited && condition.has_demand && self.is_unserved).then_some(now),
             self.idle_since.filter(|_| condition.holding.has_slots && !is_active).map(|since| since.after(IDLE)),
@@ -200,6 +212,22 @@ impl Membership {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether it has used every slot once since it has one for a turn, as the store will find, too.
+    fn has_used_turn(&self, condition: Condition) -> bool {
+        let share = u64::from(condition.holding.share);
+        let is_used = |from: u64| share > 0 && condition.requests.saturating_sub(from) >= share;
+        condition.holding.can_give && self.turn_from.is_some_and(is_used)
+    }
+
+    /// The same; if so, the turn is over.
+    pub(super) fn end_turn(&mut self, condition: Condition) -> bool {
+        let is_over = self.has_used_turn(condition);
+        if is_over {
+            self.turn_from = None;
+        }
+        is_over
     }
 
     /// The renewal to be sent now: one that has failed, as it was, or another one.
@@ -220,6 +248,7 @@ impl Membership {
             Call::UnderWay(_) => unreachable!("one is under way at a time"),
             Call::Idle => {
                 let (weight, windows) = make();
+                self.has_asked = windows.iter().any(|window| window.need > 0);
                 let sent = requests.saturating_sub(self.requests_told);
                 self.requests_told = requests;
                 self.is_held_back = false;
@@ -245,9 +274,13 @@ impl Membership {
         renewal
     }
 
-    /// Whether every renewal has its answer.
-    pub(super) fn is_quiet(&self) -> bool {
-        matches!(self.call, Call::Idle)
+    /// Whether a renewal is under way. `None` while the store can't be reached.
+    pub(super) fn is_calling(&self) -> Option<bool> {
+        match self.call {
+            Call::Idle => Some(false),
+            Call::UnderWay(_) => Some(true),
+            Call::Failed(..) => None,
+        }
     }
 
     /// When the renewal was sent that this answers; `None` if it is another one's.
@@ -279,7 +312,9 @@ impl Membership {
 
     /// When the lease is to be renewed next.
     pub(super) fn plan(&mut self, sent_at: Timestamp, lasts: Duration, cadence: Duration, holding: Holding) {
-        self.is_unserved = holding.is_short || holding.lacks_slots || self.forgetting_until.is_some();
+        self.turn_from = holding.has_turn.then(|| self.turn_from.unwrap_or(self.requests_told));
+        let is_short = self.has_asked && (holding.is_short || holding.lacks_slots);
+        self.is_unserved = is_short || self.forgetting_until.is_some();
         // Where hosts compete for few slots, what they have soon changes.
         let is_contended = (self.is_unserved || self.others_lack) && holding.share < FEW_SLOTS;
         let cadence = if is_contended { CADENCE_MIN } else { cadence.min(lasts / CADENCES_PER_LEASE) };
@@ -300,8 +335,33 @@ impl Membership {
     /// Notes a pause. Whether it is news.
     pub(super) fn note_pause(&mut self, now: Timestamp, pause: &Pause) -> bool {
         let prober = pause.prober.map(|(host, lasts)| (host, now.after(lasts)));
-        let known = self.pauses.insert(pause.scope.clone(), Known { number: pause.number, prober });
+        let known = self.pauses.get(&pause.scope).copied();
+        let has_probed =
+            prober.is_some_and(|(host, _)| host == self.host) && known.is_some_and(|known| known.has_probed);
+        self.pauses.insert(pause.scope.clone(), Known { number: pause.number, prober, has_probed });
         known.is_none_or(|known| known.number < pause.number)
+    }
+
+    /// Whether this host is to probe any pause.
+    pub(super) fn has_tokens(&self) -> bool {
+        self.pauses.values().any(|known| known.prober.is_some_and(|(host, _)| host == self.host))
+    }
+
+    /// Others may probe what this host has, if its probe has come to nothing. `is_probing`: whether one is out.
+    pub(super) fn return_tokens(&mut self, is_probing: impl Fn(&Scope) -> bool) {
+        let mut returned = Vec::new();
+        for (scope, known) in &mut self.pauses {
+            let is_prober = known.prober.is_some_and(|(host, _)| host == self.host);
+            let is_out = is_prober && is_probing(scope);
+            if is_prober && known.has_probed && !is_out {
+                known.prober = None;
+                returned.push(scope.clone());
+            }
+            known.has_probed = is_out;
+        }
+        // Who was refused says that.
+        returned.retain(|scope| !self.is_reporting(scope));
+        returned.into_iter().for_each(|scope| self.report(PauseReport::Unprobed(scope)));
     }
 
     /// The fleet says that the pause with this number is over. Whether it was known.
@@ -420,52 +480,4 @@ impl Membership {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lease::FailureKind;
-
-    fn conversation(number: usize) -> Scope {
-        Scope::Conversation(format!("c{number}").into())
-    }
-
-    #[test]
-    fn however_long_the_store_is_away_pauses_take_no_more_room_than_it_has() {
-        let mut member = Membership::new(&mut Random::from_seed(1));
-        for _ in 0..3 {
-            (0..1_000).for_each(|number| member.report_pause(conversation(number), Duration::from_secs(1)));
-        }
-        assert_eq!(member.reports.len(), REPORTS_MAX);
-        member.report_pause(Scope::Organization, Duration::from_secs(1));
-        member.report_pause(Scope::Organization, Duration::from_secs(2));
-        let organization: Vec<_> =
-            member.reports.iter().filter(|report| *report.scope() == Scope::Organization).collect();
-        assert_eq!(
-            organization,
-            [&PauseReport::Paused(Scope::Organization, Duration::from_secs(2))],
-            "the last one, once"
-        );
-    }
-
-    #[test]
-    fn what_is_over_is_told_instead_of_its_beginning() {
-        let mut member = Membership::new(&mut Random::from_seed(1));
-        member.report_pause(conversation(1), Duration::from_secs(1));
-        member.report_resumed(conversation(1));
-        assert_eq!(member.reports, [PauseReport::Resumed(conversation(1), NEWEST)]);
-    }
-
-    #[test]
-    fn who_has_told_of_an_outage_asks_until_it_is_over_though_nothing_waits() {
-        let mut random = Random::from_seed(1);
-        let mut member = Membership::new(&mut random);
-        let (now, holding) = (Timestamp::START, Holding::default());
-        let idle = Condition { has_demand: false, is_busy: false, is_live: false, holding };
-        member.send(now, false, CADENCE_MIN, (1, 0), || (1, Vec::new()));
-        let failure = Failure { kind: FailureKind::Unreachable, problem: "refused".to_owned(), may_have_run: false };
-        member.failed(now, failure, &mut random);
-        assert_eq!(member.due_at(now, idle), None, "nobody needs a lease");
-        member.tell_outage(true);
-        assert_eq!(member.due_at(now, idle), member.again_at());
-        assert!(member.again_at().is_some());
-    }
-}
+mod tests;

@@ -55,6 +55,7 @@ use self::schedule::limits_lookup::LimitsLookup;
 use self::schedule::progress::LastLook;
 use self::schedule::sounding::Sounding;
 use self::schedule::timers::{Timer, Timers};
+pub use self::share::Farewell;
 use self::step::Step;
 use crate::budget::Quota;
 use crate::clock::Timestamp;

@@ -7,6 +7,17 @@ use crate::clock::Timestamp;
 use crate::lease::{Broadcast, Failure, Grant, Pause, Renewal, Scope};
 use crate::stats::{Closure, FleetStanding, PauseScope};
 
+/// How a host leaves its fleet.
+#[derive(Debug)]
+pub enum Farewell {
+    /// By this.
+    Renewal(Box<Renewal>),
+    /// Not before the renewal under way has its answer.
+    Awaited,
+    /// There is nothing to give back, or nobody to be told.
+    Said,
+}
+
 /// The word for an outage of the fleet's store.
 const REASON: &str = "budget";
 
@@ -55,18 +66,25 @@ impl Dispatcher {
         // What may not be sent needs no slots.
         let has_demand = ready > 0 && !self.health.is_shut(now);
         let is_busy = !self.attempts.is_empty();
+        let requests = self.counters.requests;
         let Some(member) = &mut self.membership else { return };
         let is_idle = member.note_activity(now, has_demand || is_busy);
-        let condition =
-            Condition { has_demand, is_busy, is_live: self.quota.is_live(now), holding: self.quota.holding() };
+        let condition = Condition {
+            has_demand,
+            is_busy,
+            is_live: self.quota.is_live(now),
+            requests,
+            holding: self.quota.holding(),
+        };
         let Some(at) = member.due_at(now, condition) else { return };
         if at > now {
             return self.look_again(at);
         }
         let others_lack = member.others_lack();
+        let ends_turn = others_lack && member.end_turn(condition);
         let demand = match is_idle {
             true => Demand::None,
-            false => Demand::Some { waiting, is_held_back: member.is_held_back(), others_lack },
+            false => Demand::Some { waiting, is_held_back: member.is_held_back(), others_lack, ends_turn },
         };
         let draw = self.random.draw();
         let cadence = self.quota.cadence();
@@ -77,13 +95,20 @@ impl Dispatcher {
         step.effects.push(Effect::Renew(renewal));
     }
 
-    /// What an engine says that ends: it gives back all that it holds, if nothing else is under way.
-    pub fn farewell(&mut self, now: Timestamp) -> Option<Box<Renewal>> {
+    /// What an engine says that ends: it gives back all that it holds. To be asked again after each answer.
+    pub fn farewell(&mut self, now: Timestamp) -> Farewell {
         let (is_live, has_slots) = (self.quota.is_live(now), self.quota.holding().has_slots);
-        let member = self.membership.as_mut().filter(|member| is_live && has_slots && member.is_quiet())?;
-        let (cadence, numbers) = (self.quota.cadence(), (self.random.draw(), self.counters.requests));
-        let quota = &mut self.quota;
-        Some(member.send(now, is_live, cadence, numbers, || (1, quota.report(now, Demand::None))))
+        let Some(member) = self.membership.as_mut().filter(|_| is_live && has_slots) else { return Farewell::Said };
+        match member.is_calling() {
+            None => Farewell::Said,
+            Some(true) => Farewell::Awaited,
+            Some(false) => {
+                let (cadence, numbers) = (self.quota.cadence(), (self.random.draw(), self.counters.requests));
+                let quota = &mut self.quota;
+                let report = || (1, quota.report(now, Demand::Leaving));
+                Farewell::Renewal(member.send(now, is_live, cadence, numbers, report))
+            }
+        }
     }
 
     /// The store has answered.
@@ -126,14 +151,17 @@ impl Dispatcher {
 
     fn fleet_paused(&mut self, step: &mut Step<'_>, pause: &Pause) {
         let Some(member) = &mut self.membership else { return };
-        if member.note_pause(step.now, pause) && !pause.lasts.is_zero() {
-            let is_known = match &pause.scope {
-                Scope::Conversation(name) => self.lanes.has(name),
-                Scope::Organization | Scope::Route(_) => true,
-            };
-            if is_known {
-                self.health.fleet_paused(step, &pause.scope, pause.lasts);
-            }
+        let is_over = pause.lasts.is_zero();
+        let is_news = member.note_pause(step.now, pause) && !is_over;
+        let is_known = match &pause.scope {
+            Scope::Conversation(name) => self.lanes.has(name),
+            Scope::Organization | Scope::Route(_) => true,
+        };
+        if is_known && is_news {
+            self.health.fleet_paused(step, &pause.scope, pause.lasts);
+        } else if is_known && is_over {
+            // This host may have the token now, or could have it.
+            self.health.look_at_conversations_by(step.now);
         }
     }
 
@@ -144,6 +172,7 @@ impl Dispatcher {
     }
 
     /// What listeners are told of pauses that this host has met is the fleet's business, too: `effects` from here on.
+    /// And so is what has become of its probes.
     pub(super) fn report_pauses(&mut self, effects: &[Effect]) {
         let Some(member) = &mut self.membership else { return };
         for effect in effects {
@@ -162,6 +191,9 @@ impl Dispatcher {
                 }
                 _ => {}
             }
+        }
+        if member.has_tokens() {
+            member.return_tokens(|scope| self.health.is_probing(scope));
         }
     }
 

@@ -1,12 +1,17 @@
 //! The engine's side of the fleet's store: renewals out, grants and broadcasts in.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Engine;
-use crate::dispatcher::Event;
+use crate::dispatcher::{Event, Farewell};
 use crate::fleet::{self, Delivery, Membership};
 use crate::lease::{Broadcast, Host, Renewal};
 use crate::settings::Settings;
+
+/// For so long the end of an engine waits for the fleet's store.
+const FAREWELL_MAX: Duration = Duration::from_millis(500);
 
 /// A place at the worker of the process.
 pub(super) struct Leases {
@@ -52,6 +57,25 @@ impl Engine {
             Delivery::Broadcast(broadcasts) => Event::FleetBroadcast(broadcasts),
             Delivery::Connected => return self.connected(),
         });
+    }
+
+    /// Nothing leaves any more: the others of the fleet may have what this host held. Waits for the store's answer,
+    /// since whoever hears of the engine's end may end the process.
+    pub(super) async fn give_leases_back(&mut self) {
+        let _ = tokio::time::timeout(FAREWELL_MAX, async {
+            loop {
+                let farewell = self.dispatcher.farewell(self.clock.now());
+                let Some(leases) = &mut self.leases else { return };
+                match farewell {
+                    Farewell::Renewal(renewal) => leases.renew(renewal),
+                    Farewell::Awaited => {}
+                    Farewell::Said => return,
+                }
+                let Some(delivery) = leases.deliveries.recv().await else { return };
+                self.delivered(delivery);
+            }
+        })
+        .await;
     }
 
     /// The store can be reached, perhaps again: as if it had called upon this host.

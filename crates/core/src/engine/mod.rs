@@ -158,7 +158,7 @@ pub(crate) struct Engine {
     /// There once it runs, if the budget is shared.
     leases: Option<Leases>,
     store_gone: bool,
-    /// The last session, who is to hear that its handle has closed once the store has.
+    /// The last session, who is to hear that its handle has closed once the stores know.
     farewell: Option<Session>,
     drains: HashMap<Ticket, Drain>,
     /// Each by its place in the settings.

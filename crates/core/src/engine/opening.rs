@@ -159,12 +159,14 @@ impl Engine {
         if self.persistence.is_some() {
             self.withhold_all();
         }
+        self.give_leases_back().await;
         if let Some(persistence) = self.persistence.take() {
             self.in_flight.drain().for_each(|(_, wire)| wire.worker.cut());
             persistence.close(CLOSE_PATIENCE, self.clock.now()).await;
-            self.publish();
         }
         if let Some(session) = self.farewell.take() {
+            // Who hears of the end may ask for the numbers at once.
+            self.publish();
             session.sink.complete(session.completions, &self.clock);
         }
         if self.dispatcher.size() > DROPPED_HERE {

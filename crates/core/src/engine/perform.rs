@@ -241,7 +241,7 @@ impl Engine {
             self.life = Life::Closed;
         }
         // With somebody on the way in the engine goes on, and there is nothing to wait for.
-        if is_last && self.retire() && self.persistence.is_some() {
+        if is_last && self.retire() && (self.persistence.is_some() || self.leases.is_some()) {
             self.farewell = Some(session);
             return;
         }

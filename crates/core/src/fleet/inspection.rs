@@ -161,6 +161,7 @@ impl Inspection {
                 for _ in 0..next::<u64>(words)? {
                     let (per, requests): (u64, u64) = (next(words)?, next(words)?);
                     let (needs, share, target): (u64, u64, u64) = (next(words)?, next(words)?, next(words)?);
+                    let _has_turn = words.next()?;
                     for _ in 0..2 * next::<usize>(words)? {
                         words.next()?;
                     }

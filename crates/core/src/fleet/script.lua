@@ -145,6 +145,7 @@ local function load()
       for _ = 1, next_number() do
         local per = next_number()
         local part = { requests = next_number(), need = next_number(), share = next_number(), target = next_number() }
+        part.has_turn = next_number()
         part.fresh = pairs_of(next_number)
         record.parts[per] = part
       end
@@ -190,7 +191,7 @@ local function save()
     with_numbers(words, #pers)
     for _, per in ipairs(pers) do
       local part = record.parts[per]
-      with_numbers(words, per, part.requests, part.need, part.share, part.target)
+      with_numbers(words, per, part.requests, part.need, part.share, part.target, part.has_turn)
       with_pairs(words, part.fresh)
     end
     fields['h:' .. host] = table.concat(words, ' ')
@@ -350,6 +351,7 @@ local function shortest()
 end
 
 -- Sets every host's target. What whole slots can't divide goes round: who has the lowest pass has a slot more, for a turn.
+-- One that has begun is not taken away.
 local function aim(per)
   local claims = claims_of(per)
   local slots, weights = divide(divisible(per), claims)
@@ -368,6 +370,9 @@ local function aim(per)
     end
   end
   table.sort(fractions, function(one, other)
+    if (one.record.turn ~= nil) ~= (other.record.turn ~= nil) then
+      return one.record.turn ~= nil
+    end
     if one.record.pass ~= other.record.pass then
       return one.record.pass < other.record.pass
     end
@@ -378,7 +383,11 @@ local function aim(per)
     targets[claim.record] = targets[claim.record] + 1
     strides[claim.record] = divided(STRIDE * weights, claim.fraction)
   end
-  local is_shortest = per == shortest()
+  local is_shortest, live = per == shortest(), 0
+  for _, record in pairs(hosts) do
+    live = live + (is_live(record) and 1 or 0)
+  end
+  local scarce = (requests(per) or 0) < SCARCE * live
   for _, record in pairs(hosts) do
     if is_shortest then
       record.stride = strides[record] or record.stride
@@ -388,6 +397,7 @@ local function aim(per)
     if part then
       -- While nobody could have what it would give back, a host keeps what it has.
       part.target = memory.forgetting >= 0 and part.share or targets[record] or 0
+      part.has_turn = scarce and memory.forgetting < 0 and strides[record] and 1 or 0
     end
   end
 end
@@ -551,7 +561,7 @@ local function take_in(record, window, stands)
   local there = shared(per) + total(pool_of(per))
   local part = record.parts[per]
   if not part then
-    part = { share = 0, target = 0 }
+    part = { share = 0, target = 0, has_turn = 0 }
     record.parts[per] = part
   end
   part.requests, part.need, part.fresh = window.requests, min(window.need, window.requests), {}
@@ -672,6 +682,8 @@ local function report(told)
     end
   elseif pause and pause.prober == renewal.host then
     pause.prober, pause.probes_till = '-', 0
+    -- Who has waited for it may ask now.
+    publish('paused', text(pause.number), text(max(pause.till - latest, 0)), '', '0', told.scope)
   end
 end
 
@@ -746,6 +758,7 @@ local function grant()
     add(requests(window.per) or 0)
     add(part and part.share or 0)
     add(part and part.target or 0)
+    add(part and part.has_turn or 0)
     add(#fresh)
     for _, pair in ipairs(fresh) do
       add(max(pair[1] - earliest, 0))

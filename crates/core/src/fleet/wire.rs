@@ -132,6 +132,7 @@ pub fn grant(answer: Value) -> Option<Grant> {
             requests: values.count()?,
             share: values.count()?,
             target: values.count()?,
+            has_turn: values.flag()?,
             fresh: values.list(|values| Some(Rest { span: values.span()?, slots: values.count()? }))?,
         })
     })?;

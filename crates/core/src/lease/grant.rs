@@ -19,6 +19,8 @@ pub struct WindowGrant {
     /// What is due to it. If that is less than the share, the host gives the difference back as soon as slots are free
     /// or rest.
     pub target: u32,
+    /// One of these is due to it for a turn: when it has used all, it gives that one back.
+    pub has_turn: bool,
     /// The slots that are new in the share, by their rests, shortest first.
     pub fresh: Vec<Rest>,
 }

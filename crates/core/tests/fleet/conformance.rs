@@ -70,8 +70,10 @@ struct Model {
 
 impl Model {
     fn new(dice: &mut Dice, lengths: &[u64], host: u64) -> Self {
-        // Hosts may be configured with different quotas.
-        let windows = lengths.iter().map(|per| (*per, if dice.one_in(3) { 1 + dice.below(12) } else { 10 })).collect();
+        // Hosts may be configured with different quotas, and with different windows.
+        let least = if dice.one_in(4) { lengths.len() - 1 } else { 0 };
+        let windows =
+            lengths[least..].iter().map(|per| (*per, if dice.one_in(3) { 1 + dice.below(12) } else { 10 })).collect();
         Self { host: Host(host), number: 0, granted: None, last: None, windows }
     }
 
@@ -239,8 +241,35 @@ async fn history(real: &mut Real, seed: u64) {
     }
 }
 
+/// Of another version nothing is known but what its memory is called, and that it had these windows.
+async fn another_version_is_forgotten(real: &mut Real) {
+    let key = wire::key(ORGANIZATION);
+    cmd("DEL").arg(&key).exec_async(&mut real.redis).await.unwrap();
+    for (field, value) in [
+        ("m", "c0ffee 00000000000000ab 70 1 2 3"),
+        ("p:5000000", "2 1 2"),
+        ("h:00000000000001", "1 2"),
+        ("s:o", "what it likes"),
+        ("x", ""),
+    ] {
+        cmd("HSET").arg(&key).arg(field).arg(value).exec_async(&mut real.redis).await.unwrap();
+    }
+    let mut dice = Dice(1);
+    let renewal = Renewal { seen: None, number: 1, ..Model::new(&mut dice, &[1_000], 7).renewal(&mut dice, 0) };
+    let server = Server { now: 1_700_000_000_000_000, run: 1 };
+    let (grant, _) = real.renew(server, &renewal).await;
+    let grant = grant.unwrap();
+    assert_eq!((grant.version, grant.hosts, grant.windows[0].share), (71, 1, 0));
+    assert_eq!(grant.forgetting, Some(Duration::from_micros(6_000_000 + 1_000_000 + 5_000_000 + 250)));
+    let mut fields: Vec<String> = cmd("HKEYS").arg(&key).query_async(&mut real.redis).await.unwrap();
+    fields.retain(|field| !field.starts_with("s:"));
+    fields.sort();
+    assert_eq!(fields, [&format!("h:{}", renewal.host), "m", "p:1000000", "p:5000000"]);
+}
+
 async fn conforms(server: &server::Server) {
     let mut real = Real::connect(server.port).await;
+    another_version_is_forgotten(&mut real).await;
     for seed in 1..=HISTORIES {
         history(&mut real, seed).await;
     }

@@ -13,12 +13,14 @@
 #[path = "../simulation/arrivals.rs"]
 #[allow(dead_code, reason = "a part of it")]
 mod arrivals;
+mod beside;
 mod controls;
 #[path = "../simulation/draw.rs"]
 #[allow(dead_code, reason = "a part of it")]
 mod draw;
 mod figures;
 mod host;
+mod leaving;
 mod pauses;
 mod plan;
 mod sim;
@@ -33,8 +35,8 @@ mod wire;
 use plan::Plan;
 use sim::{Breach, Sim};
 
-/// Seeds that once failed.
-const KEPT: [u64; 0] = [];
+/// Seeds that once failed: a clock that was put forward by less than a renewal may travel.
+const KEPT: [u64; 10] = [2_611, 4_464, 6_042, 6_687, 9_168, 9_171, 10_595, 11_069, 11_642, 11_722];
 const SEEDS: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {

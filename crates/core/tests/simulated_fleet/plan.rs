@@ -102,7 +102,7 @@ impl Plan {
         let calm_us = draw.range(3, 30) * SECOND;
         // Half of what the quota lets through in this time, or twice as much.
         let all = (rates[0].0 * calm_us / (per_ms * 1_000) * draw.range(1, 4) / 2).clamp(10, 300);
-        // A store's clock that jumps is noticed by hosts that have been there before: all begin at once then.
+        // Some fleets meet a clock that jumps and little else.
         let may_jump = draw.percent(15);
         let within_us = if may_jump { 1 } else { calm_us };
         let hosts = (0..count).map(|_| traffic(&mut draw, all / count as u64 + 1, within_us)).collect();
@@ -110,6 +110,12 @@ impl Plan {
         let first_us = if may_jump { 2 * SECOND } else { 0 };
         let mut weather: Vec<(u64, Weather)> =
             (0..weather_count).map(|_| (draw.range(first_us, calm_us), one(&mut draw, count, may_jump))).collect();
+        // And some meet it besides: also when nobody is there, and a newcomer is the first to ask.
+        let mut extra = Draw::stream(seed, 3);
+        if !may_jump && extra.percent(20) {
+            let jumps = extra.range(1, 4);
+            weather.extend((0..jumps).map(|_| (extra.below(calm_us), jump(&mut extra))));
+        }
         weather.sort_by_key(|(at, _)| *at);
         let is_rough = draw.percent(50);
         Self {
@@ -159,13 +165,15 @@ fn spell(draw: &mut Draw) -> u64 {
     draw.scale(200_000, most)
 }
 
+fn jump(draw: &mut Draw) -> Weather {
+    let by = draw.scale(1, 3_600 * SECOND) as i64;
+    Weather::Jumped(if draw.percent(60) { by } else { -by })
+}
+
 fn one(draw: &mut Draw, hosts: usize, may_jump: bool) -> Weather {
     let host = draw.below(hosts as u64) as usize;
     match draw.below(12) {
-        _ if may_jump && draw.percent(50) => {
-            let by = draw.scale(1, 3_600 * SECOND) as i64;
-            Weather::Jumped(if draw.percent(60) { by } else { -by })
-        }
+        _ if may_jump && draw.percent(50) => jump(draw),
         0 | 1 if !may_jump => Weather::Killed(host),
         2 if !may_jump => Weather::Joined,
         3 if !may_jump && draw.percent(30) => Weather::Crowd(draw.range(5, 50)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use spillway_core::dispatcher::{AttemptId, Effect, Event};
-use spillway_core::lease::{Broadcast, Failure, FailureKind, Grant, Host as Name, Renewal};
+use spillway_core::lease::{Broadcast, Failure, FailureKind, Grant, Host as Name, Renewal, Seen};
 use spillway_core::retry::Answer;
 use spillway_core::settings::{RedisUrl, Settings, Shared, WhenUnreachable};
 use spillway_core::shipment::Shipment;
@@ -158,9 +158,17 @@ impl Sim {
             probes: Vec::new(),
             draw: self.draw.next() >> 11,
         };
-        self.store.execute(0, &renewal);
+        let (grant, _) = self.store.execute(0, &renewal);
         self.now_us = 60_000_000;
         renewal.number = 2;
+        renewal.seen = Some(Seen {
+            epoch: grant.epoch,
+            version: grant.version,
+            lease: grant.lease,
+            clock: grant.clock,
+            since: std::time::Duration::from_micros(self.now_us),
+            is_live: false,
+        });
         self.store.execute(self.now_us, &renewal);
     }
 

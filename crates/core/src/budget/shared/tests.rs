@@ -24,9 +24,10 @@ fn grant(share: u32, target: u32, fresh: &[(u64, u32)]) -> Grant {
         number: 1,
         epoch: Epoch(1),
         version: 1,
+        clock: Duration::ZERO,
         lease: LeaseId(1),
         lasts: Duration::from_secs(3),
-        windows: vec![WindowGrant { per: SECOND, requests: 10, share, target, fresh }],
+        windows: vec![WindowGrant { per: SECOND, requests: 10, share, target, has_turn: false, fresh }],
         is_short: false,
         forgetting: None,
         hosts: 1,
@@ -35,8 +36,8 @@ fn grant(share: u32, target: u32, fresh: &[(u64, u32)]) -> Grant {
     }
 }
 
-const BUSY: Demand = Demand::Some { waiting: 3, is_held_back: true, others_lack: false };
-const CROWDED: Demand = Demand::Some { waiting: 3, is_held_back: true, others_lack: true };
+const BUSY: Demand = Demand::Some { waiting: 3, is_held_back: true, others_lack: false, ends_turn: false };
+const CROWDED: Demand = Demand::Some { waiting: 3, is_held_back: true, others_lack: true, ends_turn: false };
 
 #[test]
 fn nothing_leaves_without_a_lease_or_after_it() {
@@ -98,6 +99,22 @@ fn nothing_goes_back_while_nobody_lacks_anything() {
     let report = share.report(at_ms(0), BUSY);
     assert_eq!((report[0].need, report[0].back.len()), (4, 0));
     assert_eq!(share.report(at_ms(0), Demand::None)[0].back.len(), 1, "a host that has nothing to send keeps nothing");
+}
+
+#[test]
+fn who_leaves_gives_everything_back_and_what_is_on_the_wire_as_if_it_arrived_late() {
+    let mut share = share();
+    share.granted(at_ms(0), at_ms(0), &grant(5, 5, &[(0, 5)]));
+    for _ in 0..3 {
+        share.take(at_ms(0), 1);
+    }
+    share.answered(at_ms(100), 1);
+    let report = share.report(at_ms(500), Demand::Leaving);
+    let late = Rest { span: LATENESS + SECOND + GUARD, slots: 2 };
+    let rests = [Rest { span: Duration::ZERO, slots: 2 }, Rest { span: Duration::from_millis(601), slots: 1 }, late];
+    assert_eq!((report[0].need, &report[0].back[..]), (0, &rests[..]));
+    assert!(!share.holding().has_slots);
+    assert_eq!(share.check(at_ms(5_000), 1), Err(NotYet::AtGrant));
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(super) struct Conversations {
 /// What the lane of a conversation is told.
 pub(in crate::dispatcher) enum LimitChange {
     Shut(Arc<str>),
+    /// Its next message probes.
+    Due(Arc<str>),
     Open(Arc<str>),
 }
 
@@ -175,7 +177,8 @@ impl Conversations {
         for (conversation, limit) in &mut self.limits {
             let conversation = Arc::clone(conversation);
             news.push(match limit.gate.pass(now) {
-                Pass::Probe | Pass::Free => LimitChange::Open(conversation),
+                Pass::Free => LimitChange::Open(conversation),
+                Pass::Probe => LimitChange::Due(conversation),
                 Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => {
                     self.next_due = Some(self.next_due.map_or(at, |earlier| earlier.min(at)));
                     LimitChange::Shut(conversation)
@@ -184,6 +187,11 @@ impl Conversations {
             });
         }
         news
+    }
+
+    /// Lanes have to be told something by then.
+    pub(super) fn look_again_by(&mut self, at: Timestamp) {
+        self.next_due = Some(self.next_due.map_or(at, |earlier| earlier.min(at)));
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::limit::{Begun, Limit, resumed};
-use super::{Gate, Health};
+use super::{Gate, Health, RouteId};
 use crate::clock::Timestamp;
 use crate::dispatcher::Step;
 use crate::evidence::WaitSource;
@@ -23,6 +23,28 @@ fn shut(gate: &mut Gate, now: Timestamp, lasts: Duration, max_pause: Duration) -
 }
 
 impl Health {
+    /// What of the fleet's the next request of a route would probe, if the route has met a limit of its own.
+    pub(in crate::dispatcher) fn limit_to_probe(&self, route: RouteId) -> Option<Scope> {
+        let route = self.routes.get(route);
+        (!route.limit.gate.is_open()).then(|| Scope::Route(route.name.clone()))
+    }
+
+    /// Whether a request of this host finds out whether a pause is over.
+    pub(in crate::dispatcher) fn is_probing(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Organization => self.organization.is_probing(),
+            Scope::Route(name) => {
+                self.routes.find(name).is_some_and(|route| self.routes.get(route).limit.gate.is_probing())
+            }
+            Scope::Conversation(name) => self.conversations.get(name).is_some_and(|limit| limit.gate.is_probing()),
+        }
+    }
+
+    /// The lanes of conversations are to be looked at again by then: another host may probe, or this one.
+    pub(in crate::dispatcher) fn look_at_conversations_by(&mut self, at: Timestamp) {
+        self.conversations.look_again_by(at);
+    }
+
     /// Another host was refused.
     pub(in crate::dispatcher) fn fleet_paused(&mut self, step: &mut Step<'_>, scope: &Scope, lasts: Duration) {
         let (now, max_pause) = (step.now, self.max_pause);
@@ -66,8 +88,9 @@ impl Health {
                 false
             }
             Scope::Conversation(name) => {
-                // Its next message finds out.
+                // Its next message finds out, and needs nobody's leave for that any more.
                 self.conversations.make_due(step.now, name);
+                self.conversations.look_again_by(step.now);
                 false
             }
         }

@@ -13,6 +13,7 @@ use crate::dispatcher::schedule::batch::Batch;
 use crate::dispatcher::{AttemptId, Dispatcher};
 use crate::evidence::Evidence;
 use crate::lanes::Bar;
+use crate::lease;
 use crate::message::Payload;
 use crate::retry::{Answer, Verdict};
 use crate::token::TokenId;
@@ -151,12 +152,31 @@ impl Dispatcher {
         if self.health.has_limit_change(now) {
             for one in self.health.limit_change(now) {
                 match one {
+                    LimitChange::Due(conversation) if !self.obtain_conversation_probe(now, &conversation) => {
+                        self.lanes.shut(&conversation, Bar::Limit);
+                    }
                     LimitChange::Shut(conversation) => self.lanes.shut(&conversation, Bar::Limit),
-                    LimitChange::Open(conversation) => self.lanes.open(&conversation, Bar::Limit),
+                    LimitChange::Due(conversation) | LimitChange::Open(conversation) => {
+                        self.lanes.open(&conversation, Bar::Limit);
+                    }
                 }
             }
         }
         self.health.conversation_due_at().into_iter().for_each(|at| self.look_again(at));
+    }
+
+    /// Whether this host may find out for the fleet whether the limit of a conversation is over. If not, it looks
+    /// again.
+    fn obtain_conversation_probe(&mut self, now: Timestamp, conversation: &Arc<str>) -> bool {
+        // Without a message of it there is nothing to probe with, and others may have one.
+        if self.membership.is_none() || !self.lanes.has(conversation) {
+            return true;
+        }
+        let may_probe = self.obtain_probe(now, &lease::Scope::Conversation(Box::from(&**conversation)));
+        if !may_probe {
+            self.health.look_at_conversations_by(now.after(LOOK_AGAIN));
+        }
+        may_probe
     }
 
     /// Until when a bound batch waits for its conversations' limits; `None` if it may go.
@@ -166,7 +186,8 @@ impl Dispatcher {
         }
         let conversations: Vec<Arc<str>> = self.conversations_of(batch).cloned().collect();
         let waits = conversations.iter().filter_map(|one| match self.health.conversation_pass(now, one) {
-            Pass::Free | Pass::Probe => None,
+            Pass::Free => None,
+            Pass::Probe => (!self.obtain_conversation_probe(now, one)).then(|| now.after(LOOK_AGAIN)),
             Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => Some(at),
             Pass::AwaitProbe(None) => Some(now.after(LOOK_AGAIN)),
         });

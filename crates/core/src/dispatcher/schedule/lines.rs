@@ -14,13 +14,30 @@ impl Dispatcher {
     /// Whether the route lets a request through now; notes when to look again if not.
     pub(in crate::dispatcher) fn route_lets(&mut self, now: Timestamp, route: RouteId) -> bool {
         match self.health.route_pass(now, route) {
-            Pass::Free | Pass::Probe => true,
+            Pass::Free => true,
+            Pass::Probe => self.obtain_route_probe(now, route),
             Pass::Shut(at) | Pass::AwaitProbe(Some(at)) => {
                 self.look_again(at);
                 false
             }
             Pass::AwaitProbe(None) => false,
         }
+    }
+
+    /// Whether this host may find out for the fleet whether the route's limit is over, if that is what a probe does.
+    fn obtain_route_probe(&mut self, now: Timestamp, route: RouteId) -> bool {
+        let scope = self.membership.as_ref().and_then(|_| self.health.limit_to_probe(route));
+        scope.is_none_or(|scope| self.obtain_probe(now, &scope))
+    }
+
+    /// Whether messages may go, as far as their route is concerned. Where it is shut nobody asks for calls alone.
+    pub(super) fn route_lets_messages(&mut self, now: Timestamp) -> bool {
+        let is_message = |entry_id: EntryId| matches!(self.outbox.get(entry_id).payload, Payload::Message(_));
+        let has_message = || {
+            let mut heads = self.lanes.next_ready().take(PROSPECTS_MAX).filter_map(|lane| self.lanes.head_of(lane));
+            self.bound.has_ready() || heads.any(is_message)
+        };
+        self.health.route_is_open(RouteId::MESSAGES) || (has_message() && self.route_lets(now, RouteId::MESSAGES))
     }
 
     /// A call whose route is shut leaves its lane, so that others go. Messages stay in theirs: all of them take one

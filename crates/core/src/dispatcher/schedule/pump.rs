@@ -161,7 +161,7 @@ impl Dispatcher {
     }
 
     fn candidate(&mut self, step: &mut Step<'_>, is_probe: bool) -> Option<Candidate> {
-        if !self.route_lets(step.now, RouteId::MESSAGES) {
+        if !self.route_lets_messages(step.now) {
             return self.request_candidate(step.now);
         }
         let is_of_all = is_probe;

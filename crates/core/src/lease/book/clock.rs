@@ -94,3 +94,6 @@ impl Clock {
         self.earliest = self.earliest.max(self.base.earliest + passed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -296,8 +296,14 @@ impl Memory {
         let per = micros(window.per);
         let requests = self.requests(per).unwrap_or(u32::MAX).min(window.requests.get());
         let known = self.shared(per) + self.pools.entry(per).or_default().total();
-        let part =
-            record.parts.entry(per).or_insert(Part { requests: 0, need: 0, share: 0, target: 0, fresh: Vec::new() });
+        let part = record.parts.entry(per).or_insert(Part {
+            requests: 0,
+            need: 0,
+            share: 0,
+            target: 0,
+            has_turn: false,
+            fresh: Vec::new(),
+        });
         part.requests = window.requests.get();
         part.need = window.need.min(window.requests.get());
         part.fresh.clear();
@@ -351,7 +357,10 @@ impl Memory {
         let live = self.hosts.iter().filter(|(_, record)| record.is_live(now.earliest));
         let claims = live.filter_map(|(host, record)| {
             let part = record.parts.get(&per).filter(|part| part.need > 0)?;
-            Some((*host, Claim { weight: record.weight, need: part.need, pass: record.pass }))
+            Some((
+                *host,
+                Claim { weight: record.weight, need: part.need, pass: record.pass, in_turn: record.has_turn() },
+            ))
         });
         claims.unzip()
     }
@@ -384,6 +393,7 @@ impl Memory {
         let mut due = hosts.into_iter().zip(due).collect::<BTreeMap<Host, Due>>();
         let is_forgetting = self.forgetting.is_some();
         let is_shortest = self.shortest() == Some(per);
+        let is_scarce = self.is_scarce(now, per);
         for (host, record) in &mut self.hosts {
             let Due { slots, stride } = due.remove(host).unwrap_or_default();
             if is_shortest {
@@ -393,6 +403,7 @@ impl Memory {
             let Some(part) = record.parts.get_mut(&per) else { continue };
             // While nobody could have what it would give back, a host keeps what it has.
             part.target = if is_forgetting { part.share } else { slots };
+            part.has_turn = is_scarce && !is_forgetting && stride.is_some();
         }
     }
 
@@ -456,6 +467,7 @@ impl Memory {
                 requests: self.requests(micros(window.per)).unwrap_or_default(),
                 share: part.map_or(0, |part| part.share),
                 target: part.map_or(0, |part| part.target),
+                has_turn: part.is_some_and(|part| part.has_turn),
                 fresh: rests
                     .map(|(at, slots)| Rest { span: span(at.saturating_sub(now.earliest)), slots: *slots })
                     .collect(),

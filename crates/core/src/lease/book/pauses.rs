@@ -65,6 +65,8 @@ impl Pauses {
                     && known.prober.is_some_and(|(prober, _)| prober == host)
                 {
                     known.prober = None;
+                    // Who has waited for it may ask now.
+                    broadcasts.extend(self.get(now, scope).map(Broadcast::Paused));
                 }
             }
         }

@@ -16,6 +16,8 @@ pub(super) struct Part {
     pub(super) need: u32,
     pub(super) share: u32,
     pub(super) target: u32,
+    /// One of these is due for a turn.
+    pub(super) has_turn: bool,
     /// What its last renewal has brought it, by when that is free.
     pub(super) fresh: Vec<(Micros, u32)>,
 }

@@ -2,7 +2,8 @@
 //!
 //! A host that needs less than its part gets what it needs, and the others share what is left. What whole slots can't
 //! divide goes round: each host that is due a fraction has a slot more for a turn. A host's pass grows with each of its
-//! turns, the faster the smaller its fraction, and who has the lowest pass is next (stride scheduling).
+//! turns, the faster the smaller its fraction, and who has the lowest pass is next (stride scheduling). A turn that has
+//! begun is not taken away.
 //!
 //! Whole numbers only, below 2 to the power of 53, so that a script computes the same.
 
@@ -15,6 +16,8 @@ pub(super) struct Claim {
     pub(super) weight: u32,
     pub(super) need: u32,
     pub(super) pass: u64,
+    /// It has a turn already.
+    pub(super) in_turn: bool,
 }
 
 /// What is due to it.
@@ -68,7 +71,7 @@ pub(super) fn targets(slots: u32, claims: &[Claim]) -> Vec<Due> {
     }
     let mut next: Vec<usize> = (0..claims.len()).filter(|at| is_open[*at] && fraction(&claims[*at]) > 0).collect();
     debug_assert!(next.is_empty() || left < next.len() as u64, "less than one is left for each");
-    next.sort_by_key(|at| claims[*at].pass);
+    next.sort_by_key(|at| (!claims[*at].in_turn, claims[*at].pass));
     for (at, _) in next.into_iter().zip(0..left) {
         due[at].slots += 1;
         due[at].stride = (STRIDE * rest.weights).checked_div(fraction(&claims[at]));
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     fn claims(list: &[(u32, u32)]) -> Vec<Claim> {
-        list.iter().map(|(weight, need)| Claim { weight: *weight, need: *need, pass: 0 }).collect()
+        list.iter().map(|(weight, need)| Claim { weight: *weight, need: *need, pass: 0, in_turn: false }).collect()
     }
 
     fn slots(slots: u32, claims: &[Claim]) -> Vec<u32> {
@@ -118,6 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_that_has_begun_is_not_taken_away() {
+        let mut hosts = claims(&[(1, 9), (1, 9), (1, 9)]);
+        hosts[2] = Claim { pass: 5_000, in_turn: true, ..hosts[2] };
+        assert_eq!(slots(1, &hosts), [0, 0, 1]);
+        assert_eq!(slots(5, &hosts), [2, 1, 2]);
+    }
+
+    #[test]
     fn no_more_is_due_than_there_is() {
         let mut state = 7_u64;
         let mut draw = |most: u64| {
@@ -128,7 +139,12 @@ mod tests {
             let there = draw(50);
             let count = draw(8);
             let hosts: Vec<Claim> = (0..count)
-                .map(|_| Claim { weight: 1 + draw(5), need: draw(40), pass: u64::from(draw(2_000)) })
+                .map(|_| Claim {
+                    weight: 1 + draw(5),
+                    need: draw(40),
+                    pass: u64::from(draw(2_000)),
+                    in_turn: draw(3) == 0,
+                })
                 .collect();
             let due = slots(there, &hosts);
             let needed: u32 = hosts.iter().map(|host| host.need).sum();

@@ -214,7 +214,9 @@ fn a_late_renewal_of_a_host_that_was_forgotten_gives_the_host_nothing_that_it_do
     let late = host.renewal(LEARNED, &[]);
     host.renew(&mut book, LEARNED, &[]);
     let gone = LEARNED + 60_000_000;
-    let mut other = Double::new(2, 10);
+    let mut other = Double { need: 0, ..Double::new(2, 10) };
+    other.renew(&mut book, LEARNED, &[]);
+    other.need = 10;
     other.renew(&mut book, gone, &[]);
     book.renew(server(gone), &late);
     other.settle(&mut book, gone + 1_000);
@@ -273,6 +275,39 @@ fn another_run_of_the_server_believes_those_whose_lease_is_in_force() {
     assert_eq!(totals(&book), (9, 0));
     let (grant, _) = book.renew(restarted, &Double { share: 2, ..one.clone() }.renewal(restarted.now, &[]));
     assert_eq!(grant.windows[0].share, 3, "a repetition");
+}
+
+/// Scripts of different versions name the run of the server differently.
+#[test]
+fn hosts_whose_scripts_differ_never_hold_more_than_there_is_and_go_on_when_the_others_have_stopped() {
+    let mut book = learned(10);
+    let mut hosts: Vec<Double> = (1..=4).map(|host| Double::new(host, 10)).collect();
+    let mut now = LEARNED;
+    let held = |hosts: &[Double], now| {
+        let live = hosts.iter().filter(|host| host.deadline > now);
+        live.map(|host| host.share).sum::<u32>()
+    };
+    for step in 0..400_u64 {
+        now += 50_000;
+        let at = usize::try_from(step % 4).expect("small");
+        // The first two are replaced by the others.
+        if step < 40 && at >= 2 || step >= 200 && at < 2 {
+            continue;
+        }
+        let run = if at < 2 { 1 } else { 2 };
+        let host = &mut hosts[at];
+        let surplus = host.share.saturating_sub(host.target);
+        let back = [(1_000_250, surplus)];
+        host.sent_at = now;
+        let (grant, _) = book.renew(Server { now, run }, &host.renewal(now, if surplus > 0 { &back } else { &[] }));
+        host.hear(&grant);
+        assert!(held(&hosts, now) <= 10, "step {step}: {hosts:?}");
+        assert!(
+            !(60..200).contains(&step) || at < 2 || hosts[at].share == 0,
+            "step {step}: nobody has given it anything"
+        );
+    }
+    assert_eq!((hosts[2].share, hosts[3].share), (5, 5));
 }
 
 #[test]
@@ -393,6 +428,26 @@ fn the_lowest_quota_counts() {
         other.settle(&mut book, LEARNED + step * 10_000 + 1);
     }
     assert_eq!((one.share, other.share, totals(&book)), (3, 3, (6, 0)));
+}
+
+#[test]
+fn the_lowest_quota_counts_when_the_host_with_the_highest_is_gone_though_nobody_asks_for_that_window() {
+    let mut book = learned(10);
+    let (mut high, mut low, mut other) = (Double::new(1, 10), Double::new(2, 3), Double::new(3, 10));
+    let minutely = |host: &mut Double, book: &mut Book, now| {
+        host.sent_at = now;
+        let mut renewal = host.renewal(now, &[]);
+        renewal.windows[0].per = Duration::from_secs(60);
+        let (grant, _) = book.renew(server(now), &renewal);
+        host.hear(&grant);
+    };
+    high.renew(&mut book, LEARNED, &[]);
+    low.renew(&mut book, LEARNED, &[]);
+    minutely(&mut other, &mut book, LEARNED);
+    low.renew(&mut book, LEARNED + 2_000_000, &[]);
+    low.renew(&mut book, LEARNED + 4_000_000, &[]);
+    minutely(&mut other, &mut book, LEARNED + micros(LEASE) + 2_000_250);
+    assert_eq!(totals(&book), (0, 3));
 }
 
 #[test]

@@ -210,6 +210,10 @@ impl Gate {
         *more_at
     }
 
+    pub(in crate::dispatcher) fn is_probing(&self) -> bool {
+        !self.probes.is_empty()
+    }
+
     pub(in crate::dispatcher) fn is_probe(&self, attempt: AttemptId) -> bool {
         self.probes.contains(&attempt)
     }
