@@ -11,7 +11,7 @@ use crate::lease::{Broadcast, Failure, Grant, Renewal};
 use crate::lock::lock;
 use crate::settings::RedisUrl;
 
-static COURIERS: Lazy<Mutex<HashMap<RedisUrl, UnboundedSender<Order>>>> = Lazy::new(Mutex::default);
+static WORKERS: Lazy<Mutex<HashMap<RedisUrl, UnboundedSender<Order>>>> = Lazy::new(Mutex::default);
 
 /// What a worker brings.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(super) fn order_from(
     order: Order,
     start: impl FnOnce(UnboundedReceiver<Order>),
 ) -> UnboundedSender<Order> {
-    let mut workers = lock(&COURIERS);
+    let mut workers = lock(&WORKERS);
     let orders = workers.entry(url.clone()).or_insert_with(|| {
         let (orders, inbox) = unbounded_channel();
         start(inbox);
@@ -73,6 +73,6 @@ pub(super) fn order_from(
 
 /// A worker without members ends, unless somebody is on the way in. Whether it does.
 pub(super) fn retire(url: &RedisUrl, inbox: &UnboundedReceiver<Order>) -> bool {
-    let mut workers = lock(&COURIERS);
+    let mut workers = lock(&WORKERS);
     inbox.is_empty() && workers.remove(url).is_some()
 }

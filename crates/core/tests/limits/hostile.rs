@@ -204,7 +204,7 @@ fn a_belief_is_kept_and_restored() {
     let text = serde_json::to_string(&quota.belief(now)).unwrap();
     assert_eq!(
         text,
-        r#"{"policies":[{"requests":10,"perMs":1000,"why":"headers","ageMs":6000},{"requests":300,"perMs":60000,"why":"headers","ageMs":6000}]}"#
+        r#"{"layers":[{"requests":10,"perMs":1000,"why":"headers","ageMs":6000},{"requests":300,"perMs":60000,"why":"headers","ageMs":6000}]}"#
     );
     let mut next = Quota::learning(learn(), now);
     next.restore(now, &serde_json::from_str(&text).unwrap());
