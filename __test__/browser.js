@@ -5,7 +5,7 @@ const { delimiter, join } = require('node:path')
 
 const { chromium } = require('playwright-core')
 
-const { install } = require('./debian.js')
+const { install } = require('../lib/cli/debian.js')
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 const ELSEWHERE = [

@@ -8,6 +8,7 @@
 //   <!-- snippet: weather -->                      runs as a module
 //   <!-- snippet: outbox -->                       runs as a module, twice on one file
 //   <!-- snippet: adapters -->                     runs as a module, given an open `sender` and its `apiUrl`
+//   <!-- snippet: clients -->                      runs as a module, against a simulator that knows its two OAuth clients
 //   <!-- file: NAME -->                            is a file that the commands of the `sh` blocks find
 //
 // One thing alone is rewritten: the region becomes the URL of a simulator.
@@ -26,7 +27,9 @@ const { PATIENCE_MS, until } = require('../until.js')
 const ROOT = join(__dirname, '../..')
 const PAGES = [
   'README.md',
-  ...['adapters', 'cli', 'durability', 'errors', 'observability', 'ramp', 'requests', 'testing'].map((name) => `docs/${name}.md`),
+  ...['adapters', 'cli', 'durability', 'errors', 'learning', 'observability', 'ramp', 'requests', 'testing'].map(
+    (name) => `docs/${name}.md`,
+  ),
 ]
 /** Pages whose blocks have tests of their own, in this folder. */
 const TESTED_ELSEWHERE = ['docs/dashboard.md', 'docs/deployment.md', 'docs/migrating.md']
@@ -112,9 +115,10 @@ describe('README.md and the pages of docs/', () => {
   it('says of every block what it is', () => {
     assert.equal(marked('quick start').length, 1)
     for (const { language, mark, text } of blocks) {
-      const known = { js: /^snippet: (quick start|continues the quick start|stands alone|weather|outbox|adapters)$/, json: /^file: / }[
-        language
-      ]
+      const known = {
+        js: /^snippet: (quick start|continues the quick start|stands alone|weather|outbox|adapters|clients)$/,
+        json: /^file: /,
+      }[language]
       if (known !== undefined) assert.match(mark ?? 'no comment', known, text)
       else assert.ok(['sh', 'text'].includes(language), `a block in "${language}"`)
     }
@@ -177,6 +181,25 @@ describe('README.md and the pages of docs/', () => {
       `const sender = await Sender.open(${JSON.stringify(options)})`,
     ]
     assert.equal(await runModule('adapters', [...around, snippet, LAST_LINE].join('\n')), '200 200\n')
+  })
+
+  it('sends with two OAuth clients', async (t) => {
+    const [snippet] = marked('clients')
+    const clients = ['BRIDGE', 'SURVEY'].map((name) => ({ clientId: `id-of-${name}`, clientSecret: `secret-of-${name}` }))
+    const known = await Simulator.start({ clients, tokenQuota: { requests: 300, perMs: 60_000 } })
+    t.after(() => known.close())
+    const env = ['BRIDGE', 'SURVEY'].map(
+      (name) => `process.env.${name}_ID = 'id-of-${name}'\nprocess.env.${name}_SECRET = 'secret-of-${name}'`,
+    )
+    const sends = "const sent = ['c-1', 'c-2'].map((conversationId) => sender.send({ conversationId, body: { text: 'hello' } }))"
+    const text = [...env, replaceOnce(snippet, REGION_IN_CODE, `  apiUrl: '${known.url}',\n`), sends, 'await Promise.all(sent)', LAST_LINE]
+    await runModule('clients', text.join('\n'))
+    // Which of the two carries a message is a matter of whose token comes first.
+    const carried = Object.values(known.ledger().clients).map(({ arrivals }) => arrivals)
+    assert.equal(
+      carried.reduce((sum, one) => sum + one, 0),
+      2,
+    )
   })
 
   it('names commands that exist and work', async () => {

@@ -638,6 +638,7 @@ test('stats: all fields, and what they say', async (t) => {
       pauses: [],
       outage: null,
       outages: [],
+      tokens: null,
       merging: null,
       fleet: null,
       store: null,
