@@ -26,7 +26,7 @@
 //! ```
 //! use std::time::Duration;
 //! use spillway_core::lease::book::{Book, Server};
-//! use spillway_core::lease::{Host, Renewal, WindowReport};
+//! use spillway_core::lease::{Host, Renewal, Seen, WindowReport};
 //!
 //! let (requests, per) = (300.try_into().expect("above 0"), Duration::from_secs(60));
 //! let asks = |host, number, weight| Renewal {
@@ -49,8 +49,10 @@
 //! assert_eq!(grant.windows[0].share, 0);
 //! assert!(grant.forgetting.is_some());
 //!
-//! // Later the host gets what is due to it, here everything.
-//! let (grant, _) = book.renew(at(80), &asks(1, 2, 10));
+//! // Later, as the host's own clock confirms, it gets what is due to it, here everything.
+//! let (epoch, version, lease, clock) = (grant.epoch, grant.version, grant.lease, grant.clock);
+//! let seen = Seen { epoch, version, lease, clock, since: Duration::from_secs(80), is_live: false };
+//! let (grant, _) = book.renew(at(80), &Renewal { seen: Some(seen), ..asks(1, 2, 10) });
 //! assert_eq!((grant.windows[0].share, grant.windows[0].target), (300, 300));
 //!
 //! // Another host with twice as many conversations that wait is due two thirds, and nothing before they come back.

@@ -32,7 +32,10 @@ impl Dispatcher {
 
     /// Whether messages may go, as far as their route is concerned. Where it is shut nobody asks for calls alone.
     pub(super) fn route_lets_messages(&mut self, now: Timestamp) -> bool {
-        let is_message = |entry_id: EntryId| matches!(self.outbox.get(entry_id).payload, Payload::Message(_));
+        // What only the store has is a message.
+        let is_message = |entry_id: EntryId| {
+            self.outbox.cold(entry_id).is_some() || matches!(self.outbox.get(entry_id).payload, Payload::Message(_))
+        };
         let has_message = || {
             let mut heads = self.lanes.next_ready().take(PROSPECTS_MAX).filter_map(|lane| self.lanes.head_of(lane));
             self.bound.has_ready() || heads.any(is_message)
