@@ -15,7 +15,7 @@ const PER_SECOND = 10_000
 const EVERY_MS = 10
 const PAGES = [0, 1, 16]
 const ROUNDS = 7
-/** A turn in which the machine had no time for the load says nothing about it; so many may be left out. */
+/** Turns in which the machine could not keep up with the load are discarded; this is the most that may be. */
 const LEFT_OUT_MAX = 2
 const RATE_MIN = 0.95 * PER_SECOND
 const ROUND_MS = 6_000

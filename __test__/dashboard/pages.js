@@ -53,7 +53,7 @@ async function overflow(page) {
   return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
 }
 
-/** The texts of a row of the list, by column. */
+/** The text of each cell in a row of the list, by column. */
 async function rowOf(page, organization) {
   return page.evaluate((name) => {
     const rows = [...document.querySelectorAll('table.organizations tbody tr')]

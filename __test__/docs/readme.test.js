@@ -194,7 +194,7 @@ describe('README.md and the pages of docs/', () => {
     const sends = "const sent = ['c-1', 'c-2'].map((conversationId) => sender.send({ conversationId, body: { text: 'hello' } }))"
     const text = [...env, replaceOnce(snippet, REGION_IN_CODE, `  apiUrl: '${known.url}',\n`), sends, 'await Promise.all(sent)', LAST_LINE]
     await runModule('clients', text.join('\n'))
-    // Which of the two carries a message is a matter of whose token comes first.
+    // Either client may carry a message: it depends on which token arrives first.
     const carried = Object.values(known.ledger().clients).map(({ arrivals }) => arrivals)
     assert.equal(
       carried.reduce((sum, one) => sum + one, 0),

@@ -66,7 +66,7 @@ impl Oracle {
 
     /// Call before the dispatcher gets it.
     pub fn submit(&mut self, now_us: u64, mut model: SubmissionModel) {
-        if model.bytes > self.bytes_max || self.is_duplicate(now_us, &model) {
+        if model.bytes > self.bytes_max || self.join_duplicate(now_us, &model) {
             if model.bytes > self.bytes_max {
                 self.tickets.due(model.ticket);
             }
@@ -83,7 +83,7 @@ impl Oracle {
         }
     }
 
-    fn is_duplicate(&mut self, now_us: u64, model: &SubmissionModel) -> bool {
+    fn join_duplicate(&mut self, now_us: u64, model: &SubmissionModel) -> bool {
         if !model.id_given {
             return false;
         }
@@ -154,7 +154,7 @@ impl Oracle {
         let Some(model) = self.waiting.pop_front() else { return false };
         if model.redriven {
             self.admit_redriven(model);
-        } else if self.is_duplicate(now_us, &model) {
+        } else if self.join_duplicate(now_us, &model) {
             self.draining.leave(model.born);
         } else {
             self.admit(model);
